@@ -1,0 +1,213 @@
+//! What one look saw, each part with its own time.
+//!
+//! Decides nothing. Holds raw counters as their sources gave them: rates, means and shares are
+//! worked out in the core, so that a live look, a recorded one and a simulated one go the same way.
+//! Invariant: a part that could not be read is [`Reading::Missing`], never a zero.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ReplicaId, Timestamp};
+
+/// All that one look at one service saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// When the look was made.
+    pub at: Timestamp,
+    /// The same moment as wall-clock time, in milliseconds since 1970-01-01 UTC. Only shown, never
+    /// calculated with: this clock may be set back.
+    pub wall_ms: i64,
+    /// What the engine knows of its replicas.
+    pub engine: Reading<EngineReport>,
+    /// What the balancer counted; `None` where the service has no balancer.
+    pub balancer: Option<Reading<BalancerReport>>,
+    /// What a person or a program asked for by hand, while it lasts.
+    pub manual: Option<Manual>,
+}
+
+/// A value with the moment it was true, or the moment since which there is none.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading<T> {
+    /// The source said `value` at `at`.
+    Taken {
+        /// When the source said it.
+        at: Timestamp,
+        /// What it said.
+        value: T,
+    },
+    /// The source has said nothing since `since`.
+    Missing {
+        /// When it last spoke, or when it was first asked.
+        since: Timestamp,
+        /// Why, in the source's words; empty if it just did not answer.
+        why: String,
+    },
+}
+
+impl<T> Reading<T> {
+    /// The value, if there is one, however old.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Taken { value, .. } => Some(value),
+            Self::Missing { .. } => None,
+        }
+    }
+
+    /// The value if it is no older than `limit_ms` at `now`.
+    pub fn fresh(&self, now: Timestamp, limit_ms: u64) -> Option<&T> {
+        self.value().filter(|_| self.age_ms(now) <= limit_ms)
+    }
+
+    /// Milliseconds since the value was true, or since there has been none.
+    pub fn age_ms(&self, now: Timestamp) -> u64 {
+        match self {
+            Self::Taken { at, .. } => now.ms_since(*at),
+            Self::Missing { since, .. } => now.ms_since(*since),
+        }
+    }
+}
+
+/// What an engine knows of one service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EngineReport {
+    /// Every replica that exists or is on its way, in the order of their names.
+    pub replicas: Vec<ReplicaReport>,
+    /// The latest exits that flyball did not ask for, oldest first, at most 20.
+    pub exits: Vec<Exit>,
+    /// What the engine is busy with of its own (a rollout, a deployment), while it is.
+    pub busy: Option<String>,
+    /// Why replicas that were asked for are not starting, while they are not.
+    pub pending: Option<String>,
+}
+
+/// One replica as its engine sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// Its name.
+    pub id: ReplicaId,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it was asked for (for an adopted replica: when it was created).
+    pub asked_at: Timestamp,
+    /// When it first passed its readiness probe.
+    pub ready_at: Option<Timestamp>,
+    /// Where it serves; `None` until that is known.
+    pub address: Option<SocketAddr>,
+    /// CPU time it has used since it started; `None` while there is no reading.
+    pub cpu: Option<CpuCounter>,
+    /// Cores it may use; always above 0.
+    pub cpu_limit_cores: f64,
+    /// Whether its owner forbids removing it.
+    pub protected: bool,
+}
+
+/// How far a replica has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Asked for, not yet ready.
+    Starting,
+    /// Passed its readiness probe.
+    Ready,
+    /// Told to stop, or leaving by itself; it still exists.
+    Stopping,
+}
+
+/// A counter of CPU time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CpuCounter {
+    /// When it was read.
+    pub at: Timestamp,
+    /// CPU time used since the replica started, in nanoseconds, over all its cores and children.
+    pub used_ns: u64,
+}
+
+/// A replica that ended without being asked to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Which one.
+    pub replica: ReplicaId,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long it had been ready, in milliseconds; `None` if it never was.
+    pub ready_ms: Option<u64>,
+    /// Its exit status, signal or start error, with its last words where there are any.
+    pub reason: String,
+}
+
+/// What a balancer counted for one service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BalancerReport {
+    /// Changes whenever the counters began again from zero.
+    pub epoch: u64,
+    /// Requests that arrived, ever.
+    pub arrivals: u64,
+    /// Requests that ended in an error made here or by a replica (5xx, broken connection), ever.
+    pub errors: u64,
+    /// Requests waiting for a replica to be free.
+    pub waiting: u32,
+    /// Servers that flyball put there, by replica.
+    pub servers: BTreeMap<ReplicaId, ServerReport>,
+    /// Times of the requests that ended lately; `None` when none did.
+    pub latency: Option<LatencyReport>,
+}
+
+/// One server of a balancer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerReport {
+    /// Whether it gets new requests.
+    pub route: Route,
+    /// Requests it is working on or holding in a queue of its own.
+    pub in_flight: u32,
+    /// Requests it has answered, ever.
+    pub served: u64,
+    /// When it answered its first one.
+    pub first_served_at: Option<Timestamp>,
+}
+
+/// Whether a server gets new requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// It gets new requests.
+    Routed,
+    /// It finishes the requests it has and gets no more.
+    Draining,
+}
+
+/// Times of requests, from arrival at the balancer to the end of the answer, waiting included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LatencyReport {
+    /// The span these figures are taken over, in milliseconds.
+    pub window_ms: u64,
+    /// Requests that ended in it.
+    pub count: u64,
+    /// Half of them took no longer than this, in milliseconds.
+    pub p50_ms: f64,
+    /// 99 of 100 took no longer than this, in milliseconds.
+    pub p99_ms: f64,
+}
+
+/// What was asked for by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// What.
+    pub ask: Ask,
+    /// When it ends by itself; `None` only for the count of an `external` policy.
+    pub until: Option<Timestamp>,
+    /// Who asked, as told by the door it came through: "cli", "api", "dashboard".
+    pub by: String,
+}
+
+/// A wish made by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// Keep this many.
+    Pin(u32),
+    /// Keep as many as there are.
+    Pause,
+}

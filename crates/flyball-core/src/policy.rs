@@ -1,0 +1,91 @@
+//! How a service wants its count recommended, and within which bounds.
+//!
+//! Holds settings, validated by whoever built them (see `flyball-config`); decides nothing itself.
+//! Invariant: a [`Policy`] is complete. Nothing is looked up elsewhere once a decision begins.
+//!
+//! One file for each rule: [`governor`], [`target`], [`step`]. The fourth, external, has no rule:
+//! only [`crate::observation::Manual`] moves its count.
+
+pub mod governor;
+pub mod step;
+pub mod target;
+
+use serde::{Deserialize, Serialize};
+
+pub use governor::Governor;
+pub use step::Step as StepRule;
+pub use target::Target;
+
+/// All that deciding needs to know of one service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The service's name; new replicas are called after it.
+    pub service: String,
+    /// How few and how many replicas there may be.
+    pub bounds: Bounds,
+    /// How a count is recommended.
+    pub rule: Rule,
+    /// Times that the plan and the guards keep.
+    pub timing: Timing,
+}
+
+/// How few and how many replicas there may be; `min <= max`, and `max >= 1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// The floor, kept whatever else is known or not known.
+    pub min: u32,
+    /// The ceiling.
+    pub max: u32,
+}
+
+impl Bounds {
+    /// `count` brought within the bounds.
+    pub fn clamp(self, count: u32) -> u32 {
+        count.min(self.max).max(self.min)
+    }
+}
+
+/// How a count is recommended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Demand at the balancer times measured work per request; the default.
+    Governor(Governor),
+    /// A mean CPU to keep, by the arithmetic of Kubernetes' horizontal pod autoscaler.
+    Target(Target),
+    /// One more above a threshold, one less below another: the 2014 sketch's rule.
+    Step(StepRule),
+    /// Only a person or another program moves the count.
+    External,
+}
+
+/// Times that the plan and the guards keep, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Time from one look to the next; `None`: a fifth of the start lag, see
+    /// [`crate::decide::look_interval_ms`].
+    pub look_ms: Option<u64>,
+    /// The start lag to assume until it has been measured.
+    pub start_lag_prior_ms: u64,
+    /// How long a replica may take to become ready before it is given up.
+    pub start_limit_ms: u64,
+    /// How long a draining replica may take to finish its requests before it is stopped anyway.
+    pub drain_limit_ms: u64,
+    /// How old a reading may be and still be acted on.
+    pub stale_after_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            look_ms: None,
+            // A container with a small application; a measured lag replaces it after one start.
+            start_lag_prior_ms: 20_000,
+            // Three times what a JVM or a model loader commonly needs (60-100 s).
+            start_limit_ms: 300_000,
+            drain_limit_ms: 30_000,
+            // Three missed looks at the slowest look interval of 2 s.
+            stale_after_ms: 6_000,
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The few units that everything else is written in.
+//!
+//! Decides nothing. Knows no clock: a [`Timestamp`] is always handed in by whoever looked.
+//! Invariant: a time difference is never negative; a reading from the future has age 0.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment on a clock that never runs backwards, in milliseconds since an origin that only the
+/// caller knows (boot time when live, 0 in a simulation).
+///
+/// It is not wall-clock time and says nothing about the date.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment `ms` milliseconds after the origin.
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// Milliseconds since the origin.
+    pub const fn as_ms(self) -> u64 {
+        self.0
+    }
+
+    /// Milliseconds from `earlier` to `self`; 0 if `earlier` is not earlier.
+    pub const fn ms_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment `ms` milliseconds later.
+    pub const fn plus_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+}
+
+/// The name of one replica, unique within its service for as long as anybody remembers it.
+///
+/// The plan makes them up as `SERVICE-NUMBER`; an adopted replica keeps the name it came with.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplicaId(String);
+
+impl ReplicaId {
+    /// Takes `name` as it is.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The `number`-th replica of `service`.
+    pub fn numbered(service: &str, number: u64) -> Self {
+        Self(format!("{service}-{number}"))
+    }
+
+    /// The number behind the last dash, if the name ends in one.
+    pub fn number(&self) -> Option<u64> {
+        self.0.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Seconds in `ms` milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "times stay far below 2^52 ms")]
+pub fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// Whole replicas that cover `demand` replicas' worth of work, rounded up.
+///
+/// A hair (1e-9) is forgiven so that 3.0000000001 from floating point is 3, not 4. Zero, negative
+/// and NaN demand give 0; anything above `u32::MAX` gives `u32::MAX`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float-to-int cast saturates, and NaN becomes 0: both are wanted here"
+)]
+pub fn replicas_for(demand: f64) -> u32 {
+    (demand - 1e-9).ceil() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_of_a_reading_from_the_future_is_zero() {
+        assert_eq!(Timestamp::from_ms(5).ms_since(Timestamp::from_ms(9)), 0);
+    }
+
+    #[test]
+    fn replica_names_carry_their_number() {
+        assert_eq!(ReplicaId::numbered("web-a", 12).number(), Some(12));
+        assert_eq!(ReplicaId::new("proud_newton").number(), None);
+    }
+
+    #[test]
+    fn rounding_up_forgives_a_hair_and_takes_nonsense_as_zero() {
+        assert_eq!(replicas_for(3.000_000_000_1), 3);
+        assert_eq!(replicas_for(3.01), 4);
+        assert_eq!(replicas_for(-1.0), 0);
+        assert_eq!(replicas_for(f64::NAN), 0);
+        assert_eq!(replicas_for(f64::INFINITY), u32::MAX);
+    }
+}
