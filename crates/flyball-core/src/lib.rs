@@ -8,3 +8,7 @@ pub mod units;
 pub mod observation;
 pub mod policy;
 pub mod plan;
+pub mod recommend;
+pub mod guard;
+pub mod decision;
+pub mod record;

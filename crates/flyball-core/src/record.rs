@@ -1,0 +1,59 @@
+//! What is kept of a look for people to see later.
+//!
+//! Decides nothing. Invariant: a figure that was not measured is `None`, never 0.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Decision;
+use crate::observation::{BalancerReport, LatencyReport};
+
+/// One service at one moment, in the figures that charts show. About one a second is kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Wall-clock time, in milliseconds since 1970-01-01 UTC.
+    pub wall_ms: i64,
+    /// Replicas wanted.
+    pub desired: u32,
+    /// Replicas ready and not draining.
+    pub ready: u32,
+    /// Replicas starting.
+    pub starting: u32,
+    /// Replicas draining.
+    pub draining: u32,
+    /// Mean share of its CPU limit that a ready replica used.
+    pub mean_cpu: Option<f64>,
+    /// Arrivals per second.
+    pub arrivals_per_s: Option<f64>,
+    /// Requests waiting at the balancer.
+    pub waiting: Option<u32>,
+    /// Requests being worked on.
+    pub in_flight: Option<u32>,
+    /// Median time of the latest requests, in milliseconds.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile of the same.
+    pub p99_ms: Option<f64>,
+    /// Requests that ended in an error, ever.
+    pub errors: Option<u64>,
+}
+
+impl Sample {
+    /// The figures of `decision`, and of the balancer's report that it saw.
+    pub fn of(decision: &Decision, balancer: Option<&BalancerReport>) -> Self {
+        let latency: Option<&LatencyReport> = balancer.and_then(|b| b.latency.as_ref());
+        let seen = &decision.seen;
+        Self {
+            wall_ms: decision.wall_ms,
+            desired: decision.desired,
+            ready: seen.ready,
+            starting: seen.starting,
+            draining: seen.draining,
+            mean_cpu: seen.mean_cpu,
+            arrivals_per_s: seen.arrivals_per_s,
+            waiting: balancer.map(|_| seen.waiting),
+            in_flight: balancer.map(|_| seen.in_flight),
+            p50_ms: latency.map(|l| l.p50_ms),
+            p99_ms: latency.map(|l| l.p99_ms),
+            errors: balancer.map(|b| b.errors),
+        }
+    }
+}

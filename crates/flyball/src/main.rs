@@ -1,0 +1,2 @@
+//! Flyball.
+fn main() {}
