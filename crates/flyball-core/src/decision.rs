@@ -60,6 +60,10 @@ pub struct Seen {
     pub starting: u32,
     /// Replicas that finish their last requests.
     pub draining: u32,
+    /// The count of the last decision; at the first look, what there is.
+    pub current: u32,
+    /// Ready replicas whose CPU has no reading yet.
+    pub unmeasured: u32,
     /// Age of what the engine said, in milliseconds; `None` if it said nothing.
     pub engine_age_ms: Option<u64>,
     /// Age of what the balancer said, in milliseconds; `None` if it said nothing or there is none.

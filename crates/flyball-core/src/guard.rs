@@ -1,9 +1,26 @@
-//! Placeholder types for guards; see below.
+//! The rules that may change or hold a count, in one ordered list.
+//!
+//! Decides what becomes of the largest recommendation. Does not know how it came about, nor how the
+//! count will be reached. Invariant: each change is recorded as before -> after, the next begins
+//! where the last ended, and the bounds have the last word.
+//!
+//! The order: the rule's own pace first (hold window, cooldown, rates), then distrust (stale
+//! readings, errors, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
+//! the bounds.
+
+mod pace;
+mod trust;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::Timestamp;
+use crate::decision::Seen;
+use crate::memory::Memory;
+use crate::observation::{Ask, Observation};
+use crate::policy::{Policy, Rule};
+use crate::recommend::{Recommendation, largest};
+use crate::units::{Timestamp, seconds};
 
 /// One guard's change of the count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,22 +37,257 @@ pub struct Move {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// The count stays within the service's bounds.
+    /// No replica is removed before there is a hold window of history.
+    WarmUp {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// A surplus is kept until it has lasted for the hold window.
+    Hold {
+        /// So many were still needed.
+        needed: u32,
+        /// When that was so for the last time.
+        needed_at: Timestamp,
+        /// The hold window.
+        window_ms: u64,
+    },
+    /// Half of a surplus is removed at a time, and the next half not before `next_at`.
+    Half {
+        /// The surplus.
+        surplus: u32,
+        /// The earliest time for the next removal.
+        next_at: Timestamp,
+    },
+    /// What is starting is capacity already: no more is asked for until it serves.
+    StartingCounts {
+        /// So many are starting.
+        starting: u32,
+    },
+    /// No change so soon after the last one.
+    Cooldown {
+        /// Until then.
+        until: Timestamp,
+    },
+    /// The most cautious of the counts recommended within a window.
+    Window {
+        /// The window.
+        window_ms: u64,
+    },
+    /// No more than so many replicas may be added or removed within a time.
+    Rate {
+        /// The time.
+        within_ms: u64,
+    },
+    /// Nothing is removed, and without the engine nothing is changed, on old or missing readings.
+    Stale {
+        /// Whose reading.
+        source: Source,
+        /// How old it is, or how long it has been missing.
+        age_ms: u64,
+    },
+    /// Nothing is removed while errors may explain why less arrives.
+    Errors {
+        /// Errors in the last 10 s.
+        errors: f64,
+        /// Arrivals in the last 10 s.
+        arrivals: f64,
+        /// Until then at least.
+        until: Timestamp,
+    },
+    /// The engine is busy with something of its own.
+    Busy {
+        /// With what.
+        with: String,
+    },
+    /// Paused by hand.
+    Pause {
+        /// By whom.
+        by: String,
+        /// Until then.
+        until: Option<Timestamp>,
+    },
+    /// Pinned by hand.
+    Pin {
+        /// By whom.
+        by: String,
+        /// Until then.
+        until: Option<Timestamp>,
+    },
+    /// Replicas whose owner forbids removing them.
+    Protected {
+        /// So many.
+        count: u32,
+    },
+    /// The service's bounds.
     Bounds {
         /// The floor.
         min: u32,
         /// The ceiling.
         max: u32,
     },
-    /// A surplus is kept until it has lasted.
-    Hold {
-        /// Until when at least.
-        until: Timestamp,
-    },
 }
 
-impl fmt::Display for Guard {
+/// A source of readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// What runs replicas.
+    Engine,
+    /// What spreads requests.
+    Balancer,
+    /// CPU counters of replicas.
+    Cpu,
+}
+
+/// A count on its way through the guards.
+#[derive(Debug)]
+struct Chain {
+    count: u32,
+    moves: Vec<Move>,
+}
+
+impl Chain {
+    fn set(&mut self, after: u32, guard: Guard) {
+        if after != self.count {
+            self.moves.push(Move { before: self.count, after, guard });
+            self.count = after;
+        }
+    }
+
+    /// Raises the count to `floor`.
+    fn at_least(&mut self, floor: u32, guard: Guard) {
+        self.set(self.count.max(floor), guard);
+    }
+}
+
+/// What a guard may look at.
+struct Context<'a> {
+    policy: &'a Policy,
+    seen: &'a Observation,
+    figures: &'a Seen,
+    recommendations: &'a [Recommendation],
+    /// The larger of the last decision's count and what there is: below it is scale-in.
+    current: u32,
+}
+
+/// The final count, and every guard that moved it on the way.
+pub fn guard(
+    policy: &Policy,
+    memory: &mut Memory,
+    seen: &Observation,
+    figures: &Seen,
+    recommendations: &[Recommendation],
+) -> (u32, Vec<Move>) {
+    let current = figures.current.max(figures.committed());
+    let context = Context { policy, seen, figures, recommendations, current };
+    let mut chain = Chain { count: largest(recommendations, figures.current), moves: Vec::new() };
+    pace::warm_up(&mut chain, memory, &context);
+    match &policy.rule {
+        Rule::Governor(_) => pace::hold(&mut chain, memory, &context),
+        Rule::Target(rule) => pace::target(&mut chain, memory, &context, rule),
+        Rule::Step(rule) => pace::step(&mut chain, memory, &context, rule),
+        Rule::External => {}
+    }
+    trust::errors(&mut chain, memory, &context);
+    trust::stale(&mut chain, memory, &context);
+    trust::busy(&mut chain, &context);
+    manual(&mut chain, memory, &context);
+    protected(&mut chain, &context);
+    let bounds = policy.bounds;
+    chain.set(bounds.clamp(chain.count), Guard::Bounds { min: bounds.min, max: bounds.max });
+    (chain.count, chain.moves)
+}
+
+fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
+    let external = context.policy.rule == Rule::External;
+    let now = context.seen.at;
+    let manual =
+        context.seen.manual.as_ref().filter(|manual| manual.until.is_none_or(|until| until > now));
+    let Some(manual) = manual else {
+        memory.paused_at = None;
+        return;
+    };
+    let (by, until) = (manual.by.clone(), manual.until);
+    match manual.ask {
+        Ask::Pause => {
+            let kept = *memory.paused_at.get_or_insert(context.figures.current);
+            chain.set(kept, Guard::Pause { by, until });
+        }
+        // For an external policy the pin is the recommendation itself.
+        Ask::Pin(_) if external => {}
+        Ask::Pin(count) => {
+            memory.paused_at = None;
+            chain.set(count, Guard::Pin { by, until });
+        }
+    }
+}
+
+fn protected(chain: &mut Chain, context: &Context<'_>) {
+    let replicas = context.seen.engine.value().map(|engine| &engine.replicas);
+    let count = replicas.into_iter().flatten().filter(|r| r.protected).count();
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    chain.at_least(count, Guard::Protected { count });
+}
+
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.write_str(match self {
+            Self::Engine => "the engine",
+            Self::Balancer => "the balancer",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+impl Move {
+    /// The guard in words, as seen at `now`.
+    pub fn describe(&self, now: Timestamp) -> String {
+        let left =
+            |until: &Timestamp| format!("for {:.0} s more", seconds(until.ms_since(now)).ceil());
+        match &self.guard {
+            Guard::WarmUp { until } => {
+                format!("warm-up     removes nothing {}: too little history", left(until))
+            }
+            Guard::Hold { needed, needed_at, window_ms } => format!(
+                "hold        {needed} were needed {:.1} s ago, kept for {:.0} s",
+                seconds(now.ms_since(*needed_at)),
+                seconds(*window_ms)
+            ),
+            Guard::Half { surplus, next_at } => {
+                format!("half        of {surplus} to spare at a time, the next {}", left(next_at))
+            }
+            Guard::StartingCounts { starting } => {
+                format!("starting    {starting} on the way count already")
+            }
+            Guard::Cooldown { until } => format!("cooldown    {}", left(until)),
+            Guard::Window { window_ms } => {
+                format!("window      most cautious of the last {:.0} s", seconds(*window_ms))
+            }
+            Guard::Rate { within_ms } => {
+                format!("rate        limit for {:.0} s reached", seconds(*within_ms))
+            }
+            Guard::Stale { source, age_ms } => {
+                format!("stale       {source} has said nothing for {:.1} s", seconds(*age_ms))
+            }
+            Guard::Errors { errors, arrivals, until } => format!(
+                "errors      {errors:.0} of {arrivals:.0} requests: removes nothing {}",
+                left(until)
+            ),
+            Guard::Busy { with } => format!("busy        the engine is busy: {with}"),
+            Guard::Pause { by, until } => {
+                format!(
+                    "paused      by {by}{}",
+                    until.as_ref().map(|u| format!(" {}", left(u))).unwrap_or_default()
+                )
+            }
+            Guard::Pin { by, until } => {
+                format!(
+                    "pinned      by {by}{}",
+                    until.as_ref().map(|u| format!(" {}", left(u))).unwrap_or_default()
+                )
+            }
+            Guard::Protected { count } => format!("protected   {count} may not be removed"),
+            Guard::Bounds { min, max } => format!("bounds      {min}..{max}"),
+        }
     }
 }

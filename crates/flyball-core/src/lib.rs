@@ -2,13 +2,23 @@
 //!
 //! The daemon, the simulator and replay are callers of that one function. This crate knows no
 //! clock, no socket, no file and no randomness; it cannot fail, and the same inputs give the same
-//! decision, byte for byte. Read the files in this order.
+//! decision, byte for byte.
+//!
+//! In reading order: [`units`], [`observation`] and [`policy`] are what goes in; [`estimate`] turns
+//! counters into figures and [`memory`] carries them from look to look; [`recommend`], [`guard`]
+//! and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and [`record`] are
+//! what comes out; [`invariants`] says from outside what may never come out.
 
-pub mod units;
-pub mod observation;
-pub mod policy;
-pub mod plan;
-pub mod recommend;
-pub mod guard;
+pub mod decide;
 pub mod decision;
+pub mod estimate;
+pub mod explain;
+pub mod guard;
+pub mod invariants;
+pub mod memory;
+pub mod observation;
+pub mod plan;
+pub mod policy;
+pub mod recommend;
 pub mod record;
+pub mod units;

@@ -4,12 +4,19 @@
 //! Invariant: a routed replica is drained before it is stopped, and a plan made twice from the same
 //! observation is the same plan, so that carrying it out twice changes nothing more.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::ReplicaId;
+use crate::decision::HeldStarts;
+use crate::memory::Memory;
+use crate::observation::{
+    BalancerReport, EngineReport, Observation, Phase, Reading, ReplicaReport, Route, ServerReport,
+};
+use crate::policy::Policy;
+use crate::units::{ReplicaId, Timestamp};
 
 /// One action, to be tried once; whether it worked is seen on the next look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,5 +94,218 @@ impl fmt::Display for StopReason {
             Self::DrainLimit => "drain limit passed",
             Self::NeverReady => "never became ready",
         })
+    }
+}
+
+/// The steps towards `desired`, and which starts are put off.
+///
+/// Empty while the engine's report is stale: what cannot be seen is not touched.
+pub fn plan(
+    policy: &Policy,
+    memory: &mut Memory,
+    seen: &Observation,
+    desired: u32,
+) -> (Vec<Step>, Option<HeldStarts>) {
+    let Some(view) = View::of(policy, seen) else { return (Vec::new(), None) };
+    let mut steps = BTreeSet::new();
+    give_up_late_starts(&view, memory, &mut steps);
+    let committed = view.committed(memory);
+    let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(committed.len());
+    let surplus = committed.len().saturating_sub(usize::try_from(desired).unwrap_or(usize::MAX));
+    let missing = missing - take_back(&view, memory, missing);
+    let held = start(&view, memory, missing, &mut steps);
+    remove(&view, memory, surplus, &mut steps);
+    route(&view, memory, &mut steps);
+    drain_strays(&view, &mut steps);
+    finish_drains(&view, memory, &mut steps);
+    (steps.into_iter().collect(), held)
+}
+
+/// What the plan may act on: a fresh engine report, and a balancer's if that is fresh too.
+struct View<'a> {
+    policy: &'a Policy,
+    now: Timestamp,
+    engine: &'a EngineReport,
+    balancer: BalancerView<'a>,
+}
+
+enum BalancerView<'a> {
+    /// The service has none: replicas are reached some other way.
+    None,
+    /// It has one that says nothing: its servers are unknown.
+    Unknown,
+    /// Its servers as they were at that time.
+    Known(Timestamp, &'a BalancerReport),
+}
+
+impl<'a> View<'a> {
+    fn of(policy: &'a Policy, seen: &'a Observation) -> Option<Self> {
+        let (now, limit_ms) = (seen.at, policy.timing.stale_after_ms);
+        let balancer = match &seen.balancer {
+            None => BalancerView::None,
+            Some(Reading::Taken { at, value }) if now.ms_since(*at) <= limit_ms => {
+                BalancerView::Known(*at, value)
+            }
+            Some(_) => BalancerView::Unknown,
+        };
+        Some(Self { policy, now, engine: seen.engine.fresh(now, limit_ms)?, balancer })
+    }
+
+    /// Replicas that count as capacity: ready or starting, and not draining.
+    fn committed(&self, memory: &Memory) -> Vec<&'a ReplicaReport> {
+        let counts = |r: &&ReplicaReport| match r.phase {
+            Phase::Starting => true,
+            Phase::Ready => !memory.draining.contains_key(&r.id),
+            Phase::Stopping => false,
+        };
+        self.engine.replicas.iter().filter(counts).collect()
+    }
+
+    fn replica(&self, id: &ReplicaId) -> Option<&'a ReplicaReport> {
+        self.engine.replicas.iter().find(|r| r.id == *id)
+    }
+
+    fn server(&self, id: &ReplicaId) -> Option<&'a ServerReport> {
+        match self.balancer {
+            BalancerView::Known(_, report) => report.servers.get(id),
+            BalancerView::None | BalancerView::Unknown => None,
+        }
+    }
+}
+
+/// A replica that did not become ready in time is a failed start.
+fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
+    let limit_ms = view.policy.timing.start_limit_ms;
+    let late =
+        |r: &&ReplicaReport| r.phase == Phase::Starting && view.now.ms_since(r.asked_at) > limit_ms;
+    for replica in view.engine.replicas.iter().filter(late) {
+        let why = StopReason::NeverReady;
+        if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
+            let age_s = view.now.ms_since(replica.asked_at) / 1000;
+            memory.failures.add(view.now, format!("{} was not ready after {age_s} s", replica.id));
+        }
+    }
+}
+
+/// Draining replicas that are needed again are the quickest capacity there is; the one that began
+/// last comes back first. Returns how many came back; `route` sends them requests again.
+fn take_back(view: &View<'_>, memory: &mut Memory, missing: usize) -> usize {
+    let mut draining: Vec<(Timestamp, ReplicaId)> = memory
+        .draining
+        .iter()
+        .filter(|(id, _)| view.replica(id).is_some_and(|r| r.phase == Phase::Ready))
+        .map(|(id, since)| (*since, id.clone()))
+        .collect();
+    draining.sort();
+    let back: Vec<_> = draining.into_iter().rev().take(missing).collect();
+    for (_, id) in &back {
+        memory.draining.remove(id);
+    }
+    back.len()
+}
+
+/// Names the missing replicas. While starts keep failing only one is tried, at its time.
+fn start(
+    view: &View<'_>,
+    memory: &mut Memory,
+    missing: usize,
+    steps: &mut BTreeSet<Step>,
+) -> Option<HeldStarts> {
+    const FREE: u32 = 3;
+    let failures = memory.failures.clone();
+    let allowed = match failures.count {
+        0..FREE => missing,
+        _ if view.now >= failures.retry_at && !view.starting() => missing.min(1),
+        _ => 0,
+    };
+    for _ in 0..allowed {
+        let replica = ReplicaId::numbered(&view.policy.service, memory.next_number);
+        memory.next_number += 1;
+        steps.insert(Step::Start { replica });
+    }
+    (missing > allowed).then(|| HeldStarts {
+        count: u32::try_from(missing - allowed).unwrap_or(u32::MAX),
+        failures: failures.count,
+        until: failures.retry_at,
+        why: failures.why,
+    })
+}
+
+impl View<'_> {
+    fn starting(&self) -> bool {
+        self.engine.replicas.iter().any(|r| r.phase == Phase::Starting)
+    }
+}
+
+/// Takes away what is not needed: first what is still starting, then what has the fewest requests;
+/// of equals the youngest.
+fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTreeSet<Step>) {
+    let mut victims = view.committed(memory);
+    let given_up: BTreeSet<ReplicaId> = steps.iter().map(|s| s.replica().clone()).collect();
+    victims.retain(|r| !r.protected && !given_up.contains(&r.id));
+    victims.sort_by_key(|r| {
+        let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
+        (r.phase, in_flight, std::cmp::Reverse(r.asked_at), r.id.clone())
+    });
+    for victim in victims.into_iter().take(surplus) {
+        let replica = victim.id.clone();
+        let routed = victim.phase == Phase::Ready;
+        match view.balancer {
+            // Whether it has requests cannot be known: it stays.
+            BalancerView::Unknown if routed => continue,
+            BalancerView::Known(..) if routed => {
+                memory.draining.insert(replica.clone(), view.now);
+                memory.removed_at = Some(view.now);
+                steps.insert(Step::Drain { replica });
+            }
+            _ => {
+                memory.removed_at = Some(view.now);
+                steps.insert(Step::Stop { replica, why: StopReason::NotNeeded });
+            }
+        }
+    }
+}
+
+/// Every ready replica that is not draining gets requests.
+fn route(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
+    let BalancerView::Known(_, report) = view.balancer else { return };
+    for replica in view.committed(memory) {
+        let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
+        let Some(address) = replica.address else { continue };
+        if replica.phase == Phase::Ready && !routed {
+            steps.insert(Step::Route { replica: replica.id.clone(), address });
+        }
+    }
+}
+
+/// Servers whose replica is gone or going get nothing more.
+fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
+    let BalancerView::Known(_, report) = view.balancer else { return };
+    for (id, server) in &report.servers {
+        let stays = view.replica(id).is_some_and(|r| r.phase != Phase::Stopping);
+        if !stays && server.route == Route::Routed {
+            steps.insert(Step::Drain { replica: id.clone() });
+        }
+    }
+}
+
+/// Stops what has drained; repeats a drain that did not take.
+fn finish_drains(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
+    let BalancerView::Known(at, report) = view.balancer else { return };
+    let ready = |id: &ReplicaId| view.replica(id).is_some_and(|r| r.phase == Phase::Ready);
+    let begun = memory.draining.iter().filter(|(_, since)| **since < view.now);
+    for (id, since) in begun.filter(|(id, _)| ready(id)) {
+        let server = report.servers.get(id);
+        // A report from before the drain says nothing about it.
+        let idle =
+            at > *since && server.is_none_or(|s| s.route == Route::Draining && s.in_flight == 0);
+        let over = view.now.ms_since(*since) >= view.policy.timing.drain_limit_ms;
+        if idle {
+            steps.insert(Step::Stop { replica: id.clone(), why: StopReason::Drained });
+        } else if over {
+            steps.insert(Step::Stop { replica: id.clone(), why: StopReason::DrainLimit });
+        } else if server.is_some_and(|s| s.route == Route::Routed) {
+            steps.insert(Step::Drain { replica: id.clone() });
+        }
     }
 }

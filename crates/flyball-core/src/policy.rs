@@ -89,3 +89,40 @@ impl Default for Timing {
         }
     }
 }
+
+/// The rule's own windows, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// A surplus must last this long.
+    pub hold_ms: u64,
+    /// The mean that a jump must stand out from.
+    pub level_ms: u64,
+    /// The mean that is taken where nothing stands out.
+    pub floor_ms: u64,
+}
+
+impl Policy {
+    /// The governor's windows for a start lag.
+    ///
+    /// Hold is three start lags: a replica removed and needed again is missed for one. Under 10 s
+    /// the cost of a few spare seconds is smaller than that of churn, over 5 min it is plain waste.
+    /// The level is taken over the hold window (4..60 s), the floor over a quarter of that.
+    pub fn windows(&self, start_lag_ms: u64) -> Windows {
+        let set_ms = match &self.rule {
+            Rule::Governor(governor) => governor.hold_ms,
+            _ => None,
+        };
+        let hold_ms = set_ms.unwrap_or((3 * start_lag_ms).clamp(10_000, 300_000));
+        let level_ms = hold_ms.clamp(4_000, 60_000);
+        Windows { hold_ms, level_ms, floor_ms: level_ms / 4 }
+    }
+
+    /// The time over which a replica's CPU is averaged, in milliseconds.
+    pub fn cpu_window_ms(&self, start_lag_ms: u64) -> u64 {
+        match &self.rule {
+            Rule::Target(target) => target.cpu_window_ms,
+            Rule::Step(step) => step.cpu_window_ms,
+            Rule::Governor(_) | Rule::External => (4 * start_lag_ms).clamp(2_000, 15_000),
+        }
+    }
+}

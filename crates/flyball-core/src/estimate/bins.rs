@@ -1,0 +1,181 @@
+//! Counts in bins of equal width, over a bounded time back from now.
+//!
+//! Knows nothing of what is counted. Invariant: what is added is found again, whatever the rhythm
+//! of the looks: a count that came in over several bins is spread evenly over them.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Timestamp, seconds};
+
+/// A ring of counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bins {
+    width_ms: u64,
+    length: usize,
+    /// The newest bin is the last; bin `i` of the absolute grid covers `[i, i+1) * width_ms`.
+    counts: VecDeque<f32>,
+    newest: u64,
+    /// The time from which on anything was added.
+    since: Option<Timestamp>,
+}
+
+impl Bins {
+    /// An empty ring of `length` bins of `width_ms` each.
+    pub fn new(width_ms: u64, length: usize) -> Self {
+        Self { width_ms, length, counts: VecDeque::new(), newest: 0, since: None }
+    }
+
+    /// Adds `count`, which came in between `from` and `to`; nothing if `to` is not later.
+    pub fn add(&mut self, from: Timestamp, to: Timestamp, count: f64) {
+        let span_ms = to.ms_since(from);
+        if span_ms == 0 {
+            return;
+        }
+        self.since.get_or_insert(from);
+        let last = to.as_ms().saturating_sub(1) / self.width_ms;
+        self.advance(last);
+        let oldest = self.oldest();
+        for bin in (from.as_ms() / self.width_ms).max(oldest)..=last {
+            let share = self.overlap_ms(bin, from, to) / seconds(span_ms) / 1000.0;
+            if let Some(slot) = self.slot(bin) {
+                *slot += narrow(count * share);
+            }
+        }
+    }
+
+    /// The count within the last `window_ms` before `now`, with the span it really covers: less
+    /// than the window while there is less history. `None` without any history.
+    pub fn sum(&self, now: Timestamp, window_ms: u64) -> Option<(f64, u64)> {
+        let since = self.since?;
+        let reach_ms = self.width_ms * (self.length as u64 - 1);
+        let span_ms = window_ms.min(reach_ms).min(now.ms_since(since));
+        if span_ms == 0 {
+            return None;
+        }
+        let from = Timestamp::from_ms(now.as_ms() - span_ms);
+        let oldest = self.oldest();
+        let mut sum = 0.0;
+        for (i, count) in self.counts.iter().enumerate() {
+            let part = self.overlap_ms(oldest + i as u64, from, now)
+                / self.filled_ms(oldest + i as u64, now);
+            sum += f64::from(*count) * part.min(1.0);
+        }
+        Some((sum, span_ms))
+    }
+
+    /// Half the mean squared difference between neighbouring full bins, scaled to one second: the
+    /// variance of a count over one second if counts of neighbouring bins are independent.
+    /// `None` with fewer than three full bins.
+    pub fn variance_per_s(&self) -> Option<f64> {
+        let full = self.counts.len().saturating_sub(1);
+        if full < 3 {
+            return None;
+        }
+        let squares: f64 = self
+            .counts
+            .iter()
+            .take(full)
+            .zip(self.counts.iter().take(full).skip(1))
+            .map(|(a, b)| f64::from(b - a).powi(2))
+            .sum();
+        #[expect(clippy::cast_precision_loss, reason = "a ring has far fewer than 2^52 bins")]
+        let pairs = (full - 1) as f64;
+        Some(0.5 * squares / pairs / seconds(self.width_ms))
+    }
+
+    /// How long there has been any history at `now`, in milliseconds.
+    pub fn history_ms(&self, now: Timestamp) -> u64 {
+        self.since.map_or(0, |since| now.ms_since(since))
+    }
+
+    fn oldest(&self) -> u64 {
+        (self.newest + 1).saturating_sub(self.counts.len() as u64)
+    }
+
+    fn slot(&mut self, bin: u64) -> Option<&mut f32> {
+        let index = bin.checked_sub(self.oldest())?;
+        self.counts.get_mut(usize::try_from(index).ok()?)
+    }
+
+    /// Opens bins up to `bin`, dropping those that fall off the far end.
+    fn advance(&mut self, bin: u64) {
+        if self.counts.is_empty() || bin.saturating_sub(self.newest) >= self.length as u64 {
+            self.counts.clear();
+            self.counts.push_back(0.0);
+            self.newest = bin;
+        }
+        while self.newest < bin {
+            self.counts.push_back(0.0);
+            self.newest += 1;
+        }
+        while self.counts.len() > self.length {
+            self.counts.pop_front();
+        }
+    }
+
+    fn overlap_ms(&self, bin: u64, from: Timestamp, to: Timestamp) -> f64 {
+        let start = (bin * self.width_ms).max(from.as_ms());
+        let end = ((bin + 1) * self.width_ms).min(to.as_ms());
+        seconds(end.saturating_sub(start)) * 1000.0
+    }
+
+    /// How much of a bin has passed at `now`: its count came in within that part.
+    fn filled_ms(&self, bin: u64, now: Timestamp) -> f64 {
+        let filled = now.as_ms().saturating_sub(bin * self.width_ms).min(self.width_ms);
+        seconds(filled.max(1)) * 1000.0
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a bin needs no more than 24 bits")]
+fn narrow(count: f64) -> f32 {
+    count as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_ms(ms)
+    }
+
+    #[test]
+    fn a_count_over_several_bins_is_spread_over_them() {
+        let mut bins = Bins::new(100, 32);
+        bins.add(at(0), at(400), 40.0);
+        let (sum, span_ms) = bins.sum(at(400), 200).unwrap();
+        assert_eq!(span_ms, 200);
+        assert!((sum - 20.0).abs() < 1e-3, "{sum}");
+    }
+
+    #[test]
+    fn a_sum_covers_no_more_than_the_history() {
+        let mut bins = Bins::new(100, 32);
+        assert_eq!(bins.sum(at(50), 1000), None);
+        bins.add(at(1000), at(1250), 5.0);
+        assert_eq!(bins.sum(at(1250), 1000).unwrap().1, 250);
+        assert!((bins.sum(at(1250), 1000).unwrap().0 - 5.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_long_silence_empties_the_ring() {
+        let mut bins = Bins::new(100, 8);
+        bins.add(at(0), at(100), 9.0);
+        bins.add(at(100), at(100_000), 0.0);
+        assert!(bins.sum(at(100_000), 700).unwrap().0.abs() < 1e-6);
+    }
+
+    #[test]
+    fn steady_counts_have_no_variance_and_alternating_ones_do() {
+        let (mut steady, mut alternating) = (Bins::new(1000, 60), Bins::new(1000, 60));
+        for i in 0_u32..30 {
+            let (from, to) = (at(u64::from(i) * 1000), at(u64::from(i) * 1000 + 1000));
+            steady.add(from, to, 10.0);
+            alternating.add(from, to, f64::from(i % 2) * 20.0);
+        }
+        assert!(steady.variance_per_s().unwrap() < 1e-6);
+        assert!((alternating.variance_per_s().unwrap() - 200.0).abs() < 1.0);
+    }
+}

@@ -1,0 +1,95 @@
+//! How busy one replica is: the mean share of its CPU limit over a window.
+//!
+//! Knows only CPU counters. Invariant: a replica with one reading has no busyness, not 0; so a
+//! replica that has just appeared never pulls a mean down.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::CpuCounter;
+
+/// Counters kept over one window: enough that the mean moves on smoothly.
+const POINTS: u64 = 8;
+
+/// The counters of one replica, spaced over the window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Busyness {
+    points: VecDeque<CpuCounter>,
+    newest: Option<CpuCounter>,
+}
+
+impl Busyness {
+    /// Takes in `counter` for means over `window_ms`. A counter that went backwards starts anew.
+    pub fn see(&mut self, counter: CpuCounter, window_ms: u64) {
+        if self.newest.is_some_and(|newest| newest.used_ns > counter.used_ns) {
+            self.points.clear();
+        }
+        let spaced = self
+            .points
+            .back()
+            .is_none_or(|last| counter.at.ms_since(last.at) >= window_ms / POINTS);
+        if spaced {
+            self.points.push_back(counter);
+        }
+        self.newest = Some(counter);
+        // The second point is as old as the window: the first is no longer needed.
+        while self.points.get(1).is_some_and(|p| counter.at.ms_since(p.at) >= window_ms) {
+            self.points.pop_front();
+        }
+    }
+
+    /// Cores used on average between the oldest and the newest counter; `None` with fewer than two.
+    pub fn cores(&self) -> Option<f64> {
+        let (oldest, newest) = (self.points.front()?, self.newest?);
+        let span_ms = newest.at.ms_since(oldest.at);
+        if span_ms == 0 {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "2^52 ns are 52 days of one core")]
+        let used_ns = (newest.used_ns - oldest.used_ns) as f64;
+        Some(used_ns / crate::units::seconds(span_ms) / 1e9)
+    }
+
+    /// CPU seconds used since the counter before, with the span in milliseconds.
+    pub fn newest(&self) -> Option<CpuCounter> {
+        self.newest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Timestamp;
+
+    fn counter(at_ms: u64, used_ms: u64) -> CpuCounter {
+        CpuCounter { at: Timestamp::from_ms(at_ms), used_ns: used_ms * 1_000_000 }
+    }
+
+    #[test]
+    fn one_reading_is_no_reading() {
+        let mut busyness = Busyness::default();
+        busyness.see(counter(1_000, 500), 1_000);
+        assert_eq!(busyness.cores(), None);
+    }
+
+    #[test]
+    fn the_mean_follows_the_window() {
+        let mut busyness = Busyness::default();
+        for i in 0..=40 {
+            // Idle for two seconds, then half a core.
+            busyness.see(counter(i * 100, i.saturating_sub(20) * 50), 1_000);
+        }
+        assert!((busyness.cores().unwrap() - 0.5).abs() < 1e-9);
+        assert!(busyness.points.len() <= 10);
+    }
+
+    #[test]
+    fn a_counter_that_went_backwards_starts_anew() {
+        let mut busyness = Busyness::default();
+        busyness.see(counter(0, 1_000), 1_000);
+        busyness.see(counter(500, 1_200), 1_000);
+        busyness.see(counter(1_000, 10), 1_000);
+        assert_eq!(busyness.cores(), None);
+    }
+}

@@ -1,0 +1,71 @@
+//! Guards of distrust: what may not be done on doubtful readings.
+//!
+//! Decides when a fall in load is not to be believed. Does not know what the load asks for.
+//! Invariant: these never lower a count. Missing is not zero.
+
+use super::{Chain, Context, Guard, Source};
+use crate::memory::Memory;
+use crate::policy::Rule;
+
+/// The time over which errors are compared with arrivals.
+const ERROR_WINDOW_MS: u64 = 10_000;
+/// So many errors are not chance.
+const ERRORS_MIN: f64 = 3.0;
+/// A share of errors that can explain why callers stay away.
+const ERROR_SHARE: f64 = 0.05;
+
+/// Demand that falls because it fails has not fallen.
+pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
+    let now = context.seen.at;
+    let Some((errors, arrivals)) = memory.errors_and_arrivals(now, ERROR_WINDOW_MS) else { return };
+    if errors >= ERRORS_MIN && errors >= ERROR_SHARE * arrivals {
+        memory.tainted_at = Some(now);
+    }
+    let clean_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    if let Some(until) = memory.tainted_at.map(|at| at.plus_ms(clean_ms))
+        && now < until
+    {
+        chain.at_least(context.current, Guard::Errors { errors, arrivals, until });
+    }
+}
+
+/// Old and missing readings remove nothing; without the engine nothing changes at all.
+pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
+    let (now, limit_ms) = (context.seen.at, context.policy.timing.stale_after_ms);
+    let engine = &context.seen.engine;
+    let engine_stale = engine.fresh(now, limit_ms).is_none();
+    let balancer = context.seen.balancer.as_ref().filter(|b| b.fresh(now, limit_ms).is_none());
+    if engine_stale || balancer.is_some() {
+        memory.blind_since.get_or_insert(now);
+    } else {
+        memory.blind_since = None;
+    }
+    if let Some(balancer) = balancer {
+        let age_ms = balancer.age_ms(now);
+        chain.at_least(context.current, Guard::Stale { source: Source::Balancer, age_ms });
+    }
+    if by_cpu(context) && context.figures.unmeasured > 0 {
+        chain.at_least(context.current, Guard::Stale { source: Source::Cpu, age_ms: 0 });
+    }
+    if engine_stale {
+        let age_ms = engine.age_ms(now);
+        chain.set(context.figures.current, Guard::Stale { source: Source::Engine, age_ms });
+    }
+}
+
+/// Whether the count was recommended from CPU. (The target rule has its own way with gaps.)
+fn by_cpu(context: &Context<'_>) -> bool {
+    match context.policy.rule {
+        Rule::Step(_) => true,
+        Rule::Governor(_) => context.figures.work_s.is_none(),
+        Rule::Target(_) | Rule::External => false,
+    }
+}
+
+/// An engine that is busy with something of its own is left alone.
+pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
+    let busy = context.seen.engine.value().and_then(|engine| engine.busy.as_ref());
+    if let Some(with) = busy {
+        chain.set(context.figures.current, Guard::Busy { with: with.clone() });
+    }
+}

@@ -1,0 +1,152 @@
+//! What a decision may never be, checked from outside.
+//!
+//! Knows nothing of how a decision is made: only the policy, what was seen and what came out. Used
+//! by tests, by the simulator after every look, and by the daemon before it acts: a decision that
+//! breaks one of these is not carried out.
+//! Invariant: a check never depends on the code that it checks.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::decision::Decision;
+use crate::observation::{EngineReport, Observation, Phase, ReplicaReport, Route};
+use crate::plan::{Step, StopReason};
+use crate::policy::Policy;
+use crate::units::ReplicaId;
+
+/// An invariant that a decision breaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// `desired` is outside `min..=max`.
+    OutOfBounds(u32),
+    /// A recommendation's terms do not give its count, or the guards do not lead from the largest
+    /// recommendation to `desired`.
+    DoesNotAddUp(String),
+    /// Something is to be done although the engine's report is stale or missing.
+    ActsBlind(Step),
+    /// A ready replica is drained or stopped although the balancer's report is stale or missing.
+    RemovesUnseen(ReplicaId),
+    /// More replicas are asked for than are missing.
+    AsksTwice {
+        /// Replicas to start.
+        starts: usize,
+        /// Replicas missing.
+        missing: usize,
+    },
+    /// A replica gets requests before it is ready.
+    RoutesUnready(ReplicaId),
+    /// A ready replica is stopped while it gets or works on requests.
+    StopsUndrained(ReplicaId),
+    /// A step acts on something that is not flyball's.
+    TouchesForeign(ReplicaId),
+    /// A protected replica is drained or stopped.
+    RemovesProtected(ReplicaId),
+    /// Steps are out of order or there are two for one replica.
+    Disordered,
+}
+
+/// Everything that `decision` breaks; empty if nothing.
+pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Broken> {
+    let mut broken = Vec::new();
+    let bounds = policy.bounds;
+    if !(bounds.min..=bounds.max).contains(&decision.desired) {
+        broken.push(Broken::OutOfBounds(decision.desired));
+    }
+    broken.extend(adds_up(decision));
+    let limit_ms = policy.timing.stale_after_ms;
+    match seen.engine.fresh(seen.at, limit_ms) {
+        None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
+        Some(engine) => {
+            broken.extend(starts(engine, decision));
+            for step in &decision.plan {
+                broken.extend(check_step(policy, seen, engine, step));
+            }
+        }
+    }
+    let sorted = decision.plan.windows(2).all(|pair| pair[0] < pair[1]);
+    let replicas: BTreeSet<_> = decision.plan.iter().map(Step::replica).collect();
+    if !sorted || replicas.len() != decision.plan.len() {
+        broken.push(Broken::Disordered);
+    }
+    broken
+}
+
+fn adds_up(decision: &Decision) -> Option<Broken> {
+    for wish in &decision.recommendations {
+        if wish.count != wish.arithmetic.count() {
+            return Some(Broken::DoesNotAddUp(wish.to_string()));
+        }
+    }
+    let largest = decision.recommendations.iter().map(|r| r.count).max();
+    let mut count = largest.unwrap_or(decision.seen.current);
+    for step in &decision.moves {
+        if step.before != count {
+            return Some(Broken::DoesNotAddUp(step.describe(decision.at)));
+        }
+        count = step.after;
+    }
+    (count != decision.desired)
+        .then(|| Broken::DoesNotAddUp(format!("{count} is not {}", decision.desired)))
+}
+
+fn starts(engine: &EngineReport, decision: &Decision) -> Option<Broken> {
+    let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
+    let coming = engine.replicas.iter().filter(|r| r.phase == Phase::Starting).count();
+    let seen = decision.seen.ready as usize + coming;
+    let missing = (decision.desired as usize).saturating_sub(seen);
+    (starts > missing).then_some(Broken::AsksTwice { starts, missing })
+}
+
+fn check_step(
+    policy: &Policy,
+    seen: &Observation,
+    engine: &EngineReport,
+    step: &Step,
+) -> Option<Broken> {
+    let id = step.replica().clone();
+    let replica = engine.replicas.iter().find(|r| r.id == id);
+    let balancer = seen.balancer.as_ref();
+    let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
+    let server = report.and_then(|r| r.servers.get(&id));
+    let ready = |r: &ReplicaReport| r.phase == Phase::Ready;
+    match step {
+        Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
+        Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
+        _ if replica.is_some_and(|r| r.protected) && !late(step) => {
+            Some(Broken::RemovesProtected(id))
+        }
+        _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),
+        _ if replica.is_some_and(ready) && balancer.is_some() && report.is_none() => {
+            Some(Broken::RemovesUnseen(id))
+        }
+        Step::Stop { why: StopReason::DrainLimit, .. } | Step::Drain { .. } => None,
+        Step::Stop { .. } => {
+            let working = server.is_some_and(|s| s.route == Route::Routed || s.in_flight > 0);
+            (replica.is_some_and(ready) && working).then_some(Broken::StopsUndrained(id))
+        }
+    }
+}
+
+/// A protected replica that never became ready is not worth protecting.
+fn late(step: &Step) -> bool {
+    matches!(step, Step::Stop { why: StopReason::NeverReady, .. })
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfBounds(count) => write!(f, "{count} is outside the bounds"),
+            Self::DoesNotAddUp(what) => write!(f, "does not add up: {what}"),
+            Self::ActsBlind(step) => write!(f, "acts without sight of the engine: {step}"),
+            Self::RemovesUnseen(id) => write!(f, "removes {id} without sight of the balancer"),
+            Self::AsksTwice { starts, missing } => {
+                write!(f, "starts {starts} where {missing} are missing")
+            }
+            Self::RoutesUnready(id) => write!(f, "routes {id} before it is ready"),
+            Self::StopsUndrained(id) => write!(f, "stops {id} before it was drained"),
+            Self::TouchesForeign(id) => write!(f, "touches {id}, which is not there to be touched"),
+            Self::RemovesProtected(id) => write!(f, "removes {id}, which is protected"),
+            Self::Disordered => f.write_str("steps are out of order"),
+        }
+    }
+}

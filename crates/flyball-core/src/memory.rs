@@ -1,0 +1,355 @@
+//! What one service's decisions carry from look to look, and how a look is taken in.
+//!
+//! Decides nothing: [`Memory::take_in`] turns an observation's counters into the figures of
+//! [`Seen`], and the stages of a decision leave their marks here. Invariant: memory only ever adds
+//! caution. A fresh memory (after a restart) decides safely: it holds until its windows are full.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Seen;
+use crate::estimate::arrivals::{Arrivals, Rate};
+use crate::estimate::bins::Bins;
+use crate::estimate::busyness::Busyness;
+use crate::estimate::lag::StartLags;
+use crate::estimate::window::WindowMax;
+use crate::estimate::work::Work;
+use crate::observation::{
+    BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
+};
+use crate::policy::Policy;
+use crate::units::{ReplicaId, Timestamp};
+
+/// A first answer later than this after readiness was not waited for: nobody asked sooner.
+const FIRST_ANSWER_MS: u64 = 1_000;
+/// A replica that ends by itself sooner than this after it became ready counts as a failed start.
+const STEADY_MS: u64 = 10_000;
+/// Errors of the last 10 s and 2 min.
+const ERROR_BINS: (u64, usize) = (1_000, 121);
+
+/// The memory of one service. Starts empty.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The first look.
+    pub since: Option<Timestamp>,
+    /// The count of the last decision.
+    pub desired: Option<u32>,
+    /// When the last decision changed the count, and the replicas it added (or removed).
+    pub changes: VecDeque<(Timestamp, i64)>,
+    /// Counts that were still needed, over the hold window.
+    pub needed: WindowMax,
+    /// `u32::MAX` minus the counts recommended, over the scale-out window: its maximum is their
+    /// minimum.
+    pub floor_of_recommended: WindowMax,
+    /// By how much the hold window is widened, since removals proved too early.
+    pub hold_factor: f64,
+    /// When the factor last changed.
+    pub hold_factor_at: Option<Timestamp>,
+    /// When a ready replica was last removed.
+    pub removed_at: Option<Timestamp>,
+    /// The count that a pause keeps, while there is one.
+    pub paused_at: Option<u32>,
+    /// When errors last explained a fall of the load.
+    pub tainted_at: Option<Timestamp>,
+    /// Since when no reading has been trustworthy.
+    pub blind_since: Option<Timestamp>,
+    /// Replicas being drained, and since when.
+    pub draining: BTreeMap<ReplicaId, Timestamp>,
+    /// Starts that failed one after another.
+    pub failures: Failures,
+    /// The number of the next replica to be named.
+    pub next_number: u64,
+    /// Arrivals at the balancer.
+    pub arrivals: Arrivals,
+    /// What a request costs.
+    pub work: Work,
+    /// How long starts take.
+    pub lags: StartLags,
+    errors: Option<(u64, u64, Timestamp)>,
+    error_bins: Bins,
+    seen_at: Option<Timestamp>,
+    replicas: BTreeMap<ReplicaId, Past>,
+}
+
+/// Starts that failed one after another.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failures {
+    /// How many looks saw one, without a replica having stayed in between.
+    pub count: u32,
+    /// When the next start is tried.
+    pub retry_at: Timestamp,
+    /// What the last one said.
+    pub why: String,
+    newest_exit: Option<Timestamp>,
+}
+
+/// What is remembered of one replica.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Past {
+    busyness: Busyness,
+    served: Option<u64>,
+    lag_known: bool,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            since: None,
+            desired: None,
+            changes: VecDeque::new(),
+            needed: WindowMax::default(),
+            floor_of_recommended: WindowMax::default(),
+            hold_factor: 1.0,
+            hold_factor_at: None,
+            removed_at: None,
+            paused_at: None,
+            tainted_at: None,
+            blind_since: None,
+            draining: BTreeMap::new(),
+            failures: Failures::default(),
+            next_number: 1,
+            arrivals: Arrivals::default(),
+            work: Work::default(),
+            lags: StartLags::default(),
+            errors: None,
+            error_bins: Bins::new(ERROR_BINS.0, ERROR_BINS.1),
+            seen_at: None,
+            replicas: BTreeMap::new(),
+        }
+    }
+}
+
+impl Memory {
+    /// The start lag in use, and whether it was measured.
+    pub fn start_lag_ms(&self, policy: &Policy) -> (u64, bool) {
+        match self.lags.p90_ms() {
+            Some(lag_ms) => (lag_ms.max(1), true),
+            None => (policy.timing.start_lag_prior_ms.max(1), false),
+        }
+    }
+
+    /// Errors and arrivals of the last `window_ms`; `None` without a reading.
+    pub fn errors_and_arrivals(&self, now: Timestamp, window_ms: u64) -> Option<(f64, f64)> {
+        let (errors, _) = self.error_bins.sum(now, window_ms)?;
+        let (per_s, span_ms) = self.arrivals.mean(now, window_ms)?;
+        Some((errors, per_s * crate::units::seconds(span_ms)))
+    }
+
+    /// The arrival rate over the policy's windows.
+    pub fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
+        let windows = policy.windows(self.start_lag_ms(policy).0);
+        self.arrivals.rate(now, windows.floor_ms, windows.level_ms)
+    }
+
+    /// Shares of their CPU limit that ready replicas use, one for each that has a reading.
+    pub fn busy_shares(&self, engine: &EngineReport) -> Vec<f64> {
+        engine
+            .replicas
+            .iter()
+            .filter(|r| r.phase == Phase::Ready && !self.draining.contains_key(&r.id))
+            .filter_map(|r| Some(self.replicas.get(&r.id)?.busyness.cores()? / r.cpu_limit_cores))
+            .collect()
+    }
+
+    /// Takes in one look and says what it saw.
+    pub fn take_in(&mut self, policy: &Policy, seen: &Observation) -> Seen {
+        let now = seen.at;
+        self.since.get_or_insert(now);
+        let stale_ms = policy.timing.stale_after_ms;
+        let engine = seen.engine.fresh(now, stale_ms);
+        let balancer = seen.balancer.as_ref().and_then(|b| b.fresh(now, stale_ms));
+        if let (Some(balancer), Some(at)) = (balancer, taken_at(seen)) {
+            self.see_balancer(at, balancer);
+        }
+        if let Some(engine) = engine {
+            self.see_engine(policy, now, engine, balancer);
+        }
+        self.seen_at = Some(now);
+        self.summarize(policy, seen, engine, balancer)
+    }
+
+    fn see_balancer(&mut self, at: Timestamp, balancer: &BalancerReport) {
+        self.arrivals.see(at, balancer.epoch, balancer.arrivals);
+        let before = self.errors.replace((balancer.epoch, balancer.errors, at));
+        if let Some((epoch, errors, before_at)) = before
+            && epoch == balancer.epoch
+            && errors <= balancer.errors
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
+            self.error_bins.add(before_at, at, (balancer.errors - errors) as f64);
+        }
+    }
+
+    fn see_engine(
+        &mut self,
+        policy: &Policy,
+        now: Timestamp,
+        engine: &EngineReport,
+        balancer: Option<&BalancerReport>,
+    ) {
+        let (lag_ms, _) = self.start_lag_ms(policy);
+        let window_ms = policy.cpu_window_ms(lag_ms);
+        let idle = balancer.is_some_and(|b| b.servers.values().all(|s| s.in_flight == 0));
+        self.work.fade(self.seen_at.map_or(0, |before| now.ms_since(before)));
+        self.replicas.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id));
+        self.draining.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id));
+        for replica in &engine.replicas {
+            self.next_number = self.next_number.max(replica.id.number().map_or(0, |n| n + 1));
+            let server = balancer.and_then(|b| b.servers.get(&replica.id));
+            self.adopt_drain(now, replica, server);
+            self.see_work(now, lag_ms, replica, server, idle);
+            self.see_lag(now, replica, balancer.is_some(), server);
+            let past = self.replicas.entry(replica.id.clone()).or_default();
+            past.served = server.map(|s| s.served);
+            if let Some(counter) = replica.cpu {
+                past.busyness.see(counter, window_ms);
+            }
+        }
+        self.failures.see(now, engine);
+    }
+
+    /// A drain that an earlier run began goes on.
+    fn adopt_drain(
+        &mut self,
+        now: Timestamp,
+        replica: &ReplicaReport,
+        server: Option<&ServerReport>,
+    ) {
+        let first = self.seen_at.is_none();
+        if first && server.is_some_and(|s| s.route == Route::Draining) {
+            self.draining.insert(replica.id.clone(), now);
+        }
+    }
+
+    /// What this replica worked and answered since the last look goes into the cost of a request.
+    fn see_work(
+        &mut self,
+        now: Timestamp,
+        lag_ms: u64,
+        replica: &ReplicaReport,
+        server: Option<&ServerReport>,
+        idle: bool,
+    ) {
+        // CPU burnt while starting is not the cost of a request.
+        let warm = replica.ready_at.is_some_and(|at| now.ms_since(at) > lag_ms);
+        let Some(past) = self.replicas.get(&replica.id).filter(|_| warm) else { return };
+        let (Some(before), Some(counter)) = (past.busyness.newest(), replica.cpu) else { return };
+        let (Some(served_before), Some(server)) = (past.served, server) else { return };
+        let Some(used_ns) = counter.used_ns.checked_sub(before.used_ns) else { return };
+        let Some(served) = server.served.checked_sub(served_before) else { return };
+        #[expect(clippy::cast_precision_loss, reason = "2^52 ns are 52 days of one core")]
+        let busy_s = used_ns as f64 / 1e9 / replica.cpu_limit_cores;
+        self.work.see(busy_s, served, idle);
+    }
+
+    /// A start is measured once, when its end is known.
+    fn see_lag(
+        &mut self,
+        now: Timestamp,
+        replica: &ReplicaReport,
+        balanced: bool,
+        server: Option<&ServerReport>,
+    ) {
+        let ours = self.since.is_some_and(|since| replica.asked_at >= since);
+        let known = self.replicas.get(&replica.id).is_some_and(|past| past.lag_known);
+        let Some(ready_at) = replica.ready_at.filter(|_| ours && !known) else { return };
+        let answered = server.and_then(|s| s.first_served_at);
+        let wait_over = now.ms_since(ready_at) > FIRST_ANSWER_MS;
+        let end = match answered {
+            Some(at) if at.ms_since(ready_at) <= FIRST_ANSWER_MS => at.max(ready_at),
+            Some(_) => ready_at,
+            None if !balanced || wait_over => ready_at,
+            None => return,
+        };
+        self.lags.see(end.ms_since(replica.asked_at));
+        self.replicas.entry(replica.id.clone()).or_default().lag_known = true;
+    }
+
+    fn summarize(
+        &self,
+        policy: &Policy,
+        seen: &Observation,
+        engine: Option<&EngineReport>,
+        balancer: Option<&BalancerReport>,
+    ) -> Seen {
+        let (start_lag_ms, start_lag_measured) = self.start_lag_ms(policy);
+        let rate = balancer.and_then(|_| self.rate(policy, seen.at));
+        let shares = engine.map(|e| self.busy_shares(e)).unwrap_or_default();
+        let mut out = Seen {
+            engine_age_ms: seen.engine.value().map(|_| seen.engine.age_ms(seen.at)),
+            balancer_age_ms: seen
+                .balancer
+                .as_ref()
+                .and_then(|b| b.value().map(|_| b.age_ms(seen.at))),
+            mean_cpu: mean(&shares),
+            arrivals_per_s: rate.map(|r| r.per_s),
+            arrivals_window_ms: rate.map_or(0, |r| r.window_ms),
+            waiting: balancer.map_or(0, |b| b.waiting),
+            in_flight: balancer.map_or(0, |b| b.servers.values().map(|s| s.in_flight).sum()),
+            work_s: self.work.per_request_s(),
+            start_lag_ms,
+            start_lag_measured,
+            ..Seen::default()
+        };
+        for replica in engine.iter().flat_map(|e| &e.replicas) {
+            match replica.phase {
+                Phase::Starting => out.starting += 1,
+                Phase::Ready if self.draining.contains_key(&replica.id) => out.draining += 1,
+                Phase::Ready => out.ready += 1,
+                Phase::Stopping => {}
+            }
+        }
+        let measured = u32::try_from(shares.len()).unwrap_or(u32::MAX);
+        out.unmeasured = out.ready.saturating_sub(measured);
+        out.current = self.desired.unwrap_or(out.committed());
+        out.blind_since = self.blind_since;
+        out
+    }
+}
+
+impl Failures {
+    /// Counts looks that saw a failed start; a replica that stays ends the series.
+    fn see(&mut self, now: Timestamp, engine: &EngineReport) {
+        let steady = engine.replicas.iter().any(|r| {
+            r.phase == Phase::Ready && r.ready_at.is_some_and(|at| now.ms_since(at) >= STEADY_MS)
+        });
+        if steady {
+            self.count = 0;
+        }
+        let newest = self.newest_exit;
+        let fresh = engine.exits.iter().filter(|e| newest.is_none_or(|n| e.at > n));
+        let failed = fresh.rfind(|e| e.ready_ms.is_none_or(|ms| ms < STEADY_MS));
+        if let Some(exit) = failed {
+            self.add(now, format!("{}: {}", exit.replica, exit.reason));
+        }
+        self.newest_exit = engine.exits.iter().map(|e| e.at).max().max(newest);
+    }
+
+    /// Counts one more failed start: from the third on the next is tried after 1 s, 2 s, 4 s, up
+    /// to 5 min, so that a broken image neither burns a core nor stays down long once mended.
+    pub fn add(&mut self, now: Timestamp, why: String) {
+        const FREE: u32 = 3;
+        const WAIT_MAX_MS: u64 = 300_000;
+        self.count = self.count.saturating_add(1);
+        self.why = why;
+        if self.count >= FREE {
+            let doublings = (self.count - FREE).min(16);
+            self.retry_at = now.plus_ms((1_000 << doublings).min(WAIT_MAX_MS));
+        }
+    }
+}
+
+fn taken_at(seen: &Observation) -> Option<Timestamp> {
+    use crate::observation::Reading;
+    match seen.balancer.as_ref()? {
+        Reading::Taken { at, .. } => Some(*at),
+        Reading::Missing { .. } => None,
+    }
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 replicas")]
+    let count = values.len() as f64;
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / count)
+}

@@ -1,0 +1,203 @@
+//! The governor: what arrives times what one request costs, against capacity already paid for.
+//!
+//! Decides how many replicas the load needs. Deliberately does not use CPU as a signal where the
+//! cost of a request is known: CPU saturates, arrivals do not, so a load four times as high is seen
+//! as four times as high at the first look.
+//! Invariant: without a fresh balancer reading it never asks for fewer than there are.
+//!
+//! Example: 212 requests/s at 0.031 replica-seconds are 6.57 replicas' worth. At most 85 % busy:
+//! 6.57 / 0.85 = 7.7, so 8.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arithmetic, Recommendation};
+use crate::decision::Seen;
+use crate::estimate::arrivals::Rate;
+use crate::memory::Memory;
+use crate::observation::Observation;
+use crate::policy::{Governor, Policy};
+use crate::units::seconds;
+
+/// Mean CPU to come down to while the cost of a request is unknown: low enough that a replica which
+/// saturates at once (100 %) asks for two thirds more.
+const CPU_SHARE: f64 = 0.60;
+/// Requests in one replica that count as a pile where nobody declared its slots.
+const PILE: u32 = 8;
+/// Waiting work below this many replica-seconds is left to the utilization cap.
+const BACKLOG_MIN: f64 = 0.3;
+/// Share of their time that replicas work while a backlog is worked off.
+const DRAINING_SHARE: f64 = 0.95;
+/// A backlog is worked off within this time or a quarter of the start lag, whichever is longer:
+/// sooner would start replicas that come too late to help.
+const WORK_OFF_S: f64 = 3.0;
+/// A backlog counts for no more than this many seconds of the load.
+const BACKLOG_MAX_S: f64 = 10.0;
+
+/// Terms of the utilization wish.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Utilization {
+    /// Arrivals per second over `window_ms`.
+    pub arrivals_per_s: f64,
+    /// The time those were taken over.
+    pub window_ms: u64,
+    /// Arrivals per second over `level_window_ms`.
+    pub level_per_s: f64,
+    /// The time those were taken over.
+    pub level_window_ms: u64,
+    /// Replica-seconds that one request costs.
+    pub work_s: f64,
+    /// The largest share of its time that a replica should be busy.
+    pub busy_cap: f64,
+}
+
+impl Utilization {
+    /// Replicas' worth of work that arrives.
+    pub fn busy(&self) -> f64 {
+        self.arrivals_per_s.max(self.level_per_s) * self.work_s
+    }
+}
+
+impl fmt::Display for Utilization {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "utilization {:.1}/s over {:.1} s (level {:.1}/s over {:.0} s) x {:.4} replica-s = {:.2} busy, at most {:.0} %",
+            self.arrivals_per_s,
+            seconds(self.window_ms),
+            self.level_per_s,
+            seconds(self.level_window_ms),
+            self.work_s,
+            self.busy(),
+            self.busy_cap * 100.0
+        )
+    }
+}
+
+/// Terms of the backlog wish.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// Requests waiting.
+    pub waiting: u32,
+    /// Replica-seconds that one request costs.
+    pub work_s: f64,
+    /// Replicas' worth of work that arrives.
+    pub busy: f64,
+    /// Ready replicas.
+    pub ready: u32,
+    /// Seconds until new capacity serves: the start lag, half of it while some is on its way.
+    pub due_s: f64,
+    /// Seconds in which the backlog is to be worked off.
+    pub work_off_s: f64,
+    /// The backlog counted at most, in replica-seconds.
+    pub most: f64,
+}
+
+impl Backlog {
+    /// Replica-seconds to work off: what waits, and what will come to wait until help is there.
+    fn backlog(&self) -> f64 {
+        let short = (self.busy - f64::from(self.ready)).max(0.0);
+        (f64::from(self.waiting) * self.work_s + short * self.due_s).min(self.most)
+    }
+
+    /// Replicas that serve what arrives and work the backlog off in time.
+    pub(super) fn demand(&self) -> f64 {
+        self.busy / DRAINING_SHARE + self.backlog() / self.work_off_s
+    }
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "backlog     {} waiting, {:.2} busy on {} ready for {:.1} s: {:.2} replica-s in {:.1} s + arrivals at 95 %",
+            self.waiting,
+            self.busy,
+            self.ready,
+            self.due_s,
+            self.backlog(),
+            self.work_off_s
+        )
+    }
+}
+
+/// The governor's wishes.
+pub(super) fn recommend(
+    rule: &Governor,
+    policy: &Policy,
+    memory: &Memory,
+    seen: &Observation,
+    figures: &Seen,
+) -> Vec<Recommendation> {
+    let rate = figures.arrivals_per_s.and_then(|_| memory.rate(policy, seen.at));
+    let mut wishes = match (rate, figures.work_s) {
+        (Some(rate), Some(work_s)) => from_demand(rule, rate, work_s, figures),
+        (Some(_), None) => [cpu(figures), pile_up(rule, figures)].into_iter().flatten().collect(),
+        (None, _) => without_balancer(seen, figures),
+    };
+    if figures.waiting > 0 {
+        wishes.push(Arithmetic::Waiting { waiting: figures.waiting });
+    }
+    wishes.into_iter().map(Arithmetic::recommend).collect()
+}
+
+fn from_demand(rule: &Governor, rate: Rate, work_s: f64, figures: &Seen) -> Vec<Arithmetic> {
+    let utilization = Utilization {
+        arrivals_per_s: rate.per_s,
+        window_ms: rate.window_ms,
+        level_per_s: rate.level_per_s,
+        level_window_ms: rate.level_window_ms,
+        work_s,
+        busy_cap: rule.busy_cap,
+    };
+    let backlog = backlog(rate, work_s, figures).map(Arithmetic::Backlog);
+    [Some(Arithmetic::Utilization(utilization)), backlog].into_iter().flatten().collect()
+}
+
+/// Only while something waits, or more arrives than the ready replicas can do.
+fn backlog(rate: Rate, work_s: f64, figures: &Seen) -> Option<Backlog> {
+    let busy = rate.per_s * work_s;
+    let waits = f64::from(figures.waiting) * work_s > BACKLOG_MIN;
+    if !waits && busy <= f64::from(figures.ready) {
+        return None;
+    }
+    let lag_s = seconds(figures.start_lag_ms);
+    Some(Backlog {
+        waiting: figures.waiting,
+        work_s,
+        busy,
+        ready: figures.ready,
+        due_s: if figures.starting > 0 { lag_s / 2.0 } else { lag_s },
+        work_off_s: WORK_OFF_S.max(lag_s / 4.0),
+        most: BACKLOG_MAX_S.max(lag_s) * busy.max(rate.level_per_s * work_s),
+    })
+}
+
+/// Replicas' worth of CPU in use, over those that have a reading.
+fn cpu(figures: &Seen) -> Option<Arithmetic> {
+    let used = figures.mean_cpu? * f64::from(figures.ready);
+    Some(Arithmetic::Cpu { used, share: CPU_SHARE })
+}
+
+fn pile_up(rule: &Governor, figures: &Seen) -> Option<Arithmetic> {
+    let per_replica = rule.slots.unwrap_or(PILE);
+    let requests = figures.in_flight.saturating_add(figures.waiting);
+    let piled = requests > figures.ready.saturating_mul(per_replica) && figures.ready > 0;
+    piled.then_some(Arithmetic::PileUp { ready: figures.ready, requests, per_replica })
+}
+
+/// A service that has no balancer goes by CPU both ways; one that lost it only outwards.
+fn without_balancer(seen: &Observation, figures: &Seen) -> Vec<Arithmetic> {
+    let wish = cpu(figures);
+    let lost = seen.balancer.is_some();
+    let outwards = |wish: &Arithmetic| !lost || wish.count() >= figures.committed();
+    wish.into_iter().filter(outwards).collect()
+}
+
+/// The count that `wishes` still need with 8 % more load: the margin that keeps a count from
+/// swinging when the load sits on the edge between two.
+pub fn still_needed(wishes: &[Recommendation]) -> Option<u32> {
+    const EDGE: f64 = 1.08;
+    wishes.iter().map(|wish| wish.arithmetic.count_with(EDGE)).max()
+}

@@ -1,0 +1,64 @@
+//! The step rule: the 2014 sketch's comparison of mean CPU with two thresholds.
+//!
+//! Decides one more, one less or the same. Its cooldown, and that it waits for what is starting,
+//! are guards. Invariant: without a reading it asks for nothing.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Arithmetic, Recommendation};
+use crate::decision::Seen;
+use crate::policy::StepRule;
+
+/// Terms of the comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// Mean share of its CPU limit that a ready replica used.
+    pub mean: f64,
+    /// At or over this: more.
+    pub out_at: f64,
+    /// At or under this: fewer.
+    pub in_at: f64,
+    /// How many at a time.
+    pub by: u32,
+    /// The count to step from.
+    pub current: u32,
+}
+
+impl Threshold {
+    pub(super) fn count(&self) -> u32 {
+        if self.mean >= self.out_at {
+            self.current.saturating_add(self.by)
+        } else if self.mean <= self.in_at {
+            self.current.saturating_sub(self.by)
+        } else {
+            self.current
+        }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "step        mean cpu {:.1} %: more at {:.0} %, fewer at {:.0} %, {} at a time from {}",
+            self.mean * 100.0,
+            self.out_at * 100.0,
+            self.in_at * 100.0,
+            self.by,
+            self.current
+        )
+    }
+}
+
+pub(super) fn recommend(rule: &StepRule, figures: &Seen) -> Option<Recommendation> {
+    let terms = Threshold {
+        mean: figures.mean_cpu?,
+        out_at: rule.out_at,
+        in_at: rule.in_at,
+        by: rule.by,
+        current: figures.current,
+    };
+    Some(Arithmetic::Threshold(terms).recommend())
+}
