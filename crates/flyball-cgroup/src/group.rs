@@ -1,0 +1,187 @@
+//! Which groups a process is in.
+//!
+//! Decides, from `/proc/PID/cgroup`, which directories count for that process and for nobody else:
+//! for CPU time v1 where the group exists there (nanoseconds, and where the controllers are on v1
+//! that is what an engine sets up), v2 otherwise. Does not open any of their files.
+//! Invariant: the root group is never taken: its counters are the machine's, not a replica's.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::{CgroupError, Hierarchies};
+
+/// Where the counters of one group are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its CPU time.
+    pub usage: Directory,
+    /// How it is held back by its CPU limit, if anything limits it.
+    pub throttling: Option<Directory>,
+    /// How its tasks wait for processors; only v2 counts that.
+    pub pressure: Option<PathBuf>,
+}
+
+/// A directory of a group, with the version that says how its files are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Directory {
+    /// v1: nanoseconds.
+    V1(PathBuf),
+    /// v2: microseconds.
+    V2(PathBuf),
+}
+
+impl Group {
+    /// The group that lives at `directory` of a v2 hierarchy.
+    pub fn unified(directory: PathBuf) -> Self {
+        Self {
+            usage: Directory::V2(directory.clone()),
+            throttling: Some(Directory::V2(directory.clone())),
+            pressure: Some(directory),
+        }
+    }
+
+    /// The groups of process `pid`.
+    ///
+    /// With `owner` (a container's full id) a path counts only as far as the part that contains
+    /// it: `/docker/ID`, `/system.slice/docker-ID.scope`, below a user's slice, below a parent of
+    /// anybody's choice, or `/docker/ID/init` where the container has split itself up. Without it
+    /// the process's own groups are taken as they are.
+    ///
+    /// # Errors
+    /// [`CgroupError::Ended`] if there is no such process, [`CgroupError::NotItsOwn`] if no
+    /// hierarchy that counts CPU time keeps it apart from others, [`CgroupError::OutOfView`] if
+    /// its group lies above the namespace that flyball itself is in.
+    pub fn of_process(
+        hierarchies: &Hierarchies,
+        pid: u32,
+        owner: Option<&str>,
+    ) -> Result<Self, CgroupError> {
+        let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
+        match std::fs::read_to_string(&path) {
+            Ok(membership) => Self::from_membership(hierarchies, pid, &membership, owner),
+            Err(source) => match CgroupError::read(&path, source) {
+                error if error.is_gone() => Err(CgroupError::Ended { pid }),
+                error => Err(error),
+            },
+        }
+    }
+
+    fn from_membership(
+        hierarchies: &Hierarchies,
+        pid: u32,
+        membership: &str,
+        owner: Option<&str>,
+    ) -> Result<Self, CgroupError> {
+        let directory = |mount: &Option<PathBuf>, controller: &str| {
+            let path = own_part(path_in(membership, controller)?, owner)?;
+            Some(mount.as_deref()?.join(path))
+        };
+        let unified = directory(&hierarchies.unified, "");
+        let v2 = || unified.clone().map(Directory::V2);
+        let cpuacct = directory(&hierarchies.cpuacct, "cpuacct").map(Directory::V1);
+        if let Some(usage) = cpuacct.or_else(v2) {
+            let throttling = directory(&hierarchies.cpu, "cpu").map(Directory::V1).or_else(v2);
+            Ok(Self { usage, throttling, pressure: unified })
+        } else if membership.contains(":/..") {
+            Err(CgroupError::OutOfView { pid })
+        } else {
+            Err(CgroupError::NotItsOwn { pid })
+        }
+    }
+}
+
+/// The path in the hierarchy of `controller`; the v2 hierarchy has the empty name.
+fn path_in<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
+    membership.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    })
+}
+
+/// `path` relative to its mount, cut behind the part that names `owner`; `None` for the root, for
+/// what lies outside of the namespace, and for a path that does not name the owner.
+fn own_part(path: &str, owner: Option<&str>) -> Option<PathBuf> {
+    let mut part = PathBuf::new();
+    for component in Path::new(path.trim_start_matches('/')).components() {
+        let Component::Normal(name) = component else { return None };
+        part.push(name);
+        if owner.is_some_and(|id| name.to_string_lossy().contains(id)) {
+            return Some(part);
+        }
+    }
+    (owner.is_none() && !part.as_os_str().is_empty()).then_some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "4a9ce1d80f";
+
+    fn hybrid() -> Hierarchies {
+        Hierarchies {
+            unified: Some("/g/unified".into()),
+            cpuacct: Some("/g/cpuacct".into()),
+            cpu: Some("/g/cpu".into()),
+        }
+    }
+
+    fn find(membership: &str, owner: Option<&str>) -> Result<Group, CgroupError> {
+        Group::from_membership(&hybrid(), 7, membership, owner)
+    }
+
+    #[test]
+    fn every_drivers_shape_is_cut_behind_the_container() {
+        let shapes = [
+            ("/docker/4a9ce1d80f", "docker/4a9ce1d80f"),
+            ("/docker/4a9ce1d80f/init", "docker/4a9ce1d80f"),
+            ("/system.slice/docker-4a9ce1d80f.scope", "system.slice/docker-4a9ce1d80f.scope"),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/user.slice/docker-4a9ce1d80f.scope/a/b",
+                "user.slice/user-1000.slice/user@1000.service/user.slice/docker-4a9ce1d80f.scope",
+            ),
+            ("/batch/jobs:night/4a9ce1d80f", "batch/jobs:night/4a9ce1d80f"),
+        ];
+        for (path, wanted) in shapes {
+            let group = find(&format!("0::{path}\n"), Some(ID)).unwrap();
+            assert_eq!(group, Group::unified(Path::new("/g/unified").join(wanted)), "{path}");
+        }
+    }
+
+    #[test]
+    fn controllers_that_share_a_hierarchy_are_found_by_each_name() {
+        let group = find("4:cpu,cpuacct:/docker/4a9ce1d80f\n0::/\n", Some(ID)).unwrap();
+        assert_eq!(group.usage, Directory::V1("/g/cpuacct/docker/4a9ce1d80f".into()));
+        assert_eq!(group.throttling, Some(Directory::V1("/g/cpu/docker/4a9ce1d80f".into())));
+        assert_eq!(group.pressure, None);
+    }
+
+    #[test]
+    fn a_hierarchy_where_the_engines_own_group_stands_is_left_out() {
+        let membership = "2:cpuacct:/docker/4a9ce1d80f\n0::/system.slice/containerd.service\n";
+        let group = find(membership, Some(ID)).unwrap();
+        assert_eq!(group.usage, Directory::V1("/g/cpuacct/docker/4a9ce1d80f".into()));
+        assert_eq!((group.throttling, group.pressure), (None, None));
+    }
+
+    #[test]
+    fn the_root_group_is_nobodys_own() {
+        assert!(matches!(
+            find("2:cpuacct:/\n0::/\n", None),
+            Err(CgroupError::NotItsOwn { pid: 7 })
+        ));
+    }
+
+    #[test]
+    fn a_group_above_the_namespace_is_out_of_view() {
+        let error = find("0::/../4a9ce1d80f\n", Some(ID)).unwrap_err();
+        assert!(matches!(error, CgroupError::OutOfView { .. }));
+        assert!(error.hint().unwrap().contains("cgroupns"));
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_has_ended() {
+        let error = Group::of_process(&hybrid(), u32::MAX, None).unwrap_err();
+        assert!(matches!(error, CgroupError::Ended { .. }) && error.is_gone());
+    }
+}

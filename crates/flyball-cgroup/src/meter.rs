@@ -1,0 +1,185 @@
+//! The counters of one group.
+//!
+//! Decides how each version's files are read. Does not know whose group it is.
+//! Invariant: all files are opened once; a group that was removed gives an error ever after.
+
+use rustix::io::Errno;
+
+use crate::counter_file::{CounterFile, number_of};
+use crate::{CgroupError, Directory, Group};
+
+/// Reads one group through descriptors that stay open (one to three of them).
+#[derive(Debug)]
+pub struct GroupMeter {
+    usage: Counter,
+    throttling: Option<Counter>,
+    pressure: Option<CounterFile>,
+}
+
+#[derive(Debug)]
+enum Counter {
+    V1(CounterFile),
+    V2(CounterFile),
+}
+
+/// How often the group was held back by its CPU limit since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttling {
+    /// Periods (of 100 ms, unless set otherwise) in which it was held back.
+    pub periods: u64,
+    /// How long its processors were held back, in nanoseconds, added up over processors.
+    pub held_ns: u64,
+}
+
+/// How long at least one task of the group waited for a processor since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pressure {
+    /// In microseconds.
+    pub waited_us: u64,
+}
+
+impl GroupMeter {
+    /// Opens the counters of `group`.
+    ///
+    /// # Errors
+    /// [`CgroupError::Read`] if the file with the CPU time cannot be opened. Throttling and
+    /// pressure are optional: without a limit, or with pressure accounting off, there are none.
+    pub fn open(group: &Group) -> Result<Self, CgroupError> {
+        Ok(Self {
+            usage: Counter::open(&group.usage, "cpuacct.usage")?,
+            throttling: group
+                .throttling
+                .as_ref()
+                .and_then(|directory| Counter::open(directory, "cpu.stat").ok()),
+            pressure: group
+                .pressure
+                .as_ref()
+                .and_then(|dir| CounterFile::open(dir.join("cpu.pressure")).ok()),
+        })
+    }
+
+    /// CPU time used since the group began, in nanoseconds, over all its processors and processes,
+    /// those that have ended included.
+    ///
+    /// # Errors
+    /// Any failure to read; [`CgroupError::is_gone`] once the group was removed.
+    pub fn used_ns(&self) -> Result<u64, CgroupError> {
+        match &self.usage {
+            Counter::V1(file) => file.parse("usage", |text| text.trim().parse().ok()),
+            Counter::V2(file) => file.parse("usage_usec", |text| {
+                number_of(text, "usage_usec").map(|us| us.saturating_mul(1000))
+            }),
+        }
+    }
+
+    /// How often the group was held back; `None` where nothing limits or counts it.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub fn throttling(&self) -> Result<Option<Throttling>, CgroupError> {
+        match &self.throttling {
+            None => Ok(None),
+            Some(Counter::V1(file)) => {
+                file.parse("nr_throttled", |text| throttling(text, "throttled_time", 1)).map(Some)
+            }
+            // Without the cpu controller the group has the file, but not these lines in it.
+            Some(Counter::V2(file)) => {
+                file.parse("nr_throttled", |text| Some(throttling(text, "throttled_usec", 1000)))
+            }
+        }
+    }
+
+    /// How long tasks of the group waited for a processor; `None` where the kernel does not count.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub fn pressure(&self) -> Result<Option<Pressure>, CgroupError> {
+        let Some(file) = &self.pressure else { return Ok(None) };
+        match file.parse("some total", pressure) {
+            Err(CgroupError::Read { source, .. })
+                if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
+            {
+                Ok(None)
+            }
+            reading => reading.map(Some),
+        }
+    }
+}
+
+impl Counter {
+    /// v2 has everything in `cpu.stat`, whatever the name of the file was in v1.
+    fn open(directory: &Directory, v1_name: &str) -> Result<Self, CgroupError> {
+        match directory {
+            Directory::V1(dir) => CounterFile::open(dir.join(v1_name)).map(Self::V1),
+            Directory::V2(dir) => CounterFile::open(dir.join("cpu.stat")).map(Self::V2),
+        }
+    }
+}
+
+fn throttling(text: &str, time_key: &str, ns_per_unit: u64) -> Option<Throttling> {
+    Some(Throttling {
+        periods: number_of(text, "nr_throttled")?,
+        held_ns: number_of(text, time_key)?.saturating_mul(ns_per_unit),
+    })
+}
+
+fn pressure(text: &str) -> Option<Pressure> {
+    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    let total = line.split(' ').find_map(|part| part.strip_prefix("total="))?;
+    Some(Pressure { waited_us: total.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn v1(root: &Path) -> GroupMeter {
+        let directory = Directory::V1(root.to_owned());
+        let throttling = Some(directory.clone());
+        GroupMeter::open(&Group { usage: directory, throttling, pressure: None }).unwrap()
+    }
+
+    #[test]
+    fn v1_counts_in_nanoseconds() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cpuacct.usage"), "123456789\n").unwrap();
+        let stat = "nr_periods 10\nnr_throttled 4\nthrottled_time 250000000\n";
+        fs::write(root.path().join("cpu.stat"), stat).unwrap();
+        let meter = v1(root.path());
+        assert_eq!(meter.used_ns().unwrap(), 123_456_789);
+        let held = Throttling { periods: 4, held_ns: 250_000_000 };
+        assert_eq!(meter.throttling().unwrap(), Some(held));
+        assert_eq!(meter.pressure().unwrap(), None);
+    }
+
+    #[test]
+    fn v2_counts_in_microseconds_and_may_have_no_limit() {
+        let root = tempfile::tempdir().unwrap();
+        let stat = "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n";
+        fs::write(root.path().join("cpu.stat"), stat).unwrap();
+        let pressure = "some avg10=0.12 avg60=0.00 avg300=0.00 total=77\n";
+        fs::write(root.path().join("cpu.pressure"), pressure).unwrap();
+        let meter = GroupMeter::open(&Group::unified(root.path().to_owned())).unwrap();
+        assert_eq!(meter.used_ns().unwrap(), 1_500_000);
+        assert_eq!(meter.throttling().unwrap(), None);
+        assert_eq!(meter.pressure().unwrap(), Some(Pressure { waited_us: 77 }));
+
+        let stat = "usage_usec 1500\nnr_throttled 2\nthrottled_usec 30\n";
+        fs::write(root.path().join("cpu.stat"), stat).unwrap();
+        let held = Throttling { periods: 2, held_ns: 30_000 };
+        assert_eq!(meter.throttling().unwrap(), Some(held));
+    }
+
+    #[test]
+    fn garbage_is_an_error_and_not_zero() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("cpuacct.usage"), "-5\n").unwrap();
+        fs::write(root.path().join("cpu.stat"), "").unwrap();
+        let meter = v1(root.path());
+        assert!(matches!(meter.used_ns(), Err(CgroupError::Malformed { field: "usage", .. })));
+        assert!(meter.throttling().is_err());
+    }
+}
