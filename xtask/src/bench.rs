@@ -1,0 +1,84 @@
+//! `cargo xtask bench NAME`: which example measures what.
+//!
+//! Knows nothing of the figures: the examples print them. Invariant: the example's exit status is
+//! passed on.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use clap::{Args, ValueEnum};
+
+use crate::step;
+
+/// What to measure and how to print it.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// What to measure.
+    name: Bench,
+    /// Print one JSON object on stdout instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Passed on to the benchmark.
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Bench {
+    /// Requests/s and latency of the embedded balancer, beside HAProxy where it is installed.
+    Proxy,
+    /// From a load step to the first request served by a new replica.
+    Reaction,
+    /// Time and memory of one look over many services.
+    Decide,
+}
+
+impl Bench {
+    fn package_and_example(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Proxy => ("flyball-proxy", "bench_proxy"),
+            Self::Reaction => ("flyball", "bench_reaction"),
+            Self::Decide => ("flyball-core", "bench_decide"),
+        }
+    }
+}
+
+/// Builds the benchmark for release and runs it.
+pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
+    match step::status_of(&mut command(root, arguments)) {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(root: &Path, arguments: &Arguments) -> Command {
+    let (package, example) = arguments.name.package_and_example();
+    let mut command = step::cargo(root);
+    command.args(["run", "--quiet", "--release", "--package", package, "--example", example, "--"]);
+    if arguments.json {
+        command.arg("--json");
+    }
+    command.args(&arguments.rest);
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_and_the_rest_reach_the_example() {
+        let rest = vec!["--runs".to_owned(), "5".to_owned()];
+        let arguments = Arguments { name: Bench::Reaction, json: true, rest };
+        let command = command(Path::new("/"), &arguments);
+        let words: Vec<_> = command.get_args().filter_map(|word| word.to_str()).collect();
+        let expected = "--package flyball --example bench_reaction -- --json --runs 5";
+        assert!(words.join(" ").ends_with(expected), "{words:?}");
+    }
+}
