@@ -36,6 +36,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decis
         seen: Seen { blind_since: memory.blind_since, ..figures },
         recommendations,
         moves,
+        bounds: policy.bounds,
         desired,
         held_starts,
         plan,

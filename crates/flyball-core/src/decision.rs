@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::guard::Move;
 use crate::plan::Step;
+use crate::policy::Bounds;
 use crate::recommend::Recommendation;
 use crate::units::Timestamp;
 
@@ -28,6 +29,8 @@ pub struct Decision {
     pub recommendations: Vec<Recommendation>,
     /// Every guard that moved the count, in the order they spoke.
     pub moves: Vec<Move>,
+    /// The service's bounds at that time.
+    pub bounds: Bounds,
     /// How many replicas there should be.
     pub desired: u32,
     /// Why fewer than the missing replicas are being started, while that is so.

@@ -38,12 +38,25 @@ impl Decision {
     }
 
     fn plan_in_words(&self) -> String {
-        if self.plan.is_empty() {
-            return "nothing to do".to_owned();
-        }
-        let words: Vec<String> = self.plan.iter().map(Step::to_string).collect();
-        words.join("; ")
+        let words: Vec<String> = ["start", "route", "drain", "stop"]
+            .into_iter()
+            .filter_map(|verb| {
+                let steps: Vec<&Step> = self.plan.iter().filter(|s| s.verb() == verb).collect();
+                group_in_words(verb, &steps)
+            })
+            .collect();
+        if words.is_empty() { "nothing to do".to_owned() } else { words.join("; ") }
     }
+}
+
+/// `start 7 (web-6, web-7, ...)`: three names at most, since a plan may hold hundreds.
+fn group_in_words(verb: &str, steps: &[&Step]) -> Option<String> {
+    const NAMED: usize = 3;
+    let mut names: Vec<&str> = steps.iter().take(NAMED).map(|s| s.replica().as_str()).collect();
+    if steps.len() > NAMED {
+        names.push("...");
+    }
+    (!steps.is_empty()).then(|| format!("{verb} {} ({})", steps.len(), names.join(", ")))
 }
 
 impl fmt::Display for Decision {
@@ -62,6 +75,10 @@ impl fmt::Display for Decision {
         }
         for step in &self.moves {
             writeln!(f, "  {}: {} -> {}", step.describe(self.at), step.before, step.after)?;
+        }
+        let within = (self.bounds.min..=self.bounds.max).contains(&largest.unwrap_or(self.desired));
+        if within {
+            writeln!(f, "  bounds      {}..{}: ok", self.bounds.min, self.bounds.max)?;
         }
         if let Some(held) = &self.held_starts {
             let wait_s = seconds(held.until.ms_since(self.at)).ceil();

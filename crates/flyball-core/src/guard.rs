@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decision::Seen;
 use crate::memory::Memory;
-use crate::observation::{Ask, Observation};
+use crate::observation::{Ask, Observation, Phase};
 use crate::policy::{Policy, Rule};
 use crate::recommend::{Recommendation, largest};
 use crate::units::{Timestamp, seconds};
@@ -181,13 +181,13 @@ pub fn guard(
     let current = figures.current.max(figures.committed());
     let context = Context { policy, seen, figures, recommendations, current };
     let mut chain = Chain { count: largest(recommendations, figures.current), moves: Vec::new() };
-    pace::warm_up(&mut chain, memory, &context);
     match &policy.rule {
         Rule::Governor(_) => pace::hold(&mut chain, memory, &context),
         Rule::Target(rule) => pace::target(&mut chain, memory, &context, rule),
         Rule::Step(rule) => pace::step(&mut chain, memory, &context, rule),
         Rule::External => {}
     }
+    pace::warm_up(&mut chain, memory, &context);
     trust::errors(&mut chain, memory, &context);
     trust::stale(&mut chain, memory, &context);
     trust::busy(&mut chain, &context);
@@ -224,7 +224,11 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
 
 fn protected(chain: &mut Chain, context: &Context<'_>) {
     let replicas = context.seen.engine.value().map(|engine| &engine.replicas);
-    let count = replicas.into_iter().flatten().filter(|r| r.protected).count();
+    let count = replicas
+        .into_iter()
+        .flatten()
+        .filter(|r| r.protected && r.phase != Phase::Stopping)
+        .count();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     chain.at_least(count, Guard::Protected { count });
 }

@@ -112,7 +112,7 @@ fn check_step(
     match step {
         Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
         Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
-        _ if replica.is_some_and(|r| r.protected) && !late(step) => {
+        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) && !late(step) => {
             Some(Broken::RemovesProtected(id))
         }
         _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),

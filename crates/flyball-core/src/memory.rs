@@ -193,9 +193,14 @@ impl Memory {
         let idle = balancer.is_some_and(|b| b.servers.values().all(|s| s.in_flight == 0));
         self.work.fade(self.seen_at.map_or(0, |before| now.ms_since(before)));
         self.replicas.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id));
-        self.draining.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id));
+        // A replica that became protected while it drained comes back.
+        self.draining.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id && !r.protected));
+        // A server may outlive its replica: its name is taken, too.
+        let servers = balancer.iter().flat_map(|b| b.servers.keys());
+        let names = engine.replicas.iter().map(|r| &r.id).chain(servers);
+        let used = names.filter_map(ReplicaId::number).max().unwrap_or(0);
+        self.next_number = self.next_number.max(used.saturating_add(1));
         for replica in &engine.replicas {
-            self.next_number = self.next_number.max(replica.id.number().map_or(0, |n| n + 1));
             let server = balancer.and_then(|b| b.servers.get(&replica.id));
             self.adopt_drain(now, replica, server);
             self.see_work(now, lag_ms, replica, server, idle);
@@ -217,7 +222,7 @@ impl Memory {
         server: Option<&ServerReport>,
     ) {
         let first = self.seen_at.is_none();
-        if first && server.is_some_and(|s| s.route == Route::Draining) {
+        if first && !replica.protected && server.is_some_and(|s| s.route == Route::Draining) {
             self.draining.insert(replica.id.clone(), now);
         }
     }
@@ -318,7 +323,7 @@ impl Failures {
             self.count = 0;
         }
         let newest = self.newest_exit;
-        let fresh = engine.exits.iter().filter(|e| newest.is_none_or(|n| e.at > n));
+        let mut fresh = engine.exits.iter().filter(|e| newest.is_none_or(|n| e.at > n));
         let failed = fresh.rfind(|e| e.ready_ms.is_none_or(|ms| ms < STEADY_MS));
         if let Some(exit) = failed {
             self.add(now, format!("{}: {}", exit.replica, exit.reason));

@@ -73,6 +73,16 @@ impl Step {
             | Self::Stop { replica, .. } => replica,
         }
     }
+
+    /// What it does, in one word.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Start { .. } => "start",
+            Self::Route { .. } => "route",
+            Self::Drain { .. } => "drain",
+            Self::Stop { .. } => "stop",
+        }
+    }
 }
 
 impl fmt::Display for Step {
@@ -108,17 +118,32 @@ pub fn plan(
 ) -> (Vec<Step>, Option<HeldStarts>) {
     let Some(view) = View::of(policy, seen) else { return (Vec::new(), None) };
     let mut steps = BTreeSet::new();
-    give_up_late_starts(&view, memory, &mut steps);
-    let committed = view.committed(memory);
-    let missing = usize::try_from(desired).unwrap_or(usize::MAX).saturating_sub(committed.len());
-    let surplus = committed.len().saturating_sub(usize::try_from(desired).unwrap_or(usize::MAX));
-    let missing = missing - take_back(&view, memory, missing);
-    let held = start(&view, memory, missing, &mut steps);
-    remove(&view, memory, surplus, &mut steps);
+    // While the engine changes replicas itself, only the balancer is kept in step with it.
+    let held = match view.engine.busy {
+        Some(_) => None,
+        None => resize(&view, memory, desired, &mut steps),
+    };
     route(&view, memory, &mut steps);
     drain_strays(&view, &mut steps);
-    finish_drains(&view, memory, &mut steps);
     (steps.into_iter().collect(), held)
+}
+
+/// Starts what is missing, takes away what is too much, ends what has drained.
+fn resize(
+    view: &View<'_>,
+    memory: &mut Memory,
+    desired: u32,
+    steps: &mut BTreeSet<Step>,
+) -> Option<HeldStarts> {
+    give_up_late_starts(view, memory, steps);
+    let desired = usize::try_from(desired).unwrap_or(usize::MAX);
+    let committed = view.committed(memory).len();
+    let missing = desired.saturating_sub(committed);
+    let missing = missing - take_back(view, memory, missing);
+    let held = start(view, memory, missing, steps);
+    remove(view, memory, committed.saturating_sub(desired), steps);
+    finish_drains(view, memory, steps);
+    held
 }
 
 /// What the plan may act on: a fresh engine report, and a balancer's if that is fresh too.

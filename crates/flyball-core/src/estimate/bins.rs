@@ -35,7 +35,7 @@ impl Bins {
         }
         self.since.get_or_insert(from);
         let last = to.as_ms().saturating_sub(1) / self.width_ms;
-        self.advance(last);
+        self.advance(from.as_ms() / self.width_ms, last);
         let oldest = self.oldest();
         for bin in (from.as_ms() / self.width_ms).max(oldest)..=last {
             let share = self.overlap_ms(bin, from, to) / seconds(span_ms) / 1000.0;
@@ -99,14 +99,15 @@ impl Bins {
         self.counts.get_mut(usize::try_from(index).ok()?)
     }
 
-    /// Opens bins up to `bin`, dropping those that fall off the far end.
-    fn advance(&mut self, bin: u64) {
-        if self.counts.is_empty() || bin.saturating_sub(self.newest) >= self.length as u64 {
+    /// Opens bins up to `last`, dropping those that fall off the far end. An empty ring, or one
+    /// that is all too old, begins at `first`.
+    fn advance(&mut self, first: u64, last: u64) {
+        if self.counts.is_empty() || last.saturating_sub(self.newest) >= self.length as u64 {
             self.counts.clear();
             self.counts.push_back(0.0);
-            self.newest = bin;
+            self.newest = first.max((last + 1).saturating_sub(self.length as u64));
         }
-        while self.newest < bin {
+        while self.newest < last {
             self.counts.push_back(0.0);
             self.newest += 1;
         }

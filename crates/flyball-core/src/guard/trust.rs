@@ -62,10 +62,11 @@ fn by_cpu(context: &Context<'_>) -> bool {
     }
 }
 
-/// An engine that is busy with something of its own is left alone.
+/// An engine that is busy with something of its own is left alone. (The plan starts and stops
+/// nothing meanwhile, whatever the count.)
 pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
     let busy = context.seen.engine.value().and_then(|engine| engine.busy.as_ref());
     if let Some(with) = busy {
-        chain.set(context.figures.current, Guard::Busy { with: with.clone() });
+        chain.set(context.current, Guard::Busy { with: with.clone() });
     }
 }

@@ -133,10 +133,13 @@ pub(super) fn recommend(
     let rate = figures.arrivals_per_s.and_then(|_| memory.rate(policy, seen.at));
     let mut wishes = match (rate, figures.work_s) {
         (Some(rate), Some(work_s)) => from_demand(rule, rate, work_s, figures),
-        (Some(_), None) => [cpu(figures), pile_up(rule, figures)].into_iter().flatten().collect(),
-        (None, _) => without_balancer(seen, figures),
+        (Some(_), None) => {
+            [cpu(CPU_SHARE, figures), pile_up(rule, figures)].into_iter().flatten().collect()
+        }
+        (None, _) => without_balancer(rule, seen, figures),
     };
-    if figures.waiting > 0 {
+    // Nothing runs, so nothing was measured: one replica is enough to find out.
+    if figures.waiting > 0 && figures.committed() == 0 {
         wishes.push(Arithmetic::Waiting { waiting: figures.waiting });
     }
     wishes.into_iter().map(Arithmetic::recommend).collect()
@@ -175,9 +178,9 @@ fn backlog(rate: Rate, work_s: f64, figures: &Seen) -> Option<Backlog> {
 }
 
 /// Replicas' worth of CPU in use, over those that have a reading.
-fn cpu(figures: &Seen) -> Option<Arithmetic> {
+fn cpu(share: f64, figures: &Seen) -> Option<Arithmetic> {
     let used = figures.mean_cpu? * f64::from(figures.ready);
-    Some(Arithmetic::Cpu { used, share: CPU_SHARE })
+    Some(Arithmetic::Cpu { used, share })
 }
 
 fn pile_up(rule: &Governor, figures: &Seen) -> Option<Arithmetic> {
@@ -187,10 +190,11 @@ fn pile_up(rule: &Governor, figures: &Seen) -> Option<Arithmetic> {
     piled.then_some(Arithmetic::PileUp { ready: figures.ready, requests, per_replica })
 }
 
-/// A service that has no balancer goes by CPU both ways; one that lost it only outwards.
-fn without_balancer(seen: &Observation, figures: &Seen) -> Vec<Arithmetic> {
-    let wish = cpu(figures);
+/// A service that has no balancer goes by CPU both ways; one that lost it only outwards, and not
+/// before its replicas are busier than the cap that its count was chosen for.
+fn without_balancer(rule: &Governor, seen: &Observation, figures: &Seen) -> Vec<Arithmetic> {
     let lost = seen.balancer.is_some();
+    let wish = cpu(if lost { rule.busy_cap } else { CPU_SHARE }, figures);
     let outwards = |wish: &Arithmetic| !lost || wish.count() >= figures.committed();
     wish.into_iter().filter(outwards).collect()
 }

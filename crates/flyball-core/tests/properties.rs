@@ -1,0 +1,248 @@
+//! The invariants under random observations: anything an engine or a balancer may say, in any
+//! order, including nonsense. Each decision is checked from outside by `invariants::check`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use flyball_core::decide::decide;
+use flyball_core::decision::Decision;
+use flyball_core::invariants;
+use flyball_core::memory::Memory;
+use flyball_core::observation::*;
+use flyball_core::plan::Step;
+use flyball_core::policy::*;
+use flyball_core::units::{ReplicaId, Timestamp};
+use proptest::prelude::*;
+
+prop_compose! {
+    fn bounds()(min in 0_u32..6, more in 0_u32..20) -> Bounds {
+        Bounds { min, max: (min + more).max(1) }
+    }
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    prop_oneof![
+        (0.2..1.0, proptest::option::of(1_u32..20), proptest::option::of(0_u64..60_000)).prop_map(
+            |(busy_cap, slots, hold_ms)| Rule::Governor(Governor { busy_cap, slots, hold_ms })
+        ),
+        (0.1..1.0, 0_u64..60_000, 0.0..1.0).prop_map(|(cpu, in_window_ms, in_share)| {
+            Rule::Target(Target { cpu, in_window_ms, in_share, ..Target::default() })
+        }),
+        (0.3..0.9, 0.0..0.3, 1_u32..5, 0_u64..20_000).prop_map(
+            |(out_at, in_at, by, cooldown_ms)| {
+                Rule::Step(StepRule { out_at, in_at, by, cooldown_ms, cpu_window_ms: 1_000 })
+            }
+        ),
+        Just(Rule::External),
+    ]
+}
+
+prop_compose! {
+    fn policy()(bounds in bounds(), rule in rule(), drain_limit_ms in 0_u64..20_000,
+                start_limit_ms in 500_u64..20_000, stale_after_ms in 200_u64..10_000) -> Policy {
+        let timing = Timing { drain_limit_ms, start_limit_ms, stale_after_ms, ..Timing::default() };
+        Policy { service: "web".into(), bounds, rule, timing }
+    }
+}
+
+prop_compose! {
+    fn replica()(number in 1_u64..12, phase in 0_u8..3, age_ms in 0_u64..30_000,
+                 used_ns in proptest::option::of(0_u64..u64::MAX / 2), cores in 0.05_f64..4.0,
+                 protected in proptest::bool::weighted(0.1), addressed in proptest::bool::weighted(0.9))
+                 -> ReplicaDraw {
+        (number, phase, age_ms, used_ns, cores, protected, addressed)
+    }
+}
+
+prop_compose! {
+    fn look()(step_ms in 0_u64..3_000, replicas in proptest::collection::vec(replica(), 0..10),
+              engine_age in proptest::option::weighted(0.9, 0_u64..12_000),
+              balancer in proptest::option::weighted(0.8, (proptest::option::weighted(0.9, 0_u64..12_000), 0_u64..3)),
+              arrivals in 0_u64..100_000, errors in 0_u64..1_000, waiting in 0_u32..500,
+              servers in proptest::collection::vec((1_u64..14, any::<bool>(), 0_u32..9, 0_u64..9_999), 0..12),
+              exits in proptest::collection::vec((1_u64..14, proptest::option::of(0_u64..20_000)), 0..4),
+              manual in proptest::option::weighted(0.2, (proptest::option::of(0_u32..40), proptest::option::of(0_u64..9_000))),
+              busy in proptest::bool::weighted(0.05)) -> Look {
+        Look { step_ms, replicas, engine_age, balancer, arrivals, errors, waiting, servers, exits, manual, busy }
+    }
+}
+
+/// Number, phase, age, CPU counter, cores, protected, addressed.
+type ReplicaDraw = (u64, u8, u64, Option<u64>, f64, bool, bool);
+
+#[derive(Clone, Debug)]
+struct Look {
+    step_ms: u64,
+    replicas: Vec<ReplicaDraw>,
+    engine_age: Option<u64>,
+    balancer: Option<(Option<u64>, u64)>,
+    arrivals: u64,
+    errors: u64,
+    waiting: u32,
+    servers: Vec<(u64, bool, u32, u64)>,
+    exits: Vec<(u64, Option<u64>)>,
+    manual: Option<(Option<u32>, Option<u64>)>,
+    busy: bool,
+}
+
+fn name(number: u64) -> ReplicaId {
+    ReplicaId::numbered("web", number)
+}
+
+fn ago(now: u64, age_ms: u64) -> Timestamp {
+    Timestamp::from_ms(now.saturating_sub(age_ms))
+}
+
+impl Look {
+    fn observe(&self, now: u64) -> Observation {
+        let balancer = self.balancer.map(|(age, epoch)| match age {
+            Some(age) => Reading::Taken { at: ago(now, age), value: self.balancer(now, epoch) },
+            None => Reading::Missing { since: ago(now, 5_000), why: "no answer".into() },
+        });
+        let engine = match self.engine_age {
+            Some(age) => Reading::Taken { at: ago(now, age), value: self.engine(now) },
+            None => Reading::Missing { since: ago(now, 5_000), why: String::new() },
+        };
+        let manual = self.manual.map(|(pin, for_ms)| Manual {
+            ask: pin.map_or(Ask::Pause, Ask::Pin),
+            until: for_ms.map(|ms| Timestamp::from_ms(now + ms)),
+            by: "test".into(),
+        });
+        Observation { at: Timestamp::from_ms(now), wall_ms: 0, engine, balancer, manual }
+    }
+
+    fn engine(&self, now: u64) -> EngineReport {
+        let mut replicas = BTreeMap::new();
+        for &(number, phase, age_ms, used_ns, cpu_limit_cores, protected, addressed) in
+            &self.replicas
+        {
+            let phase = [Phase::Starting, Phase::Ready, Phase::Stopping][usize::from(phase)];
+            let report = ReplicaReport {
+                id: name(number),
+                phase,
+                asked_at: ago(now, age_ms),
+                ready_at: (phase != Phase::Starting).then(|| ago(now, age_ms / 2)),
+                address: addressed.then(|| SocketAddr::from(([127, 0, 0, 1], 80))),
+                cpu: used_ns.map(|used_ns| CpuCounter { at: ago(now, 0), used_ns }),
+                cpu_limit_cores,
+                protected,
+            };
+            replicas.insert(name(number), report);
+        }
+        let exit = |&(number, ready_ms): &(u64, Option<u64>)| Exit {
+            replica: name(number),
+            at: ago(now, number),
+            ready_ms,
+            reason: "exit status 1".into(),
+        };
+        EngineReport {
+            replicas: replicas.into_values().collect(),
+            exits: self.exits.iter().map(exit).collect(),
+            busy: self.busy.then(|| "a rollout".to_owned()),
+            pending: None,
+        }
+    }
+
+    fn balancer(&self, now: u64, epoch: u64) -> BalancerReport {
+        let server = |&(number, draining, in_flight, served): &(u64, bool, u32, u64)| {
+            let route = if draining { Route::Draining } else { Route::Routed };
+            let first_served_at = (served > 0).then(|| ago(now, served));
+            (name(number), ServerReport { route, in_flight, served, first_served_at })
+        };
+        BalancerReport {
+            epoch,
+            arrivals: self.arrivals,
+            errors: self.errors,
+            waiting: self.waiting,
+            servers: self.servers.iter().map(server).collect(),
+            latency: None,
+        }
+    }
+}
+
+/// Runs the looks through one memory; each with what was seen and decided.
+fn run(policy: &Policy, looks: &[Look]) -> Vec<(Observation, Decision)> {
+    let (mut memory, mut now) = (Memory::default(), 100_000);
+    let mut out = Vec::new();
+    for look in looks {
+        now += look.step_ms;
+        let seen = look.observe(now);
+        let decision = decide(policy, &mut memory, &seen);
+        out.push((seen, decision));
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_decision_breaks_an_invariant(policy in policy(), looks in proptest::collection::vec(look(), 1..25)) {
+        for (seen, decision) in run(&policy, &looks) {
+            let broken = invariants::check(&policy, &seen, &decision);
+            prop_assert!(broken.is_empty(), "{broken:?}\n{decision}\n{seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_decision_is_the_same_every_time(policy in policy(), looks in proptest::collection::vec(look(), 1..10)) {
+        prop_assert_eq!(run(&policy, &looks), run(&policy, &looks));
+    }
+
+    #[test]
+    fn a_record_says_after_storage_what_it_said_before(policy in policy(), looks in proptest::collection::vec(look(), 1..10)) {
+        for (_, decision) in run(&policy, &looks) {
+            let read: Decision = serde_json::from_str(&serde_json::to_string(&decision).unwrap()).unwrap();
+            prop_assert_eq!(read.to_string(), decision.to_string());
+        }
+    }
+
+    #[test]
+    fn the_count_never_falls_on_stale_readings(policy in policy(), looks in proptest::collection::vec(look(), 2..25)) {
+        let decisions = run(&policy, &looks);
+        for ((_, before), (seen, decision)) in decisions.iter().zip(decisions.iter().skip(1)) {
+            let limit_ms = policy.timing.stale_after_ms;
+            let balancer_stale = seen.balancer.as_ref().is_some_and(|b| b.fresh(seen.at, limit_ms).is_none());
+            let stale = seen.engine.fresh(seen.at, limit_ms).is_none() || balancer_stale;
+            let by_hand = seen.manual.is_some() || policy.rule == Rule::External;
+            if stale && !by_hand {
+                // Compared with what was decided on sight: a count decided blind is not kept.
+                let kept = decision.seen.current.min(policy.bounds.max);
+                prop_assert!(decision.desired >= kept, "{before}\n{decision}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_removed_before_the_hold_window_is_full(policy in policy(), looks in proptest::collection::vec(look(), 1..25)) {
+        let window_ms = match &policy.rule {
+            Rule::Governor(_) => policy.windows(policy.timing.start_lag_prior_ms).hold_ms.min(10_000),
+            Rule::Target(rule) => rule.in_window_ms,
+            Rule::Step(rule) => rule.cooldown_ms,
+            Rule::External => return Ok(()),
+        };
+        let set = matches!(policy.rule, Rule::Governor(Governor { hold_ms: Some(_), .. }));
+        prop_assume!(!matches!(policy.rule, Rule::Governor(_)) || set);
+        let started = looks[0].step_ms + 100_000;
+        for (seen, decision) in run(&policy, &looks) {
+            let by_hand = seen.manual.is_some();
+            let over = decision.seen.committed() > policy.bounds.max;
+            if seen.at.as_ms() < started + window_ms && !by_hand && !over {
+                prop_assert!(decision.desired >= decision.seen.committed().min(policy.bounds.max), "{decision}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_floor_is_asked_for_at_the_next_look(policy in policy(), looks in proptest::collection::vec(look(), 1..10)) {
+        for (look, (seen, decision)) in looks.iter().zip(run(&policy, &looks)) {
+            let blind = seen.engine.fresh(seen.at, policy.timing.stale_after_ms).is_none();
+            let coming = decision.seen.committed() as usize
+                + decision.plan.iter().filter(|s| matches!(s, Step::Start { .. } | Step::Route { .. })).count();
+            if !blind && !look.busy && decision.held_starts.is_none() {
+                prop_assert!(coming >= policy.bounds.min as usize, "{decision}");
+            }
+            prop_assert!(decision.desired >= policy.bounds.min);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! A small world for tests of decisions: replicas that start after a lag, serve at a fixed cost and
+//! drain at once. It carries out plans and makes the next observation; it decides nothing.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::unwrap_used,
+    reason = "a world of small numbers, for tests only"
+)]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use flyball_core::decide::decide;
+use flyball_core::decision::Decision;
+use flyball_core::invariants;
+use flyball_core::memory::Memory;
+use flyball_core::observation::*;
+use flyball_core::plan::Step;
+use flyball_core::policy::*;
+use flyball_core::units::{ReplicaId, Timestamp};
+
+pub(crate) const LOOK_MS: u64 = 200;
+
+pub(crate) struct World {
+    pub(crate) policy: Policy,
+    pub(crate) memory: Memory,
+    pub(crate) now_ms: u64,
+    /// Time from a start to readiness.
+    pub(crate) lag_ms: u64,
+    /// Replica-seconds that a request costs.
+    pub(crate) work_s: f64,
+    /// Requests per second.
+    pub(crate) load: f64,
+    pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
+    pub(crate) exits: Vec<Exit>,
+    pub(crate) arrivals: f64,
+    pub(crate) errors: u64,
+    pub(crate) waiting: f64,
+    pub(crate) balanced: bool,
+    pub(crate) balancer_silent_since: Option<u64>,
+    pub(crate) engine_silent_since: Option<u64>,
+    pub(crate) manual: Option<Manual>,
+    pub(crate) busy: Option<String>,
+}
+
+pub(crate) struct Replica {
+    pub(crate) asked_ms: u64,
+    pub(crate) ready_ms: Option<u64>,
+    pub(crate) used_ns: f64,
+    pub(crate) served: f64,
+    pub(crate) first_served_ms: Option<u64>,
+    pub(crate) route: Option<Route>,
+    pub(crate) in_flight: u32,
+    pub(crate) protected: bool,
+    pub(crate) never_ready: bool,
+}
+
+pub(crate) fn policy(rule: Rule, min: u32, max: u32) -> Policy {
+    Policy {
+        service: "web".into(),
+        bounds: Bounds { min, max },
+        rule,
+        timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
+    }
+}
+
+pub(crate) fn governor(min: u32, max: u32) -> Policy {
+    policy(Rule::Governor(Governor::default()), min, max)
+}
+
+impl World {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            memory: Memory::default(),
+            now_ms: 10_000,
+            lag_ms: 1_000,
+            work_s: 0.05,
+            load: 0.0,
+            replicas: BTreeMap::new(),
+            exits: Vec::new(),
+            arrivals: 0.0,
+            errors: 0,
+            waiting: 0.0,
+            balanced: true,
+            balancer_silent_since: None,
+            engine_silent_since: None,
+            manual: None,
+            busy: None,
+        }
+    }
+
+    /// Looks until `ms` have passed; the last decision.
+    pub(crate) fn run(&mut self, ms: u64) -> Decision {
+        let end = self.now_ms + ms;
+        loop {
+            let decision = self.look();
+            if self.now_ms >= end {
+                return decision;
+            }
+        }
+    }
+
+    /// Looks until `ms` have passed.
+    pub(crate) fn pass(&mut self, ms: u64) {
+        let _last = self.run(ms);
+    }
+
+    /// One look: the world moves on, a decision is made, checked and carried out.
+    pub(crate) fn look(&mut self) -> Decision {
+        self.advance(LOOK_MS);
+        let seen = self.observe();
+        let decision = decide(&self.policy, &mut self.memory, &seen);
+        assert_eq!(invariants::check(&self.policy, &seen, &decision), [], "{decision}");
+        for step in &decision.plan {
+            self.carry_out(step);
+        }
+        decision
+    }
+
+    pub(crate) fn ready(&self) -> usize {
+        self.replicas.values().filter(|r| r.ready_ms.is_some()).count()
+    }
+
+    pub(crate) fn kill_all(&mut self) {
+        let now = Timestamp::from_ms(self.now_ms);
+        for (id, replica) in std::mem::take(&mut self.replicas) {
+            let ready_ms = replica.ready_ms.map(|at| self.now_ms - at);
+            self.exits.push(Exit { replica: id, at: now, ready_ms, reason: "killed".into() });
+        }
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.now_ms += ms;
+        let span_s = ms as f64 / 1000.0;
+        for replica in self.replicas.values_mut() {
+            let due = self.now_ms >= replica.asked_ms + self.lag_ms && !replica.never_ready;
+            if due && replica.ready_ms.is_none() {
+                replica.ready_ms = Some(replica.asked_ms + self.lag_ms);
+            }
+        }
+        self.arrivals += self.load * span_s;
+        self.waiting += self.load * span_s;
+        let routed = |r: &Replica| !self.balanced || r.route == Some(Route::Routed);
+        let serving = self.replicas.values().filter(|r| r.ready_ms.is_some() && routed(r)).count();
+        let capacity = serving as f64 * span_s / self.work_s;
+        let served = self.waiting.min(capacity);
+        self.waiting -= served;
+        let now_ms = self.now_ms;
+        let balanced = self.balanced;
+        for replica in self.replicas.values_mut() {
+            let serves =
+                replica.ready_ms.is_some() && (!balanced || replica.route == Some(Route::Routed));
+            replica.in_flight = 0;
+            if serves && served > 0.0 {
+                let share = served / serving as f64;
+                replica.served += share;
+                replica.used_ns += share * self.work_s * 1e9;
+                replica.in_flight = 1;
+                replica.first_served_ms.get_or_insert(now_ms);
+            }
+        }
+    }
+
+    pub(crate) fn observe(&self) -> Observation {
+        let now = Timestamp::from_ms(self.now_ms);
+        let silent =
+            |since: Option<u64>| since.map(|ms| (Timestamp::from_ms(ms), "no answer".to_owned()));
+        let engine = match silent(self.engine_silent_since) {
+            Some((since, why)) => Reading::Missing { since, why },
+            None => Reading::Taken { at: now, value: self.engine(now) },
+        };
+        let balancer = match silent(self.balancer_silent_since) {
+            Some((since, why)) => Reading::Missing { since, why },
+            None => Reading::Taken { at: now, value: self.balancer() },
+        };
+        let wall_ms = i64::try_from(self.now_ms).unwrap();
+        let balancer = self.balanced.then_some(balancer);
+        Observation { at: now, wall_ms, engine, balancer, manual: self.manual.clone() }
+    }
+
+    fn engine(&self, now: Timestamp) -> EngineReport {
+        let report = |(id, r): (&ReplicaId, &Replica)| ReplicaReport {
+            id: id.clone(),
+            phase: if r.ready_ms.is_some() { Phase::Ready } else { Phase::Starting },
+            asked_at: Timestamp::from_ms(r.asked_ms),
+            ready_at: r.ready_ms.map(Timestamp::from_ms),
+            address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+            cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
+            cpu_limit_cores: 1.0,
+            protected: r.protected,
+        };
+        EngineReport {
+            replicas: self.replicas.iter().map(report).collect(),
+            exits: self.exits.clone(),
+            busy: self.busy.clone(),
+            pending: None,
+        }
+    }
+
+    fn balancer(&self) -> BalancerReport {
+        let server = |(id, r): (&ReplicaId, &Replica)| {
+            let route = r.route?;
+            let first_served_at = r.first_served_ms.map(Timestamp::from_ms);
+            let (in_flight, served) = (r.in_flight, r.served as u64);
+            Some((id.clone(), ServerReport { route, in_flight, served, first_served_at }))
+        };
+        BalancerReport {
+            epoch: 1,
+            arrivals: self.arrivals as u64,
+            errors: self.errors,
+            waiting: self.waiting as u32,
+            servers: self.replicas.iter().filter_map(server).collect(),
+            latency: None,
+        }
+    }
+
+    fn carry_out(&mut self, step: &Step) {
+        match step {
+            Step::Start { replica } => {
+                self.add(replica.clone());
+            }
+            Step::Route { replica, .. } => {
+                self.replicas.get_mut(replica).unwrap().route = Some(Route::Routed);
+            }
+            Step::Drain { replica } => {
+                if let Some(replica) = self.replicas.get_mut(replica) {
+                    replica.route = Some(Route::Draining);
+                }
+            }
+            Step::Stop { replica, .. } => {
+                self.replicas.remove(replica);
+            }
+        }
+    }
+
+    pub(crate) fn add(&mut self, id: ReplicaId) -> &mut Replica {
+        self.replicas.entry(id).or_insert(Replica {
+            asked_ms: self.now_ms,
+            ready_ms: None,
+            used_ns: 0.0,
+            served: 0.0,
+            first_served_ms: None,
+            route: None,
+            in_flight: 0,
+            protected: false,
+            never_ready: false,
+        })
+    }
+}
