@@ -1,0 +1,153 @@
+// Draws one figure with all charts on one time axis. Knows neither the network nor the rest of the
+// page: it is handed samples, decisions and thresholds, and tells which moment was clicked.
+
+import { axisTime, direction } from "./words.js";
+
+/* global Plotly */
+
+const GAP_MS = 8_000;
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function colours() {
+  const names = ["ink", "muted", "faint", "card", "ready", "starting", "draining", "threshold", "second"];
+  return Object.fromEntries(names.map((name) => [name, style(`--${name}`)]));
+}
+
+// A hole in the samples is drawn as a hole.
+function withHoles(samples, stepMs) {
+  const limit = Math.max(GAP_MS, 4 * stepMs);
+  const whole = [];
+  for (const sample of samples) {
+    const last = whole.at(-1);
+    if (last && sample.wall_ms - last.wall_ms > limit) whole.push({ wall_ms: last.wall_ms + 1 });
+    whole.push(sample);
+  }
+  return whole;
+}
+
+function line(samples, of, y, name, look) {
+  return {
+    type: "scatter", mode: "lines", name, yaxis: y, xaxis: "x",
+    x: samples.map((s) => axisTime(s.wall_ms)), y: samples.map((s) => of(s) ?? null),
+    customdata: samples.map((s) => s.wall_ms), connectgaps: false, showlegend: false,
+    ...look,
+  };
+}
+
+function traces(samples, c) {
+  const steps = { shape: "hv", width: 1.5 };
+  const stacked = (of, name, colour, pattern) => line(samples, of, "y3", name, {
+    stackgroup: "replicas", showlegend: true, line: { ...steps, width: 0.8, color: colour },
+    fillcolor: `${colour}${pattern ? "00" : "55"}`,
+    ...(pattern && { fillpattern: { shape: pattern, fgcolor: colour, bgcolor: "rgba(0,0,0,0)", size: 5, solidity: 0.35 } }),
+    hovertemplate: "%{y}",
+  });
+  return [
+    line(samples, (s) => s.mean_cpu == null ? null : s.mean_cpu * 100, "y4", "mean CPU",
+      { line: { width: 1.8, color: c.ready }, hovertemplate: "%{y:.0f} %" }),
+    stacked((s) => s.ready, "ready", c.ready, ""),
+    stacked((s) => s.starting, "starting", c.starting, "/"),
+    stacked((s) => s.draining, "draining", c.draining, "."),
+    line(samples, (s) => s.desired, "y3", "wanted", { showlegend: true, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
+    line(samples, (s) => s.arrivals_per_s, "y2", "arrivals",
+      { line: { width: 1.6, color: c.ready }, fill: "tozeroy", fillcolor: `${c.ready}1c`, hovertemplate: "%{y:.1f}/s" }),
+    line(samples, (s) => s.p99_ms, "y", "p99", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.second }, hovertemplate: "%{y:.0f} ms" }),
+    line(samples, (s) => s.p50_ms, "y", "p50", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.ready, dash: "dot" }, hovertemplate: "%{y:.0f} ms" }),
+    line(samples, (s) => s.waiting, "y6", "waiting",
+      { line: { width: 1, color: c.muted, shape: "hv" }, fill: "tozeroy", fillcolor: `${c.muted}33`, hovertemplate: "%{y}" }),
+  ];
+}
+
+const SYMBOLS = { out: "triangle-up", in: "triangle-down", same: "circle" };
+
+function marks(told, c) {
+  const ways = told.map((t) => direction(t.decision));
+  return {
+    type: "scatter", mode: "markers", name: "decision", xaxis: "x", yaxis: "y5", showlegend: false, cliponaxis: false,
+    x: told.map((t) => axisTime(t.decision.wall_ms)), y: told.map(() => 0.5),
+    text: ways.map((w) => w.words), customdata: told.map((t) => t.decision.wall_ms),
+    marker: {
+      symbol: ways.map((w) => SYMBOLS[w.way]), size: ways.map((w) => (w.way === "same" ? 5 : 11)),
+      color: ways.map((w) => (w.way === "out" ? c.starting : w.way === "in" ? c.ready : c.faint)),
+      line: { width: 0 },
+    },
+    hovertemplate: "%{text}",
+  };
+}
+
+// From the bottom: decisions, latency with waiting, arrivals, replicas, CPU.
+const DOMAINS = { y5: [0, 0.03], y6: [0.055, 0.095], y: [0.125, 0.30], y2: [0.365, 0.52], y3: [0.585, 0.775], y4: [0.84, 0.975] };
+
+function title(text, y, c) {
+  return { text, xref: "paper", yref: "paper", x: 0, xanchor: "left", xshift: -2, y: DOMAINS[y][1], yanchor: "bottom",
+    yshift: 5, showarrow: false, font: { size: 12, color: c.muted } };
+}
+
+// Plotly's own legends: text with a style of its own would need a laxer content policy.
+function legend(key, font) {
+  return { orientation: "h", x: 1, xanchor: "right", xref: "paper", y: DOMAINS[key][1], yanchor: "bottom", yref: "paper",
+    bgcolor: "rgba(0,0,0,0)", font, itemclick: false, itemdoubleclick: false, itemwidth: 30, traceorder: "normal" };
+}
+
+function layout(window, thresholds, narrow, c, highest) {
+  const axis = (key, more) => ({ domain: DOMAINS[key], fixedrange: true, rangemode: "tozero", zeroline: false,
+    gridcolor: c.faint, gridwidth: 0.5, nticks: 4, tickfont: { size: 11, color: c.muted }, automargin: false, ...more });
+  const used = thresholds.map((t) => t.share * 100);
+  const top = Math.max(100, highest * 1.05);
+  return {
+    height: narrow ? 640 : 720, margin: { l: narrow ? 38 : 44, r: narrow ? 10 : 62, t: 8, b: 26 },
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: style("--font"), size: 12, color: c.ink }, dragmode: false, hovermode: "x unified", hoversubplots: "axis",
+    hoverlabel: { bgcolor: c.card, bordercolor: c.faint, font: { color: c.ink, size: 12, family: style("--font") } },
+    xaxis: { type: "date", range: window.map(axisTime), fixedrange: true, anchor: "y5", showgrid: true, gridcolor: c.faint, gridwidth: 0.5,
+      nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: "%H:%M:%S", tickformatstops: [
+        { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, null], value: "%H:%M" }],
+      showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: c.muted, spikesnap: "cursor" },
+    yaxis: axis("y", { ticksuffix: narrow ? "" : " ms" }),
+    yaxis2: axis("y2"),
+    yaxis3: axis("y3", { tickformat: "d" }),
+    yaxis4: axis("y4", { range: [0, top], ticksuffix: " %", tickvals: [0, 50, 100] }),
+    yaxis5: axis("y5", { range: [0, 1], visible: false }),
+    yaxis6: axis("y6", { nticks: 2, showgrid: false, showticklabels: false }),
+    legend: legend("y3", { size: 11, color: c.muted }),
+    legend2: legend("y", { size: 11, color: c.muted }),
+    shapes: used.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: y, y1: y,
+      line: { color: c.threshold, width: 1.2, dash: "dash" } })),
+    annotations: [
+      title("Mean CPU of ready replicas", "y4", c),
+      title("Replicas", "y3", c),
+      title("Arrivals per second", "y2", c),
+      title(narrow ? "Latency, ms" : "Latency", "y", c),
+      title("Waiting requests", "y6", c),
+      title("Decisions  ▲ more  ▼ fewer", "y5", c),
+      ...thresholds.map((t) => ({ text: narrow ? `${t.label} ${Math.round(t.share * 100)} %` : `${t.label}<br>${Math.round(t.share * 100)} %`,
+        xref: "paper", yref: "y4", x: 1, y: t.share * 100,
+        xanchor: narrow ? "right" : "left", yanchor: narrow ? "bottom" : "middle", xshift: narrow ? 0 : 5, align: "left",
+        showarrow: false, font: { size: 11, color: c.threshold } })),
+    ],
+  };
+}
+
+const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
+
+export function chart(node, explainAt) {
+  let listening = false;
+  return async function draw({ samples, told, thresholds, window }) {
+    const c = colours();
+    const narrow = node.clientWidth < 560;
+    const stepMs = (window[1] - window[0]) / 600;
+    const data = withHoles(samples, stepMs);
+    const highest = Math.max(0, ...samples.map((s) => (s.mean_cpu ?? 0) * 100), ...thresholds.map((t) => t.share * 100));
+    const inside = told.filter((t) => t.decision.wall_ms >= window[0]);
+    await Plotly.react(node, [...traces(data, c), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
+    if (!listening) {
+      listening = true;
+      node.on("plotly_click", ({ points }) => {
+        const mark = points.find((p) => p.data.name === "decision");
+        const moment = (mark ?? points[0])?.customdata;
+        if (moment != null) explainAt(moment);
+      });
+    }
+  };
+}
+

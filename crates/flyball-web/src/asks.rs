@@ -1,0 +1,112 @@
+//! Reads what was asked by hand out of a request's body.
+//!
+//! Checks form only; whether the count fits the service is the daemon's to say. Invariant: each
+//! mistake names the field it is in, and a body with a mistake asks for nothing.
+
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+use crate::daemon::ManualAsk;
+use crate::problem::{Kind, Problem};
+
+/// Turns a duration such as "1h" into milliseconds, or says what is wrong with it.
+pub(crate) type ParseDuration = fn(&str) -> Result<u64, String>;
+
+/// How long a wish lasts that does not say so: 1 h, long enough for an incident, short enough not
+/// to be forgotten until tomorrow.
+pub(crate) const DEFAULT_FOR_MS: u64 = 3_600_000;
+
+/// A wish lasts 31 days at most; what shall last longer belongs into the configuration.
+const FOR_MS_MAX: u64 = 31 * 24 * 3_600_000;
+
+/// A wish, and how long it shall last where it says so.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) ask: ManualAsk,
+    pub(crate) for_ms: Option<u64>,
+}
+
+/// `{"by": 1}` or `{"to": 5}`, with `"for": "1h"` or without.
+pub(crate) fn scale(body: &Fields, parse: ParseDuration) -> Result<Wish, Problem> {
+    body.only(&["by", "to", "for"])?;
+    let ask = match (body.whole_number("by")?, body.whole_number("to")?) {
+        (Some(by), None) => ManualAsk::By(nonzero(by)?),
+        (None, Some(to)) => ManualAsk::To(count(to)?),
+        (Some(_), Some(_)) => return Err(Problem::field("to", "give \"by\" or \"to\", not both")),
+        (None, None) => return Err(Problem::field("to", "give \"by\" or \"to\"")),
+    };
+    Ok(Wish { ask, for_ms: body.duration("for", parse)? })
+}
+
+/// Nothing, `{}` or `{"for": "1h"}`.
+pub(crate) fn pause(body: &Fields, parse: ParseDuration) -> Result<Wish, Problem> {
+    body.only(&["for"])?;
+    Ok(Wish { ask: ManualAsk::Pause, for_ms: body.duration("for", parse)? })
+}
+
+/// Nothing or `{}`.
+pub(crate) fn resume(body: &Fields, _: ParseDuration) -> Result<Wish, Problem> {
+    body.only(&[])?;
+    Ok(Wish { ask: ManualAsk::Resume, for_ms: None })
+}
+
+fn nonzero(by: i64) -> Result<i32, Problem> {
+    let by = i32::try_from(by)
+        .map_err(|_| Problem::field("by", format!("{by} is more than any pool can change")))?;
+    if by == 0 { Err(Problem::field("by", "0 changes nothing")) } else { Ok(by) }
+}
+
+fn count(to: i64) -> Result<u32, Problem> {
+    u32::try_from(to).map_err(|_| Problem::field("to", format!("{to} is not a count of replicas")))
+}
+
+/// The fields of a JSON object.
+pub(crate) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// Reads a body; an empty one has no fields.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+        if body.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = media.map(|value| value.split(';').next().unwrap_or(value).trim());
+        if !media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
+            let detail = "send the body with `content-type: application/json`";
+            return Err(Problem::new(Kind::WrongMediaType, detail));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(Problem::new(Kind::MalformedBody, "the body must be a JSON object")),
+            Err(error) => Err(Problem::new(Kind::MalformedBody, format!("not JSON: {error}"))),
+        }
+    }
+
+    fn only(&self, known: &[&str]) -> Result<(), Problem> {
+        match self.0.keys().find(|name| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some(name) if known.is_empty() => Err(Problem::field(name, "no field is taken here")),
+            Some(name) => {
+                let detail = format!("\"{name}\" is not one of {}", known.join(", "));
+                Err(Problem::field(name, detail))
+            }
+        }
+    }
+
+    fn whole_number(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let wrong = |value| Problem::field(name, format!("{value} is not a whole number"));
+        self.0.get(name).map(|v| v.as_i64().ok_or_else(|| wrong(v))).transpose()
+    }
+
+    fn duration(&self, name: &str, parse: ParseDuration) -> Result<Option<u64>, Problem> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let text = value.as_str().ok_or_else(|| {
+            Problem::field(name, format!("{value} is not a duration such as \"1h\""))
+        })?;
+        let ms = parse(text).map_err(|why| Problem::field(name, why))?;
+        if ms == 0 || ms > FOR_MS_MAX {
+            return Err(Problem::field(name, format!("\"{text}\" is not between 1 ms and 31 days")));
+        }
+        Ok(Some(ms))
+    }
+}

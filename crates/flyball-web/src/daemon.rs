@@ -1,0 +1,106 @@
+//! The port to whatever runs the loop: the daemon, or a scripted one in tests.
+//!
+//! Decides nothing. Knows neither HTTP nor SQLite. Invariant: what cannot be answered is said to
+//! be so ([`Fault`], [`AskError`]); no call answers with made-up figures.
+
+use flyball_core::decision::Decision;
+use flyball_core::record::Sample;
+
+use crate::view::ServiceView;
+
+/// What the door needs from the program behind it.
+///
+/// `services` and `service` are called on the server's own threads and must answer from memory.
+/// All others may wait for a disk or for the loop: they are called on threads kept for waiting, a
+/// bounded number at a time, and the client is told when one took too long.
+pub trait Daemon: Send + Sync + 'static {
+    /// Every service as it is now, in the order of their names.
+    fn services(&self) -> Vec<ServiceView>;
+
+    /// One service as it is now.
+    fn service(&self, name: &str) -> Option<ServiceView> {
+        self.services().into_iter().find(|view| view.name == name)
+    }
+
+    /// The latest decisions made before a wall-clock time, newest first, at most `limit`.
+    fn decisions(
+        &self,
+        service: &str,
+        before_wall_ms: i64,
+        limit: usize,
+    ) -> Result<Vec<Decision>, Fault>;
+
+    /// The decision in force at a wall-clock time: the latest made at or before it.
+    fn decision_at(&self, service: &str, wall_ms: i64) -> Result<Option<Decision>, Fault>;
+
+    /// Samples from `from_wall_ms` up to, but not including, `to_wall_ms`, oldest first, thinned
+    /// out to at most `points_max`.
+    fn samples(
+        &self,
+        service: &str,
+        from_wall_ms: i64,
+        to_wall_ms: i64,
+        points_max: usize,
+    ) -> Result<Vec<Sample>, Fault>;
+
+    /// Takes a wish made by hand and answers with the service as it is then. `for_ms` is how long
+    /// it lasts: `None` for [`ManualAsk::Resume`], and for a count under an `external` policy that
+    /// came without a time. `by` is the door: "api", "cli" or "dashboard".
+    fn ask(
+        &self,
+        service: &str,
+        ask: ManualAsk,
+        for_ms: Option<u64>,
+        by: &str,
+    ) -> Result<ServiceView, AskError>;
+}
+
+/// A wish made by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManualAsk {
+    /// This many more (or fewer) than are wanted now; never 0.
+    By(i32),
+    /// Keep this many.
+    To(u32),
+    /// Keep as many as there are.
+    Pause,
+    /// Let the policy decide again.
+    Resume,
+}
+
+/// Why a question could not be answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// There is no such service.
+    #[error("there is no service \"{0}\"")]
+    UnknownService(String),
+    /// What would know the answer does not work at the moment.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Why a wish was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// There is no such service.
+    #[error("there is no service \"{0}\"")]
+    UnknownService(String),
+    /// The count would leave the bounds.
+    #[error("{asked} replicas are outside the bounds {min}..{max} of \"{service}\"")]
+    OutsideBounds {
+        /// The service.
+        service: String,
+        /// The count that was asked for, after adding `by` where that was given.
+        asked: i64,
+        /// The floor.
+        min: u32,
+        /// The ceiling.
+        max: u32,
+    },
+    /// The service cannot take this wish now.
+    #[error("{0}")]
+    Refused(String),
+    /// The loop does not take wishes at the moment.
+    #[error("{0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,172 @@
+//! Everything that can go wrong at this door, as problem documents (RFC 9457).
+//!
+//! Decides the status and the words; does not know which route failed. Invariant: every answer
+//! of 400 and above that this crate makes is one of these.
+
+use axum::http::header::{self, HeaderValue};
+use axum::http::{Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::daemon::{AskError, Fault};
+use crate::lane::Overdue;
+
+/// An error as it is answered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    field: Option<String>,
+}
+
+/// What kind of error it is: this is what programs tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    UnknownPath,
+    UnknownService,
+    NoDecision,
+    WrongMethod,
+    MalformedBody,
+    WrongMediaType,
+    BodyTooLarge,
+    WrongField,
+    OutsideBounds,
+    Refused,
+    TokenNeeded,
+    CrossSite,
+    WrongHost,
+    SlowRequest,
+    Broken,
+    Unavailable,
+    Busy,
+    Overdue,
+}
+
+impl Kind {
+    /// The last part of the problem's type, its status and its title.
+    fn terms(self) -> (&'static str, StatusCode, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "there is nothing here"),
+            Self::UnknownService => ("unknown-service", S::NOT_FOUND, "no such service"),
+            Self::NoDecision => ("no-decision", S::NOT_FOUND, "no decision at that time"),
+            Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "wrong method"),
+            Self::MalformedBody => ("malformed-body", S::BAD_REQUEST, "the body is not valid"),
+            Self::WrongMediaType => {
+                ("wrong-media-type", S::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON")
+            }
+            Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "the body is too large"),
+            Self::WrongField => ("wrong-field", S::UNPROCESSABLE_ENTITY, "a field is wrong"),
+            Self::OutsideBounds => {
+                ("outside-bounds", S::UNPROCESSABLE_ENTITY, "the count is outside the bounds")
+            }
+            Self::Refused => ("refused", S::CONFLICT, "the service cannot do that now"),
+            Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
+            Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
+            Self::WrongHost => ("wrong-host", S::MISDIRECTED_REQUEST, "not the name of this server"),
+            Self::SlowRequest => ("slow-request", S::REQUEST_TIMEOUT, "the request took too long"),
+            Self::Broken => ("broken", S::INTERNAL_SERVER_ERROR, "flyball has a defect"),
+            Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "not available now"),
+            Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "too many such requests at once"),
+            Self::Overdue => ("overdue", S::GATEWAY_TIMEOUT, "no answer in time"),
+        }
+    }
+}
+
+impl Problem {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), field: None }
+    }
+
+    /// A problem with one field of the body or the query.
+    pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
+        Self { kind: Kind::WrongField, detail: detail.into(), field: Some(field.to_owned()) }
+    }
+
+    /// Says which field it was.
+    pub(crate) fn in_field(mut self, field: &str) -> Self {
+        self.field = Some(field.to_owned());
+        self
+    }
+
+    pub(crate) fn unknown_service(name: &str) -> Self {
+        Self::new(Kind::UnknownService, format!("there is no service \"{name}\""))
+    }
+
+    pub(crate) fn unknown_path(uri: &Uri) -> Self {
+        Self::new(Kind::UnknownPath, format!("there is nothing at {}", uri.path()))
+    }
+
+    pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Self {
+        Self::new(Kind::WrongMethod, format!("{} does not take {method}", uri.path()))
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        let kind = match fault {
+            Fault::UnknownService(_) => Kind::UnknownService,
+            Fault::Unavailable(_) => Kind::Unavailable,
+        };
+        Self::new(kind, fault.to_string())
+    }
+}
+
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        let kind = match error {
+            AskError::UnknownService(_) => Kind::UnknownService,
+            AskError::OutsideBounds { .. } => Kind::OutsideBounds,
+            AskError::Refused(_) => Kind::Refused,
+            AskError::Unavailable(_) => Kind::Unavailable,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<Overdue> for Problem {
+    fn from(overdue: Overdue) -> Self {
+        let kind = match overdue {
+            Overdue::Full => Kind::Busy,
+            Overdue::TimedOut { .. } => Kind::Overdue,
+            Overdue::Died => Kind::Broken,
+        };
+        Self::new(kind, overdue.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Document {
+            r#type: String,
+            title: &'static str,
+            status: u16,
+            detail: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            field: Option<String>,
+        }
+        let (name, status, title) = self.kind.terms();
+        let document = Document {
+            r#type: format!("urn:flyball:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: self.detail,
+            field: self.field,
+        };
+        let mut response = (status, axum::Json(document)).into_response();
+        let headers = response.headers_mut();
+        let media = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, media);
+        match self.kind {
+            Kind::TokenNeeded => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Kind::Busy | Kind::Unavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

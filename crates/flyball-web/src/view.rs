@@ -1,0 +1,163 @@
+//! One service as it is shown: what is known now, ready to be written as JSON.
+//!
+//! Decides nothing; the sentences are made in `words`. Invariant: a figure that was not measured
+//! is `None`, never 0, and every time is wall-clock milliseconds since 1970-01-01 UTC.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use flyball_core::decision::Decision;
+use flyball_core::observation::Ask;
+use flyball_core::policy::{Bounds, Policy, Rule};
+
+/// One service as it is now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ServiceView {
+    /// Its name.
+    pub name: String,
+    /// What runs its replicas: "process", "docker", ...
+    pub engine: String,
+    /// What spreads requests over them: "proxy", "haproxy", "none".
+    pub balancer: String,
+    /// Where its users reach it, such as `http://127.0.0.1:8080`; `None` if flyball does not know.
+    pub address: Option<String>,
+    /// How few and how many replicas there may be.
+    pub bounds: Bounds,
+    /// How its count is recommended.
+    pub policy: PolicyView,
+    /// The time on the daemon's clock when this was put together: ages are counted from here.
+    pub now_wall_ms: i64,
+    /// The latest decision; `None` before the first look.
+    pub decision: Option<Decision>,
+    /// Its replicas, in the order of their names.
+    pub replicas: Vec<ReplicaView>,
+    /// What was asked for by hand, while it lasts.
+    pub manual: Option<ManualView>,
+    /// What else must not be missed. What follows from the decision and from `manual` is added at
+    /// the door, see [`crate::notices`].
+    pub notices: Vec<Notice>,
+}
+
+/// A policy as it is drawn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PolicyView {
+    /// Which rule.
+    pub rule: RuleName,
+    /// Lines to draw into the chart of mean CPU.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// The name of a rule, as in `flyball.toml`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleName {
+    /// Demand times measured work.
+    Governor,
+    /// A mean CPU to keep.
+    Target,
+    /// One more above a threshold, one less below another.
+    Step,
+    /// Only by hand or by another program.
+    External,
+}
+
+/// A line in the chart of mean CPU.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Threshold {
+    /// What it means, in a few words.
+    pub label: &'static str,
+    /// Its height as a share of the CPU limit, in 0..1.
+    pub share: f64,
+}
+
+impl PolicyView {
+    /// What there is to draw of `policy`.
+    pub fn of(policy: &Policy) -> Self {
+        let line = |label, share| Threshold { label, share };
+        let (rule, thresholds) = match &policy.rule {
+            Rule::Governor(g) => (RuleName::Governor, vec![line("busy cap", g.busy_cap)]),
+            Rule::Target(t) => (RuleName::Target, vec![line("target", t.cpu)]),
+            Rule::Step(s) => {
+                (RuleName::Step, vec![line("out at", s.out_at), line("in at", s.in_at)])
+            }
+            Rule::External => (RuleName::External, Vec::new()),
+        };
+        Self { rule, thresholds }
+    }
+}
+
+/// One replica as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReplicaView {
+    /// Its name.
+    pub id: String,
+    /// What it is doing.
+    pub state: ReplicaState,
+    /// When it was asked for.
+    pub asked_wall_ms: i64,
+    /// Share of its CPU limit that it used lately.
+    pub cpu: Option<f64>,
+    /// Requests it is working on; `None` where no balancer counts them.
+    pub in_flight: Option<u32>,
+    /// Where it serves.
+    pub address: Option<SocketAddr>,
+}
+
+/// What a replica is doing: the engine's phase and the balancer's route in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplicaState {
+    /// Asked for, not yet ready.
+    Starting,
+    /// Ready to serve.
+    Ready,
+    /// Finishes the requests it has.
+    Draining,
+    /// Told to end, or leaving by itself.
+    Stopping,
+}
+
+/// What was asked for by hand, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ManualView {
+    /// What.
+    pub ask: Ask,
+    /// When it ends by itself; `None` only for the count of an `external` policy.
+    pub until_wall_ms: Option<i64>,
+    /// Who asked.
+    pub by: String,
+}
+
+/// A state that must not be missed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// Which.
+    pub kind: NoticeKind,
+    /// One short sentence without times, which the page shows in its reader's zone.
+    pub text: String,
+    /// Since when, where that is known.
+    pub since_wall_ms: Option<i64>,
+    /// Until when at the latest, where it ends by itself.
+    pub until_wall_ms: Option<i64>,
+}
+
+/// What kind of state it is; the page draws each with its own shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// No trustworthy reading.
+    Blind,
+    /// Wanted replicas are not started because the last ones failed.
+    StartsHeld,
+    /// Something else is wrong: the engine is busy, the journal was moved aside.
+    Trouble,
+    /// Needs more than its bounds allow, or uses all of them.
+    AtMaximum,
+    /// Kept as it is by hand.
+    Paused,
+    /// Kept at a count by hand.
+    Pinned,
+    /// A surplus is kept on purpose.
+    Held,
+}

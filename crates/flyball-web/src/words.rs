@@ -1,0 +1,139 @@
+//! Says in words what a service does: its headline, its reason and what must not be missed.
+//!
+//! Works from a decision alone and measures nothing. Invariant: the full text of a decision is its
+//! own `Display`, the same as in the log and on the command line.
+
+use serde::Serialize;
+
+use flyball_core::decision::{Decision, HeldStarts};
+use flyball_core::observation::Ask;
+use flyball_core::policy::Bounds;
+use flyball_core::units::Timestamp;
+
+use crate::view::{ManualView, Notice, NoticeKind, ServiceView};
+
+/// A decision with its explanation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explained {
+    /// What changes, in one line.
+    pub headline: String,
+    /// What decided, in one line.
+    pub why: String,
+    /// The whole explanation.
+    pub text: String,
+    /// The record that both come from.
+    pub decision: Decision,
+}
+
+impl From<Decision> for Explained {
+    fn from(decision: Decision) -> Self {
+        Self {
+            headline: decision.headline(),
+            why: decision.reason(),
+            text: decision.to_string(),
+            decision,
+        }
+    }
+}
+
+/// Where a service is and where it goes: "6 of 2..20 replicas, 4 starting, going to 10".
+pub fn summary(bounds: Bounds, decision: Option<&Decision>) -> String {
+    let Bounds { min, max } = bounds;
+    let Some(decision) = decision else {
+        return format!("not looked at yet, {min}..{max} replicas");
+    };
+    let seen = &decision.seen;
+    let mut line = format!("{} of {min}..{max} replicas", seen.ready);
+    if seen.starting > 0 {
+        line += &format!(", {} starting", seen.starting);
+    }
+    if seen.draining > 0 {
+        line += &format!(", {} draining", seen.draining);
+    }
+    if decision.desired != seen.ready {
+        line += &format!(", going to {}", decision.desired);
+    }
+    line
+}
+
+/// Every state of a service that must not be missed, the most pressing first: those that follow
+/// from its decision and from what was asked by hand, and those the daemon added.
+pub fn notices(view: &ServiceView) -> Vec<Notice> {
+    let mut all: Vec<Notice> = view.manual.iter().map(by_hand).collect();
+    if let Some(decision) = &view.decision {
+        all.extend(blind(decision));
+        all.extend(decision.held_starts.as_ref().map(|held| starts_held(decision, held)));
+        all.extend(at_maximum(decision, view.bounds));
+        all.extend(held(decision).filter(|_| view.manual.is_none()));
+    }
+    all.extend(view.notices.iter().cloned());
+    all.sort_by_key(|notice| notice.kind);
+    all
+}
+
+fn by_hand(manual: &ManualView) -> Notice {
+    let (kind, what) = match manual.ask {
+        Ask::Pause => (NoticeKind::Paused, "paused".to_owned()),
+        Ask::Pin(count) => (NoticeKind::Pinned, format!("pinned at {count}")),
+    };
+    let text = format!("{what} by {}", manual.by);
+    Notice { kind, text, since_wall_ms: None, until_wall_ms: manual.until_wall_ms }
+}
+
+fn blind(decision: &Decision) -> Option<Notice> {
+    let since = decision.seen.blind_since?;
+    Some(Notice {
+        kind: NoticeKind::Blind,
+        text: "blind: no trustworthy reading, so nothing is removed".to_owned(),
+        since_wall_ms: Some(wall_ms(decision, since)),
+        until_wall_ms: None,
+    })
+}
+
+fn starts_held(decision: &Decision, held: &HeldStarts) -> Notice {
+    let HeldStarts { count, failures, why, .. } = held;
+    let starts = if *count == 1 { "1 start" } else { &format!("{count} starts") };
+    Notice {
+        kind: NoticeKind::StartsHeld,
+        text: format!("{starts} held back after {failures} failures: {why}"),
+        since_wall_ms: None,
+        until_wall_ms: Some(wall_ms(decision, held.until)),
+    }
+}
+
+fn at_maximum(decision: &Decision, bounds: Bounds) -> Option<Notice> {
+    if decision.desired < bounds.max || bounds.min == bounds.max {
+        return None;
+    }
+    let text = match asked(decision) {
+        Some(asked) if asked > bounds.max => {
+            format!("at its maximum of {}, {asked} would be needed", bounds.max)
+        }
+        _ => format!("at its maximum of {}", bounds.max),
+    };
+    Some(Notice { kind: NoticeKind::AtMaximum, text, since_wall_ms: None, until_wall_ms: None })
+}
+
+fn held(decision: &Decision) -> Option<Notice> {
+    let asked = asked(decision)?;
+    let surplus = decision.desired > asked && !decision.moves.is_empty();
+    surplus.then(|| Notice {
+        kind: NoticeKind::Held,
+        text: format!("held at {}, {asked} would do", decision.desired),
+        since_wall_ms: None,
+        until_wall_ms: None,
+    })
+}
+
+/// The largest count that a signal asked for.
+fn asked(decision: &Decision) -> Option<u32> {
+    decision.recommendations.iter().map(|r| r.count).max()
+}
+
+/// The wall-clock time of a moment that `decision` names.
+fn wall_ms(decision: &Decision, moment: Timestamp) -> i64 {
+    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    let ahead = signed(moment.ms_since(decision.at));
+    let behind = signed(decision.at.ms_since(moment));
+    decision.wall_ms.saturating_add(ahead).saturating_sub(behind)
+}
