@@ -1,0 +1,259 @@
+//! Whether one value is of its key's type and within its limits.
+//!
+//! Decides nothing about values together. Invariant: an accepted number is finite and within the
+//! limits that the table of keys states, and a refusal says what to write instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::duration::{parse_duration, show_duration};
+use crate::fault::Fault;
+use crate::keys::{Key, Kind};
+use crate::share::{instead_of_number, parse_share, show_share};
+use crate::value::{Node, Value, shorten};
+
+/// The most cores one replica may be given: beyond any machine, and far from where sums overflow.
+const CORES_MAX: f64 = 10_000.0;
+
+/// A value together with its key and the key's full path, for the words of a refusal.
+#[derive(Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) key: &'a Key,
+    pub(crate) node: &'a Node,
+}
+
+impl Given<'_> {
+    fn not_a(&self, wanted: &str, instead: impl Into<Option<String>>) -> Fault {
+        Fault::NotA {
+            key: self.path.to_owned(),
+            found: self.node.show(),
+            wanted: wanted.to_owned(),
+            instead: instead.into(),
+        }
+    }
+
+    fn out_of_range(&self, limit: String) -> Fault {
+        Fault::OutOfRange { key: self.path.to_owned(), found: self.node.show(), limit }
+    }
+
+    fn example(&self, value: &str) -> String {
+        format!("write {} = {value}", self.key.name)
+    }
+}
+
+pub(crate) fn flag(given: Given<'_>) -> Result<bool, Fault> {
+    match given.node.value {
+        Value::Flag(flag) => Ok(flag),
+        _ => Err(given.not_a("true or false", given.example("true"))),
+    }
+}
+
+pub(crate) fn count(given: Given<'_>) -> Result<u32, Fault> {
+    let Kind::Count { from, to } = given.key.kind else { return Err(given.not_a("known", None)) };
+    let number = match &given.node.value {
+        Value::Whole(number) => *number,
+        Value::Text(text) if text.parse::<u32>().is_ok() => {
+            return Err(given.not_a("a whole number", given.example(text)));
+        }
+        _ => return Err(given.not_a("a whole number", given.example(&from.max(2).to_string()))),
+    };
+    match u32::try_from(number) {
+        Ok(count) if count < from => Err(given.out_of_range(format!("at least {from}"))),
+        Ok(count) if count <= to => Ok(count),
+        Err(_) if number < 0 => Err(given.out_of_range(format!("at least {from}"))),
+        _ => Err(given.out_of_range(format!("at most {to}"))),
+    }
+}
+
+pub(crate) fn cores(given: Given<'_>) -> Result<f64, Fault> {
+    let cores = match &given.node.value {
+        Value::Real(number) => *number,
+        #[expect(clippy::cast_precision_loss, reason = "whole numbers this large are refused")]
+        Value::Whole(number) => *number as f64,
+        _ => return Err(given.not_a("a number of cores", given.example("0.5"))),
+    };
+    if cores.is_nan() {
+        Err(given.not_a("a number of cores", given.example("0.5")))
+    } else if cores <= 0.0 {
+        Err(given.out_of_range("above 0".to_owned()))
+    } else if cores > CORES_MAX {
+        Err(given.out_of_range(format!("at most {CORES_MAX}")))
+    } else {
+        Ok(cores)
+    }
+}
+
+pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, Fault> {
+    let Kind::Duration { from_ms, to_ms } = given.key.kind else {
+        return Err(given.not_a("known", None));
+    };
+    let text = match &given.node.value {
+        Value::Text(text) => text,
+        Value::Whole(number) => {
+            let hint = format!("write \"{number}s\" for seconds; units: ms, s, m, h, d");
+            return Err(given.not_a("a duration", (*number >= 0).then_some(hint)));
+        }
+        _ => return Err(given.not_a("a duration", given.example("\"30s\""))),
+    };
+    match parse_duration(text) {
+        Ok(ms) if ms < from_ms => {
+            Err(given.out_of_range(format!("at least {}", show_duration(from_ms))))
+        }
+        Ok(ms) if ms > to_ms => {
+            Err(given.out_of_range(format!("at most {}", show_duration(to_ms))))
+        }
+        Ok(ms) => Ok(ms),
+        Err(error) => Err(given.not_a("a duration", error.hint())),
+    }
+}
+
+pub(crate) fn share(given: Given<'_>) -> Result<f64, Fault> {
+    let Kind::Share { above_zero, to } = given.key.kind else {
+        return Err(given.not_a("known", None));
+    };
+    let share = match &given.node.value {
+        Value::Text(text) => {
+            parse_share(text).map_err(|error| given.not_a("a share", error.hint()))?
+        }
+        #[expect(clippy::cast_precision_loss, reason = "only for the words of a hint")]
+        Value::Whole(number) => {
+            return Err(given.not_a("a share", instead_of_number(*number as f64)));
+        }
+        Value::Real(number) => return Err(given.not_a("a share", instead_of_number(*number))),
+        _ => return Err(given.not_a("a share", given.example("\"30%\""))),
+    };
+    if above_zero && share <= 0.0 {
+        Err(given.out_of_range("above 0%".to_owned()))
+    } else if share > to {
+        Err(given.out_of_range(format!("at most {}", show_share(to))))
+    } else {
+        Ok(share)
+    }
+}
+
+pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, Fault> {
+    let wanted = "an IP address and a port";
+    let Value::Text(text) = &given.node.value else {
+        return Err(given.not_a(wanted, given.example("\"127.0.0.1:8080\"")));
+    };
+    text.parse().map_err(|_| {
+        let port = text.rsplit_once(':').map_or(text.as_str(), |(_, port)| port);
+        let port = port.parse::<u16>().unwrap_or(8080);
+        given.not_a(wanted, given.example(&format!("\"127.0.0.1:{port}\"")))
+    })
+}
+
+pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
+    match &given.node.value {
+        Value::Text(text) if !text.is_empty() && !text.contains('\0') => Ok(text.into()),
+        _ => Err(given.not_a("a path", given.example("\"/path\""))),
+    }
+}
+
+pub(crate) fn http_path(given: Given<'_>) -> Result<String, Fault> {
+    let fine = |text: &String| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
+    match &given.node.value {
+        Value::Text(text) if fine(text) => Ok(text.clone()),
+        _ => Err(given.not_a("a path on a web server", given.example("\"/healthz\""))),
+    }
+}
+
+pub(crate) fn word(given: Given<'_>) -> Result<&'static str, Fault> {
+    let Kind::Choice(words) = given.key.kind else { return Err(given.not_a("known", None)) };
+    let first = words.first().copied().unwrap_or_default();
+    match &given.node.value {
+        Value::Text(text) => words
+            .iter()
+            .find(|word| *word == text)
+            .copied()
+            .ok_or_else(|| unknown_word(given.path, text, words)),
+        _ => Err(given.not_a("a word", given.example(&format!("\"{first}\"")))),
+    }
+}
+
+pub(crate) fn words(given: Given<'_>) -> Result<Vec<String>, Fault> {
+    let wanted = "a list of texts";
+    let hint = || given.example("[\"./server\", \"--port\", \"{port}\"]");
+    let Value::List(items) = &given.node.value else {
+        if let Value::Text(text) = &given.node.value {
+            let words: Vec<_> = text.split_whitespace().map(|w| format!("{w:?}")).collect();
+            let list = format!("[{}]", words.join(", "));
+            return Err(given.not_a(wanted, given.example(&list)));
+        }
+        return Err(given.not_a(wanted, hint()));
+    };
+    let words = items
+        .iter()
+        .map(|item| match &item.value {
+            Value::Text(text) if !text.contains('\0') => Ok(text.clone()),
+            _ => Err(given.not_a(wanted, hint())),
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err(Fault::NotA {
+            key: given.path.to_owned(),
+            found: "a list without a program".to_owned(),
+            wanted: "a command".to_owned(),
+            instead: Some(hint()),
+        }),
+    }
+}
+
+/// The value of the variable `name`, which is in no message.
+pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fault> {
+    let refuse = |found: &str, wanted: &str, instead: &str| Fault::NotA {
+        key: path.to_owned(),
+        found: found.to_owned(),
+        wanted: wanted.to_owned(),
+        instead: Some(instead.to_owned()),
+    };
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(refuse("this name", "the name of a variable", "take out every ="));
+    }
+    match &node.value {
+        Value::Text(text) if !text.contains('\0') => Ok(text.clone()),
+        Value::Text(_) => Err(refuse("a text with a NUL", "a value", "take it out")),
+        _ => Err(refuse(node.name(), "a text", "put it in quotes")),
+    }
+}
+
+/// Words that a later version will know.
+const LATER: [&str; 5] = ["docker", "swarm", "mesos", "marathon", "haproxy"];
+
+/// What is wrong with `word`, of which there is none among `known`.
+pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {
+    let list = known.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ");
+    if LATER.contains(&word) {
+        return Fault::WordNotYet { key: path.to_owned(), word: word.to_owned(), known: list };
+    }
+    let instead = nearest(word, known.iter().copied())
+        .map_or_else(|| format!("known are {list}"), |near| format!("did you mean \"{near}\"?"));
+    Fault::UnknownWord { key: path.to_owned(), word: shorten(word), instead }
+}
+
+/// The candidate that is most likely what `word` was meant to be, if any is likely at all.
+pub(crate) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    // The comparison takes time in the product of the lengths, and no key is nearly this long.
+    if word.len() > 40 {
+        return None;
+    }
+    candidates
+        .into_iter()
+        .map(|candidate| (likeness(word, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, candidate)| candidate)
+}
+
+/// From 0 to 1. One slip (a letter swapped, left out, added) counts for much in a short word, in
+/// which common beginnings tell little.
+fn likeness(word: &str, candidate: &str) -> f64 {
+    let slip = word.len() >= 3 && strsim::damerau_levenshtein(word, candidate) == 1;
+    let floor = if slip { 0.9 } else { 0.0 };
+    strsim::jaro_winkler(word, candidate).max(floor)
+}

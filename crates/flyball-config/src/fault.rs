@@ -1,0 +1,220 @@
+//! What can be wrong with a configuration, and what its writer can do about it.
+//!
+//! Decides the words. Where it is wrong is in `problem`. Invariant: no fault carries the value of
+//! a service's variable or of a token.
+
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+/// One thing that is wrong. `key` is the full path of a key, such as `services.web.min`.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum Fault {
+    /// There is no such file.
+    #[error("there is no such file")]
+    FileMissing,
+    /// It is a directory.
+    #[error("this is a directory, not a file")]
+    IsDirectory,
+    /// It is a pipe, a socket or a device.
+    #[error("this is not a regular file")]
+    NotAFile,
+    /// It cannot be opened or read.
+    #[error("cannot read this file: {why}")]
+    Unreadable {
+        /// The system's words.
+        why: String,
+    },
+    /// It is larger than [`crate::TEXT_MAX`].
+    #[error("this file is larger than 1 MiB")]
+    TooLarge,
+    /// It is not text.
+    #[error("byte 0x{byte:02x} at offset {offset}, in line {line}, is not UTF-8")]
+    NotUtf8 {
+        /// The first byte that is not.
+        byte: u8,
+        /// Bytes before it.
+        offset: usize,
+        /// Its line, from 1.
+        line: usize,
+    },
+    /// It is not TOML.
+    #[error("{message}")]
+    Syntax {
+        /// The parser's words.
+        message: String,
+    },
+    /// It holds no service.
+    #[error("no services")]
+    NoServices,
+    /// A key that means nothing.
+    #[error("{key}: unknown key")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// What was most likely meant, or what there is.
+        instead: String,
+    },
+    /// A key that a later version will know.
+    #[error("{key}: not in this version")]
+    KeyNotYet {
+        /// The key.
+        key: String,
+    },
+    /// A word that means nothing.
+    #[error("{key}: \"{word}\" is unknown")]
+    UnknownWord {
+        /// The key.
+        key: String,
+        /// The word.
+        word: String,
+        /// What was most likely meant, or what there is.
+        instead: String,
+    },
+    /// A word that a later version will know.
+    #[error("{key}: \"{word}\" is not in this version")]
+    WordNotYet {
+        /// The key.
+        key: String,
+        /// The word.
+        word: String,
+        /// The words that this version knows.
+        known: String,
+    },
+    /// A value of the wrong type or form.
+    #[error("{key}: {found} is not {wanted}")]
+    NotA {
+        /// The key.
+        key: String,
+        /// The value, or what kind of value it is.
+        found: String,
+        /// What the key takes.
+        wanted: String,
+        /// What to write.
+        instead: Option<String>,
+    },
+    /// A value outside what is possible.
+    #[error("{key}: {found} is out of range")]
+    OutOfRange {
+        /// The key.
+        key: String,
+        /// The value.
+        found: String,
+        /// What it must be: "at least 1".
+        limit: String,
+    },
+    /// A value that contradicts another.
+    #[error("{key}: {found} is {relation} {other}, {other_value}")]
+    Contradicts {
+        /// The key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// How they are related: "more than".
+        relation: &'static str,
+        /// The other key's last part.
+        other: &'static str,
+        /// The other key's value.
+        other_value: String,
+        /// What to do.
+        instead: &'static str,
+    },
+    /// A key that must be there and is not.
+    #[error("{key}: missing")]
+    Missing {
+        /// The key.
+        key: String,
+        /// What to write.
+        instead: String,
+    },
+    /// A key that does nothing beside another.
+    #[error("{key}: means nothing with {beside}")]
+    Useless {
+        /// The key.
+        key: String,
+        /// The other key and its value.
+        beside: &'static str,
+    },
+    /// A service name that cannot be used everywhere.
+    #[error("services.{name}: this name cannot be used")]
+    BadName {
+        /// The name.
+        name: String,
+    },
+    /// Two things listen at the same address.
+    #[error("{key}: {address} is taken by {other}")]
+    AddressTaken {
+        /// The key.
+        key: String,
+        /// The address.
+        address: SocketAddr,
+        /// The key that has it, with its address if that is written in another way.
+        other: String,
+    },
+    /// Others can reach the API and no token guards it.
+    #[error("{key}: {address} can be reached from other machines, and there is no token_file")]
+    TokenNeeded {
+        /// The key.
+        key: String,
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The token cannot be used.
+    #[error("{key}: {path} {why}")]
+    BadToken {
+        /// The key.
+        key: String,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The default state directory cannot be told.
+    #[error("{key}: missing, and neither HOME nor XDG_STATE_HOME says where state is kept")]
+    NoStateDir {
+        /// The key.
+        key: String,
+    },
+}
+
+/// The smallest file that works.
+pub const MINIMAL: &str = r#"[services.web]
+engine = "process"
+listen = "127.0.0.1:8080"
+command = ["./server", "--port", "{port}"]"#;
+
+impl Fault {
+    /// What to do about it; `None` where the message says it all.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::FileMissing => format!("name it with -c, or write one like this:\n{MINIMAL}"),
+            Self::NoServices => format!("add one like this:\n{MINIMAL}"),
+            Self::IsDirectory => "name the file in it, such as DIRECTORY/flyball.toml".to_owned(),
+            Self::NotAFile => "copy it into a file first".to_owned(),
+            Self::Unreadable { .. } => "let flyball's user read it".to_owned(),
+            Self::TooLarge => "is it the right file?".to_owned(),
+            Self::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
+            Self::Syntax { .. } => return None,
+            Self::UnknownKey { instead, .. }
+            | Self::UnknownWord { instead, .. }
+            | Self::Missing { instead, .. } => instead.clone(),
+            Self::KeyNotYet { .. } => "take it out".to_owned(),
+            Self::WordNotYet { known, .. } => format!("this version knows {known}"),
+            Self::NotA { instead, .. } => return instead.clone(),
+            Self::OutOfRange { limit, .. } => format!("the value must be {limit}"),
+            Self::Contradicts { instead, .. } => (*instead).to_owned(),
+            Self::Useless { .. } => "take one of the two out".to_owned(),
+            Self::BadName { .. } => "use 1 to 63 of a-z, 0-9 and -, and no - in front".to_owned(),
+            Self::AddressTaken { .. } => {
+                "give each its own port, or port 0 for any free one".to_owned()
+            }
+            Self::TokenNeeded { .. } => {
+                "listen at 127.0.0.1, or set token_file to a file that holds a secret".to_owned()
+            }
+            Self::BadToken { .. } => {
+                "write a secret of one line into it: head -c 32 /dev/urandom | base64".to_owned()
+            }
+            Self::NoStateDir { .. } => "set state_dir = \"/var/lib/flyball\"".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! The `policy` of a service: a word, or a table with one of three keys.
+//!
+//! Decides which rule is meant and whether its settings make sense together. Invariant: a rule
+//! that is returned can be decided with as it is.
+
+use flyball_core::policy::{Governor, Rule, StepRule, Target};
+
+use crate::check;
+use crate::fault::Fault;
+use crate::fields::Fields;
+use crate::keys;
+use crate::share::show_share;
+use crate::value::Value;
+
+/// The words that `policy` takes.
+const WORDS: [&str; 4] = ["governor", "target", "step", "external"];
+
+/// Takes the policy out of a service's table; `slots` are the service's own. `None` if it was
+/// refused.
+pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule> {
+    let by_default = Governor { slots, ..Governor::default() };
+    let Some(node) = service.take_node(&keys::POLICY_KEY) else {
+        return Some(Rule::Governor(by_default));
+    };
+    let path = service.path_of(keys::POLICY_KEY.name);
+    match node.value {
+        Value::Text(word) => match word.as_str() {
+            "governor" => Some(Rule::Governor(by_default)),
+            "target" => Some(Rule::Target(Target::default())),
+            "step" => Some(Rule::Step(StepRule::default())),
+            "external" => Some(Rule::External),
+            _ => {
+                service.report(check::unknown_word(&path, &word, &WORDS), &node.span);
+                None
+            }
+        },
+        Value::Table(table) => {
+            let fields = service.child(&keys::POLICY, path, node.span, table);
+            one_of_three(fields, by_default)
+        }
+        _ => {
+            let instead = Some("write policy = \"governor\"".to_owned());
+            let wanted = "the name of a policy, or a table".to_owned();
+            service
+                .report(Fault::NotA { key: path, found: node.show(), wanted, instead }, &node.span);
+            None
+        }
+    }
+}
+
+fn one_of_three(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
+    let given = fields.names().iter().filter(|name| WORDS[..3].contains(name)).count();
+    let rules = [
+        fields.take_table(&keys::GOVERNOR_TABLE, &keys::GOVERNOR).map(|f| governor(f, by_default)),
+        fields.take_table(&keys::TARGET_TABLE, &keys::TARGET).map(target),
+        fields.take_table(&keys::STEP_TABLE, &keys::STEP).map(step),
+    ];
+    if given != 1 {
+        let found = if given == 0 { "this table" } else { "a table with several" };
+        let fault = Fault::NotA {
+            key: fields.path.clone(),
+            found: found.to_owned(),
+            wanted: "a table with one policy".to_owned(),
+            instead: Some("write one of governor, target and step in it".to_owned()),
+        };
+        let span = fields.span.clone();
+        fields.report(fault, &span);
+    }
+    fields.finish();
+    rules.into_iter().flatten().next().flatten().filter(|_| given == 1)
+}
+
+fn governor(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
+    let busy_cap = fields.take(&keys::BUSY_CAP, check::share).or(by_default.busy_cap);
+    let hold_ms = fields.take(&keys::HOLD, check::duration_ms).optional();
+    fields.finish();
+    Some(Rule::Governor(Governor { busy_cap: busy_cap?, hold_ms: hold_ms?, ..by_default }))
+}
+
+fn target(mut fields: Fields<'_>) -> Option<Rule> {
+    let preset = Target::default();
+    let cpu = fields.take(&keys::CPU, check::share).or(preset.cpu);
+    let tolerance = fields.take(&keys::TOLERANCE, check::share).or(preset.tolerance);
+    let in_window_ms = fields.take(&keys::IN_WINDOW, check::duration_ms).or(preset.in_window_ms);
+    let out_window_ms = fields.take(&keys::OUT_WINDOW, check::duration_ms).or(preset.out_window_ms);
+    let out_by = fields.take(&keys::OUT_BY, check::count).or(preset.out_by);
+    let out_share = fields.take(&keys::OUT_SHARE, check::share).or(preset.out_share);
+    let in_share = fields.take(&keys::IN_SHARE, check::share).or(preset.in_share);
+    let window = fields.take(&keys::TARGET_WINDOW, check::duration_ms).or(preset.cpu_window_ms);
+    fields.finish();
+    Some(Rule::Target(Target {
+        cpu: cpu?,
+        tolerance: tolerance?,
+        in_window_ms: in_window_ms?,
+        out_window_ms: out_window_ms?,
+        out_by: out_by?,
+        out_share: out_share?,
+        in_share: in_share?,
+        cpu_window_ms: window?,
+    }))
+}
+
+fn step(mut fields: Fields<'_>) -> Option<Rule> {
+    let preset = StepRule::default();
+    let out_at = fields.take(&keys::OUT_AT, check::share);
+    let in_at = fields.take(&keys::IN_AT, check::share);
+    let span = in_at.given().or(out_at.given()).map(|(_, span)| span.clone());
+    let (out_at, in_at) = (out_at.or(preset.out_at), in_at.or(preset.in_at));
+    let by = fields.take(&keys::BY, check::count).or(preset.by);
+    let cooldown_ms = fields.take(&keys::COOLDOWN, check::duration_ms).or(preset.cooldown_ms);
+    let window = fields.take(&keys::STEP_WINDOW, check::duration_ms).or(preset.cpu_window_ms);
+    if let (Some(out_at), Some(in_at), Some(span)) = (out_at, in_at, span)
+        && in_at >= out_at
+    {
+        let fault = Fault::Contradicts {
+            key: fields.path_of(keys::IN_AT.name),
+            found: show_share(in_at),
+            relation: "not less than",
+            other: keys::OUT_AT.name,
+            other_value: show_share(out_at),
+            instead: "with in_at at half of out_at, the count does not swing",
+        };
+        fields.report(fault, &span);
+    }
+    fields.finish();
+    Some(Rule::Step(StepRule {
+        out_at: out_at?,
+        in_at: in_at?,
+        by: by?,
+        cooldown_ms: cooldown_ms?,
+        cpu_window_ms: window?,
+    }))
+}

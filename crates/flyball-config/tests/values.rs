@@ -1,0 +1,209 @@
+//! What a configuration means: every key, every default, and that nothing makes the reader panic.
+
+use std::path::Path;
+
+use flyball_config::{Balancer, Config, Engine, Env, MINIMAL, Ready, load, parse, reference};
+use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
+use proptest::prelude::*;
+
+fn nobody() -> Env {
+    Env { home: Some("/home/a".into()), ..Env::default() }
+}
+
+fn parsed(text: &str) -> Config {
+    parse(text, "/etc/flyball/flyball.toml", &nobody()).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+const EVERYTHING: &str = r#"
+[flyball]
+listen = "127.0.0.1:7000"
+state_dir = "state"
+
+[services.web]
+engine = "process"
+balancer = "proxy"
+listen = "127.0.0.1:0"
+command = ["./server", "--port", "{port}"]
+env = { MODE = "fast" }
+directory = "web"
+cpus = 2
+min = 0
+max = 20
+ready = { http = "/healthz" }
+drain = "1m"
+grace = "5s"
+start_limit = "90s"
+start_lag = "250ms"
+look = "10s"
+slots = 8
+policy = { governor = { busy_cap = "70%", hold = "30s" } }
+"#;
+
+#[test]
+fn every_key_arrives_where_it_belongs() {
+    let config = parsed(EVERYTHING);
+    assert_eq!(config.daemon.listen.port(), 7000);
+    assert_eq!(config.daemon.state_dir, Path::new("/etc/flyball/state"));
+    let web = &config.services["web"];
+    let Engine::Process(process) = &web.engine;
+    assert_eq!(process.command, ["./server", "--port", "{port}"]);
+    assert_eq!(process.env["MODE"], "fast");
+    assert_eq!(process.directory.as_deref(), Some(Path::new("/etc/flyball/web")));
+    assert_eq!((process.cpus, process.grace_ms), (2.0, 5_000));
+    let listen = "127.0.0.1:0".parse().unwrap();
+    assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
+    assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_status: false });
+    assert_eq!(web.policy.service, "web");
+    assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
+    let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000) };
+    assert_eq!(web.policy.rule, Rule::Governor(rule));
+    let timing = web.policy.timing;
+    assert_eq!((timing.look_ms, timing.drain_limit_ms), (Some(10_000), 60_000));
+    assert_eq!((timing.start_limit_ms, timing.start_lag_prior_ms), (90_000, 250));
+    assert_eq!(timing.stale_after_ms, 30_000, "three looks, or readings would always be stale");
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = parsed(MINIMAL);
+    assert_eq!(config.daemon.listen, "127.0.0.1:7878".parse().unwrap());
+    assert_eq!(config.daemon.state_dir, Path::new("/home/a/.local/state/flyball"));
+    let web = &config.services["web"];
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
+    assert_eq!(web.policy.timing.start_lag_prior_ms, 1_000);
+    assert_eq!(web.policy.timing.stale_after_ms, 6_000);
+}
+
+#[test]
+fn a_policy_is_a_word_or_a_table() {
+    let rule = |policy: &str| {
+        parsed(&format!("{MINIMAL}\npolicy = {policy}")).services["web"].policy.rule.clone()
+    };
+    assert_eq!(rule("\"external\""), Rule::External);
+    assert_eq!(rule("\"step\""), Rule::Step(StepRule::default()));
+    assert_eq!(rule("{ step = {} }"), Rule::Step(StepRule::default()));
+    assert_eq!(rule("\"target\""), rule("{ target = {} }"));
+    let target = Target { cpu: 0.7, in_window_ms: 60_000, ..Target::default() };
+    assert_eq!(rule("{ target = { cpu = \"70%\", in_window = \"60s\" } }"), Rule::Target(target));
+}
+
+#[test]
+fn a_probe_may_ask_for_a_connection_only() {
+    let config = parsed(&format!("{MINIMAL}\nready = {{ tcp = true }}"));
+    assert_eq!(config.services["web"].ready, Ready::Tcp);
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
+    let windows = format!("\u{feff}{}", EVERYTHING.replace('\n', "\r\n"));
+    assert_eq!(parsed(&windows), parsed(EVERYTHING));
+}
+
+#[test]
+fn a_file_is_read_and_its_directory_is_where_paths_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("flyball.toml");
+    std::fs::write(&path, EVERYTHING).unwrap();
+    assert_eq!(load(&path, &nobody()).unwrap().daemon.state_dir, dir.path().join("state"));
+}
+
+/// The rows of the reference: section, key and default as written there.
+fn rows() -> Vec<(String, String, String)> {
+    let page = reference();
+    let mut section = String::new();
+    let mut rows = Vec::new();
+    for line in page.lines() {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        if let Some(title) = line.strip_prefix("## `[") {
+            section = title.trim_end_matches("]`").replace("NAME", "web");
+        } else if let [_, key, _, default, _, _] = cells[..]
+            && key.starts_with('`')
+        {
+            rows.push((section.clone(), key.replace('`', ""), default.to_owned()));
+        }
+    }
+    rows
+}
+
+/// `MINIMAL` with `section.key = value` set beside it.
+fn with(section: &str, key: &str, value: &str) -> String {
+    let policy = section.strip_prefix("services.web.policy.");
+    match (section, policy) {
+        ("services.web", _) => format!("{MINIMAL}\n{key} = {value}"),
+        (_, Some(rule)) => format!("{MINIMAL}\npolicy = {{ {rule} = {{ {key} = {value} }} }}"),
+        _ => format!("{MINIMAL}\n[{section}]\n{key} = {value}"),
+    }
+}
+
+#[test]
+fn the_defaults_of_the_reference_are_the_ones_that_apply() {
+    let mut checked = 0;
+    for (section, key, default) in rows() {
+        let Some(value) = default.strip_prefix('`').and_then(|d| d.strip_suffix('`')) else {
+            continue;
+        };
+        if value.contains('`') {
+            continue;
+        }
+        let without = match section.strip_prefix("services.web.policy.") {
+            Some(rule) => format!("{MINIMAL}\npolicy = {{ {rule} = {{}} }}"),
+            None => MINIMAL.to_owned(),
+        };
+        assert_eq!(parsed(&with(&section, &key, value)), parsed(&without), "{section}.{key}");
+        checked += 1;
+    }
+    assert!(checked >= 24, "only {checked} defaults were found in the reference");
+}
+
+#[test]
+fn every_key_of_the_reference_is_read() {
+    for (section, key, _) in rows() {
+        // A date is no key's value: it is refused by whoever reads the key, as another thing than
+        // an unknown key.
+        let text = with(&section, &key, "1979-05-27");
+        let said = parse(&text, "f", &nobody()).unwrap_err().to_string();
+        assert!(!said.contains("unknown key"), "{section}.{key}: {said}");
+        assert!(said.contains(&format!("{section}.{key}")) || said.contains("duplicate"), "{said}");
+    }
+    assert_eq!(rows().len(), 40, "a key was added: is it in EVERYTHING above?");
+}
+
+/// Pieces that configurations are made of, and some they are not.
+fn piece() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[a-z_]{1,8} = [0-9]{1,22}\n",
+        "(min|max|cpus|slots|look|drain) = (\"?-?[0-9.e]{1,6}[%smh]?\"?|nan|-inf|\\[\\]|\\{\\})\n",
+        "(command|env|ready|policy|listen) = (\\[|\\{|\"|'|\"\"\")[a-z0-9:/., ={}\\[\\]\"]{0,30}\n",
+        "\\[{1,2}(flyball|services|services\\.[a-z\u{e9}\"]{0,3})\\]{0,2}\n",
+        "\\PC{0,12}",
+        any::<String>(),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(pieces in prop::collection::vec(piece(), 0..12)) {
+        let text = pieces.concat();
+        if let Err(errors) = parse(&text, "f", &nobody()) {
+            prop_assert!(!errors.problems.is_empty());
+            prop_assert!(errors.to_string().starts_with("error: "));
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_good_file_makes_the_reader_panic(
+        at in 0..EVERYTHING.len(), cut in 0..40_usize, put in piece(),
+    ) {
+        let end = (at + cut).min(EVERYTHING.len());
+        let text = format!("{}{put}{}", &EVERYTHING[..at], &EVERYTHING[end..]);
+        if let Err(errors) = parse(&text, "f", &nobody()) {
+            for problem in &errors.problems {
+                let (line, column) = problem.place.position.unwrap_or((1, 1));
+                prop_assert!(line <= text.matches('\n').count() + 1 && column >= 1);
+            }
+            let shown = errors.to_string();
+            prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        }
+    }
+}
