@@ -1,0 +1,158 @@
+//! The body of an answer on its way to the client.
+//!
+//! Decides when an answer has ended, broken off or gone quiet for too long. Changes no byte.
+//! Invariant: the flight it carries ends with the last byte that the client can get, not before.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+
+use crate::flight::Flight;
+use crate::stall::Stall;
+
+/// A body sent to a client.
+pub(crate) enum Answer {
+    /// A sentence of the proxy's own; `None` when it has been sent.
+    Text(Option<Bytes>),
+    /// What a replica sends.
+    Replica(Streamed),
+}
+
+/// A replica's body and the flight that lasts as long.
+pub(crate) struct Streamed {
+    incoming: Incoming,
+    stall: Stall,
+    flight: Option<Flight>,
+}
+
+impl Answer {
+    pub(crate) const fn text(sentence: &'static str) -> Self {
+        Self::Text(Some(Bytes::from_static(sentence.as_bytes())))
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self::Text(None)
+    }
+
+    pub(crate) fn replica(incoming: Incoming, flight: Flight, quiet_limit: Duration) -> Self {
+        Self::Replica(Streamed { incoming, stall: Stall::new(quiet_limit), flight: Some(flight) })
+    }
+}
+
+impl Streamed {
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                return self
+                    .stall
+                    .poll_silent(cx)
+                    .map(|()| Some(Err(self.crash(BrokenOff::Quiet))));
+            }
+        };
+        self.stall.moved();
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                // Nobody polls again after trailers.
+                if frame.is_trailers() {
+                    self.land();
+                }
+                Some(Ok(frame))
+            }
+            Some(Err(error)) => Some(Err(self.crash(BrokenOff::Replica(error)))),
+            None => {
+                self.land();
+                None
+            }
+        })
+    }
+
+    fn land(&mut self) {
+        if let Some(flight) = self.flight.take() {
+            flight.land();
+        }
+    }
+
+    fn crash(&mut self, how: BrokenOff) -> BrokenOff {
+        if let Some(flight) = self.flight.take() {
+            flight.crash();
+        }
+        how
+    }
+}
+
+impl Drop for Streamed {
+    /// A body of known length is dropped after its last byte without being polled for more; one
+    /// that is dropped before is a client's doing, and no error of the service.
+    fn drop(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.land();
+        }
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match &mut *self {
+            Self::Text(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Replica(streamed) => streamed.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_none(),
+            Self::Replica(streamed) => streamed.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => {
+                SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64))
+            }
+            Self::Replica(streamed) => streamed.incoming.size_hint(),
+        }
+    }
+}
+
+/// Why an answer ended before its end; the client sees its connection close.
+#[derive(Debug)]
+pub(crate) enum BrokenOff {
+    /// The replica went away, or sent what is no body.
+    Replica(hyper::Error),
+    /// The replica sent nothing for too long.
+    Quiet,
+}
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replica(_) => f.write_str("the replica broke off its answer"),
+            Self::Quiet => f.write_str("the replica went quiet in the middle of its answer"),
+        }
+    }
+}
+
+impl Error for BrokenOff {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Replica(error) => Some(error),
+            Self::Quiet => None,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! One request from its arrival to the head of its answer.
+//!
+//! Decides which replica gets it, when it may be sent again and when to give up. Leaves the body
+//! of the answer to [`crate::answer`] and the head of both messages to [`crate::headers`].
+//! Invariant: a request that a replica may have acted on is sent again only if it is safe and
+//! without a body; every request gets exactly one answer, or its client is gone.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, StatusCode};
+use tokio::time::timeout_at;
+
+use crate::answer::Answer;
+use crate::flight::Flight;
+use crate::headers;
+use crate::refusal::Reason;
+use crate::roster::{Admission, Seat, Ticket, Wait};
+use crate::server::{Connection, Server};
+use crate::settings::span;
+use crate::shared::Client;
+use crate::tunnel;
+use crate::upload::{Progress, Upload};
+
+/// How often one request is sent again after a replica broke the connection. Replicas die one at
+/// a time; a request that breaks four of them is the likelier cause.
+const REPEATS_MAX: u32 = 3;
+/// How often one request tries to connect. Enough to walk past a row of dead servers and to sit
+/// out their restart for ten seconds; the wait limit ends it earlier where that is shorter.
+const CONNECTS_MAX: u32 = 32;
+
+/// What a request is known by while it looks for a replica.
+struct Exchange {
+    client: Arc<Client>,
+    arrived: Instant,
+    /// The protocol to upgrade to, and the client's connection to do it with.
+    upgrade: Option<(HeaderValue, hyper::upgrade::OnUpgrade)>,
+    progress: Option<Progress>,
+    connects: u32,
+    repeats: u32,
+}
+
+/// What became of sending a request.
+enum Sent {
+    Answered(Response<Incoming>),
+    /// It certainly did not reach the replica; here it is again.
+    Unsent(Request<Upload>),
+    /// It may have reached the replica.
+    Lost(Reason),
+}
+
+/// Answers one request.
+pub(crate) async fn answer(
+    client: Arc<Client>,
+    request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    client.shared.meter.arrived();
+    let answered = match Exchange::begin(&client, request) {
+        Ok((exchange, request)) => exchange.run(request).await,
+        Err(reason) => Err(reason),
+    };
+    Ok(answered.unwrap_or_else(|reason| {
+        tracing::debug!(%reason, "request refused");
+        client.shared.meter.refused(reason);
+        reason.response()
+    }))
+}
+
+impl Exchange {
+    fn begin(
+        client: &Arc<Client>,
+        mut request: Request<Incoming>,
+    ) -> Result<(Self, Request<Upload>), Reason> {
+        let arrived = Instant::now();
+        let protocol =
+            headers::forward(&mut request, &client.peer).map_err(|_| Reason::BadRequest)?;
+        let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let (head, body) = request.into_parts();
+        let (upload, progress) = Upload::new(body, span(client.shared.settings.stall_limit_ms));
+        let request = Request::from_parts(head, upload);
+        let client = Arc::clone(client);
+        Ok((Self { client, arrived, upgrade, progress, connects: 0, repeats: 0 }, request))
+    }
+
+    async fn run(mut self, mut request: Request<Upload>) -> Result<Response<Answer>, Reason> {
+        let mut seat = match self.client.shared.roster.admit() {
+            Admission::Seated(seat) => seat,
+            Admission::Waiting(wait) => Box::pin(self.wait(wait, Reason::WaitLimit)).await?,
+            Admission::Full => return Err(Reason::QueueFull),
+        };
+        loop {
+            let mut connection;
+            (seat, connection) = self.connect(seat).await?;
+            let copy = self.copy_if_repeatable(&request);
+            let lost = match self.send(&mut connection, with_host(request, &seat.server)).await {
+                Sent::Answered(response) => return self.finish(response, seat, connection),
+                Sent::Unsent(unsent) => {
+                    request = unsent;
+                    Reason::ConnectionBroken
+                }
+                Sent::Lost(reason) => {
+                    request = copy.filter(|_| reason == Reason::ConnectionBroken).ok_or(reason)?;
+                    reason
+                }
+            };
+            self.repeats += 1;
+            if self.repeats > REPEATS_MAX {
+                return Err(lost);
+            }
+            seat = Box::pin(self.reseat(seat, lost)).await?;
+        }
+    }
+
+    /// A connection to the seat's server, or to another one if that cannot be had.
+    async fn connect(&mut self, mut seat: Seat) -> Result<(Seat, Connection), Reason> {
+        let settings = &self.client.shared.settings;
+        // What was kept beside a connection that broke is likely broken too.
+        if self.repeats == 0
+            && let Some(connection) = seat.server.take_idle(span(settings.idle_limit_ms))
+        {
+            return Ok((seat, connection));
+        }
+        loop {
+            let limit = span(self.client.shared.settings.connect_limit_ms);
+            let error = match seat.server.connect(limit).await {
+                Ok(connection) => {
+                    self.client.shared.roster.connected(&seat.server);
+                    return Ok((seat, connection));
+                }
+                Err(error) => error,
+            };
+            tracing::debug!(replica = %seat.server.replica, address = %seat.server.address, %error,
+                "cannot connect to a replica");
+            self.client.shared.roster.connect_failed(&seat.server);
+            self.connects += 1;
+            if self.connects >= CONNECTS_MAX {
+                return Err(Reason::ConnectFailed);
+            }
+            seat = Box::pin(self.reseat(seat, Reason::ConnectFailed)).await?;
+        }
+    }
+
+    /// Gives `seat` up for one on another server if there is one.
+    async fn reseat(&self, seat: Seat, lost: Reason) -> Result<Seat, Reason> {
+        let (ticket, key): (Ticket, u64) = (seat.ticket, seat.server.key);
+        drop(seat);
+        match self.client.shared.roster.readmit(ticket, key) {
+            Admission::Seated(seat) => Ok(seat),
+            Admission::Waiting(wait) => self.wait(wait, lost).await,
+            Admission::Full => Err(lost),
+        }
+    }
+
+    async fn wait(&self, mut wait: Wait, give_up: Reason) -> Result<Seat, Reason> {
+        let deadline = self.arrived + span(self.client.shared.settings.wait_limit_ms);
+        let called = timeout_at(deadline.into(), wait.seat()).await;
+        called.ok().flatten().ok_or(give_up)
+    }
+
+    fn copy_if_repeatable(&self, request: &Request<Upload>) -> Option<Request<Upload>> {
+        let repeatable =
+            self.progress.is_none() && self.upgrade.is_none() && request.method().is_safe();
+        repeatable.then(|| {
+            let mut copy = Request::new(Upload::empty());
+            *copy.method_mut() = request.method().clone();
+            *copy.uri_mut() = request.uri().clone();
+            *copy.headers_mut() = request.headers().clone();
+            copy
+        })
+    }
+
+    async fn send(&self, connection: &mut Connection, request: Request<Upload>) -> Sent {
+        let limit = span(self.client.shared.settings.answer_limit_ms);
+        let mut sending = pin!(connection.try_send_request(request));
+        let mut deadline = Instant::now() + limit;
+        loop {
+            match timeout_at(deadline.into(), sending.as_mut()).await {
+                Ok(Ok(response)) => return Sent::Answered(response),
+                Ok(Err(mut error)) => {
+                    let unsent = error.take_message();
+                    return unsent
+                        .map_or_else(|| Sent::Lost(reason_for(error.error())), Sent::Unsent);
+                }
+                Err(_) => match self.next_deadline(limit) {
+                    Some(later) if later > deadline => deadline = later,
+                    _ => return Sent::Lost(Reason::AnswerLimit),
+                },
+            }
+        }
+    }
+
+    /// The limit counts from the last piece of the body.
+    fn next_deadline(&self, limit: Duration) -> Option<Instant> {
+        self.progress.as_ref().map(|progress| progress.last() + limit)
+    }
+
+    fn finish(
+        self,
+        mut response: Response<Incoming>,
+        seat: Seat,
+        connection: Connection,
+    ) -> Result<Response<Answer>, Reason> {
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let upgrade = self.upgrade.filter(|_| switched);
+        headers::give_back(&mut response, upgrade.as_ref().map(|(protocol, _)| protocol))
+            .map_err(|_| Reason::BadAnswer)?;
+        let quiet_limit = span(self.client.shared.settings.quiet_limit_ms);
+        let failed = response.status().is_server_error();
+        let phase = self.client.phase.clone();
+        let flight = Flight::new(self.client, seat, connection, self.arrived, failed);
+        let Some((_, client)) = upgrade else {
+            return Ok(response.map(|body| Answer::replica(body, flight, quiet_limit)));
+        };
+        let replica = hyper::upgrade::on(&mut response);
+        tokio::spawn(tunnel::carry(client, replica, flight, quiet_limit, phase));
+        Ok(response.map(|_| Answer::empty()))
+    }
+}
+
+/// HTTP/1.0 clients may leave `Host` out, HTTP/1.1 replicas may not miss it.
+fn with_host(mut request: Request<Upload>, server: &Server) -> Request<Upload> {
+    if !request.headers().contains_key(HOST)
+        && let Ok(host) = HeaderValue::from_str(&server.address.to_string())
+    {
+        request.headers_mut().insert(HOST, host);
+    }
+    request
+}
+
+fn reason_for(error: &hyper::Error) -> Reason {
+    if error.is_user() {
+        // The one thing of ours that hyper runs here is the body, read from the client.
+        Reason::UploadBroken
+    } else if error.is_parse() {
+        Reason::BadAnswer
+    } else {
+        Reason::ConnectionBroken
+    }
+}

@@ -1,0 +1,190 @@
+//! Which header fields go on, which end here, and which the proxy adds.
+//!
+//! Decides the head of both messages. Touches no body and no socket.
+//! Invariant: nothing that was meant for one connection reaches the next; what frames the body is
+//! never a client's to remove.
+
+use std::net::IpAddr;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Fields that belong to one connection (RFC 9110, 7.6.1), whether `Connection` names them or not.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// Fields that `Connection` may not name away: whoever comes next relies on them.
+const KEPT: [HeaderName; 5] =
+    [HOST, CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST];
+
+/// A request that has more than one meaning or is not served here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refused;
+
+/// A client as the replicas are told about it, made once per connection.
+#[derive(Clone)]
+pub(crate) struct Peer(HeaderValue);
+
+impl Peer {
+    pub(crate) fn new(address: IpAddr) -> Self {
+        #[expect(clippy::expect_used, reason = "an address is printed in visible ASCII")]
+        let value = HeaderValue::from_str(&address.to_canonical().to_string()).expect("ASCII");
+        Self(value)
+    }
+}
+
+/// Turns a client's request into the one for a replica. Returns the protocol to upgrade to, if any.
+pub(crate) fn forward<B>(
+    request: &mut Request<B>,
+    peer: &Peer,
+) -> Result<Option<HeaderValue>, Refused> {
+    if request.method() == Method::CONNECT || !chunked_or_plain(request.headers()) {
+        return Err(Refused);
+    }
+    take_authority(request)?;
+    let upgrade = upgrade_wanted(request.version(), request.headers());
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    let trailers = wants_trailers(headers);
+    strip(headers);
+    // The proxy itself answers 100 when a replica takes the body.
+    headers.remove(EXPECT);
+    headers.remove(HTTP2_SETTINGS);
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(protocol) = &upgrade {
+        announce_upgrade(headers, protocol.clone());
+    }
+    add_forwarded(headers, peer);
+    Ok(upgrade)
+}
+
+/// Turns a replica's answer into the one for the client. `upgraded`: the protocol it switched to.
+pub(crate) fn give_back<B>(
+    response: &mut Response<B>,
+    upgraded: Option<&HeaderValue>,
+) -> Result<(), Refused> {
+    if !chunked_or_plain(response.headers()) {
+        return Err(Refused);
+    }
+    if (response.status() == StatusCode::SWITCHING_PROTOCOLS) != upgraded.is_some() {
+        return Err(Refused);
+    }
+    let protocol = upgraded.map(|asked| response.headers().get(UPGRADE).unwrap_or(asked).clone());
+    *response.version_mut() = Version::HTTP_11;
+    let headers = response.headers_mut();
+    strip(headers);
+    if let Some(protocol) = protocol {
+        announce_upgrade(headers, protocol);
+    }
+    Ok(())
+}
+
+/// Whether the body is framed in a way that survives taking `Transfer-Encoding` off.
+fn chunked_or_plain(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// Leaves one `Host` and a target in origin form; an absolute target overrules the field.
+fn take_authority<B>(request: &mut Request<B>) -> Result<(), Refused> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = (hosts.next().is_some(), hosts.next().is_some());
+    match (host, request.version()) {
+        ((_, true), _) => return Err(Refused),
+        ((false, _), Version::HTTP_11) => return Err(Refused),
+        _ => {}
+    }
+    let Some(authority) = request.uri().authority() else { return Ok(()) };
+    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refused)?;
+    let path = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let target = path.parse::<Uri>().map_err(|_| Refused)?;
+    request.headers_mut().insert(HOST, host);
+    *request.uri_mut() = target;
+    Ok(())
+}
+
+/// The protocol a client wants to change to. HTTP/2 is left out: replicas are spoken to in 1.1, and
+/// a tunnel would hide its requests from every count.
+fn upgrade_wanted(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(UPGRADE)?;
+    let h2c = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
+    let wanted = version == Version::HTTP_11 && connection_names(headers, "upgrade") && !h2c;
+    wanted.then(|| protocol.clone())
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|value| lists(value, "trailers"))
+}
+
+fn connection_names(headers: &HeaderMap, token: &str) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| lists(value, token))
+}
+
+fn lists(value: &HeaderValue, token: &str) -> bool {
+    tokens(value).any(|listed| listed.eq_ignore_ascii_case(token))
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
+    value.to_str().unwrap_or_default().split(',').map(str::trim)
+}
+
+fn strip(headers: &mut HeaderMap) {
+    while let Entry::Occupied(connection) = headers.entry(CONNECTION) {
+        let (_, values) = connection.remove_entry_mult();
+        let named: Vec<HeaderName> = values
+            .flat_map(|value| tokens(&value).flat_map(str::parse).collect::<Vec<_>>())
+            .collect();
+        for name in named.iter().filter(|name| !KEPT.contains(name)) {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
+/// Adds this hop. What a proxy in front has said about scheme and host is left as it is.
+fn add_forwarded(headers: &mut HeaderMap, peer: &Peer) {
+    headers.append(FORWARDED_FOR, peer.0.clone());
+    if let Entry::Vacant(proto) = headers.entry(FORWARDED_PROTO) {
+        proto.insert(HeaderValue::from_static("http"));
+    }
+    if let Some(host) = headers.get(HOST).cloned()
+        && let Entry::Vacant(forwarded) = headers.entry(FORWARDED_HOST)
+    {
+        forwarded.insert(host);
+    }
+    headers.append(VIA, HeaderValue::from_static("1.1 flyball"));
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! The embedded balancer: spreads the requests of one service over its replicas and holds them
+//! while there is none.
+//!
+//! Decides which replica serves a request, whether it may be sent again, and when to give up. Does
+//! not decide which replicas there are: [`Proxy::route`] and [`Proxy::drain`] are told.
+//! Invariant: an error made here carries its reason, and every request is counted exactly once.
+//!
+//! Reading order: `roster` (who is busy, who waits), `exchange` (one request), `answer` and `flight`
+//! (what lasts until its end), then the edges: `listen`, `server`, `headers`, `tunnel`.
+
+mod answer;
+mod exchange;
+mod flight;
+mod headers;
+mod latency;
+mod listen;
+mod meter;
+mod proxy;
+mod refusal;
+mod roster;
+mod server;
+mod settings;
+mod shared;
+mod stall;
+mod tunnel;
+mod upload;
+mod watched;
+
+pub use proxy::Proxy;
+pub use refusal::{REASON_HEADER, Reason};
+pub use settings::{ProxyError, ProxySettings};

@@ -1,0 +1,76 @@
+//! What the proxy counts: arrivals, errors, refusals by reason, and request times.
+//!
+//! Decides nothing. Knows no replica.
+//! Invariant: counters only grow, and each request adds at most one to `errors`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use flyball_core::observation::LatencyReport;
+
+use crate::latency::Window;
+use crate::refusal::Reason;
+
+/// All counters of one proxy.
+pub(crate) struct Meter {
+    started: Instant,
+    arrivals: AtomicU64,
+    errors: AtomicU64,
+    refusals: [AtomicU64; Reason::ALL.len()],
+    times: Mutex<Window>,
+}
+
+impl Meter {
+    pub(crate) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            arrivals: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            refusals: Default::default(),
+            times: Mutex::new(Window::new()),
+        }
+    }
+
+    pub(crate) fn arrived(&self) {
+        self.arrivals.fetch_add(1, Relaxed);
+    }
+
+    /// The request ended in an error that a replica made.
+    pub(crate) fn failed(&self) {
+        self.errors.fetch_add(1, Relaxed);
+    }
+
+    /// The request was answered here.
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.refusals[reason as usize].fetch_add(1, Relaxed);
+        if reason.is_error() {
+            self.failed();
+        }
+    }
+
+    /// A replica's answer to a request that arrived at `arrived` has ended.
+    pub(crate) fn ended(&self, arrived: Instant) {
+        let now = Instant::now();
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.record(now - self.started, now - arrived);
+    }
+
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals.load(Relaxed)
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors.load(Relaxed)
+    }
+
+    pub(crate) fn refusals(&self) -> BTreeMap<Reason, u64> {
+        Reason::ALL.into_iter().map(|r| (r, self.refusals[r as usize].load(Relaxed))).collect()
+    }
+
+    pub(crate) fn latency(&self) -> Option<LatencyReport> {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.report(self.started.elapsed())
+    }
+}

@@ -1,0 +1,115 @@
+//! The door of this crate: starts, tells, reports and stops one proxy.
+//!
+//! Decides nothing. Invariant: no call but [`Proxy::shutdown`] and [`Proxy::changed`] waits for
+//! anything that a client or a replica does.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_core::observation::BalancerReport;
+use flyball_core::units::{ReplicaId, Timestamp};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::listen;
+use crate::meter::Meter;
+use crate::refusal::Reason;
+use crate::roster::Roster;
+use crate::settings::{ProxyError, ProxySettings, span};
+use crate::shared::{Phase, Shared};
+
+/// What tasks that were told to end get to do so.
+const ENDING_LIMIT: Duration = Duration::from_secs(1);
+
+/// The balancer of one service. Dropping it cuts every connection; see [`Proxy::shutdown`].
+pub struct Proxy {
+    address: SocketAddr,
+    epoch: u64,
+    shared: Arc<Shared>,
+    phase: watch::Sender<Phase>,
+}
+
+impl Proxy {
+    /// Listens and serves at once. Must be called inside a tokio runtime with I/O and time.
+    ///
+    /// `clock` dates [`flyball_core::observation::ServerReport::first_served_at`].
+    ///
+    /// # Errors
+    /// The address cannot be listened on, or a setting would let no request through.
+    pub async fn bind(
+        settings: ProxySettings,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, ProxyError> {
+        settings.check()?;
+        let unusable = |source| ProxyError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        let roster = Arc::new(Roster::new(settings.slots, settings.waiting_max));
+        let shared = Arc::new(Shared { settings, clock, roster, meter: Meter::new() });
+        let (phase, serving) = watch::channel(Phase::Serving);
+        tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
+        Ok(Self { address, epoch: clock().as_ms(), shared, phase })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What has been counted so far. `latency` covers requests that a replica answered to the end.
+    pub fn observe(&self) -> BalancerReport {
+        let (waiting, servers) = self.shared.roster.report();
+        let meter = &self.shared.meter;
+        BalancerReport {
+            epoch: self.epoch,
+            arrivals: meter.arrivals(),
+            errors: meter.errors(),
+            waiting,
+            servers,
+            latency: meter.latency(),
+        }
+    }
+
+    /// Requests answered here and not by a replica, by reason; every reason is listed.
+    pub fn refusals(&self) -> BTreeMap<Reason, u64> {
+        self.shared.meter.refusals()
+    }
+
+    /// Lets `replica` have requests at `address`; those waiting for a replica get it at once.
+    ///
+    /// Does nothing if it has them already; puts a draining one back. With another address than
+    /// before, the replica is a new server, and the old one drains.
+    pub fn route(&self, replica: &ReplicaId, address: SocketAddr) {
+        self.shared.roster.route(replica, address);
+    }
+
+    /// Gives `replica` no new requests, and forgets it when the last of its own has ended.
+    ///
+    /// Has no deadline: it ends with its requests, or when the replica breaks their connections.
+    /// Does nothing if the replica is unknown.
+    pub fn drain(&self, replica: &ReplicaId) {
+        self.shared.roster.drain(replica);
+    }
+
+    /// Returns when something has happened that a control loop should look at now: a request
+    /// began to wait where none did, a draining replica is idle, a connect failed.
+    ///
+    /// What happened between two calls is not missed. For one caller; it may return as often as
+    /// requests arrive, so the caller sets the pace.
+    pub async fn changed(&self) {
+        self.shared.roster.news.notified().await;
+    }
+
+    /// Takes no new connections, lets running requests finish for at most `limit_ms`, then cuts
+    /// what is left. Clients that keep their connection are told to close it.
+    pub async fn shutdown(self, limit_ms: u64) {
+        self.phase.send_replace(Phase::Finishing);
+        if timeout(span(limit_ms), self.phase.closed()).await.is_err() {
+            self.phase.send_replace(Phase::Ending);
+            let _ = timeout(ENDING_LIMIT, self.phase.closed()).await;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The answers the proxy gives in its own name, and what they are called.
+//!
+//! Decides status, header and sentence of each. Does not decide when to refuse.
+//! Invariant: whoever gets one can read the reason from `x-flyball-reason`, a closed set.
+
+use std::fmt;
+
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use crate::answer::Answer;
+
+/// The header that names the reason.
+pub const REASON_HEADER: HeaderName = HeaderName::from_static("x-flyball-reason");
+
+/// Why a request was answered here and not by a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// 503: as many requests as allowed are waiting already.
+    QueueFull,
+    /// 503: no replica was free for as long as a request may wait.
+    WaitLimit,
+    /// 502: no replica accepted a connection.
+    ConnectFailed,
+    /// 502: the replica broke the connection before the head of its answer.
+    ConnectionBroken,
+    /// 502: what the replica sent is not an HTTP answer to this request.
+    BadAnswer,
+    /// 504: the replica did not begin its answer in time.
+    AnswerLimit,
+    /// 400: the request has more than one meaning, or is one a balancer does not serve.
+    BadRequest,
+    /// 408: the client stopped sending the body it had announced.
+    UploadBroken,
+}
+
+impl Reason {
+    /// Every reason, in the order of their declaration.
+    pub const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::WaitLimit,
+        Self::ConnectFailed,
+        Self::ConnectionBroken,
+        Self::BadAnswer,
+        Self::AnswerLimit,
+        Self::BadRequest,
+        Self::UploadBroken,
+    ];
+
+    /// The name in the header, in logs and in metrics.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::WaitLimit => "wait-limit",
+            Self::ConnectFailed => "connect-failed",
+            Self::ConnectionBroken => "connection-broken",
+            Self::BadAnswer => "bad-answer",
+            Self::AnswerLimit => "answer-limit",
+            Self::BadRequest => "bad-request",
+            Self::UploadBroken => "upload-broken",
+        }
+    }
+
+    /// The status it is sent with.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::QueueFull | Self::WaitLimit => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::AnswerLimit => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::UploadBroken => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// Whether the service failed the client, rather than the client the service.
+    pub fn is_error(self) -> bool {
+        self.status().is_server_error()
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::QueueFull => "Too many requests are waiting for a replica of this service.\n",
+            Self::WaitLimit => "No replica of this service became free in time.\n",
+            Self::ConnectFailed => "No replica of this service accepts connections.\n",
+            Self::ConnectionBroken => {
+                "The replica closed the connection before it answered; the request may have been carried out.\n"
+            }
+            Self::BadAnswer => "The replica sent something that is not an answer in HTTP.\n",
+            Self::AnswerLimit => "The replica did not answer in time.\n",
+            Self::BadRequest => {
+                "This request is ambiguous, or of a kind that is not served here.\n"
+            }
+            Self::UploadBroken => "The body of the request did not arrive in time.\n",
+        }
+    }
+
+    /// The whole answer.
+    pub(crate) fn response(self) -> Response<Answer> {
+        let mut response = Response::new(Answer::text(self.sentence()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(REASON_HEADER, HeaderValue::from_static(self.slug()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_name_and_a_place_in_the_list() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            assert!(Reason::ALL.iter().filter(|other| other.slug() == reason.slug()).count() == 1);
+            assert!(reason.status().is_client_error() || reason.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn only_a_503_invites_to_come_back() {
+        for reason in Reason::ALL {
+            let response = reason.response();
+            assert_eq!(response.headers()[REASON_HEADER], reason.slug());
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), response.status() == 503);
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The servers of one service, how busy each is, and the line of requests that wait for one.
+//!
+//! Decides which server a request goes to and who is next in line. Knows no HTTP and no socket.
+//! Invariant: a server's in-flight count is the number of [`Seat`]s alive on it, never above
+//! `slots`; nobody is seated while somebody who came earlier waits.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flyball_core::observation::{Route, ServerReport};
+use flyball_core::units::ReplicaId;
+use tokio::sync::{Notify, oneshot};
+
+use crate::server::Server;
+
+/// How long a server is left out after its first failed connect.
+///
+/// Without this a dead server would be the least busy one and draw every request. Short, because a
+/// full accept queue looks the same as a dead process and passes in milliseconds; doubled each
+/// time, because a dead one stays dead until it is drained; bounded, because one that came back
+/// must be found without anybody's help.
+const LEFT_OUT_FIRST: Duration = Duration::from_millis(25);
+/// The longest a server is left out.
+const LEFT_OUT_MAX: Duration = Duration::from_millis(800);
+
+/// Servers and the line in front of them, behind one lock that is held for nanoseconds.
+///
+/// One lock rather than a counter per server: picking the least busy, keeping to the slots and
+/// first come first served are one decision.
+pub(crate) struct Roster {
+    state: Mutex<State>,
+    slots: u32,
+    waiting_max: usize,
+    /// Notified when the control loop should look.
+    pub(crate) news: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Ascending by key, because keys are given in the order of joining.
+    servers: Vec<Entry>,
+    line: BTreeMap<Ticket, oneshot::Sender<Seat>>,
+    next_key: u64,
+    next_ticket: u64,
+    /// Where the next search begins, so that equals take turns.
+    turn: usize,
+}
+
+struct Entry {
+    server: Arc<Server>,
+    route: Route,
+    in_flight: u32,
+    /// Connects that failed since the last that did not.
+    failures: u32,
+    left_out: bool,
+}
+
+/// A request's place in the order of arrival.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// The right to have one request on a server; dropping it gives the place to the next in line.
+pub(crate) struct Seat {
+    roster: Arc<Roster>,
+    pub(crate) server: Arc<Server>,
+    pub(crate) ticket: Ticket,
+}
+
+/// What a request gets when it asks for a server.
+pub(crate) enum Admission {
+    Seated(Seat),
+    Waiting(Wait),
+    /// Nothing is free and the line is full.
+    Full,
+}
+
+/// A place in the line; dropping it leaves the line.
+pub(crate) struct Wait {
+    roster: Arc<Roster>,
+    ticket: Ticket,
+    called: oneshot::Receiver<Seat>,
+}
+
+impl Roster {
+    pub(crate) fn new(slots: Option<u32>, waiting_max: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            slots: slots.unwrap_or(u32::MAX),
+            waiting_max,
+            news: Notify::new(),
+        }
+    }
+
+    /// A server for a request that has just arrived.
+    pub(crate) fn admit(self: &Arc<Self>) -> Admission {
+        let mut state = self.lock();
+        let ticket = Ticket(state.next_ticket);
+        state.next_ticket += 1;
+        let free = if state.line.is_empty() {
+            // The last resort is a server that was left out: it may be back.
+            state.pick(self.slots, None).or_else(|| state.pick_left_out(self.slots))
+        } else {
+            None
+        };
+        match free {
+            Some(index) => Admission::Seated(state.seat(self, index, ticket)),
+            None if state.line.len() >= self.waiting_max => Admission::Full,
+            None => Admission::Waiting(self.join(&mut state, ticket)),
+        }
+    }
+
+    /// Another server, if there is one, for a request that lost its first; it keeps its place
+    /// before those that came later, and is taken in even where the line is full: it was admitted.
+    pub(crate) fn readmit(self: &Arc<Self>, ticket: Ticket, lost: u64) -> Admission {
+        let mut state = self.lock();
+        let free = state.pick(self.slots, Some(lost)).or_else(|| state.pick(self.slots, None));
+        match free {
+            Some(index) => Admission::Seated(state.seat(self, index, ticket)),
+            None => Admission::Waiting(self.join(&mut state, ticket)),
+        }
+    }
+
+    fn join(self: &Arc<Self>, state: &mut State, ticket: Ticket) -> Wait {
+        if state.line.is_empty() {
+            self.news.notify_one();
+        }
+        let (call, called) = oneshot::channel();
+        state.line.insert(ticket, call);
+        Wait { roster: Arc::clone(self), ticket, called }
+    }
+
+    /// Lets `replica` at `address` have requests; at another address it is another server.
+    pub(crate) fn route(self: &Arc<Self>, replica: &ReplicaId, address: SocketAddr) {
+        let called = {
+            let mut state = self.lock();
+            let mut known = false;
+            for entry in state.servers.iter_mut().filter(|e| e.server.replica == *replica) {
+                let same = entry.server.address == address;
+                entry.turn(if same { Route::Routed } else { Route::Draining });
+                known |= same;
+            }
+            if !known {
+                state.add(replica, address);
+            }
+            self.forget_drained(&mut state);
+            self.call(&mut state)
+        };
+        deliver(called);
+    }
+
+    /// Gives `replica` no more requests; unknown replicas are drained already.
+    pub(crate) fn drain(&self, replica: &ReplicaId) {
+        let mut state = self.lock();
+        for entry in state.servers.iter_mut().filter(|e| e.server.replica == *replica) {
+            entry.turn(Route::Draining);
+        }
+        self.forget_drained(&mut state);
+    }
+
+    fn forget_drained(&self, state: &mut State) {
+        let before = state.servers.len();
+        state.servers.retain(|entry| entry.route == Route::Routed || entry.in_flight > 0);
+        if state.servers.len() < before {
+            self.news.notify_one();
+        }
+    }
+
+    /// A connect to `server` failed: it is left out for a while.
+    pub(crate) fn connect_failed(self: &Arc<Self>, server: &Server) {
+        self.news.notify_one();
+        let mut state = self.lock();
+        let Some(entry) = state.entry(server.key).filter(|entry| !entry.left_out) else { return };
+        entry.left_out = true;
+        entry.failures = entry.failures.saturating_add(1);
+        let pause = left_out_for(entry.failures);
+        let (roster, key) = (Arc::downgrade(self), server.key);
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            if let Some(roster) = roster.upgrade() {
+                roster.let_back(key, |_| {});
+            }
+        });
+    }
+
+    /// A connect to `server` succeeded: whatever was wrong is over.
+    pub(crate) fn connected(self: &Arc<Self>, server: &Server) {
+        self.let_back(server.key, |entry| entry.failures = 0);
+    }
+
+    fn let_back(self: &Arc<Self>, key: u64, change: impl FnOnce(&mut Entry)) {
+        let called = {
+            let mut state = self.lock();
+            let Some(entry) = state.entry(key) else { return };
+            change(entry);
+            entry.left_out = false;
+            self.call(&mut state)
+        };
+        deliver(called);
+    }
+
+    /// Seats as many of the line as there are places, first come first served.
+    fn call(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Seat>, Seat)> {
+        let mut called = Vec::new();
+        while let Some((&ticket, _)) = state.line.first_key_value() {
+            let Some(index) = state.pick(self.slots, None) else { break };
+            let Some(sender) = state.line.remove(&ticket) else { break };
+            called.push((sender, state.seat(self, index, ticket)));
+        }
+        called
+    }
+
+    fn release(self: &Arc<Self>, key: u64) {
+        let called = {
+            let mut state = self.lock();
+            let Some(entry) = state.entry(key) else { return };
+            entry.in_flight -= 1;
+            if entry.route == Route::Draining && entry.in_flight == 0 {
+                self.forget_drained(&mut state);
+            }
+            self.call(&mut state)
+        };
+        deliver(called);
+    }
+
+    /// Requests in line, and every server by its replica.
+    ///
+    /// While a replica moves to another address its servers are shown as one, with the requests of
+    /// all and the answers of the newest.
+    pub(crate) fn report(&self) -> (u32, BTreeMap<ReplicaId, ServerReport>) {
+        let state = self.lock();
+        let mut servers: BTreeMap<ReplicaId, ServerReport> = BTreeMap::new();
+        for Entry { server, route, in_flight, .. } in &state.servers {
+            let older = servers.get(&server.replica);
+            let routed = older.is_some_and(|report| report.route == Route::Routed);
+            let report = ServerReport {
+                route: if routed { Route::Routed } else { *route },
+                in_flight: in_flight + older.map_or(0, |report| report.in_flight),
+                served: server.served(),
+                first_served_at: server.first_served_at(),
+            };
+            servers.insert(server.replica.clone(), report);
+        }
+        (u32::try_from(state.line.len()).unwrap_or(u32::MAX), servers)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The least busy routed server that has a place, is not left out and is not `lost`.
+    fn pick(&mut self, slots: u32, lost: Option<u64>) -> Option<usize> {
+        self.least_busy(|entry| {
+            entry.in_flight < slots && !entry.left_out && Some(entry.server.key) != lost
+        })
+    }
+
+    /// The least busy server, if every routed one is left out.
+    fn pick_left_out(&mut self, slots: u32) -> Option<usize> {
+        let mut routed = self.servers.iter().filter(|entry| entry.route == Route::Routed);
+        if routed.any(|entry| !entry.left_out) {
+            return None;
+        }
+        self.least_busy(|entry| entry.in_flight < slots)
+    }
+
+    fn least_busy(&mut self, fits: impl Fn(&Entry) -> bool) -> Option<usize> {
+        self.turn = if self.turn + 1 < self.servers.len() { self.turn + 1 } else { 0 };
+        let (before, after) = self.servers.split_at(self.turn.min(self.servers.len()));
+        let from_turn = (self.turn..).zip(after).chain((0..).zip(before));
+        from_turn
+            .filter(|(_, entry)| entry.route == Route::Routed && fits(entry))
+            .min_by_key(|(_, entry)| entry.in_flight)
+            .map(|(index, _)| index)
+    }
+
+    fn seat(&mut self, roster: &Arc<Roster>, index: usize, ticket: Ticket) -> Seat {
+        let entry = &mut self.servers[index];
+        entry.in_flight += 1;
+        Seat { roster: Arc::clone(roster), server: Arc::clone(&entry.server), ticket }
+    }
+
+    fn entry(&mut self, key: u64) -> Option<&mut Entry> {
+        let index = self.servers.binary_search_by_key(&key, |entry| entry.server.key).ok()?;
+        Some(&mut self.servers[index])
+    }
+
+    fn add(&mut self, replica: &ReplicaId, address: SocketAddr) {
+        let server = Arc::new(Server::new(self.next_key, replica.clone(), address));
+        self.next_key += 1;
+        self.servers.push(Entry {
+            server,
+            route: Route::Routed,
+            in_flight: 0,
+            failures: 0,
+            left_out: false,
+        });
+    }
+}
+
+impl Entry {
+    fn turn(&mut self, route: Route) {
+        if self.route != route {
+            self.route = route;
+            self.server.keep_idle(route == Route::Routed);
+        }
+    }
+}
+
+impl Wait {
+    /// Waits to be called.
+    pub(crate) async fn seat(&mut self) -> Option<Seat> {
+        (&mut self.called).await.ok()
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.roster.lock().line.remove(&self.ticket);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.roster.release(self.server.key);
+    }
+}
+
+/// Hands over seats with the lock released: one that nobody takes any more is dropped here, and
+/// its place is free again.
+fn deliver(called: Vec<(oneshot::Sender<Seat>, Seat)>) {
+    for (sender, seat) in called {
+        drop(sender.send(seat));
+    }
+}
+
+fn left_out_for(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    (LEFT_OUT_FIRST * (1 << doublings)).min(LEFT_OUT_MAX)
+}
+
+#[cfg(test)]
+#[path = "roster_tests.rs"]
+mod tests;

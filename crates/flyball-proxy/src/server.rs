@@ -1,0 +1,131 @@
+//! One server: an address, the unused connections to it, and what it has answered.
+//!
+//! Decides which connection a request goes over. Does not know how busy the server is or whether
+//! it is routed. Invariant: a connection handed out is open and idle, as far as its task knows.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use flyball_core::units::{ReplicaId, Timestamp};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::upload::Upload;
+
+/// An HTTP/1.1 connection to a server.
+pub(crate) type Connection = SendRequest<Upload>;
+
+/// A replica at one address, from its first route until its last request ended.
+pub(crate) struct Server {
+    /// Grows with every server of a proxy; never used twice.
+    pub(crate) key: u64,
+    pub(crate) replica: ReplicaId,
+    pub(crate) address: SocketAddr,
+    served: AtomicU64,
+    first_served_at: OnceLock<Timestamp>,
+    idle: Mutex<Idle>,
+}
+
+/// Unused connections, the one used last at the back: it is the likeliest to be alive still, and
+/// the surplus of a past peak grows old at the front.
+struct Idle {
+    connections: VecDeque<(Instant, Connection)>,
+    /// Cleared when the server drains.
+    keep: bool,
+}
+
+impl Server {
+    pub(crate) fn new(key: u64, replica: ReplicaId, address: SocketAddr) -> Self {
+        Self {
+            key,
+            replica,
+            address,
+            served: AtomicU64::new(0),
+            first_served_at: OnceLock::new(),
+            idle: Mutex::new(Idle { connections: VecDeque::new(), keep: true }),
+        }
+    }
+
+    /// The server began an answer.
+    pub(crate) fn answered(&self, clock: fn() -> Timestamp) {
+        self.served.fetch_add(1, Relaxed);
+        self.first_served_at.get_or_init(clock);
+    }
+
+    pub(crate) fn served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
+    pub(crate) fn first_served_at(&self) -> Option<Timestamp> {
+        self.first_served_at.get().copied()
+    }
+
+    /// The connection used last that is still open and ready, if it was used within `limit`.
+    pub(crate) fn take_idle(&self, limit: Duration) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = idle.connections.len();
+        while index > 0 {
+            index -= 1;
+            let (since, connection) = &idle.connections[index];
+            if since.elapsed() > limit {
+                // Everything further to the front is older still.
+                idle.connections.drain(..=index);
+                return None;
+            }
+            if connection.is_closed() {
+                idle.connections.remove(index);
+            } else if connection.is_ready() {
+                return idle.connections.remove(index).map(|(_, connection)| connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection for the next request, unless the server drains or `max` are kept.
+    ///
+    /// A connection may still be busy with its last bytes; it is passed over until it is ready.
+    pub(crate) fn put_idle(&self, connection: Connection, max: usize) {
+        if connection.is_closed() {
+            return;
+        }
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if !idle.keep || max == 0 {
+            return;
+        }
+        if idle.connections.len() >= max {
+            idle.connections.pop_front();
+        }
+        idle.connections.push_back((Instant::now(), connection));
+    }
+
+    /// Whether connections are kept. Turning it off closes the unused ones.
+    pub(crate) fn keep_idle(&self, keep: bool) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.keep = keep;
+        if !keep {
+            idle.connections.clear();
+        }
+    }
+
+    /// A new connection, made within `limit`. It ends when its [`Connection`] is dropped.
+    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Connection> {
+        let stream = timeout(limit, TcpStream::connect(self.address))
+            .await
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        stream.set_nodelay(true)?;
+        let (connection, driver) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        tokio::spawn(async move {
+            if let Err(error) = driver.with_upgrades().await {
+                tracing::debug!(%error, "connection to a replica ended");
+            }
+        });
+        Ok(connection)
+    }
+}

@@ -1,0 +1,120 @@
+//! What one proxy is told before it starts, and why it may refuse to start.
+//!
+//! Decides only whether the settings make sense. Knows nothing of the service behind them.
+//! Invariant: every wait has a limit and every queue a bound; none of them can be switched off.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How one proxy listens, waits and gives up. All times are milliseconds; 0 gives up at once.
+#[derive(Clone, Debug)]
+pub struct ProxySettings {
+    /// Where clients connect. Port 0 takes any free port; [`crate::Proxy::address`] tells which.
+    pub listen: SocketAddr,
+    /// Requests one replica works on at once; more wait here. `None`: no limit. 0 is refused.
+    pub slots: Option<u32>,
+    /// Requests that may wait for a replica; one more is refused with 503.
+    pub waiting_max: usize,
+    /// How long a request may wait for a replica, retries included, before 503 (or 502 where the
+    /// last thing that happened was a failed connect).
+    pub wait_limit_ms: u64,
+    /// How long a replica may take to accept a connection.
+    pub connect_limit_ms: u64,
+    /// How long a client may take for the head of a request. Kept connections without a request
+    /// are closed after the same time.
+    pub header_limit_ms: u64,
+    /// How long a replica may take from the last byte of a request to the head of its answer.
+    pub answer_limit_ms: u64,
+    /// How long a client may neither send the body it announced nor take the answer it asked for.
+    pub stall_limit_ms: u64,
+    /// How long an answer that has begun, or an upgraded connection, may carry nothing. Long,
+    /// because event streams and web sockets are quiet by nature.
+    pub quiet_limit_ms: u64,
+    /// Client connections open at once; more wait in the kernel's queue. 0 is refused.
+    pub connections_max: usize,
+    /// Unused connections kept per replica; 0 opens a new one for every request.
+    pub idle_max: usize,
+    /// How long an unused connection to a replica is trusted. Below the 5 s after which common
+    /// servers (Node.js, Apache httpd) close it, because a request other than GET that meets the
+    /// closing cannot be repeated.
+    pub idle_limit_ms: u64,
+}
+
+impl Default for ProxySettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            slots: None,
+            waiting_max: 10_000,
+            wait_limit_ms: 30_000,
+            connect_limit_ms: 2_000,
+            header_limit_ms: 30_000,
+            answer_limit_ms: 60_000,
+            stall_limit_ms: 60_000,
+            quiet_limit_ms: 3_600_000,
+            connections_max: 20_000,
+            idle_max: 256,
+            idle_limit_ms: 4_000,
+        }
+    }
+}
+
+impl ProxySettings {
+    /// Refuses settings under which no request could ever be served.
+    pub(crate) fn check(&self) -> Result<(), ProxyError> {
+        if self.slots == Some(0) {
+            return Err(ProxyError::Zero { setting: "slots" });
+        }
+        if self.connections_max == 0 {
+            return Err(ProxyError::Zero { setting: "connections_max" });
+        }
+        Ok(())
+    }
+}
+
+/// `ms` as the standard library's type.
+pub(crate) const fn span(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Why a proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// The address is taken, not ours, or not allowed.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A bound of 0 that would let nothing through.
+    #[error("{setting} is 0, which would let no request through")]
+    Zero {
+        /// The name of the field.
+        setting: &'static str,
+    },
+}
+
+impl ProxyError {
+    /// What the user can do about it, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Listen { address, source } => match source.kind() {
+                io::ErrorKind::AddrInUse => Some(format!(
+                    "another program has port {}; stop it, or choose another port (0 takes any free one)",
+                    address.port()
+                )),
+                io::ErrorKind::PermissionDenied => {
+                    Some("ports below 1024 need a privilege; choose a higher one".to_owned())
+                }
+                io::ErrorKind::AddrNotAvailable => {
+                    Some(format!("{} is not an address of this machine", address.ip()))
+                }
+                _ => None,
+            },
+            Self::Zero { setting } => Some(format!("leave {setting} out, or set it to 1 or more")),
+        }
+    }
+}
