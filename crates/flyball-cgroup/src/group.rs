@@ -55,14 +55,7 @@ impl Group {
         pid: u32,
         owner: Option<&str>,
     ) -> Result<Self, CgroupError> {
-        let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
-        match std::fs::read_to_string(&path) {
-            Ok(membership) => Self::from_membership(hierarchies, pid, &membership, owner),
-            Err(source) => match CgroupError::read(&path, source) {
-                error if error.is_gone() => Err(CgroupError::Ended { pid }),
-                error => Err(error),
-            },
-        }
+        Self::from_membership(hierarchies, pid, &membership_of(pid)?, owner)
     }
 
     fn from_membership(
@@ -87,6 +80,28 @@ impl Group {
             Err(CgroupError::NotItsOwn { pid })
         }
     }
+}
+
+impl Hierarchies {
+    /// The directory of process `pid` in cgroup v2, the root included: a place for groups below,
+    /// not one to read counters from. `None` where v2 is not mounted or the place is out of view.
+    ///
+    /// # Errors
+    /// [`CgroupError::Ended`] if there is no such process.
+    pub fn unified_place_of(&self, pid: u32) -> Result<Option<PathBuf>, CgroupError> {
+        let membership = membership_of(pid)?;
+        Ok(path_in(&membership, "")
+            .filter(|path| !path.starts_with("/.."))
+            .and_then(|path| Some(self.unified.as_ref()?.join(path.trim_start_matches('/')))))
+    }
+}
+
+fn membership_of(pid: u32) -> Result<String, CgroupError> {
+    let path = PathBuf::from(format!("/proc/{pid}/cgroup"));
+    std::fs::read_to_string(&path).map_err(|source| match CgroupError::read(&path, source) {
+        error if error.is_gone() => CgroupError::Ended { pid },
+        error => error,
+    })
 }
 
 /// The path in the hierarchy of `controller`; the v2 hierarchy has the empty name.

@@ -75,6 +75,11 @@ impl TreeMeter {
         Ok(self.highest_ns)
     }
 
+    /// The members found so far that have not been collected.
+    pub fn members(&self) -> Vec<ProcessStat> {
+        self.members.values().filter_map(|member| ProcessStat::read(&member.stat).ok()).collect()
+    }
+
     /// A member without a parent among the unseen. Parents are read before their children: what a
     /// parent has collected must be older than the reading of a child, or that child would count
     /// twice.

@@ -1,0 +1,293 @@
+//! The replicas of one service, and what is reported of them.
+//!
+//! Decides nothing about their number. Keeps what each replica's own task tells, and answers a
+//! look from it without waiting for anything.
+//! Invariant: a replica is listed from the moment it was asked for until nothing of it is left.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flyball_cgroup::ProcessStat;
+use flyball_core::observation::{CpuCounter, EngineReport, Exit, Phase, ReplicaReport};
+use flyball_core::units::{ReplicaId, Timestamp};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::replica::{Meter, live};
+use crate::{Launcher, ProcessError, ProcessSettings};
+
+/// As many as an engine's report may hold.
+const EXITS_KEPT: usize = 20;
+/// What a shutdown takes at most beyond the grace: a fork under way, and the killing.
+const SHUTDOWN_MARGIN: Duration = Duration::from_secs(15);
+
+/// Runs the replicas of one service. Dropping it stops them in the background.
+#[derive(Debug)]
+pub struct ProcessEngine {
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+/// What the engine and the tasks of its replicas have in common.
+pub(crate) struct Shared {
+    pub(crate) launcher: Arc<Launcher>,
+    pub(crate) settings: ProcessSettings,
+    pub(crate) program: PathBuf,
+    clock: fn() -> Timestamp,
+    changed: Notify,
+    /// How many replicas there are.
+    population: watch::Sender<usize>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    replicas: BTreeMap<ReplicaId, Replica>,
+    exits: VecDeque<Exit>,
+    /// Why the latest start failed, until one succeeds.
+    pending: Option<String>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Replica {
+    phase: Phase,
+    asked_at: Timestamp,
+    ready_at: Option<Timestamp>,
+    left_at: Option<Timestamp>,
+    address: Option<SocketAddr>,
+    meter: Option<Meter>,
+    cpu: Option<CpuCounter>,
+    /// Gone once it was used: the replica's end is wanted.
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl ProcessEngine {
+    /// Checks that the command can be run; starts nothing.
+    ///
+    /// `clock` is what every reading is stamped with.
+    ///
+    /// # Errors
+    /// Every [`ProcessError`] that names a service.
+    pub fn new(
+        launcher: Arc<Launcher>,
+        settings: ProcessSettings,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, ProcessError> {
+        let program = settings.check()?;
+        let runtime = Handle::try_current()
+            .map_err(|_| ProcessError::NoRuntime { service: settings.service.clone() })?;
+        let shared = Shared {
+            launcher,
+            settings,
+            program,
+            clock,
+            changed: Notify::new(),
+            population: watch::Sender::new(0),
+            state: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared), runtime })
+    }
+
+    /// All that is known now. Reads the CPU counters, some microseconds each; waits for nothing.
+    ///
+    /// A counter that cannot be read now is the latest one, with the time it was read at.
+    pub fn observe(&self) -> EngineReport {
+        let shared = &self.shared;
+        let mut state = shared.state();
+        let limit = shared.settings.cpu_limit_cores;
+        EngineReport {
+            replicas: state
+                .replicas
+                .iter_mut()
+                .map(|(id, replica)| replica.report(id, limit, shared.clock))
+                .collect(),
+            exits: state.exits.iter().cloned().collect(),
+            busy: None,
+            pending: state.pending.clone(),
+        }
+    }
+
+    /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
+    /// name, or after [`Self::shutdown`].
+    pub fn start(&self, replica: &ReplicaId) {
+        let mut state = self.shared.state();
+        if state.closed || state.replicas.contains_key(replica) {
+            return;
+        }
+        let (stop, stopped) = oneshot::channel();
+        state.replicas.insert(replica.clone(), Replica::asked((self.shared.clock)(), stop));
+        self.shared.population.send_replace(state.replicas.len());
+        self.runtime.spawn(live(Arc::clone(&self.shared), replica.clone(), stopped));
+    }
+
+    /// Takes note that a replica passed its readiness probe. Does nothing for one that is ready,
+    /// stopping, unknown or without an address.
+    pub fn set_ready(&self, replica: &ReplicaId) {
+        let mut state = self.shared.state();
+        if let Some(replica) = state.replicas.get_mut(replica)
+            && replica.phase == Phase::Starting
+            && replica.address.is_some()
+        {
+            replica.phase = Phase::Ready;
+            replica.ready_at = Some((self.shared.clock)());
+        }
+    }
+
+    /// Asks a replica to end: `SIGTERM` to its group now, `SIGKILL` to everything of it after the
+    /// grace or the end of its first process. Does nothing for one that is stopping or unknown.
+    pub fn stop(&self, replica: &ReplicaId) {
+        if let Some(replica) = self.shared.state().replicas.get_mut(replica) {
+            replica.ask_to_stop();
+        }
+    }
+
+    /// Waits until something has changed since the last call: a replica was started or failed to,
+    /// is ending or has ended. For one caller at a time.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    /// Stops everything, for good, and waits until it is gone: at most the grace and 15 s.
+    pub async fn shutdown(&self) {
+        {
+            let mut state = self.shared.state();
+            state.closed = true;
+            state.replicas.values_mut().for_each(Replica::ask_to_stop);
+        }
+        let limit = Duration::from_millis(self.shared.settings.grace_ms) + SHUTDOWN_MARGIN;
+        let mut population = self.shared.population.subscribe();
+        let gone = tokio::time::timeout(limit, population.wait_for(|&count| count == 0)).await;
+        if gone.is_err() {
+            let left = self.shared.state().replicas.len();
+            tracing::warn!(service = self.shared.settings.service, left, "replicas did not end");
+        }
+    }
+}
+
+impl Drop for ProcessEngine {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closed = true;
+        state.replicas.values_mut().for_each(Replica::ask_to_stop);
+    }
+}
+
+impl Replica {
+    fn asked(asked_at: Timestamp, stop: oneshot::Sender<()>) -> Self {
+        Self {
+            phase: Phase::Starting,
+            asked_at,
+            ready_at: None,
+            left_at: None,
+            address: None,
+            meter: None,
+            cpu: None,
+            stop: Some(stop),
+        }
+    }
+
+    fn ask_to_stop(&mut self) {
+        self.phase = Phase::Stopping;
+        if let Some(stop) = self.stop.take() {
+            // Its task may just be ending; then there is nothing to stop.
+            let _ = stop.send(());
+        }
+    }
+
+    fn report(&mut self, id: &ReplicaId, limit: f64, clock: fn() -> Timestamp) -> ReplicaReport {
+        if let Some(Ok(used_ns)) = self.meter.as_mut().map(Meter::used_ns) {
+            self.cpu = Some(CpuCounter { at: clock(), used_ns });
+        }
+        ReplicaReport {
+            id: id.clone(),
+            phase: self.phase,
+            asked_at: self.asked_at,
+            ready_at: self.ready_at,
+            address: self.address,
+            cpu: self.cpu,
+            cpu_limit_cores: limit,
+            protected: false,
+        }
+    }
+}
+
+/// What the task of a replica tells.
+impl Shared {
+    /// It has a process.
+    pub(crate) fn started(&self, id: &ReplicaId, address: SocketAddr, meter: Option<Meter>) {
+        let mut state = self.state();
+        state.pending = None;
+        if let Some(replica) = state.replicas.get_mut(id) {
+            replica.address = Some(address);
+            replica.meter = meter;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Its processes, as far as they are known, after a fresh look for more of them.
+    pub(crate) fn descendants(&self, id: &ReplicaId) -> Vec<ProcessStat> {
+        let mut state = self.state();
+        let Some(meter) = state.replicas.get_mut(id).and_then(|replica| replica.meter.as_mut())
+        else {
+            return Vec::new();
+        };
+        // Only what the reading finds on its way is wanted.
+        let _ = meter.used_ns();
+        meter.members()
+    }
+
+    /// Its first process has died, or will be killed now.
+    pub(crate) fn leaving(&self, id: &ReplicaId) {
+        let now = (self.clock)();
+        if let Some(replica) = self.state().replicas.get_mut(id) {
+            replica.phase = Phase::Stopping;
+            replica.left_at = Some(now);
+            replica.meter = None;
+        }
+        self.changed.notify_one();
+    }
+
+    /// Nothing of it is left.
+    pub(crate) fn ended(&self, id: &ReplicaId, reason: String) {
+        self.remove(&mut self.state(), id, reason);
+    }
+
+    /// It never had a process.
+    pub(crate) fn failed_to_start(&self, id: &ReplicaId, error: &io::Error) {
+        let reason = format!("cannot start {}: {error}", self.program.display());
+        let mut state = self.state();
+        state.pending = Some(reason.clone());
+        self.remove(&mut state, id, reason);
+    }
+
+    /// Forgets a replica; its exit is told unless it was asked to end.
+    fn remove(&self, state: &mut State, id: &ReplicaId, reason: String) {
+        let Some(replica) = state.replicas.remove(id) else { return };
+        let at = replica.left_at.unwrap_or_else(self.clock);
+        if replica.stop.is_some() {
+            tracing::info!(replica = %id, reason, "a replica ended by itself");
+            let ready_ms = replica.ready_at.map(|ready_at| at.ms_since(ready_at));
+            state.exits.push_back(Exit { replica: id.clone(), at, ready_ms, reason });
+            let surplus = state.exits.len().saturating_sub(EXITS_KEPT);
+            state.exits.drain(..surplus);
+        }
+        self.population.send_replace(state.replicas.len());
+        self.changed.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,20 @@
+//! Why a replica ended, in words.
+//!
+//! Decides the wording only.
+//! Invariant: the exit status or signal is always named; last words follow where there are any.
+
+use nix::sys::signal::Signal;
+use rustix::process::WaitIdStatus;
+
+/// `status` and the replica's last words; `None` for a replica that could not be collected.
+pub(crate) fn describe(status: Option<&WaitIdStatus>, last_words: &str) -> String {
+    let end = match status.map(|status| (status.exit_status(), status.terminating_signal())) {
+        Some((Some(code), _)) => format!("exit status {code}"),
+        Some((None, Some(number))) => match Signal::try_from(number) {
+            Ok(signal) => format!("killed by {signal}"),
+            Err(_) => format!("killed by signal {number}"),
+        },
+        Some((None, None)) | None => "ended for an unknown reason".into(),
+    };
+    if last_words.is_empty() { end } else { format!("{end}: {last_words}") }
+}

@@ -1,0 +1,75 @@
+//! What happens in a child between fork and exec.
+//!
+//! Decides what a child is cut off from: the session, the group, the fate and the signals of
+//! flyball. Does not know what is run.
+//! Invariant: the one place with unsafe code; between fork and exec only system calls are made.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+use nix::sys::signal::{SigHandler, Signal, signal};
+use rustix::process::{Pid, getpid, getppid, set_parent_process_death_signal, setsid};
+
+/// How a child stands to flyball. Every child leads a session of its own.
+#[derive(Debug)]
+pub(crate) enum Tie {
+    /// It is killed when the thread that forked it ends; it joins the group behind the descriptor
+    /// of a `cgroup.procs`, if it can.
+    Replica {
+        /// The group's `cgroup.procs`.
+        group: Option<OwnedFd>,
+    },
+    /// It outlives flyball and does not hear what ends flyball.
+    Watchdog,
+}
+
+/// Forks and executes `command`.
+///
+/// The thread that calls this must live as long as the replicas that it starts.
+pub(crate) fn spawn(command: &mut Command, tie: Tie) -> io::Result<Child> {
+    let parent = getpid();
+    #[expect(
+        unsafe_code,
+        reason = "the closure makes only system calls: it neither allocates nor takes a lock, so \
+                  it is sound in the only thread left after a fork"
+    )]
+    // SAFETY: `cut_off` is async-signal-safe, as its own comment says.
+    unsafe {
+        command.pre_exec(move || cut_off(&tie, parent));
+    }
+    command.spawn()
+}
+
+/// Async-signal-safe: `setsid`, `prctl`, `getppid`, `write` and `sigaction`, and errors that are
+/// bare numbers.
+fn cut_off(tie: &Tie, parent: Pid) -> io::Result<()> {
+    setsid()?;
+    match tie {
+        Tie::Replica { group } => {
+            set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            // The parent may have died before it was asked to take this child with it.
+            if getppid() != Some(parent) {
+                return Err(rustix::io::Errno::SRCH.into());
+            }
+            if let Some(group) = group {
+                // Without the group it still runs; whoever forked it looks whether it is in.
+                let _ = rustix::io::write(group, b"0");
+            }
+        }
+        Tie::Watchdog => ignore([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?,
+    }
+    Ok(())
+}
+
+fn ignore(signals: [Signal; 3]) -> io::Result<()> {
+    for number in signals {
+        #[expect(unsafe_code, reason = "ignoring a signal installs no handler that could run")]
+        // SAFETY: no function is called on such a signal, so none can be unsound.
+        unsafe {
+            signal(number, SigHandler::SigIgn)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The life of one replica, from fork to the end of its last process.
+//!
+//! Decides when it is told to end and when it is made to. Does not know why it was started, nor
+//! what the engine reports of it.
+//! Invariant: its first process is collected last, so that until then its id, and with it its
+//! session's, cannot be anybody else's.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_cgroup::{CgroupError, Group, GroupMeter, ProcessStat, TreeMeter};
+use flyball_core::units::ReplicaId;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
+};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::containment::{ReplicaGroup, kill_group};
+use crate::engine::Shared;
+use crate::exit::describe;
+use crate::hunt::Hunt;
+use crate::launcher::Spawned;
+use crate::output::Output;
+use crate::ports::Port;
+
+/// How long a replica's processes may take to be gone once they are killed, before it is said.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait for the rest of the last words when everybody who could say them is gone.
+const WORDS_LIMIT: Duration = Duration::from_millis(200);
+
+/// Where a replica's CPU time is read.
+#[derive(Debug)]
+pub(crate) enum Meter {
+    Group(GroupMeter),
+    Tree(TreeMeter),
+}
+
+impl Meter {
+    fn of(spawned: &Spawned) -> Result<Self, CgroupError> {
+        match &spawned.group {
+            Some(group) => {
+                GroupMeter::open(&Group::unified(group.directory().to_owned())).map(Self::Group)
+            }
+            None => TreeMeter::open(spawned.session.id).map(Self::Tree),
+        }
+    }
+
+    pub(crate) fn used_ns(&mut self) -> Result<u64, CgroupError> {
+        match self {
+            Self::Group(meter) => meter.used_ns(),
+            Self::Tree(meter) => meter.used_ns(),
+        }
+    }
+
+    /// The processes that it adds up; none where the kernel does that.
+    pub(crate) fn members(&self) -> Vec<ProcessStat> {
+        match self {
+            Self::Group(_) => Vec::new(),
+            Self::Tree(meter) => meter.members(),
+        }
+    }
+}
+
+/// Runs replica `id` until nothing of it is left, and tells the engine what happens to it.
+pub(crate) async fn live(engine: Arc<Shared>, id: ReplicaId, stop: oneshot::Receiver<()>) {
+    match Running::start(&engine, &id).await {
+        Ok(running) => {
+            let reason = running.until_ended(&engine, &id, stop).await;
+            engine.ended(&id, reason);
+        }
+        Err(error) => engine.failed_to_start(&id, &error),
+    }
+}
+
+/// A replica whose first process was started.
+struct Running {
+    process: Pid,
+    session: u32,
+    /// Readable when the first process has died.
+    pidfd: AsyncFd<OwnedFd>,
+    output: Output,
+    remains: Remains,
+    _port: Port,
+}
+
+/// What finds everything of a replica that its first process leaves behind.
+#[derive(Debug)]
+struct Remains {
+    group: Option<ReplicaGroup>,
+    hunt: Hunt,
+}
+
+impl Running {
+    async fn start(engine: &Shared, id: &ReplicaId) -> io::Result<Self> {
+        let port = engine.launcher.ports().take()?;
+        let command = command(engine, id, port.number());
+        let spawned = engine.launcher.spawn(id.to_string(), command).await?;
+        let meter = Meter::of(&spawned)
+            .inspect_err(|error| tracing::warn!(replica = %id, %error, "no CPU reading"))
+            .ok();
+        let marks = engine.launcher.marks().only_replica(&engine.settings.service, id);
+        let Spawned { pid, session, pidfd, stdout, stderr, group } = spawned;
+        let mut hunt = Hunt::for_marks(marks);
+        hunt.add_session(session);
+        let remains = Remains { group, hunt };
+        let watched =
+            watch(pidfd).and_then(|pidfd| Ok((pidfd, Output::listen(stdout, stderr, id)?)));
+        match watched {
+            Ok((pidfd, output)) => {
+                engine.started(id, port.address(), meter);
+                Ok(Self { process: pid, session: session.id, pidfd, output, remains, _port: port })
+            }
+            Err(error) => {
+                remains.kill(id).await;
+                collect(pid);
+                engine.launcher.ended(session.id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the reason of its end.
+    async fn until_ended(
+        mut self,
+        engine: &Shared,
+        id: &ReplicaId,
+        stop: oneshot::Receiver<()>,
+    ) -> String {
+        let asked = tokio::select! {
+            biased;
+            () = death(&self.pidfd) => false,
+            _ = stop => true,
+        };
+        if asked {
+            self.remains.remember(engine.descendants(id));
+            // It leads its group and is not collected: the id is its own. It may be gone already.
+            let _ = kill_process_group(self.process, Signal::TERM);
+            let grace = Duration::from_millis(engine.settings.grace_ms);
+            let _ = timeout(grace, death(&self.pidfd)).await;
+        }
+        self.remains.remember(engine.descendants(id));
+        engine.leaving(id);
+        self.remains.kill(id).await;
+        // Whatever resists being killed still exists, and is shown as long as it does.
+        death(&self.pidfd).await;
+        let last_words = self.output.last_words(WORDS_LIMIT).await;
+        let status = collect(self.process);
+        engine.launcher.ended(self.session);
+        describe(status.as_ref(), &last_words)
+    }
+}
+
+impl Remains {
+    /// Who has lost every other tie to the replica by the time it is dead.
+    fn remember(&mut self, descendants: Vec<ProcessStat>) {
+        if self.group.is_none() {
+            self.hunt.add_known(descendants);
+        }
+    }
+
+    async fn kill(self, id: &ReplicaId) {
+        let gone = tokio::task::spawn_blocking(move || self.kill_now()).await;
+        if !gone.unwrap_or(false) {
+            tracing::warn!(replica = %id, "not everything of a replica could be ended");
+        }
+    }
+
+    /// Nothing leaves a group, so where there is one nobody needs to be looked for.
+    fn kill_now(&self) -> bool {
+        let by_group =
+            self.group.as_ref().is_some_and(|group| kill_group(group.directory(), KILL_LIMIT));
+        by_group || self.hunt.kill_all(KILL_LIMIT) == 0
+    }
+}
+
+async fn death(pidfd: &AsyncFd<OwnedFd>) {
+    // An error means that the runtime is ending, and this with it.
+    let _ = pidfd.readable().await;
+}
+
+/// Readable when the process has died.
+#[expect(
+    deprecated,
+    reason = "unsound only for types that let go of their descriptor: an OwnedFd does not, and \
+              what replaces this is an unsafe function"
+)]
+fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::with_interest(pidfd, Interest::READABLE)
+}
+
+/// Collects a first process that has died; `None` if it has not, or was collected by others.
+pub(crate) fn collect(process: Pid) -> Option<WaitIdStatus> {
+    waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok().flatten()
+}
+
+fn command(engine: &Shared, id: &ReplicaId, port: u16) -> Command {
+    let settings = &engine.settings;
+    let port = port.to_string();
+    let mut words = settings.command.iter().map(|word| word.replace("{port}", &port));
+    let mut command = Command::new(&engine.program);
+    command.arg0(words.next().unwrap_or_default()).args(words);
+    command.envs(&settings.env).env("PORT", port);
+    command.envs(engine.launcher.marks().of_replica(&settings.service, id));
+    if let Some(directory) = &settings.directory {
+        command.current_dir(directory);
+    }
+    command
+}
