@@ -60,7 +60,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
 fn command(root: &Path, arguments: &Arguments) -> Command {
     let (package, example) = arguments.name.package_and_example();
     let mut command = step::cargo(root);
-    command.args(["run", "--quiet", "--release", "--package", package, "--example", example, "--"]);
+    command.args(["run", "--release", "--package", package, "--example", example, "--"]);
     if arguments.json {
         command.arg("--json");
     }

@@ -47,7 +47,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 fn clippy(root: &Path, strict: bool) -> Command {
     let mut command = step::cargo(root);
-    command.args(["clippy", "--workspace", "--all-targets", "--quiet"]);
+    command.args(["clippy", "--workspace", "--all-targets"]);
     command.args(strict.then_some("--locked")).args(["--", "-D", "warnings"]);
     command
 }

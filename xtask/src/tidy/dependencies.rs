@@ -1,15 +1,14 @@
 //! Rules on the whole dependency graph: licences and duplicates, as deny.toml states them.
 //!
 //! Reads the same file as cargo-deny and checks the part that depends only on this commit;
-//! advisories change by the day and are cargo-deny's. Invariant: an entry of deny.toml that
-//! nothing needs any more is a finding too.
+//! advisories change by the day and are cargo-deny's. Invariant: a duplicate listed there that
+//! is none any more is a finding too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::{Finding, Tree, licence};
@@ -18,7 +17,7 @@ use crate::step;
 const DENY: &str = "deny.toml";
 
 /// One package of the graph.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Package {
     name: String,
     version: String,
@@ -53,39 +52,43 @@ impl Policy {
     }
 }
 
-/// Compares the graph that cargo resolves with deny.toml.
+/// Compares what cargo builds for our targets, tests included, with deny.toml.
 pub(super) fn check(root: &Path, tree: &Tree) -> Result<Vec<Finding>> {
     let policy = Policy::parse(tree.text(DENY).with_context(|| format!("there is no {DENY}"))?)?;
-    let packages = foreign_packages(&metadata(root, &policy.targets)?)?;
+    let mut packages = BTreeSet::new();
+    for target in &policy.targets {
+        packages.extend(foreign_packages(&built_for(root, target)?)?);
+    }
+    ensure!(!packages.is_empty(), "{DENY} names no target under `graph`");
+    let packages: Vec<_> = packages.into_iter().collect();
     Ok(licences(&packages, &policy).into_iter().chain(duplicates(&packages, &policy)).collect())
 }
 
-fn metadata(root: &Path, targets: &[String]) -> Result<Json> {
+/// One line for each package, as `NAME vVERSION`, a tab and its licence.
+///
+/// Not from `cargo metadata`: that lists optional packages that nobody switched on.
+fn built_for(root: &Path, target: &str) -> Result<String> {
     let mut command = step::cargo(root);
-    command.args(["metadata", "--format-version", "1", "--quiet"]);
-    for target in targets {
-        command.args(["--filter-platform", target]);
-    }
-    let output =
-        command.stderr(Stdio::inherit()).output().context("cannot start `cargo metadata`")?;
-    ensure!(output.status.success(), "`cargo metadata` ended with {}", output.status);
-    serde_json::from_slice(&output.stdout).context("`cargo metadata` printed no JSON")
+    command.args(["tree", "--quiet", "--workspace", "--target", target, "--prefix", "none"]);
+    command.args(["--edges", "normal,build,dev", "--format", "{p}\t{l}"]);
+    let output = command.stderr(Stdio::inherit()).output().context("cannot start `cargo tree`")?;
+    ensure!(output.status.success(), "`cargo tree` ended with {}", output.status);
+    String::from_utf8(output.stdout).context("`cargo tree` printed no UTF-8")
 }
 
-/// Every package that is not ours, of those that any of our targets builds.
-fn foreign_packages(metadata: &Json) -> Result<Vec<Package>> {
-    let text = |json: &Json, key: &str| json[key].as_str().map(str::to_owned);
-    let nodes = metadata["resolve"]["nodes"].as_array().context("metadata without a graph")?;
-    let resolved: BTreeSet<_> = nodes.iter().filter_map(|node| node["id"].as_str()).collect();
-    let listed = metadata["packages"].as_array().context("metadata without packages")?;
-    let built =
-        listed.iter().filter(|it| it["id"].as_str().is_some_and(|id| resolved.contains(id)));
-    let foreign = built.filter(|it| !it["source"].is_null());
-    let package = |it: &Json| {
-        let (name, version) = text(it, "name").zip(text(it, "version"))?;
-        Some(Package { name, version, licence: text(it, "license") })
-    };
-    foreign.map(|it| package(it).context("metadata with a nameless package")).collect()
+/// Every package that is not ours: ours come with their folder.
+fn foreign_packages(lines: &str) -> Result<BTreeSet<Package>> {
+    let lines = lines.lines().filter(|line| !line.is_empty() && !line.contains(" (/"));
+    lines.map(|line| package(line).with_context(|| format!("cannot read `{line}`"))).collect()
+}
+
+fn package(line: &str) -> Option<Package> {
+    let (package, licence) = line.split_once('\t')?;
+    let mut words = package.split(' ');
+    let (name, version) = words.next().zip(words.next()?.strip_prefix('v'))?;
+    let licence = licence.trim_end_matches("(*)").trim();
+    let licence = (!licence.is_empty()).then(|| licence.to_owned());
+    Some(Package { name: name.to_owned(), version: version.to_owned(), licence })
 }
 
 fn licences(packages: &[Package], policy: &Policy) -> Vec<Finding> {
@@ -137,8 +140,6 @@ mod tests {
 
     fn policy() -> Policy {
         let text = "
-            [graph]
-            targets = [\"x86_64-unknown-linux-gnu\"]
             [licenses]
             allow = [\"MIT\"]
             [bans]
@@ -177,17 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn only_foreign_packages_that_are_built_count() {
-        let metadata = serde_json::json!({
-            "resolve": { "nodes": [{ "id": "ours" }, { "id": "used" }] },
-            "packages": [
-                { "id": "ours", "name": "flyball", "version": "0.1.0", "source": null },
-                { "id": "used", "name": "a", "version": "1.0.0", "source": "registry" },
-                { "id": "other", "name": "b", "version": "1.0.0", "source": "registry" },
-            ],
-        });
-        let found = foreign_packages(&metadata).unwrap();
-        assert_eq!(found.iter().map(label).collect::<Vec<_>>(), ["a@1.0.0"]);
-        assert_eq!(policy().targets, ["x86_64-unknown-linux-gnu"]);
+    fn only_foreign_packages_count_each_once() {
+        let lines = "flyball v0.1.0 (/home/a/flyball)\tMIT OR Apache-2.0\n\
+                     a_derive v1.0.0 (proc-macro)\tMIT\n\
+                     \n\
+                     a_derive v1.0.0 (proc-macro)\tMIT (*)\n\
+                     b v2.0.0\t\n";
+        let found = foreign_packages(lines).unwrap();
+        assert_eq!(found.iter().map(label).collect::<Vec<_>>(), ["a_derive@1.0.0", "b@2.0.0"]);
+        assert_eq!(found.last().unwrap().licence, None);
+        assert!(foreign_packages("no such line").is_err());
     }
 }

@@ -19,35 +19,35 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at
 
 use connections::Connections;
 use report::Book;
-pub use report::{Failure, LoadReport, Progress};
+pub(crate) use report::{Failure, LoadReport, Progress};
 
 /// Most connections that one load opens unless it is told otherwise.
-pub const MOST_CONNECTIONS: usize = 2000;
+pub(crate) const MOST_CONNECTIONS: usize = 2000;
 
 /// Longest wait for an answer, from the scheduled time, unless it is told otherwise.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What to send where and when.
 #[derive(Clone, Debug)]
-pub struct Load {
+pub(crate) struct Load {
     /// Where the requests go.
-    pub target: SocketAddr,
+    pub(crate) target: SocketAddr,
     /// What they ask for, as in `/`.
-    pub path: String,
+    pub(crate) path: String,
     /// When each is sent, from the start and in order.
-    pub arrivals: Vec<Duration>,
+    pub(crate) arrivals: Vec<Duration>,
     /// Most connections at once; a request that finds none free waits, and its wait counts.
-    pub connections: usize,
+    pub(crate) connections: usize,
     /// From the scheduled time: a request without a whole answer by then has failed.
-    pub answer_within: Duration,
+    pub(crate) answer_within: Duration,
 }
 
 impl Load {
     /// `arrivals` at `/` of `target`, with the usual limits.
-    pub fn new(target: SocketAddr, arrivals: Vec<Duration>) -> Self {
+    pub(crate) fn new(target: SocketAddr, arrivals: Vec<Duration>) -> Self {
         let (connections, answer_within) = (MOST_CONNECTIONS, ANSWER_WITHIN);
         Self { target, path: "/".to_owned(), arrivals, connections, answer_within }
     }
@@ -61,7 +61,7 @@ impl Load {
 /// # Errors
 ///
 /// If the path is none, or the thread or its runtime cannot be had; never because requests fail.
-pub async fn send(
+pub(crate) async fn send(
     load: Load,
     stop: impl Future<Output = ()> + Send + 'static,
     progress: impl FnMut(&Progress) + Send + 'static,
@@ -117,8 +117,8 @@ async fn drive(
                     open.spawn_local(exchange(connections.clone(), due, deadline));
                 }
             }
-            Some(ended) = open.join_next() => book.ended(start, ended?),
             _ = tell.tick() => progress(&book.progress(start.elapsed())),
+            Some(ended) = open.join_next() => book.ended(start, ended?),
         }
     }
     while let Some(ended) = open.try_join_next() {

@@ -29,10 +29,10 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{LocalSet, yield_now};
 
 /// The environment variable that holds the replica's name.
-pub const REPLICA_VARIABLE: &str = "FLYBALL_REPLICA";
+pub(crate) const REPLICA_VARIABLE: &str = "FLYBALL_REPLICA";
 
 /// The header in which every answer carries the replica's name.
-pub const REPLICA_HEADER: &str = "x-flyball-replica";
+pub(crate) const REPLICA_HEADER: &str = "x-flyball-replica";
 
 /// CPU burned without letting others in: short beside any request, long beside the clock's cost.
 const SLICE: Duration = Duration::from_micros(500);
@@ -48,25 +48,25 @@ const MADE_UP_FOR: Duration = Duration::from_millis(250);
 
 /// What the sample service is told.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Port on 127.0.0.1; 0 takes any.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Part of one core that it may use, above 0 and at most 1.
-    pub share: f64,
+    pub(crate) share: f64,
     /// CPU that one request burns; 0 answers at once.
-    pub work: Duration,
+    pub(crate) work: Duration,
     /// Its name in every answer; none if nobody gave it one.
-    pub replica: Option<String>,
+    pub(crate) replica: Option<String>,
 }
 
 impl Sample {
     /// A service on `port` named by the environment.
-    pub fn named_by_environment(port: u16, share: f64, work: Duration) -> Self {
+    pub(crate) fn named_by_environment(port: u16, share: f64, work: Duration) -> Self {
         Self { port, share, work, replica: std::env::var(REPLICA_VARIABLE).ok() }
     }
 
     /// Requests per second that it can do at most: `share` / `work`; infinite without work.
-    pub fn capacity(&self) -> f64 {
+    pub(crate) fn capacity(&self) -> f64 {
         self.share / self.work.as_secs_f64()
     }
 }
@@ -77,7 +77,7 @@ impl Sample {
 ///
 /// If the share is not in (0, 1], the name is no header value, the port cannot be bound, or
 /// requests are still unfinished 30 s after the signal.
-pub fn run(sample: &Sample) -> Result<()> {
+pub(crate) fn run(sample: &Sample) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate())?;

@@ -18,7 +18,7 @@ const EXCERPT: &str = include_str!("../../data/azure_llm_code_1s.txt");
 /// over less than half a minute are lost.
 const SMOOTHED_OVER_S: usize = 30;
 
-/// Longest run: past this the excerpt would be stretched instead of squeezed many times over.
+/// Longest run: whoever asks for more has mistaken the unit.
 const MAX_RUN: Duration = Duration::from_secs(24 * 3600);
 
 /// Most arrivals that one run may hold; they are kept in memory.
@@ -26,7 +26,7 @@ const MAX_ARRIVALS: f64 = 10_000_000.0;
 
 /// A rate of arrivals over time that follows the trace.
 #[derive(Clone, Debug)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// Requests per second in each bin.
     rates: Vec<f64>,
     /// Seconds that one bin lasts.
@@ -40,7 +40,7 @@ impl Shape {
     ///
     /// If `run` is zero or longer than a day, or `peak` is not a number above 0, or both together
     /// ask for more arrivals than fit into memory.
-    pub fn of_excerpt(run: Duration, peak: f64) -> Result<Self> {
+    pub(crate) fn of_excerpt(run: Duration, peak: f64) -> Result<Self> {
         ensure!(!run.is_zero(), "a load of 0 s has no arrivals");
         ensure!(run <= MAX_RUN, "a load of {} s is longer than a day", run.as_secs());
         ensure!(peak.is_finite() && peak > 0.0, "a peak of {peak} requests/s must be above 0");
@@ -57,28 +57,28 @@ impl Shape {
     }
 
     /// Requests per second `at` after the start; 0 once the run is over.
-    pub fn rate_at(&self, at: Duration) -> f64 {
+    pub(crate) fn rate_at(&self, at: Duration) -> f64 {
         self.bin_of(at.as_secs_f64()).map_or(0.0, |bin| self.rates[bin])
     }
 
     /// How long the run lasts.
-    pub fn run(&self) -> Duration {
+    pub(crate) fn run(&self) -> Duration {
         Duration::from_secs_f64(self.bin_s * as_f64(self.rates.len()))
     }
 
     /// The highest rate, in requests per second.
-    pub fn peak(&self) -> f64 {
+    pub(crate) fn peak(&self) -> f64 {
         self.rates.iter().copied().fold(0.0, f64::max)
     }
 
     /// How many arrivals to expect in all.
-    pub fn expected(&self) -> f64 {
+    pub(crate) fn expected(&self) -> f64 {
         self.rates.iter().sum::<f64>() * self.bin_s
     }
 
     /// When each request arrives, in order: independent users, so that gaps are exponential at the
     /// rate of their moment. The number of arrivals differs from [`Self::expected`] by chance.
-    pub fn arrivals(&self, seed: u64) -> Vec<Duration> {
+    pub(crate) fn arrivals(&self, seed: u64) -> Vec<Duration> {
         let mut chance = Chance(seed);
         let mut arrivals = Vec::new();
         let mut passed = 0.0;

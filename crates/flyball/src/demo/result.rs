@@ -1,0 +1,94 @@
+//! What a demo came to: requests, latency, and cost beside two other ways to size the pool.
+//!
+//! Decides how the run is summed up. Invariant: what was not measured but worked out is said to be.
+
+use serde_json::json;
+
+use super::load::LoadReport;
+use super::rival::{self, Rival};
+use super::trace::Shape;
+use super::{PEAK_PER_S, SHARE, WORK_MS};
+use crate::daemon::{Slot, Tally};
+use crate::failure::Failure;
+use crate::output::table;
+
+/// The pool is sized by the same cap that the governor keeps.
+const CAP: f64 = 0.85;
+
+/// A finished demo.
+pub(super) struct Outcome {
+    pub(super) load: LoadReport,
+    run_s: f64,
+    tally: Tally,
+    peak_pool: u32,
+    step: Rival,
+}
+
+impl Outcome {
+    pub(super) fn of(load: LoadReport, shape: &Shape, tally: &Tally, slot: &Slot) -> Self {
+        let work_s = f64::from(WORK_MS) / 1000.0 / SHARE;
+        let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
+        let step = rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds);
+        Self {
+            run_s: load.elapsed_s,
+            tally: *tally,
+            peak_pool: flyball_core::units::replicas_for(PEAK_PER_S * work_s / CAP),
+            step,
+            load,
+        }
+    }
+
+    fn replica_s(&self) -> f64 {
+        self.tally.replica_ms / 1000.0
+    }
+
+    fn peak_replica_s(&self) -> f64 {
+        f64::from(self.peak_pool) * self.run_s
+    }
+
+    pub(super) fn json(&self) -> Result<String, Failure> {
+        let tenth = |seconds: f64| (seconds * 10.0).round() / 10.0;
+        let object = json!({
+            "requests": self.load.requests,
+            "failed": self.load.failed,
+            "unfinished": self.load.unfinished,
+            "failures": self.load.failures,
+            "p50_ms": self.load.p50_ms,
+            "p99_ms": self.load.p99_ms,
+            "scale_outs": self.tally.outs,
+            "scale_ins": self.tally.ins,
+            "replica_seconds": tenth(self.replica_s()),
+            "replica_seconds_peak_pool": tenth(self.peak_replica_s()),
+            "replica_seconds_step": tenth(self.step.replica_s),
+            "longest_wait_s_step": tenth(self.step.longest_wait_s),
+            "seconds": tenth(self.run_s),
+            "stopped": self.load.stopped,
+        });
+        serde_json::to_string(&object).map_err(Failure::new)
+    }
+
+    pub(super) fn text(&self) -> String {
+        let ms = |ms: Option<f64>| ms.map_or("-".to_owned(), |ms| format!("{ms:.0} ms"));
+        let row = |what: &str, value: String| vec![what.to_owned(), value];
+        let mut rows = vec![
+            row("requests", self.load.requests.to_string()),
+            row("failed", self.load.failed.to_string()),
+            row("median latency", ms(self.load.p50_ms)),
+            row("99 % within", ms(self.load.p99_ms)),
+            row("scale actions", format!("{} out, {} in", self.tally.outs, self.tally.ins)),
+            row("replica-seconds", format!("{:.0}", self.replica_s())),
+            row("  of a fixed pool", self.compared(self.peak_replica_s(), &format!("{} replicas, sized for the peak", self.peak_pool))),
+            row("  of the 2014 rule", self.compared(self.step.replica_s, &self.step.in_words())),
+        ];
+        for failure in &self.load.failures {
+            rows.push(row("  failed", format!("at {:.1} s: {}", failure.due_s, failure.reason)));
+        }
+        table(&rows)
+    }
+
+    fn compared(&self, other_s: f64, what: &str) -> String {
+        let saved = (1.0 - self.replica_s() / other_s) * 100.0;
+        let more_or_less = if saved >= 0.0 { "less" } else { "more" };
+        format!("{other_s:.0}: flyball used {:.0} % {more_or_less} ({what})", saved.abs())
+    }
+}
