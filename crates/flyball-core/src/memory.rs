@@ -142,14 +142,17 @@ impl Memory {
         self.arrivals.rate(now, windows.floor_ms, windows.level_ms)
     }
 
-    /// Shares of their CPU limit that ready replicas use, one for each that has a reading.
+    /// The share of its CPU limit that `replica` uses; `None` without a reading.
+    pub fn busy_share(&self, replica: &ReplicaReport) -> Option<f64> {
+        Some(self.replicas.get(&replica.id)?.busyness.cores()? / replica.cpu_limit_cores)
+    }
+
+    /// The same of each ready replica that is not draining and has a reading.
     pub fn busy_shares(&self, engine: &EngineReport) -> Vec<f64> {
-        engine
-            .replicas
-            .iter()
-            .filter(|r| r.phase == Phase::Ready && !self.draining.contains_key(&r.id))
-            .filter_map(|r| Some(self.replicas.get(&r.id)?.busyness.cores()? / r.cpu_limit_cores))
-            .collect()
+        let counts = |r: &&ReplicaReport| {
+            r.phase == Phase::Ready && !self.draining.contains_key(&r.id)
+        };
+        engine.replicas.iter().filter(counts).filter_map(|r| self.busy_share(r)).collect()
     }
 
     /// Takes in one look and says what it saw.

@@ -1,0 +1,149 @@
+//! What can be typed.
+//!
+//! Declares commands and options; decides nothing. Invariant: parsing has no side effects.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The hidden command that ends replicas when flyball itself was killed.
+pub(crate) const WATCHDOG: &str = "watchdog";
+/// The hidden command that the demo's replicas run.
+pub(crate) const SAMPLE_SERVICE: &str = "sample-service";
+
+/// Keeps a pool of identical replicas the right size for its load.
+#[derive(Debug, Parser)]
+#[command(name = "flyball", version, about, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Say more (-v: every step, -vv: everything)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the whole loop on this machine, with nothing else installed
+    Demo(Demo),
+    /// Look after the services of a configuration until stopped
+    Run(ConfigFile),
+    /// Say what is wrong with a configuration, and with what it names
+    Check(Check),
+    /// Show every service, or one
+    Status(Status),
+    /// Say why a service has the count it has
+    Explain(Explain),
+    /// Set a service's count by hand, for a time
+    Scale(Scale),
+    /// Keep a service as it is, for a time
+    Pause(Pause),
+    /// Let the policy decide again
+    Resume(Resume),
+    #[command(name = WATCHDOG, hide = true)]
+    Watchdog,
+    #[command(name = SAMPLE_SERVICE, hide = true)]
+    SampleService(SampleService),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConfigFile {
+    /// The configuration
+    #[arg(short, long, default_value = "flyball.toml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How long the load lasts, at least 10
+    #[arg(long, default_value_t = 180, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=3600))]
+    pub(crate) seconds: u64,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which daemon to ask.
+#[derive(Debug, Args)]
+pub(crate) struct Door {
+    /// The daemon's address
+    #[arg(long, env = "FLYBALL_DAEMON", default_value = "127.0.0.1:7878", value_name = "HOST:PORT")]
+    pub(crate) daemon: String,
+    /// A file that holds the daemon's token, where it wants one
+    #[arg(long, env = "FLYBALL_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only this service
+    pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    pub(crate) service: String,
+    /// At that time instead of now: 2026-11-23T14:02:10Z, 14:02, or an age such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Scale {
+    pub(crate) service: String,
+    /// +N more, -N fewer, or N
+    #[arg(allow_hyphen_values = true, value_name = "COUNT")]
+    pub(crate) count: String,
+    /// For how long
+    #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
+    pub(crate) lasts: String,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    pub(crate) service: String,
+    /// For how long
+    #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
+    pub(crate) lasts: String,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+/// The demo's sample service.
+#[derive(Debug, Args)]
+pub(crate) struct SampleService {
+    /// Where it listens on 127.0.0.1
+    #[arg(long)]
+    pub(crate) port: u16,
+    /// CPU time that a request costs, in milliseconds
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) work_ms: f64,
+    /// The share of a core that it may use
+    #[arg(long, default_value_t = 0.1)]
+    pub(crate) share: f64,
+}

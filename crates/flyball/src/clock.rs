@@ -1,0 +1,33 @@
+//! The two clocks, read here and nowhere else in the program.
+//!
+//! Decides nothing. Invariant: [`now`] never runs backwards, whoever sets the date.
+
+use flyball_core::units::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+/// The moment by the clock that never runs backwards: milliseconds since boot, sleep left out.
+pub(crate) fn now() -> Timestamp {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
+    Timestamp::from_ms(seconds * 1000 + ms)
+}
+
+/// The date, in milliseconds since 1970-01-01 UTC. May be set back; only for people to read.
+pub(crate) fn wall_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// The wall-clock time of `moment`, as the clocks stand now.
+pub(crate) fn wall_of(moment: Timestamp) -> i64 {
+    let now = now();
+    let ahead = i64::try_from(moment.ms_since(now)).unwrap_or(i64::MAX);
+    let behind = i64::try_from(now.ms_since(moment)).unwrap_or(i64::MAX);
+    wall_ms().saturating_add(ahead).saturating_sub(behind)
+}
+
+/// The moment that a wall-clock time stands for, as the clocks stand now; the past gives now.
+pub(crate) fn moment_of(wall: i64) -> Timestamp {
+    let ahead = u64::try_from(wall.saturating_sub(wall_ms())).unwrap_or(0);
+    now().plus_ms(ahead)
+}

@@ -1,0 +1,17 @@
+//! One file for each command.
+//!
+//! Decides nothing. Invariant: a command takes only what it needs, and none prints to standard
+//! output but data.
+
+mod check;
+mod door;
+mod explain;
+mod hand;
+mod run;
+mod status;
+
+pub(crate) use check::check;
+pub(crate) use explain::explain;
+pub(crate) use hand::{pause, resume, scale};
+pub(crate) use run::{run, stopped_by_signal};
+pub(crate) use status::status;

@@ -1,0 +1,86 @@
+//! The way from the command line to a daemon.
+//!
+//! Decides how a daemon is asked and how its refusals read. Does not know what is asked.
+//! Invariant: each question has a deadline, and a token never shows in a message.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::Value;
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+
+use crate::cli::Door;
+use crate::failure::Failure;
+use crate::http::{self, Ask};
+
+/// Longer than the daemon takes to give up on its own journal.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl Door {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Value, Failure> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+        let address = self.address().await?;
+        let token = self.token()?;
+        let json = body.map(|body| body.to_string());
+        let ask = Ask { method, path, token: token.as_deref(), json };
+        let unreachable = |why: String| {
+            Failure::new(format!("cannot reach flyball at {}: {why}", self.daemon))
+                .hint("is it running? `flyball run` starts it; --daemon HOST:PORT asks another one")
+        };
+        let answer = timeout(LIMIT, http::send(address, ask))
+            .await
+            .map_err(|_| unreachable(format!("no answer within {} s", LIMIT.as_secs())))?
+            .map_err(|error| unreachable(error.to_string()))?;
+        let value: Value = serde_json::from_slice(&answer.body).map_err(|error| {
+            Failure::new(format!("{} does not answer like flyball: {error}", self.daemon))
+        })?;
+        if answer.status < 400 { Ok(value) } else { Err(refusal(answer.status, &value)) }
+    }
+
+    async fn address(&self) -> Result<SocketAddr, Failure> {
+        let bad = |why: String| {
+            Failure::new(format!("{:?} is no address of a daemon: {why}", self.daemon))
+                .hint("write HOST:PORT, such as 127.0.0.1:7878")
+        };
+        let found = timeout(LIMIT, lookup_host(&self.daemon));
+        let mut found = found
+            .await
+            .map_err(|_| bad("the name is not found in time".to_owned()))?
+            .map_err(|error| bad(error.to_string()))?;
+        found.next().ok_or_else(|| bad("the name has no address".to_owned()))
+    }
+
+    fn token(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.token_file else { return Ok(None) };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+        Ok(Some(text.trim().to_owned()))
+    }
+}
+
+/// A problem document as one line.
+fn refusal(status: u16, problem: &Value) -> Failure {
+    let text = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
+    let what = text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("status {status}"));
+    let hint = (status == 401).then(|| "give the daemon's token with --token-file".to_owned());
+    Failure::hinted(what, hint)
+}
+
+/// `name` as a part of a path.
+pub(super) fn segment(name: &str) -> Result<&str, Failure> {
+    let plain = !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+    plain.then_some(name).ok_or_else(|| {
+        Failure::new(format!("{name:?} is no name of a service"))
+            .hint("`flyball status` lists the services")
+    })
+}

@@ -1,0 +1,71 @@
+//! `flyball explain`: why this count, why not another; now or at a past time.
+//!
+//! Decides what a time means. Invariant: the text is the decision's own, word for word the same as
+//! in the log and on the page.
+
+use std::process::ExitCode;
+
+use flyball_config::parse_duration;
+use jiff::civil::Time;
+use jiff::{Timestamp, Zoned};
+use serde_json::Value;
+
+use super::door::segment;
+use crate::cli::Explain;
+use crate::failure::Failure;
+use crate::output::print;
+
+pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
+    let mut path = format!("/api/v1/services/{}/explain", segment(&options.service)?);
+    if let Some(at) = &options.at {
+        path += &format!("?at={}", wall_ms(at, &Zoned::now())?);
+    }
+    let answer = options.door.get(&path).await?;
+    if options.door.json {
+        print(&answer.to_string())?;
+    } else {
+        print(answer.get("text").and_then(Value::as_str).unwrap_or("no decision yet"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A date and time, a time of today, or an age, as milliseconds since 1970.
+fn wall_ms(text: &str, now: &Zoned) -> Result<i64, Failure> {
+    let of_day = || {
+        let time: Time = text.parse().ok()?;
+        let then = now.with().time(time).build().ok()?;
+        // 23:50 said at 00:10 means yesterday.
+        let then = if then > *now { then.yesterday().ok()?.with().time(time).build().ok()? } else { then };
+        Some(then.timestamp().as_millisecond())
+    };
+    let age = || {
+        let ms = i64::try_from(parse_duration(text).ok()?).ok()?;
+        now.timestamp().as_millisecond().checked_sub(ms)
+    };
+    let date = || {
+        let zoned = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(now.time_zone().clone()).ok();
+        let moment: Option<Timestamp> = text.parse().ok().or_else(|| Some(zoned()?.timestamp()));
+        Some(moment?.as_millisecond())
+    };
+    age().or_else(date).or_else(of_day).ok_or_else(|| {
+        Failure::new(format!("{text:?} is no time"))
+            .hint("write 2026-11-23T14:02:10Z, 14:02, or an age such as 10m")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_date_a_time_of_day_or_an_age() {
+        let now: Zoned = "2026-11-23T14:00:00[UTC]".parse().unwrap();
+        let ms = |text: &str| wall_ms(text, &now).unwrap() - now.timestamp().as_millisecond();
+        assert_eq!(ms("10m"), -600_000);
+        assert_eq!(ms("13:59"), -60_000);
+        assert_eq!(ms("14:01"), -86_340_000, "yesterday");
+        assert_eq!(ms("2026-11-23T13:00:00Z"), -3_600_000);
+        assert_eq!(ms("2026-11-23T13:00:00"), -3_600_000);
+        assert!(wall_ms("soon", &now).unwrap_err().to_string().contains("hint: "));
+    }
+}

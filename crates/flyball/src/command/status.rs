@@ -1,0 +1,125 @@
+//! `flyball status`: every service in a table, or one with its replicas.
+//!
+//! Decides only what is shown. Invariant: a figure that was not measured is a dash, never 0.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::door::segment;
+use crate::cli::Status;
+use crate::failure::Failure;
+use crate::output::{print, table};
+
+pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
+    match &options.service {
+        None => {
+            let answer = options.door.get("/api/v1/services").await?;
+            print_services(&items(&answer), options.door.json)?;
+        }
+        Some(name) => {
+            let path = format!("/api/v1/services/{}", segment(name)?);
+            let view = options.door.get(&path).await?;
+            print_services(std::slice::from_ref(&view), options.door.json)?;
+            if !options.door.json {
+                print(&format!("\n{}", replicas(&view)))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The services of a listing, whether it is a bare array or an object that holds one.
+fn items(answer: &Value) -> Vec<Value> {
+    let list = answer.get("services").unwrap_or(answer);
+    list.as_array().cloned().unwrap_or_default()
+}
+
+/// Prints services as JSON, one object each line, or as a table with what must not be missed.
+pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure> {
+    if json {
+        return views.iter().try_for_each(|view| print(&view.to_string()));
+    }
+    let head = ["SERVICE", "WANTED", "READY", "STARTING", "DRAINING", "CPU", "ARRIVALS", "WAITING", "BOUNDS", "POLICY"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(views.iter().map(row));
+    print(&table(&rows))?;
+    for view in views {
+        let notices = view.get("notices").and_then(Value::as_array).cloned().unwrap_or_default();
+        for notice in notices {
+            print(&format!("{}: {}", word(view, "name"), word(&notice, "text")))?;
+        }
+    }
+    Ok(())
+}
+
+fn row(view: &Value) -> Vec<String> {
+    let decision = view.get("decision").unwrap_or(&Value::Null);
+    let seen = decision.get("seen").unwrap_or(&Value::Null);
+    let bounds = view.get("bounds").unwrap_or(&Value::Null);
+    let balanced = !seen.get("balancer_age_ms").unwrap_or(&Value::Null).is_null();
+    vec![
+        word(view, "name"),
+        word(decision, "desired"),
+        word(seen, "ready"),
+        word(seen, "starting"),
+        word(seen, "draining"),
+        share(seen.get("mean_cpu")),
+        number(seen, "arrivals_per_s").map_or("-".to_owned(), |per_s| format!("{per_s:.1}/s")),
+        if balanced { word(seen, "waiting") } else { "-".to_owned() },
+        format!("{}..{}", word(bounds, "min"), word(bounds, "max")),
+        view.pointer("/policy/rule").and_then(Value::as_str).unwrap_or("-").to_owned(),
+    ]
+}
+
+fn replicas(view: &Value) -> String {
+    let now_ms = number(view, "now_wall_ms").unwrap_or(0.0);
+    let head = ["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for replica in view.get("replicas").and_then(Value::as_array).into_iter().flatten() {
+        let asked_ms = number(replica, "asked_wall_ms").unwrap_or(now_ms);
+        rows.push(vec![
+            word(replica, "id"),
+            word(replica, "state"),
+            format!("{:.0} s", (now_ms - asked_ms).max(0.0) / 1000.0),
+            share(replica.get("cpu")),
+            word(replica, "in_flight"),
+            word(replica, "address"),
+        ]);
+    }
+    table(&rows)
+}
+
+fn share(value: Option<&Value>) -> String {
+    let share = value.and_then(Value::as_f64);
+    share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0))
+}
+
+fn number(value: &Value, key: &str) -> Option<f64> {
+    value.get(key).and_then(Value::as_f64)
+}
+
+/// A value as a word; a dash where there is none.
+fn word(value: &Value, key: &str) -> String {
+    match value.get(key) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_was_not_measured_is_a_dash() {
+        let cells = row(&json!({
+            "name": "web", "bounds": { "min": 1, "max": 9 }, "policy": { "rule": "governor" },
+            "decision": { "desired": 2, "seen": { "ready": 2, "starting": 0, "draining": 0,
+                "mean_cpu": null, "arrivals_per_s": null, "waiting": 0, "balancer_age_ms": null } },
+        }));
+        assert_eq!(cells, ["web", "2", "2", "0", "0", "-", "-", "-", "1..9", "governor"]);
+    }
+}

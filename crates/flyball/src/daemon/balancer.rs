@@ -1,0 +1,83 @@
+//! What spreads requests over replicas, as the loop sees it.
+//!
+//! Decides nothing: one `match` from the closed list of balancers to their crates. Invariant: no
+//! call here blocks; an order is taken in at once and its outcome is seen on the next look.
+
+use std::net::SocketAddr;
+
+use flyball_config as config;
+use flyball_core::observation::BalancerReport;
+use flyball_core::units::ReplicaId;
+use flyball_proxy::{Proxy, ProxySettings};
+
+use crate::clock;
+use crate::failure::Failure;
+
+/// Running requests get this long to end when flyball stops.
+const GOODBYE_MS: u64 = 5_000;
+
+/// The balancer of one service.
+pub(crate) enum Balancer {
+    /// The embedded one.
+    Proxy(Proxy),
+    /// None that flyball knows of.
+    None,
+}
+
+impl Balancer {
+    /// The balancer that `service` asks for, listening already.
+    pub(crate) async fn build(service: &config::Service) -> Result<Self, Failure> {
+        match service.balancer {
+            config::Balancer::None => Ok(Self::None),
+            config::Balancer::Proxy { listen, slots } => {
+                let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
+                Ok(Self::Proxy(Proxy::bind(settings, clock::now).await?))
+            }
+        }
+    }
+
+    /// Where requests are taken, if here.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Proxy(proxy) => Some(proxy.address()),
+            Self::None => None,
+        }
+    }
+
+    pub(crate) fn observe(&self) -> Option<BalancerReport> {
+        match self {
+            Self::Proxy(proxy) => Some(proxy.observe()),
+            Self::None => None,
+        }
+    }
+
+    pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
+        match self {
+            Self::Proxy(proxy) => proxy.route(replica, address),
+            Self::None => {}
+        }
+    }
+
+    pub(crate) fn drain(&self, replica: &ReplicaId) {
+        match self {
+            Self::Proxy(proxy) => proxy.drain(replica),
+            Self::None => {}
+        }
+    }
+
+    /// Returns when something happened that a look should see; never without a balancer.
+    pub(crate) async fn changed(&self) {
+        match self {
+            Self::Proxy(proxy) => proxy.changed().await,
+            Self::None => std::future::pending().await,
+        }
+    }
+
+    /// Takes no more requests and lets those under way end.
+    pub(crate) async fn shutdown(self) {
+        match self {
+            Self::Proxy(proxy) => proxy.shutdown(GOODBYE_MS).await,
+            Self::None => {}
+        }
+    }
+}

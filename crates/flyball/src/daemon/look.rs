@@ -1,0 +1,201 @@
+//! The loop of one service: observe, decide, record, act, wait.
+//!
+//! Decides nothing about counts; `flyball_core::decide` does. Does not know other services: each
+//! has a loop of its own, so that a slow one never delays another. Invariant: a wake-up carries no
+//! data. Each look sees everything afresh, so a lost wake-up costs one look interval and no more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_core::decide::decide;
+use flyball_core::decision::Decision;
+use flyball_core::invariants;
+use flyball_core::memory::Memory;
+use flyball_core::observation::{BalancerReport, EngineReport, Observation, Reading};
+use flyball_core::plan::Step;
+use flyball_core::policy::Policy;
+use flyball_core::record::Sample;
+use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_journal::Journal;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::balancer::Balancer;
+use super::board::{Live, Slot, Tally};
+use super::engine::Engine;
+use super::probe::Prober;
+use crate::clock;
+
+/// Looks follow each other no faster than this, however many wake-ups come.
+const GAP_MIN: Duration = Duration::from_millis(5);
+/// A sample is kept about once in this time.
+const SAMPLE_MS: u64 = 1_000;
+/// A decision that changes nothing is still kept this often, so that every minute is explained.
+const QUIET_MS: u64 = 60_000;
+
+/// All that the loop of one service works with.
+pub(crate) struct Look {
+    pub(crate) policy: Policy,
+    pub(crate) engine: Engine,
+    pub(crate) balancer: Balancer,
+    pub(crate) prober: Prober,
+    pub(crate) slot: Arc<Slot>,
+    pub(crate) journal: Arc<Journal>,
+}
+
+/// What the loop itself remembers; the rest is the core's.
+#[derive(Default)]
+struct Kept {
+    memory: Memory,
+    sampled_at: Option<Timestamp>,
+    recorded_at: Option<Timestamp>,
+    last_exit: Option<Timestamp>,
+    last_reason: String,
+    tally: Tally,
+    looked_at: Option<Timestamp>,
+}
+
+impl Kept {
+    fn count(&mut self, decision: &Decision, engine: &EngineReport) {
+        let span_ms = self.looked_at.map_or(0, |before| decision.at.ms_since(before));
+        self.looked_at = Some(decision.at);
+        self.tally.outs += u64::from(decision.desired > decision.seen.current);
+        self.tally.ins += u64::from(decision.desired < decision.seen.current);
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 replica-milliseconds a look")]
+        let replica_ms = (span_ms * engine.replicas.len() as u64) as f64;
+        self.tally.replica_ms += replica_ms;
+    }
+}
+
+impl Look {
+    /// Looks until told to stop, then ends what cannot live on without flyball.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut kept = Kept::default();
+        while !*stop.borrow() {
+            let decision = self.look(&mut kept);
+            let wait = Duration::from_millis(decision.next_look_ms);
+            tokio::select! {
+                () = self.wake(wait) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        self.balancer.shutdown().await;
+        self.engine.shutdown().await;
+    }
+
+    /// One look, start to end, without waiting for anything.
+    fn look(&mut self, kept: &mut Kept) -> Decision {
+        let now = clock::now();
+        let engine = self.engine.observe();
+        let balancer = self.balancer.observe();
+        self.prober.watch(&engine);
+        self.tell_exits(kept, &engine);
+        let seen = Observation {
+            at: now,
+            wall_ms: clock::wall_ms(),
+            engine: Reading::Taken { at: now, value: engine.clone() },
+            balancer: balancer.clone().map(|value| Reading::Taken { at: now, value }),
+            manual: self.slot.manual(now),
+        };
+        let mut decision = decide(&self.policy, &mut kept.memory, &seen);
+        self.refuse_broken(&seen, &mut decision);
+        self.record(kept, &decision, balancer.as_ref());
+        for step in &decision.plan {
+            self.act(step);
+        }
+        kept.count(&decision, &engine);
+        self.publish(kept, &decision, engine, balancer);
+        decision
+    }
+
+    /// A decision that breaks an invariant is a fault in flyball: it is not carried out.
+    fn refuse_broken(&self, seen: &Observation, decision: &mut Decision) {
+        let broken = invariants::check(&self.policy, seen, decision);
+        if let Some(first) = broken.first() {
+            tracing::error!(service = %self.policy.service, "decision refused: {first}");
+            decision.plan.clear();
+        }
+    }
+
+    fn act(&self, step: &Step) {
+        match step {
+            Step::Start { replica } => self.engine.start(replica),
+            Step::Route { replica, address } => self.balancer.route(replica, *address),
+            Step::Drain { replica } => self.balancer.drain(replica),
+            Step::Stop { replica, .. } => self.engine.stop(replica),
+        }
+    }
+
+    fn record(&self, kept: &mut Kept, decision: &Decision, balancer: Option<&BalancerReport>) {
+        let now = decision.at;
+        let due = |last: Option<Timestamp>, ms| last.is_none_or(|at| now.ms_since(at) >= ms);
+        if due(kept.sampled_at, SAMPLE_MS) {
+            kept.sampled_at = Some(now);
+            self.journal.record_sample(&self.policy.service, &Sample::of(decision, balancer));
+        }
+        if decision.is_change() || due(kept.recorded_at, QUIET_MS) {
+            kept.recorded_at = Some(now);
+            self.journal.record_decision(decision);
+        }
+        self.tell(kept, decision);
+    }
+
+    /// One line in the log for each change of the count, and one when starts begin to be held.
+    fn tell(&self, kept: &mut Kept, decision: &Decision) {
+        if decision.desired != decision.seen.current {
+            tracing::info!("{}: {}", decision.headline(), decision.reason());
+        }
+        if let Some(held) = decision.held_starts.as_ref().filter(|h| h.why != kept.last_reason) {
+            kept.last_reason.clone_from(&held.why);
+            tracing::warn!(
+                "{}: {} starts failed one after another, the next is put off: {}",
+                decision.service,
+                held.failures,
+                held.why
+            );
+        }
+        for step in &decision.plan {
+            tracing::debug!(service = %decision.service, "{step}");
+        }
+    }
+
+    fn tell_exits(&self, kept: &mut Kept, engine: &EngineReport) {
+        for exit in &engine.exits {
+            if kept.last_exit.is_none_or(|last| exit.at > last) {
+                tracing::warn!("{} ended: {}", exit.replica, exit.reason);
+            }
+        }
+        kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
+    }
+
+    fn publish(
+        &self,
+        kept: &Kept,
+        decision: &Decision,
+        engine: EngineReport,
+        balancer: Option<BalancerReport>,
+    ) {
+        let share = |r: &flyball_core::observation::ReplicaReport| {
+            Some((r.id.clone(), kept.memory.busy_share(r)?))
+        };
+        let shares = engine.replicas.iter().filter_map(share).collect();
+        let (decision, tally) = (decision.clone(), kept.tally);
+        self.slot.publish(Live { decision, engine, balancer, shares, tally });
+    }
+
+    /// Returns at the first of: the time is over, a source has news, a replica became ready,
+    /// somebody asked for something. Never sooner than [`GAP_MIN`].
+    async fn wake(&mut self, wait: Duration) {
+        sleep(GAP_MIN).await;
+        let ready: Option<ReplicaId> = tokio::select! {
+            () = sleep(wait.saturating_sub(GAP_MIN)) => None,
+            () = self.engine.changed() => None,
+            () = self.balancer.changed() => None,
+            () = self.slot.asked() => None,
+            replica = self.prober.next_ready() => Some(replica),
+        };
+        if let Some(replica) = ready {
+            self.engine.set_ready(&replica);
+        }
+    }
+}

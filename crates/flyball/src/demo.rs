@@ -1,0 +1,195 @@
+//! `flyball demo`: the whole loop on this machine, under a real load, with nothing else installed.
+//!
+//! Decides what the demo's service is and how its run is told. The daemon it starts is the one that
+//! `flyball run` starts. Invariant: however it ends, nothing of it is left running.
+
+mod load;
+mod result;
+mod rival;
+mod service;
+mod trace;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_config::{Config, Env};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::cli::{self, SampleService};
+use crate::command::stopped_by_signal;
+use crate::daemon::{Daemon, Slot};
+use crate::failure::Failure;
+use crate::output::{note, print};
+use load::{Load, LoadReport, Progress};
+use result::Outcome;
+use trace::Shape;
+
+/// The demo's one service.
+const SERVICE: &str = "demo";
+/// CPU that one request burns, in milliseconds.
+const WORK_MS: u32 = 5;
+/// The share of a core that a replica may use: 20 requests/s each.
+const SHARE: f64 = 0.1;
+/// Requests per second at the height of the load: six replicas' worth.
+const PEAK_PER_S: f64 = 120.0;
+/// The first replica has so long to become ready.
+const READY_LIMIT: Duration = Duration::from_secs(20);
+/// The same arrivals every time.
+const SEED: u64 = 1;
+
+/// The hidden command that the demo's replicas run.
+pub(crate) fn serve(options: &SampleService) -> Result<ExitCode, Failure> {
+    let work = Duration::from_secs_f64(options.work_ms.clamp(0.0, 60_000.0) / 1000.0);
+    let sample = service::Sample::named_by_environment(options.port, options.share, work);
+    service::run(&sample).map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the demo to its end, or to a signal.
+pub(crate) async fn run(options: cli::Demo) -> Result<ExitCode, Failure> {
+    let stopped = stopped_by_signal()?;
+    let state = tempfile::Builder::new().prefix("flyball-demo-").tempdir()?;
+    let config = configure(options.seconds, state.path())?;
+    let daemon = Daemon::start(&config).await?;
+    let watched = watch_run(&daemon, &options, stopped).await;
+    daemon.stop().await;
+    let Some(outcome) = watched? else {
+        note("stopped before the load began; nothing is left running");
+        return Ok(ExitCode::from(130));
+    };
+    print(&if options.json { outcome.json()? } else { outcome.text() })?;
+    note("nothing is left running");
+    Ok(match (outcome.load.stopped, outcome.load.failed) {
+        (true, _) => ExitCode::from(130),
+        (false, 0) => ExitCode::SUCCESS,
+        (false, _) => ExitCode::FAILURE,
+    })
+}
+
+/// The demo's service as a user would write it down.
+fn configure(seconds: u64, state: &Path) -> Result<Config, Failure> {
+    let program = std::env::current_exe()?;
+    let text = format!(
+        r#"
+        [flyball]
+        listen = "{page}"
+        state_dir = {state:?}
+
+        [services.{SERVICE}]
+        engine = "process"
+        command = [{program:?}, "{sample}", "--port", "{{port}}", "--work-ms", "{WORK_MS}", "--share", "{SHARE}"]
+        cpus = {SHARE}
+        min = 1
+        max = 12
+        slots = 2
+        ready = {{ http = "/healthz" }}
+        drain = "10s"
+        grace = "5s"
+        listen = "{listen}"
+        # A trace of half an hour is squeezed into the run, so a surplus is one sooner, too.
+        policy = {{ governor = {{ hold = "{hold_ms}ms" }} }}
+        "#,
+        page = free_or_any(7878),
+        listen = free_or_any(8080),
+        sample = cli::SAMPLE_SERVICE,
+        hold_ms = hold_ms(seconds),
+    );
+    Ok(flyball_config::parse(&text, "the demo's configuration", &Env::of_process())?)
+}
+
+fn hold_ms(seconds: u64) -> u64 {
+    seconds * 50
+}
+
+/// `port` on loopback if nobody has it, else any free one.
+fn free_or_any(port: u16) -> SocketAddr {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(wanted) {
+        Ok(_) => wanted,
+        Err(_) => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+    }
+}
+
+/// Waits for the first replica, sends the load, and tells what came of it; `None` if it was stopped
+/// before there was anything to tell.
+async fn watch_run(
+    daemon: &Daemon,
+    options: &cli::Demo,
+    stopped: impl Future<Output = &'static str>,
+) -> Result<Option<Outcome>, Failure> {
+    let slot = daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
+    let target = daemon.address_of(SERVICE).ok_or_else(|| Failure::new("the demo has no proxy"))?;
+    tokio::pin!(stopped);
+    tokio::select! {
+        ready = timeout(READY_LIMIT, ready(slot)) => ready.map_err(|_| never_ready(slot))?,
+        _ = &mut stopped => return Ok(None),
+    }
+    let shape = Shape::of_excerpt(Duration::from_secs(options.seconds), PEAK_PER_S)
+        .map_err(|error| Failure::new(format!("{error:#}")))?;
+    note(&format!(
+        "flyball demo: {} s of a real load, {:.0} requests at up to {PEAK_PER_S:.0}/s\n\
+         watch it: http://{}/",
+        options.seconds,
+        shape.expected(),
+        daemon.address()
+    ));
+    let before = slot.tally();
+    let bar = progress_bar(options.seconds);
+    let shown = (bar.clone(), Arc::clone(slot));
+    let (stop, mut told) = watch::channel(false);
+    let sent = load::send(
+        Load::new(target, shape.arrivals(SEED)),
+        // A closed channel ends the load as well.
+        async move { drop(told.wait_for(|stop| *stop).await) },
+        move |progress| show(&shown.0, &shown.1, progress),
+    );
+    tokio::pin!(sent);
+    let report = tokio::select! {
+        report = &mut sent => report,
+        _ = &mut stopped => {
+            stop.send_replace(true);
+            sent.await
+        }
+    };
+    bar.finish_and_clear();
+    let load: LoadReport = report.map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(Some(Outcome::of(load, &shape, &slot.tally().since(before), slot)))
+}
+
+async fn ready(slot: &Slot) {
+    while slot.live().is_none_or(|live| live.decision.seen.ready == 0) {
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn never_ready(slot: &Slot) -> Failure {
+    let exit = slot.live().and_then(|live| live.engine.exits.last().cloned());
+    let why = exit.map_or("it does not answer".to_owned(), |exit| exit.reason);
+    Failure::new(format!("the sample service was not ready within {} s: {why}", READY_LIMIT.as_secs()))
+}
+
+fn progress_bar(seconds: u64) -> ProgressBar {
+    let bar = ProgressBar::new(seconds);
+    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} s  {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn show(bar: &ProgressBar, slot: &Slot, progress: &Progress) {
+    bar.set_position(progress.elapsed.as_secs());
+    let Some(live) = slot.live() else { return };
+    let seen = &live.decision.seen;
+    bar.set_message(format!(
+        "{:>4.0} requests/s  replicas {} of {} wanted  served {}  failed {}",
+        seen.arrivals_per_s.unwrap_or(0.0),
+        seen.ready,
+        live.decision.desired,
+        progress.served,
+        progress.failed
+    ));
+}

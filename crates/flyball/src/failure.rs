@@ -1,0 +1,76 @@
+//! What ends a command early: one message and what can be done about it.
+//!
+//! Decides how an error looks on a terminal. Invariant: lower case, no full stop, the hint on a
+//! line of its own.
+
+use std::fmt;
+use std::io::Write as _;
+
+/// An error for a person to read.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    what: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(what: impl fmt::Display) -> Self {
+        Self { what: what.to_string(), hint: None }
+    }
+
+    pub(crate) fn hinted(what: impl fmt::Display, hint: Option<String>) -> Self {
+        Self { what: what.to_string(), hint }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Writes it to standard error. Nothing can be done if that fails too.
+    pub(crate) fn print(&self) {
+        let _unwritable = writeln!(std::io::stderr(), "{self}");
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Errors of the configuration come with their own first word, one for each problem.
+        let prefix = if self.what.starts_with("error: ") { "" } else { "error: " };
+        write!(f, "{prefix}{}", self.what)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Errors of our crates that know a hint.
+macro_rules! with_hint {
+    ($($error:ty),+) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::hinted(&error, error.hint())
+            }
+        }
+    )+};
+}
+
+with_hint!(
+    flyball_journal::JournalError,
+    flyball_process::ProcessError,
+    flyball_proxy::ProxyError,
+    flyball_web::WebError
+);
+
+impl From<flyball_config::ConfigErrors> for Failure {
+    fn from(errors: flyball_config::ConfigErrors) -> Self {
+        Self::new(errors)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(error)
+    }
+}

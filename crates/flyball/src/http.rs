@@ -1,0 +1,63 @@
+//! One HTTP request on a connection of its own: for readiness probes and for the command line.
+//!
+//! Decides nothing. Deadlines are the caller's. Invariant: no answer is read beyond a bound.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// The largest answer: a page of decisions with hundreds of replicas is about 2 MB.
+const ANSWER_MAX: usize = 16 * 1024 * 1024;
+
+/// An error on the way to an answer, in the words of whoever noticed it.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+}
+
+/// A request as the command line makes it.
+pub(crate) struct Ask<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) token: Option<&'a str>,
+    pub(crate) json: Option<String>,
+}
+
+/// `GET path`.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer, Error> {
+    send(address, Ask { method: Method::GET, path, token: None, json: None }).await
+}
+
+/// Sends one request and reads the whole answer.
+pub(crate) async fn send(address: SocketAddr, ask: Ask<'_>) -> Result<Answer, Error> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(ask.path)
+        .header(HOST, address.to_string())
+        .header("user-agent", concat!("flyball/", env!("CARGO_PKG_VERSION")));
+    if let Some(token) = ask.token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    if ask.json.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let body = Full::new(Bytes::from(ask.json.unwrap_or_default()));
+    let answer = sender.send_request(request.body(body)?).await?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await?.to_bytes();
+    connection.abort();
+    Ok(Answer { status, body })
+}

@@ -1,0 +1,68 @@
+//! Standard output and the log.
+//!
+//! Decides where text goes. Invariant: a reader that has gone away (`flyball status | head`) is no
+//! error.
+
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+
+/// Writes a line of data.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line that is not data.
+pub(crate) fn note(text: &str) {
+    // Nobody is there to be told when standard error is gone.
+    let _unwritable = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Sends the log to standard error; `FLYBALL_LOG` overrides the level.
+pub(crate) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn,flyball=info",
+        1 => "info,flyball=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("FLYBALL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+/// Rows as a table: columns two spaces apart, the first row as the head.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_line_up_and_nothing_trails() {
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        let text = super::table(&[row("service", "ready"), row("w", "12"), row("web-long", "3")]);
+        assert_eq!(text, "service   ready\nw         12\nweb-long  3");
+    }
+}
