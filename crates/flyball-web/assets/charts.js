@@ -34,7 +34,7 @@ function line(samples, of, y, name, look) {
   };
 }
 
-function traces(samples, c) {
+function traces(samples, c, narrow) {
   const steps = { shape: "hv", width: 1.5 };
   const stacked = (of, name, colour, pattern) => line(samples, of, "y3", name, {
     stackgroup: "replicas", showlegend: true, line: { ...steps, width: 0.8, color: colour },
@@ -48,7 +48,7 @@ function traces(samples, c) {
     stacked((s) => s.ready, "ready", c.ready, ""),
     stacked((s) => s.starting, "starting", c.starting, "/"),
     stacked((s) => s.draining, "draining", c.draining, "."),
-    line(samples, (s) => s.desired, "y3", "wanted", { showlegend: true, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
+    line(samples, (s) => s.desired, "y3", "wanted", { showlegend: !narrow, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
     line(samples, (s) => s.arrivals_per_s, "y2", "arrivals",
       { line: { width: 1.6, color: c.ready }, fill: "tozeroy", fillcolor: `${c.ready}1c`, hovertemplate: "%{y:.1f}/s" }),
     line(samples, (s) => s.p99_ms, "y", "p99", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.second }, hovertemplate: "%{y:.0f} ms" }),
@@ -75,12 +75,15 @@ function marks(told, c) {
   };
 }
 
-// From the bottom: decisions, latency with waiting, arrivals, replicas, CPU.
-const DOMAINS = { y5: [0, 0.03], y6: [0.055, 0.095], y: [0.125, 0.30], y2: [0.365, 0.52], y3: [0.585, 0.775], y4: [0.84, 0.975] };
+// From the bottom: decisions, waiting, latency, arrivals, replicas, CPU.
+const DOMAINS = { y5: [0, 0.03], y6: [0.085, 0.14], y: [0.195, 0.345], y2: [0.4, 0.545], y3: [0.605, 0.775], y4: [0.835, 0.97] };
 
-function title(text, y, c) {
+// On a narrow page the legend of the replicas takes a row of its own, below their title.
+const LEGEND_ROW = 16;
+
+function title(text, y, c, raised = 0) {
   return { text, xref: "paper", yref: "paper", x: 0, xanchor: "left", xshift: -2, y: DOMAINS[y][1], yanchor: "bottom",
-    yshift: 5, showarrow: false, font: { size: 12, color: c.muted } };
+    yshift: 5 + raised, showarrow: false, font: { size: 12, color: c.muted } };
 }
 
 // Plotly's own legends: text with a style of its own would need a laxer content policy.
@@ -95,7 +98,7 @@ function layout(window, thresholds, narrow, c, highest) {
   const used = thresholds.map((t) => t.share * 100);
   const top = Math.max(100, highest * 1.05);
   return {
-    height: narrow ? 640 : 720, margin: { l: narrow ? 38 : 44, r: narrow ? 10 : 62, t: 8, b: 26 },
+    height: narrow ? 700 : 760, margin: { l: narrow ? 38 : 44, r: narrow ? 10 : 92, t: 8, b: 26 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style("--font"), size: 12, color: c.ink }, dragmode: false, hovermode: "x unified", hoversubplots: "axis",
     hoverlabel: { bgcolor: c.card, bordercolor: c.faint, font: { color: c.ink, size: 12, family: style("--font") } },
@@ -103,24 +106,24 @@ function layout(window, thresholds, narrow, c, highest) {
       nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: "%H:%M:%S", tickformatstops: [
         { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, null], value: "%H:%M" }],
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: c.muted, spikesnap: "cursor" },
-    yaxis: axis("y", { ticksuffix: narrow ? "" : " ms" }),
+    yaxis: axis("y"),
     yaxis2: axis("y2"),
     yaxis3: axis("y3", { tickformat: "d" }),
     yaxis4: axis("y4", { range: [0, top], ticksuffix: " %", tickvals: [0, 50, 100] }),
     yaxis5: axis("y5", { range: [0, 1], visible: false }),
-    yaxis6: axis("y6", { nticks: 2, showgrid: false, showticklabels: false }),
+    yaxis6: axis("y6", { nticks: 2, showgrid: false }),
     legend: legend("y3", { size: 11, color: c.muted }),
     legend2: legend("y", { size: 11, color: c.muted }),
     shapes: used.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: y, y1: y,
       line: { color: c.threshold, width: 1.2, dash: "dash" } })),
     annotations: [
       title("Mean CPU of ready replicas", "y4", c),
-      title("Replicas", "y3", c),
+      title(narrow ? "Replicas (line: wanted)" : "Replicas", "y3", c, narrow ? LEGEND_ROW : 0),
       title("Arrivals per second", "y2", c),
-      title(narrow ? "Latency, ms" : "Latency", "y", c),
+      title("Latency, ms", "y", c),
       title("Waiting requests", "y6", c),
       title("Decisions  ▲ more  ▼ fewer", "y5", c),
-      ...thresholds.map((t) => ({ text: narrow ? `${t.label} ${Math.round(t.share * 100)} %` : `${t.label}<br>${Math.round(t.share * 100)} %`,
+      ...thresholds.map((t) => ({ text: `${t.label} ${Math.round(t.share * 100)} %`,
         xref: "paper", yref: "y4", x: 1, y: t.share * 100,
         xanchor: narrow ? "right" : "left", yanchor: narrow ? "bottom" : "middle", xshift: narrow ? 0 : 5, align: "left",
         showarrow: false, font: { size: 11, color: c.threshold } })),
@@ -130,16 +133,26 @@ function layout(window, thresholds, narrow, c, highest) {
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
 
+// A drawing anew takes away what the mouse points at, so it waits while the mouse is moving there.
+const READING_MS = 5_000;
+
 export function chart(node, explainAt) {
   let listening = false;
+  let readingUntil = 0;
+  const mouse = (kind, ms) => node.addEventListener(kind, (event) => {
+    if (event.pointerType === "mouse") readingUntil = performance.now() + ms;
+  });
+  mouse("pointermove", READING_MS);
+  mouse("pointerleave", 0);
   return async function draw({ samples, told, thresholds, window }) {
+    if (performance.now() < readingUntil) return;
     const c = colours();
     const narrow = node.clientWidth < 560;
     const stepMs = (window[1] - window[0]) / 600;
     const data = withHoles(samples, stepMs);
     const highest = Math.max(0, ...samples.map((s) => (s.mean_cpu ?? 0) * 100), ...thresholds.map((t) => t.share * 100));
     const inside = told.filter((t) => t.decision.wall_ms >= window[0]);
-    await Plotly.react(node, [...traces(data, c), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
+    await Plotly.react(node, [...traces(data, c, narrow), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
     if (!listening) {
       listening = true;
       node.on("plotly_click", ({ points }) => {

@@ -10,6 +10,13 @@ const LOOK_MS = 1_000;
 const ANSWER_MS = 3_000;
 const POINTS = 600;
 const NAMES_EVERY = 5;
+// Enough decisions for the marks of a quarter of an hour, then enough for a few looks.
+const TOLD_AT_FIRST = 200;
+const TOLD_LATER = 20;
+const TOLD_MAX = 1_000;
+// A short range grows unless it was not looked at for this long; a long one is this old at most.
+const RANGE_GROWS_MS = 60_000;
+const RANGE_ANEW_MS = 15_000;
 
 const at = (id) => document.getElementById(id);
 const draw = chart(at("chart"), explainAt);
@@ -17,7 +24,7 @@ const asked = new URLSearchParams(location.hash.slice(1));
 
 const page = {
   service: asked.get("service"),
-  rangeMs: 1000 * (Number(asked.get("range")) || 900),
+  rangeMs: 1000 * (Number(asked.get("range")) || 300),
   token: null,
   view: null,
   samples: [],
@@ -47,7 +54,7 @@ async function ask(path, request = {}) {
 const pathOf = (part) => `/api/v1/services/${encodeURIComponent(page.service)}${part}`;
 
 async function look() {
-  const epoch = page.epoch;
+  const { epoch } = page;
   try {
     if (page.looks % NAMES_EVERY === 0) await lookAtNames();
     page.looks += 1;
@@ -55,16 +62,13 @@ async function look() {
     const view = await ask(pathOf(""));
     const [samples, told] = await Promise.all([newSamples(view), newDecisions(view)]);
     if (epoch !== page.epoch) return;
-    Object.assign(page, { view, told, samples, lostSince: null });
+    Object.assign(page, { view, ...samples, ...told, lostSince: null });
     panels.connection(`live, ${clock(view.now_wall_ms)}`, false);
     await show();
   } catch (error) {
-    if (error instanceof Refusal) {
-      if (error.status === 404) page.looks = 0;
-      return panels.connection(error.message, true);
-    }
-    page.lostSince ??= Date.now();
     page.looks = 0;
+    if (error instanceof Refusal) return panels.connection(error.message, true);
+    page.lostSince ??= Date.now();
     panels.connection(`no connection since ${clock(page.lostSince)}`, true);
   }
 }
@@ -77,32 +81,32 @@ async function lookAtNames() {
 
 // Short ranges grow at their end; long ones are thinned out by the daemon and asked for anew.
 async function newSamples(view) {
+  const { samples, samplesAt } = page;
   const now = view.now_wall_ms;
   const from = now - page.rangeMs;
   const stepMs = page.rangeMs / POINTS;
-  const last = page.samples.at(-1)?.wall_ms;
-  const ahead = now < page.samplesAt;
-  if (last == null || ahead || now - last > 60_000 || stepMs > 1_500) {
-    if (last != null && !ahead && now - page.samplesAt < Math.min(10 * stepMs, 15_000)) return page.samples;
-    const all = await ask(pathOf(`/samples?from=${from}&to=${now + 1}&points=${POINTS}`));
-    page.samplesAt = now;
-    return all;
+  const last = samples.at(-1)?.wall_ms;
+  const usable = last != null && now >= samplesAt;
+  const upTo = `to=${now + 1}&points=${POINTS}`;
+  if (usable && stepMs <= LOOK_MS * 1.5 && now - last < RANGE_GROWS_MS) {
+    const more = await ask(pathOf(`/samples?from=${last + 1}&${upTo}`));
+    return { samples: [...samples.filter((s) => s.wall_ms >= from), ...more], samplesAt: now };
   }
-  const more = await ask(pathOf(`/samples?from=${last + 1}&to=${now + 1}&points=${POINTS}`));
-  page.samplesAt = now;
-  return [...page.samples.filter((s) => s.wall_ms >= from), ...more];
+  if (usable && now - samplesAt < Math.min(10 * stepMs, RANGE_ANEW_MS)) return {};
+  return { samples: await ask(pathOf(`/samples?from=${from}&${upTo}`)), samplesAt: now };
 }
 
 // The list is asked for again when the service did something, and every few looks.
 async function newDecisions(view) {
+  const { told } = page;
   const { decision } = view;
-  const state = decision ? `${decision.desired} ${JSON.stringify(decision.plan)}` : "";
-  if (state === page.toldFor && page.looks % NAMES_EVERY !== 1) return page.told;
-  const latest = await ask(pathOf("/decisions?limit=50"));
-  page.toldFor = state;
-  if (page.told.length === 0) at("older").hidden = latest.length < 50;
+  const toldFor = decision ? `${decision.desired} ${JSON.stringify(decision.plan)}` : "";
+  if (toldFor === page.toldFor && page.looks % NAMES_EVERY !== 1) return {};
+  const limit = told.length === 0 ? TOLD_AT_FIRST : TOLD_LATER;
+  const latest = await ask(pathOf(`/decisions?limit=${limit}`));
   const oldest = latest.at(-1)?.decision.wall_ms ?? Infinity;
-  return [...latest, ...page.told.filter((t) => t.decision.wall_ms < oldest)].slice(0, 1_000);
+  const all = [...latest, ...told.filter((t) => t.decision.wall_ms < oldest)].slice(0, TOLD_MAX);
+  return { told: all, toldFor, ...(limit === TOLD_AT_FIRST && { older: latest.length === limit }) };
 }
 
 async function show() {
@@ -113,6 +117,7 @@ async function show() {
   panels.figures(view, samples.at(-1));
   panels.replicas(view);
   panels.decisions(told, panels.explanation);
+  at("older").hidden = !page.older;
   offerCount(view);
   const window = [view.now_wall_ms - page.rangeMs, view.now_wall_ms];
   await draw({ samples, told, thresholds: view.policy.thresholds, window });
@@ -176,39 +181,45 @@ function listen() {
   at("older").addEventListener("click", showOlder);
   at("range").value = String(page.rangeMs / 1000);
   at("range").addEventListener("change", () => choose({ rangeMs: 1000 * Number(at("range").value) }));
-  at("service").addEventListener("change", () => choose({ service: at("service").value, view: null, told: [], toldFor: "" }));
+  at("service").addEventListener("change", () => choose({ service: at("service").value, view: null, told: [], toldFor: "", older: false }));
   for (const button of document.querySelectorAll("[data-close]")) {
     button.addEventListener("click", () => button.closest("dialog").close());
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
-  document.addEventListener("visibilitychange", show);
+  document.addEventListener("visibilitychange", () => wake());
 }
 
 function choose(change) {
   Object.assign(page, change, { samples: [], samplesAt: 0, epoch: page.epoch + 1 });
   history.replaceState(null, "", `#${new URLSearchParams({ service: page.service ?? "", range: page.rangeMs / 1000 })}`);
-  look();
+  wake();
 }
 
 async function showOlder() {
   const oldest = page.told.at(-1)?.decision.wall_ms;
   if (oldest == null) return;
   try {
-    const older = await ask(pathOf(`/decisions?before=${oldest}&limit=50`));
+    const older = await ask(pathOf(`/decisions?before=${oldest}&limit=${TOLD_AT_FIRST}`));
     page.told = [...page.told, ...older];
-    at("older").hidden = older.length < 50;
-    panels.decisions(page.told, panels.explanation);
+    page.older = older.length === TOLD_AT_FIRST;
+    await show();
   } catch (error) {
     panels.said(error.message, true);
   }
 }
 
+// One look at a time: what changes in between only makes the next one come sooner.
+let wake = () => {};
+
 async function live() {
   for (;;) {
     const started = performance.now();
     if (!document.hidden) await look();
-    const left = LOOK_MS - (performance.now() - started);
-    await new Promise((wake) => setTimeout(wake, Math.max(200, left)));
+    const left = Math.max(200, LOOK_MS - (performance.now() - started));
+    await new Promise((resolve) => {
+      wake = resolve;
+      setTimeout(resolve, left);
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 // Writes what is known into the page's parts. Asks nothing of the network; every text is set as
 // text, never as markup, since names and reasons come from elsewhere.
 
-import { clock, count, direction, lasting, millis, percent, rate, reasonOf } from "./words.js";
+import { clock, count, direction, kindsOf, lasting, millis, percent, rate, reasonOf } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 
@@ -21,7 +21,7 @@ function setText(id, text) {
 }
 
 // Shapes besides colours: each notice has its own.
-const SHAPES = { blind: "⊘", starts_held: "⧗", trouble: "!", at_maximum: "⤒", paused: "❚❚", pinned: "◆", held: "◔" };
+const SHAPES = { blind: "⊘", starts_held: "■", trouble: "!", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
 const PRESSING = ["blind", "starts_held", "trouble", "at_maximum"];
 
 export function headline(view) {
@@ -52,13 +52,15 @@ function notices(view) {
       element("span", { class_: "when", text: times.join(", ") }));
   });
   at("notices").replaceChildren(...told);
+  // Read out when it changes, without the clocks that change every second.
+  setText("announced", [view.summary, ...view.notices.map((notice) => notice.text)].join(". "));
 }
 
 // One cell for each place up to the maximum: filled, hatched, dotted or empty.
 function rail(view) {
   const node = at("rail");
   const seen = view.decision?.seen;
-  node.hidden = !seen || view.bounds.max > 60;
+  node.hidden = seen?.engine_age_ms == null || view.bounds.max > 60;
   if (node.hidden) return;
   const { ready, starting, draining } = seen;
   const states = [...Array(ready).fill("ready"), ...Array(starting).fill("starting"), ...Array(draining).fill("draining")];
@@ -105,11 +107,23 @@ function cpu(share) {
   return element("span", { class_: "cpu" }, bar, percent(share));
 }
 
+// Decisions that leave the count and do the same kind of thing one after another are one item.
+function runs(told) {
+  const items = [];
+  for (const one of told) {
+    const does = direction(one.decision).way === "same" ? kindsOf(one.decision.plan) : null;
+    const last = items.at(-1);
+    if (does != null && last?.does === does) last.times += 1;
+    else items.push({ told: one, does, times: 1 });
+  }
+  return items;
+}
+
 // Keeps the items it has, so that focus and scrolling stay where they are.
 export function decisions(told, open) {
   const list = at("decisions");
   const known = new Map([...list.children].map((item) => [item.dataset.key, item]));
-  const items = told.map((one) => known.get(String(one.decision.wall_ms)) ?? decisionItem(one, open));
+  const items = runs(told).map((run) => known.get(keyOf(run)) ?? decisionItem(run, open));
   if (items.length !== list.children.length || items.some((item, i) => list.children[i] !== item)) {
     const focused = document.activeElement;
     list.replaceChildren(...items);
@@ -118,14 +132,21 @@ export function decisions(told, open) {
   at("no-decisions").hidden = items.length > 0;
 }
 
-function decisionItem(told, open) {
-  const { way, shape, words } = direction(told.decision);
+const keyOf = (run) => `${run.told.decision.wall_ms} ${run.times}`;
+
+function decisionItem(run, open) {
+  const { way, shape, words } = direction(run.told.decision);
+  const wallMs = run.told.decision.wall_ms;
   const button = element("button", { type: "button", class_: `decision ${way}` },
-    element("time", { datetime: new Date(told.decision.wall_ms).toISOString(), text: clock(told.decision.wall_ms) }),
-    element("span", { class_: "change" }, element("span", { class_: "shape", "aria-hidden": "true", text: shape }), ` ${words}`),
-    element("span", { class_: "reason", text: reasonOf(told) }));
-  button.addEventListener("click", () => open(told));
-  return element("li", { "data-key": told.decision.wall_ms }, button);
+    element("time", { datetime: new Date(wallMs).toISOString(), text: clock(wallMs) }));
+  if (way !== "same") {
+    button.append(element("span", { class_: "change" },
+      element("span", { class_: "shape", "aria-hidden": "true", text: shape }), ` ${words}`));
+  }
+  const before = run.times > 1 ? `, and ${run.times - 1} such before` : "";
+  button.append(element("span", { class_: "reason", text: reasonOf(run.told) + before }));
+  button.addEventListener("click", () => open(run.told));
+  return element("li", { "data-key": keyOf(run) }, button);
 }
 
 export function explanation(told) {
@@ -152,4 +173,5 @@ export function said(text, isProblem = false) {
 export function connection(text, isLost) {
   setText("connection", text);
   document.body.classList.toggle("lost", isLost);
+  if (isLost) setText("announced", text);
 }

@@ -54,17 +54,22 @@ export function planWords(plan) {
     `${kind} ${names.length > 2 ? names.length : names.join(" and ")}`).join(", ");
 }
 
+// The kinds of steps in a plan: "route stop".
+export function kindsOf(plan) {
+  return [...new Set(plan.map((step) => Object.keys(step)[0]))].join(" ");
+}
+
 // Which way a decision went, as a shape and as words.
 export function direction(decision) {
   const before = decision.seen.current;
   const { desired } = decision;
   if (desired > before) return { way: "out", shape: "▲", words: `${before} → ${desired}` };
   if (desired < before) return { way: "in", shape: "▼", words: `${before} → ${desired}` };
-  return { way: "same", shape: "●", words: `stays at ${desired}` };
+  return { way: "same", shape: "", words: `stays at ${desired}` };
 }
 
+// A decision that leaves the count is told by what it does, any other by what decided it.
 export function reasonOf(told) {
-  const { decision, why } = told;
-  const acts = planWords(decision.plan);
-  return direction(decision).way === "same" && acts ? acts : why;
+  const acts = planWords(told.decision.plan);
+  return direction(told.decision).way === "same" && acts ? acts : told.why;
 }

@@ -128,6 +128,9 @@ impl World {
 
     fn look(&mut self) {
         self.live();
+        if self.broken() {
+            self.replicas.clear();
+        }
         let seen = self.observe();
         let decision = decide(&self.policy, &mut self.memory, &seen);
         self.act(&decision);
@@ -235,17 +238,28 @@ impl World {
         }
     }
 
+    /// From 90 s before the end of the history on, nothing runs or starts any more.
+    fn broken(&self) -> bool {
+        self.trouble == Trouble::StartsFail && self.now_ms > HISTORY_MS - 90_000
+    }
+
     fn start(&mut self, id: &ReplicaId) {
-        let failing = self.trouble == Trouble::StartsFail && self.now_ms > HISTORY_MS - 90_000;
-        if failing {
+        if self.broken() {
+            self.exits.drain(..self.exits.len().saturating_sub(19));
             let at = Timestamp::from_ms(self.now_ms);
             let reason = "exit status 1: cannot bind 10.0.0.7:8080".to_owned();
             self.exits.push(Exit { replica: id.clone(), at, ready_ms: None, reason });
             return;
         }
         let asked_ms = self.now_ms;
-        let new =
-            Replica { asked_ms, routed: false, draining: false, used_s: 0.0, served: 0.0, share: 0.0 };
+        let new = Replica {
+            asked_ms,
+            routed: false,
+            draining: false,
+            used_s: 0.0,
+            served: 0.0,
+            share: 0.0,
+        };
         self.replicas.insert(id.clone(), new);
     }
 

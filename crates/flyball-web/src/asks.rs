@@ -105,7 +105,10 @@ impl Fields {
         })?;
         let ms = parse(text).map_err(|why| Problem::field(name, why))?;
         if ms == 0 || ms > FOR_MS_MAX {
-            return Err(Problem::field(name, format!("\"{text}\" is not between 1 ms and 31 days")));
+            return Err(Problem::field(
+                name,
+                format!("\"{text}\" is not between 1 ms and 31 days"),
+            ));
         }
         Ok(Some(ms))
     }

@@ -24,7 +24,6 @@ const OWN: [(&str, &str); 7] = [
     ("words.js", include_str!("../assets/words.js")),
 ];
 
-
 /// All that `/` and `/assets/` answer with.
 #[derive(Debug)]
 pub(crate) struct Assets {

@@ -63,7 +63,9 @@ impl Kind {
             Self::Refused => ("refused", S::CONFLICT, "the service cannot do that now"),
             Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
-            Self::WrongHost => ("wrong-host", S::MISDIRECTED_REQUEST, "not the name of this server"),
+            Self::WrongHost => {
+                ("wrong-host", S::MISDIRECTED_REQUEST, "not the name of this server")
+            }
             Self::SlowRequest => ("slow-request", S::REQUEST_TIMEOUT, "the request took too long"),
             Self::Broken => ("broken", S::INTERNAL_SERVER_ERROR, "flyball has a defect"),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "not available now"),

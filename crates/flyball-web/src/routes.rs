@@ -18,6 +18,7 @@ use axum::{Json, Router};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
 use crate::access::Access;
@@ -90,7 +91,7 @@ impl From<ServiceView> for Told {
     fn from(mut view: ServiceView) -> Self {
         let all: Vec<Notice> = notices(&view);
         view.notices = all;
-        let why = view.decision.as_ref().map(|d| Explained::from(d.clone()).why);
+        let why = view.decision.as_ref().map(Decision::reason);
         Self { summary: summary(view.bounds, view.decision.as_ref()), why, view }
     }
 }
@@ -157,11 +158,7 @@ async fn explain(State(door): Shared, name: Name, uri: Uri) -> Result<Json<Expla
     found.map(|d| Json(d.into())).ok_or_else(missing)
 }
 
-async fn samples(
-    State(door): Shared,
-    name: Name,
-    uri: Uri,
-) -> Result<Json<Vec<Sample>>, Problem> {
+async fn samples(State(door): Shared, name: Name, uri: Uri) -> Result<Json<Vec<Sample>>, Problem> {
     let view = look_up(&door, name)?;
     let stretch = window::stretch(&uri, view.now_wall_ms)?;
     let daemon = Arc::clone(&door.daemon);

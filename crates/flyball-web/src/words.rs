@@ -36,13 +36,20 @@ impl From<Decision> for Explained {
     }
 }
 
-/// Where a service is and where it goes: "6 of 2..20 replicas, 4 starting, going to 10".
+/// Where a service is and where it goes: "6 of 2..20 replicas, 4 starting, going to 10". Without
+/// the engine nobody knows where it is, and that is what it says then.
 pub fn summary(bounds: Bounds, decision: Option<&Decision>) -> String {
     let Bounds { min, max } = bounds;
     let Some(decision) = decision else {
         return format!("not looked at yet, {min}..{max} replicas");
     };
     let seen = &decision.seen;
+    if seen.engine_age_ms.is_none() {
+        return format!(
+            "{} of {min}..{max} replicas wanted, how many run is unknown",
+            decision.desired
+        );
+    }
     let mut line = format!("{} of {min}..{max} replicas", seen.ready);
     if seen.starting > 0 {
         line += &format!(", {} starting", seen.starting);

@@ -1,0 +1,312 @@
+//! Every route and every refusal, through real HTTP on loopback with a scripted daemon.
+
+use crate::scripted::{Mood, NOW_WALL_MS, Scripted, Site};
+use flyball_web::ManualAsk;
+
+const WEB: &str = "/api/v1/services/web";
+
+#[tokio::test]
+async fn services_are_listed_with_the_sentences_about_them() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let answer = site.get("/api/v1/services").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("application/json"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let list = answer.json();
+    assert_eq!(list[0]["name"], "batch");
+    assert_eq!(list[1]["name"], "web");
+    assert_eq!(list[1]["summary"], "0 of 2..20 replicas, going to 2");
+    assert_eq!(list[1]["policy"]["thresholds"][0]["label"], "busy cap");
+    assert_eq!(list[1]["decision"]["desired"], 2);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn one_service_answers_and_an_unknown_one_is_a_problem() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let told = site.get(WEB).await.json();
+    assert_eq!(told["name"], "web");
+    assert!(told["why"].as_str().is_some_and(|why| !why.is_empty()));
+    for name in ["nobody", "..%2f..%2fetc%2fpasswd", "%00", "w%C3%A9b", "web%20"] {
+        let path = format!("/api/v1/services/{name}");
+        let field = site.get(&path).await.problem(404, "unknown-service");
+        assert_eq!(field.as_deref(), Some("name"), "{name}");
+    }
+    assert_eq!(site.get("/api/v1/services/%ff").await.problem(404, "unknown-service"), None);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn decisions_come_with_their_explanation_and_take_a_window() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    let list = site.get(&format!("{WEB}/decisions")).await.json();
+    assert_eq!(list.as_array().map(Vec::len), Some(2));
+    assert_eq!(list[0]["decision"]["wall_ms"], NOW_WALL_MS - 1);
+    assert!(list[0]["text"].as_str().is_some_and(|text| text.starts_with("web 0 -> 2")));
+    assert_eq!(site.get(&format!("{WEB}/decisions?before=5&limit=7")).await.status, 200);
+    assert_eq!(*daemon.read.lock().unwrap(), [(i64::MIN, i64::MAX, 50), (i64::MIN, 5, 7)]);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn explain_gives_the_decision_in_force_at_a_time() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let latest = site.get(&format!("{WEB}/explain")).await.json();
+    assert_eq!(latest["decision"]["wall_ms"], NOW_WALL_MS);
+    let then = site.get(&format!("{WEB}/explain?at={NOW_WALL_MS}")).await.json();
+    assert_eq!(then["decision"]["wall_ms"], NOW_WALL_MS - 1_000);
+    let field = site.get(&format!("{WEB}/explain?at=0")).await.problem(404, "no-decision");
+    assert_eq!(field.as_deref(), Some("at"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn samples_of_the_last_quarter_of_an_hour_unless_told_otherwise() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    assert_eq!(site.get(&format!("{WEB}/samples")).await.json()[0]["ready"], 2);
+    assert_eq!(site.get(&format!("{WEB}/samples?from=1&to=9&points=3")).await.status, 200);
+    let end = NOW_WALL_MS + 1;
+    assert_eq!(*daemon.read.lock().unwrap(), [(end - 900_000, end, 600), (1, 9, 3)]);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_wrong_query_names_its_field() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    for (query, field) in [
+        ("decisions?limit=0", "limit"),
+        ("decisions?limit=1001", "limit"),
+        ("decisions?limit=ten", "limit"),
+        ("decisions?before=yesterday", "before"),
+        ("decisions?before=1&before=2", "before"),
+        ("decisions?sort=asc", "sort"),
+        ("explain?at=1.5", "at"),
+        ("explain?at=99999999999999999999", "at"),
+        ("samples?from=9&to=1", "from"),
+        ("samples?points=-1", "points"),
+        ("samples?points=5001", "points"),
+    ] {
+        let found = site.get(&format!("{WEB}/{query}")).await.problem(422, "wrong-field");
+        assert_eq!(found.as_deref(), Some(field), "{query}");
+    }
+    assert!(daemon.read.lock().unwrap().is_empty());
+    site.close().await;
+}
+
+#[tokio::test]
+async fn wishes_reach_the_daemon_with_their_time_and_door() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    for (path, body) in [
+        ("web/scale", r#"{"by":1}"#),
+        ("web/scale", r#"{"by":-2,"for":"15m"}"#),
+        ("web/scale", r#"{"to":5}"#),
+        ("web/pause", ""),
+        ("web/pause", r#"{"for":"15m"}"#),
+        ("web/resume", ""),
+        ("batch/scale", r#"{"to":5}"#),
+        ("batch/scale", r#"{"to":5,"for":"15m"}"#),
+    ] {
+        let answer = site.post(&format!("/api/v1/services/{path}"), body).await;
+        assert_eq!(answer.status, 200, "{path} {body}: {answer:?}");
+        assert_eq!(answer.json()["name"], path.split_once('/').unwrap().0);
+    }
+    let (hour, quarter) = (Some(3_600_000), Some(900_000));
+    let asked: Vec<_> =
+        daemon.asked.lock().unwrap().iter().map(|(_, ask, for_ms, _)| (*ask, *for_ms)).collect();
+    let expected = [
+        (ManualAsk::By(1), hour),
+        (ManualAsk::By(-2), quarter),
+        (ManualAsk::To(5), hour),
+        (ManualAsk::Pause, hour),
+        (ManualAsk::Pause, quarter),
+        (ManualAsk::Resume, None),
+        (ManualAsk::To(5), None),
+        (ManualAsk::To(5), quarter),
+    ];
+    assert_eq!(asked, expected);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn the_door_of_a_wish_is_one_of_three() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    for client in ["dashboard", "cli", "somebody else"] {
+        let header = format!("flyball-client: {client}");
+        site.request(&format!("POST {WEB}/resume"), &[&header], "").await;
+    }
+    let doors: Vec<_> = daemon.asked.lock().unwrap().iter().map(|asked| asked.3.clone()).collect();
+    assert_eq!(doors, ["dashboard", "cli", "api"]);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_wrong_wish_names_its_field_and_asks_for_nothing() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    for (part, body, field) in [
+        ("scale", r#"{"by":1,"to":2}"#, "to"),
+        ("scale", "{}", "to"),
+        ("scale", "", "to"),
+        ("scale", r#"{"for":"1h"}"#, "to"),
+        ("scale", r#"{"to":-1}"#, "to"),
+        ("scale", r#"{"to":1.5}"#, "to"),
+        ("scale", r#"{"to":"5"}"#, "to"),
+        ("scale", r#"{"to":null}"#, "to"),
+        ("scale", r#"{"to":4294967296}"#, "to"),
+        ("scale", r#"{"to":1e300}"#, "to"),
+        ("scale", r#"{"by":0}"#, "by"),
+        ("scale", r#"{"by":99999999999}"#, "by"),
+        ("scale", r#"{"to":5,"count":5}"#, "count"),
+        ("scale", r#"{"to":5,"for":"-1h"}"#, "for"),
+        ("scale", r#"{"to":5,"for":"0s"}"#, "for"),
+        ("scale", r#"{"to":5,"for":"400d"}"#, "for"),
+        ("scale", r#"{"to":5,"for":3600}"#, "for"),
+        ("pause", r#"{"to":5}"#, "to"),
+        ("pause", r#"{"for":""}"#, "for"),
+        ("resume", r#"{"for":"1h"}"#, "for"),
+    ] {
+        let answer = site.post(&format!("{WEB}/{part}"), body).await;
+        assert_eq!(answer.problem(422, "wrong-field").as_deref(), Some(field), "{part} {body}");
+    }
+    assert!(daemon.asked.lock().unwrap().is_empty());
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_count_outside_the_bounds_is_refused_by_name() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    for to in [0, 1, 21, 4_000_000_000_u32] {
+        let answer = site.post(&format!("{WEB}/scale"), &format!("{{\"to\":{to}}}")).await;
+        answer.problem(422, "outside-bounds");
+        assert!(answer.body.contains("2..20"), "{answer:?}");
+    }
+    let answer = site.post("/api/v1/services/nobody/scale", r#"{"to":5}"#).await;
+    assert_eq!(answer.problem(404, "unknown-service").as_deref(), Some("name"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_object_is_refused() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    for body in ["{", "[1]", "5", "\"to\"", "{\"to\":5}}", "\u{0}"] {
+        site.post(&format!("{WEB}/scale"), body).await.problem(400, "malformed-body");
+    }
+    let deep = "[".repeat(10_000);
+    site.post(&format!("{WEB}/scale"), &deep).await.problem(400, "malformed-body");
+    let form = ["content-type: text/plain"];
+    let answer = site.request(&format!("POST {WEB}/scale"), &form, r#"{"to":5}"#).await;
+    answer.problem(415, "wrong-media-type");
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_body_over_16_kib_is_refused() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let body = format!("{{\"to\":5{}}}", " ".repeat(16 * 1024));
+    site.post(&format!("{WEB}/scale"), &body).await.problem(413, "body-too-large");
+    let body = format!("{{\"to\":5{}}}", " ".repeat(15 * 1024));
+    assert_eq!(site.post(&format!("{WEB}/scale"), &body).await.status, 200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_problems() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    for path in ["/nothing", "/api", "/api/v1/services/web/nothing", "/assets/0/page.js", "/assets"]
+    {
+        site.get(path).await.problem(404, "unknown-path");
+    }
+    for (line, allowed) in [
+        ("DELETE /api/v1/services/web", "get,head"),
+        ("GET /api/v1/services/web/scale", "post"),
+        ("POST /", "get,head"),
+        ("PUT /healthz", "get,head"),
+    ] {
+        let answer = site.request(line, &[], "").await;
+        answer.problem(405, "wrong-method");
+        assert_eq!(answer.header("allow"), Some(allowed), "{line}");
+    }
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_fails_is_a_503_and_a_panic_is_a_500() {
+    let site = Site::open(Scripted::new(Mood::Fails)).await;
+    for path in ["decisions", "explain?at=1", "samples"] {
+        let answer = site.get(&format!("{WEB}/{path}")).await;
+        answer.problem(503, "unavailable");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!(answer.body.contains("the journal is closed"));
+    }
+    site.post(&format!("{WEB}/pause"), "").await.problem(503, "unavailable");
+    assert_eq!(site.get(WEB).await.status, 200);
+    site.close().await;
+
+    let site = Site::open(Scripted::new(Mood::Panics)).await;
+    site.get(&format!("{WEB}/samples")).await.problem(500, "broken");
+    assert_eq!(site.get(WEB).await.status, 200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn reads_that_hang_time_out_and_hold_up_nobody_else() {
+    let (release, until) = std::sync::mpsc::channel();
+    let site = Site::open(Scripted::new(Mood::Hangs(until.into()))).await;
+    let path = format!("{WEB}/samples");
+    let hanging = futures_of(12, || site.get(&path));
+    let (answers, live) = tokio::join!(hanging, site.get(WEB));
+    assert_eq!(live.status, 200);
+    let overdue = answers.iter().filter(|answer| answer.status == 504).count();
+    let busy = answers.iter().filter(|answer| answer.status == 503).count();
+    assert_eq!((overdue, busy), (8, 4), "8 reads may be under way, the others wait in vain");
+    for answer in &answers {
+        let kind = if answer.status == 504 { "overdue" } else { "busy" };
+        answer.problem(answer.status, kind);
+    }
+    site.post(&format!("{WEB}/pause"), "").await.problem(504, "overdue");
+    drop(release);
+    assert_eq!(site.get(&path).await.status, 200, "the places are free again");
+    site.close().await;
+}
+
+/// Runs `count` of them at the same time.
+async fn futures_of<F: Future>(count: usize, make: impl Fn() -> F) -> Vec<F::Output> {
+    let mut all: Vec<_> = (0..count).map(|_| (Box::pin(make()), None)).collect();
+    std::future::poll_fn(|context| {
+        for (future, output) in all.iter_mut().filter(|(_, output)| output.is_none()) {
+            if let std::task::Poll::Ready(value) = future.as_mut().poll(context) {
+                *output = Some(value);
+            }
+        }
+        let done = all.iter().all(|(_, output)| output.is_some());
+        if done { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    })
+    .await;
+    all.into_iter().filter_map(|(_, output)| output).collect()
+}
+
+#[tokio::test]
+async fn health_is_always_well_and_ready_waits_for_the_first_look() {
+    let mut daemon = std::sync::Arc::into_inner(Scripted::new(Mood::Works)).unwrap();
+    daemon.names.push("new");
+    let site = Site::open(daemon.into()).await;
+    assert_eq!(site.get("/healthz").await.body, "ok\n");
+    let answer = site.get("/readyz").await;
+    answer.problem(503, "unavailable");
+    assert!(answer.body.contains("new"));
+    site.get("/api/v1/services/new/explain").await.problem(404, "no-decision");
+    assert_eq!(
+        site.get("/api/v1/services/new").await.json()["summary"],
+        "not looked at yet, 2..20 replicas"
+    );
+    site.close().await;
+
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    assert_eq!(site.get("/readyz").await.status, 200);
+    site.close().await;
+}

@@ -1,0 +1,8 @@
+//! The door as its clients see it: one program of tests, since they share a scripted daemon.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests, their helpers included")]
+
+mod api;
+mod door;
+mod scripted;
+mod words;
