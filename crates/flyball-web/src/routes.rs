@@ -265,7 +265,8 @@ async fn limit_time(request: Request, next: Next) -> Response {
 }
 
 /// What Plotly.js sets on its elements one by one passes `style-src 'self'`; only the style sheet
-/// that it would add is refused, and the page brings that one itself.
+/// that it would add is refused, and the page brings that one itself. The `data:` image is its
+/// probe of what formats the browser knows.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
