@@ -1,0 +1,162 @@
+//! What needs a hand inside: a full disk, and giving up history.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use flyball_core::record::Sample;
+use rusqlite::Connection;
+
+use crate::upkeep::{Bite, bite};
+use crate::writer::Message;
+use crate::{Journal, Retention, open, rows};
+
+const DAY_MS: i64 = 24 * 3_600_000;
+const MONDAY_MS: i64 = 1_750_636_800_000;
+
+fn sample(number: i64) -> Sample {
+    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: 1, ..Sample::default() }
+}
+
+/// A file system of 2 MiB, while it lasts.
+struct Tiny(PathBuf);
+
+impl Tiny {
+    /// `None` where one may not be mounted.
+    fn mount(at: &Path) -> Option<Self> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "flyball-journal-test"])
+            .arg(at)
+            .output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).output();
+    }
+}
+
+/// Records until `done`, or fails after 20 s.
+fn record_until(journal: &Journal, what: &str, done: impl Fn(&Journal) -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    for number in 0.. {
+        if done(journal) {
+            return;
+        }
+        assert!(Instant::now() < end, "{what}: {:?}", journal.fault());
+        for row in 0..200 {
+            journal.record_sample("web", &sample(number * 200 + row));
+        }
+        journal.flush().unwrap();
+    }
+}
+
+/// The disk is full, then it is not: `fill` and `free` see to that.
+fn full_and_free(journal: &Journal, fill: impl Fn(), free: impl Fn()) {
+    journal.record_sample("web", &sample(0));
+    journal.flush().unwrap();
+    assert_eq!((journal.lost(), journal.fault()), (0, None));
+    fill();
+    record_until(journal, "a full disk is a fault", |journal| journal.fault().is_some());
+    assert!(journal.fault().unwrap().contains("full"), "{:?}", journal.fault());
+    assert!(journal.lost() > 0);
+    assert!(!journal.reader().unwrap().samples("web", 0, i64::MAX, 100).unwrap().is_empty());
+    free();
+    record_until(journal, "room again ends the fault", |journal| journal.fault().is_none());
+    let lost = journal.lost();
+    record_until(journal, "and nothing more is lost", |journal| journal.lost() == lost);
+}
+
+#[test]
+fn a_full_disk_loses_records_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(dir.path(), Retention::default()).unwrap();
+    let limit = |pages| journal.queue.send(Message::LimitPages(pages)).unwrap();
+    full_and_free(&journal, || limit(30), || limit(u32::MAX - 1));
+}
+
+#[test]
+fn a_file_system_without_room_loses_records_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tiny) = Tiny::mount(dir.path()) else {
+        println!("not run: no file system may be mounted here");
+        return;
+    };
+    let (journal, _) = Journal::open(&tiny.0, Retention::default()).unwrap();
+    let ballast = tiny.0.join("ballast");
+    let fill = || drop(std::fs::write(&ballast, vec![0; 4 << 20]));
+    full_and_free(&journal, fill, || std::fs::remove_file(&ballast).unwrap());
+    journal.close().unwrap();
+}
+
+/// A journal with `rows` samples of one service, each a second after the other.
+fn filled(dir: &Path, rows: i64) -> Connection {
+    let connection = open::open(dir).unwrap().connection;
+    connection.execute_batch("BEGIN; INSERT INTO service VALUES (1, 'web')").unwrap();
+    for number in 0..rows {
+        rows::insert_sample(&connection, 1, &sample(number)).unwrap();
+    }
+    connection.execute_batch("COMMIT").unwrap();
+    connection
+}
+
+/// Bites until there is no more, at most `limit` times; gives the longest one's time.
+fn bite_all(connection: &Connection, now_ms: i64, retention: Retention, limit: u32) -> Duration {
+    let mut longest = Duration::ZERO;
+    for _ in 0..limit {
+        let begin = Instant::now();
+        let done = bite(connection, Some(now_ms), retention).unwrap();
+        longest = longest.max(begin.elapsed());
+        if done == Bite::Done {
+            return longest;
+        }
+    }
+    panic!("more than {limit} bites");
+}
+
+fn count(connection: &Connection) -> i64 {
+    connection.query_row("SELECT count(*) FROM sample_second", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_too_old_goes_and_what_is_not_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = filled(dir.path(), 120_000);
+    let now_ms = MONDAY_MS + 15_000 * 1_000 + DAY_MS;
+    bite_all(&connection, now_ms, Retention::default(), 100);
+    assert_eq!(count(&connection), 120_000 - 15_000, "older than a day");
+}
+
+#[test]
+fn a_clock_that_jumped_ahead_does_not_empty_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = filled(dir.path(), 120_000);
+    bite_all(&connection, MONDAY_MS + 10_000 * DAY_MS, Retention::default(), 100);
+    assert_eq!(count(&connection), 100_000);
+}
+
+#[test]
+fn records_of_a_clock_that_was_ahead_go_when_their_turn_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = filled(dir.path(), 120_000);
+    bite_all(&connection, MONDAY_MS - 2 * DAY_MS, Retention::default(), 100);
+    assert_eq!(count(&connection), 100_000);
+}
+
+#[test]
+fn too_many_bytes_go_oldest_first_in_small_bites() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = filled(dir.path(), 120_000);
+    let retention = Retention { age_ms: u64::MAX, bytes_max: 2 << 20 };
+    let longest = bite_all(&connection, MONDAY_MS, retention, 1_000);
+    assert!(longest < Duration::from_millis(250), "{longest:?}");
+    connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let size = std::fs::metadata(dir.path().join("journal.db")).unwrap().len();
+    assert!(size <= retention.bytes_max + (5 << 20), "{size} bytes");
+    let oldest: i64 =
+        connection.query_row("SELECT min(id) FROM sample_second", [], |row| row.get(0)).unwrap();
+    assert_eq!(120_000 - oldest + 1, count(&connection), "what is left is the newest");
+    assert!(count(&connection) > 10_000);
+}

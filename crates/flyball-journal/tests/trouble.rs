@@ -1,0 +1,218 @@
+//! The journal in trouble: killed, damaged, locked, out of place.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use flyball_core::record::Sample;
+use flyball_journal::{Damaged, Journal, JournalError, Retention};
+use rusqlite::Connection;
+
+const MONDAY_MS: i64 = 1_750_636_800_000;
+const CHILD: &str = "FLYBALL_JOURNAL_WRITES_IN";
+
+fn open(dir: &Path) -> (Journal, Option<Damaged>) {
+    Journal::open(dir, Retention::default()).unwrap()
+}
+
+fn refused(dir: &Path) -> JournalError {
+    let error = Journal::open(dir, Retention::default()).unwrap_err();
+    assert!(error.hint().is_some(), "{error}");
+    error
+}
+
+fn sample(number: i64) -> Sample {
+    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: 1, ..Sample::default() }
+}
+
+/// A journal of 2,000 samples in `dir`, closed.
+fn filled(dir: &Path) -> PathBuf {
+    let (journal, damaged) = open(dir);
+    assert_eq!(damaged, None);
+    (0..2_000).for_each(|number| journal.record_sample("web", &sample(number)));
+    journal.close().unwrap();
+    dir.join("journal.db")
+}
+
+fn count(dir: &Path) -> i64 {
+    let connection = Connection::open(dir.join("journal.db")).unwrap();
+    let verdict: String =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(verdict, "ok");
+    connection.query_row("SELECT count(*) FROM sample_second", [], |row| row.get(0)).unwrap()
+}
+
+/// Says "NUMBER" after every 100 samples that were written, for ever.
+fn write_for_ever(dir: &Path) {
+    let (journal, damaged) = open(dir);
+    assert_eq!(damaged, None);
+    for number in 0.. {
+        journal.record_sample("web", &sample(number));
+        if number % 100 == 99 {
+            journal.flush().unwrap();
+            println!("{}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn killed_ten_times_it_opens_every_time_and_has_all_that_was_written() {
+    if let Some(dir) = std::env::var_os(CHILD) {
+        return write_for_ever(Path::new(&dir));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mut had = 0;
+    for round in 1..=10 {
+        let name = "killed_ten_times_it_opens_every_time_and_has_all_that_was_written";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([name, "--exact", "--nocapture"])
+            .env(CHILD, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // The round decides when: killed at another moment of a batch each time.
+        let said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut numbers = said.filter_map(|line| line.parse::<i64>().ok());
+        let written = numbers.nth(round).unwrap();
+        std::thread::sleep(Duration::from_micros(700 * u64::try_from(round).unwrap()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let has = count(dir.path());
+        assert!(has - had >= written, "{has} after {had}, though {written} were written");
+        had = has;
+    }
+    let (journal, damaged) = open(dir.path());
+    assert_eq!(damaged, None);
+    let points = journal.reader().unwrap().samples("web", 0, i64::MAX, 3).unwrap();
+    assert!(!points.is_empty());
+}
+
+#[test]
+fn a_damaged_file_is_moved_aside_and_said_so() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
+        ("not a database", |path| fs::write(path, [b'x'; 10_000]).unwrap()),
+        ("malformed", |path| {
+            fs::File::options().write(true).open(path).unwrap().set_len(9_000).unwrap();
+        }),
+        ("is empty", |path| fs::write(path, b"").unwrap()),
+        ("is a directory", |path| {
+            fs::remove_file(path).unwrap();
+            fs::create_dir(path).unwrap();
+        }),
+        ("of another program", |path| {
+            fs::remove_file(path).unwrap();
+            Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+        }),
+        ("", |path| {
+            let mut bytes = fs::read(path).unwrap();
+            let (middle, end) = (bytes.len() / 2, bytes.len() / 2 + 8_192);
+            bytes[middle..end].fill(0xa5);
+            fs::write(path, bytes).unwrap();
+        }),
+    ];
+    for (why, damage) in damages {
+        let dir = tempfile::tempdir().unwrap();
+        damage(&filled(dir.path()));
+        let (journal, damaged) = open(dir.path());
+        let damaged = damaged.unwrap_or_else(|| panic!("{why}: not noticed"));
+        assert!(damaged.why.contains(why), "{why}: {}", damaged.why);
+        assert!(damaged.moved_to.exists(), "{why}");
+        let name = damaged.moved_to.file_name().unwrap().to_str().unwrap();
+        assert!(name.starts_with("journal-damaged-") && name.ends_with(".db"), "{name}");
+        journal.record_sample("web", &sample(1));
+        journal.close().unwrap();
+        assert_eq!(count(dir.path()), 1, "{why}");
+        assert_eq!(open(dir.path()).1, None, "{why}: said only once");
+    }
+}
+
+#[test]
+fn a_log_goes_with_its_damaged_file() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("journal.db"), b"garbage, and more than a header of it").unwrap();
+    fs::write(dir.path().join("journal.db-wal"), b"log").unwrap();
+    let moved_to = open(dir.path()).1.unwrap().moved_to;
+    let mut log = moved_to.into_os_string();
+    log.push("-wal");
+    assert_eq!(fs::read(log).unwrap(), b"log");
+}
+
+#[test]
+fn the_journal_of_a_newer_flyball_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let before = fs::read(&path).unwrap();
+    assert!(matches!(refused(dir.path()), JournalError::Newer { found: 99, known: 1, .. }));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn two_cannot_have_one_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    assert!(matches!(refused(dir.path()), JournalError::InUse { .. }));
+    journal.close().unwrap();
+    assert_eq!(open(dir.path()).1, None);
+}
+
+#[test]
+fn a_missing_directory_is_made_and_an_impossible_one_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    open(&dir.path().join("a/b"));
+    fs::write(dir.path().join("file"), b"").unwrap();
+    let below_a_file = dir.path().join("file/b");
+    let error = refused(&below_a_file);
+    assert!(error.to_string().contains(below_a_file.to_str().unwrap()), "{error}");
+    // Nobody can make a directory here, root neither.
+    assert!(matches!(refused(Path::new("/proc/flyball")), JournalError::Directory { .. }));
+}
+
+#[test]
+fn while_the_file_is_locked_recording_does_not_wait_and_what_is_lost_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let other = Connection::open(dir.path().join("journal.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let begin = Instant::now();
+    for number in 0..20_000 {
+        journal.record_sample("web", &sample(number));
+    }
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?} for 20,000 records");
+    assert!(journal.lost() >= 20_000 - 8_192 - 1_000, "{}", journal.lost());
+    let end = Instant::now() + Duration::from_secs(20);
+    while journal.fault().is_none() {
+        assert!(Instant::now() < end, "a locked file is a fault");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(journal.fault().unwrap().contains("locked"), "{:?}", journal.fault());
+    other.execute_batch("COMMIT").unwrap();
+    journal.flush().unwrap();
+    assert_eq!(journal.fault(), None);
+    let lost = i64::try_from(journal.lost()).unwrap();
+    journal.close().unwrap();
+    assert_eq!(count(dir.path()), 20_000 - lost, "each record is either kept or counted");
+}
+
+#[test]
+fn a_record_of_another_version_is_counted_and_the_rest_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO decision (service, wall_ms, desired, committed, steps, json)
+             SELECT id, 5, 1, 1, 0, '{}' FROM service",
+        )
+        .unwrap();
+    let (journal, _) = open(dir.path());
+    let reader = journal.reader().unwrap();
+    assert_eq!(reader.decisions("web", i64::MAX, 10).unwrap().unreadable, 1);
+    assert!(matches!(reader.decision_at("web", 6), Err(JournalError::Record { wall_ms: 5, .. })));
+}
