@@ -16,7 +16,8 @@ use rustix::fs::{Access, access};
 /// What holds the processes of a replica together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Containment {
-    /// A cgroup v2 for each replica, below this directory: nothing escapes, CPU is exact.
+    /// A cgroup v2 for each replica, below this directory: nothing escapes without the rights of
+    /// root, and CPU is exact.
     Cgroup {
         /// The group of the whole run.
         directory: PathBuf,

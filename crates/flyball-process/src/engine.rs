@@ -79,7 +79,7 @@ impl ProcessEngine {
         settings: ProcessSettings,
         clock: fn() -> Timestamp,
     ) -> Result<Self, ProcessError> {
-        let program = settings.check()?;
+        let program = settings.find_command()?;
         let runtime = Handle::try_current()
             .map_err(|_| ProcessError::NoRuntime { service: settings.service.clone() })?;
         let shared = Shared {

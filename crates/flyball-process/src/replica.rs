@@ -172,7 +172,8 @@ impl Remains {
         }
     }
 
-    /// Nothing leaves a group, so where there is one nobody needs to be looked for.
+    /// Nothing leaves a group without the rights of root, so where there is one nobody needs to be
+    /// looked for.
     fn kill_now(&self) -> bool {
         let by_group =
             self.group.as_ref().is_some_and(|group| kill_group(group.directory(), KILL_LIMIT));

@@ -61,8 +61,12 @@ impl ProcessSettings {
         }
     }
 
-    /// Finds the file that the command names.
-    pub(crate) fn check(&self) -> Result<PathBuf, ProcessError> {
+    /// Finds the file that the command names, and checks the rest of the settings.
+    ///
+    /// # Errors
+    /// What would keep every replica from starting: no command, none that can be run, no
+    /// directory, no cores.
+    pub fn find_command(&self) -> Result<PathBuf, ProcessError> {
         let service = || self.service.clone();
         if !(self.cpu_limit_cores.is_finite() && self.cpu_limit_cores > 0.0) {
             return Err(ProcessError::CpuLimit { service: service(), cores: self.cpu_limit_cores });
@@ -125,24 +129,27 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_up_in_path_and_a_path_in_the_directory() {
-        assert!(settings(&["sh"]).check().unwrap().ends_with("sh"));
+        assert!(settings(&["sh"]).find_command().unwrap().ends_with("sh"));
         let mut relative = settings(&["./sh"]);
         relative.directory = Some("/bin".into());
-        assert!(relative.check().unwrap().starts_with("/bin"));
+        assert!(relative.find_command().unwrap().starts_with("/bin"));
     }
 
     #[test]
     fn what_cannot_run_is_said_with_a_hint() {
-        let error = settings(&["no-such-server"]).check().unwrap_err();
+        let error = settings(&["no-such-server"]).find_command().unwrap_err();
         assert_eq!(error.to_string(), "service web: command not found: no-such-server");
         assert!(error.hint().unwrap().contains("PATH"));
 
-        let error = settings(&["/etc/passwd"]).check().unwrap_err();
+        let error = settings(&["/etc/passwd"]).find_command().unwrap_err();
         assert_eq!(error.to_string(), "service web: command is not executable: /etc/passwd");
         assert_eq!(error.hint().unwrap(), "chmod +x /etc/passwd");
 
-        assert!(matches!(settings(&[]).check(), Err(ProcessError::EmptyCommand { .. })));
-        assert!(matches!(settings(&["/bin"]).check(), Err(ProcessError::CommandNotFound { .. })));
+        assert!(matches!(settings(&[]).find_command(), Err(ProcessError::EmptyCommand { .. })));
+        assert!(matches!(
+            settings(&["/bin"]).find_command(),
+            Err(ProcessError::CommandNotFound { .. })
+        ));
     }
 
     #[test]
@@ -150,7 +157,7 @@ mod tests {
         for cores in [0.0, -1.0, f64::NAN, f64::INFINITY] {
             let mut bad = settings(&["sh"]);
             bad.cpu_limit_cores = cores;
-            assert!(matches!(bad.check(), Err(ProcessError::CpuLimit { .. })), "{cores}");
+            assert!(matches!(bad.find_command(), Err(ProcessError::CpuLimit { .. })), "{cores}");
         }
     }
 

@@ -161,20 +161,21 @@ fn a_dropped_launcher_leaves_no_process_although_nobody_stopped_them() {
     if played(test) {
         return;
     }
-    let mut settings = launcher_settings(Way::Session);
-    settings.watchdog = with_watchdog(test);
-    let carrier = format!("FLYBALL_RUN={}", settings.run_mark);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let engine = runtime.block_on(async {
-        let engine = engine_of(Arc::new(Launcher::start(settings).unwrap()), SCRIPT, |_| ());
-        engine.start(&id(1));
-        until_started(&engine, 1).await;
-        engine
-    });
-    until("three processes", || (carriers(&carrier).len() == 3).then_some(()));
-    drop(runtime);
-    drop(engine);
-    assert_eq!(carriers(&carrier), []);
+    for watchdog in [with_watchdog(test), None] {
+        let settings = LauncherSettings { watchdog, ..launcher_settings(Way::Session) };
+        let carrier = format!("FLYBALL_RUN={}", settings.run_mark);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let engine = runtime.block_on(async {
+            let engine = engine_of(Arc::new(Launcher::start(settings).unwrap()), SCRIPT, |_| ());
+            engine.start(&id(1));
+            until_started(&engine, 1).await;
+            engine
+        });
+        until("three processes", || (carriers(&carrier).len() == 3).then_some(()));
+        drop(runtime);
+        drop(engine);
+        assert_eq!(carriers(&carrier), []);
+    }
 }
 
 #[test]
