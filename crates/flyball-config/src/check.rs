@@ -33,6 +33,12 @@ impl Given<'_> {
         }
     }
 
+    /// The key is read as something that the table of keys does not say it is. No user can bring
+    /// this about, and the test that reads every key would.
+    fn of_another_kind(&self) -> Fault {
+        self.not_a("of the kind that this key has", None)
+    }
+
     fn out_of_range(&self, limit: String) -> Fault {
         Fault::OutOfRange { key: self.path.to_owned(), found: self.node.show(), limit }
     }
@@ -50,7 +56,7 @@ pub(crate) fn flag(given: Given<'_>) -> Result<bool, Fault> {
 }
 
 pub(crate) fn count(given: Given<'_>) -> Result<u32, Fault> {
-    let Kind::Count { from, to } = given.key.kind else { return Err(given.not_a("known", None)) };
+    let Kind::Count { from, to } = given.key.kind else { return Err(given.of_another_kind()) };
     let number = match &given.node.value {
         Value::Whole(number) => *number,
         Value::Text(text) if text.parse::<u32>().is_ok() => {
@@ -86,7 +92,7 @@ pub(crate) fn cores(given: Given<'_>) -> Result<f64, Fault> {
 
 pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, Fault> {
     let Kind::Duration { from_ms, to_ms } = given.key.kind else {
-        return Err(given.not_a("known", None));
+        return Err(given.of_another_kind());
     };
     let text = match &given.node.value {
         Value::Text(text) => text,
@@ -110,7 +116,7 @@ pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, Fault> {
 
 pub(crate) fn share(given: Given<'_>) -> Result<f64, Fault> {
     let Kind::Share { above_zero, to } = given.key.kind else {
-        return Err(given.not_a("known", None));
+        return Err(given.of_another_kind());
     };
     let share = match &given.node.value {
         Value::Text(text) => {
@@ -160,7 +166,7 @@ pub(crate) fn http_path(given: Given<'_>) -> Result<String, Fault> {
 }
 
 pub(crate) fn word(given: Given<'_>) -> Result<&'static str, Fault> {
-    let Kind::Choice(words) = given.key.kind else { return Err(given.not_a("known", None)) };
+    let Kind::Choice(words) = given.key.kind else { return Err(given.of_another_kind()) };
     let first = words.first().copied().unwrap_or_default();
     match &given.node.value {
         Value::Text(text) => words
