@@ -76,7 +76,12 @@ pub(crate) struct Demo {
 #[derive(Debug, Args)]
 pub(crate) struct Door {
     /// The daemon's address
-    #[arg(long, env = "FLYBALL_DAEMON", default_value = "127.0.0.1:7878", value_name = "HOST:PORT")]
+    #[arg(
+        long,
+        env = "FLYBALL_DAEMON",
+        default_value = "127.0.0.1:7878",
+        value_name = "HOST:PORT"
+    )]
     pub(crate) daemon: String,
     /// A file that holds the daemon's token, where it wants one
     #[arg(long, env = "FLYBALL_TOKEN_FILE", value_name = "FILE")]

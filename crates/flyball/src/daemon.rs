@@ -116,7 +116,10 @@ impl Daemon {
             self.web.finished().await;
         });
         if ended.await.is_err() {
-            tracing::warn!("stopping took longer than {} s and was cut short", STOP_LIMIT.as_secs());
+            tracing::warn!(
+                "stopping took longer than {} s and was cut short",
+                STOP_LIMIT.as_secs()
+            );
         }
         drop(self.board);
         match Arc::try_unwrap(self.journal) {

@@ -3,7 +3,6 @@
 //! Decides what the demo's service is and how its run is told. The daemon it starts is the one that
 //! `flyball run` starts. Invariant: however it ends, nothing of it is left running.
 
-mod load;
 mod result;
 mod rival;
 mod service;
@@ -24,8 +23,8 @@ use crate::cli::{self, SampleService};
 use crate::command::stopped_by_signal;
 use crate::daemon::{Daemon, Slot};
 use crate::failure::Failure;
+use crate::load::{self, Load, LoadReport, Progress};
 use crate::output::{note, print};
-use load::{Load, LoadReport, Progress};
 use result::Outcome;
 use trace::Shape;
 
@@ -122,7 +121,8 @@ async fn watch_run(
     options: &cli::Demo,
     stopped: impl Future<Output = &'static str>,
 ) -> Result<Option<Outcome>, Failure> {
-    let slot = daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
+    let slot =
+        daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
     let target = daemon.address_of(SERVICE).ok_or_else(|| Failure::new("the demo has no proxy"))?;
     tokio::pin!(stopped);
     tokio::select! {
@@ -170,7 +170,10 @@ async fn ready(slot: &Slot) {
 fn never_ready(slot: &Slot) -> Failure {
     let exit = slot.live().and_then(|live| live.engine.exits.last().cloned());
     let why = exit.map_or("it does not answer".to_owned(), |exit| exit.reason);
-    Failure::new(format!("the sample service was not ready within {} s: {why}", READY_LIMIT.as_secs()))
+    Failure::new(format!(
+        "the sample service was not ready within {} s: {why}",
+        READY_LIMIT.as_secs()
+    ))
 }
 
 fn progress_bar(seconds: u64) -> ProgressBar {

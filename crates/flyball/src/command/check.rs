@@ -52,7 +52,8 @@ fn json_line(finding: &Finding) -> Result<String, Failure> {
 
 fn text_line(finding: &Finding) -> String {
     let mark = if finding.ok { "ok   " } else { "wrong" };
-    let hint = finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
+    let hint =
+        finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
     format!("{mark} {}: {}{hint}", finding.key, finding.text)
 }
 
@@ -79,9 +80,7 @@ fn runnable(name: &str, service: &Service) -> Finding {
     settings.cpu_limit_cores = process.cpus;
     match settings.find_command() {
         Ok(path) => Finding { key, ok: true, text: path.display().to_string(), hint: None },
-        Err(error) => {
-            Finding { key, ok: false, text: error.to_string(), hint: error.hint() }
-        }
+        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
     }
 }
 

@@ -70,7 +70,8 @@ impl Door {
 /// A problem document as one line.
 fn refusal(status: u16, problem: &Value) -> Failure {
     let text = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
-    let what = text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("status {status}"));
+    let what =
+        text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("status {status}"));
     let hint = (status == 401).then(|| "give the daemon's token with --token-file".to_owned());
     Failure::hinted(what, hint)
 }

@@ -35,7 +35,8 @@ fn wall_ms(text: &str, now: &Zoned) -> Result<i64, Failure> {
         let time: Time = text.parse().ok()?;
         let then = now.with().time(time).build().ok()?;
         // 23:50 said at 00:10 means yesterday.
-        let then = if then > *now { then.yesterday().ok()?.with().time(time).build().ok()? } else { then };
+        let then =
+            if then > *now { then.yesterday().ok()?.with().time(time).build().ok()? } else { then };
         Some(then.timestamp().as_millisecond())
     };
     let age = || {
@@ -43,7 +44,8 @@ fn wall_ms(text: &str, now: &Zoned) -> Result<i64, Failure> {
         now.timestamp().as_millisecond().checked_sub(ms)
     };
     let date = || {
-        let zoned = || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(now.time_zone().clone()).ok();
+        let zoned =
+            || text.parse::<jiff::civil::DateTime>().ok()?.to_zoned(now.time_zone().clone()).ok();
         let moment: Option<Timestamp> = text.parse().ok().or_else(|| Some(zoned()?.timestamp()));
         Some(moment?.as_millisecond())
     };

@@ -15,11 +15,19 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = flyball_config::load(&file.config, &Env::of_process())?;
     let stopped = stopped_by_signal()?;
     let daemon = Daemon::start(&config).await?;
-    tracing::info!("flyball {}: page and API on http://{}/", env!("CARGO_PKG_VERSION"), daemon.address());
+    tracing::info!(
+        "flyball {}: page and API on http://{}/",
+        env!("CARGO_PKG_VERSION"),
+        daemon.address()
+    );
     for (name, service) in &config.services {
         let bounds = service.policy.bounds;
         match daemon.address_of(name) {
-            Some(at) => tracing::info!("{name}: {}..{} replicas, served on http://{at}/", bounds.min, bounds.max),
+            Some(at) => tracing::info!(
+                "{name}: {}..{} replicas, served on http://{at}/",
+                bounds.min,
+                bounds.max
+            ),
             None => tracing::info!("{name}: {}..{} replicas", bounds.min, bounds.max),
         }
     }

@@ -40,7 +40,10 @@ pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure>
     if json {
         return views.iter().try_for_each(|view| print(&view.to_string()));
     }
-    let head = ["SERVICE", "WANTED", "READY", "STARTING", "DRAINING", "CPU", "ARRIVALS", "WAITING", "BOUNDS", "POLICY"];
+    let head = [
+        "SERVICE", "WANTED", "READY", "STARTING", "DRAINING", "CPU", "ARRIVALS", "WAITING",
+        "BOUNDS", "POLICY",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(views.iter().map(row));
     print(&table(&rows))?;

@@ -194,10 +194,7 @@ impl Board {
         known.then_some(()).ok_or_else(|| Fault::UnknownService(service.to_owned()))
     }
 
-    fn read<T>(
-        &self,
-        ask: impl FnOnce(&Reader) -> Result<T, JournalError>,
-    ) -> Result<T, Fault> {
+    fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, JournalError>) -> Result<T, Fault> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         ask(&reader).map_err(|error| Fault::Unavailable(error.to_string()))
     }

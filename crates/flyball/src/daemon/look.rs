@@ -61,7 +61,10 @@ impl Kept {
         self.looked_at = Some(decision.at);
         self.tally.outs += u64::from(decision.desired > decision.seen.current);
         self.tally.ins += u64::from(decision.desired < decision.seen.current);
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52 replica-milliseconds a look")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "far below 2^52 replica-milliseconds a look"
+        )]
         let replica_ms = (span_ms * engine.replicas.len() as u64) as f64;
         self.tally.replica_ms += replica_ms;
     }

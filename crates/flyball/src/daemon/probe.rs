@@ -56,8 +56,12 @@ impl Prober {
         });
         for (id, address) in starting {
             if !self.asking.contains_key(id) {
-                let asked =
-                    ask_until_ready(self.ready.clone(), id.clone(), address, self.answers.0.clone());
+                let asked = ask_until_ready(
+                    self.ready.clone(),
+                    id.clone(),
+                    address,
+                    self.answers.0.clone(),
+                );
                 self.asking.insert(id.clone(), tokio::spawn(asked).abort_handle());
             }
         }

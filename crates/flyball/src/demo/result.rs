@@ -4,12 +4,12 @@
 
 use serde_json::json;
 
-use super::load::LoadReport;
 use super::rival::{self, Rival};
 use super::trace::Shape;
 use super::{PEAK_PER_S, SHARE, WORK_MS};
 use crate::daemon::{Slot, Tally};
 use crate::failure::Failure;
+use crate::load::LoadReport;
 use crate::output::table;
 
 /// The pool is sized by the same cap that the governor keeps.
@@ -28,7 +28,8 @@ impl Outcome {
     pub(super) fn of(load: LoadReport, shape: &Shape, tally: &Tally, slot: &Slot) -> Self {
         let work_s = f64::from(WORK_MS) / 1000.0 / SHARE;
         let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
-        let step = rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds);
+        let step =
+            rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds);
         Self {
             run_s: load.elapsed_s,
             tally: *tally,
@@ -77,7 +78,13 @@ impl Outcome {
             row("99 % within", ms(self.load.p99_ms)),
             row("scale actions", format!("{} out, {} in", self.tally.outs, self.tally.ins)),
             row("replica-seconds", format!("{:.0}", self.replica_s())),
-            row("  of a fixed pool", self.compared(self.peak_replica_s(), &format!("{} replicas, sized for the peak", self.peak_pool))),
+            row(
+                "  of a fixed pool",
+                self.compared(
+                    self.peak_replica_s(),
+                    &format!("{} replicas, sized for the peak", self.peak_pool),
+                ),
+            ),
             row("  of the 2014 rule", self.compared(self.step.replica_s, &self.step.in_words())),
         ];
         for failure in &self.load.failures {

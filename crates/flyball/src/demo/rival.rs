@@ -63,7 +63,8 @@ pub(super) fn step(
     bounds: Bounds,
 ) -> Rival {
     let interval_ms = interval_ms(run);
-    let rule = StepRule { cooldown_ms: interval_ms, cpu_window_ms: interval_ms, ..StepRule::default() };
+    let rule =
+        StepRule { cooldown_ms: interval_ms, cpu_window_ms: interval_ms, ..StepRule::default() };
     let timing = Timing { look_ms: Some(LOOK_MS), ..Timing::default() };
     // The rule needs room for its low utilization: three times the governor's count.
     let bounds = Bounds { min: bounds.min, max: bounds.max * 4 };
@@ -80,7 +81,8 @@ pub(super) fn step(
     let end_ms = SETTLE_MS + arrivals.len() as u64 * 1000;
     while world.now.as_ms() < end_ms {
         let second = world.now.as_ms().saturating_sub(SETTLE_MS) / 1000;
-        let per_s = usize::try_from(second).ok().and_then(|s| arrivals.get(s)).copied().unwrap_or(0);
+        let per_s =
+            usize::try_from(second).ok().and_then(|s| arrivals.get(s)).copied().unwrap_or(0);
         world.pass(per_s);
         let decision = decide(&policy, &mut memory, &world.observe());
         for step in &decision.plan {

@@ -24,61 +24,61 @@ const HIGHEST_US: u64 = 600_000_000;
 
 /// Where a load stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// Time since the start.
-    pub(crate) elapsed: Duration,
+    pub elapsed: Duration,
     /// Requests planned in all.
-    pub(crate) planned: u64,
+    pub planned: u64,
     /// Requests begun.
-    pub(crate) sent: u64,
+    pub sent: u64,
     /// Answered in full with 2xx.
-    pub(crate) served: u64,
+    pub served: u64,
     /// Answered otherwise, broken off, or not answered in time.
-    pub(crate) failed: u64,
+    pub failed: u64,
 }
 
 /// One request that failed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// When it was due, in seconds from the start.
-    pub(crate) due_s: f64,
+    pub due_s: f64,
     /// The answer's status; none if there was no whole head.
-    pub(crate) status: Option<u16>,
+    pub status: Option<u16>,
     /// The `x-flyball-reason` of the answer, or what went wrong on the way.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// What became of a load.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct LoadReport {
+pub struct LoadReport {
     /// Whether it was told to stop before all was sent and answered.
-    pub(crate) stopped: bool,
+    pub stopped: bool,
     /// How long it took.
-    pub(crate) elapsed_s: f64,
+    pub elapsed_s: f64,
     /// Requests sent.
-    pub(crate) requests: u64,
+    pub requests: u64,
     /// Answered in full with 2xx.
-    pub(crate) served: u64,
+    pub served: u64,
     /// Answered otherwise, broken off, or not answered in time.
-    pub(crate) failed: u64,
+    pub failed: u64,
     /// Without an answer when the load was told to stop.
-    pub(crate) unfinished: u64,
+    pub unfinished: u64,
     /// The first few that failed.
-    pub(crate) failures: Vec<Failure>,
+    pub failures: Vec<Failure>,
     /// Median latency of those served, from the scheduled time; none if none was served.
-    pub(crate) p50_ms: Option<f64>,
+    pub p50_ms: Option<f64>,
     /// Latency that 99 of 100 served stayed within; none if none was served.
-    pub(crate) p99_ms: Option<f64>,
+    pub p99_ms: Option<f64>,
     /// Highest latency of those served; none if none was served.
-    pub(crate) max_ms: Option<f64>,
+    pub max_ms: Option<f64>,
     /// Requests due in each second.
-    pub(crate) sent_per_second: Vec<u64>,
+    pub sent_per_second: Vec<u64>,
     /// Those of them that were begun more than 10 ms late: the load's own fault.
-    pub(crate) late_per_second: Vec<u64>,
+    pub late_per_second: Vec<u64>,
     /// The latest that any was begun after its time.
-    pub(crate) latest_ms: f64,
+    pub latest_ms: f64,
     /// Most requests on their way at once, each on a connection of its own.
-    pub(crate) most_connections: usize,
+    pub most_connections: usize,
 }
 
 /// The book while the load runs.

@@ -19,35 +19,35 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at
 
 use connections::Connections;
 use report::Book;
-pub(crate) use report::{Failure, LoadReport, Progress};
+pub use report::{Failure, LoadReport, Progress};
 
 /// Most connections that one load opens unless it is told otherwise.
-pub(crate) const MOST_CONNECTIONS: usize = 2000;
+pub const MOST_CONNECTIONS: usize = 2000;
 
 /// Longest wait for an answer, from the scheduled time, unless it is told otherwise.
-pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What to send where and when.
 #[derive(Clone, Debug)]
-pub(crate) struct Load {
+pub struct Load {
     /// Where the requests go.
-    pub(crate) target: SocketAddr,
+    pub target: SocketAddr,
     /// What they ask for, as in `/`.
-    pub(crate) path: String,
+    pub path: String,
     /// When each is sent, from the start and in order.
-    pub(crate) arrivals: Vec<Duration>,
+    pub arrivals: Vec<Duration>,
     /// Most connections at once; a request that finds none free waits, and its wait counts.
-    pub(crate) connections: usize,
+    pub connections: usize,
     /// From the scheduled time: a request without a whole answer by then has failed.
-    pub(crate) answer_within: Duration,
+    pub answer_within: Duration,
 }
 
 impl Load {
     /// `arrivals` at `/` of `target`, with the usual limits.
-    pub(crate) fn new(target: SocketAddr, arrivals: Vec<Duration>) -> Self {
+    pub fn new(target: SocketAddr, arrivals: Vec<Duration>) -> Self {
         let (connections, answer_within) = (MOST_CONNECTIONS, ANSWER_WITHIN);
         Self { target, path: "/".to_owned(), arrivals, connections, answer_within }
     }
@@ -61,7 +61,7 @@ impl Load {
 /// # Errors
 ///
 /// If the path is none, or the thread or its runtime cannot be had; never because requests fail.
-pub(crate) async fn send(
+pub async fn send(
     load: Load,
     stop: impl Future<Output = ()> + Send + 'static,
     progress: impl FnMut(&Progress) + Send + 'static,

@@ -1,0 +1,56 @@
+//! Flyball: the autoscaler for people who run containers on Docker without Kubernetes.
+//!
+//! A table of contents: what was typed leads to the command that does it. Decides only how errors
+//! end the program. A library so that tests and benchmarks can use its [`load`]; nothing else of it
+//! is for others. Invariant: data goes to standard output, everything else to standard error;
+//! exit status 0 is done, 1 a check that failed, 2 an error.
+
+mod cli;
+mod clock;
+mod command;
+mod daemon;
+mod demo;
+mod failure;
+mod http;
+pub mod load;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use failure::Failure;
+
+/// The program: does what was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::start_log(cli.verbose);
+    match run(cli.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        // These two run once for each daemon or replica: no runtime of many threads for them.
+        Command::Watchdog => Ok(flyball_process::watchdog_main()),
+        Command::SampleService(options) => demo::serve(&options),
+        Command::Demo(options) => block_on(demo::run(options)),
+        Command::Run(file) => block_on(command::run(file)),
+        Command::Check(options) => block_on(command::check(options)),
+        Command::Status(options) => block_on(command::status(options)),
+        Command::Explain(options) => block_on(command::explain(options)),
+        Command::Scale(options) => block_on(command::scale(options)),
+        Command::Pause(options) => block_on(command::pause(options)),
+        Command::Resume(options) => block_on(command::resume(options)),
+    }
+}
+
+fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(task)
+}
