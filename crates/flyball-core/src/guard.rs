@@ -246,8 +246,10 @@ impl fmt::Display for Source {
 impl Move {
     /// The guard in words, as seen at `now`.
     pub fn describe(&self, now: Timestamp) -> String {
-        let left =
-            |until: &Timestamp| format!("for {:.0} s more", seconds(until.ms_since(now)).ceil());
+        let left = |until: &Timestamp| format!("for {} more", span(until.ms_since(now)));
+        let lasting = |until: Option<&Timestamp>| {
+            until.map(|until| format!(" {}", left(until))).unwrap_or_default()
+        };
         match &self.guard {
             Guard::WarmUp { until } => {
                 format!("warm-up     removes nothing {}: too little history", left(until))
@@ -278,20 +280,21 @@ impl Move {
                 left(until)
             ),
             Guard::Busy { with } => format!("busy        the engine is busy: {with}"),
-            Guard::Pause { by, until } => {
-                format!(
-                    "paused      by {by}{}",
-                    until.as_ref().map(|u| format!(" {}", left(u))).unwrap_or_default()
-                )
-            }
-            Guard::Pin { by, until } => {
-                format!(
-                    "pinned      by {by}{}",
-                    until.as_ref().map(|u| format!(" {}", left(u))).unwrap_or_default()
-                )
-            }
+            Guard::Pause { by, until } => format!("paused      by {by}{}", lasting(until.as_ref())),
+            Guard::Pin { by, until } => format!("pinned      by {by}{}", lasting(until.as_ref())),
             Guard::Protected { count } => format!("protected   {count} may not be removed"),
-            Guard::Bounds { min, max } => format!("bounds      {min}..{max}"),
+            Guard::Bounds { min, max } => {
+                format!("bounds      {min}..{max}, {} asked for", self.before)
+            }
         }
+    }
+}
+
+/// A span as people say it: in seconds up to two minutes, in minutes up to two hours.
+fn span(ms: u64) -> String {
+    match ms.div_ceil(1000) {
+        s @ 0..120 => format!("{s} s"),
+        s @ 120..7_200 => format!("{} min", s.div_ceil(60)),
+        s => format!("{} h", s.div_ceil(3_600)),
     }
 }

@@ -81,6 +81,8 @@ pub struct Failures {
     pub retry_at: Timestamp,
     /// What the last one said.
     pub why: String,
+    /// When the last one was seen to fail.
+    failed_at: Timestamp,
     newest_exit: Option<Timestamp>,
 }
 
@@ -149,9 +151,8 @@ impl Memory {
 
     /// The same of each ready replica that is not draining and has a reading.
     pub fn busy_shares(&self, engine: &EngineReport) -> Vec<f64> {
-        let counts = |r: &&ReplicaReport| {
-            r.phase == Phase::Ready && !self.draining.contains_key(&r.id)
-        };
+        let counts =
+            |r: &&ReplicaReport| r.phase == Phase::Ready && !self.draining.contains_key(&r.id);
         engine.replicas.iter().filter(counts).filter_map(|r| self.busy_share(r)).collect()
     }
 
@@ -317,12 +318,15 @@ impl Memory {
 }
 
 impl Failures {
-    /// Counts looks that saw a failed start; a replica that stays ends the series.
+    /// Counts looks that saw a failed start; a replica that was started since and stays ends the
+    /// series. Older ones say nothing: a broken image fails beside replicas of the one before.
     fn see(&mut self, now: Timestamp, engine: &EngineReport) {
-        let steady = engine.replicas.iter().any(|r| {
-            r.phase == Phase::Ready && r.ready_at.is_some_and(|at| now.ms_since(at) >= STEADY_MS)
+        let failed_at = self.failed_at;
+        let stayed = engine.replicas.iter().any(|r| {
+            let steady = r.ready_at.is_some_and(|at| now.ms_since(at) >= STEADY_MS);
+            r.phase == Phase::Ready && steady && r.asked_at >= failed_at
         });
-        if steady {
+        if stayed {
             self.count = 0;
         }
         let newest = self.newest_exit;
@@ -340,6 +344,7 @@ impl Failures {
         const FREE: u32 = 3;
         const WAIT_MAX_MS: u64 = 300_000;
         self.count = self.count.saturating_add(1);
+        self.failed_at = now;
         self.why = why;
         if self.count >= FREE {
             let doublings = (self.count - FREE).min(16);

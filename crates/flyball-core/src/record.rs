@@ -14,12 +14,12 @@ pub struct Sample {
     pub wall_ms: i64,
     /// Replicas wanted.
     pub desired: u32,
-    /// Replicas ready and not draining.
-    pub ready: u32,
-    /// Replicas starting.
-    pub starting: u32,
-    /// Replicas draining.
-    pub draining: u32,
+    /// Replicas ready and not draining; `None` while the engine says nothing.
+    pub ready: Option<u32>,
+    /// Replicas starting; `None` while the engine says nothing.
+    pub starting: Option<u32>,
+    /// Replicas draining; `None` while the engine says nothing.
+    pub draining: Option<u32>,
     /// Mean share of its CPU limit that a ready replica used.
     pub mean_cpu: Option<f64>,
     /// Arrivals per second.
@@ -41,12 +41,13 @@ impl Sample {
     pub fn of(decision: &Decision, balancer: Option<&BalancerReport>) -> Self {
         let latency: Option<&LatencyReport> = balancer.and_then(|b| b.latency.as_ref());
         let seen = &decision.seen;
+        let sighted = seen.engine_age_ms.is_some();
         Self {
             wall_ms: decision.wall_ms,
             desired: decision.desired,
-            ready: seen.ready,
-            starting: seen.starting,
-            draining: seen.draining,
+            ready: sighted.then_some(seen.ready),
+            starting: sighted.then_some(seen.starting),
+            draining: sighted.then_some(seen.draining),
             mean_cpu: seen.mean_cpu,
             arrivals_per_s: seen.arrivals_per_s,
             waiting: balancer.map(|_| seen.waiting),

@@ -185,9 +185,9 @@ fn sample(row: &Row<'_>) -> rusqlite::Result<Sample> {
     Ok(Sample {
         wall_ms: row.get(0)?,
         desired: whole(row.get(1)?),
-        ready: whole(row.get(2)?),
-        starting: whole(row.get(3)?),
-        draining: whole(row.get(4)?),
+        ready: row.get::<_, Option<f64>>(2)?.map(whole),
+        starting: row.get::<_, Option<f64>>(3)?.map(whole),
+        draining: row.get::<_, Option<f64>>(4)?.map(whole),
         mean_cpu: row.get(5)?,
         arrivals_per_s: row.get(6)?,
         waiting: row.get::<_, Option<f64>>(7)?.map(whole),

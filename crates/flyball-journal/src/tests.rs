@@ -15,7 +15,7 @@ const DAY_MS: i64 = 24 * 3_600_000;
 const MONDAY_MS: i64 = 1_750_636_800_000;
 
 fn sample(number: i64) -> Sample {
-    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: 1, ..Sample::default() }
+    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: Some(1), ..Sample::default() }
 }
 
 /// A file system of 2 MiB, while it lasts.

@@ -47,7 +47,8 @@ pub(crate) async fn send(address: SocketAddr, ask: Ask<'_>) -> Result<Answer, Er
         .method(ask.method)
         .uri(ask.path)
         .header(HOST, address.to_string())
-        .header("user-agent", concat!("flyball/", env!("CARGO_PKG_VERSION")));
+        .header("user-agent", concat!("flyball/", env!("CARGO_PKG_VERSION")))
+        .header("flyball-client", "cli");
     if let Some(token) = ask.token {
         request = request.header(AUTHORIZATION, format!("Bearer {token}"));
     }

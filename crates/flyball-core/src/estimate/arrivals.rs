@@ -17,7 +17,7 @@ const FINE: (u64, usize) = (100, 33);
 /// Bins of 1 s over 2 min, for the slow windows and the variance.
 const COARSE: (u64, usize) = (1_000, 121);
 /// Windows tried for a jump, in milliseconds: each twice the last.
-const JUMP_WINDOWS_MS: [u64; 7] = [200, 400, 800, 1_600, 3_200, 8_000, 16_000];
+const JUMP_WINDOWS_MS: [u64; 6] = [200, 400, 800, 1_600, 3_200, 8_000];
 /// A jump must lie this many standard deviations above the level: at 4, chance alone fires about
 /// once in 30,000 looks; at 2 it would fire every minute, at 8 a doubling takes seconds longer.
 const JUMP_SIGMA: f64 = 4.0;
@@ -85,8 +85,10 @@ impl Arrivals {
         let (level_per_s, level_window_ms) = self.mean(now, level_window_ms)?;
         let (floor_per_s, floor_window_ms) = self.mean(now, floor_window_ms)?;
         let floor = (floor_per_s, floor_window_ms);
+        // A jump is something recent: over more than the floor's window it would be a memory of one.
         let (per_s, window_ms) = JUMP_WINDOWS_MS
             .iter()
+            .filter(|window_ms| **window_ms <= floor_window_ms)
             .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s))
             .fold(floor, |best, jump| if jump.0 > best.0 { jump } else { best });
         Some(Rate { per_s, window_ms, level_per_s, level_window_ms })
@@ -150,6 +152,20 @@ mod tests {
         let rate = arrivals.rate(now, 16_000, 60_000).unwrap();
         assert!((rate.per_s - 40.0).abs() < 1.0, "{rate:?}");
         assert_eq!(rate.window_ms, 16_000);
+    }
+
+    #[test]
+    fn a_burst_that_is_over_does_not_come_back() {
+        let (mut arrivals, mut now) = watch(&[(10, 60), (300, 3)]);
+        let (mut total, mut last) = (1_500_u64, f64::INFINITY);
+        for _ in 0..150 {
+            now = now.plus_ms(100);
+            total += 1;
+            arrivals.see(now, 1, total);
+            let per_s = arrivals.rate(now, 2_500, 10_000).unwrap().per_s;
+            assert!(per_s <= last + 0.5, "{last} -> {per_s}");
+            last = per_s;
+        }
     }
 
     #[test]

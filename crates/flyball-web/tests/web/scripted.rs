@@ -125,7 +125,7 @@ impl Daemon for Scripted {
 
     fn samples(&self, _: &str, from: i64, to: i64, max: usize) -> Result<Vec<Sample>, Fault> {
         self.read(from, to, max)?;
-        Ok(vec![Sample { wall_ms: from, ready: 2, ..Sample::default() }])
+        Ok(vec![Sample { wall_ms: from, ready: Some(2), ..Sample::default() }])
     }
 
     fn ask(
