@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use crate::answer::Answer;
 use crate::flight::Flight;
@@ -32,6 +32,9 @@ const REPEATS_MAX: u32 = 3;
 /// How often one request tries to connect. Enough to walk past a row of dead servers and to sit
 /// out their restart for ten seconds; the wait limit ends it earlier where that is shorter.
 const CONNECTS_MAX: u32 = 32;
+/// How often a waiting request with an unread body looks for its client. Without a body the client's
+/// leaving is seen at once.
+const HELD_LOOK: Duration = Duration::from_millis(100);
 
 /// What a request is known by while it looks for a replica.
 struct Exchange {
@@ -157,8 +160,19 @@ impl Exchange {
 
     async fn wait(&self, mut wait: Wait, give_up: Reason) -> Result<Seat, Reason> {
         let deadline = self.arrived + span(self.client.shared.settings.wait_limit_ms);
-        let called = timeout_at(deadline.into(), wait.seat()).await;
-        called.ok().flatten().ok_or(give_up)
+        let called = timeout_at(deadline.into(), async {
+            if self.progress.is_none() {
+                return wait.seat().await;
+            }
+            let _holding = self.client.held.hold();
+            loop {
+                // Waking up is what makes the connection look whether its client is still there.
+                if let Ok(called) = timeout(HELD_LOOK, wait.seat()).await {
+                    return called;
+                }
+            }
+        });
+        called.await.ok().flatten().ok_or(give_up)
     }
 
     fn copy_if_repeatable(&self, request: &Request<Upload>) -> Option<Request<Upload>> {

@@ -21,6 +21,7 @@ mod roster;
 mod server;
 mod settings;
 mod shared;
+mod socket;
 mod stall;
 mod tunnel;
 mod upload;

@@ -12,6 +12,7 @@ use crate::headers::Peer;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::settings::ProxySettings;
+use crate::socket::Held;
 
 /// One proxy, as its requests see it.
 pub(crate) struct Shared {
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
 pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
+    pub(crate) held: Held,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 

@@ -23,35 +23,35 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Longer than anything here takes; reaching it is a failure.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-pub fn clock() -> Timestamp {
+pub(crate) fn clock() -> Timestamp {
     static START: OnceLock<Instant> = OnceLock::new();
     let ms = START.get_or_init(Instant::now).elapsed().as_millis();
     Timestamp::from_ms(1 + u64::try_from(ms).unwrap())
 }
 
-pub async fn proxy(settings: ProxySettings) -> Proxy {
+pub(crate) async fn proxy(settings: ProxySettings) -> Proxy {
     Proxy::bind(settings, clock).await.unwrap()
 }
 
-pub fn id(name: &str) -> ReplicaId {
+pub(crate) fn id(name: &str) -> ReplicaId {
     ReplicaId::new(name)
 }
 
 /// A replica whose connections end when it is dropped, as those of a killed process do.
-pub struct Replica {
-    pub id: ReplicaId,
-    pub address: SocketAddr,
+pub(crate) struct Replica {
+    pub(crate) id: ReplicaId,
+    pub(crate) address: SocketAddr,
     task: JoinHandle<()>,
 }
 
 impl Replica {
-    pub fn route(&self, proxy: &Proxy) {
+    pub(crate) fn route(&self, proxy: &Proxy) {
         proxy.route(&self.id, self.address);
     }
 
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
     }
@@ -64,7 +64,7 @@ impl Drop for Replica {
 }
 
 /// A replica that treats each connection as `script` says.
-pub async fn scripted<F, Fut>(name: &str, script: F) -> Replica
+pub(crate) async fn scripted<F, Fut>(name: &str, script: F) -> Replica
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -72,7 +72,7 @@ where
     scripted_at(name, SocketAddr::from(([127, 0, 0, 1], 0)), script).await
 }
 
-pub async fn scripted_at<F, Fut>(name: &str, address: SocketAddr, script: F) -> Replica
+pub(crate) async fn scripted_at<F, Fut>(name: &str, address: SocketAddr, script: F) -> Replica
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
@@ -92,12 +92,12 @@ where
 
 /// A real HTTP/1.1 server. Answers its name; `/slow/MS` after a while; `/status/CODE` with that
 /// status; `/head` with the head of the request; anything sent with POST by its length.
-pub async fn replica(name: &str) -> Replica {
+pub(crate) async fn replica(name: &str) -> Replica {
     let name = name.to_owned();
     scripted(&name.clone(), move |stream| serve_named(stream, name.clone())).await
 }
 
-pub async fn replica_at(name: &str, address: SocketAddr) -> Replica {
+pub(crate) async fn replica_at(name: &str, address: SocketAddr) -> Replica {
     let name = name.to_owned();
     scripted_at(&name.clone(), address, move |stream| serve_named(stream, name.clone())).await
 }
@@ -134,12 +134,12 @@ async fn answer(
 }
 
 /// An address that refuses connections: it was free a moment ago.
-pub async fn refusing() -> SocketAddr {
+pub(crate) async fn refusing() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// Sends `request` as it is on a connection of its own, and reads all that comes back.
-pub async fn send(proxy: SocketAddr, request: &str) -> String {
+pub(crate) async fn send(proxy: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(proxy).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut all = Vec::new();
@@ -149,11 +149,11 @@ pub async fn send(proxy: SocketAddr, request: &str) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-pub async fn get(proxy: SocketAddr, path: &str) -> String {
+pub(crate) async fn get(proxy: SocketAddr, path: &str) -> String {
     send(proxy, &format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")).await
 }
 
-pub async fn post(proxy: SocketAddr, body: &str) -> String {
+pub(crate) async fn post(proxy: SocketAddr, body: &str) -> String {
     let length = body.len();
     let head =
         format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}");
@@ -161,22 +161,22 @@ pub async fn post(proxy: SocketAddr, body: &str) -> String {
 }
 
 /// The three digits of the status.
-pub fn status(answer: &str) -> &str {
+pub(crate) fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or("none")
 }
 
 /// What follows the head.
-pub fn body(answer: &str) -> &str {
+pub(crate) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
 }
 
-pub fn assert_refused(answer: &str, status_wanted: &str, reason: &str) {
+pub(crate) fn assert_refused(answer: &str, status_wanted: &str, reason: &str) {
     assert_eq!(status(answer), status_wanted, "{answer}");
     assert!(answer.contains(&format!("x-flyball-reason: {reason}\r\n")), "{answer}");
 }
 
 /// Reads up to and including `end`.
-pub async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &str) -> String {
     let mut all = Vec::new();
     while !all.ends_with(end.as_bytes()) {
         let byte = tokio::time::timeout(DEADLINE, stream.read_u8()).await;
@@ -189,7 +189,10 @@ pub async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 }
 
 /// Waits until the proxy's report is as wanted, and returns it.
-pub async fn observed(proxy: &Proxy, wanted: impl Fn(&BalancerReport) -> bool) -> BalancerReport {
+pub(crate) async fn observed(
+    proxy: &Proxy,
+    wanted: impl Fn(&BalancerReport) -> bool,
+) -> BalancerReport {
     let began = Instant::now();
     loop {
         let report = proxy.observe();
@@ -202,6 +205,6 @@ pub async fn observed(proxy: &Proxy, wanted: impl Fn(&BalancerReport) -> bool) -
 }
 
 /// Requests in flight over all servers.
-pub fn in_flight(report: &BalancerReport) -> u32 {
+pub(crate) fn in_flight(report: &BalancerReport) -> u32 {
     report.servers.values().map(|server| server.in_flight).sum()
 }

@@ -1,0 +1,88 @@
+//! A client's socket that notices the client leaving even while nothing is read from it.
+//!
+//! Decides only whether the client is gone. While the body of a request waits unread for a replica,
+//! no read would tell; the kernel knows nevertheless, and each flush asks.
+//! Invariant: asks only while held, and never makes a system call for it.
+
+use std::future::Future;
+use std::io::{Error, ErrorKind, Result};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The socket of a client connection.
+pub(crate) struct ClientSocket {
+    stream: TcpStream,
+    held: Held,
+}
+
+/// Whether a request of this connection waits with its body unread.
+#[derive(Clone, Default)]
+pub(crate) struct Held(Arc<AtomicBool>);
+
+/// Lasts as long as the request waits.
+pub(crate) struct Holding(Held);
+
+impl Held {
+    pub(crate) fn hold(&self) -> Holding {
+        self.0.store(true, Relaxed);
+        Holding(self.clone())
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.0.0.store(false, Relaxed);
+    }
+}
+
+impl ClientSocket {
+    pub(crate) fn new(stream: TcpStream, held: Held) -> Self {
+        Self { stream, held }
+    }
+
+    /// Whether the client has closed its side, as far as the runtime has been told.
+    fn is_gone(&self) -> bool {
+        let ready = pin!(self.stream.ready(Interest::READABLE));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(ready)) => ready.is_read_closed(),
+            Poll::Ready(Err(_)) => true,
+            Poll::Pending => false,
+        }
+    }
+}
+
+impl AsyncRead for ClientSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for ClientSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.held.0.load(Relaxed) && self.is_gone() {
+            return Poll::Ready(Err(Error::from(ErrorKind::ConnectionAborted)));
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
