@@ -77,6 +77,10 @@ pub struct Seen {
     pub arrivals_per_s: Option<f64>,
     /// The shortest time over which the arrivals are beyond noise, in milliseconds.
     pub arrivals_window_ms: u64,
+    /// The mean arrivals per second that a jump has to stand out from.
+    pub level_per_s: f64,
+    /// The time that mean is taken over, in milliseconds.
+    pub level_window_ms: u64,
     /// Requests waiting at the balancer.
     pub waiting: u32,
     /// Requests being worked on.

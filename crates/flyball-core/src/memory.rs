@@ -138,8 +138,7 @@ impl Memory {
         Some((errors, per_s * crate::units::seconds(span_ms)))
     }
 
-    /// The arrival rate over the policy's windows.
-    pub fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
+    fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
         let windows = policy.windows(self.start_lag_ms(policy).0);
         self.arrivals.rate(now, windows.floor_ms, windows.level_ms)
     }
@@ -196,9 +195,11 @@ impl Memory {
         let window_ms = policy.cpu_window_ms(lag_ms);
         let idle = balancer.is_some_and(|b| b.servers.values().all(|s| s.in_flight == 0));
         self.work.fade(self.seen_at.map_or(0, |before| now.ms_since(before)));
-        self.replicas.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id));
+        let protection: BTreeMap<&ReplicaId, bool> =
+            engine.replicas.iter().map(|r| (&r.id, r.protected)).collect();
+        self.replicas.retain(|id, _| protection.contains_key(id));
         // A replica that became protected while it drained comes back.
-        self.draining.retain(|id, _| engine.replicas.iter().any(|r| r.id == *id && !r.protected));
+        self.draining.retain(|id, _| protection.get(id) == Some(&false));
         // A server may outlive its replica: its name is taken, too.
         let servers = balancer.iter().flat_map(|b| b.servers.keys());
         let names = engine.replicas.iter().map(|r| &r.id).chain(servers);
@@ -294,6 +295,8 @@ impl Memory {
             mean_cpu: mean(&shares),
             arrivals_per_s: rate.map(|r| r.per_s),
             arrivals_window_ms: rate.map_or(0, |r| r.window_ms),
+            level_per_s: rate.map_or(0.0, |r| r.level_per_s),
+            level_window_ms: rate.map_or(0, |r| r.level_window_ms),
             waiting: balancer.map_or(0, |b| b.waiting),
             in_flight: balancer.map_or(0, |b| b.servers.values().map(|s| s.in_flight).sum()),
             work_s: self.work.per_request_s(),

@@ -4,7 +4,7 @@
 //! Invariant: a routed replica is drained before it is stopped, and a plan made twice from the same
 //! observation is the same plan, so that carrying it out twice changes nothing more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -151,6 +151,7 @@ struct View<'a> {
     policy: &'a Policy,
     now: Timestamp,
     engine: &'a EngineReport,
+    replicas: BTreeMap<&'a ReplicaId, &'a ReplicaReport>,
     balancer: BalancerView<'a>,
 }
 
@@ -173,7 +174,9 @@ impl<'a> View<'a> {
             }
             Some(_) => BalancerView::Unknown,
         };
-        Some(Self { policy, now, engine: seen.engine.fresh(now, limit_ms)?, balancer })
+        let engine = seen.engine.fresh(now, limit_ms)?;
+        let replicas = engine.replicas.iter().map(|r| (&r.id, r)).collect();
+        Some(Self { policy, now, engine, replicas, balancer })
     }
 
     /// Replicas that count as capacity: ready or starting, and not draining.
@@ -187,7 +190,7 @@ impl<'a> View<'a> {
     }
 
     fn replica(&self, id: &ReplicaId) -> Option<&'a ReplicaReport> {
-        self.engine.replicas.iter().find(|r| r.id == *id)
+        self.replicas.get(id).copied()
     }
 
     fn server(&self, id: &ReplicaId) -> Option<&'a ServerReport> {

@@ -108,7 +108,7 @@ pub fn recommend(
     figures: &Seen,
 ) -> Vec<Recommendation> {
     match &policy.rule {
-        Rule::Governor(rule) => governor::recommend(rule, policy, memory, seen, figures),
+        Rule::Governor(rule) => governor::recommend(rule, seen, figures),
         Rule::Target(rule) => {
             target::recommend(rule, policy, memory, seen, figures).into_iter().collect()
         }

@@ -45,34 +45,52 @@ impl Timestamp {
 /// The plan makes them up as `SERVICE-NUMBER`; an adopted replica keeps the name it came with.
 /// Names of a service sort by their numbers: `web-9` before `web-10`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ReplicaId(String);
+#[serde(from = "String", into = "String")]
+pub struct ReplicaId {
+    /// Read off the name once: names are compared far more often than made.
+    number: Option<u64>,
+    name: Box<str>,
+}
 
 impl ReplicaId {
     /// Takes `name` as it is.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+        let name = name.into().into_boxed_str();
+        let number = name.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok());
+        Self { number, name }
     }
 
     /// The `number`-th replica of `service`.
     pub fn numbered(service: &str, number: u64) -> Self {
-        Self(format!("{service}-{number}"))
+        Self { number: Some(number), name: format!("{service}-{number}").into() }
     }
 
     /// The number behind the last dash, if the name ends in one.
     pub fn number(&self) -> Option<u64> {
-        self.0.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok())
+        self.number
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+}
+
+impl From<String> for ReplicaId {
+    fn from(name: String) -> Self {
+        Self::new(name)
+    }
+}
+
+impl From<ReplicaId> for String {
+    fn from(id: ReplicaId) -> Self {
+        id.name.into()
     }
 }
 
 impl Ord for ReplicaId {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.number(), &self.0).cmp(&(other.number(), &other.0))
+        (self.number, &self.name).cmp(&(other.number, &other.name))
     }
 }
 
@@ -84,7 +102,7 @@ impl PartialOrd for ReplicaId {
 
 impl fmt::Display for ReplicaId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.name)
     }
 }
 

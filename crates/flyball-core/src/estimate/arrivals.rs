@@ -85,11 +85,12 @@ impl Arrivals {
         let (level_per_s, level_window_ms) = self.mean(now, level_window_ms)?;
         let (floor_per_s, floor_window_ms) = self.mean(now, floor_window_ms)?;
         let floor = (floor_per_s, floor_window_ms);
+        let variance = self.coarse.variance_per_s().unwrap_or(0.0).max(level_per_s).max(1.0);
         // A jump is something recent: over more than the floor's window it would be a memory of one.
         let (per_s, window_ms) = JUMP_WINDOWS_MS
             .iter()
             .filter(|window_ms| **window_ms <= floor_window_ms)
-            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s))
+            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s, variance))
             .fold(floor, |best, jump| if jump.0 > best.0 { jump } else { best });
         Some(Rate { per_s, window_ms, level_per_s, level_window_ms })
     }
@@ -102,11 +103,17 @@ impl Arrivals {
         Some((sum / seconds(span_ms), span_ms))
     }
 
-    /// The mean over `window_ms` if it stands out above `level_per_s`.
-    fn jump(&self, now: Timestamp, window_ms: u64, level_per_s: f64) -> Option<(f64, u64)> {
+    /// The mean over `window_ms` if it stands out above `level_per_s`, given the variance of the
+    /// arrivals of one second.
+    fn jump(
+        &self,
+        now: Timestamp,
+        window_ms: u64,
+        level_per_s: f64,
+        variance: f64,
+    ) -> Option<(f64, u64)> {
         let (per_s, span_ms) = self.mean(now, window_ms)?;
         let span_s = seconds(span_ms);
-        let variance = self.coarse.variance_per_s().unwrap_or(0.0).max(level_per_s).max(1.0);
         let stands_out = per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
         let counted = per_s * span_s >= JUMP_COUNT_MIN;
         // A history shorter than the window has no level to stand out from.

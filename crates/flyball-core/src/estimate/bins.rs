@@ -56,10 +56,12 @@ impl Bins {
         }
         let from = Timestamp::from_ms(now.as_ms() - span_ms);
         let oldest = self.oldest();
+        let first = (from.as_ms() / self.width_ms).max(oldest);
+        let skipped = usize::try_from(first - oldest).unwrap_or(usize::MAX);
         let mut sum = 0.0;
-        for (i, count) in self.counts.iter().enumerate() {
-            let part = self.overlap_ms(oldest + i as u64, from, now)
-                / self.filled_ms(oldest + i as u64, now);
+        for (bin, count) in (first..).zip(self.counts.iter().skip(skipped)) {
+            // Only the bins at both ends can be covered in part.
+            let part = self.overlap_ms(bin, from, now) / self.filled_ms(bin, now);
             sum += f64::from(*count) * part.min(1.0);
         }
         Some((sum, span_ms))

@@ -14,10 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Recommendation};
 use crate::decision::Seen;
-use crate::estimate::arrivals::Rate;
-use crate::memory::Memory;
 use crate::observation::Observation;
-use crate::policy::{Governor, Policy};
+use crate::policy::Governor;
 use crate::units::seconds;
 
 /// Mean CPU to come down to while the cost of a request is unknown: low enough that a replica which
@@ -125,14 +123,11 @@ impl fmt::Display for Backlog {
 /// The governor's wishes.
 pub(super) fn recommend(
     rule: &Governor,
-    policy: &Policy,
-    memory: &Memory,
     seen: &Observation,
     figures: &Seen,
 ) -> Vec<Recommendation> {
-    let rate = figures.arrivals_per_s.and_then(|_| memory.rate(policy, seen.at));
-    let mut wishes = match (rate, figures.work_s) {
-        (Some(rate), Some(work_s)) => from_demand(rule, rate, work_s, figures),
+    let mut wishes = match (figures.arrivals_per_s, figures.work_s) {
+        (Some(per_s), Some(work_s)) => from_demand(rule, per_s, work_s, figures),
         (Some(_), None) => {
             [cpu(CPU_SHARE, figures), pile_up(rule, figures)].into_iter().flatten().collect()
         }
@@ -145,22 +140,22 @@ pub(super) fn recommend(
     wishes.into_iter().map(Arithmetic::recommend).collect()
 }
 
-fn from_demand(rule: &Governor, rate: Rate, work_s: f64, figures: &Seen) -> Vec<Arithmetic> {
+fn from_demand(rule: &Governor, per_s: f64, work_s: f64, figures: &Seen) -> Vec<Arithmetic> {
     let utilization = Utilization {
-        arrivals_per_s: rate.per_s,
-        window_ms: rate.window_ms,
-        level_per_s: rate.level_per_s,
-        level_window_ms: rate.level_window_ms,
+        arrivals_per_s: per_s,
+        window_ms: figures.arrivals_window_ms,
+        level_per_s: figures.level_per_s,
+        level_window_ms: figures.level_window_ms,
         work_s,
         busy_cap: rule.busy_cap,
     };
-    let backlog = backlog(rate, work_s, figures).map(Arithmetic::Backlog);
+    let backlog = backlog(per_s, work_s, figures).map(Arithmetic::Backlog);
     [Some(Arithmetic::Utilization(utilization)), backlog].into_iter().flatten().collect()
 }
 
 /// Only while something waits, or more arrives than the ready replicas can do.
-fn backlog(rate: Rate, work_s: f64, figures: &Seen) -> Option<Backlog> {
-    let busy = rate.per_s * work_s;
+fn backlog(per_s: f64, work_s: f64, figures: &Seen) -> Option<Backlog> {
+    let busy = per_s * work_s;
     let waits = f64::from(figures.waiting) * work_s > BACKLOG_MIN;
     if !waits && busy <= f64::from(figures.ready) {
         return None;
@@ -173,7 +168,7 @@ fn backlog(rate: Rate, work_s: f64, figures: &Seen) -> Option<Backlog> {
         ready: figures.ready,
         due_s: if figures.starting > 0 { lag_s / 2.0 } else { lag_s },
         work_off_s: WORK_OFF_S.max(lag_s / 4.0),
-        most: BACKLOG_MAX_S.max(lag_s) * busy.max(rate.level_per_s * work_s),
+        most: BACKLOG_MAX_S.max(lag_s) * busy.max(figures.level_per_s * work_s),
     })
 }
 
