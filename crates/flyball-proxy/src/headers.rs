@@ -144,18 +144,20 @@ fn connection_names(headers: &HeaderMap, token: &str) -> bool {
 }
 
 fn lists(value: &HeaderValue, token: &str) -> bool {
-    tokens(value).any(|listed| listed.eq_ignore_ascii_case(token))
+    tokens(value).any(|listed| listed.eq_ignore_ascii_case(token.as_bytes()))
 }
 
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &str> {
-    value.to_str().unwrap_or_default().split(',').map(str::trim)
+/// Bytes, not text: a field is not spared because its neighbour is not ASCII.
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
 fn strip(headers: &mut HeaderMap) {
     while let Entry::Occupied(connection) = headers.entry(CONNECTION) {
         let (_, values) = connection.remove_entry_mult();
         let named: Vec<HeaderName> = values
-            .flat_map(|value| tokens(&value).flat_map(str::parse).collect::<Vec<_>>())
+            .flat_map(|value| tokens(&value).map(HeaderName::from_bytes).collect::<Vec<_>>())
+            .flatten()
             .collect();
         for name in named.iter().filter(|name| !KEPT.contains(name)) {
             headers.remove(name);

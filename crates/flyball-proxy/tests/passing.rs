@@ -165,7 +165,7 @@ async fn replicas_and_clients_that_speak_http_1_0_are_served() {
     old.route(&proxy);
     let answer = send(proxy.address(), ASK).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert!(answer.ends_with("d\r\nuntil the end\r\n0\r\n\r\n"), "{answer}");
+    assert!(answer.ends_with("D\r\nuntil the end\r\n0\r\n\r\n"), "{answer}");
     let answer = send(proxy.address(), "GET / HTTP/1.0\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
     assert_eq!(body(&answer), "until the end");

@@ -2,6 +2,7 @@
 //!
 //! Everything is on 127.0.0.1 and ends with the test that made it.
 #![allow(dead_code, reason = "each test file uses its own part of the stage")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is all test code")]
 
 use std::convert::Infallible;
 use std::future::Future;
