@@ -102,7 +102,7 @@ pub(crate) static DAEMON_LISTEN: Key = key(
     "listen",
     Kind::Address,
     Fallback::Is("\"127.0.0.1:7878\""),
-    "Where the API, the dashboard and `/metrics` are served. Anything but loopback needs `token_file`.",
+    "Where the API and the page are served. Anything but loopback needs `token_file`.",
 );
 pub(crate) static STATE_DIR: Key = key(
     "state_dir",
@@ -234,7 +234,7 @@ pub(crate) static POLICY_KEY: Key = key(
     "How the count is recommended: `\"governor\"`, `\"target\"`, `\"step\"` or `\"external\"` (only the API moves it), or a table with one of the first three.",
 );
 
-/// The most replicas a service may have: ten times what a single controller has been measured at.
+/// The most replicas a service may have: a bound against slips of the finger, far above any host.
 pub(crate) const REPLICAS_MAX: u32 = 100_000;
 
 pub(crate) static READY_TABLE: Section = Section {
