@@ -65,7 +65,7 @@ with_hint!(
 
 impl From<flyball_config::ConfigErrors> for Failure {
     fn from(errors: flyball_config::ConfigErrors) -> Self {
-        Self::new(errors)
+        Self::new(errors.to_string().trim_end())
     }
 }
 

@@ -1,13 +1,14 @@
 //! `flyball check`: what is wrong with a configuration, and with what it names.
 //!
 //! Decides what is worth looking at before a start. Starts nothing and changes nothing: a port is
-//! tried and let go. Invariant: each finding names the key it is about and how to mend it.
+//! tried and let go. Invariant: each finding names the key or the place in the file that it is
+//! about, and how to mend it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 
-use flyball_config::{Balancer, Config, Engine, Env, Service};
+use flyball_config::{Balancer, Config, Engine, Env, Problem, Service};
 use flyball_process::ProcessSettings;
 use serde::Serialize;
 
@@ -18,7 +19,7 @@ use crate::output::print;
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Finding {
-    /// The key it is about.
+    /// The key it is about, or the place in the file.
     key: String,
     /// Whether it will do.
     ok: bool,
@@ -30,14 +31,14 @@ struct Finding {
 }
 
 pub(crate) async fn check(options: Check) -> Result<ExitCode, Failure> {
-    let config = match flyball_config::load(&options.file.config, &Env::of_process()) {
-        Ok(config) => config,
+    let findings = match flyball_config::load(&options.file.config, &Env::of_process()) {
+        Ok(config) => look_at(&config),
+        Err(errors) if options.json => errors.problems.iter().map(in_the_file).collect(),
         Err(errors) => {
             Failure::from(errors).print();
             return Ok(ExitCode::FAILURE);
         }
     };
-    let findings = look_at(&config);
     for finding in &findings {
         let line = if options.json { json_line(finding)? } else { text_line(finding) };
         print(&line)?;
@@ -55,6 +56,16 @@ fn text_line(finding: &Finding) -> String {
     let hint =
         finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
     format!("{mark} {}: {}{hint}", finding.key, finding.text)
+}
+
+fn in_the_file(problem: &Problem) -> Finding {
+    let place = &problem.place;
+    let key = match place.position {
+        Some((line, column)) => format!("{}:{line}:{column}", place.file),
+        None => place.file.clone(),
+    };
+    let (text, hint) = (problem.fault.to_string(), problem.fault.hint());
+    Finding { key, ok: false, text, hint }
 }
 
 fn look_at(config: &Config) -> Vec<Finding> {

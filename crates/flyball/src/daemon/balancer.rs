@@ -31,7 +31,10 @@ impl Balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
                 let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
-                Ok(Self::Proxy(Proxy::bind(settings, clock::now).await?))
+                let proxy = Proxy::bind(settings, clock::now).await.map_err(|error| {
+                    Failure::hinted(format!("service {}: {error}", service.name), error.hint())
+                })?;
+                Ok(Self::Proxy(proxy))
             }
         }
     }
