@@ -115,7 +115,9 @@ fn figures(seen: &Seen) -> String {
     text + &format!("; start lag {lag_s:.2} s ({source})")
 }
 
-/// The columns' padding taken out, for use within a sentence.
+/// A line of the explanation for use within a sentence: its first word is a label.
 fn squeeze(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut words = line.split_whitespace();
+    let label = words.next().unwrap_or_default();
+    format!("{label}: {}", words.collect::<Vec<_>>().join(" "))
 }

@@ -64,7 +64,7 @@ fn fill(journal: &Journal, from_ms: i64, to_ms: i64, every_ms: i64) -> Result<u6
             let sample = Sample {
                 wall_ms,
                 desired: 5,
-                ready: service,
+                ready: Some(service),
                 mean_cpu: Some(0.3),
                 arrivals_per_s: Some(212.5),
                 waiting: Some(0),

@@ -26,7 +26,7 @@ fn refused(dir: &Path) -> JournalError {
 }
 
 fn sample(number: i64) -> Sample {
-    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: 1, ..Sample::default() }
+    Sample { wall_ms: MONDAY_MS + number * 1_000, ready: Some(1), ..Sample::default() }
 }
 
 /// A journal of 2,000 samples in `dir`, closed.

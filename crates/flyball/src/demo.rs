@@ -90,7 +90,7 @@ fn configure(seconds: u64, state: &Path) -> Result<Config, Failure> {
         drain = "10s"
         grace = "5s"
         listen = "{listen}"
-        # A trace of half an hour is squeezed into the run, so a surplus is one sooner, too.
+        # A trace of twenty minutes is squeezed into the run, so a surplus is one sooner, too.
         policy = {{ governor = {{ hold = "{hold_ms}ms" }} }}
         "#,
         page = free_or_any(7878),

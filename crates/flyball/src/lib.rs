@@ -24,7 +24,7 @@ use failure::Failure;
 /// The program: does what was typed.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    output::start_log(cli.verbose);
+    output::start_log(cli.verbose, matches!(cli.command, Command::Demo(_)));
     match run(cli.command) {
         Ok(code) => code,
         Err(failure) => {

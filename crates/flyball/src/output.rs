@@ -26,9 +26,11 @@ pub(crate) fn note(text: &str) {
     let _unwritable = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Sends the log to standard error; `FLYBALL_LOG` overrides the level.
-pub(crate) fn start_log(verbose: u8) {
+/// Sends the log to standard error; `FLYBALL_LOG` overrides the level. `quiet`: only warnings,
+/// where a progress bar says the rest.
+pub(crate) fn start_log(verbose: u8, quiet: bool) {
     let level = match verbose {
+        0 if quiet => "warn",
         0 => "warn,flyball=info",
         1 => "info,flyball=debug",
         _ => "debug",

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::rival::{self, Rival};
 use super::trace::Shape;
-use super::{PEAK_PER_S, SHARE, WORK_MS};
+use super::{SHARE, WORK_MS};
 use crate::daemon::{Slot, Tally};
 use crate::failure::Failure;
 use crate::load::LoadReport;
@@ -33,7 +33,7 @@ impl Outcome {
         Self {
             run_s: load.elapsed_s,
             tally: *tally,
-            peak_pool: flyball_core::units::replicas_for(PEAK_PER_S * work_s / CAP),
+            peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,
         }

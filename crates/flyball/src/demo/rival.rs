@@ -17,8 +17,8 @@ use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Policy, Rule, StepRule, Timing};
 use flyball_core::units::{ReplicaId, Timestamp, seconds};
 
-/// The excerpt lasts about this long in real life; the rule's minute shrinks with it.
-const REAL_RUN_S: f64 = 1_800.0;
+use super::trace::EXCERPT_S;
+
 const LOOK_MS: u64 = 200;
 /// Time for the rule to settle at the load's beginning before it is counted.
 const SETTLE_MS: u64 = 10_000;
@@ -104,7 +104,7 @@ fn interval_ms(run: Duration) -> u64 {
         clippy::cast_sign_loss,
         reason = "a positive time of seconds; the cast saturates"
     )]
-    let ms = (60_000.0 * run.as_secs_f64() / REAL_RUN_S) as u64;
+    let ms = (60_000.0 * run.as_secs_f64() / EXCERPT_S) as u64;
     ms.max(LOOK_MS)
 }
 

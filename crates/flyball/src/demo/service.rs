@@ -64,11 +64,6 @@ impl Sample {
     pub(crate) fn named_by_environment(port: u16, share: f64, work: Duration) -> Self {
         Self { port, share, work, replica: std::env::var(REPLICA_VARIABLE).ok() }
     }
-
-    /// Requests per second that it can do at most: `share` / `work`; infinite without work.
-    pub(crate) fn capacity(&self) -> f64 {
-        self.share / self.work.as_secs_f64()
-    }
 }
 
 /// Serves until SIGTERM or SIGINT, finishes what it has, and returns.
