@@ -168,7 +168,7 @@ async fn ready(slot: &Slot) {
 }
 
 fn never_ready(slot: &Slot) -> Failure {
-    let exit = slot.live().and_then(|live| live.engine.exits.last().cloned());
+    let exit = slot.live().and_then(|live| live.engine.as_ref()?.exits.last().cloned());
     let why = exit.map_or("it does not answer".to_owned(), |exit| exit.reason);
     Failure::new(format!(
         "the sample service was not ready within {} s: {why}",

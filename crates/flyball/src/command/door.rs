@@ -72,8 +72,14 @@ fn refusal(status: u16, problem: &Value) -> Failure {
     let text = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
     let what =
         text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("status {status}"));
-    let hint = (status == 401).then(|| "give the daemon's token with --token-file".to_owned());
-    Failure::hinted(what, hint)
+    let kind = text("type").and_then(|kind| kind.rsplit(['/', ':']).next().map(str::to_owned));
+    let hint = match kind.as_deref() {
+        Some("token-needed") => Some("give the daemon's token with --token-file"),
+        Some("unknown-service") => Some("`flyball status` lists the services"),
+        Some("outside-bounds") => Some("min and max are in the daemon's configuration"),
+        _ => None,
+    };
+    Failure::hinted(what, hint.map(str::to_owned))
 }
 
 /// `name` as a part of a path.

@@ -1,12 +1,12 @@
 //! What spreads requests over replicas, as the loop sees it.
 //!
 //! Decides nothing: one `match` from the closed list of balancers to their crates. Invariant: no
-//! call here blocks; an order is taken in at once and its outcome is seen on the next look.
+//! call here waits longer than a deadline; an order is taken in at once and its outcome is seen on the next look.
 
 use std::net::SocketAddr;
 
 use flyball_config as config;
-use flyball_core::observation::BalancerReport;
+use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_proxy::{Proxy, ProxySettings};
 
@@ -47,9 +47,11 @@ impl Balancer {
         }
     }
 
-    pub(crate) fn observe(&self) -> Option<BalancerReport> {
+    /// What the balancer counted, with the time it said so; `None` where there is no balancer.
+    /// Asks within a deadline of the balancer's own.
+    pub(crate) async fn observe(&self) -> Option<Reading<BalancerReport>> {
         match self {
-            Self::Proxy(proxy) => Some(proxy.observe()),
+            Self::Proxy(proxy) => Some(Reading::Taken { at: clock::now(), value: proxy.observe() }),
             Self::None => None,
         }
     }

@@ -25,7 +25,7 @@ use crate::clock;
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) decision: Decision,
-    pub(crate) engine: EngineReport,
+    pub(crate) engine: Option<EngineReport>,
     pub(crate) balancer: Option<BalancerReport>,
     pub(crate) shares: BTreeMap<ReplicaId, f64>,
     pub(crate) tally: Tally,
@@ -134,19 +134,29 @@ impl Slot {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
             replicas: live.as_ref().map(|live| replicas(live)).unwrap_or_default(),
-            decision: live.map(|live| live.decision.clone()),
+            decision: live.as_ref().map(|live| live.decision.clone()),
             manual: self.manual(now).map(|manual| ManualView {
                 ask: manual.ask,
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: Vec::new(),
+            notices: live.as_ref().and_then(|live| engine_trouble(live)).into_iter().collect(),
         }
     }
 }
 
+/// What the engine says of itself, if anything must not be missed.
+fn engine_trouble(live: &Live) -> Option<Notice> {
+    let engine = live.engine.as_ref()?;
+    let busy = || engine.busy.as_ref().map(|with| format!("the engine is busy: {with}"));
+    let pending = || engine.pending.as_ref().map(|why| format!("replicas do not start: {why}"));
+    let text = pending().or_else(busy)?;
+    Some(Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None })
+}
+
 fn replicas(live: &Live) -> Vec<ReplicaView> {
-    live.engine.replicas.iter().map(|replica| replica_view(live, replica)).collect()
+    let known = live.engine.iter().flat_map(|engine| &engine.replicas);
+    known.map(|replica| replica_view(live, replica)).collect()
 }
 
 fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use flyball_config as config;
-use flyball_core::observation::EngineReport;
+use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_process::{Launcher, ProcessEngine, ProcessSettings};
 
@@ -41,9 +41,10 @@ impl Engine {
         }
     }
 
-    pub(crate) fn observe(&self) -> EngineReport {
+    /// What the engine knows, with the time it knew it.
+    pub(crate) fn observe(&self) -> Reading<EngineReport> {
         match self {
-            Self::Process(engine) => engine.observe(),
+            Self::Process(engine) => Reading::Taken { at: clock::now(), value: engine.observe() },
         }
     }
 

@@ -11,7 +11,9 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
-use flyball_core::observation::{BalancerReport, EngineReport, Observation, Reading};
+use flyball_core::observation::{
+    BalancerReport, EngineReport, Observation, Reading, ReplicaReport,
+};
 use flyball_core::plan::Step;
 use flyball_core::policy::Policy;
 use flyball_core::record::Sample;
@@ -56,7 +58,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn count(&mut self, decision: &Decision, engine: &EngineReport) {
+    fn count(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
         let span_ms = self.looked_at.map_or(0, |before| decision.at.ms_since(before));
         self.looked_at = Some(decision.at);
         self.tally.outs += u64::from(decision.desired > decision.seen.current);
@@ -65,7 +67,7 @@ impl Kept {
             clippy::cast_precision_loss,
             reason = "far below 2^52 replica-milliseconds a look"
         )]
-        let replica_ms = (span_ms * engine.replicas.len() as u64) as f64;
+        let replica_ms = (span_ms * engine.map_or(0, |e| e.replicas.len()) as u64) as f64;
         self.tally.replica_ms += replica_ms;
     }
 }
@@ -75,7 +77,7 @@ impl Look {
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut kept = Kept::default();
         while !*stop.borrow() {
-            let decision = self.look(&mut kept);
+            let decision = self.look(&mut kept).await;
             let wait = Duration::from_millis(decision.next_look_ms);
             tokio::select! {
                 () = self.wake(wait) => {}
@@ -86,28 +88,25 @@ impl Look {
         self.engine.shutdown().await;
     }
 
-    /// One look, start to end, without waiting for anything.
-    fn look(&mut self, kept: &mut Kept) -> Decision {
-        let now = clock::now();
+    /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
+    async fn look(&mut self, kept: &mut Kept) -> Decision {
+        let balancer = self.balancer.observe().await;
         let engine = self.engine.observe();
-        let balancer = self.balancer.observe();
-        self.prober.watch(&engine);
-        self.tell_exits(kept, &engine);
-        let seen = Observation {
-            at: now,
-            wall_ms: clock::wall_ms(),
-            engine: Reading::Taken { at: now, value: engine.clone() },
-            balancer: balancer.clone().map(|value| Reading::Taken { at: now, value }),
-            manual: self.slot.manual(now),
-        };
+        let now = clock::now();
+        if let Some(report) = engine.value() {
+            self.prober.watch(report);
+            self.tell_exits(kept, report);
+        }
+        let manual = self.slot.manual(now);
+        let seen = Observation { at: now, wall_ms: clock::wall_ms(), engine, balancer, manual };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
         self.refuse_broken(&seen, &mut decision);
-        self.record(kept, &decision, balancer.as_ref());
+        self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
             self.act(step);
         }
-        kept.count(&decision, &engine);
-        self.publish(kept, &decision, engine, balancer);
+        kept.count(&decision, seen.engine.value());
+        self.publish(kept, &decision, seen);
         decision
     }
 
@@ -171,17 +170,12 @@ impl Look {
         kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
     }
 
-    fn publish(
-        &self,
-        kept: &Kept,
-        decision: &Decision,
-        engine: EngineReport,
-        balancer: Option<BalancerReport>,
-    ) {
-        let share = |r: &flyball_core::observation::ReplicaReport| {
-            Some((r.id.clone(), kept.memory.busy_share(r)?))
-        };
-        let shares = engine.replicas.iter().filter_map(share).collect();
+    fn publish(&self, kept: &Kept, decision: &Decision, seen: Observation) {
+        let engine = value_of(seen.engine);
+        let share = |r: &ReplicaReport| Some((r.id.clone(), kept.memory.busy_share(r)?));
+        let replicas = engine.iter().flat_map(|engine| &engine.replicas);
+        let shares = replicas.filter_map(share).collect();
+        let balancer = seen.balancer.and_then(value_of);
         let (decision, tally) = (decision.clone(), kept.tally);
         self.slot.publish(Live { decision, engine, balancer, shares, tally });
     }
@@ -200,5 +194,12 @@ impl Look {
         if let Some(replica) = ready {
             self.engine.set_ready(&replica);
         }
+    }
+}
+
+fn value_of<T>(reading: Reading<T>) -> Option<T> {
+    match reading {
+        Reading::Taken { value, .. } => Some(value),
+        Reading::Missing { .. } => None,
     }
 }
