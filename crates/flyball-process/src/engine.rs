@@ -271,7 +271,7 @@ impl Shared {
         let Some(replica) = state.replicas.remove(id) else { return };
         let at = replica.left_at.unwrap_or_else(self.clock);
         if replica.stop.is_some() {
-            tracing::info!(replica = %id, reason, "a replica ended by itself");
+            tracing::debug!(replica = %id, reason, "a replica ended by itself");
             let ready_ms = replica.ready_at.map(|ready_at| at.ms_since(ready_at));
             state.exits.push_back(Exit { replica: id.clone(), at, ready_ms, reason });
             let surplus = state.exits.len().saturating_sub(EXITS_KEPT);

@@ -1,0 +1,103 @@
+//! `flyball demo`: the whole loop, and nothing of it left however it ends.
+
+/// Loads the machine.
+mod alone {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    use std::path::Path;
+    use std::process::{Command, Stdio};
+
+    use rustix::process::{Signal, getuid};
+    use serde_json::Value;
+
+    use crate::support::{FLYBALL, Place, Said, carriers, clean, run, signal, until};
+
+    /// A user that owns nothing.
+    const NOBODY: u32 = 65_534;
+
+    /// A demo in `place`, and the variable that everything it starts inherits.
+    fn demo(program: &Path, place: &Place, seconds: u64) -> (Command, String) {
+        let mut command = Command::new(program);
+        command.args(["demo", "--json", "--seconds", &seconds.to_string()]);
+        clean(&mut command);
+        let mark = place.path().display().to_string();
+        command.env("TMPDIR", place.path()).env("FLYBALL_TEST", &mark);
+        (command, format!("FLYBALL_TEST={mark}"))
+    }
+
+    fn assert_nothing_left(place: &Place, mark: &str) {
+        let left = carriers(mark);
+        assert!(left.is_empty(), "processes {left:?} are left");
+        let files: Vec<_> = fs::read_dir(place.path()).unwrap().flatten().collect();
+        let kept = files.iter().filter(|file| file.file_name() != "program").count();
+        assert_eq!(kept, 0, "{files:?}");
+    }
+
+    fn assert_whole(said: &Said) {
+        assert_eq!(said.code, Some(0), "{said:?}");
+        let result: Value = serde_json::from_str(&said.out).unwrap();
+        println!("{result}");
+        assert_eq!(result["failed"], 0, "{result}");
+        assert_eq!(result["unfinished"], 0, "{result}");
+        for figure in ["requests", "scale_outs", "scale_ins", "p99_ms"] {
+            assert!(result[figure].as_f64() > Some(0.0), "{figure}: {result}");
+        }
+        assert!(said.err.contains("watch it: http://127.0.0.1:"), "{}", said.err);
+    }
+
+    #[test]
+    fn a_demo_scales_out_and_in_fails_no_request_and_leaves_nothing() {
+        let place = Place::new();
+        let (mut command, mark) = demo(FLYBALL.as_ref(), &place, 20);
+        let said = run(&mut command);
+        assert_whole(&said);
+        assert_nothing_left(&place, &mark);
+    }
+
+    #[test]
+    fn a_user_without_any_rights_can_run_the_demo() {
+        let place = Place::new();
+        let program = place.path().join("program");
+        fs::copy(FLYBALL, &program).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let (mut command, mark) = demo(&program, &place, 10);
+        if getuid().is_root() {
+            chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            command.uid(NOBODY).gid(NOBODY).current_dir("/");
+        }
+        let said = run(&mut command);
+        assert_whole(&said);
+        assert_nothing_left(&place, &mark);
+    }
+
+    #[test]
+    fn ctrl_c_in_the_middle_of_a_demo_leaves_nothing() {
+        let place = Place::new();
+        let (mut command, mark) = demo(FLYBALL.as_ref(), &place, 60);
+        let err = place.path().join("program");
+        let child = command.stdout(Stdio::null()).stderr(fs::File::create(&err).unwrap());
+        let mut child = child.spawn().unwrap();
+        until("the load", || fs::read_to_string(&err).unwrap().contains("watch it").then_some(()));
+        until("replicas", || (carriers(&mark).len() > 2).then_some(()));
+        signal(child.id(), Signal::INT);
+        let status = until("its end", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(130));
+        let said = fs::read_to_string(&err).unwrap();
+        assert!(said.ends_with("nothing is left running\n"), "{said}");
+        assert_nothing_left(&place, &mark);
+    }
+
+    #[test]
+    fn ctrl_c_before_the_load_begins_leaves_nothing() {
+        let place = Place::new();
+        let (mut command, mark) = demo(FLYBALL.as_ref(), &place, 60);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Signals are listened for before anything else is started.
+        until("a first process", || (carriers(&mark).len() > 1).then_some(()));
+        signal(child.id(), Signal::INT);
+        let status = until("its end", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(130));
+        assert_nothing_left(&place, &mark);
+    }
+}

@@ -1,0 +1,15 @@
+//! The program as people use it: the real binary in a directory of its own, on 127.0.0.1.
+//!
+//! One file for each promise that only the whole can keep. One test binary, so that it is linked
+//! once. Invariant: every test waits for a condition with a deadline and leaves nothing behind.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod commands;
+mod configuration;
+mod demo;
+mod kills;
+mod neighbours;
+mod replicas;
+mod state;
+mod support;
+mod traffic;

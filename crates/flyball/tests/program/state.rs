@@ -1,0 +1,157 @@
+//! The state directory: one daemon at a time, and trouble with it stops no decision.
+
+use std::fs::{self, File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use insta::assert_snapshot;
+use rustix::process::{Signal, getuid};
+use serde_json::json;
+
+use crate::support::{Daemon, FLYBALL, Place, ask, clean, flyball, run, sample, signal, until};
+
+/// A user that owns nothing.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn a_state_directory_that_may_not_be_written_is_told_with_what_to_do() {
+    let place = Place::with(&sample("web", 1.0, 0.5, ""));
+    let program = place.path().join("program");
+    fs::copy(FLYBALL, &program).unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(place.state()).unwrap();
+    fs::set_permissions(place.state(), Permissions::from_mode(0o555)).unwrap();
+    let mut command = Command::new(&program);
+    command.arg("run").arg("-c").arg(place.config());
+    clean(&mut command);
+    if getuid().is_root() {
+        chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        command.uid(NOBODY).gid(NOBODY).current_dir("/");
+    }
+    let said = run(&mut command);
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert_snapshot!(place.plain(&said.err), @r"
+    error: cannot use the state directory PLACE/state: Permission denied (os error 13)
+    hint: set state_dir under [flyball] to a directory that this user may write to
+    ");
+    assert_eq!(fs::read_dir(place.state()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_directory_is_refused_and_the_first_goes_on() {
+    let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 2);
+    let before = place.replicas();
+    let said = run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]));
+    assert_eq!(said.code, Some(2), "{said:?}");
+    assert_snapshot!(place.plain(&said.err), @r"
+    error: another flyball runs on the state directory PLACE/state
+    hint: stop it, or give this one its own state_dir
+    ");
+    assert_eq!(place.replicas(), before);
+    daemon.until_settled("web", 2);
+}
+
+#[test]
+fn a_damaged_journal_is_moved_aside_and_said_once_and_the_start_goes_on() {
+    let place = Place::with(&sample("web", 1.0, 0.5, ""));
+    fs::create_dir(place.state()).unwrap();
+    let rubbish = "not a database at all\n".repeat(1_000);
+    place.write("state/journal.db", &rubbish);
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 1);
+    assert_eq!(daemon.said("the journal was damaged"), 1, "{}", daemon.log());
+    let kept = fs::read_dir(place.state()).unwrap().flatten().map(|entry| entry.path());
+    let kept: Vec<PathBuf> =
+        kept.filter(|path| fs::read(path).is_ok_and(|text| text == rubbish.as_bytes())).collect();
+    assert_eq!(kept.len(), 1, "the damaged file is kept");
+    assert!(daemon.log().contains(kept[0].to_str().unwrap()), "{}", daemon.log());
+    let history = || daemon.get("/api/v1/services/web/decisions").json();
+    until("new history", || (!history().as_array()?.is_empty()).then_some(()));
+}
+
+/// A file system of 1 MiB; gone when this is dropped.
+struct Small<'a>(&'a Path);
+
+impl<'a> Small<'a> {
+    fn mount(at: &'a Path) -> Self {
+        fs::create_dir(at).unwrap();
+        let said =
+            run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(at));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        Self(at)
+    }
+
+    /// Takes every byte that is left.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = File::create(&path).unwrap();
+        for length in [4096, 1] {
+            loop {
+                match file.write_all(&vec![0; length]) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        path
+    }
+}
+
+impl Drop for Small<'_> {
+    fn drop(&mut self) {
+        // Lazily, because a daemon that is being killed may still have files open.
+        run(Command::new("umount").arg("-l").arg(self.0));
+    }
+}
+
+/// Says that a test was not run, as CONTRIBUTING.md asks for.
+fn not_run(test: &str, reason: &str) {
+    let notes = std::env::var("FLYBALL_NOT_RUN").unwrap_or_else(|_| panic!("{test}: {reason}"));
+    let mut notes = File::options().append(true).open(notes).unwrap();
+    writeln!(notes, "{test}: {reason}").unwrap();
+}
+
+fn notices(daemon: &Daemon) -> Vec<String> {
+    let view = daemon.service("web");
+    let notices = view["notices"].as_array().unwrap();
+    notices.iter().map(|notice| notice["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_full_disk_costs_history_and_nothing_else() {
+    if !getuid().is_root() {
+        return not_run("a_full_disk_costs_history_and_nothing_else", "mounting takes root");
+    }
+    let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
+    let state = place.state();
+    let disk = Small::mount(&state);
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 2);
+    let filler = disk.fill();
+    let trouble = |text: &String| text.starts_with("history is not being kept: ");
+    until("a notice", || notices(&daemon).iter().any(trouble).then_some(()));
+    let status = run(&mut flyball(["status", "--daemon", &daemon.api.to_string()]));
+    assert!(status.out.contains("history is not being kept"), "{status:?}");
+    let before = place.replicas();
+    signal(before[0], Signal::KILL);
+    until("another replica", || {
+        let now = place.replicas();
+        (now.len() == 2 && now != before).then_some(())
+    });
+    daemon.until_settled("web", 2);
+    let scaled = ask(daemon.api, "POST", "/api/v1/services/web/scale", Some(&json!({ "to": 3 })));
+    // A wish that a restart would forget is not taken; it is said why.
+    let scaled = scaled.unwrap();
+    assert_eq!(scaled.status, 503, "{scaled:?}");
+    assert!(scaled.json()["detail"].as_str().unwrap().contains("full"), "{scaled:?}");
+    fs::remove_file(filler).unwrap();
+    until("history again", || (!notices(&daemon).iter().any(trouble)).then_some(()));
+    let (status, _) = daemon.stop();
+    assert_eq!(status.code(), Some(0));
+}

@@ -1,0 +1,40 @@
+//! A steady open-loop load from another thread.
+//!
+//! Invariant: it ends with the test.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use flyball::load::{Load, LoadReport, send};
+use tokio::sync::oneshot;
+
+/// Longer than any test lasts.
+const SECONDS_MAX: u32 = 150;
+
+/// A load that goes on until it is told to end.
+pub(crate) struct Steady {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<LoadReport>,
+}
+
+impl Steady {
+    /// `per_s` requests per second at `/` of `target`.
+    pub(crate) fn start(target: SocketAddr, per_s: u32) -> Self {
+        let arrivals = (0..per_s * SECONDS_MAX).map(|n| Duration::from_secs(1) * n / per_s);
+        let load = Load::new(target, arrivals.collect());
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            // A test that failed has dropped its end, which stops the load, too.
+            runtime.block_on(send(load, async { drop(stopped.await) }, |_| ())).unwrap()
+        });
+        Self { stop, thread }
+    }
+
+    /// Ends it and tells what became of it.
+    pub(crate) fn finish(self) -> LoadReport {
+        drop(self.stop);
+        self.thread.join().unwrap()
+    }
+}

@@ -1,0 +1,66 @@
+//! The program under test, run to its end.
+//!
+//! Invariant: it gets nothing from the environment of the test but what the test gives it, and it
+//! is killed when its time is over.
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+use super::DEADLINE;
+
+/// The program.
+pub(crate) const FLYBALL: &str = env!("CARGO_BIN_EXE_flyball");
+
+/// How a program ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// `flyball` with `words`, not run yet.
+pub(crate) fn flyball<'a>(words: impl AsRef<[&'a str]>) -> Command {
+    let mut command = Command::new(FLYBALL);
+    command.args(words.as_ref());
+    clean(&mut command);
+    command
+}
+
+/// Takes away what the environment of the test could change.
+pub(crate) fn clean(command: &mut Command) {
+    command.stdin(Stdio::null()).env("TZ", "UTC");
+    for name in ["FLYBALL_LOG", "FLYBALL_DAEMON", "FLYBALL_TOKEN_FILE"] {
+        command.env_remove(name);
+    }
+}
+
+/// Runs `command` to its end.
+#[track_caller]
+pub(crate) fn run(command: &mut Command) -> Said {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (out, err) = (thread::spawn(|| read(out)), thread::spawn(|| read(err)));
+    let deadline = Instant::now() + 3 * DEADLINE;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("{command:?} did not end: {}", err.join().unwrap());
+        }
+        thread::sleep(std::time::Duration::from_millis(3));
+    };
+    Said { code: status.code(), out: out.join().unwrap(), err: err.join().unwrap() }
+}
+
+fn read(mut pipe: impl Read) -> String {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
