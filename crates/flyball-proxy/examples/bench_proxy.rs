@@ -3,8 +3,9 @@
 //!
 //! The rival is the one people would install instead; nginx on loopback is a backend that is never
 //! the bottleneck of either. The balancer under test has CPU 1 to itself, load and backend share
-//! CPU 0; rounds are interleaved and medians compared, so that other work on the machine meets
-//! both alike. Figures go to stdout, progress to stderr.
+//! CPU 0. Rounds are interleaved and each ratio is taken within its round, then the median over the
+//! rounds, so that other work on the machine meets both alike. Figures go to stdout, progress to
+//! stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::fs;
@@ -247,7 +248,10 @@ fn cpu_ns(subject: &Subject) -> Option<f64> {
 
 fn report(args: &Args, subjects: &[Subject], load_before: &str) -> anyhow::Result<()> {
     let [flyball, haproxy, direct] = subjects else { bail!("three subjects") };
-    let ratio = |of: fn(&Round) -> f64| rounded(median(flyball, of) / median(haproxy, of), 3);
+    let ratio = |of: fn(&Round) -> f64| {
+        let pairs = flyball.rounds.iter().zip(&haproxy.rounds);
+        rounded(median(pairs.map(|(ours, theirs)| of(ours) / of(theirs)).collect()), 3)
+    };
     let figures = json!({
         "bench": "proxy",
         "ratio_requests_per_s": ratio(|round| round.requests_per_s),
@@ -262,7 +266,7 @@ fn report(args: &Args, subjects: &[Subject], load_before: &str) -> anyhow::Resul
             "rounds": args.rounds,
             "seconds_per_round": args.seconds,
             "connections": args.connections,
-            "figures": "medians over interleaved rounds",
+            "figures": "medians over interleaved rounds, ratios within a round",
             "balancer": format!("one thread on CPU {BALANCER_CPU}"),
             "load_and_backend": format!("wrk with one thread, nginx with one process, on CPU {LOAD_CPU}"),
             "answer": "200 with 23 bytes, kept connections on both sides",
@@ -285,7 +289,7 @@ fn report(args: &Args, subjects: &[Subject], load_before: &str) -> anyhow::Resul
         "", "requests/s", "p50 ms", "p99 ms", "CPU us/request"
     );
     for subject in subjects {
-        let cell = |of| median(subject, of);
+        let cell = |of| middle(subject, of);
         println!(
             "{:8} {:>12.0} {:>8.2} {:>8.2} {:>14.1}",
             subject.name,
@@ -301,15 +305,18 @@ fn report(args: &Args, subjects: &[Subject], load_before: &str) -> anyhow::Resul
 
 fn figures_of(subject: &Subject) -> Value {
     json!({
-        "requests_per_s": rounded(median(subject, |round| round.requests_per_s), 0),
-        "p50_ms": rounded(median(subject, |round| round.p50_ms), 3),
-        "p99_ms": rounded(median(subject, |round| round.p99_ms), 3),
-        "cpu_us_per_request": rounded(median(subject, |round| round.cpu_us.unwrap_or(f64::NAN)), 2),
+        "requests_per_s": rounded(middle(subject, |round| round.requests_per_s), 0),
+        "p50_ms": rounded(middle(subject, |round| round.p50_ms), 3),
+        "p99_ms": rounded(middle(subject, |round| round.p99_ms), 3),
+        "cpu_us_per_request": rounded(middle(subject, |round| round.cpu_us.unwrap_or(f64::NAN)), 2),
     })
 }
 
-fn median(subject: &Subject, of: fn(&Round) -> f64) -> f64 {
-    let mut figures: Vec<f64> = subject.rounds.iter().map(of).collect();
+fn middle(subject: &Subject, of: fn(&Round) -> f64) -> f64 {
+    median(subject.rounds.iter().map(of).collect())
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     match figures.len() {
         0 => f64::NAN,

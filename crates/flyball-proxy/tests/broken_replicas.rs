@@ -159,8 +159,9 @@ async fn requests_sit_out_the_restart_of_the_only_replica() {
     let proxy = proxy(ProxySettings::default()).await;
     let address: SocketAddr = refusing().await;
     proxy.route(&id("web"), address);
-    let asked = tokio::spawn(async move { post(proxy.address(), "abc").await });
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    let listening = proxy.address();
+    let asked = tokio::spawn(async move { post(listening, "abc").await });
+    tokio::time::timeout(DEADLINE, proxy.changed()).await.expect("a connect fails");
     let _web = replica_at("web", address).await;
     assert_eq!(body(&asked.await.unwrap()), "web got 3");
 }
