@@ -67,6 +67,8 @@ pub struct Seen {
     pub current: u32,
     /// Ready replicas whose CPU has no reading yet.
     pub unmeasured: u32,
+    /// Ready replicas so young that the others' CPU does not show their effect yet.
+    pub warming: u32,
     /// Age of what the engine said, in milliseconds; `None` if it said nothing.
     pub engine_age_ms: Option<u64>,
     /// Age of what the balancer said, in milliseconds; `None` if it said nothing or there is none.

@@ -58,9 +58,9 @@ pub enum Guard {
         /// The earliest time for the next removal.
         next_at: Timestamp,
     },
-    /// What is starting is capacity already: no more is asked for until it serves.
+    /// What is starting is capacity already: no more is asked for until it serves and shows.
     StartingCounts {
-        /// So many are starting.
+        /// So many are starting or warming up.
         starting: u32,
     },
     /// No change so soon after the last one.
@@ -263,7 +263,7 @@ impl Move {
                 format!("half        of {surplus} to spare at a time, the next {}", left(next_at))
             }
             Guard::StartingCounts { starting } => {
-                format!("starting    {starting} on the way count already")
+                format!("starting    {starting} on the way or warming up count already")
             }
             Guard::Cooldown { until } => format!("cooldown    {}", left(until)),
             Guard::Window { window_ms } => {

@@ -25,6 +25,8 @@ use crate::units::{ReplicaId, Timestamp};
 const FIRST_ANSWER_MS: u64 = 1_000;
 /// A replica that ends by itself sooner than this after it became ready counts as a failed start.
 const STEADY_MS: u64 = 10_000;
+/// From a replica's first counted CPU to a mean that shows it: see `Busyness`.
+const SETTLE_MS: u64 = 1_000;
 /// Errors of the last 10 s and 2 min.
 const ERROR_BINS: (u64, usize) = (1_000, 121);
 
@@ -208,11 +210,11 @@ impl Memory {
         for replica in &engine.replicas {
             let server = balancer.and_then(|b| b.servers.get(&replica.id));
             self.adopt_drain(now, replica, server);
-            self.see_work(now, lag_ms, replica, server, idle);
+            self.see_work(replica, server, idle);
             self.see_lag(now, replica, balancer.is_some(), server);
             let past = self.replicas.entry(replica.id.clone()).or_default();
             past.served = server.map(|s| s.served);
-            if let Some(counter) = replica.cpu {
+            if let Some(counter) = replica.cpu.filter(|_| is_warm(now, lag_ms, replica)) {
                 past.busyness.see(counter, window_ms);
             }
         }
@@ -233,17 +235,8 @@ impl Memory {
     }
 
     /// What this replica worked and answered since the last look goes into the cost of a request.
-    fn see_work(
-        &mut self,
-        now: Timestamp,
-        lag_ms: u64,
-        replica: &ReplicaReport,
-        server: Option<&ServerReport>,
-        idle: bool,
-    ) {
-        // CPU burnt while starting is not the cost of a request.
-        let warm = replica.ready_at.is_some_and(|at| now.ms_since(at) > lag_ms);
-        let Some(past) = self.replicas.get(&replica.id).filter(|_| warm) else { return };
+    fn see_work(&mut self, replica: &ReplicaReport, server: Option<&ServerReport>, idle: bool) {
+        let Some(past) = self.replicas.get(&replica.id) else { return };
         let (Some(before), Some(counter)) = (past.busyness.newest(), replica.cpu) else { return };
         let (Some(served_before), Some(server)) = (past.served, server) else { return };
         let Some(used_ns) = counter.used_ns.checked_sub(before.used_ns) else { return };
@@ -308,7 +301,10 @@ impl Memory {
             match replica.phase {
                 Phase::Starting => out.starting += 1,
                 Phase::Ready if self.draining.contains_key(&replica.id) => out.draining += 1,
-                Phase::Ready => out.ready += 1,
+                Phase::Ready => {
+                    out.ready += 1;
+                    out.warming += u32::from(!is_warm(seen.at, start_lag_ms + SETTLE_MS, replica));
+                }
                 Phase::Stopping => {}
             }
         }
@@ -354,6 +350,12 @@ impl Failures {
             self.retry_at = now.plus_ms((1_000 << doublings).min(WAIT_MAX_MS));
         }
     }
+}
+
+/// Whether a replica's CPU is that of its work. What it burns while it starts, and for one start
+/// lag after (caches fill, code compiles), says nothing about load.
+fn is_warm(now: Timestamp, lag_ms: u64, replica: &ReplicaReport) -> bool {
+    replica.ready_at.is_some_and(|at| now.ms_since(at) > lag_ms)
 }
 
 fn taken_at(seen: &Observation) -> Option<Timestamp> {

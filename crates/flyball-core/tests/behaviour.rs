@@ -328,7 +328,7 @@ fn an_explanation_adds_up_and_can_be_printed_from_its_record() {
     insta::assert_snapshot!(decision, @"
     web 2 -> 9 (+7)   engine 0 ms old   balancer 0 ms old
       seen        2 ready, 0 starting, 0 draining; mean cpu 76.0 %; 120.0/s, 2 in flight, 16 waiting; start lag 1.20 s (measured)
-      utilization 120.0/s over 0.2 s (level 31.8/s over 10 s) x 0.0500 replica-s = 6.01 busy, at most 85 % -> 8
+      utilization 120.0/s over 0.2 s (level 31.8/s over 10 s) x 0.0501 replica-s = 6.01 busy, at most 85 % -> 8
       backlog     16 waiting, 6.01 busy on 2 ready for 1.2 s: 5.61 replica-s in 3.0 s + arrivals at 95 % -> 9   decides
       bounds      1..20: ok
       plan        start 7 (web-6, web-7, web-8, ...)

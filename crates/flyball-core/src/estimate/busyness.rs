@@ -12,11 +12,16 @@ use crate::observation::CpuCounter;
 /// Counters kept over one window: enough that the mean moves on smoothly.
 const POINTS: u64 = 8;
 
+/// Over less than this a single burst of work fills the span and says nothing: 1 s, or a quarter of
+/// a window that is shorter than 4 s.
+const SPAN_MIN_MS: u64 = 1_000;
+
 /// The counters of one replica, spaced over the window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Busyness {
     points: VecDeque<CpuCounter>,
     newest: Option<CpuCounter>,
+    span_min_ms: u64,
 }
 
 impl Busyness {
@@ -33,17 +38,19 @@ impl Busyness {
             self.points.push_back(counter);
         }
         self.newest = Some(counter);
+        self.span_min_ms = SPAN_MIN_MS.min(window_ms / 4).max(1);
         // The second point is as old as the window: the first is no longer needed.
         while self.points.get(1).is_some_and(|p| counter.at.ms_since(p.at) >= window_ms) {
             self.points.pop_front();
         }
     }
 
-    /// Cores used on average between the oldest and the newest counter; `None` with fewer than two.
+    /// Cores used on average between the oldest and the newest counter; `None` with fewer than two,
+    /// or while they lie too close together.
     pub fn cores(&self) -> Option<f64> {
         let (oldest, newest) = (self.points.front()?, self.newest?);
         let span_ms = newest.at.ms_since(oldest.at);
-        if span_ms == 0 {
+        if span_ms < self.span_min_ms {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "2^52 ns are 52 days of one core")]
@@ -51,7 +58,7 @@ impl Busyness {
         Some(used_ns / crate::units::seconds(span_ms) / 1e9)
     }
 
-    /// CPU seconds used since the counter before, with the span in milliseconds.
+    /// The counter taken in last.
     pub fn newest(&self) -> Option<CpuCounter> {
         self.newest
     }
@@ -71,6 +78,16 @@ mod tests {
         let mut busyness = Busyness::default();
         busyness.see(counter(1_000, 500), 1_000);
         assert_eq!(busyness.cores(), None);
+    }
+
+    #[test]
+    fn two_readings_close_together_are_no_reading() {
+        let mut busyness = Busyness::default();
+        busyness.see(counter(0, 0), 2_000);
+        busyness.see(counter(20, 10), 2_000);
+        assert_eq!(busyness.cores(), None, "10 ms of work within 20 ms is not half a core");
+        busyness.see(counter(500, 50), 2_000);
+        assert!((busyness.cores().unwrap() - 0.1).abs() < 1e-9);
     }
 
     #[test]

@@ -72,7 +72,8 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     let now = context.seen.at;
     let window_ms = hold_window_ms(memory, context);
     let changed_ms = memory.hold_factor_at.map_or(u64::MAX, |at| now.ms_since(at));
-    let regret_ms = window_ms.max(2 * context.figures.start_lag_ms);
+    // A removal costs what the replica misses while it starts again: later than this it paid off.
+    let regret_ms = 3 * context.figures.start_lag_ms;
     let regretted = wanted > context.current
         && memory.removed_at.is_some_and(|at| now.ms_since(at) < regret_ms);
     if regretted && changed_ms > window_ms {
@@ -93,7 +94,7 @@ pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, ru
             chain.set(current, Guard::Cooldown { until });
         }
     }
-    let starting = context.figures.starting;
+    let starting = context.figures.starting + context.figures.warming;
     if chain.count > current && starting > 0 {
         chain.set(current, Guard::StartingCounts { starting });
     }
