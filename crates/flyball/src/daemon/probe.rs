@@ -56,6 +56,7 @@ impl Prober {
         });
         for (id, address) in starting {
             if !self.asking.contains_key(id) {
+                tracing::debug!("{id} runs at {address} and is asked whether it is ready");
                 let asked = ask_until_ready(
                     self.ready.clone(),
                     id.clone(),
@@ -96,6 +97,7 @@ async fn ask_until_ready(
         sleep(pause).await;
         pause = pause.mul_f64(1.25).min(PAUSE_LAST);
     }
+    tracing::debug!("{replica} is ready");
     // A closed channel means that nobody waits any more.
     let _closed = answers.send(replica).await;
 }
