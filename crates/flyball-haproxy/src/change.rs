@@ -1,0 +1,190 @@
+//! One change of one server: HAProxy's words for it, and what its answer means.
+//!
+//! Decides whether a change took. Knows no order and no replica. Invariant: an answer that is not
+//! known to mean success is an error that shows it.
+
+use std::net::SocketAddr;
+
+use crate::error::HaproxyError;
+use crate::settings::{HaproxySettings, ServerOptions};
+use crate::stat::NO_BACKEND;
+
+/// What is to be done to the server `name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) name: String,
+    pub(crate) what: What,
+}
+
+/// One thing that can be done to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// Make it, and give it requests.
+    Add(SocketAddr),
+    /// Give it another address. Through maintenance, which closes idle connections to the old one.
+    Move(SocketAddr),
+    /// Give it requests again.
+    Ready,
+    /// Give it no more requests.
+    Drain,
+    /// Delete it; it has no requests any more.
+    Delete,
+    /// Free its slot; it has no requests any more.
+    Vacate,
+    /// Break the connections that it still has.
+    Cut,
+}
+
+/// What came of a change that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done,
+    /// Something is in the way that goes by itself; the next look decides anew.
+    Later,
+}
+
+const ADDED: &str = "New server registered.";
+const DELETED: &str = "Server deleted.";
+/// Somebody else made, or deleted, a server of this name since the look.
+const OVERTAKEN: [&str; 2] =
+    ["Already exists a server with the same name in backend.", "No such server."];
+const CONNECTED: &str = "Server still has connections attached to it, cannot remove it.";
+const MOVED: &str = "by 'stats socket command'";
+
+impl Change {
+    /// The commands, in one line.
+    pub(crate) fn commands(&self, backend: &str, options: &ServerOptions) -> String {
+        let server = format!("{backend}/{}", self.name);
+        let set = |state: &str| format!("set server {server} state {state}");
+        match self.what {
+            What::Add(address) => {
+                let words = options.words();
+                let checked = options.check.map(|_| format!("enable health {server};"));
+                let checked = checked.unwrap_or_default();
+                format!("add server {server} {address} {words};{checked}{}", set("ready"))
+            }
+            What::Move(address) => {
+                let (ip, port) = (address.ip(), address.port());
+                let to = format!("set server {server} addr {ip} port {port}");
+                format!("{};{to};{}", set("maint"), set("ready"))
+            }
+            What::Ready => set("ready"),
+            What::Drain => set("drain"),
+            What::Delete => format!("{};del server {server}", set("maint")),
+            What::Vacate => set("maint"),
+            What::Cut => format!("shutdown sessions server {server}"),
+        }
+    }
+
+    /// What `answer` to [`Change::commands`] means.
+    pub(crate) fn judge(
+        &self,
+        settings: &HaproxySettings,
+        answer: &str,
+    ) -> Result<Outcome, HaproxyError> {
+        let lines: Vec<&str> = answer.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let first = lines.first().copied().unwrap_or("");
+        match (&self.what, &lines[..]) {
+            (What::Add(_), [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
+            (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
+            (What::Ready | What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
+            (What::Delete, [CONNECTED]) => Ok(Outcome::Later),
+            _ if OVERTAKEN.contains(&first) => Ok(Outcome::Later),
+            _ => Err(self.refusal(settings, first, answer)),
+        }
+    }
+
+    fn refusal(&self, settings: &HaproxySettings, first: &str, answer: &str) -> HaproxyError {
+        let backend = settings.backend.clone();
+        if first == "Permission denied" {
+            return HaproxyError::NotAdmin { socket: settings.socket.clone() };
+        }
+        if first.starts_with("Backend must use a dynamic load balancing") {
+            return HaproxyError::StaticAlgorithm { backend };
+        }
+        if NO_BACKEND.contains(&first) {
+            return HaproxyError::NoBackend { backend };
+        }
+        HaproxyError::Unexpected {
+            command: self.commands(&backend, &settings.server_options),
+            answer: answer.trim().chars().take(200).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Check, Socket};
+
+    fn settings() -> HaproxySettings {
+        HaproxySettings::new(Socket::Unix("/a.sock".into()), "web")
+    }
+
+    fn change(what: What) -> Change {
+        Change { name: "fb-web-1".to_owned(), what }
+    }
+
+    fn judged(what: What, answer: &str) -> Result<Outcome, String> {
+        change(what).judge(&settings(), answer).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_is_on_the_add_line() {
+        let options = ServerOptions { slots: Some(4), check: Some(Check::default()), weight: 100 };
+        let address = "[::1]:8080".parse().unwrap();
+        assert_eq!(
+            change(What::Add(address)).commands("web", &options),
+            "add server web/fb-web-1 [::1]:8080 weight 100 check inter 2000ms fastinter 200ms \
+             rise 1 fall 3 maxconn 4;enable health web/fb-web-1;set server web/fb-web-1 state ready"
+        );
+        assert_eq!(
+            change(What::Move(address)).commands("web", &options),
+            "set server web/fb-web-1 state maint;set server web/fb-web-1 addr ::1 port 8080;\
+             set server web/fb-web-1 state ready"
+        );
+    }
+
+    #[test]
+    fn only_known_words_mean_success() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let add = || What::Add(address);
+        assert_eq!(judged(add(), "New server registered.\n\n\n"), Ok(Outcome::Done));
+        assert_eq!(judged(What::Drain, "\n"), Ok(Outcome::Done));
+        assert_eq!(judged(What::Delete, "\nServer deleted.\n"), Ok(Outcome::Done));
+        assert_eq!(
+            judged(
+                What::Move(address),
+                "no need to change the addr, port changed from '1' to '2' by 'stats socket command'\n\n"
+            ),
+            Ok(Outcome::Done)
+        );
+        let attached = "Server still has connections attached to it, cannot remove it.\n";
+        assert_eq!(judged(What::Delete, attached), Ok(Outcome::Later));
+        let taken = "Already exists a server with the same name in backend.\n\n\n";
+        assert_eq!(judged(add(), taken), Ok(Outcome::Later));
+        for (what, answer) in [
+            (add(), "New server registered.\nSomething else.\n"),
+            (add(), "\n"),
+            (What::Drain, "New weather.\n"),
+            (What::Delete, "Only servers in maintenance mode can be deleted.\n"),
+        ] {
+            let said = judged(what, answer).unwrap_err();
+            assert!(said.contains(&format!("answered `{}`", answer.trim())), "{said}");
+        }
+    }
+
+    #[test]
+    fn known_refusals_come_with_the_line_to_add() {
+        let add = change(What::Add("127.0.0.1:1".parse().unwrap()));
+        let hint = |answer: &str| add.judge(&settings(), answer).unwrap_err().hint().unwrap();
+        assert!(
+            hint("Permission denied\n\n").contains("stats socket /a.sock mode 660 level admin")
+        );
+        assert!(
+            hint("Backend must use a dynamic load balancing to support dynamic servers.\n")
+                .contains("balance leastconn")
+        );
+        assert!(hint("No such backend.\n").contains("backend web"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Everything that can go wrong between flyball and HAProxy, and what the user can do about it.
+//!
+//! Decides nothing. Invariant: each message names the thing and its value, and an answer that
+//! nobody foresaw is shown as it came.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::settings::Socket;
+
+/// Why HAProxy could not be asked, or did not do as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum HaproxyError {
+    /// A setting that could never work.
+    #[error("{setting} is `{value}`, but must be {want}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What it says.
+        value: String,
+        /// What it may say.
+        want: &'static str,
+    },
+    /// Nobody answers at the socket, or not us.
+    #[error("cannot reach HAProxy at {socket}: {source}")]
+    Unreachable {
+        /// Where.
+        socket: Socket,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// HAProxy took the command and said nothing, or not all, in time.
+    #[error("HAProxy at {socket} did not answer within {limit_ms} ms")]
+    Silent {
+        /// Where.
+        socket: Socket,
+        /// The call limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// The answer ends before its end, or is none of HAProxy's.
+    #[error("HAProxy's answer to `{command}` cannot be read: {why}")]
+    Garbled {
+        /// What was asked.
+        command: String,
+        /// What is wrong with the answer.
+        why: String,
+    },
+    /// The answer came from a process that a reload has replaced.
+    #[error("HAProxy's process {pid} is stopping and another one takes over")]
+    Stopping {
+        /// The process that answered.
+        pid: u32,
+    },
+    /// There is no such backend.
+    #[error("HAProxy has no backend `{backend}`")]
+    NoBackend {
+        /// The backend asked for.
+        backend: String,
+    },
+    /// The socket may be asked but not told.
+    #[error("HAProxy refuses changes through {socket}: it is not of level admin")]
+    NotAdmin {
+        /// Where.
+        socket: Socket,
+    },
+    /// The backend spreads requests in a way that is fixed when HAProxy starts.
+    #[error("backend `{backend}` has a static algorithm and takes no servers at run time")]
+    StaticAlgorithm {
+        /// The backend.
+        backend: String,
+    },
+    /// This HAProxy has no servers made at run time.
+    #[error("HAProxy {version} takes no servers at run time")]
+    TooOld {
+        /// Its version.
+        version: String,
+    },
+    /// Every slot has a server.
+    #[error("all {count} slots of backend `{backend}` are taken; {waiting} replicas have none")]
+    NoSlot {
+        /// The backend.
+        backend: String,
+        /// How many slots there are.
+        count: usize,
+        /// How many replicas are without.
+        waiting: usize,
+    },
+    /// HAProxy said something else than it says when all is well.
+    #[error("HAProxy answered `{answer}` to `{command}`")]
+    Unexpected {
+        /// What was asked.
+        command: String,
+        /// What came back.
+        answer: String,
+    },
+    /// The file for the servers cannot be read or written.
+    #[error("cannot keep {}: {source}", path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is there and flyball has not written it.
+    #[error("{} was not written by flyball and is left alone", path.display())]
+    ForeignFile {
+        /// Where it is.
+        path: PathBuf,
+    },
+}
+
+impl HaproxyError {
+    /// What the user can do about it, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Unreachable { socket, source } => return unreachable(socket, source.kind()),
+            Self::NoBackend { backend } => {
+                format!("add a section `backend {backend}`, or name another with `backend`")
+            }
+            Self::NotAdmin { socket } => stats_line(socket),
+            Self::StaticAlgorithm { backend } => {
+                format!("in `backend {backend}`: balance leastconn")
+            }
+            Self::TooOld { .. } => {
+                "add slots to the backend: server-template fb 20 127.0.0.1:1 disabled".to_owned()
+            }
+            Self::NoSlot { .. } => {
+                "raise the number of the server-template line, or lower `max`".to_owned()
+            }
+            Self::ForeignFile { path } => {
+                format!("move {} away, or name another file", path.display())
+            }
+            Self::File { .. } => "flyball must be allowed to write in its folder".to_owned(),
+            Self::Setting { .. }
+            | Self::Silent { .. }
+            | Self::Garbled { .. }
+            | Self::Stopping { .. }
+            | Self::Unexpected { .. } => return None,
+        };
+        Some(hint)
+    }
+}
+
+fn unreachable(socket: &Socket, kind: io::ErrorKind) -> Option<String> {
+    match kind {
+        io::ErrorKind::NotFound => Some(stats_line(socket)),
+        io::ErrorKind::PermissionDenied => Some(
+            "give flyball's user the socket's group (Debian: haproxy), or run it as root"
+                .to_owned(),
+        ),
+        io::ErrorKind::ConnectionRefused => Some("start HAProxy".to_owned()),
+        _ => None,
+    }
+}
+
+/// The line that makes `socket`, with the level that flyball needs.
+pub(crate) fn stats_line(socket: &Socket) -> String {
+    match socket {
+        Socket::Unix(path) => {
+            format!("in `global`: stats socket {} mode 660 level admin", path.display())
+        }
+        Socket::Tcp(address) => {
+            let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+            format!("in `global`: stats socket {family}@{address} level admin")
+        }
+    }
+}

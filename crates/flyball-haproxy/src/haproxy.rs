@@ -1,0 +1,124 @@
+//! The door of this crate: connects, tells, reports and lets go of one backend of HAProxy's.
+//!
+//! Decides nothing. Invariant: an order is taken in at once and carried out by the adapter's own
+//! task; no call waits for longer than the call limit.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_core::observation::{BalancerReport, Reading};
+use flyball_core::units::{ReplicaId, Timestamp};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use crate::doctor::{self, Finding};
+use crate::error::HaproxyError;
+use crate::file::Keeper;
+use crate::round::{self, Shared};
+use crate::settings::HaproxySettings;
+
+/// What a round under way gets to end beyond its calls: the file is being synced.
+const ENDING_MS: u64 = 1_000;
+
+/// One backend of a HAProxy that runs on its own. Dropping it changes nothing there.
+pub struct Haproxy {
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Haproxy {
+    /// Looks once and starts the adapter's task. Must be called inside a tokio runtime with I/O and
+    /// time. Servers of flyball's that an earlier run left in the backend are taken over.
+    ///
+    /// A HAProxy that is away is no error: readings are missing until it is there. `clock` dates
+    /// them.
+    ///
+    /// # Errors
+    /// A setting could never work; the file cannot be kept; or HAProxy is there and lacks the
+    /// backend (unless that is in the file and a reload will bring it), the level or the version.
+    pub async fn connect(
+        settings: HaproxySettings,
+        clock: fn() -> Timestamp,
+    ) -> Result<Self, HaproxyError> {
+        settings.verify()?;
+        let keeper = Keeper::open(&settings)?;
+        let shared = Arc::new(Shared::new(settings, clock));
+        match doctor::first_look(&shared).await {
+            Ok(()) => {}
+            Err(HaproxyError::NoBackend { .. }) if keeper.is_some() => {}
+            Err(
+                error @ (HaproxyError::NoBackend { .. }
+                | HaproxyError::NotAdmin { .. }
+                | HaproxyError::TooOld { .. }),
+            ) => return Err(error),
+            Err(away) => shared.tell(Some(&away)),
+        }
+        shared.work.notify_one();
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(round::run(Arc::clone(&shared), keeper, stopped));
+        Ok(Self { shared, stop, task })
+    }
+
+    /// Asks HAProxy once. If it does not answer within the call limit, the last answer with its own
+    /// time; before the first one, why there is none.
+    ///
+    /// Arrivals and errors are those of the whole backend, foreign servers included. Times of
+    /// requests are never given: HAProxy has only means of the last 1024.
+    pub async fn observe(&self) -> Reading<BalancerReport> {
+        match self.shared.look().await {
+            Ok(()) => {
+                if !self.shared.book().changes((self.shared.clock)()).is_empty() {
+                    self.shared.work.notify_one();
+                }
+            }
+            Err(error) => self.shared.tell(Some(&error)),
+        }
+        self.shared.book().reading()
+    }
+
+    /// Orders that `replica` gets requests at `address`, which must be reachable from HAProxy.
+    ///
+    /// Does nothing if it gets them already; puts a draining one back. With another address than
+    /// before, its server moves there: requests that are under way stay where they are.
+    pub fn route(&self, replica: &ReplicaId, address: SocketAddr) {
+        self.shared.book().route(replica, address, (self.shared.clock)());
+        self.shared.work.notify_one();
+    }
+
+    /// Orders that `replica` gets no new requests, and that its server is deleted when the last of
+    /// its own has ended. Does nothing if the replica is unknown.
+    pub fn drain(&self, replica: &ReplicaId) {
+        self.shared.book().drain(replica, (self.shared.clock)());
+        self.shared.work.notify_one();
+    }
+
+    /// Returns when something has happened that a control loop should look at now: a draining
+    /// server is idle, a server gave its first answer, another process took over.
+    ///
+    /// What happened between two calls is not missed. For one caller.
+    pub async fn changed(&self) {
+        self.shared.news.notified().await;
+    }
+
+    /// What HAProxy lacks to be kept as `settings` say, and the lines to add. Asks, and changes
+    /// nothing: it may run beside a flyball that is at work.
+    pub async fn check(settings: &HaproxySettings) -> Vec<Finding> {
+        doctor::check(settings).await
+    }
+
+    /// Ends the adapter's task. The servers stay: HAProxy serves on without flyball.
+    pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
+        let limit_ms = self.shared.settings.call_limit_ms.saturating_add(ENDING_MS);
+        let _ = timeout(Duration::from_millis(limit_ms), &mut self.task).await;
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}

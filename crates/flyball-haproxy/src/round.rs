@@ -1,0 +1,156 @@
+//! Looking, and carrying out what a look shows to be missing.
+//!
+//! Decides only when: at once after an order, and often while something is under way. What to do
+//! is the book's. Invariant: each change is tried once per look; one that fails is tried again
+//! after the next look that asks for it, so that a broken HAProxy is never hammered.
+
+use std::mem::{Discriminant, discriminant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use flyball_core::units::Timestamp;
+use tokio::sync::{Notify, watch};
+use tokio::time::{sleep, timeout};
+
+use crate::book::Book;
+use crate::change::{Change, Outcome};
+use crate::error::HaproxyError;
+use crate::file::Keeper;
+use crate::settings::HaproxySettings;
+use crate::watched::Watched;
+use crate::wire::Wire;
+
+/// One adapter, as its task and its callers see it.
+pub(crate) struct Shared {
+    pub(crate) settings: HaproxySettings,
+    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) wire: Wire,
+    backend: Watched,
+    book: Mutex<Book>,
+    /// What was last said in the log, so that it is said once.
+    said: Mutex<Option<Discriminant<HaproxyError>>>,
+    /// There is something to do.
+    pub(crate) work: Notify,
+    /// There is something that the loop should look at.
+    pub(crate) news: Notify,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: HaproxySettings, clock: fn() -> Timestamp) -> Self {
+        let wire = Wire::new(settings.socket.clone(), settings.call_limit_ms);
+        let book = Mutex::new(Book::new(&settings, clock()));
+        let backend = Watched::new(&settings.backend);
+        let (work, news) = (Notify::new(), Notify::new());
+        Self { settings, clock, wire, backend, book, said: Mutex::default(), work, news }
+    }
+
+    /// Held for microseconds and never across a wait.
+    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One look, taken into the book.
+    pub(crate) async fn look(&self) -> Result<(), HaproxyError> {
+        let at = (self.clock)();
+        let limit = Duration::from_millis(self.settings.call_limit_ms);
+        let seen = timeout(limit, self.backend.look(&self.wire)).await;
+        match seen.unwrap_or_else(|_| Err(self.wire.silent())) {
+            Ok(snapshot) => {
+                if self.book().take_in(at, snapshot) {
+                    self.news.notify_one();
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.book().look_failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Carries out one change.
+    async fn carry_out(&self, change: &Change) -> Result<Outcome, HaproxyError> {
+        let commands = change.commands(&self.settings.backend, &self.settings.server_options);
+        let answer = self.wire.ask(&commands).await?;
+        let outcome = change.judge(&self.settings, &answer)?;
+        tracing::debug!(service = %self.settings.service, ?outcome, "{commands}");
+        Ok(outcome)
+    }
+
+    /// Says what is wrong once, and once that it is over.
+    pub(crate) fn tell(&self, error: Option<&HaproxyError>) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        // By its kind: the same trouble words itself differently from look to look.
+        let now = error.map(discriminant);
+        if *said == now {
+            return;
+        }
+        let service = &self.settings.service;
+        match error {
+            Some(error) => match error.hint() {
+                Some(hint) => tracing::warn!(%service, "{error}; hint: {hint}"),
+                None => tracing::warn!(%service, "{error}"),
+            },
+            None => tracing::info!(%service, "HAProxy does as asked again"),
+        }
+        *said = now;
+    }
+}
+
+/// Works until told to stop. Whatever is left undone then stays as it is.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut keeper: Option<Keeper>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut failed = false;
+    loop {
+        let pace_ms = shared.book().pace_ms((shared.clock)()).filter(|_| !failed);
+        tokio::select! {
+            () = shared.work.notified() => {}
+            () = sleep(Duration::from_millis(pace_ms.unwrap_or(0))), if pace_ms.is_some() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let outcome = round(&shared, keeper.as_mut()).await;
+        shared.tell(outcome.as_ref().err());
+        failed = outcome.is_err();
+    }
+}
+
+/// Looks, changes what has to change, and looks again if anything was changed.
+async fn round(shared: &Shared, keeper: Option<&mut Keeper>) -> Result<(), HaproxyError> {
+    shared.look().await?;
+    let (changes, lines, shortage) = {
+        let book = shared.book();
+        (book.changes((shared.clock)()), book.lines(), book.shortage())
+    };
+    let write = async {
+        match keeper.zip(lines) {
+            Some((keeper, lines)) => keeper.keep(&lines).await,
+            None => Ok(()),
+        }
+    };
+    let (written, changed) = tokio::join!(write, change_all(shared, &changes));
+    changed?;
+    written?;
+    shortage.map_or(Ok(()), Err)
+}
+
+/// One failure does not keep the other servers from their change; the first is reported.
+async fn change_all(shared: &Shared, changes: &[Change]) -> Result<(), HaproxyError> {
+    let mut first = Ok(());
+    for change in changes {
+        let outcome = shared.carry_out(change).await;
+        // Nobody listens: the rest would wait in vain, too.
+        let is_gone =
+            matches!(outcome, Err(HaproxyError::Unreachable { .. } | HaproxyError::Silent { .. }));
+        first = first.and(outcome.map(drop));
+        if is_gone {
+            return first;
+        }
+    }
+    if !changes.is_empty() {
+        first = first.and(shared.look().await);
+    }
+    first
+}

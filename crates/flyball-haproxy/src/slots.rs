@@ -1,0 +1,66 @@
+//! Which slot a replica gets, where HAProxy cannot make servers at run time.
+//!
+//! Decides by address: a slot has no name of its own to tell whose it is, so one that has the
+//! replica's address already is that replica's. Invariant: no slot is given to two replicas, and
+//! none that still works for another.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use crate::settings::Slots;
+use crate::stat::{Admin, Server, Snapshot};
+
+/// The slots that nobody has taken yet, during one look.
+pub(crate) struct Yard<'a> {
+    open: BTreeMap<&'a str, &'a Server>,
+}
+
+impl<'a> Yard<'a> {
+    pub(crate) fn new(slots: &Slots, snapshot: &'a Snapshot) -> Self {
+        let all = snapshot.servers.iter().map(|(name, server)| (name.as_str(), server));
+        Self { open: all.filter(|(name, _)| slots.has(name)).collect() }
+    }
+
+    /// Takes `slot`; false if there is none.
+    pub(crate) fn take(&mut self, slot: &str) -> bool {
+        self.open.remove(slot).is_some()
+    }
+
+    /// Takes the slot in use that has `address`, or else a free one.
+    pub(crate) fn claim(&mut self, address: SocketAddr) -> Option<String> {
+        let has = |s: &Server| s.is_used() && s.address == Some(address);
+        let free = |s: &Server| !s.is_used() && s.in_flight == 0;
+        let found = |fits: &dyn Fn(&Server) -> bool| {
+            self.open.iter().find(|(_, server)| fits(server)).map(|(name, _)| *name)
+        };
+        let name = found(&has).or_else(|| found(&free))?;
+        self.open.remove(name);
+        Some(name.to_owned())
+    }
+
+    /// The open slots that are in use, with their addresses.
+    pub(crate) fn in_use(&self) -> impl Iterator<Item = (&str, &Server, SocketAddr)> {
+        let open = self.open.iter().filter(|(_, server)| server.is_used());
+        open.filter_map(|(name, server)| Some((*name, *server, server.address?)))
+    }
+}
+
+impl Server {
+    /// Whether it works for somebody, or still has to finish for somebody.
+    pub(crate) fn is_used(&self) -> bool {
+        self.admin != Admin::Maintenance
+    }
+}
+
+impl Slots {
+    /// Whether `name` is one of them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let number = name.strip_prefix(&self.prefix).and_then(|n| n.parse::<u32>().ok());
+        number.is_some_and(|n| (1..=self.count).contains(&n))
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        (1..=self.count).map(|number| format!("{}{number}", self.prefix))
+    }
+}

@@ -1,0 +1,250 @@
+//! What HAProxy says when it is looked at: which process it is, the backend and its servers.
+//!
+//! Decides what counts as arrived, failed and answered. Does not know whose a server is.
+//! Invariant: an answer is taken in whole or not at all. It ends with the backend's own row and an
+//! empty line; one that does not was cut off.
+//!
+//! Measured on 2.6: the backend's `stot` counts each request when it arrives, also one that waits
+//! in a queue, and never again when it is retried; `req_tot` counts it when it ends. `hrsp_5xx` of
+//! the backend holds every failed connect (503) and broken answer (502) already, so `econ` and
+//! `eresp` are not added; `srv_abrt` counts the answers that broke off behind their head, which
+//! `hrsp_*` takes for sound. The mean times are of the last 1024 requests, however old: no figure
+//! for a percentile can be had from them, and none is given.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use crate::error::HaproxyError;
+
+/// One look.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Snapshot {
+    pub(crate) process: Process,
+    pub(crate) backend: Backend,
+    pub(crate) servers: BTreeMap<String, Server>,
+}
+
+/// The process that answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    /// Seconds since 1970; 0 where HAProxy does not say (before 2.5).
+    pub(crate) started_s: u64,
+    /// Processes that share the work, each with counters of its own (before 2.5).
+    pub(crate) siblings: u32,
+}
+
+/// The backend as a whole, foreign servers included.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backend {
+    pub(crate) arrivals: u64,
+    pub(crate) errors: u64,
+    pub(crate) queued: u32,
+    /// Empty where the socket is not allowed to see it.
+    pub(crate) algorithm: String,
+    pub(crate) cookie: String,
+    pub(crate) is_http: bool,
+}
+
+/// One server of the backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Server {
+    pub(crate) admin: Admin,
+    /// `None` where there is no IP address, or the socket is not allowed to see it.
+    pub(crate) address: Option<SocketAddr>,
+    /// Requests it works on and those that wait for it and no other.
+    pub(crate) in_flight: u32,
+    /// Answers of its own that have ended (connections, where the backend is not HTTP).
+    pub(crate) served: u64,
+    pub(crate) is_backup: bool,
+}
+
+/// What HAProxy was told to do with a server, whatever its health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admin {
+    Ready,
+    Drain,
+    Maintenance,
+}
+
+impl Process {
+    /// Differs between any two processes: also where each is process 1 of its own container.
+    pub(crate) fn epoch(&self) -> u64 {
+        (self.started_s << 32) | u64::from(self.pid)
+    }
+
+    /// Whether servers can be made at run time: since 2.5.
+    pub(crate) fn takes_servers(&self) -> bool {
+        let mut numbers = self.version.split(|c: char| !c.is_ascii_digit());
+        let mut next = || numbers.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
+        (next(), next()) >= (2, 5)
+    }
+}
+
+/// Asks for every backend's own row: the answer is for [`find_backend`].
+pub(crate) const BACKENDS: &str = "show stat -1 2 -1";
+
+/// Asks for one backend and its servers: the answer is for [`Snapshot::parse`].
+///
+/// By number, because a frontend of the same name would be shown in its place.
+pub(crate) fn question(number: u32) -> String {
+    format!("show info;show stat {number} 6 -1")
+}
+
+/// The number of `backend`. It may be another after a reload.
+pub(crate) fn find_backend(backend: &str, answer: &str) -> Result<u32, HaproxyError> {
+    let table = Table::parse(answer).ok_or_else(|| garbled(BACKENDS, answer))?;
+    let number = table.rows().find(|row| row.text("pxname") == backend);
+    let number = number.map(|row| row.number("iid").and_then(|n| n.try_into().ok()));
+    match number {
+        Some(number) => number.ok_or_else(|| garbled(BACKENDS, answer)),
+        None => Err(HaproxyError::NoBackend { backend: backend.to_owned() }),
+    }
+}
+
+impl Snapshot {
+    /// Takes in the answer to [`question`]; `None` if `number` is no longer this backend's.
+    pub(crate) fn parse(
+        backend: &str,
+        number: u32,
+        answer: &str,
+    ) -> Result<Option<Self>, HaproxyError> {
+        let garbled = || garbled(&question(number), answer);
+        let (info, stat) = answer.split_once("\n\n").ok_or_else(garbled)?;
+        let process = Process::parse(info).ok_or_else(garbled)?;
+        if info.lines().any(|line| line == "Stopping: 1") {
+            return Err(HaproxyError::Stopping { pid: process.pid });
+        }
+        if NO_BACKEND.contains(&stat.trim()) {
+            return Ok(None);
+        }
+        let table = Table::parse(stat).ok_or_else(garbled)?;
+        if table.rows().next().is_none_or(|row| row.text("pxname") != backend) {
+            return Ok(None);
+        }
+        let (backend, servers) = table.read().ok_or_else(garbled)?;
+        Ok(Some(Self { process, backend, servers }))
+    }
+}
+
+/// What HAProxy says of a backend that it does not have.
+pub(crate) const NO_BACKEND: [&str; 2] = ["No such proxy.", "No such backend."];
+
+/// An answer that is cut off, or is none of HAProxy's.
+fn garbled(command: &str, answer: &str) -> HaproxyError {
+    let beginning: String = answer.chars().take(60).collect();
+    let why = format!("{} bytes, beginning `{}`", answer.len(), beginning.escape_debug());
+    HaproxyError::Garbled { command: command.to_owned(), why }
+}
+
+impl Process {
+    fn parse(info: &str) -> Option<Self> {
+        let fields: HashMap<&str, &str> =
+            info.lines().filter_map(|line| line.split_once(": ")).collect();
+        let number = |name: &str| fields.get(name).and_then(|text| text.parse::<u64>().ok());
+        Some(Self {
+            version: (*fields.get("Version")?).to_owned(),
+            pid: number("Pid")?.try_into().ok()?,
+            started_s: number("Start_time_sec").unwrap_or(0),
+            siblings: number("Nbproc").and_then(|n| n.try_into().ok()).unwrap_or(1),
+        })
+    }
+}
+
+impl Backend {
+    fn parse(row: &Row<'_>, is_http: bool) -> Option<Self> {
+        let errors = if is_http { ["hrsp_5xx", "srv_abrt"] } else { ["econ", "eresp"] };
+        Some(Self {
+            arrivals: row.number("stot")?,
+            errors: row.number(errors[0])?.saturating_add(row.number(errors[1])?),
+            queued: row.number("qcur")?.try_into().ok()?,
+            algorithm: row.text("algo").to_owned(),
+            cookie: row.text("cookie").to_owned(),
+            is_http,
+        })
+    }
+}
+
+impl Server {
+    fn parse(row: &Row<'_>, is_http: bool) -> Option<Self> {
+        const ANSWERS: [&str; 6] =
+            ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"];
+        let answers: &[&str] = if is_http { &ANSWERS } else { &["stot"] };
+        let served: Option<Vec<u64>> = answers.iter().map(|name| row.number(name)).collect();
+        let in_flight = row.number("scur")?.saturating_add(row.number("qcur")?);
+        Some(Self {
+            admin: Admin::parse(row.text("status"))?,
+            address: row.text("addr").parse().ok(),
+            in_flight: in_flight.try_into().unwrap_or(u32::MAX),
+            served: served?.into_iter().fold(0, u64::saturating_add),
+            is_backup: row.number("bck") == Some(1),
+        })
+    }
+}
+
+impl Admin {
+    /// From `UP`, `UP 1/2`, `DOWN`, `NOLB`, `no check`, `DRAIN`, `MAINT (via b/s)` and the like.
+    fn parse(status: &str) -> Option<Self> {
+        match status {
+            "" => None,
+            _ if status.starts_with("MAINT") => Some(Self::Maintenance),
+            _ if status.starts_with("DRAIN") => Some(Self::Drain),
+            _ => Some(Self::Ready),
+        }
+    }
+}
+
+/// The answer to `show stat`, whole.
+struct Table {
+    columns: HashMap<String, usize>,
+    rows: Vec<csv::StringRecord>,
+}
+
+/// One line of the table.
+struct Row<'a> {
+    columns: &'a HashMap<String, usize>,
+    cells: &'a csv::StringRecord,
+}
+
+impl Table {
+    /// `None` unless head, rows of the same length and the empty line at the end are there.
+    fn parse(stat: &str) -> Option<Self> {
+        let text = stat.trim_start_matches('\n').strip_prefix("# ")?.strip_suffix("\n\n")?;
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let names = reader.headers().ok()?.iter().map(str::to_owned);
+        let columns = names.zip(0..).collect();
+        let rows = reader.records().collect::<Result<_, _>>().ok()?;
+        Some(Self { columns, rows })
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|cells| Row { columns: &self.columns, cells })
+    }
+
+    /// The backend, whose row comes last, and its servers.
+    fn read(&self) -> Option<(Backend, BTreeMap<String, Server>)> {
+        let mut rows: Vec<Row<'_>> = self.rows().collect();
+        let backend = rows.pop().filter(|row| row.text("svname") == "BACKEND")?;
+        let is_http = backend.text("mode") != "tcp";
+        let server =
+            |row: &Row<'_>| Some((row.text("svname").to_owned(), Server::parse(row, is_http)?));
+        let servers: Option<_> = rows.iter().map(server).collect();
+        Some((Backend::parse(&backend, is_http)?, servers?))
+    }
+}
+
+impl Row<'_> {
+    /// Empty where HAProxy has no such column, or nothing in it.
+    fn text(&self, name: &str) -> &str {
+        self.columns.get(name).and_then(|at| self.cells.get(*at)).unwrap_or("")
+    }
+
+    fn number(&self, name: &str) -> Option<u64> {
+        self.text(name).parse().ok()
+    }
+}
+
+#[cfg(test)]
+#[path = "stat_tests.rs"]
+mod tests;

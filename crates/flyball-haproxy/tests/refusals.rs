@@ -1,0 +1,101 @@
+//! A real HAProxy that lacks something, and what flyball says about it.
+
+mod rig;
+
+use flyball_core::observation::Reading;
+use flyball_haproxy::{Finding, Haproxy, HaproxyError, HaproxySettings, Slots, Socket};
+use rig::{Replica, Rig, clock, id};
+
+fn refused(outcome: Result<Haproxy, HaproxyError>) -> (String, String) {
+    let error = outcome.map(drop).unwrap_err();
+    (error.to_string(), error.hint().unwrap_or_default())
+}
+
+/// The findings that are not well, each with its hint.
+fn wrong(findings: &[Finding]) -> Vec<String> {
+    let wrong = findings.iter().filter(|finding| !finding.ok);
+    wrong.map(|f| format!("{} | {}", f.what, f.hint.clone().unwrap_or_default())).collect()
+}
+
+#[tokio::test]
+async fn a_backend_that_is_not_there_is_named() {
+    let Some(rig) = Rig::start("").await else { return };
+    let settings = HaproxySettings { backend: "wbe".to_owned(), ..rig.settings() };
+    let found = wrong(&Haproxy::check(&settings).await);
+    assert_eq!(
+        found,
+        ["HAProxy has no backend `wbe` | add a section `backend wbe`, or name another with \
+          `backend`; it has: fixed, web"]
+    );
+    let (said, hint) = refused(Haproxy::connect(settings, clock).await);
+    assert_eq!(said, "HAProxy has no backend `wbe`");
+    assert!(hint.contains("backend wbe"), "{hint}");
+}
+
+#[tokio::test]
+async fn a_socket_that_may_only_look_is_named() {
+    let Some(rig) = Rig::start("").await else { return };
+    let socket = Socket::Unix(rig.path("user.sock"));
+    let settings = HaproxySettings { socket, ..rig.settings() };
+    let found = wrong(&Haproxy::check(&settings).await);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("level user") && found[0].ends_with("level admin"), "{found:?}");
+    let (said, hint) = refused(Haproxy::connect(settings, clock).await);
+    assert!(said.contains("is not of level admin"), "{said}");
+    assert!(hint.contains("user.sock mode 660 level admin"), "{hint}");
+}
+
+#[tokio::test]
+async fn an_algorithm_that_takes_no_servers_is_named() {
+    let Some(rig) = Rig::start("").await else { return };
+    let settings = HaproxySettings { backend: "fixed".to_owned(), ..rig.settings() };
+    let found = wrong(&Haproxy::check(&settings).await);
+    assert_eq!(
+        found,
+        ["backend `fixed` uses static-rr, which takes no new servers | in `backend fixed`: \
+          balance leastconn"]
+    );
+    let haproxy = Haproxy::connect(settings, clock).await.unwrap();
+    haproxy.route(&id("web-1"), "127.0.0.1:1".parse().unwrap());
+    let reading = haproxy.observe().await;
+    assert!(reading.value().unwrap().servers.is_empty(), "{reading:?}");
+}
+
+#[tokio::test]
+async fn slots_that_are_missing_are_counted() {
+    let Some(rig) = Rig::start("server-template dyn 2 127.0.0.1:1 disabled").await else { return };
+    let slots = Some(Slots { prefix: "dyn".to_owned(), count: 5 });
+    let settings = HaproxySettings { slots, ..rig.settings() };
+    let found = wrong(&Haproxy::check(&settings).await);
+    let want =
+        "the backend has 2 of the 5 slots `dyn1`... | server-template dyn 5 127.0.0.1:1 disabled";
+    assert_eq!(found, [want]);
+}
+
+#[tokio::test]
+async fn a_sound_backend_passes_and_is_left_as_it_was() {
+    let Some(rig) = Rig::start("server legacy 127.0.0.1:1").await else { return };
+    let before = rig.servers().await;
+    let findings = Haproxy::check(&rig.settings()).await;
+    assert_eq!(wrong(&findings), [""; 0]);
+    let said = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
+    assert!(said("level admin") && said("leastconn") && said("legacy"), "{findings:#?}");
+    assert_eq!(rig.servers().await, before);
+}
+
+#[tokio::test]
+async fn nobody_at_the_socket_is_no_reason_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = Socket::Unix(folder.path().join("admin.sock"));
+    let settings = HaproxySettings::new(socket, "web");
+    let found = wrong(&Haproxy::check(&settings).await);
+    assert!(found[0].contains("cannot reach HAProxy at"), "{found:?}");
+    assert!(found[0].contains("stats socket"), "{found:?}");
+    let haproxy = Haproxy::connect(settings, clock).await.unwrap();
+    let Reading::Missing { why, .. } = haproxy.observe().await else { panic!("a reading") };
+    assert!(why.contains("No such file"), "{why}");
+    let replica = Replica::start("web-1", std::time::Duration::ZERO).await;
+    replica.route(&haproxy);
+    assert!(matches!(haproxy.observe().await, Reading::Missing { .. }));
+    haproxy.shutdown().await;
+}
