@@ -154,6 +154,12 @@ impl Chain {
         }
     }
 
+    /// Sets the count by hand: recorded also where it changes nothing, since it will.
+    fn set_by_hand(&mut self, after: u32, guard: Guard) {
+        self.moves.push(Move { before: self.count, after, guard });
+        self.count = after;
+    }
+
     /// Raises the count to `floor`.
     fn at_least(&mut self, floor: u32, guard: Guard) {
         self.set(self.count.max(floor), guard);
@@ -211,13 +217,13 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
     match manual.ask {
         Ask::Pause => {
             let kept = *memory.paused_at.get_or_insert(context.figures.current);
-            chain.set(kept, Guard::Pause { by, until });
+            chain.set_by_hand(kept, Guard::Pause { by, until });
         }
         // For an external policy the pin is the recommendation itself.
         Ask::Pin(_) if external => {}
         Ask::Pin(count) => {
             memory.paused_at = None;
-            chain.set(count, Guard::Pin { by, until });
+            chain.set_by_hand(count, Guard::Pin { by, until });
         }
     }
 }
