@@ -1,0 +1,350 @@
+//! What Docker is asked to create for one replica.
+//!
+//! Decides, from the settings and possibly a container to copy, every field of the request. Pure:
+//! asks nobody. Does not know when the replica is needed.
+//! Invariant: whatever is created carries flyball's marks, restarts for nobody but flyball, and
+//! takes neither an address, a name nor a port from the container it was copied from.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use bollard::models::{
+    ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig,
+    HostConfigLogConfig, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
+};
+use flyball_core::units::ReplicaId;
+
+use crate::DockerSettings;
+use crate::labels::{
+    COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, MANAGED, PORT, PROTECT,
+    REPLICA, SERVICE,
+};
+use crate::settings::Publish;
+
+/// Shares the network of the host itself.
+const HOST_NETWORK: &str = "host";
+
+/// One container to be.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Birth {
+    pub(crate) name: String,
+    pub(crate) body: ContainerCreateBody,
+    /// Networks to join before it starts; older daemons take only one with the creation.
+    pub(crate) further: Vec<(String, EndpointSettings)>,
+}
+
+/// Which replica is to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) settings: &'a DockerSettings,
+    pub(crate) replica: &'a ReplicaId,
+    /// The port it is told to serve on.
+    pub(crate) port: u16,
+}
+
+impl Birth {
+    /// A container of `image`, as the settings say.
+    pub(crate) fn of_image(wanted: Wanted<'_>, image: &str) -> Self {
+        let settings = wanted.settings;
+        let mut body = ContainerCreateBody { image: Some(image.into()), ..Default::default() };
+        let networks = settings.networks.iter().map(|name| (name.clone(), endpoint())).collect();
+        let further = wanted.shape(&mut body, HashMap::new(), networks);
+        Self { name: wanted.replica.to_string(), body, further }
+    }
+
+    /// A copy of `template`; `taken` are the numbers of its Compose service that are in use.
+    ///
+    /// # Errors
+    /// A configuration that cannot be taken over, in the parser's words.
+    pub(crate) fn copy(
+        wanted: Wanted<'_>,
+        template: &ContainerInspectResponse,
+        taken: &BTreeSet<u64>,
+    ) -> Result<Self, serde_json::Error> {
+        let config = template.config.clone().unwrap_or_default();
+        // Both are the same fields; the request has two more.
+        let mut body: ContainerCreateBody = serde_json::from_value(serde_json::to_value(&config)?)?;
+        // By its id: the name may stand for another image by now.
+        body.image = template.image.clone().or(body.image);
+        let id = template.id.as_deref().unwrap_or_default();
+        body.hostname = body.hostname.filter(|name| !id.starts_with(name.as_str()));
+        body.host_config = template.host_config.clone();
+        let mut labels = config.labels.unwrap_or_default();
+        labels.retain(|name, _| name != PROTECT && name != COMPOSE_REPLACE);
+        let name = match compose_name(wanted.replica, &labels, taken) {
+            Some((name, number)) => {
+                labels.insert(COMPOSE_NUMBER.into(), number.to_string());
+                name
+            }
+            None => wanted.replica.to_string(),
+        };
+        let further = wanted.shape(&mut body, labels, networks_of(wanted.settings, template));
+        Ok(Self { name, body, further })
+    }
+}
+
+impl Wanted<'_> {
+    /// Puts into `body` what holds for images and copies alike; gives the networks to join later.
+    fn shape(
+        self,
+        body: &mut ContainerCreateBody,
+        mut labels: HashMap<String, String>,
+        networks: BTreeMap<String, EndpointSettings>,
+    ) -> Vec<(String, EndpointSettings)> {
+        let settings = self.settings;
+        let port = self.port.to_string();
+        if !settings.command.is_empty() {
+            let words = settings.command.iter().map(|word| word.replace("{port}", &port));
+            body.cmd = Some(words.collect());
+        }
+        body.env = Some(self.env(body.env.take().unwrap_or_default(), &port));
+        labels.extend(settings.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
+        labels.extend(self.marks(&port));
+        body.labels = Some(labels);
+        let mut host = body.host_config.take().unwrap_or_default();
+        self.limit(&mut host);
+        let further = self.connect(body, &mut host, networks);
+        body.host_config = Some(host);
+        further
+    }
+
+    fn marks(self, port: &str) -> [(String, String); 4] {
+        let (service, replica) = (self.settings.service.as_str(), self.replica.as_str());
+        [(SERVICE, service), (REPLICA, replica), (MANAGED, "true"), (PORT, port)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
+    /// Settings win over what is copied, and the port over both unless the settings name it.
+    fn env(self, copied: Vec<String>, port: &str) -> Vec<String> {
+        let mut own: BTreeMap<&str, &str> = BTreeMap::from([
+            ("FLYBALL_SERVICE", self.settings.service.as_str()),
+            ("FLYBALL_REPLICA", self.replica.as_str()),
+            ("PORT", port),
+        ]);
+        own.extend(self.settings.env.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let replaced = |variable: &String| {
+            own.contains_key(variable.split_once('=').map_or(variable.as_str(), |(name, _)| name))
+        };
+        let mut env: Vec<String> = copied.into_iter().filter(|v| !replaced(v)).collect();
+        env.extend(own.iter().map(|(name, value)| format!("{name}={value}")));
+        env
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a float-to-int cast saturates")]
+    fn limit(self, host: &mut HostConfig) {
+        let settings = self.settings;
+        if let Some(cores) = settings.cpus {
+            host.nano_cpus = Some((cores * 1e9).round() as i64);
+            (host.cpu_quota, host.cpu_period) = (None, None);
+        }
+        if let Some(bytes) = settings.memory_bytes {
+            host.memory = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
+            host.memory_swap = None;
+        }
+        if settings.log_driver.is_some() || !settings.log_options.is_empty() {
+            let options = settings.log_options.clone().into_iter().collect();
+            let typ = settings.log_driver.clone();
+            host.log_config = Some(HostConfigLogConfig { typ, config: Some(options) });
+        }
+        let name = Some(RestartPolicyNameEnum::NO);
+        host.restart_policy = Some(RestartPolicy { name, maximum_retry_count: None });
+        host.auto_remove = Some(false);
+        host.container_id_file = None;
+    }
+
+    fn connect(
+        self,
+        body: &mut ContainerCreateBody,
+        host: &mut HostConfig,
+        mut networks: BTreeMap<String, EndpointSettings>,
+    ) -> Vec<(String, EndpointSettings)> {
+        let settings = self.settings;
+        host.port_bindings = None;
+        host.publish_all_ports = Some(false);
+        let copied_host = host.network_mode.as_deref() == Some(HOST_NETWORK);
+        if settings.publish == Publish::HostNetwork || copied_host {
+            host.network_mode = Some(HOST_NETWORK.into());
+            body.exposed_ports = None;
+            return Vec::new();
+        }
+        let port = format!("{}/tcp", self.port);
+        if let Publish::Address(address) = settings.publish {
+            let host_ip = Some(address.to_string());
+            let binding = PortBinding { host_ip, host_port: Some(String::new()) };
+            host.port_bindings = Some(HashMap::from([(port.clone(), Some(vec![binding]))]));
+        }
+        let exposed = body.exposed_ports.get_or_insert_default();
+        if !exposed.contains(&port) {
+            exposed.push(port);
+        }
+        if let Publish::ContainerAddress { network: Some(network) } = &settings.publish {
+            networks.entry(network.clone()).or_insert_with(endpoint);
+        }
+        let copied = host.network_mode.take();
+        let first = settings.networks.first().cloned().or(copied);
+        let first = first.filter(|name| networks.contains_key(name));
+        let Some(first) = first.or_else(|| networks.keys().next().cloned()) else {
+            return Vec::new();
+        };
+        if let Some(endpoint) = networks.remove(&first) {
+            let endpoints_config = Some(HashMap::from([(first.clone(), endpoint)]));
+            body.networking_config = Some(NetworkingConfig { endpoints_config });
+        }
+        host.network_mode = Some(first);
+        networks.into_iter().collect()
+    }
+}
+
+fn endpoint() -> EndpointSettings {
+    EndpointSettings::default()
+}
+
+/// The settings' networks, or those of the template with its names in them but for its own.
+fn networks_of(
+    settings: &DockerSettings,
+    template: &ContainerInspectResponse,
+) -> BTreeMap<String, EndpointSettings> {
+    if !settings.networks.is_empty() {
+        return settings.networks.iter().map(|name| (name.clone(), endpoint())).collect();
+    }
+    let id = template.id.as_deref().unwrap_or_default();
+    let name = template.name.as_deref().unwrap_or_default().trim_start_matches('/');
+    let shared = |alias: &String| !id.starts_with(alias.as_str()) && alias != name;
+    let networks = template.network_settings.iter().flat_map(|settings| &settings.networks);
+    networks
+        .flatten()
+        .map(|(network, old)| {
+            let kept = old.aliases.iter().flatten().filter(|alias| shared(alias)).cloned();
+            // Docker's default networks refuse aliases.
+            let aliases: Vec<String> = kept.collect();
+            let aliases = (!aliases.is_empty()).then_some(aliases);
+            let driver_opts = old.driver_opts.clone();
+            (network.clone(), EndpointSettings { aliases, driver_opts, ..endpoint() })
+        })
+        .collect()
+}
+
+/// The name and number that Compose would give, if the template is one of Compose's.
+fn compose_name(
+    replica: &ReplicaId,
+    labels: &HashMap<String, String>,
+    taken: &BTreeSet<u64>,
+) -> Option<(String, u64)> {
+    let (project, service) = (labels.get(COMPOSE_PROJECT)?, labels.get(COMPOSE_SERVICE)?);
+    let number = replica.number()?;
+    let highest = taken.last().copied().unwrap_or(0);
+    let free = if taken.contains(&number) { highest.saturating_add(number) } else { number };
+    Some((format!("{project}-{service}-{free}"), free))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn settings() -> DockerSettings {
+        DockerSettings::new("web", 8080)
+    }
+
+    fn born(settings: &DockerSettings) -> Birth {
+        let replica = ReplicaId::numbered("web", 7);
+        Birth::of_image(Wanted { settings, replica: &replica, port: 8080 }, "shop:1")
+    }
+
+    fn copied(settings: &DockerSettings, taken: &[u64]) -> Birth {
+        let template = json!({
+            "Id": "4a9ce1d80f00", "Name": "/blue_web_1", "Image": "sha256:1111",
+            "Config": {
+                "Hostname": "4a9ce1d80f", "Image": "shop:latest", "Env": ["A=1", "PORT=80"],
+                "ExposedPorts": { "80/tcp": {} },
+                "Labels": {
+                    "flyball.service": "web", "flyball.protect": "true", "team": "shop",
+                    COMPOSE_PROJECT: "blue", COMPOSE_SERVICE: "web", COMPOSE_NUMBER: "1",
+                },
+            },
+            "HostConfig": {
+                "NetworkMode": "blue_default", "NanoCpus": 500_000_000, "Binds": ["/srv:/srv:ro"],
+                "RestartPolicy": { "Name": "always" }, "AutoRemove": true,
+                "PortBindings": { "80/tcp": [{ "HostIp": "", "HostPort": "8000" }] },
+            },
+            "NetworkSettings": { "Networks": {
+                "blue_default": {
+                    "IPAddress": "172.18.0.2", "MacAddress": "02:42:ac:12:00:02",
+                    "IPAMConfig": { "IPv4Address": "172.18.0.2" },
+                    "Aliases": ["web", "4a9ce1d80f", "blue_web_1"],
+                },
+                "back": { "IPAddress": "172.19.0.2", "Aliases": ["4a9ce1d80f"] },
+            } },
+        });
+        let template = serde_json::from_value(template).unwrap();
+        let replica = ReplicaId::numbered("web", 7);
+        let wanted = Wanted { settings, replica: &replica, port: settings.port };
+        Birth::copy(wanted, &template, &taken.iter().copied().collect()).unwrap()
+    }
+
+    #[test]
+    fn an_image_becomes_a_marked_container_with_a_free_loopback_port() {
+        let mut settings = settings();
+        settings.command = vec!["serve".into(), "--port={port}".into()];
+        (settings.cpus, settings.memory_bytes) = (Some(0.5), Some(1 << 20));
+        settings.env.insert("A".into(), "x=y".into());
+        let Birth { name, body, further } = born(&settings);
+        assert_eq!((name.as_str(), further.len()), ("web-7", 0));
+        assert_eq!(body.cmd.unwrap(), ["serve", "--port=8080"]);
+        assert!(body.env.unwrap().contains(&"A=x=y".to_owned()));
+        assert_eq!(body.labels.unwrap()[REPLICA], "web-7");
+        let host = body.host_config.unwrap();
+        assert_eq!((host.nano_cpus, host.memory), (Some(500_000_000), Some(1 << 20)));
+        let ports = host.port_bindings.unwrap();
+        let binding = &ports["8080/tcp"].as_ref().unwrap()[0];
+        assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"));
+        assert_eq!(binding.host_port.as_deref(), Some(""));
+    }
+
+    #[test]
+    fn the_hosts_network_takes_the_port_in_the_environment_and_publishes_nothing() {
+        let settings = DockerSettings { publish: Publish::HostNetwork, ..settings() };
+        let body = born(&settings).body;
+        assert!(body.env.unwrap().contains(&"PORT=8080".to_owned()));
+        let host = body.host_config.unwrap();
+        assert_eq!((host.network_mode.as_deref(), host.port_bindings), (Some("host"), None));
+    }
+
+    #[test]
+    fn the_first_network_comes_with_the_creation_and_the_others_later() {
+        let networks = vec!["front".to_owned(), "back".to_owned()];
+        let network = Some("own".to_owned());
+        let publish = Publish::ContainerAddress { network };
+        let birth = born(&DockerSettings { networks, publish, ..settings() });
+        let later: Vec<&str> = birth.further.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(later, ["back", "own"]);
+        assert_eq!(birth.body.host_config.unwrap().network_mode.as_deref(), Some("front"));
+    }
+
+    #[test]
+    fn a_copy_takes_neither_address_nor_name_nor_port_nor_protection() {
+        let settings = DockerSettings::new("web", 80);
+        let Birth { name, body, further } = copied(&settings, &[1]);
+        assert_eq!(name, "blue-web-7");
+        assert_eq!((body.hostname, body.image.as_deref()), (None, Some("sha256:1111")));
+        let labels = body.labels.unwrap();
+        assert_eq!((labels["team"].as_str(), labels[COMPOSE_NUMBER].as_str()), ("shop", "7"));
+        assert!(!labels.contains_key(PROTECT));
+        let host = body.host_config.unwrap();
+        assert_eq!(host.binds.unwrap(), ["/srv:/srv:ro"]);
+        assert_eq!((host.nano_cpus, host.auto_remove), (Some(500_000_000), Some(false)));
+        assert_eq!(host.restart_policy.unwrap().name, Some(RestartPolicyNameEnum::NO));
+        assert_eq!(host.port_bindings.unwrap()["80/tcp"].as_ref().unwrap().len(), 1);
+        let endpoints = body.networking_config.unwrap().endpoints_config.unwrap();
+        let kept = EndpointSettings { aliases: Some(vec!["web".into()]), ..endpoint() };
+        assert_eq!(endpoints["blue_default"], kept);
+        assert_eq!(further, [("back".to_owned(), endpoint())]);
+        assert_eq!(body.env.unwrap().iter().filter(|v| v.starts_with("PORT=")).count(), 1);
+    }
+
+    #[test]
+    fn a_number_that_compose_uses_already_is_not_used_twice() {
+        let settings = DockerSettings::new("web", 80);
+        assert_eq!(copied(&settings, &[1, 7]).name, "blue-web-14");
+    }
+}

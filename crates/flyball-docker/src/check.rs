@@ -1,0 +1,140 @@
+//! What is wrong with a service on its host, found before anything is started.
+//!
+//! Decides what is worth saying. Starts nothing, pulls nothing, changes nothing.
+//! Invariant: each finding says what was found and, where there is a way, how to mend it.
+
+use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
+
+use crate::facts::{Facts, Way};
+use crate::host::{ASK_LIMIT, Core};
+use crate::labels::services_of;
+use crate::settings::Publish;
+use crate::{DockerError, DockerHost, DockerSettings};
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether replicas cannot start because of it; otherwise it is a remark.
+    pub fatal: bool,
+    /// What it is.
+    pub text: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn fatal(error: &DockerError) -> Self {
+        Self { fatal: true, text: error.to_string(), hint: error.hint() }
+    }
+
+    fn remark(text: String, hint: &str) -> Self {
+        Self { fatal: false, text, hint: Some(hint.to_owned()) }
+    }
+}
+
+/// Looks at everything that `settings` name.
+pub(crate) async fn look(
+    host: &DockerHost,
+    settings: &DockerSettings,
+) -> Result<Vec<Finding>, DockerError> {
+    let daemon = host.check().await?;
+    let docker = host.core.connect().await?;
+    let mut findings = Vec::new();
+    findings.extend(cores(settings, daemon.cores));
+    for network in wanted_networks(settings) {
+        let asked = docker.inspect_network(network, None::<InspectNetworkOptions>);
+        if let Err(error) = host.core.ask("find a network", ASK_LIMIT, asked).await {
+            findings.push(Finding::fatal(&error));
+        }
+    }
+    match &settings.image {
+        Some(image) => findings.extend(image_findings(&host.core, &docker, settings, image).await),
+        None => findings.extend(template_findings(host, &docker, settings).await?),
+    }
+    Ok(findings)
+}
+
+fn wanted_networks(settings: &DockerSettings) -> Vec<&str> {
+    let own = match &settings.publish {
+        Publish::ContainerAddress { network } => network.as_deref(),
+        Publish::Address(_) | Publish::HostNetwork => None,
+    };
+    let mut all: Vec<&str> = settings.networks.iter().map(String::as_str).chain(own).collect();
+    all.dedup();
+    all
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no machine has 2^52 processors")]
+fn cores(settings: &DockerSettings, there: usize) -> Option<Finding> {
+    let wanted = settings.cpus?;
+    (there > 0 && wanted > there as f64).then(|| {
+        let why = format!("{wanted} cores are wanted for a replica, the host has {there}");
+        Finding::fatal(&DockerError::CpusRefused { why })
+    })
+}
+
+async fn image_findings(
+    core: &Core,
+    docker: &bollard::Docker,
+    settings: &DockerSettings,
+    image: &str,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match core.ask("find an image", ASK_LIMIT, docker.inspect_image(image)).await {
+        Ok(found) => {
+            let exposed = found.config.and_then(|config| config.exposed_ports).unwrap_or_default();
+            let port = format!("{}/tcp", settings.port);
+            if !exposed.is_empty() && !exposed.contains(&port) {
+                let text = format!("image {image} exposes {}, not {port}", exposed.join(", "));
+                findings.push(Finding::remark(text, "set port to what the application serves on"));
+            }
+        }
+        Err(
+            error @ (DockerError::ImageNotFound { .. } | DockerError::Refused { status: 404, .. }),
+        ) => {
+            tracing::debug!(%error, "an image is not here");
+            let text =
+                format!("image {image} is not on the host and will be pulled at the first start");
+            findings.push(Finding::remark(
+                text,
+                &format!("docker pull {image} shows whether it can be"),
+            ));
+        }
+        Err(error) => findings.push(Finding::fatal(&error)),
+    }
+    if settings.cpus.is_none() {
+        findings.push(no_limit(&settings.service));
+    }
+    findings
+}
+
+async fn template_findings(
+    host: &DockerHost,
+    docker: &bollard::Docker,
+    settings: &DockerSettings,
+) -> Result<Vec<Finding>, DockerError> {
+    let service = &settings.service;
+    let all = services_of(&host.core.list_with(docker).await?);
+    let Some(found) = all.into_iter().find(|found| found.service == *service) else {
+        return Ok(vec![Finding::fatal(&DockerError::NoTemplate { service: service.clone() })]);
+    };
+    let name = &found.container;
+    let asked = docker.inspect_container(name, None::<InspectContainerOptions>);
+    let answer = host.core.ask("inspect a container", ASK_LIMIT, asked).await?;
+    let way = Way { publish: &settings.publish, port: settings.port, machine: host.core.machine };
+    let Some(facts) = Facts::of(&answer, way) else { return Ok(Vec::new()) };
+    let mut findings = Vec::new();
+    if facts.limit_cores.is_none() && settings.cpus.is_none() {
+        findings.push(no_limit(name));
+    }
+    if facts.address.is_none() {
+        let text = format!("container {name} has no address for port {}", settings.port);
+        findings.push(Finding::remark(text, "set flyball.port to what the application serves on"));
+    }
+    Ok(findings)
+}
+
+fn no_limit(who: &str) -> Finding {
+    let text = format!("{who} has no cpu limit: its load is reckoned against one core");
+    Finding::remark(text, "set cpus (Compose: deploy.resources.limits.cpus, or cpus)")
+}

@@ -1,0 +1,257 @@
+//! One container as its service remembers it.
+//!
+//! Decides its phase and when it is ready. Does not know the other containers.
+//! Invariant: a container without a counter has no CPU reading, and one that began anew is not
+//! ready before it was probed again.
+
+use std::time::SystemTime;
+
+use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport};
+use flyball_core::units::Timestamp;
+use tokio::time::Instant;
+
+use crate::cpu::Meter;
+use crate::facts::{Facts, Health, State};
+use crate::host::Core;
+
+/// What the kernel adds to a signal's number in an exit status.
+const SIGNAL_BASE: i64 = 128;
+
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) facts: Facts,
+    /// When the daemon was asked for the facts, or told of a change.
+    pub(crate) as_of: Instant,
+    pub(crate) asked_at: Timestamp,
+    pub(crate) ready_at: Option<Timestamp>,
+    pub(crate) ending: Ending,
+    pub(crate) meter: Option<Meter>,
+    cpu: Option<CpuCounter>,
+    /// The daemon is being asked for its CPU time.
+    pub(crate) asking: bool,
+    /// It was seen running: its end is news.
+    ran: bool,
+    /// When it ended, and since when it had been ready then.
+    left: Option<(Timestamp, Option<Timestamp>)>,
+}
+
+/// Whether and how a container is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    None,
+    /// It was told to.
+    Ordered,
+    /// It was told to and could not be made to: still there, and its end will be no news.
+    Failed,
+    /// By itself.
+    Died,
+}
+
+impl Container {
+    /// `asked_at`: when it was ordered; for one that was not, when it was created.
+    pub(crate) fn new(
+        facts: Facts,
+        as_of: Instant,
+        asked_at: Option<Timestamp>,
+        core: &Core,
+    ) -> Self {
+        let asked_at = asked_at.unwrap_or_else(|| at_wall(facts.created_wall_ms, core.now()));
+        let mut container = Self {
+            facts,
+            as_of,
+            asked_at,
+            ready_at: None,
+            ending: Ending::None,
+            meter: None,
+            cpu: None,
+            asking: false,
+            ran: false,
+            left: None,
+        };
+        container.follow(None, core);
+        container
+    }
+
+    /// Takes over newer facts; its name as a replica stays.
+    pub(crate) fn learn(&mut self, mut facts: Facts, as_of: Instant, core: &Core) {
+        facts.replica = self.facts.replica.clone();
+        let before = std::mem::replace(&mut self.facts, facts);
+        self.as_of = as_of;
+        self.follow(before.pid, core);
+    }
+
+    /// Brings what follows from the facts up to them.
+    fn follow(&mut self, pid_before: Option<u32>, core: &Core) {
+        if self.facts.state != State::Running {
+            self.meter = None;
+            if matches!(self.facts.state, State::Exited { .. }) {
+                self.leave(core.now());
+            }
+            return;
+        }
+        self.ran = true;
+        if pid_before.is_some() && pid_before != self.facts.pid {
+            self.leave(core.now());
+        }
+        self.left = None;
+        let facts = &self.facts;
+        if self.meter.is_none() || pid_before != facts.pid {
+            self.meter = Meter::open(core.hierarchies.as_ref(), facts.pid, &facts.id);
+        }
+        if facts.health == Some(Health::Good) && self.ready_at.is_none() {
+            self.ready_at = Some(core.now());
+        }
+    }
+
+    /// It answered the probe, which counts unless it has a health check of its own.
+    pub(crate) fn probed(&mut self, now: Timestamp) {
+        let may = self.facts.state == State::Running && self.facts.health.is_none();
+        if may && self.ready_at.is_none() && self.facts.address.is_some() {
+            self.ready_at = Some(now);
+        }
+    }
+
+    pub(crate) fn died(&mut self, now: Timestamp, code: Option<i64>) {
+        self.as_of = Instant::now();
+        self.facts.state = State::Exited { code, oom: false, error: String::new() };
+        self.facts.pid = None;
+        self.meter = None;
+        self.leave(now);
+    }
+
+    /// Whatever it was, it is not ready any more.
+    fn leave(&mut self, now: Timestamp) {
+        if self.left.is_none() {
+            self.left = Some((now, self.ready_at.take()));
+        }
+    }
+
+    /// Marks it as told to end; false if it is on its way already.
+    pub(crate) fn end(&mut self) -> bool {
+        let may = matches!(self.ending, Ending::None | Ending::Failed);
+        if may {
+            self.ending = Ending::Ordered;
+        }
+        may
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.facts.health == Some(Health::Good)
+    }
+
+    /// Whether it is, or may become, a replica that serves.
+    pub(crate) fn counts(&self) -> bool {
+        self.phase(true).is_some()
+    }
+
+    /// What it would be asked for its CPU time by, if there are no files.
+    pub(crate) fn wants_counter(&self) -> bool {
+        self.facts.state == State::Running && self.meter.is_none() && !self.asking
+    }
+
+    pub(crate) fn counted(&mut self, at: Timestamp, used_ns: Option<u64>) {
+        self.asking = false;
+        if let Some(used_ns) = used_ns {
+            self.cpu = Some(CpuCounter { at, used_ns });
+        }
+    }
+
+    fn phase(&self, ordered: bool) -> Option<Phase> {
+        if matches!(self.ending, Ending::Ordered | Ending::Died) {
+            return Some(Phase::Stopping);
+        }
+        match self.facts.state {
+            State::Running if self.ready_at.is_some() => Some(Phase::Ready),
+            State::Running => Some(Phase::Starting),
+            State::Created if ordered => Some(Phase::Starting),
+            // Somebody may start it, or end it: it is no replica yet, or no more.
+            State::Created => None,
+            State::Absent => Some(Phase::Stopping),
+            State::Exited { .. } | State::Leaving => self.facts.managed.then_some(Phase::Stopping),
+        }
+    }
+
+    /// What a look is told of it; reads its CPU counter.
+    pub(crate) fn report(
+        &mut self,
+        ordered: bool,
+        clock: fn() -> Timestamp,
+    ) -> Option<ReplicaReport> {
+        let phase = self.phase(ordered)?;
+        if let Some(used_ns) = self.meter.as_ref().and_then(Meter::used_ns) {
+            self.cpu = Some(CpuCounter { at: clock(), used_ns });
+        }
+        Some(ReplicaReport {
+            id: self.facts.replica.clone(),
+            phase,
+            asked_at: self.asked_at,
+            ready_at: self.ready_at,
+            address: self.facts.address.filter(|_| phase != Phase::Stopping || self.ran),
+            cpu: self.cpu,
+            cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
+            protected: self.facts.protected,
+        })
+    }
+
+    /// Its end as news; `None` if it was asked for, or if it never ran while anybody looked.
+    pub(crate) fn exit(&self, now: Timestamp, last_words: &str) -> Option<Exit> {
+        let State::Exited { code, oom, error } = &self.facts.state else { return None };
+        if self.ending != Ending::Died || !self.ran {
+            return None;
+        }
+        let (at, ready_at) = self.left.unwrap_or((now, self.ready_at));
+        Some(Exit {
+            replica: self.facts.replica.clone(),
+            at,
+            ready_ms: ready_at.map(|ready_at| at.ms_since(ready_at)),
+            reason: describe(*code, *oom, error, last_words),
+        })
+    }
+}
+
+/// A wall-clock time on the clock of readings: as long ago as it is by the wall.
+fn at_wall(wall_ms: Option<i64>, now: Timestamp) -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let wall_now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let age = wall_ms.map_or(0, |then| u64::try_from(wall_now.saturating_sub(then)).unwrap_or(0));
+    Timestamp::from_ms(now.as_ms().saturating_sub(age))
+}
+
+fn describe(code: Option<i64>, oom: bool, error: &str, last_words: &str) -> String {
+    let end = match code {
+        _ if oom => "killed for using more memory than its limit".to_owned(),
+        Some(code) if code > SIGNAL_BASE => {
+            format!("exit status {code} (signal {})", code - SIGNAL_BASE)
+        }
+        Some(code) => format!("exit status {code}"),
+        None => "ended for an unknown reason".to_owned(),
+    };
+    let words: Vec<&str> =
+        [end.as_str(), error, last_words].into_iter().filter(|w| !w.is_empty()).collect();
+    words.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_told_with_its_status_and_last_words() {
+        assert_eq!(describe(Some(3), false, "", "no port"), "exit status 3: no port");
+        assert_eq!(describe(Some(137), false, "", ""), "exit status 137 (signal 9)");
+        assert!(describe(Some(137), true, "", "").contains("memory"));
+        assert_eq!(describe(None, false, "", ""), "ended for an unknown reason");
+    }
+
+    #[test]
+    fn a_creation_time_becomes_an_age() {
+        let now = Timestamp::from_ms(1_000_000);
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let wall_ms = i64::try_from(wall.as_millis()).unwrap();
+        let minute_ago = at_wall(Some(wall_ms - 60_000), now);
+        assert!((59_000..=60_100).contains(&now.ms_since(minute_ago)), "{minute_ago:?}");
+        assert_eq!(at_wall(Some(wall_ms + 60_000), now), now);
+        assert_eq!(at_wall(None, now), now);
+        assert_eq!(at_wall(Some(0), now), Timestamp::from_ms(0));
+    }
+}

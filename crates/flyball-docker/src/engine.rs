@@ -1,0 +1,116 @@
+//! The replicas of one service, as the loop sees them.
+//!
+//! Decides nothing about their number. Takes orders in at once and has them carried out in the
+//! background; what became of them is in the next report.
+//! Invariant: containers outlive the engine. The next one finds them by their labels.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_cgroup::Throttling;
+use flyball_core::observation::{EngineReport, Reading};
+use flyball_core::units::ReplicaId;
+
+use crate::service::Service;
+use crate::{DockerError, DockerHost, DockerSettings, check, end, start};
+
+/// What a shutdown waits for starts and stops under way.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
+
+/// Runs the replicas of one service. Dropping it leaves them alone.
+pub struct DockerEngine {
+    host: Arc<DockerHost>,
+    service: Arc<Service>,
+}
+
+impl DockerEngine {
+    /// Checks the settings and asks for the service's containers, also those of earlier runs.
+    ///
+    /// # Errors
+    /// Every [`DockerError`] of [`DockerSettings::validate`].
+    pub fn new(host: Arc<DockerHost>, settings: DockerSettings) -> Result<Self, DockerError> {
+        settings.validate()?;
+        let service = Arc::new(Service::new(Arc::clone(&host.core), settings));
+        host.core.add_service(&service);
+        Ok(Self { host, service })
+    }
+
+    /// All that is known now, as old as the daemon's latest sign of life (a second, as a rule).
+    /// Reads the CPU counters, some microseconds each; waits for nothing.
+    ///
+    /// Missing from the loss of the daemon until everything was listed again.
+    pub fn observe(&self) -> Reading<EngineReport> {
+        self.service.observe()
+    }
+
+    /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
+    /// name, or after [`Self::shutdown`]. A start that fails is an exit in the report.
+    pub fn start(&self, replica: &ReplicaId) {
+        if self.service.order(replica) {
+            let task = start::start(Arc::clone(&self.service), replica.clone());
+            self.service.tasks.spawn(task);
+        }
+    }
+
+    /// Takes note that a replica passed its readiness probe. Does nothing for one that has a
+    /// health check of its own, is ready, is not running, or is unknown.
+    pub fn set_ready(&self, replica: &ReplicaId) {
+        self.service.set_ready(replica);
+    }
+
+    /// Asks a replica to end: its stop signal now, `SIGKILL` after the grace, then removal. Does
+    /// nothing for one that is protected, stopping or unknown.
+    pub fn stop(&self, replica: &ReplicaId) {
+        if let Some(id) = self.service.order_end(replica) {
+            self.service.tasks.spawn(end::stop(Arc::clone(&self.service), id));
+        }
+    }
+
+    /// Waits until something has changed since the last call. For one caller at a time.
+    pub async fn changed(&self) {
+        self.service.changed.notified().await;
+    }
+
+    /// How often and how long each replica was held back by its CPU limit since it began; those
+    /// that nothing limits, or whose files are out of reach, are left out.
+    pub fn throttling(&self) -> BTreeMap<ReplicaId, Throttling> {
+        self.service.throttling()
+    }
+
+    /// The running containers without a CPU limit, by name: one core is assumed for each.
+    pub fn unlimited(&self) -> BTreeSet<String> {
+        self.service.unlimited()
+    }
+
+    /// What is wrong with the service on its host.
+    ///
+    /// # Errors
+    /// What keeps the host itself from being asked.
+    pub async fn check(&self) -> Result<Vec<check::Finding>, DockerError> {
+        check::look(&self.host, &self.service.settings).await
+    }
+
+    /// Starts nothing any more, and waits at most 15 s for starts and stops under way. Containers
+    /// stay.
+    pub async fn shutdown(&self) {
+        self.service.close();
+        let tasks = &self.service.tasks;
+        tasks.close();
+        if tokio::time::timeout(SHUTDOWN_LIMIT, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                service = self.service.name(),
+                "docker did not finish what it was asked"
+            );
+        }
+    }
+}
+
+impl fmt::Debug for DockerEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DockerEngine")
+            .field("settings", &self.service.settings)
+            .finish_non_exhaustive()
+    }
+}

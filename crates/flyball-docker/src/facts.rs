@@ -1,0 +1,296 @@
+//! What an inspection of a container says, in flyball's words.
+//!
+//! Decides where a container serves, what it may use and how far it has come. Pure: the daemon's
+//! answer in, facts out. Does not know what flyball asked of the container.
+//! Invariant: what the daemon did not say is `None`, never a guess.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum, HostConfig,
+    NetworkSettings, PortBinding,
+};
+use flyball_core::units::ReplicaId;
+
+use crate::labels::{self, COMPOSE_NUMBER, PORT, REPLICA};
+use crate::settings::Publish;
+
+/// What flyball knows of one container.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// What the replica is called: by its mark if flyball started it, otherwise as its container.
+    pub(crate) replica: ReplicaId,
+    pub(crate) managed: bool,
+    pub(crate) protected: bool,
+    pub(crate) state: State,
+    /// When it was created, in milliseconds since 1970-01-01 UTC.
+    pub(crate) created_wall_ms: Option<i64>,
+    /// Its first process, while it has one.
+    pub(crate) pid: Option<u32>,
+    /// What its own health check says; `None` if it has none.
+    pub(crate) health: Option<Health>,
+    pub(crate) address: Option<SocketAddr>,
+    /// `None` where nothing limits it.
+    pub(crate) limit_cores: Option<f64>,
+    /// Its number within a Compose service.
+    pub(crate) compose_number: Option<u64>,
+}
+
+/// How far a container has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Created,
+    Running,
+    /// It exists and answers nobody: paused, or being restarted by the daemon.
+    Absent,
+    Exited {
+        code: Option<i64>,
+        oom: bool,
+        error: String,
+    },
+    /// Being removed.
+    Leaving,
+}
+
+/// What a container's health check says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    Unknown,
+    Good,
+    Bad,
+}
+
+/// How the containers of a service are reached.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way<'a> {
+    pub(crate) publish: &'a Publish,
+    pub(crate) port: u16,
+    /// An address of the Docker host.
+    pub(crate) machine: IpAddr,
+}
+
+impl Facts {
+    /// Reads `answer`; `None` without an id, which no daemon leaves out.
+    pub(crate) fn of(answer: &ContainerInspectResponse, way: Way<'_>) -> Option<Self> {
+        let id = answer.id.clone()?;
+        let name = answer.name.as_deref().unwrap_or(&id).trim_start_matches('/').to_owned();
+        let none = HashMap::new();
+        let config = answer.config.as_ref();
+        let labels = config.and_then(|config| config.labels.as_ref()).unwrap_or(&none);
+        let managed = labels::managed(labels);
+        let mark = labels.get(REPLICA).filter(|_| managed);
+        let state = answer.state.as_ref();
+        let pid = state.and_then(|state| u32::try_from(state.pid?).ok()).filter(|pid| *pid > 0);
+        Some(Self {
+            replica: ReplicaId::new(mark.unwrap_or(&name)),
+            managed,
+            protected: labels::protected(labels),
+            state: state_of(answer),
+            created_wall_ms: answer.created.as_deref().and_then(wall_ms),
+            pid,
+            health: health_of(answer),
+            address: address_of(answer, labels, managed, way),
+            limit_cores: answer.host_config.as_ref().and_then(limit_of),
+            compose_number: labels.get(COMPOSE_NUMBER).and_then(|number| number.parse().ok()),
+            id,
+            name,
+        })
+    }
+}
+
+impl State {
+    /// What the state in a listing says about the one in an inspection; `None` for words unknown.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Absent => "absent",
+            Self::Exited { .. } => "exited",
+            Self::Leaving => "leaving",
+        }
+    }
+
+    /// The same for the word that a listing uses.
+    pub(crate) fn word_of_listing(word: &str) -> &str {
+        match word {
+            "paused" | "restarting" => "absent",
+            "removing" | "dead" | "stopping" => "leaving",
+            other => other,
+        }
+    }
+}
+
+fn state_of(answer: &ContainerInspectResponse) -> State {
+    let Some(state) = &answer.state else { return State::Absent };
+    match state.status {
+        Some(Status::CREATED) => State::Created,
+        Some(Status::RUNNING) => State::Running,
+        Some(Status::EXITED) => State::Exited {
+            code: state.exit_code,
+            oom: state.oom_killed.unwrap_or(false),
+            error: state.error.clone().unwrap_or_default(),
+        },
+        Some(Status::REMOVING | Status::DEAD | Status::STOPPING) => State::Leaving,
+        Some(Status::PAUSED | Status::RESTARTING | Status::EMPTY) | None => State::Absent,
+    }
+}
+
+fn health_of(answer: &ContainerInspectResponse) -> Option<Health> {
+    match answer.state.as_ref()?.health.as_ref()?.status? {
+        HealthStatusEnum::HEALTHY => Some(Health::Good),
+        HealthStatusEnum::UNHEALTHY => Some(Health::Bad),
+        HealthStatusEnum::STARTING => Some(Health::Unknown),
+        HealthStatusEnum::NONE | HealthStatusEnum::EMPTY => None,
+    }
+}
+
+fn wall_ms(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a host has far less than 2^52 ns of CPU a second")]
+fn limit_of(limits: &HostConfig) -> Option<f64> {
+    /// What the kernel takes where none is set, in microseconds.
+    const USUAL_PERIOD_US: i64 = 100_000;
+    let above_0 = |number: Option<i64>| number.filter(|number| *number > 0);
+    let nano = above_0(limits.nano_cpus).map(|nano| nano as f64 / 1e9);
+    nano.or_else(|| {
+        let period = above_0(limits.cpu_period).unwrap_or(USUAL_PERIOD_US);
+        above_0(limits.cpu_quota).map(|quota| quota as f64 / period as f64)
+    })
+}
+
+fn address_of(
+    answer: &ContainerInspectResponse,
+    labels: &HashMap<String, String>,
+    managed: bool,
+    way: Way<'_>,
+) -> Option<SocketAddr> {
+    let labelled = labels.get(PORT).and_then(|port| port.parse().ok());
+    let port = labelled.unwrap_or(way.port);
+    let mode = answer.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
+    if mode == Some("host") {
+        let told = labelled.or_else(|| told_port(answer)).unwrap_or(way.port);
+        return Some((way.machine, told).into());
+    }
+    let settings = answer.network_settings.as_ref()?;
+    let inside = |network| Some((address_in(settings, network)?, port).into());
+    if let Publish::ContainerAddress { network } = way.publish {
+        return inside(network.as_deref());
+    }
+    let published = published(settings, port, way.machine);
+    // Somebody else's container need not publish its port; its own address serves on this host.
+    published.or_else(|| if managed || !way.machine.is_loopback() { None } else { inside(None) })
+}
+
+/// The port in the environment: a container in the host's network was told it.
+fn told_port(answer: &ContainerInspectResponse) -> Option<u16> {
+    let env = answer.config.as_ref()?.env.as_ref()?;
+    env.iter().find_map(|variable| variable.strip_prefix("PORT=")?.parse().ok())
+}
+
+fn address_in(settings: &NetworkSettings, network: Option<&str>) -> Option<IpAddr> {
+    let ordered: BTreeMap<_, _> = settings.networks.as_ref()?.iter().collect();
+    ordered
+        .into_iter()
+        .filter(|(name, _)| network.is_none_or(|wanted| wanted == name.as_str()))
+        .find_map(|(_, endpoint)| endpoint.ip_address.as_deref()?.parse().ok())
+}
+
+fn published(settings: &NetworkSettings, port: u16, machine: IpAddr) -> Option<SocketAddr> {
+    let bindings = settings.ports.as_ref()?.get(&format!("{port}/tcp"))?.as_ref()?;
+    let parse = |binding: &PortBinding| -> Option<SocketAddr> {
+        let ip: IpAddr = binding.host_ip.as_deref()?.parse().unwrap_or(machine);
+        Some((ip, binding.host_port.as_deref()?.parse().ok()?).into())
+    };
+    let first = bindings.iter().filter_map(parse).min_by_key(SocketAddr::is_ipv6)?;
+    let ip = if first.ip().is_unspecified() { machine } else { first.ip() };
+    Some((ip, first.port()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn facts(answer: Value, publish: &Publish) -> Facts {
+        let answer = serde_json::from_value(answer).unwrap();
+        Facts::of(&answer, Way { publish, port: 8080, machine: LOOPBACK }).unwrap()
+    }
+
+    fn bridged(labels: Value) -> Value {
+        json!({
+            "Id": "4a9c", "Name": "/blue_web_1", "Created": "2026-01-02T03:04:05.678901234Z",
+            "State": { "Status": "running", "Pid": 77 },
+            "Config": { "Labels": labels },
+            "HostConfig": { "NetworkMode": "blue", "CpuQuota": 50_000 },
+            "NetworkSettings": {
+                "Networks": { "blue": { "IPAddress": "172.18.0.5" } },
+                "Ports": { "8080/tcp": [
+                    { "HostIp": "::", "HostPort": "49200" },
+                    { "HostIp": "0.0.0.0", "HostPort": "49153" },
+                ] },
+            },
+        })
+    }
+
+    #[test]
+    fn a_containers_own_name_serves_where_nobody_marked_it() {
+        let found = facts(bridged(json!({ REPLICA: "web-9" })), &Publish::default());
+        assert_eq!(found.replica, ReplicaId::new("blue_web_1"));
+        assert_eq!(found.address, Some((LOOPBACK, 49153).into()));
+        assert_eq!((found.managed, found.protected, found.pid), (false, true, Some(77)));
+        assert_eq!(
+            (found.limit_cores, found.created_wall_ms),
+            (Some(0.5), Some(1_767_323_045_678))
+        );
+    }
+
+    #[test]
+    fn a_marked_container_is_called_by_its_mark() {
+        let marks = json!({ REPLICA: "web-9", "flyball.managed": "true" });
+        let network = Some("blue".to_owned());
+        let found = facts(bridged(marks), &Publish::ContainerAddress { network });
+        assert_eq!((found.replica.as_str(), found.protected), ("web-9", false));
+        assert_eq!(found.address.unwrap().to_string(), "172.18.0.5:8080");
+    }
+
+    #[test]
+    fn a_port_that_is_not_published_is_reached_inside_only_for_others_containers() {
+        let mut answer = bridged(json!({ PORT: "9090" }));
+        assert_eq!(
+            facts(answer.clone(), &Publish::default()).address.unwrap().to_string(),
+            "172.18.0.5:9090"
+        );
+        answer["Config"]["Labels"]["flyball.managed"] = json!("true");
+        assert_eq!(facts(answer, &Publish::default()).address, None);
+    }
+
+    #[test]
+    fn the_hosts_network_is_served_at_the_port_that_was_told() {
+        let answer = json!({
+            "Id": "4a", "State": { "Status": "running", "Health": { "Status": "starting" } },
+            "Config": { "Env": ["A=1", "PORT=4711"] }, "HostConfig": { "NetworkMode": "host" },
+        });
+        let found = facts(answer, &Publish::HostNetwork);
+        assert_eq!(found.address, Some((LOOPBACK, 4711).into()));
+        assert_eq!((found.health, found.limit_cores), (Some(Health::Unknown), None));
+    }
+
+    #[test]
+    fn an_exit_carries_its_status() {
+        let answer = json!({
+            "Id": "4a", "State": { "Status": "exited", "ExitCode": 137, "OOMKilled": true },
+        });
+        let exited = State::Exited { code: Some(137), oom: true, error: String::new() };
+        assert_eq!(facts(answer, &Publish::default()).state, exited);
+    }
+}

@@ -1,0 +1,237 @@
+//! Keeps what is known of a Docker host in step with it.
+//!
+//! Decides when the host is asked: events as they come, a sign of life every second, everything
+//! afresh every few seconds and after every gap. Does not know what a service makes of it.
+//! Invariant: whatever an event says is only a reason to look; a lost event costs one listing
+//! interval and no more. Only a lost connection or a missing sign of life ends a session.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::{ContainerSummary, EventMessage};
+use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions};
+use futures_util::{Stream, StreamExt};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use crate::DockerError;
+use crate::cpu;
+use crate::host::{Core, INSPECT_LIMIT};
+use crate::labels::SERVICE;
+use crate::service::{Service, Taken};
+
+/// The daemon answers this from memory in 0.2 ms.
+const BEAT: Duration = Duration::from_secs(1);
+/// A listing costs the daemon 0.14 ms for each container.
+const LIST_EVERY: Duration = Duration::from_secs(5);
+/// The event stream has no sign of having begun: what happened before it did is listed again.
+const LIST_AGAIN: Duration = Duration::from_millis(250);
+/// Between two tries to connect.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LAST: Duration = Duration::from_millis(500);
+/// A session that lasted this long was a good one.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+/// Without cgroup files; the daemon answers only once a second.
+const CPU_EVERY: Duration = Duration::from_secs(2);
+/// More than this many events at once are answered by one listing.
+const CHORES_MAX: usize = 256;
+/// An answer that was overtaken by an event is asked for again.
+const INSPECT_TRIES: u32 = 3;
+
+/// One request under way; its failure ends the session.
+type Chores = JoinSet<Result<Chore, DockerError>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chore {
+    Beat,
+    List,
+    Other,
+}
+
+/// Watches until aborted.
+pub(crate) async fn watch(core: Arc<Core>) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let begun = Instant::now();
+        let why = session(&core).await;
+        core.lost(why);
+        pause = if begun.elapsed() > GOOD_SESSION { PAUSE_FIRST } else { pause };
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_LAST);
+    }
+}
+
+/// From one connection to its loss.
+async fn session(core: &Arc<Core>) -> DockerError {
+    let docker = match core.connect().await {
+        Ok(docker) => docker,
+        Err(why) => return why,
+    };
+    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![SERVICE])]);
+    let options = EventsOptionsBuilder::new().filters(&filters).build();
+    let mut events = pin!(docker.events(Some(options)));
+    core.connected(docker.clone());
+    match follow(core, &mut events).await {
+        Ok(never) => match never {},
+        Err(why) => why,
+    }
+}
+
+async fn follow(
+    core: &Arc<Core>,
+    events: &mut (impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin),
+) -> Result<std::convert::Infallible, DockerError> {
+    let mut chores = Chores::new();
+    let mut beat = interval(BEAT);
+    let mut cpu = interval(CPU_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    cpu.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut list_at, mut listings, mut listing, mut beating) =
+        (Instant::now(), 0_u64, false, false);
+    loop {
+        tokio::select! {
+            biased;
+            event = events.next() => take_event(core, event, &mut chores)?,
+            Some(done) = chores.join_next() => match done {
+                Ok(done) => match done? {
+                    Chore::Beat => beating = false,
+                    Chore::List => listing = false,
+                    Chore::Other => {}
+                },
+                Err(error) => tracing::error!(%error, "a request to docker was given up"),
+            },
+            _ = beat.tick(), if !beating => {
+                beating = true;
+                chores.spawn(ping(Arc::clone(core)));
+            }
+            () = sleep_until(list_at), if !listing => {
+                listing = true;
+                listings += 1;
+                list_at = Instant::now() + if listings == 1 { LIST_AGAIN } else { LIST_EVERY };
+                chores.spawn(list(Arc::clone(core)));
+            }
+            () = core.relist.notified() => list_at = Instant::now(),
+            _ = cpu.tick() => cpu::ask_for_all(core),
+        }
+    }
+}
+
+async fn ping(core: Arc<Core>) -> Result<Chore, DockerError> {
+    core.call("show a sign of life", 3 * BEAT, |docker| async move { docker.ping().await }).await?;
+    core.spoke();
+    Ok(Chore::Beat)
+}
+
+/// Tells every service all of its containers.
+async fn list(core: Arc<Core>) -> Result<Chore, DockerError> {
+    let asked = Instant::now();
+    let all = core.list().await?;
+    core.spoke();
+    let mut by_service: BTreeMap<&str, Vec<&ContainerSummary>> = BTreeMap::new();
+    for container in &all {
+        if let Some(name) = container.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
+            by_service.entry(name).or_default().push(container);
+        }
+    }
+    let mut services = JoinSet::new();
+    for service in core.services() {
+        let own = by_service.get(service.name()).map(Vec::as_slice).unwrap_or_default();
+        let unclear = service.listed(own, asked);
+        services.spawn(complete(Arc::clone(&core), service, unclear));
+    }
+    services.join_all().await;
+    Ok(Chore::List)
+}
+
+/// Asks for what a listing left open. A service of which that fails stays as it was.
+async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>) {
+    let mut asked = JoinSet::new();
+    for id in unclear {
+        asked.spawn(inspect(Arc::clone(&core), Arc::clone(&service), id));
+    }
+    let mut whole = true;
+    while let Some(done) = asked.join_next().await {
+        whole &= done.unwrap_or(false);
+    }
+    if whole {
+        service.complete();
+    }
+}
+
+fn take_event(
+    core: &Arc<Core>,
+    event: Option<Result<EventMessage, bollard::errors::Error>>,
+    chores: &mut Chores,
+) -> Result<(), DockerError> {
+    let what = "tell events";
+    let event = match event {
+        Some(Ok(event)) => event,
+        Some(Err(error)) => return Err(DockerError::of(&core.settings.host, what, &error)),
+        None => {
+            let why = "the stream ended".to_owned();
+            return Err(DockerError::Broken { what: what.into(), why });
+        }
+    };
+    core.spoke();
+    let Some(actor) = event.actor else { return Ok(()) };
+    let (Some(id), Some(attributes)) = (actor.id, actor.attributes) else { return Ok(()) };
+    let named = |service: &Arc<Service>| {
+        Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
+    };
+    for service in core.services().into_iter().filter(named) {
+        match event.action.as_deref().unwrap_or_default() {
+            "destroy" => service.gone(&id),
+            "die" => {
+                service.died(&id, attributes.get("exitCode").and_then(|code| code.parse().ok()));
+            }
+            "start" | "pause" | "unpause" | "rename" | "update" => look(core, service, &id, chores),
+            action if action.starts_with("health_status") => look(core, service, &id, chores),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn look(core: &Arc<Core>, service: Arc<Service>, id: &str, chores: &mut Chores) {
+    if chores.len() >= CHORES_MAX {
+        core.relist.notify_one();
+        return;
+    }
+    let inspected = inspect(Arc::clone(core), service, id.to_owned());
+    chores.spawn(async move {
+        inspected.await;
+        Ok(Chore::Other)
+    });
+}
+
+/// Asks for one container and tells its service; false if there was no answer.
+pub(crate) async fn inspect(core: Arc<Core>, service: Arc<Service>, id: String) -> bool {
+    // Never closed.
+    let Ok(_place) = core.inspections.acquire().await else { return false };
+    for _ in 0..INSPECT_TRIES {
+        let asked = Instant::now();
+        let answer = core
+            .call("inspect a container", INSPECT_LIMIT, |docker| {
+                let id = id.clone();
+                async move { docker.inspect_container(&id, None::<InspectContainerOptions>).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) => match service.take(&answer, asked) {
+                Taken::Yes => return true,
+                Taken::Overtaken => {}
+            },
+            Err(DockerError::Refused { status: 404, .. }) => {
+                service.gone(&id);
+                return true;
+            }
+            Err(error) => {
+                tracing::debug!(container = id, %error, "no inspection");
+                return false;
+            }
+        }
+    }
+    false
+}

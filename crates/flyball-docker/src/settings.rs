@@ -1,0 +1,184 @@
+//! How a Docker host is reached, and how the replicas of one service are run on it.
+//!
+//! Decides whether settings can work at all, before anybody is asked. Asks nobody.
+//! Invariant: environment values, which may be secrets, are never shown.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use flyball_core::units::Timestamp;
+
+use crate::DockerError;
+
+/// Where Docker listens nearly everywhere.
+pub const USUAL_HOST: &str = "unix:///var/run/docker.sock";
+
+/// How one Docker host is reached.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// `unix:///PATH`, or `tcp://IP:PORT` without encryption.
+    pub host: String,
+    /// Where cgroups are mounted, to read CPU time from files; `None` asks the daemon instead,
+    /// which is a thousand times dearer and a second late.
+    pub cgroup_mount: Option<PathBuf>,
+    /// What every reading is stamped with.
+    pub clock: fn() -> Timestamp,
+}
+
+/// How the replicas of one service are run.
+#[derive(Clone)]
+pub struct DockerSettings {
+    /// The name of the service; container names begin with it.
+    pub service: String,
+    /// The image; without one, the service's newest container is copied.
+    pub image: Option<String>,
+    /// The command, in place of the image's own; empty leaves that. `{port}` in any part becomes
+    /// the port that the replica serves on.
+    pub command: Vec<String>,
+    /// Added to the image's own environment. `PORT` is set to the port unless it is named here.
+    pub env: BTreeMap<String, String>,
+    /// Labels beside flyball's own.
+    pub labels: BTreeMap<String, String>,
+    /// Cores that one replica may use; `None` for no limit, or for that of the copied container.
+    pub cpus: Option<f64>,
+    /// Memory that one replica may use; `None` as with `cpus`.
+    pub memory_bytes: Option<u64>,
+    /// The port that a replica serves on inside of its container; above 0.
+    pub port: u16,
+    /// How requests reach it.
+    pub publish: Publish,
+    /// The networks that it joins, the first one at its creation; empty for Docker's default, or
+    /// for those of the copied container.
+    pub networks: Vec<String>,
+    /// The log driver; `None` for the daemon's default, or for that of the copied container.
+    pub log_driver: Option<String>,
+    /// Options of the log driver.
+    pub log_options: BTreeMap<String, String>,
+    /// From the stop signal to `SIGKILL`, in milliseconds, rounded up to whole seconds; 0 kills
+    /// at once.
+    pub grace_ms: u64,
+}
+
+/// How requests reach a replica.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// Its port is published at a free port of this address of the host. Docker's own proxy takes
+    /// part in every request to a loopback address.
+    Address(IpAddr),
+    /// At the container's own address in this network, or in the first of its networks: cheaper,
+    /// but only on the host itself.
+    ContainerAddress {
+        /// The network's name.
+        network: Option<String>,
+    },
+    /// It shares the host's network and serves on a free port that it is told in `PORT` and
+    /// `{port}`: the cheapest, and the quickest to start.
+    HostNetwork,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Self::Address(Ipv4Addr::LOCALHOST.into())
+    }
+}
+
+impl DockerSettings {
+    /// What Docker itself waits.
+    pub const DEFAULT_GRACE_MS: u64 = 10_000;
+    /// Docker's own least share of a core.
+    const CPUS_MIN: f64 = 0.01;
+    /// Leaves room for the number within what a host name may have (255).
+    const NAME_CHARS_MAX: usize = 128;
+
+    /// Copies the newest container of `service`, published on 127.0.0.1, 10 s grace.
+    pub fn new(service: impl Into<String>, port: u16) -> Self {
+        Self {
+            service: service.into(),
+            image: None,
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            cpus: None,
+            memory_bytes: None,
+            port,
+            publish: Publish::default(),
+            networks: Vec::new(),
+            log_driver: None,
+            log_options: BTreeMap::new(),
+            grace_ms: Self::DEFAULT_GRACE_MS,
+        }
+    }
+
+    /// Checks what can be checked without the daemon.
+    ///
+    /// # Errors
+    /// A service name that no container can bear, a port of 0, a CPU limit under 0.01.
+    pub fn validate(&self) -> Result<(), DockerError> {
+        let service = || self.service.clone();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let named = self.service.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && self.service.chars().all(plain)
+            && self.service.len() <= Self::NAME_CHARS_MAX;
+        if !named {
+            return Err(DockerError::ServiceName { service: service() });
+        }
+        if self.port == 0 {
+            return Err(DockerError::PortZero { service: service() });
+        }
+        match self.cpus {
+            Some(cores) if !(cores.is_finite() && cores >= Self::CPUS_MIN) => {
+                Err(DockerError::Cpus { service: service(), cores })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The grace as Docker takes it.
+    pub(crate) fn grace_s(&self) -> i32 {
+        i32::try_from(self.grace_ms.div_ceil(1000)).unwrap_or(i32::MAX)
+    }
+}
+
+impl fmt::Debug for DockerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DockerSettings")
+            .field("service", &self.service)
+            .field("image", &self.image)
+            .field("command", &self.command)
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("port", &self.port)
+            .field("publish", &self.publish)
+            .field("networks", &self.networks)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_container_can_be_is_refused_before_anybody_is_asked() {
+        assert_eq!(DockerSettings::new("web", 80).validate(), Ok(()));
+        for name in ["", "-web", "we b", "wéb", &"w".repeat(300)] {
+            let refused = DockerSettings::new(name, 80).validate();
+            assert!(matches!(refused, Err(DockerError::ServiceName { .. })), "{name}");
+        }
+        let no_port = DockerSettings::new("web", 0).validate();
+        assert!(matches!(no_port, Err(DockerError::PortZero { .. })));
+        for cores in [0.0, -1.0, 0.001, f64::NAN, f64::INFINITY] {
+            let limited = DockerSettings { cpus: Some(cores), ..DockerSettings::new("web", 80) };
+            assert!(matches!(limited.validate(), Err(DockerError::Cpus { .. })), "{cores}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_names_of_variables_and_no_values() {
+        let mut settings = DockerSettings::new("web", 80);
+        settings.env.insert("DB_PASSWORD".into(), "hunter2".into());
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("DB_PASSWORD") && !shown.contains("hunter2"));
+    }
+}

@@ -1,0 +1,101 @@
+//! The application of the lab's image: serves HTTP and does what its environment tells it.
+//!
+//! Built alone with `rustc`, statically, so that an image needs nothing else. As the first process
+//! of a container it ends on SIGTERM only because it asks for that.
+//!
+//! | variable | does |
+//! |---|---|
+//! | `PORT` | where it listens; 8080 |
+//! | `DELAY_MS` | waits before it listens |
+//! | `BURN` | burns this many cores |
+//! | `EXIT` | says so and ends at once with this status |
+//! | `SICK` | `app probe` fails until the container has served this many requests |
+
+use std::env;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::exit;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+static SERVED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" {
+    fn signal(number: i32, action: extern "C" fn(i32)) -> usize;
+    fn _exit(status: i32) -> !;
+}
+
+extern "C" fn end(_signal: i32) {
+    unsafe { _exit(0) }
+}
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok()?.parse().ok()
+}
+
+fn main() {
+    unsafe {
+        signal(15, end);
+    }
+    let port = number("PORT").unwrap_or(8080) as u16;
+    if env::args().nth(1).as_deref() == Some("probe") {
+        exit(i32::from(!well(port)));
+    }
+    if let Some(status) = number("EXIT") {
+        eprintln!("cannot open the shop");
+        exit(status as i32);
+    }
+    thread::sleep(Duration::from_millis(number("DELAY_MS").unwrap_or(0)));
+    for _ in 0..number("BURN").unwrap_or(0) {
+        thread::spawn(|| loop {
+            std::hint::spin_loop();
+        });
+    }
+    let listener = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
+    for stream in listener.incoming().flatten() {
+        thread::spawn(|| serve(stream));
+    }
+}
+
+fn well(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = String::new();
+    let asked = stream.write_all(b"GET /served HTTP/1.0\r\nConnection: close\r\n\r\n");
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && {
+        let served = answer.rsplit("\r\n\r\n").next().and_then(|body| body.trim().parse().ok());
+        served.unwrap_or(0) >= number("SICK").unwrap_or(0)
+    }
+}
+
+fn serve(mut stream: TcpStream) {
+    let name = env::var("FLYBALL_REPLICA").unwrap_or_default();
+    let mut buffer = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        while !buffer.windows(4).any(|four| four == b"\r\n\r\n") {
+            match stream.read(&mut chunk) {
+                Ok(length @ 1..) => buffer.extend_from_slice(&chunk[..length]),
+                _ => return,
+            }
+        }
+        let request = String::from_utf8_lossy(&buffer).into_owned();
+        buffer.clear();
+        let body = if request.starts_with("GET /served") {
+            format!("{}\n", SERVED.load(Ordering::Relaxed))
+        } else {
+            SERVED.fetch_add(1, Ordering::Relaxed);
+            format!("{name}\n")
+        };
+        if let Some(ms) = request.strip_prefix("GET /sleep/") {
+            let ms = ms.split(' ').next().and_then(|ms| ms.parse().ok()).unwrap_or(0);
+            thread::sleep(Duration::from_millis(ms));
+        }
+        let close = request.contains("Connection: close");
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        if stream.write_all(answer.as_bytes()).is_err() || close {
+            return;
+        }
+    }
+}
