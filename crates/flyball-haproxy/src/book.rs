@@ -104,7 +104,9 @@ impl Book {
     /// Takes in one look made at `at`. Returns whether the loop should look, too: a drained server
     /// is idle, one has given its first answer, or another process answered.
     pub(crate) fn take_in(&mut self, at: Timestamp, snapshot: Snapshot) -> bool {
-        let before = self.seen.take().map(|(_, before)| before);
+        let (seen_at, before) = self.seen.take().unzip();
+        // Looks may overlap; each is taken in after it was made, so the newest is the truth.
+        let at = seen_at.map_or(at, |seen_at: Timestamp| seen_at.max(at));
         let idle_before = before.as_ref().map_or(0, |before| self.idle_drains(before));
         let replaced = before.filter(|before| before.process != snapshot.process);
         if let Some(before) = &replaced {

@@ -69,11 +69,8 @@ impl Haproxy {
     /// requests are never given: HAProxy has only means of the last 1024.
     pub async fn observe(&self) -> Reading<BalancerReport> {
         match self.shared.look().await {
-            Ok(()) => {
-                if !self.shared.book().changes((self.shared.clock)()).is_empty() {
-                    self.shared.work.notify_one();
-                }
-            }
+            Ok(()) if self.shared.has_work() => self.shared.work.notify_one(),
+            Ok(()) => {}
             Err(error) => self.shared.tell(Some(&error)),
         }
         self.shared.book().reading()

@@ -5,6 +5,7 @@
 //! after the next look that asks for it, so that a broken HAProxy is never hammered.
 
 use std::mem::{Discriminant, discriminant};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     book: Mutex<Book>,
     /// What was last said in the log, so that it is said once.
     said: Mutex<Option<Discriminant<HaproxyError>>>,
+    /// The last look or round failed: what it left undone is tried again after the next good look.
+    undone: AtomicBool,
     /// There is something to do.
     pub(crate) work: Notify,
     /// There is something that the loop should look at.
@@ -41,7 +44,8 @@ impl Shared {
         let book = Mutex::new(Book::new(&settings, clock()));
         let backend = Watched::new(&settings.backend);
         let (work, news) = (Notify::new(), Notify::new());
-        Self { settings, clock, wire, backend, book, said: Mutex::default(), work, news }
+        let (said, undone) = (Mutex::default(), AtomicBool::new(false));
+        Self { settings, clock, wire, backend, book, said, undone, work, news }
     }
 
     /// Held for microseconds and never across a wait.
@@ -63,9 +67,15 @@ impl Shared {
             }
             Err(error) => {
                 self.book().look_failed(&error);
+                self.undone.store(true, Relaxed);
                 Err(error)
             }
         }
+    }
+
+    /// Whether a round has something to do, as of the last look.
+    pub(crate) fn has_work(&self) -> bool {
+        self.undone.load(Relaxed) || !self.book().changes((self.clock)()).is_empty()
     }
 
     /// Carries out one change.
@@ -103,9 +113,9 @@ pub(crate) async fn run(
     mut keeper: Option<Keeper>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut failed = false;
     loop {
-        let pace_ms = shared.book().pace_ms((shared.clock)()).filter(|_| !failed);
+        let undone = shared.undone.load(Relaxed);
+        let pace_ms = shared.book().pace_ms((shared.clock)()).filter(|_| !undone);
         tokio::select! {
             () = shared.work.notified() => {}
             () = sleep(Duration::from_millis(pace_ms.unwrap_or(0))), if pace_ms.is_some() => {}
@@ -113,7 +123,7 @@ pub(crate) async fn run(
         }
         let outcome = round(&shared, keeper.as_mut()).await;
         shared.tell(outcome.as_ref().err());
-        failed = outcome.is_err();
+        shared.undone.store(outcome.is_err(), Relaxed);
     }
 }
 

@@ -82,7 +82,8 @@ pub struct OwnedFile {
     pub lines: String,
 }
 
-/// The slots of `server-template PREFIX COUNT 127.0.0.1:1 disabled`.
+/// The slots of `server-template PREFIX COUNT 127.0.0.1:1 disabled`. Where there is a file, they
+/// are written into it one by one, and the template line must not be among its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
     /// What their names begin with; a number from 1 follows. All of them are flyball's.

@@ -1,4 +1,5 @@
 //! A socket that stays silent, breaks off, talks nonsense or never ends.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -81,7 +82,9 @@ impl Drop for Script {
 async fn play(stream: UnixStream, scenario: Scenario, heard: Arc<Mutex<Vec<String>>>) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    stream.read_line(&mut line).await.unwrap();
+    if stream.read_line(&mut line).await.unwrap() == 0 {
+        return; // The caller gave up before it said anything.
+    }
     let answer = answer(line.trim());
     heard.lock().unwrap().push(line.trim().to_owned());
     let sent = match scenario {
@@ -169,18 +172,16 @@ async fn whatever_it_says_instead_nothing_is_removed_and_the_next_good_look_coun
     let good = haproxy.observe().await;
     for scenario in BROKEN {
         script.play(scenario);
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), clock());
         let reading = haproxy.observe().await;
-        let limit = Duration::from_millis(CALL_LIMIT_MS * 5);
-        assert!(began.elapsed() < limit, "{scenario:?} took {:?}", began.elapsed());
+        assert!(began.elapsed() < DEADLINE / 2, "{scenario:?} took {:?}", began.elapsed());
         assert_eq!(reading.value(), good.value(), "{scenario:?}: what was seen last");
-        let (Reading::Taken { at: then, .. }, Reading::Taken { at, .. }) = (&good, &reading) else {
-            panic!("{scenario:?}: {reading:?}");
-        };
-        let after_good = *at >= *then;
         script.play(Scenario::Answers);
-        let Reading::Taken { at: now, .. } = haproxy.observe().await else { panic!("missing") };
-        assert!(after_good && now > *at, "{scenario:?}: the next look counts");
+        let again = haproxy.observe().await;
+        assert!(
+            matches!(again, Reading::Taken { at, .. } if at >= began_at),
+            "{scenario:?}: {again:?}"
+        );
     }
     assert_eq!(script.changes(), [""; 0]);
 }
@@ -238,7 +239,7 @@ async fn an_order_that_meets_a_broken_socket_is_carried_out_when_it_is_whole() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_known_is_not_tried_again_until_the_next_look() {
+async fn a_change_that_fails_is_not_tried_again_until_the_next_look() {
     let script = Script::start();
     let haproxy = connect(&script).await;
     haproxy.observe().await;
@@ -249,12 +250,13 @@ async fn an_answer_that_is_not_known_is_not_tried_again_until_the_next_look() {
         assert!(began.elapsed() < DEADLINE);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    // Several times the pace of looks while a server is new.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let tried = script.changes();
-    assert_eq!(tried.len(), 1, "{tried:?}");
+    assert!(tried.len() <= 2, "one for the start and one for the order: {tried:?}");
     assert!(tried[0].starts_with("add server web/fb-web-2 127.0.0.1:8081 weight 100;"));
     haproxy.observe().await;
-    while script.changes().len() < 2 {
+    while script.changes().len() <= tried.len() {
         assert!(began.elapsed() < DEADLINE);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

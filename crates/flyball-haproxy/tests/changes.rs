@@ -1,4 +1,5 @@
 //! A real HAProxy: servers come and go under load, and nothing is lost.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod rig;
 
@@ -39,7 +40,7 @@ async fn servers_come_and_go_under_load_and_no_request_fails() {
 async fn a_draining_server_stays_visible_until_its_last_request_has_ended() {
     let Some(rig) = Rig::start("").await else { return };
     let haproxy = rig.connect().await;
-    let slow = Replica::start("web-1", Duration::from_millis(600)).await;
+    let slow = Replica::held("web-1").await;
     slow.route(&haproxy);
     routed(&haproxy, &slow).await;
     let request = tokio::spawn(get(rig.front));
@@ -51,6 +52,7 @@ async fn a_draining_server_stays_visible_until_its_last_request_has_ended() {
     let report = observed(&haproxy, |r| r.servers[&slow.id].route == Route::Draining).await;
     assert_eq!(report.servers[&slow.id].in_flight, 1);
     assert_eq!(get(rig.front).await.unwrap(), "web-2");
+    slow.let_go(1);
     observed(&haproxy, |r| !r.servers.contains_key(&slow.id)).await;
     assert_eq!(request.await.unwrap().unwrap(), "web-1");
 }
@@ -59,7 +61,7 @@ async fn a_draining_server_stays_visible_until_its_last_request_has_ended() {
 async fn a_draining_server_can_be_taken_back() {
     let Some(rig) = Rig::start("").await else { return };
     let haproxy = rig.connect().await;
-    let replica = Replica::start("web-1", Duration::from_millis(300)).await;
+    let replica = Replica::held("web-1").await;
     replica.route(&haproxy);
     routed(&haproxy, &replica).await;
     let request = tokio::spawn(get(rig.front));
@@ -68,6 +70,7 @@ async fn a_draining_server_can_be_taken_back() {
     observed(&haproxy, |r| r.servers[&replica.id].route == Route::Draining).await;
     replica.route(&haproxy);
     routed(&haproxy, &replica).await;
+    replica.let_go(2);
     assert_eq!(get(rig.front).await.unwrap(), "web-1");
     assert_eq!(request.await.unwrap().unwrap(), "web-1");
 }
@@ -79,7 +82,7 @@ async fn a_connection_that_outlives_the_drain_limit_by_far_is_cut() {
     let fast = || flyball_core::units::Timestamp::from_ms(clock().as_ms() * 3_600);
     let settings = HaproxySettings { drain_limit_ms: 60_000, ..rig.settings() };
     let haproxy = Haproxy::connect(settings, fast).await.unwrap();
-    let endless = Replica::start("web-1", Duration::from_secs(60)).await;
+    let endless = Replica::held("web-1").await;
     endless.route(&haproxy);
     routed(&haproxy, &endless).await;
     let request = tokio::spawn(get(rig.front));
@@ -111,13 +114,14 @@ async fn options_reach_the_server_and_a_full_one_makes_requests_wait() {
     let server_options = ServerOptions { slots: Some(1), check: Some(Check::default()), weight: 7 };
     let settings = HaproxySettings { server_options, ..rig.settings() };
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();
-    let replica = Replica::start("web-1", Duration::from_millis(200)).await;
+    let replica = Replica::held("web-1").await;
     replica.route(&haproxy);
     routed(&haproxy, &replica).await;
     assert!(rig.ask("get weight web/fb-web-1").await.starts_with("7 "));
     let requests: Vec<_> = (0..3).map(|_| tokio::spawn(get(rig.front))).collect();
     let report = observed(&haproxy, |r| r.waiting == 2).await;
     assert_eq!((report.arrivals, report.servers[&replica.id].in_flight), (3, 1));
+    replica.let_go(3);
     for request in requests {
         assert_eq!(request.await.unwrap().unwrap(), "web-1");
     }
@@ -175,8 +179,20 @@ async fn errors_are_counted_once_each() {
     for _ in 0..3 {
         assert!(get(rig.front).await.unwrap_err().starts_with("HTTP/1.1 503"));
     }
-    let report = observed(&haproxy, |r| r.arrivals == 3).await;
-    assert_eq!(report.errors, 3);
+    let report = observed(&haproxy, |r| r.errors >= 3).await;
+    assert_eq!((report.arrivals, report.errors), (3, 3), "nobody to send them to");
+    // Three retries and a redispatch later it is still one request that failed.
+    haproxy.route(&id("web-1"), refusing());
+    observed(&haproxy, |r| rig::is_routed(r, &id("web-1"))).await;
+    assert!(get(rig.front).await.unwrap_err().starts_with("HTTP/1.1 503"));
+    let report = observed(&haproxy, |r| r.errors >= 4).await;
+    assert_eq!((report.arrivals, report.errors), (4, 4));
+    assert_eq!(report.servers[&id("web-1")].served, 0, "it has answered nothing");
+}
+
+/// An address that refuses connections: it was free a moment ago.
+fn refusing() -> std::net::SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

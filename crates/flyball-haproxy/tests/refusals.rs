@@ -1,4 +1,5 @@
 //! A real HAProxy that lacks something, and what flyball says about it.
+#![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod rig;
 

@@ -2,6 +2,7 @@
 //!
 //! Everything is on 127.0.0.1 and in a folder of its own, and ends with the test that made it.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the rig")]
+#![allow(clippy::unwrap_used, reason = "this is all test code")]
 
 pub mod program;
 
@@ -20,6 +21,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -113,18 +115,17 @@ impl Rig {
     /// Reloads as `systemctl reload haproxy` does, and waits for the new worker.
     ///
     /// A master that is still busy with its start or the last reload loses the signal: it is sent
-    /// again until a new worker answers.
-    pub async fn reload(&self) {
+    /// again until a new worker answers. Returns how often it was sent.
+    pub async fn reload(&self) -> u32 {
         const PATIENCE: Duration = Duration::from_millis(500);
         let before = self.pid_other_than(0).await;
-        let began = Instant::now();
-        loop {
+        for signals in 1..=20 {
             self.signal(Signal::USR2);
-            match timeout(PATIENCE, self.pid_other_than(before)).await {
-                Ok(_) => return,
-                Err(_) => assert!(began.elapsed() < DEADLINE, "no new worker"),
+            if timeout(PATIENCE, self.pid_other_than(before)).await.is_ok() {
+                return signals;
             }
         }
+        panic!("no new worker");
     }
 
     /// Ends HAProxy and everything that it serves.
@@ -211,22 +212,41 @@ impl Drop for Rig {
 pub struct Replica {
     pub id: ReplicaId,
     pub address: SocketAddr,
+    gate: Arc<Semaphore>,
     task: JoinHandle<()>,
 }
 
 impl Replica {
+    /// Answers each request after `work`.
     pub async fn start(name: &str, work: Duration) -> Self {
+        let replica = Self::holding(name, work).await;
+        replica.let_go(Semaphore::MAX_PERMITS);
+        replica
+    }
+
+    /// Answers as many requests as it is told to let go.
+    pub async fn held(name: &str) -> Self {
+        Self::holding(name, Duration::ZERO).await
+    }
+
+    async fn holding(name: &str, work: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let body = name.to_owned();
+        let gate = Arc::new(Semaphore::new(0));
+        let (body, opened) = (name.to_owned(), gate.clone());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, body.clone(), work));
+                connections.spawn(serve(stream, body.clone(), work, opened.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { id: id(name), address, task }
+        Self { id: id(name), address, gate, task }
+    }
+
+    /// Lets so many requests have their answer.
+    pub fn let_go(&self, requests: usize) {
+        self.gate.add_permits(requests);
     }
 
     pub fn route(&self, haproxy: &Haproxy) {
@@ -240,13 +260,14 @@ impl Drop for Replica {
     }
 }
 
-async fn serve(mut stream: TcpStream, body: String, work: Duration) {
+async fn serve(mut stream: TcpStream, body: String, work: Duration, gate: Arc<Semaphore>) {
     let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut head = Vec::new();
     while let Ok(byte) = stream.read_u8().await {
         head.push(byte);
         if head.ends_with(b"\r\n\r\n") {
             head.clear();
+            gate.acquire().await.unwrap().forget();
             tokio::time::sleep(work).await;
             if stream.write_all(answer.as_bytes()).await.is_err() {
                 return;
