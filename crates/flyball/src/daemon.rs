@@ -6,33 +6,28 @@
 
 mod balancer;
 mod board;
+mod crew;
 mod engine;
 mod home;
+mod hosts;
 mod look;
 mod probe;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flyball_config::{Config, parse_duration};
-use flyball_core::observation::Manual;
-use flyball_journal::{Journal, Retention, StoredManual};
-use flyball_process::{Launcher, LauncherSettings};
+use flyball_journal::{Journal, Retention};
 use flyball_web::{Server, Token, WebSettings, serve};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::clock;
 use crate::failure::Failure;
-use balancer::Balancer;
 pub(crate) use board::{Board, Slot, Tally};
-use engine::Engine;
+use crew::Crew;
 use home::Home;
-use look::Look;
-use probe::Prober;
+use hosts::Hosts;
 
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
@@ -45,11 +40,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Daemon {
     board: Arc<Board>,
     web: Server,
-    loops: JoinSet<()>,
+    crew: Arc<Crew>,
     journal: Arc<Journal>,
     stop: watch::Sender<bool>,
-    /// Where each service takes requests.
-    addresses: BTreeMap<String, SocketAddr>,
     /// Dropped last: while it lives no other daemon runs on the same state directory.
     _home: Home,
 }
@@ -63,40 +56,24 @@ impl Daemon {
         let home = Home::take(&config.daemon.state_dir)?;
         let token = read_token(config)?;
         let journal = open_journal(config)?;
-        let launcher = Arc::new(Launcher::start(launcher_settings(&home)?)?);
-        let manuals = journal.manuals()?;
+        let hosts = Hosts::open(config, &home)?;
+        let board = Arc::new(Board::new(Arc::clone(&journal))?);
+        let crew = Arc::new(Crew::new(hosts, Arc::clone(&board), Arc::clone(&journal))?);
+        let mut ready = Vec::new();
+        for service in config.services.values() {
+            ready.push(crew.prepare(service).await?);
+        }
         let (stop, stopped) = watch::channel(false);
-        let (mut looks, mut slots) = (Vec::new(), BTreeMap::new());
-        let mut addresses = BTreeMap::new();
-        for (name, service) in &config.services {
-            let engine = Engine::build(service, &launcher)?;
-            let balancer = Balancer::build(service).await?;
-            let address = balancer.address();
-            addresses.extend(address.map(|address| (name.clone(), address)));
-            let slot = Arc::new(slot(service, address));
-            slot.set_manual(manuals.get(name).and_then(still_holds));
-            slots.insert(name.clone(), Arc::clone(&slot));
-            let prober = Prober::new(service.ready.clone());
-            let (policy, journal) = (service.policy.clone(), Arc::clone(&journal));
-            looks.push(Look { policy, engine, balancer, prober, slot, journal });
+        let web = serve_web(config, token, Arc::clone(&board), stopped).await?;
+        for service in ready {
+            crew.begin(service);
         }
-        let board = Arc::new(Board::new(slots, Arc::clone(&journal), journal.reader()?));
-        let web = serve_web(config, token, Arc::clone(&board), stopped.clone()).await?;
-        let mut loops = JoinSet::new();
-        for look in looks {
-            loops.spawn(look.run(stopped.clone()));
-        }
-        Ok(Self { board, web, loops, journal, stop, addresses, _home: home })
+        Ok(Self { board, web, crew, journal, stop, _home: home })
     }
 
     /// Where the API and the page are.
     pub(crate) fn address(&self) -> SocketAddr {
         self.web.address
-    }
-
-    /// Where `service` takes requests, if a balancer of ours does.
-    pub(crate) fn address_of(&self, service: &str) -> Option<SocketAddr> {
-        self.addresses.get(service).copied()
     }
 
     /// All services as they are now.
@@ -105,14 +82,10 @@ impl Daemon {
     }
 
     /// Ends everything, in order, within [`STOP_LIMIT`].
-    pub(crate) async fn stop(mut self) {
+    pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         let ended = timeout(STOP_LIMIT, async {
-            while let Some(ended) = self.loops.join_next().await {
-                if let Err(error) = ended {
-                    tracing::error!("the loop of a service failed: {error}");
-                }
-            }
+            self.crew.stop().await;
             self.web.finished().await;
         });
         if ended.await.is_err() {
@@ -121,7 +94,7 @@ impl Daemon {
                 STOP_LIMIT.as_secs()
             );
         }
-        drop(self.board);
+        drop((self.board, self.crew));
         match Arc::try_unwrap(self.journal) {
             Ok(journal) => {
                 if let Err(error) = journal.close() {
@@ -131,27 +104,6 @@ impl Daemon {
             Err(_) => tracing::warn!("the journal is still in use: its last second may be lost"),
         }
     }
-}
-
-fn slot(service: &flyball_config::Service, address: Option<SocketAddr>) -> Slot {
-    let engine = match service.engine {
-        flyball_config::Engine::Process(_) => "process",
-    };
-    let balancer = match service.balancer {
-        flyball_config::Balancer::Proxy { .. } => "proxy",
-        flyball_config::Balancer::None => "none",
-    };
-    let address = address.map(|address| format!("http://{address}"));
-    Slot::new(service.policy.clone(), engine, balancer, address)
-}
-
-/// A wish from before a restart, unless it ended meanwhile.
-fn still_holds(stored: &StoredManual) -> Option<Manual> {
-    if stored.until_wall_ms.is_some_and(|until| until <= clock::wall_ms()) {
-        return None;
-    }
-    let until = stored.until_wall_ms.map(clock::moment_of);
-    Some(Manual { ask: stored.ask, until, by: stored.by.clone() })
 }
 
 fn read_token(config: &Config) -> Result<Option<Token>, Failure> {
@@ -176,17 +128,6 @@ fn open_journal(config: &Config) -> Result<Arc<Journal>, Failure> {
         );
     }
     Ok(Arc::new(journal))
-}
-
-fn launcher_settings(home: &Home) -> Result<LauncherSettings, Failure> {
-    let program = std::env::current_exe()
-        .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
-    Ok(LauncherSettings {
-        run_mark: home.run_mark(),
-        home_mark: home.mark(),
-        watchdog: Some(vec![program.into(), crate::cli::WATCHDOG.into()]),
-        cgroup_mount: Some("/sys/fs/cgroup".into()),
-    })
 }
 
 async fn serve_web(

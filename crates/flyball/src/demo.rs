@@ -122,8 +122,8 @@ async fn watch_run(
     stopped: impl Future<Output = &'static str>,
 ) -> Result<Option<Outcome>, Failure> {
     let slot =
-        daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
-    let target = daemon.address_of(SERVICE).ok_or_else(|| Failure::new("the demo has no proxy"))?;
+        &daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
+    let target = slot.address.ok_or_else(|| Failure::new("the demo has no proxy"))?;
     tokio::pin!(stopped);
     tokio::select! {
         ready = timeout(READY_LIMIT, ready(slot)) => ready.map_err(|_| never_ready(slot))?,

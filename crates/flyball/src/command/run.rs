@@ -22,12 +22,15 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     );
     for (name, service) in &config.services {
         let bounds = service.policy.bounds;
-        match daemon.address_of(name) {
-            Some(at) => tracing::info!(
-                "{name}: {}..{} replicas, served on http://{at}/",
-                bounds.min,
-                bounds.max
-            ),
+        let slot = daemon.board().slot(name);
+        match slot.as_ref().and_then(|slot| slot.address) {
+            Some(at) => {
+                tracing::info!(
+                    "{name}: {}..{} replicas, served on http://{at}/",
+                    bounds.min,
+                    bounds.max
+                )
+            }
             None => tracing::info!("{name}: {}..{} replicas", bounds.min, bounds.max),
         }
     }

@@ -10,6 +10,7 @@ use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_proxy::{Proxy, ProxySettings};
 
+use super::hosts::Hosts;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -26,7 +27,7 @@ pub(crate) enum Balancer {
 
 impl Balancer {
     /// The balancer that `service` asks for, listening already.
-    pub(crate) async fn build(service: &config::Service) -> Result<Self, Failure> {
+    pub(crate) async fn build(service: &config::Service, _hosts: &Hosts) -> Result<Self, Failure> {
         match service.balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
@@ -36,6 +37,14 @@ impl Balancer {
                 })?;
                 Ok(Self::Proxy(proxy))
             }
+        }
+    }
+
+    /// As in `flyball.toml`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Proxy(_) => "proxy",
+            Self::None => "none",
         }
     }
 

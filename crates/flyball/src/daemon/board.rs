@@ -4,7 +4,8 @@
 //! make the loop wait: it publishes a snapshot and goes on.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
@@ -58,7 +59,8 @@ pub(crate) struct Slot {
     pub(crate) policy: Policy,
     pub(crate) engine: &'static str,
     pub(crate) balancer: &'static str,
-    pub(crate) address: Option<String>,
+    /// Where its requests are taken, if flyball does.
+    pub(crate) address: Option<SocketAddr>,
     live: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
     asked: Notify,
@@ -69,7 +71,7 @@ impl Slot {
         policy: Policy,
         engine: &'static str,
         balancer: &'static str,
-        address: Option<String>,
+        address: Option<SocketAddr>,
     ) -> Self {
         Self {
             policy,
@@ -129,7 +131,7 @@ impl Slot {
             name: self.policy.service.clone(),
             engine: self.engine.to_owned(),
             balancer: self.balancer.to_owned(),
-            address: self.address.clone(),
+            address: self.address.map(|address| format!("http://{address}")),
             bounds: self.policy.bounds,
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
@@ -180,28 +182,35 @@ fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
 
 /// All services, their history, and the door for wishes.
 pub(crate) struct Board {
-    slots: BTreeMap<String, Arc<Slot>>,
+    slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     journal: Arc<Journal>,
     reader: Mutex<Reader>,
 }
 
 impl Board {
-    pub(crate) fn new(
-        slots: BTreeMap<String, Arc<Slot>>,
-        journal: Arc<Journal>,
-        reader: Reader,
-    ) -> Self {
-        Self { slots, journal, reader: Mutex::new(reader) }
+    pub(crate) fn new(journal: Arc<Journal>) -> Result<Self, JournalError> {
+        let reader = Mutex::new(journal.reader()?);
+        Ok(Self { slots: RwLock::default(), journal, reader })
     }
 
     /// One service's place; `None` if there is no such service.
-    pub(crate) fn slot(&self, service: &str) -> Option<&Arc<Slot>> {
-        self.slots.get(service)
+    pub(crate) fn slot(&self, service: &str) -> Option<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 
-    fn known(&self, service: &str) -> Result<(), Fault> {
-        let known = self.slots.contains_key(service);
-        known.then_some(()).ok_or_else(|| Fault::UnknownService(service.to_owned()))
+    /// Shows a service.
+    pub(super) fn add(&self, service: &str, slot: Arc<Slot>) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.insert(service.to_owned(), slot);
+    }
+
+    /// Shows a service no longer.
+    pub(super) fn remove(&self, service: &str) {
+        self.slots.write().unwrap_or_else(PoisonError::into_inner).remove(service);
+    }
+
+    fn known(&self, service: &str) -> Result<Arc<Slot>, Fault> {
+        self.slot(service).ok_or_else(|| Fault::UnknownService(service.to_owned()))
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, JournalError>) -> Result<T, Fault> {
@@ -229,11 +238,12 @@ impl Board {
 
 impl Daemon for Board {
     fn services(&self) -> Vec<ServiceView> {
-        self.slots.values().map(|slot| self.shown(slot)).collect()
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner).clone();
+        slots.values().map(|slot| self.shown(slot)).collect()
     }
 
     fn service(&self, name: &str) -> Option<ServiceView> {
-        self.slots.get(name).map(|slot| self.shown(slot))
+        self.slot(name).map(|slot| self.shown(&slot))
     }
 
     fn decisions(
@@ -272,8 +282,8 @@ impl Daemon for Board {
         by: &str,
     ) -> Result<ServiceView, AskError> {
         let unknown = || AskError::UnknownService(service.to_owned());
-        let slot = self.slots.get(service).ok_or_else(unknown)?;
-        let manual = manual(slot, ask, for_ms, by)?;
+        let slot = self.slot(service).ok_or_else(unknown)?;
+        let manual = manual(&slot, ask, for_ms, by)?;
         let stored = manual.as_ref().map(|manual| StoredManual {
             ask: manual.ask,
             until_wall_ms: manual.until.map(clock::wall_of),
@@ -282,7 +292,7 @@ impl Daemon for Board {
         let kept = self.journal.set_manual(service, stored.as_ref());
         kept.map_err(|error| AskError::Unavailable(error.to_string()))?;
         slot.set_manual(manual);
-        Ok(self.shown(slot))
+        Ok(self.shown(&slot))
     }
 }
 

@@ -3,13 +3,12 @@
 //! Decides nothing: one `match` from the closed list of engines to their crates. Invariant: no call
 //! here blocks; an order is taken in at once and its outcome is seen on the next look.
 
-use std::sync::Arc;
-
 use flyball_config as config;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_process::{Launcher, ProcessEngine, ProcessSettings};
+use flyball_process::{ProcessEngine, ProcessSettings};
 
+use super::hosts::Hosts;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -21,10 +20,7 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// The engine that `service` asks for.
-    pub(crate) fn build(
-        service: &config::Service,
-        launcher: &Arc<Launcher>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn build(service: &config::Service, hosts: &Hosts) -> Result<Self, Failure> {
         match &service.engine {
             config::Engine::Process(process) => {
                 let settings = ProcessSettings {
@@ -35,9 +31,15 @@ impl Engine {
                     cpu_limit_cores: process.cpus,
                     grace_ms: process.grace_ms,
                 };
-                let launcher = Arc::clone(launcher);
-                Ok(Self::Process(ProcessEngine::new(launcher, settings, clock::now)?))
+                Ok(Self::Process(ProcessEngine::new(hosts.launcher()?, settings, clock::now)?))
             }
+        }
+    }
+
+    /// As in `flyball.toml`.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Process(_) => "process",
         }
     }
 

@@ -1,0 +1,122 @@
+//! The loops of all services, and what they share.
+//!
+//! Decides what a service needs to run, and what becomes of it when it comes or goes while flyball
+//! runs. Knows nothing of counts. Invariant: a service on the board has a loop, and the other way
+//! round.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flyball_config::Service;
+use flyball_core::observation::Manual;
+use flyball_journal::{Journal, StoredManual};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::balancer::Balancer;
+use super::board::{Board, Slot};
+use super::engine::Engine;
+use super::hosts::Hosts;
+use super::look::Look;
+use super::probe::Prober;
+use crate::clock;
+use crate::failure::Failure;
+
+/// All loops.
+pub(super) struct Crew {
+    hosts: Hosts,
+    board: Arc<Board>,
+    journal: Arc<Journal>,
+    manuals: BTreeMap<String, StoredManual>,
+    loops: Mutex<Loops>,
+}
+
+#[derive(Default)]
+struct Loops {
+    running: JoinSet<()>,
+    stops: BTreeMap<String, watch::Sender<bool>>,
+}
+
+/// A service that could be started, its sources open, but does not look yet.
+pub(super) struct Ready {
+    look: Look,
+    name: String,
+}
+
+impl Crew {
+    pub(super) fn new(
+        hosts: Hosts,
+        board: Arc<Board>,
+        journal: Arc<Journal>,
+    ) -> Result<Self, Failure> {
+        let manuals = journal.manuals()?;
+        Ok(Self { hosts, board, journal, manuals, loops: Mutex::default() })
+    }
+
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Opens what `service` needs.
+    ///
+    /// # Errors
+    /// What cannot be had; nothing is left open then.
+    pub(super) async fn prepare(&self, service: &Service) -> Result<Ready, Failure> {
+        let engine = Engine::build(service, &self.hosts)?;
+        let balancer = Balancer::build(service, &self.hosts).await?;
+        let slot = Arc::new(slot(service, &engine, &balancer));
+        slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
+        let prober = Prober::new(service.ready.clone());
+        let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
+        let look = Look { policy, engine, balancer, prober, slot, journal };
+        Ok(Ready { look, name: service.name.clone() })
+    }
+
+    /// Begins to look after a service.
+    pub(super) fn begin(&self, ready: Ready) {
+        let Ready { look, name } = ready;
+        let (stop, stopped) = watch::channel(false);
+        self.board.add(&name, Arc::clone(&look.slot));
+        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        loops.stops.insert(name, stop);
+        loops.running.spawn(look.run(stopped));
+    }
+
+    /// Looks after a service no longer; what it has is left as it is.
+    pub(super) fn retire(&self, name: &str) {
+        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stop) = loops.stops.remove(name) {
+            stop.send_replace(true);
+        }
+        self.board.remove(name);
+    }
+
+    /// Ends all loops and waits for them.
+    pub(super) async fn stop(&self) {
+        let mut running = {
+            let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
+            for stop in loops.stops.values() {
+                stop.send_replace(true);
+            }
+            std::mem::take(&mut loops.running)
+        };
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!("the loop of a service failed: {error}");
+            }
+        }
+    }
+}
+
+fn slot(service: &Service, engine: &Engine, balancer: &Balancer) -> Slot {
+    Slot::new(service.policy.clone(), engine.name(), balancer.name(), balancer.address())
+}
+
+/// A wish from before a restart, unless it ended meanwhile.
+fn still_holds(stored: &StoredManual) -> Option<Manual> {
+    if stored.until_wall_ms.is_some_and(|until| until <= clock::wall_ms()) {
+        return None;
+    }
+    let until = stored.until_wall_ms.map(clock::moment_of);
+    Some(Manual { ask: stored.ask, until, by: stored.by.clone() })
+}

@@ -1,0 +1,43 @@
+//! What the services of one daemon share: whatever runs or spreads replicas for several of them.
+//!
+//! Decides which of it is needed. Invariant: each is opened once, and only if a service needs it.
+
+use std::sync::Arc;
+
+use flyball_config::{Config, Engine};
+use flyball_process::{Launcher, LauncherSettings};
+
+use super::home::Home;
+use crate::cli::WATCHDOG;
+use crate::failure::Failure;
+
+/// Shared by all services of a daemon.
+pub(crate) struct Hosts {
+    launcher: Option<Arc<Launcher>>,
+}
+
+impl Hosts {
+    /// Opens what the services of `config` need.
+    pub(super) fn open(config: &Config, home: &Home) -> Result<Self, Failure> {
+        let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
+        let launcher = if processes { Some(launcher(home)?) } else { None };
+        Ok(Self { launcher })
+    }
+
+    /// What starts processes.
+    pub(super) fn launcher(&self) -> Result<Arc<Launcher>, Failure> {
+        self.launcher.clone().ok_or_else(|| Failure::new("no process can be started here"))
+    }
+}
+
+fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
+    let settings = LauncherSettings {
+        run_mark: home.run_mark(),
+        home_mark: home.mark(),
+        watchdog: Some(vec![program.into(), WATCHDOG.into()]),
+        cgroup_mount: Some("/sys/fs/cgroup".into()),
+    };
+    Ok(Arc::new(Launcher::start(settings)?))
+}
