@@ -1,8 +1,9 @@
 //! From a load step of x4 to the first request served by a new replica, through the real program.
 //!
-//! One daemon with one sample replica of 20 requests/s under 15/s; each run steps to 60/s, waits
+//! One daemon with one sample replica of 25 requests/s under 15/s; each run steps to 60/s, waits
 //! for the first answer of a replica that was not there before, and goes back until there is one
-//! replica again. The daemon's own log tells what happened when; the client's clock is the same.
+//! replica again. (At 20 requests/s, three quarters busy, a second one would rightly stay.) The
+//! daemon's own log tells what happened when; the client's clock is the same.
 //! Figures go to stdout, progress to stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
@@ -28,8 +29,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 const TARGET_MS: f64 = 400.0;
 /// Requests per second before the step, and after.
 const RATES: (u32, u32) = (15, 60);
-/// CPU of one request, and the share of a core of one replica: 20 requests/s.
-const WORK_MS: u32 = 5;
+/// CPU of one request, and the share of a core of one replica: 25 requests/s.
+const WORK_MS: u32 = 4;
 const SHARE: f64 = 0.1;
 /// How long the daemon keeps a surplus: also the history it must have before a step.
 const HOLD: Duration = Duration::from_secs(4);
@@ -46,6 +47,10 @@ struct Args {
     /// Steps to measure.
     #[arg(long, default_value_t = 20)]
     runs: u32,
+    /// Leave the requests that a replica works on at once unlimited: nothing waits at the balancer
+    /// then, and only the arrivals tell of the step.
+    #[arg(long)]
+    no_slots: bool,
 }
 
 /// What one step took, in milliseconds: the parts one after another, and all of it.
@@ -73,7 +78,7 @@ fn main() -> Result<()> {
 
 async fn measure(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let daemon = Daemon::start(&program()?, folder.path()).await?;
+    let daemon = Daemon::start(&program()?, folder.path(), slots(args)).await?;
     let load_before = load_average();
     let (answers, mut answered) = unbounded_channel();
     let rate = Arc::new(AtomicU32::new(RATES.0));
@@ -97,7 +102,8 @@ async fn measure(args: &Args) -> Result<()> {
 /// The program beside this one, brought up to date if cargo is there to do it.
 fn program() -> Result<PathBuf> {
     if let Some(cargo) = std::env::var_os("CARGO") {
-        let arguments = ["build", "--quiet", "--release", "--package", "flyball", "--bin", "flyball"];
+        let arguments =
+            ["build", "--quiet", "--release", "--package", "flyball", "--bin", "flyball"];
         let built = Command::new(cargo).args(arguments).status()?;
         ensure!(built.success(), "flyball cannot be built");
     }
@@ -124,9 +130,9 @@ impl Drop for Daemon {
 }
 
 impl Daemon {
-    async fn start(program: &Path, folder: &Path) -> Result<Self> {
+    async fn start(program: &Path, folder: &Path, slots: Option<u32>) -> Result<Self> {
         let (config, log) = (folder.join("flyball.toml"), folder.join("log"));
-        fs::write(&config, configuration(program, folder))?;
+        fs::write(&config, configuration(program, folder, slots))?;
         let mut command = Command::new(program);
         command.arg("-v").arg("run").arg("-c").arg(&config).env_remove("FLYBALL_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
@@ -164,7 +170,8 @@ impl Daemon {
             let seen = &view["decision"]["seen"];
             let alone = view["replicas"].as_array().is_some_and(|all| all.len() == 1);
             let idle = seen["ready"] == 1 && seen["waiting"] == 0;
-            let learnt = !seen["work_s"].is_null() && (!measured || seen["start_lag_measured"] == true);
+            let learnt =
+                !seen["work_s"].is_null() && (!measured || seen["start_lag_measured"] == true);
             if !(alone && idle && learnt) {
                 since = Instant::now();
             }
@@ -175,7 +182,13 @@ impl Daemon {
     }
 }
 
-fn configuration(program: &Path, folder: &Path) -> String {
+/// Requests that a replica works on at once, where that is limited.
+fn slots(args: &Args) -> Option<u32> {
+    (!args.no_slots).then_some(2)
+}
+
+fn configuration(program: &Path, folder: &Path, slots: Option<u32>) -> String {
+    let slots = slots.map(|slots| format!("slots = {slots}")).unwrap_or_default();
     let (state, hold_s) = (folder.join("state"), HOLD.as_secs());
     format!(
         r#"
@@ -188,7 +201,7 @@ fn configuration(program: &Path, folder: &Path) -> String {
         cpus = {SHARE}
         min = 1
         max = 8
-        slots = 2
+        {slots}
         ready = {{ http = "/healthz" }}
         listen = "127.0.0.1:0"
         policy = {{ governor = {{ hold = "{hold_s}s" }} }}
@@ -223,7 +236,8 @@ async fn send(target: SocketAddr, rate: Arc<AtomicU32>, answers: UnboundedSender
             let replica = answer.lines().find_map(|line| line.strip_prefix("x-flyball-replica: "));
             if let Some(replica) = replica {
                 // Nobody listens any more at the end.
-                let _ = answers.send(Answered { at: Timestamp::now(), replica: replica.to_owned() });
+                let _ =
+                    answers.send(Answered { at: Timestamp::now(), replica: replica.to_owned() });
             }
         });
     }
@@ -300,8 +314,11 @@ fn spread(reactions: &[Reaction], part: impl Fn(&Reaction) -> f64) -> (f64, f64,
     let mut all: Vec<f64> = reactions.iter().map(part).collect();
     all.sort_by(f64::total_cmp);
     let middle = all.len() / 2;
-    let median =
-        if all.len().is_multiple_of(2) { (all[middle - 1] + all[middle]) / 2.0 } else { all[middle] };
+    let median = if all.len().is_multiple_of(2) {
+        (all[middle - 1] + all[middle]) / 2.0
+    } else {
+        all[middle]
+    };
     (median, all[0], all[all.len() - 1])
 }
 
@@ -331,13 +348,15 @@ fn report(args: &Args, reactions: &[Reaction], load_before: &str) -> Result<()> 
                 "requests_per_s_per_replica": SHARE * 1000.0 / f64::from(WORK_MS),
                 "arrivals": "evenly spaced",
                 "start_lag": "measured",
+                "slots": slots(args),
                 "hold_s": HOLD.as_secs(),
                 "cores": cores,
                 "load_average_before": load_before,
             },
         });
         for (name, (median, lowest, highest)) in figures {
-            let part = json!({ "median": round(median), "min": round(lowest), "max": round(highest) });
+            let part =
+                json!({ "median": round(median), "min": round(lowest), "max": round(highest) });
             object[format!("{name}_ms")] = part;
         }
         println!("{object}");

@@ -2,7 +2,7 @@
 //!
 //! One file for each promise that only the whole can keep. One test binary, so that it is linked
 //! once. Invariant: every test waits for a condition with a deadline and leaves nothing behind.
-#![expect(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
 mod commands;
 mod configuration;

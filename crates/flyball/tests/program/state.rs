@@ -78,12 +78,12 @@ fn a_damaged_journal_is_moved_aside_and_said_once_and_the_start_goes_on() {
 struct Small<'a>(&'a Path);
 
 impl<'a> Small<'a> {
-    fn mount(at: &'a Path) -> Self {
+    /// `None` where this user may not mount anything.
+    fn mount(at: &'a Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
         let said =
             run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(at));
-        assert_eq!(said.code, Some(0), "{said:?}");
-        Self(at)
+        (said.code == Some(0)).then_some(Self(at))
     }
 
     /// Takes every byte that is left.
@@ -125,12 +125,11 @@ fn notices(daemon: &Daemon) -> Vec<String> {
 
 #[test]
 fn a_full_disk_costs_history_and_nothing_else() {
-    if !getuid().is_root() {
-        return not_run("a_full_disk_costs_history_and_nothing_else", "mounting takes root");
-    }
     let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
     let state = place.state();
-    let disk = Small::mount(&state);
+    let Some(disk) = Small::mount(&state) else {
+        return not_run("a_full_disk_costs_history_and_nothing_else", "mounting takes root");
+    };
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 2);
     let filler = disk.fill();
