@@ -48,12 +48,10 @@ impl Haproxy {
         let shared = Arc::new(Shared::new(settings, clock));
         match doctor::first_look(&shared).await {
             Ok(()) => {}
-            Err(HaproxyError::NoBackend { .. }) if keeper.is_some() => {}
-            Err(
-                error @ (HaproxyError::NoBackend { .. }
-                | HaproxyError::NotAdmin { .. }
-                | HaproxyError::TooOld { .. }),
-            ) => return Err(error),
+            Err(error @ (HaproxyError::NotAdmin { .. } | HaproxyError::TooOld { .. })) => {
+                return Err(error);
+            }
+            Err(error @ HaproxyError::NoBackend { .. }) if keeper.is_none() => return Err(error),
             Err(away) => shared.tell(Some(&away)),
         }
         shared.work.notify_one();
@@ -62,8 +60,9 @@ impl Haproxy {
         Ok(Self { shared, stop, task })
     }
 
-    /// Asks HAProxy once. If it does not answer within the call limit, the last answer with its own
-    /// time; before the first one, why there is none.
+    /// Asks HAProxy: one call, three after a reload that renumbered the backend. If it does not
+    /// answer within the call limit, the last answer with its own time; before the first one, why
+    /// there is none.
     ///
     /// Arrivals and errors are those of the whole backend, foreign servers included. Times of
     /// requests are never given: HAProxy has only means of the last 1024.
