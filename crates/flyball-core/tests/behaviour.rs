@@ -185,6 +185,19 @@ fn one_that_never_becomes_ready_is_given_up_and_replaced() {
 }
 
 #[test]
+fn old_replicas_that_a_restart_has_yet_to_probe_are_not_given_up() {
+    let mut world = World::new(governor(2, 5));
+    world.policy.timing.start_limit_ms = 5_000;
+    world.now_ms = 1_000_000;
+    world.lag_ms = 1_001_000;
+    for number in 1..=3 {
+        world.add(ReplicaId::numbered("web", number)).asked_ms = 0;
+    }
+    let decision = world.run(3_000);
+    assert_eq!(world.ready(), 3, "{decision}");
+}
+
+#[test]
 fn a_draining_replica_comes_back_before_a_new_one_is_started() {
     let mut world = World::new(governor(4, 4));
     world.pass(3_000);

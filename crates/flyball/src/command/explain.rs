@@ -61,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_time_is_a_date_a_time_of_day_or_an_age() {
-        let now: Zoned = "2026-11-23T14:00:00[UTC]".parse().unwrap();
+        let now: Timestamp = "2026-11-23T14:00:00Z".parse().unwrap();
+        let now = now.to_zoned(jiff::tz::TimeZone::UTC);
         let ms = |text: &str| wall_ms(text, &now).unwrap() - now.timestamp().as_millisecond();
         assert_eq!(ms("10m"), -600_000);
         assert_eq!(ms("13:59"), -60_000);
