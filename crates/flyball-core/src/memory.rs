@@ -5,6 +5,7 @@
 //! caution. A fresh memory (after a restart) decides safely: it holds until its windows are full.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,8 @@ pub struct Memory {
     pub blind_since: Option<Timestamp>,
     /// Replicas being drained, and since when.
     pub draining: BTreeMap<ReplicaId, Timestamp>,
+    /// Where each replica was ordered to be routed to.
+    pub routed: BTreeMap<ReplicaId, SocketAddr>,
     /// Starts that failed one after another.
     pub failures: Failures,
     /// The number of the next replica to be named.
@@ -111,6 +114,7 @@ impl Default for Memory {
             tainted_at: None,
             blind_since: None,
             draining: BTreeMap::new(),
+            routed: BTreeMap::new(),
             failures: Failures::default(),
             next_number: 1,
             arrivals: Arrivals::default(),

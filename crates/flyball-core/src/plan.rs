@@ -201,11 +201,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// A replica that did not become ready in time is a failed start.
+/// A replica that did not become ready in time is a failed start. The time begins anew with a
+/// memory: one that an earlier run started long ago has only just been asked whether it is ready.
 fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     let limit_ms = view.policy.timing.start_limit_ms;
-    let late =
-        |r: &&ReplicaReport| r.phase == Phase::Starting && view.now.ms_since(r.asked_at) > limit_ms;
+    let since = memory.since.unwrap_or(view.now);
+    let late = |r: &&ReplicaReport| {
+        r.phase == Phase::Starting && view.now.ms_since(r.asked_at.max(since)) > limit_ms
+    };
     for replica in view.engine.replicas.iter().filter(late) {
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
@@ -294,13 +297,18 @@ fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTre
     }
 }
 
-/// Every ready replica that is not draining gets requests.
-fn route(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
+/// Every ready replica that is not draining gets requests. One that the balancer had from an
+/// earlier run is routed once more: its server may stand for an address of the past.
+fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
+    memory.routed.retain(|id, _| view.replica(id).is_some());
     for replica in view.committed(memory) {
+        let Some(address) = replica.address.filter(|_| replica.phase == Phase::Ready) else {
+            continue;
+        };
         let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
-        let Some(address) = replica.address else { continue };
-        if replica.phase == Phase::Ready && !routed {
+        let ordered = memory.routed.insert(replica.id.clone(), address) == Some(address);
+        if !(routed && ordered) {
             steps.insert(Step::Route { replica: replica.id.clone(), address });
         }
     }
