@@ -29,8 +29,8 @@ pub(crate) struct Container {
     cpu: Option<CpuCounter>,
     /// The daemon is being asked for its CPU time.
     pub(crate) asking: bool,
-    /// It was seen running: its end is news.
-    ran: bool,
+    /// It was seen running, or this run started it: its end is news.
+    pub(crate) noted: bool,
     /// When it ended, and since when it had been ready then.
     left: Option<(Timestamp, Option<Timestamp>)>,
 }
@@ -65,7 +65,7 @@ impl Container {
             meter: None,
             cpu: None,
             asking: false,
-            ran: false,
+            noted: false,
             left: None,
         };
         container.follow(None, core);
@@ -89,7 +89,7 @@ impl Container {
             }
             return;
         }
-        self.ran = true;
+        self.noted = true;
         if pid_before.is_some() && pid_before != self.facts.pid {
             self.leave(core.now());
         }
@@ -186,7 +186,7 @@ impl Container {
             phase,
             asked_at: self.asked_at,
             ready_at: self.ready_at,
-            address: self.facts.address.filter(|_| phase != Phase::Stopping || self.ran),
+            address: self.facts.address.filter(|_| phase != Phase::Stopping || self.noted),
             cpu: self.cpu,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
@@ -196,7 +196,7 @@ impl Container {
     /// Its end as news; `None` if it was asked for, or if it never ran while anybody looked.
     pub(crate) fn exit(&self, now: Timestamp, last_words: &str) -> Option<Exit> {
         let State::Exited { code, oom, error } = &self.facts.state else { return None };
-        if self.ending != Ending::Died || !self.ran {
+        if self.ending != Ending::Died || !self.noted {
             return None;
         }
         let (at, ready_at) = self.left.unwrap_or((now, self.ready_at));

@@ -122,13 +122,17 @@ impl Service {
     }
 
     /// The order was carried out, or was given up without a failure.
-    pub(crate) fn ordered_done(&self, replica: &ReplicaId) {
+    pub(crate) fn ordered_done(self: &Arc<Self>, replica: &ReplicaId) {
         let mut state = self.state();
         let order = state.orders.remove(replica);
         let born = state.containers.values_mut().find(|c| c.facts.replica == *replica);
         if let (Some(order), Some(container)) = (order, born) {
             container.asked_at = order.asked_at;
+            container.noted = true;
+            let id = container.facts.id.clone();
             state.pending = None;
+            // It may have ended before it was seen running.
+            self.bury_if_dead(&mut state, &id, false);
         }
         drop(state);
         self.changed.notify_one();

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Exit, Phase, Reading, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_docker::{DockerEngine, DockerHost, DockerSettings, HostSettings};
+use flyball_docker::{DockerEngine, DockerHost, DockerSettings, HostSettings, Publish};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lab::{IMAGE, Lab};
@@ -26,6 +26,10 @@ pub(crate) fn clock() -> Timestamp {
 pub(crate) fn host_at(address: String) -> Arc<DockerHost> {
     let cgroup_mount = Some(PathBuf::from("/sys/fs/cgroup"));
     DockerHost::open(HostSettings { host: address, cgroup_mount, clock }).unwrap()
+}
+
+pub(crate) fn host_without_files(address: String) -> Arc<DockerHost> {
+    DockerHost::open(HostSettings { host: address, cgroup_mount: None, clock }).unwrap()
 }
 
 /// An engine for service `web`, on a connection of its own.
@@ -47,6 +51,12 @@ pub(crate) fn engine_at(
 pub(crate) fn image(settings: &mut DockerSettings) {
     settings.image = Some(IMAGE.into());
     settings.cpus = Some(0.5);
+}
+
+/// The same in the host's network, which is quicker.
+pub(crate) fn host_network(settings: &mut DockerSettings) {
+    image(settings);
+    settings.publish = Publish::HostNetwork;
 }
 
 pub(crate) fn id(number: u64) -> ReplicaId {

@@ -1,0 +1,218 @@
+//! The engine against a daemon that misbehaves on purpose.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use flyball_core::observation::Reading;
+use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_docker::{DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+
+const VERSION: &str = r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#;
+
+/// What the daemon does with a request.
+#[derive(Clone, Debug)]
+enum Answer {
+    /// Takes it and says nothing.
+    Nothing,
+    /// A head, and then nothing.
+    Stream,
+    /// Ends within the head.
+    Half,
+    /// This status and body.
+    Whole(u16, &'static str),
+}
+
+/// Answers each request by its path until the test is over.
+struct Daemon {
+    _directory: tempfile::TempDir,
+    host: Arc<DockerHost>,
+}
+
+impl Daemon {
+    fn that(script: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("docker.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let script = Arc::new(script);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let script = Arc::clone(&script);
+                tokio::spawn(async move { answer(stream, |path| script(path)).await });
+            }
+        });
+        Self { _directory: directory, host: open(&socket) }
+    }
+
+    fn engine(&self) -> DockerEngine {
+        DockerEngine::new(Arc::clone(&self.host), DockerSettings::new("web", 80)).unwrap()
+    }
+}
+
+async fn answer(mut stream: UnixStream, script: impl Fn(&str) -> Answer) -> Option<()> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+        let mut chunk = [0; 1024];
+        let length = stream.read(&mut chunk).await.ok().filter(|length| *length > 0)?;
+        request.extend_from_slice(&chunk[..length]);
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let path = request.split(' ').nth(1)?;
+    // Without the version in front of it.
+    let path =
+        path.strip_prefix("/v1.").and_then(|p| p.find('/').map(|at| &p[at..])).unwrap_or(path);
+    let text = match script(path) {
+        Answer::Nothing => String::new(),
+        Answer::Stream => {
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".into()
+        }
+        Answer::Half => "HTTP/1.1 200 O".into(),
+        Answer::Whole(status, body) => format!(
+            "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    };
+    stream.write_all(text.as_bytes()).await.ok()?;
+    if matches!(script(path), Answer::Nothing | Answer::Stream) {
+        std::future::pending::<()>().await;
+    }
+    Some(())
+}
+
+fn clock() -> Timestamp {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    Timestamp::from_ms(u64::try_from(ORIGIN.elapsed().as_millis()).unwrap())
+}
+
+fn open(socket: &Path) -> Arc<DockerHost> {
+    let host = format!("unix://{}", socket.display());
+    DockerHost::open(HostSettings { host, cgroup_mount: None, clock }).unwrap()
+}
+
+/// A daemon that is well but for what `script` says of a path.
+fn well_but(
+    script: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
+) -> impl Fn(&str) -> Answer + Send + Sync + 'static {
+    move |path| {
+        script(path).unwrap_or(match path.split('?').next().unwrap_or_default() {
+            "/version" => Answer::Whole(200, VERSION),
+            "/events" => Answer::Stream,
+            "/_ping" => Answer::Whole(200, "OK"),
+            "/containers/json" => Answer::Whole(200, "[]"),
+            _ => Answer::Whole(404, r#"{"message":"page not found"}"#),
+        })
+    }
+}
+
+async fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "not within 10 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn missing(engine: &DockerEngine) -> Option<String> {
+    match engine.observe() {
+        Reading::Missing { why, .. } => Some(why),
+        Reading::Taken { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn each_way_to_answer_badly_is_an_error_of_its_own() {
+    let check = |answer: Answer| async move {
+        let host = Daemon::that(move |_| answer.clone());
+        host.host.check().await.unwrap_err()
+    };
+    assert!(matches!(check(Answer::Half).await, DockerError::Broken { .. }));
+    assert!(matches!(check(Answer::Whole(200, "<html>")).await, DockerError::Broken { .. }));
+    assert!(matches!(check(Answer::Whole(200, "{}")).await, DockerError::Broken { .. }));
+    let refused = check(Answer::Whole(500, r#"{"message":"out of order"}"#)).await;
+    assert_eq!(
+        refused.to_string(),
+        "docker refuses to agree on a version: out of order (status 500)"
+    );
+    let old = check(Answer::Whole(200, r#"{"ApiVersion":"1.12"}"#)).await;
+    assert!(matches!(&old, DockerError::TooOld { found, .. } if found == "1.12"), "{old}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_says_nothing_is_given_up_at_the_deadline() {
+    let daemon = Daemon::that(|_| Answer::Nothing);
+    let error = daemon.host.check().await.unwrap_err();
+    assert_eq!(error.to_string(), "docker did not answer within 5 s: agree on a version");
+}
+
+#[tokio::test]
+async fn no_daemon_is_said_with_a_hint() {
+    let directory = tempfile::tempdir().unwrap();
+    let host = open(&directory.path().join("docker.sock"));
+    let error = host.check().await.unwrap_err();
+    assert!(matches!(error, DockerError::NotRunning { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("systemctl start docker"));
+    drop(UnixListener::bind(directory.path().join("docker.sock")).unwrap());
+    let error = host.check().await.unwrap_err();
+    assert!(matches!(error, DockerError::NotRunning { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_service_that_could_not_be_listed_is_missing_and_not_empty() {
+    for bad in [Answer::Whole(200, "[{"), Answer::Whole(500, "{}"), Answer::Half] {
+        let said = bad.clone();
+        let listing = move |path: &str| path.starts_with("/containers/json").then(|| said.clone());
+        let daemon = Daemon::that(well_but(listing));
+        let engine = daemon.engine();
+        until("a reason", || missing(&engine).filter(|why| why.contains("list containers"))).await;
+        engine.start(&ReplicaId::numbered("web", 1));
+        assert!(missing(&engine).is_some(), "{bad:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_that_cannot_be_inspected_leaves_the_service_missing() {
+    const LIST: &str = r#"[{"Id":"4a","Names":["/x"],"Labels":{"flyball.service":"web"},
+        "State":"running","Status":"Up"}]"#;
+    let daemon = Daemon::that(well_but(|path| match path.split('?').next() {
+        Some("/containers/json") => Some(Answer::Whole(200, LIST)),
+        Some("/containers/4a/json") => Some(Answer::Whole(500, r#"{"message":"locked"}"#)),
+        _ => None,
+    }));
+    let engine = daemon.engine();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(missing(&engine).as_deref(), Some("containers are not listed yet"));
+}
+
+#[tokio::test]
+async fn a_daemon_without_containers_is_an_empty_service() {
+    let daemon = Daemon::that(well_but(|_| None));
+    let engine = daemon.engine();
+    let report = until("a report", || engine.observe().value().cloned()).await;
+    assert_eq!(report.replicas, []);
+}
+
+#[tokio::test]
+async fn an_event_stream_of_garbage_ends_the_session_and_the_next_one_begins() {
+    let sessions = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let begun = Arc::clone(&sessions);
+    let daemon = Daemon::that(well_but(move |path| {
+        let first = path.starts_with("/events")
+            && begun.fetch_add(1, std::sync::atomic::Ordering::Relaxed) < 4;
+        first.then_some(Answer::Whole(200, "garbage\n{]\n"))
+    }));
+    let engine = daemon.engine();
+    until("a report", || {
+        let begun = sessions.load(std::sync::atomic::Ordering::Relaxed);
+        engine.observe().value().filter(|_| begun > 4).map(|_| ())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(missing(&engine), None);
+}
