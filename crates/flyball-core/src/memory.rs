@@ -88,6 +88,8 @@ pub struct Failures {
     pub why: String,
     /// When the last one was seen to fail.
     failed_at: Timestamp,
+    /// Replicas with smaller numbers were started before that.
+    before_number: u64,
     newest_exit: Option<Timestamp>,
 }
 
@@ -222,7 +224,7 @@ impl Memory {
                 past.busyness.see(counter, window_ms);
             }
         }
-        self.failures.see(now, engine);
+        self.failures.see(now, engine, self.next_number);
     }
 
     /// A drain that an earlier run began goes on.
@@ -323,7 +325,7 @@ impl Memory {
 impl Failures {
     /// Counts looks that saw a failed start; a replica that was started since and stays ends the
     /// series. Older ones say nothing: a broken image fails beside replicas of the one before.
-    fn see(&mut self, now: Timestamp, engine: &EngineReport) {
+    fn see(&mut self, now: Timestamp, engine: &EngineReport, next_number: u64) {
         let failed_at = self.failed_at;
         let stayed = engine.replicas.iter().any(|r| {
             let steady = r.ready_at.is_some_and(|at| now.ms_since(at) >= STEADY_MS);
@@ -332,11 +334,16 @@ impl Failures {
         if stayed {
             self.count = 0;
         }
-        let newest = self.newest_exit;
-        let mut fresh = engine.exits.iter().filter(|e| newest.is_none_or(|n| e.at > n));
-        let failed = fresh.rfind(|e| e.ready_ms.is_none_or(|ms| ms < STEADY_MS));
+        // One after another: those that were started together and fail together fail once.
+        let (newest, before) = (self.newest_exit, self.before_number);
+        let failed = engine.exits.iter().rfind(|exit| {
+            newest.is_none_or(|newest| exit.at > newest)
+                && exit.ready_ms.is_none_or(|ms| ms < STEADY_MS)
+                && exit.replica.number().is_none_or(|number| number >= before)
+        });
         if let Some(exit) = failed {
             self.add(now, format!("{}: {}", exit.replica, exit.reason));
+            self.before_number = next_number;
         }
         self.newest_exit = engine.exits.iter().map(|e| e.at).max().max(newest);
     }

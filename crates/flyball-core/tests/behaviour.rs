@@ -3,7 +3,7 @@
 mod world;
 
 use flyball_core::guard::Guard;
-use flyball_core::observation::{Ask, Manual};
+use flyball_core::observation::{Ask, Exit, Manual};
 use flyball_core::plan::Step;
 use flyball_core::policy::{Rule, StepRule, Target};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -172,6 +172,23 @@ fn a_crash_loop_is_tried_ever_more_seldom_and_said_once_a_look() {
     assert!((8..=16).contains(&starts_seen), "{starts_seen}");
     let held = world.look().held_starts.unwrap();
     assert!(held.count == 2 && held.why.contains("killed"), "{held:?}");
+}
+
+#[test]
+fn young_replicas_that_die_together_over_several_looks_are_one_failure() {
+    let mut world = World::new(governor(6, 6));
+    world.pass(3_000);
+    for number in 1..=6 {
+        let id = ReplicaId::numbered("web", number);
+        world.replicas.remove(&id);
+        let at = Timestamp::from_ms(world.now_ms);
+        let reason = "signal 9".to_owned();
+        world.exits.push(Exit { replica: id, at, ready_ms: Some(2_000), reason });
+        let decision = world.look();
+        assert_eq!(decision.held_starts, None, "{decision}");
+    }
+    world.pass(1_500);
+    assert_eq!(world.ready(), 6);
 }
 
 #[test]

@@ -154,7 +154,7 @@ async fn explain(State(door): Shared, name: Name, uri: Uri) -> Result<Json<Expla
     };
     let (daemon, name) = (Arc::clone(&door.daemon), view.name.clone());
     let found = door.reads.call(move || daemon.decision_at(&name, at)).await??;
-    let missing = || none(format!("at or before {at}")).in_field("at");
+    let missing = || none("at or before that time".to_owned()).in_field("at");
     found.map(|d| Json(d.into())).ok_or_else(missing)
 }
 

@@ -289,8 +289,10 @@ impl Daemon for Board {
             until_wall_ms: manual.until.map(clock::wall_of),
             by: manual.by.clone(),
         });
-        let kept = self.journal.set_manual(service, stored.as_ref());
-        kept.map_err(|error| AskError::Unavailable(error.to_string()))?;
+        // A hand on the wheel counts also where it cannot be written down.
+        if let Err(error) = self.journal.set_manual(service, stored.as_ref()) {
+            tracing::warn!("{service}: what was asked will not survive a restart: {error}");
+        }
         slot.set_manual(manual);
         Ok(self.shown(&slot))
     }

@@ -52,7 +52,7 @@ struct Kept {
     sampled_at: Option<Timestamp>,
     recorded_at: Option<Timestamp>,
     last_exit: Option<Timestamp>,
-    last_reason: String,
+    last_words: String,
     tally: Tally,
     looked_at: Option<Timestamp>,
 }
@@ -147,14 +147,18 @@ impl Look {
         if decision.desired != decision.seen.current {
             tracing::info!("{}: {}", decision.headline(), decision.reason());
         }
-        if let Some(held) = decision.held_starts.as_ref().filter(|h| h.why != kept.last_reason) {
-            kept.last_reason.clone_from(&held.why);
-            tracing::warn!(
-                "{}: {} starts failed one after another, the next is put off: {}",
-                decision.service,
-                held.failures,
-                held.why
-            );
+        if let Some(held) = &decision.held_starts {
+            // The replica's name differs each time; its last words are what there is to say.
+            let words = held.why.split_once(": ").map_or(held.why.as_str(), |(_, words)| words);
+            if kept.last_words != words {
+                words.clone_into(&mut kept.last_words);
+                tracing::warn!(
+                    "{}: {} starts failed one after another, the next is put off: {}",
+                    decision.service,
+                    held.failures,
+                    held.why
+                );
+            }
         }
         for step in &decision.plan {
             tracing::debug!(service = %decision.service, "{step}");
