@@ -3,9 +3,10 @@
 //! Decides nothing about values together. Invariant: an accepted number is finite and within the
 //! limits that the table of keys states, and a refusal says what to write instead.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::bytes::{parse_bytes, show_bytes};
+use crate::dialect::Dialect;
 use crate::duration::{parse_duration, show_duration};
 use crate::fault::Fault;
 use crate::keys::{Key, Kind};
@@ -15,21 +16,25 @@ use crate::value::{Node, Value, shorten};
 /// The most cores one replica may be given: beyond any machine, and far from where sums overflow.
 const CORES_MAX: f64 = 10_000.0;
 
+/// The longest hint, in bytes: one that repeats a long value tells nothing.
+const HINT_MAX: usize = 300;
+
 /// A value together with its key and the key's full path, for the words of a refusal.
 #[derive(Clone, Copy)]
 pub(crate) struct Given<'a> {
     pub(crate) path: &'a str,
     pub(crate) key: &'a Key,
     pub(crate) node: &'a Node,
+    pub(crate) dialect: Dialect,
 }
 
 impl Given<'_> {
-    fn not_a(&self, wanted: &str, instead: impl Into<Option<String>>) -> Fault {
+    pub(crate) fn not_a(&self, wanted: &str, instead: impl Into<Option<String>>) -> Fault {
         Fault::NotA {
             key: self.path.to_owned(),
             found: self.node.show(),
             wanted: wanted.to_owned(),
-            instead: instead.into(),
+            instead: instead.into().filter(|hint| hint.len() <= HINT_MAX),
         }
     }
 
@@ -39,12 +44,13 @@ impl Given<'_> {
         self.not_a("of the kind that this key has", None)
     }
 
-    fn out_of_range(&self, limit: String) -> Fault {
+    pub(crate) fn out_of_range(&self, limit: String) -> Fault {
         Fault::OutOfRange { key: self.path.to_owned(), found: self.node.show(), limit }
     }
 
-    fn example(&self, value: &str) -> String {
-        format!("write {} = {value}", self.key.name)
+    /// A hint to write `value`, which is TOML.
+    pub(crate) fn example(&self, value: &str) -> String {
+        format!("write {}", self.dialect.assign(self.path, self.key.name, value))
     }
 }
 
@@ -138,22 +144,61 @@ pub(crate) fn share(given: Given<'_>) -> Result<f64, Fault> {
     }
 }
 
-pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, Fault> {
-    let wanted = "an IP address and a port";
-    let Value::Text(text) = &given.node.value else {
-        return Err(given.not_a(wanted, given.example("\"127.0.0.1:8080\"")));
-    };
-    text.parse().map_err(|_| {
-        let port = text.rsplit_once(':').map_or(text.as_str(), |(_, port)| port);
-        let port = port.parse::<u16>().unwrap_or(8080);
-        given.not_a(wanted, given.example(&format!("\"127.0.0.1:{port}\"")))
-    })
+pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
+    match (&given.node.value, given.dialect) {
+        // Labels are in no directory that a path could start at.
+        (Value::Text(text), Dialect::Labels) if !text.starts_with('/') => {
+            Err(given.not_a("an absolute path", given.example("\"/path\"")))
+        }
+        (Value::Text(text), _) if !text.is_empty() && !text.contains('\0') => Ok(text.into()),
+        _ => Err(given.not_a("a path", given.example("\"/path\""))),
+    }
 }
 
-pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
+/// A name that means something elsewhere, such as an image or a network.
+pub(crate) fn text(given: Given<'_>) -> Result<String, Fault> {
+    let fine = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     match &given.node.value {
-        Value::Text(text) if !text.is_empty() && !text.contains('\0') => Ok(text.into()),
-        _ => Err(given.not_a("a path", given.example("\"/path\""))),
+        Value::Text(text) if fine(text) => Ok(text.clone()),
+        _ => Err(given.not_a("a name", given.example("\"NAME\""))),
+    }
+}
+
+pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
+    match &given.node.value {
+        Value::Text(text) if !text.is_empty() && text.chars().all(fine) => Ok(text.clone()),
+        _ => Err(given.not_a("a name in HAProxy", "use A-Z, a-z, 0-9, ., _, - and :".to_owned())),
+    }
+}
+
+/// Texts of one line each; there may be none.
+pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, Fault> {
+    let refuse = || given.not_a("a list of lines", given.example("[\"balance leastconn\"]"));
+    let Value::List(items) = &given.node.value else { return Err(refuse()) };
+    let line = |item: &Node| match &item.value {
+        Value::Text(text) if !text.contains(|c: char| c.is_control() && c != '\t') => {
+            Ok(text.clone())
+        }
+        _ => Err(refuse()),
+    };
+    items.iter().map(line).collect()
+}
+
+pub(crate) fn bytes(given: Given<'_>) -> Result<u64, Fault> {
+    let Kind::Bytes { from, to } = given.key.kind else { return Err(given.of_another_kind()) };
+    let text = match &given.node.value {
+        Value::Text(text) => text.clone(),
+        Value::Whole(number) => number.to_string(),
+        _ => return Err(given.not_a("an amount of memory", given.example("\"256MiB\""))),
+    };
+    match parse_bytes(&text) {
+        Ok(bytes) if bytes < from => {
+            Err(given.out_of_range(format!("at least {}", show_bytes(from))))
+        }
+        Ok(bytes) if bytes > to => Err(given.out_of_range(format!("at most {}", show_bytes(to)))),
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(given.not_a("an amount of memory", error.hint())),
     }
 }
 
@@ -226,7 +271,7 @@ pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fa
 }
 
 /// Words that a later version will know.
-const LATER: [&str; 5] = ["docker", "swarm", "mesos", "marathon", "haproxy"];
+const LATER: [&str; 3] = ["swarm", "mesos", "marathon"];
 
 /// What is wrong with `word`, of which there is none among `known`.
 pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {

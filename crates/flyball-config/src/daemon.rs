@@ -8,10 +8,10 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use crate::address;
 use crate::check;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
-use crate::value::Span;
 use crate::{Daemon, Env, keys};
 
 /// Where the API is by default: loopback, and a port that nothing else is registered for.
@@ -20,14 +20,14 @@ const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 /// The largest token file, in bytes.
 const TOKEN_MAX: u64 = 4_096;
 
-/// The daemon in `fields`, with paths relative to `base`, and where in the file it says where it
-/// listens; `None` if anything was reported.
-pub(crate) fn daemon(
-    mut fields: Fields<'_>,
-    base: &Path,
-    env: &Env,
-) -> (Option<Daemon>, Option<Span>) {
-    let listen = fields.take(&keys::DAEMON_LISTEN, check::address);
+/// The daemon when nothing is said of it; `None` where its state has no place.
+pub(crate) fn preset(env: &Env) -> Option<Daemon> {
+    Some(Daemon { listen: LISTEN, state_dir: env.state_dir()?, token_file: None })
+}
+
+/// The daemon in `fields`, with paths relative to `base`; `None` if anything was reported.
+pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<Daemon> {
+    let listen = fields.take(&keys::DAEMON_LISTEN, address::address);
     let state_dir = fields.take(&keys::STATE_DIR, check::path);
     let token = fields.take(&keys::TOKEN_FILE, check::path);
     if let Some((path, span)) = token.given()
@@ -56,16 +56,12 @@ pub(crate) fn daemon(
         }
         given => given.flatten().map(|path| base.join(path)),
     };
-    let listen_span = listen.given().map(|(_, span)| span.clone());
     fields.finish();
-    let daemon = (|| {
-        Some(Daemon {
-            listen: listen.or(LISTEN)?,
-            state_dir: state_dir?,
-            token_file: token.optional()?.map(|path| base.join(path)),
-        })
-    })();
-    (daemon, listen_span)
+    Some(Daemon {
+        listen: listen.or(LISTEN)?,
+        state_dir: state_dir?,
+        token_file: token.optional()?.map(|path| base.join(path)),
+    })
 }
 
 fn read_token(path: &Path) -> Result<(), String> {

@@ -133,13 +133,15 @@ pub enum Fault {
         /// The key.
         key: String,
         /// The other key and its value.
-        beside: &'static str,
+        beside: String,
+        /// What to do.
+        instead: String,
     },
     /// A service name that cannot be used everywhere.
-    #[error("services.{name}: this name cannot be used")]
+    #[error("{key}: this name cannot be used")]
     BadName {
-        /// The name.
-        name: String,
+        /// The service, or the label that names it.
+        key: String,
     },
     /// Two things listen at the same address.
     #[error("{key}: {address} is taken by {other}")]
@@ -149,6 +151,16 @@ pub enum Fault {
         /// The address.
         address: SocketAddr,
         /// The key that has it, with its address if that is written in another way.
+        other: String,
+    },
+    /// Two services have something that only one can have.
+    #[error("{key}: {found} is taken by {other}")]
+    Taken {
+        /// The key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// Who has it.
         other: String,
     },
     /// Others can reach the API and no token guards it.
@@ -188,7 +200,9 @@ impl Fault {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::FileMissing => format!("name it with -c, or write one like this:\n{MINIMAL}"),
-            Self::NoServices => format!("add one like this:\n{MINIMAL}"),
+            Self::NoServices => format!(
+                "add [docker] to find services by the labels of containers, or one like this:\n{MINIMAL}"
+            ),
             Self::IsDirectory => "name the file in it, such as DIRECTORY/flyball.toml".to_owned(),
             Self::NotAFile => "copy it into a file first".to_owned(),
             Self::Unreadable { .. } => "let flyball's user read it".to_owned(),
@@ -197,17 +211,18 @@ impl Fault {
             Self::Syntax { .. } => return None,
             Self::UnknownKey { instead, .. }
             | Self::UnknownWord { instead, .. }
+            | Self::Useless { instead, .. }
             | Self::Missing { instead, .. } => instead.clone(),
             Self::KeyNotYet { .. } => "take it out".to_owned(),
             Self::WordNotYet { known, .. } => format!("this version knows {known}"),
             Self::NotA { instead, .. } => return instead.clone(),
             Self::OutOfRange { limit, .. } => format!("the value must be {limit}"),
             Self::Contradicts { instead, .. } => (*instead).to_owned(),
-            Self::Useless { .. } => "take one of the two out".to_owned(),
             Self::BadName { .. } => "use 1 to 63 of a-z, 0-9 and -, and no - in front".to_owned(),
             Self::AddressTaken { .. } => {
                 "give each its own port, or port 0 for any free one".to_owned()
             }
+            Self::Taken { .. } => "give each service its own".to_owned(),
             Self::TokenNeeded { .. } => {
                 "listen at 127.0.0.1, or set token_file to a file that holds a secret".to_owned()
             }

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 
 use crate::check::{self, Given, nearest};
+use crate::dialect::Dialect;
 use crate::fault::Fault;
-use crate::keys::{Key, SECTIONS, Section};
-use crate::value::{Node, Span, Table, Value, shorten, text_spans};
+use crate::keys::{Key, Kind, Only, SECTIONS, Section};
+use crate::value::{Node, Span, Table, Value, text_spans};
 
 /// What was found wrong so far, and where secrets stand.
 #[derive(Debug, Default)]
@@ -64,6 +65,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) path: String,
     /// Where the table's name stands: the place of what is missing in it.
     pub(crate) span: Span,
+    pub(crate) dialect: Dialect,
     section: &'static Section,
     table: Table,
     reports: &'a mut Reports,
@@ -75,14 +77,20 @@ impl<'a> Fields<'a> {
         path: String,
         span: Span,
         table: Table,
+        dialect: Dialect,
         reports: &'a mut Reports,
     ) -> Self {
-        Self { path, span, section, table, reports }
+        Self { path, span, dialect, section, table, reports }
     }
 
-    /// The full path of `name` in this table.
+    /// The full path of the key `name` in this table.
     pub(crate) fn path_of(&self, name: &str) -> String {
-        join(&self.path, name)
+        self.dialect.key(&self.path, name)
+    }
+
+    /// How `key` in this table is given `value`, which is TOML.
+    pub(crate) fn assign(&self, key: &Key, value: &str) -> String {
+        self.dialect.assign(&self.path_of(key.name), key.name, value)
     }
 
     pub(crate) fn report(&mut self, fault: Fault, span: &Span) {
@@ -97,7 +105,8 @@ impl<'a> Fields<'a> {
     ) -> Field<T> {
         let Some(node) = self.take_node(key) else { return Field::Absent };
         let path = self.path_of(key.name);
-        match check(Given { path: &path, key, node: &node }) {
+        let given = Given { path: &path, key, node: &node, dialect: self.dialect };
+        match check(given) {
             Ok(value) => Field::Given { value, span: node.span },
             Err(fault) => {
                 self.report(fault, &node.span);
@@ -117,6 +126,11 @@ impl<'a> Fields<'a> {
         self.table.remove(key.name).map(|entry| entry.node)
     }
 
+    /// The place of `key`'s value; the table's own if it is absent.
+    pub(crate) fn span_of(&self, key: &Key) -> Span {
+        self.table.get(key.name).map_or(&self.span, |entry| &entry.node.span).clone()
+    }
+
     /// A table in this one, of which the caller took the value.
     pub(crate) fn child(
         &mut self,
@@ -125,7 +139,21 @@ impl<'a> Fields<'a> {
         span: Span,
         table: Table,
     ) -> Fields<'_> {
-        Fields { path, span, section, table, reports: self.reports }
+        Fields { path, span, dialect: self.dialect, section, table, reports: self.reports }
+    }
+
+    /// Takes `key` out as a table with keys of its own, empty if it is absent; `None` if it was
+    /// refused.
+    pub(crate) fn take_table_or_empty(
+        &mut self,
+        key: &'static Key,
+        section: &'static Section,
+    ) -> Option<Fields<'_>> {
+        if self.table.contains_key(key.name) {
+            return self.take_table(key, section);
+        }
+        let (path, span) = (self.path_of(key.name), self.span.clone());
+        Some(self.child(section, path, span, Table::new()))
     }
 
     /// Takes `key` out as a table with keys of its own; `None` if it is absent or was refused.
@@ -143,7 +171,7 @@ impl<'a> Fields<'a> {
                     key: path,
                     found: node.show(),
                     wanted: "a table".to_owned(),
-                    instead: Some(format!("write {} = {{ ... }}", key.name)),
+                    instead: Some(self.dialect.table_hint(&self.path, key.name, section)),
                 };
                 self.report(fault, &node.span);
                 None
@@ -161,7 +189,7 @@ impl<'a> Fields<'a> {
                 key: path,
                 found: node.name().to_owned(),
                 wanted: "a table of texts".to_owned(),
-                instead: Some(format!("write {} = {{ NAME = \"value\" }}", key.name)),
+                instead: Some(self.dialect.variables_hint(&self.path, key.name)),
             };
             self.report(fault, &node.span);
             return None;
@@ -169,7 +197,10 @@ impl<'a> Fields<'a> {
         let mut variables = Some(BTreeMap::new());
         for (name, entry) in table {
             self.reports.secrets.push(entry.node.span.clone());
-            match (check::variable(&join(&path, &name), &name, &entry.node), &mut variables) {
+            match (
+                check::variable(&self.dialect.named(&path, &name), &name, &entry.node),
+                &mut variables,
+            ) {
                 (Ok(value), Some(variables)) => drop(variables.insert(name, value)),
                 (Ok(_), None) => {}
                 (Err(fault), _) => {
@@ -190,49 +221,77 @@ impl<'a> Fields<'a> {
     pub(crate) fn missing(&mut self, key: &Key, example: &str) {
         let fault = Fault::Missing {
             key: self.path_of(key.name),
-            instead: format!("add {} = {example}", key.name),
+            instead: format!("add {}", self.assign(key, example)),
         };
         let span = self.span.clone();
         self.report(fault, &span);
     }
 
-    /// Reports every key that nobody took.
+    /// Says that every key that means nothing where `chooser` is `word` does so, and takes it out.
+    pub(crate) fn refuse_useless(&mut self, chooser: &Key, word: &str) {
+        let assign = |word: &str| self.assign(chooser, &format!("\"{word}\""));
+        let beside = assign(word);
+        let forbids = |only: &&Only| only.0 == chooser.name && !only.1.contains(&word);
+        let useless: Vec<_> = self
+            .section
+            .keys
+            .iter()
+            .filter_map(|key| Some((*key, key.only.iter().find(forbids)?)))
+            .map(|(key, only)| {
+                let needed = only.1.first().copied().unwrap_or_default();
+                (key, format!("write {}, or take it out", assign(needed)))
+            })
+            .collect();
+        for (key, instead) in useless {
+            let Some(node) = self.take_node(key) else { continue };
+            self.reports.secrets.extend(secret_spans(Some(key), &node));
+            let (key, beside) = (self.path_of(key.name), beside.clone());
+            self.report(Fault::Useless { key, beside, instead }, &node.span);
+        }
+    }
+
+    /// Reports every key that the section does not have. Known ones are still there where what
+    /// they depend on was refused.
     pub(crate) fn finish(self) {
         for (name, entry) in &self.table {
-            let key = self.path_of(name);
+            let known = self.section.key(name);
+            self.reports.secrets.extend(secret_spans(known, &entry.node));
+            if known.is_some() {
+                continue;
+            }
+            let key = self.dialect.named(&self.path, name);
             let fault = if self.section.later.contains(&name.as_str()) {
                 Fault::KeyNotYet { key }
             } else {
-                Fault::UnknownKey { key, instead: instead_of(name, self.section) }
+                Fault::UnknownKey { key, instead: self.instead_of(name) }
             };
-            let span = entry.key_span.clone();
-            // A misspelt env, perhaps.
-            if matches!(entry.node.value, Value::Table(_)) {
-                self.reports.secrets.extend(text_spans(&entry.node));
-            }
-            self.reports.faults.push((fault, span));
+            self.reports.faults.push((fault, entry.key_span.clone()));
+        }
+    }
+
+    /// What was most likely meant by the unknown key `name`.
+    fn instead_of(&self, name: &str) -> String {
+        let name = match self.dialect {
+            Dialect::File => name.to_owned(),
+            Dialect::Labels => name.replace('-', "_"),
+        };
+        let elsewhere = |other: &&&Section| other.key(&name).is_some();
+        if let Some(other) = SECTIONS.iter().find(elsewhere) {
+            return self.dialect.elsewhere(other.path, &name);
+        }
+        let known = || self.section.keys.iter().map(|key| key.name);
+        let mention = |name: &str| self.dialect.mention(&self.path, name);
+        match nearest(&name, known()) {
+            Some(near) => format!("did you mean {}?", mention(near)),
+            None => format!("known are {}", known().map(mention).collect::<Vec<_>>().join(", ")),
         }
     }
 }
 
-/// What was most likely meant by the unknown key `name` in `section`.
-fn instead_of(name: &str, section: &Section) -> String {
-    let elsewhere = |other: &&&Section| other.keys.iter().any(|key| key.name == name);
-    if let Some(other) = SECTIONS.iter().find(elsewhere) {
-        return format!("{name} belongs in [{}]", other.path);
-    }
-    let known = || section.keys.iter().map(|key| key.name);
-    match nearest(name, known()) {
-        Some(near) => format!("did you mean {near}?"),
-        None => format!("known are {}", known().collect::<Vec<_>>().join(", ")),
-    }
-}
-
-/// `path` and `name` as one path, the name quoted if TOML would want it so.
-pub(crate) fn join(path: &str, name: &str) -> String {
-    let bare = !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let name = if bare { name.to_owned() } else { format!("\"{}\"", shorten(name)) };
-    if path.is_empty() { name } else { format!("{path}.{name}") }
+/// The places of texts in `node` that may be secrets: values of variables, or a misspelt table of
+/// them, perhaps.
+fn secret_spans(key: Option<&Key>, node: &Node) -> Vec<Span> {
+    let variables = key.is_some_and(|key| matches!(key.kind, Kind::Variables));
+    let table = matches!(node.value, Value::Table(_));
+    if variables || table { text_spans(node) } else { Vec::new() }
 }

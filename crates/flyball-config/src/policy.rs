@@ -39,7 +39,8 @@ pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule>
             one_of_three(fields, by_default)
         }
         _ => {
-            let instead = Some("write policy = \"governor\"".to_owned());
+            let instead =
+                Some(format!("write {}", service.assign(&keys::POLICY_KEY, "\"governor\"")));
             let wanted = "the name of a policy, or a table".to_owned();
             service
                 .report(Fault::NotA { key: path, found: node.show(), wanted, instead }, &node.span);

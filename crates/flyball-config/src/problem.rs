@@ -6,11 +6,13 @@
 use std::fmt;
 
 use crate::fault::Fault;
+use crate::value::Span;
 
 /// Problems that are kept; the rest is only counted.
 pub const PROBLEMS_MAX: usize = 50;
 
-/// Everything that is wrong with a configuration, in the order of the file; never empty.
+/// Everything that is wrong with a configuration, or with the labels of one service, in the order
+/// they were written; never empty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConfigErrors {
     /// The first [`PROBLEMS_MAX`].
@@ -31,9 +33,10 @@ pub struct Problem {
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named by whoever loaded it.
+    /// The file, as it was named by whoever loaded it, or whose labels they are.
     pub file: String,
-    /// Line and column, both from 1, the column in characters; `None` for the file as a whole.
+    /// Line and column, both from 1, the column in characters; `None` for a
+    /// file as a whole and for labels.
     pub position: Option<(usize, usize)>,
     /// The line; `None` where it may hold a secret.
     pub excerpt: Option<Excerpt>,
@@ -51,6 +54,18 @@ pub struct Excerpt {
 }
 
 impl ConfigErrors {
+    /// `faults` in the order of their places, of which there is at least one.
+    pub(crate) fn sorted(
+        mut faults: Vec<(Fault, Span)>,
+        place: impl Fn(&Fault, &Span) -> Place,
+    ) -> Self {
+        faults.sort_by_key(|(_, span)| span.start);
+        let more = faults.len().saturating_sub(PROBLEMS_MAX);
+        faults.truncate(PROBLEMS_MAX);
+        let problem = |(fault, span)| Problem { place: place(&fault, &span), fault };
+        Self { problems: faults.into_iter().map(problem).collect(), more }
+    }
+
     /// One fault of the file `name` as a whole.
     pub(crate) fn of_file(fault: Fault, name: &str) -> Self {
         Self { problems: vec![Problem { fault, place: Place::of_file(name) }], more: 0 }

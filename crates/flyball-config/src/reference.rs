@@ -5,17 +5,61 @@
 
 use std::fmt::Write;
 
+use crate::bytes::show_bytes;
 use crate::duration::show_duration;
-use crate::keys::{Fallback, Key, Kind, SECTIONS};
+use crate::keys::{Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, Section};
 use crate::share::show_share;
 
-/// All sections and keys of the file: type, default and meaning of each.
+const HEAD: &str = "# flyball.toml
+
+A duration is a whole number and a unit: `\"250ms\"`, `\"30s\"`, `\"5m\"`, `\"1h\"`, `\"14d\"`.
+An amount of memory is, too: `\"512KiB\"`, `\"256MiB\"`, `\"1GiB\"`.
+A share is a number and a percent sign: `\"30%\"`. Relative paths start at the file's directory.
+";
+
+const LABELS: &str = "
+## Labels
+
+The keys of a service are also read from the labels of its containers, without any file, or beside
+a file that has a `[docker]` table:
+
+```yaml
+services:
+  web:
+    image: registry.example/web:1.4
+    labels:
+      flyball.service: web
+      flyball.port: 8080
+      flyball.min: 2
+      flyball.max: 20
+      flyball.balancer: haproxy
+      flyball.haproxy.backend: web
+      flyball.policy: step
+      flyball.policy.step.out-at: 30%
+      flyball.ready.http: /healthz
+```
+
+`flyball.service` names the service. Every other label is `flyball.` and a key, with a dot for each
+table and dashes or underscores alike; values are written without quotes. `flyball.engine` can be
+left out: it is `docker`. A command is split at spaces, lines at their ends; both can be written as
+a list instead: `[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`. Paths are absolute.
+
+Of a service's containers, the newest that runs and that flyball did not start speaks for it. What
+the file describes goes by the file: labels of the same service mean nothing then, and that is
+said. A service whose labels are wrong is left out, and that is said with the label and what to
+write; the others run.
+
+Not settings but marks of one container are `flyball.protect` (`true`: flyball never removes it;
+`false`: it may, although somebody else started it), and `flyball.replica` and `flyball.managed`,
+which flyball sets on what it starts.
+
+| label | key |
+|---|---|
+";
+
+/// All sections and keys of the file: type, default and meaning of each; and what labels there are.
 pub fn reference() -> String {
-    let mut page = String::from(
-        "# flyball.toml\n\n\
-         A duration is a whole number and a unit: `\"250ms\"`, `\"30s\"`, `\"5m\"`, `\"1h\"`, `\"14d\"`.\n\
-         A share is a number and a percent sign: `\"30%\"`. Relative paths start at the file's directory.\n",
-    );
+    let mut page = String::from(HEAD);
     for section in SECTIONS {
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.path, section.meaning);
@@ -24,7 +68,27 @@ pub fn reference() -> String {
             page.push_str(&row(key));
         }
     }
+    page.push_str(LABELS);
+    for (section, key) in labelled() {
+        let table = section.path.strip_prefix("services.NAME").unwrap_or_default();
+        let label = format!("flyball{table}.{}", key.name).replace('_', "-");
+        let rest = if matches!(key.kind, Kind::Variables) { ".NAME" } else { "" };
+        let _ = writeln!(page, "| `{label}{rest}` | `{}` in `[{}]` |", key.name, section.path);
+    }
     page
+}
+
+/// The keys that labels can give, without those that are nothing but tables.
+fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
+    let of_services = SECTIONS.iter().filter(|section| section.path.starts_with("services."));
+    of_services.flat_map(|section| section.keys.iter().map(|key| (*section, *key))).filter(
+        |(_, key)| {
+            let of_containers = |only: &Only| only.0 != "engine" || only.1.contains(&"docker");
+            let is_word = [&READY, &POLICY_KEY].iter().any(|word| std::ptr::eq(*word, *key));
+            let has_value = is_word || !matches!(key.kind, Kind::Table(_));
+            has_value && key.only.iter().all(of_containers)
+        },
+    )
 }
 
 fn row(key: &Key) -> String {
@@ -33,19 +97,40 @@ fn row(key: &Key) -> String {
         Fallback::Is(value) => format!("`{value}`"),
         Fallback::Otherwise(words) => words.to_owned(),
     };
-    format!("| `{}` | {} | {fallback} | {} |\n", key.name, kind(&key.kind), key.meaning)
+    let (kind, meaning, only) = (kind(&key.kind), key.meaning, only(key.only));
+    format!("| `{}` | {kind} | {fallback} | {meaning}{only} |\n", key.name)
+}
+
+/// Beside what a key means anything, as one more sentence.
+fn only(conditions: &[Only]) -> String {
+    let condition = |Only(key, words): &Only| format!("`{key} = {}`", either(words));
+    let all: Vec<_> = conditions.iter().map(condition).collect();
+    if all.is_empty() { String::new() } else { format!(" Only with {}.", all.join(" and ")) }
+}
+
+fn either(words: &[&str]) -> String {
+    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join("` or `")
 }
 
 fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Address => "IP address and port".to_owned(),
+        Kind::Ip => "IP address".to_owned(),
+        Kind::Port => "whole number, 1 to 65535".to_owned(),
+        Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
+        Kind::Socket => "path or `tcp://` address".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::HttpPath => "path that starts with `/`".to_owned(),
-        Kind::Words => "list of texts".to_owned(),
+        Kind::Text => "text".to_owned(),
+        Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
+        Kind::Words | Kind::Lines => "list of texts".to_owned(),
         Kind::Variables => "table of texts".to_owned(),
         Kind::Cores => "number above 0".to_owned(),
         Kind::Flag => "true or false".to_owned(),
         Kind::Count { from, to } => format!("whole number, {from} to {to}"),
+        Kind::Bytes { from, to } => {
+            format!("amount of memory, {} to {}", show_bytes(*from), show_bytes(*to))
+        }
         Kind::Duration { from_ms, to_ms } => {
             format!("duration, {} to {}", show_duration(*from_ms), show_duration(*to_ms))
         }
@@ -54,7 +139,7 @@ fn kind(kind: &Kind) -> String {
             format!("share, {from} to {}", show_share(*to))
         }
         Kind::Choice(words) => {
-            words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" or ")
+            format!("`{}`", either(words))
         }
         Kind::Table(path) => format!("see `[{path}]`"),
     }

@@ -1,21 +1,22 @@
 //! The file as a whole: its tables, and what only shows between them.
 //!
-//! Decides what counts as a configuration, which names a service may have and who may listen
-//! where. Invariant: a configuration is returned only if nothing was reported.
+//! Decides what counts as a configuration. Invariant: a configuration is returned only if nothing was reported.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use toml::de::DeTable;
 
+use crate::dialect::{Dialect, join};
 use crate::fault::Fault;
-use crate::fields::{Fields, Reports, join};
-use crate::problem::{ConfigErrors, PROBLEMS_MAX, Place, Problem};
-use crate::service::{Listening, service};
+use crate::fields::{Fields, Reports};
+use crate::problem::{ConfigErrors, PROBLEMS_MAX, Place};
+use crate::service::{is_service_name, service};
 use crate::source::{Source, TEXT_MAX};
-use crate::value::{Entry, Span, Table, Value, shorten, table_from};
-use crate::{Config, Daemon, Env, Service, daemon, keys};
+use crate::systems;
+use crate::taken::{Claims, Owner, Taken};
+use crate::value::{Entry, Table, Value, table_from};
+use crate::{Config, Env, Service, daemon, keys};
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -56,140 +57,92 @@ fn syntax(source: Source<'_>, errors: &[toml::de::Error]) -> Reports {
     Reports { faults, secrets }
 }
 
-fn sorted(source: Source<'_>, mut reports: Reports) -> ConfigErrors {
-    reports.faults.sort_by_key(|(_, span)| span.start);
-    let more = reports.faults.len().saturating_sub(PROBLEMS_MAX);
-    reports.faults.truncate(PROBLEMS_MAX);
-    let problems = reports
-        .faults
-        .into_iter()
-        .map(|(fault, span)| {
-            let place = match fault {
-                Fault::NoServices => Place::of_file(source.name),
-                _ => source.place(&span, &reports.secrets),
-            };
-            Problem { fault, place }
-        })
-        .collect();
-    ConfigErrors { problems, more }
+/// `reports` as problems, in the order of the file.
+fn sorted(source: Source<'_>, reports: Reports) -> ConfigErrors {
+    let secrets = reports.secrets;
+    ConfigErrors::sorted(reports.faults, |fault, span| match fault {
+        Fault::NoServices => Place::of_file(source.name),
+        _ => source.place(span, &secrets),
+    })
 }
 
 fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option<Config> {
-    let mut root = Fields::new(&keys::ROOT, String::new(), 0..0, table, reports);
-    let flyball_given = root.names().contains(&keys::FLYBALL_TABLE.name);
-    let (daemon, daemon_span) = match root.take_table(&keys::FLYBALL_TABLE, &keys::FLYBALL) {
-        Some(fields) => daemon::daemon(fields, base, env),
-        None if flyball_given => (None, None),
-        None => {
-            let path = keys::FLYBALL.path.to_owned();
-            daemon::daemon(root.child(&keys::FLYBALL, path, 0..0, Table::new()), base, env)
-        }
-    };
-    let (services, listening) = services(&mut root, base);
-    clashes(&mut root, daemon.as_ref(), daemon_span, &listening);
+    let mut root = Fields::new(&keys::ROOT, String::new(), 0..0, table, Dialect::File, reports);
+    let daemon = root
+        .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
+        .and_then(|fields| daemon::daemon(fields, base, env));
+    let docker = systems::docker(&mut root, base);
+    let haproxy = systems::haproxy(&mut root, base);
+    let mut taken = Taken::default();
+    if let Some(daemon) = &daemon {
+        taken.claim_for_daemon(daemon);
+    }
+    let by_labels = docker.as_ref().is_none_or(|docker| docker.labels);
+    let services = services(&mut root, base, &mut taken, by_labels);
     root.finish();
-    Some(Config { daemon: daemon?, services: services? })
+    Some(Config { daemon: daemon?, docker: docker?, haproxy: haproxy?, services: services? })
 }
 
-type Services = (Option<BTreeMap<String, Service>>, Vec<(String, SocketAddr, Span)>);
-
-/// All services, or `None` if one of them was refused; and where each listens.
-fn services(root: &mut Fields<'_>, base: &Path) -> Services {
-    let node = root.take_node(&keys::SERVICES_TABLE);
-    let table = match node {
+/// All services, or `None` if one of them was refused. There may be none if `by_labels`.
+fn services(
+    root: &mut Fields<'_>,
+    base: &Path,
+    taken: &mut Taken,
+    by_labels: bool,
+) -> Option<BTreeMap<String, Service>> {
+    let table = match root.take_node(&keys::SERVICES_TABLE) {
         Some(node) => match node.value {
             Value::Table(table) => table,
             _ => {
                 let key = keys::SERVICES_TABLE.name.to_owned();
-                let (found, wanted) = (node.show(), "a table".to_owned());
-                let instead = Some("begin a service with [services.NAME]".to_owned());
-                root.report(Fault::NotA { key, found, wanted, instead }, &node.span);
-                return (None, Vec::new());
+                root.report(not_a_table(key, node.show()), &node.span);
+                return None;
             }
         },
         None => Table::new(),
     };
-    if table.is_empty() {
+    if table.is_empty() && !by_labels {
         root.report(Fault::NoServices, &(0..0));
-        return (None, Vec::new());
+        return None;
     }
     let mut services = Some(BTreeMap::new());
-    let mut listening = Vec::new();
     for (name, entry) in table {
-        let (service, listens) = named(root, &name, entry, base);
-        if let Some((address, span)) = listens {
-            listening.push((join(keys::SERVICES_TABLE.name, &name), address, span));
+        let path = join(keys::SERVICES_TABLE.name, &name);
+        let (service, claims) = named(root, &name, &path, entry, base);
+        let owner = Owner { service: name.clone(), path, dialect: Dialect::File };
+        for (fault, span) in taken.claim(&owner, claims) {
+            root.report(fault, &span);
         }
         match (service, &mut services) {
             (Some(service), Some(services)) => drop(services.insert(name, service)),
             _ => services = None,
         }
     }
-    (services, listening)
+    services
 }
 
 fn named(
     root: &mut Fields<'_>,
     name: &str,
+    path: &str,
     entry: Entry,
     base: &Path,
-) -> (Option<Service>, Listening) {
-    let path = join(keys::SERVICES_TABLE.name, name);
+) -> (Option<Service>, Claims) {
     if !is_service_name(name) {
-        root.report(Fault::BadName { name: shorten(name) }, &entry.key_span);
+        root.report(Fault::BadName { key: path.to_owned() }, &entry.key_span);
     }
     match entry.node.value {
         Value::Table(table) => {
-            service(name, root.child(&keys::SERVICE, path, entry.key_span, table), base)
+            service(name, root.child(&keys::SERVICE, path.to_owned(), entry.key_span, table), base)
         }
         _ => {
-            let (found, wanted) = (entry.node.show(), "a table".to_owned());
-            let instead = Some("begin a service with [services.NAME]".to_owned());
-            root.report(Fault::NotA { key: path, found, wanted, instead }, &entry.node.span);
-            (None, None)
+            root.report(not_a_table(path.to_owned(), entry.node.show()), &entry.node.span);
+            (None, Claims::default())
         }
     }
 }
 
-/// 1 to 63 of a-z, 0-9 and -, no - in front: fits a host name's part, a label and a file name.
-fn is_service_name(name: &str) -> bool {
-    (1..=63).contains(&name.len())
-        && !name.starts_with('-')
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-}
-
-/// Reports every address that an earlier one, the daemon's first, leaves no room for.
-fn clashes(
-    root: &mut Fields<'_>,
-    daemon: Option<&Daemon>,
-    daemon_span: Option<Span>,
-    listening: &[(String, SocketAddr, Span)],
-) {
-    let daemon = daemon.map(|daemon| ("flyball", daemon.listen, daemon_span.unwrap_or(0..0)));
-    let services = listening.iter().map(|(path, at, span)| (path.as_str(), *at, span.clone()));
-    let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
-    for (path, address, span) in daemon.into_iter().chain(services) {
-        if let Some((other, at)) = taken.iter().find(|(_, at)| clash(*at, address)) {
-            let key = join(path, keys::LISTEN.name);
-            let other = if *at == address {
-                format!("{other}.listen")
-            } else {
-                format!("{other}.listen, {at}")
-            };
-            root.report(Fault::AddressTaken { key, address, other }, &span);
-        }
-        taken.push((path, address));
-    }
-}
-
-/// Whether the two cannot be listened at together. `[::]` takes the port of every address, also of
-/// the older kind, unless the system was told otherwise.
-fn clash(a: SocketAddr, b: SocketAddr) -> bool {
-    let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
-    let takes_all = |wide: std::net::IpAddr, narrow: std::net::IpAddr| {
-        wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
-    };
-    a.port() == b.port()
-        && a.port() != 0
-        && (one == other || takes_all(one, other) || takes_all(other, one))
+fn not_a_table(key: String, found: String) -> Fault {
+    let instead = Some("begin a service with [services.NAME]".to_owned());
+    Fault::NotA { key, found, wanted: "a table".to_owned(), instead }
 }

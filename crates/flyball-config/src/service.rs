@@ -1,40 +1,34 @@
 //! One `[services.NAME]` table to one validated service.
 //!
-//! Decides what a service's keys mean together. Addresses that two services share are the
-//! caller's. Invariant: what is returned can run as it is; what cannot has been reported.
+//! Decides what a service's keys mean together. What two services cannot share is the caller's. Invariant: what is returned can run as it is; what cannot has been reported.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use flyball_core::policy::{Bounds, Policy, Timing};
 
+use crate::balancer::balancer;
 use crate::check;
+use crate::dialect::Dialect;
 use crate::duration::show_duration;
+use crate::engine::{self, engine};
 use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::fields::Fields;
 use crate::keys;
-use crate::value::{Span, Value};
-use crate::{Balancer, Engine, Process, Ready, Service, policy};
+use crate::taken::Claims;
+use crate::value::Value;
+use crate::{Ready, Service, policy};
 
-/// The start lag of a process until it has been measured: an interpreter with a few modules.
-const PROCESS_START_LAG_MS: u64 = 1_000;
-/// What container engines give a process between SIGTERM and SIGKILL.
-const GRACE_MS: u64 = 10_000;
-
-/// Where a service listens, and where in the file it says so.
-pub(crate) type Listening = Option<(SocketAddr, Span)>;
-
-/// The service in `fields`, with paths relative to `base`; `None` if anything was reported. Where
-/// it listens is told also if the rest is wrong, so that a clash is seen in the same run.
+/// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
+/// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
 pub(crate) fn service(
     name: &str,
     mut fields: Fields<'_>,
     base: &Path,
-) -> (Option<Service>, Listening) {
-    let (balancer, slots, listening) = balancer(&mut fields);
-    let engine = engine(&mut fields, base);
+) -> (Option<Service>, Claims) {
+    let (balancer, slots, claims) = balancer(&mut fields, name, base);
+    let (kind, engine) = engine(&mut fields, base);
     let bounds = bounds(&mut fields);
-    let timing = timing(&mut fields);
+    let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);
     let rule = policy::rule(&mut fields, slots);
     fields.finish();
@@ -49,64 +43,14 @@ pub(crate) fn service(
             ready: ready?,
         })
     })();
-    (service, listening)
+    (service, claims)
 }
 
-fn engine(fields: &mut Fields<'_>, base: &Path) -> Option<Engine> {
-    let word = fields.take(&keys::ENGINE, check::word);
-    let command = fields.take(&keys::COMMAND, check::words);
-    let env = fields.take_variables(&keys::ENV);
-    let directory = fields.take(&keys::DIRECTORY, check::path).optional();
-    let cpus = fields.take(&keys::CPUS, check::cores).or(1.0);
-    let grace_ms = fields.take(&keys::GRACE, check::duration_ms).or(GRACE_MS);
-    match word {
-        Field::Refused => return None,
-        Field::Absent => fields.missing(&keys::ENGINE, "\"process\""),
-        Field::Given { .. } => {}
-    }
-    if matches!(command, Field::Absent) {
-        fields.missing(&keys::COMMAND, "[\"./server\", \"--port\", \"{port}\"]");
-    }
-    Some(Engine::Process(Process {
-        command: command.optional()??,
-        env: env?,
-        directory: directory?.map(|path| base.join(path)),
-        cpus: cpus?,
-        grace_ms: grace_ms?,
-    }))
-}
-
-fn balancer(fields: &mut Fields<'_>) -> (Option<Balancer>, Option<u32>, Listening) {
-    let word = fields.take(&keys::BALANCER, check::word).or("proxy");
-    let listen = fields.take(&keys::LISTEN, check::address);
-    let slots = fields.take(&keys::SLOTS, check::count);
-    match word {
-        None => (None, None, None),
-        Some("none") => {
-            let useless = [
-                (&keys::LISTEN, listen.given().map(|(_, span)| span.clone())),
-                (&keys::SLOTS, slots.given().map(|(_, span)| span.clone())),
-            ];
-            for (key, span) in useless {
-                let key = fields.path_of(key.name);
-                let beside = "balancer = \"none\"";
-                if let Some(span) = span {
-                    fields.report(Fault::Useless { key, beside }, &span);
-                }
-            }
-            (Some(Balancer::None), None, None)
-        }
-        Some(_) => {
-            if matches!(listen, Field::Absent) {
-                fields.missing(&keys::LISTEN, "\"127.0.0.1:8080\"");
-            }
-            let listening = listen.given().map(|(address, span)| (*address, span.clone()));
-            let slots = slots.optional();
-            let balancer =
-                (|| Some(Balancer::Proxy { listen: listening.as_ref()?.0, slots: slots? }))();
-            (balancer, slots.flatten(), listening)
-        }
-    }
+/// 1 to 63 of a-z, 0-9 and -, no - in front: fits a host name's part, a label and a file name.
+pub(crate) fn is_service_name(name: &str) -> bool {
+    (1..=63).contains(&name.len())
+        && !name.starts_with('-')
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 fn bounds(fields: &mut Fields<'_>) -> Option<Bounds> {
@@ -129,14 +73,14 @@ fn bounds(fields: &mut Fields<'_>) -> Option<Bounds> {
     Some(bounds)
 }
 
-fn timing(fields: &mut Fields<'_>) -> Option<Timing> {
+fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
     let preset = Timing::default();
     let look_ms = fields.take(&keys::LOOK, check::duration_ms).optional();
     let lag = fields.take(&keys::START_LAG, check::duration_ms);
     let limit = fields.take(&keys::START_LIMIT, check::duration_ms);
     let drain_ms = fields.take(&keys::DRAIN, check::duration_ms).or(preset.drain_limit_ms);
     let span = lag.given().or(limit.given()).map(|(_, span)| span.clone());
-    let (lag_ms, limit_ms) = (lag.or(PROCESS_START_LAG_MS), limit.or(preset.start_limit_ms));
+    let (lag_ms, limit_ms) = (lag.or(engine.start_lag_ms()), limit.or(preset.start_limit_ms));
     if let (Some(lag_ms), Some(limit_ms), Some(span)) = (lag_ms, limit_ms, span)
         && lag_ms > limit_ms
     {
@@ -166,13 +110,19 @@ fn ready(fields: &mut Fields<'_>) -> Option<Ready> {
     let Some(node) = fields.take_node(&keys::READY) else {
         return Some(Ready::Http { path: "/".to_owned(), any_status: true });
     };
-    let key = fields.path_of(keys::READY.name);
+    let (key, dialect) = (fields.path_of(keys::READY.name), fields.dialect);
     let refuse = |found: String| Fault::NotA {
         key: key.clone(),
         found,
         wanted: "a table with one probe".to_owned(),
-        instead: Some("write ready = { http = \"/healthz\" } or { tcp = true }".to_owned()),
+        instead: Some(match dialect {
+            Dialect::File => "write ready = { http = \"/healthz\" } or { tcp = true }".to_owned(),
+            Dialect::Labels => "write flyball.ready.http=/healthz or flyball.ready=tcp".to_owned(),
+        }),
     };
+    if matches!(&node.value, Value::Text(word) if word == "tcp") {
+        return Some(Ready::Tcp);
+    }
     let Value::Table(table) = node.value else {
         fields.report(refuse(node.show()), &node.span);
         return None;

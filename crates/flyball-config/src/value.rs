@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: it only takes the parser's tree into one that is small enough to match on. A
 //! second way in (labels of a container) builds the same tree. Invariant: every value has the span
-//! of bytes it was written at.
+//! of bytes it was written at, or the place of its label among all of them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -89,6 +89,12 @@ pub(crate) fn shorten(text: &str) -> String {
         shown.push_str("...");
     }
     shown
+}
+
+/// The list in `text`, as it would be written in the file; `None` if it is no such list.
+pub(crate) fn list_from(text: &str) -> Option<Value> {
+    let value = DeValue::parse(text).ok()?;
+    Some(node_from(value).value).filter(|value| matches!(value, Value::List(_)))
 }
 
 /// The parser's table as ours.

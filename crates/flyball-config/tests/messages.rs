@@ -84,28 +84,28 @@ fn an_unknown_key_is_answered_with_the_nearest_or_with_its_place() {
       | ^^^^^^^^
     hint: busy_cap belongs in [services.NAME.policy.governor]
 
-    error: services.web.image: not in this version
-      --> flyball.toml:7:1
+    error: services.web.image: means nothing with engine = "process"
+      --> flyball.toml:7:9
     7 | image = "x"
-      | ^^^^^
-    hint: take it out
+      |         ^^^
+    hint: write engine = "docker", or take it out
     "#);
 }
 
 #[test]
 fn words_are_known_unknown_or_of_a_later_version() {
-    assert_snapshot!(said_of("policy = \"governer\"\nbalancer = \"haproxy\""), @r#"
+    assert_snapshot!(said_of("policy = \"governer\"\nbalancer = \"marathon\""), @r#"
     error: services.web.policy: "governer" is unknown
       --> flyball.toml:5:10
     5 | policy = "governer"
       |          ^^^^^^^^^^
     hint: did you mean "governor"?
 
-    error: services.web.balancer: "haproxy" is not in this version
+    error: services.web.balancer: "marathon" is not in this version
       --> flyball.toml:6:12
-    6 | balancer = "haproxy"
-      |            ^^^^^^^^^
-    hint: this version knows "proxy", "none"
+    6 | balancer = "marathon"
+      |            ^^^^^^^^^^
+    hint: this version knows "proxy", "haproxy", "none"
     "#);
 }
 
@@ -166,13 +166,21 @@ fn what_must_be_there_is_asked_for_at_the_name_of_the_service() {
       --> flyball.toml:1:11
     1 | [services.web]
       |           ^^^
-    hint: add engine = "process"
-
+    hint: add engine = "docker" or "process"
+    "#);
+    assert_snapshot!(said("[services.web]\nengine = \"process\"\nbalancer = \"none\""), @r#"
     error: services.web.command: missing
       --> flyball.toml:1:11
     1 | [services.web]
       |           ^^^
     hint: add command = ["./server", "--port", "{port}"]
+    "#);
+    assert_snapshot!(said("[services.web]\nengine = \"docker\"\nbalancer = \"none\""), @r#"
+    error: services.web.port: missing
+      --> flyball.toml:1:11
+    1 | [services.web]
+      |           ^^^
+    hint: add port = 8080
     "#);
 }
 
@@ -216,7 +224,7 @@ fn keys_of_the_balancer_mean_nothing_without_one() {
       --> flyball.toml:3:10
     3 | listen = "127.0.0.1:80"
       |          ^^^^^^^^^^^^^^
-    hint: take one of the two out
+    hint: write balancer = "proxy", or take it out
     "#);
 }
 
@@ -254,7 +262,7 @@ fn others_may_reach_the_api_only_with_a_token() {
     assert_snapshot!(said("[flyball]\nlisten = \"0.0.0.0:7878\"\n[services]"), @r#"
     error: no services
       --> flyball.toml
-    hint: add one like this:
+    hint: add [docker] to find services by the labels of containers, or one like this:
     [services.web]
     engine = "process"
     listen = "127.0.0.1:8080"
@@ -320,7 +328,7 @@ fn an_empty_file_is_answered_with_the_smallest_that_works() {
     assert_snapshot!(said(""), @r#"
     error: no services
       --> flyball.toml
-    hint: add one like this:
+    hint: add [docker] to find services by the labels of containers, or one like this:
     [services.web]
     engine = "process"
     listen = "127.0.0.1:8080"
@@ -333,10 +341,10 @@ fn an_empty_file_is_answered_with_the_smallest_that_works() {
 fn all_problems_are_told_at_once_in_the_order_of_the_file_up_to_a_bound() {
     let lines: String = (0..200).map(|n| format!("k{n} = 1\n")).collect();
     let errors = parse(&format!("[services.a]\n{lines}"), "f", &nobody()).unwrap_err();
-    assert_eq!((errors.problems.len(), errors.more), (50, 153));
+    assert_eq!((errors.problems.len(), errors.more), (50, 152));
     let positions: Vec<_> = errors.problems.iter().map(|p| p.place.position).collect();
     assert!(positions.is_sorted(), "{positions:?}");
-    assert!(errors.to_string().ends_with("153 more like these\n"));
+    assert!(errors.to_string().ends_with("152 more like these\n"));
 }
 
 #[test]
@@ -344,6 +352,15 @@ fn one_endless_line_is_cut_around_the_mistake() {
     let said = said(&format!("{}services = 5", " ".repeat(5_000)));
     assert!(said.lines().all(|line| line.chars().count() < 130), "{said}");
     assert!(said.contains("--> flyball.toml:1:5012"), "{said}");
+}
+
+#[test]
+fn no_hint_repeats_an_endless_value() {
+    let digits = "1".repeat(5_000);
+    for line in ["command", "drain", "min", "listen", "env", "engine", "policy", "ready"] {
+        let said = said(&format!("[services.a]\n{line} = \"{digits}\""));
+        assert!(said.lines().all(|line| line.chars().count() < 400), "{said}");
+    }
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! What a configuration means: every key, every default, and that nothing makes the reader panic.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use flyball_config::{Balancer, Config, Engine, Env, MINIMAL, Ready, load, parse, reference};
+use flyball_config::{
+    Backend, Balancer, Config, Container, Engine, Env, Haproxy, Log, MINIMAL, OwnedFile, Reach,
+    Ready, Socket, Template, load, parse, reference,
+};
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
 
@@ -39,13 +45,170 @@ slots = 8
 policy = { governor = { busy_cap = "70%", hold = "30s" } }
 "#;
 
+const CONTAINERS: &str = r#"
+[docker]
+host = "tcp://127.0.0.1:2375"
+cgroup_mount = "/host/cgroup"
+labels = false
+
+[haproxy]
+socket = "tcp://127.0.0.1:9999"
+
+[services.web]
+engine = "docker"
+balancer = "haproxy"
+image = "registry.example/web:1.4"
+command = ["./server", "{port}"]
+env = { MODE = "fast" }
+port = 8080
+reach = "published"
+publish_on = "10.0.0.1"
+network = "blue"
+cpus = 0.5
+memory = "256MiB"
+labels = { "com.example.team" = "a" }
+log = { driver = "json-file", max-size = "10m" }
+grace = "3s"
+slots = 8
+
+[services.web.haproxy]
+backend = "web_1"
+file = "haproxy/web.cfg"
+lines = ["balance leastconn", "option httpchk GET /healthz"]
+template = { prefix = "fb", count = 50 }
+check = true
+"#;
+
+/// The smallest service on Docker behind HAProxy.
+const COPIED: &str = r#"[services.web]
+engine = "docker"
+balancer = "haproxy"
+port = 8080"#;
+
+fn container(text: &str) -> Container {
+    match parsed(text).services["web"].engine.clone() {
+        Engine::Docker(container) => container,
+        Engine::Process(process) => panic!("{process:?}"),
+    }
+}
+
+fn backend(text: &str) -> Backend {
+    match parsed(text).services["web"].balancer.clone() {
+        Balancer::Haproxy { backend, .. } => backend,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn every_key_of_containers_arrives_where_it_belongs() {
+    let config = parsed(CONTAINERS);
+    assert_eq!(config.docker.host, "tcp://127.0.0.1:2375");
+    assert_eq!(config.docker.cgroup_mount, Path::new("/host/cgroup"));
+    assert!(!config.docker.labels);
+    let socket = Socket::Tcp("127.0.0.1:9999".parse().unwrap());
+    assert_eq!(config.haproxy, Haproxy { socket });
+    let options = texts(&[("max-size", "10m")]);
+    let wanted = Container {
+        image: Some("registry.example/web:1.4".into()),
+        command: vec!["./server".into(), "{port}".into()],
+        env: texts(&[("MODE", "fast")]),
+        labels: texts(&[("com.example.team", "a")]),
+        cpus: Some(0.5),
+        memory_bytes: Some(256 << 20),
+        port: 8080,
+        reach: Reach::Published("10.0.0.1".parse().unwrap()),
+        network: Some("blue".into()),
+        log: Some(Log { driver: "json-file".into(), options }),
+        grace_ms: 3_000,
+    };
+    assert_eq!(container(CONTAINERS), wanted);
+    let lines = vec!["balance leastconn".into(), "option httpchk GET /healthz".into()];
+    let backend = Backend {
+        name: "web_1".into(),
+        file: Some(OwnedFile { path: "/etc/flyball/haproxy/web.cfg".into(), lines }),
+        template: Some(Template { prefix: "fb".into(), count: 50 }),
+        check: true,
+    };
+    let web = &config.services["web"];
+    assert_eq!(web.balancer, Balancer::Haproxy { backend, slots: Some(8) });
+    let rule = Governor { slots: Some(8), ..Governor::default() };
+    assert_eq!(web.policy.rule, Rule::Governor(rule));
+}
+
+#[test]
+fn a_container_is_a_copy_unless_the_file_says_more() {
+    let config = parsed(COPIED);
+    assert_eq!(config.docker.host, "unix:///var/run/docker.sock");
+    assert!(!config.docker.labels, "without [docker], no label makes a service");
+    let socket = Socket::Unix("/run/haproxy/admin.sock".into());
+    assert_eq!(config.haproxy, Haproxy { socket });
+    let web = container(COPIED);
+    assert_eq!((web.image, web.cpus, web.memory_bytes, web.log), (None, None, None, None));
+    assert!(web.command.is_empty() && web.network.is_none());
+    assert_eq!(web.reach, Reach::Published("127.0.0.1".parse().unwrap()));
+    assert_eq!(web.grace_ms, 10_000);
+    assert_eq!(config.services["web"].policy.timing.start_lag_prior_ms, 2_000);
+    let by_default = Backend { name: "web".into(), file: None, template: None, check: false };
+    assert_eq!(backend(COPIED), by_default);
+}
+
+#[test]
+fn a_replica_is_reached_in_one_of_three_ways() {
+    let reach = |word: &str| container(&format!("{COPIED}\nreach = \"{word}\"")).reach;
+    assert_eq!(reach("published"), Reach::Published("127.0.0.1".parse().unwrap()));
+    assert_eq!(reach("container"), Reach::ContainerAddress);
+    assert_eq!(reach("host"), Reach::HostNetwork);
+}
+
+#[test]
+fn each_engine_goes_with_each_balancer() {
+    let process =
+        parsed("[services.web]\nengine = \"process\"\nbalancer = \"haproxy\"\ncommand = [\"a\"]");
+    let web = &process.services["web"];
+    assert!(matches!((&web.engine, &web.balancer), (Engine::Process(_), Balancer::Haproxy { .. })));
+    assert_eq!(web.policy.timing.start_lag_prior_ms, 1_000);
+    let proxied = COPIED.replace("\"haproxy\"", "\"proxy\"\nlisten = \"127.0.0.1:0\"");
+    let proxied = parsed(&proxied);
+    let web = &proxied.services["web"];
+    assert!(matches!((&web.engine, &web.balancer), (Engine::Docker(_), Balancer::Proxy { .. })));
+    assert!(matches!(
+        parsed(&COPIED.replace("haproxy", "none")).services["web"].balancer,
+        Balancer::None
+    ));
+}
+
+#[test]
+fn sockets_are_paths_or_addresses() {
+    let socket =
+        |text: &str| parsed(&format!("[haproxy]\nsocket = \"{text}\"\n{COPIED}")).haproxy.socket;
+    assert_eq!(socket("/run/a"), Socket::Unix("/run/a".into()));
+    assert_eq!(socket("unix:///run/a"), Socket::Unix("/run/a".into()));
+    assert_eq!(socket("a"), Socket::Unix("/etc/flyball/a".into()));
+    assert_eq!(socket("tcp://[::1]:9"), Socket::Tcp("[::1]:9".parse().unwrap()));
+}
+
+#[test]
+fn services_may_all_come_from_labels() {
+    let config = parsed("[docker]");
+    assert!(config.docker.labels && config.services.is_empty());
+    assert_eq!(Config::of_labels_only(&nobody()).unwrap(), config);
+    let off = parse("[docker]\nlabels = false", "f", &nobody()).unwrap_err();
+    assert!(off.to_string().contains("no services"), "{off}");
+    let homeless = Config::of_labels_only(&Env::default()).unwrap_err();
+    assert!(homeless.to_string().contains("flyball.state_dir: missing"), "{homeless}");
+}
+
 #[test]
 fn every_key_arrives_where_it_belongs() {
     let config = parsed(EVERYTHING);
     assert_eq!(config.daemon.listen.port(), 7000);
     assert_eq!(config.daemon.state_dir, Path::new("/etc/flyball/state"));
     let web = &config.services["web"];
-    let Engine::Process(process) = &web.engine;
+    let Engine::Process(process) = &web.engine else { panic!("{:?}", web.engine) };
     assert_eq!(process.command, ["./server", "--port", "{port}"]);
     assert_eq!(process.env["MODE"], "fast");
     assert_eq!(process.directory.as_deref(), Some(Path::new("/etc/flyball/web")));
@@ -126,13 +289,19 @@ fn rows() -> Vec<(String, String, String)> {
     rows
 }
 
-/// `MINIMAL` with `section.key = value` set beside it.
-fn with(section: &str, key: &str, value: &str) -> String {
+/// A service in which `section.key` means something.
+fn around(section: &str, key: &str) -> &'static str {
+    let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
+    if process.to_string().contains("means nothing with") { COPIED } else { MINIMAL }
+}
+
+/// `service` with `section.key = value` set beside it.
+fn with(service: &str, section: &str, key: &str, value: &str) -> String {
     let policy = section.strip_prefix("services.web.policy.");
     match (section, policy) {
-        ("services.web", _) => format!("{MINIMAL}\n{key} = {value}"),
-        (_, Some(rule)) => format!("{MINIMAL}\npolicy = {{ {rule} = {{ {key} = {value} }} }}"),
-        _ => format!("{MINIMAL}\n[{section}]\n{key} = {value}"),
+        ("services.web", _) => format!("{service}\n{key} = {value}"),
+        (_, Some(rule)) => format!("{service}\npolicy = {{ {rule} = {{ {key} = {value} }} }}"),
+        _ => format!("{service}\n[{section}]\n{key} = {value}"),
     }
 }
 
@@ -146,14 +315,17 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         if value.contains('`') {
             continue;
         }
+        let service = around(&section, &key);
         let without = match section.strip_prefix("services.web.policy.") {
-            Some(rule) => format!("{MINIMAL}\npolicy = {{ {rule} = {{}} }}"),
-            None => MINIMAL.to_owned(),
+            Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
+            None if section == "docker" => format!("{service}\n[docker]"),
+            None => service.to_owned(),
         };
-        assert_eq!(parsed(&with(&section, &key, value)), parsed(&without), "{section}.{key}");
+        let with = with(service, &section, &key, value);
+        assert_eq!(parsed(&with), parsed(&without), "{section}.{key}");
         checked += 1;
     }
-    assert!(checked >= 24, "only {checked} defaults were found in the reference");
+    assert!(checked >= 32, "only {checked} defaults were found in the reference");
 }
 
 #[test]
@@ -161,12 +333,12 @@ fn every_key_of_the_reference_is_read() {
     for (section, key, _) in rows() {
         // A date is no key's value: it is refused by whoever reads the key, as another thing than
         // an unknown key.
-        let text = with(&section, &key, "1979-05-27");
+        let text = with(around(&section, &key), &section, &key, "1979-05-27");
         let said = parse(&text, "f", &nobody()).unwrap_err().to_string();
         assert!(!said.contains("unknown key"), "{section}.{key}: {said}");
         assert!(said.contains(&format!("{section}.{key}")) || said.contains("duplicate"), "{said}");
     }
-    assert_eq!(rows().len(), 40, "a key was added: is it in EVERYTHING above?");
+    assert_eq!(rows().len(), 60, "a key was added: is it in EVERYTHING or CONTAINERS above?");
 }
 
 /// Pieces that configurations are made of, and some they are not.
@@ -175,7 +347,8 @@ fn piece() -> impl Strategy<Value = String> {
         "[a-z_]{1,8} = [0-9]{1,22}\n",
         "(min|max|cpus|slots|look|drain) = (\"?-?[0-9.e]{1,6}[%smh]?\"?|nan|-inf|\\[\\]|\\{\\})\n",
         "(command|env|ready|policy|listen) = (\\[|\\{|\"|'|\"\"\")[a-z0-9:/., ={}\\[\\]\"]{0,30}\n",
-        "\\[{1,2}(flyball|services|services\\.[a-z\u{e9}\"]{0,3})\\]{0,2}\n",
+        "(image|port|memory|reach|labels|log) = (\"?[a-zA-Z0-9.]{0,6}\"?|\\{ ?[a-z.]{0,3} = \"\" \\})\n",
+        "\\[{1,2}(flyball|docker|haproxy|services|services.a.haproxy|services\\.[a-z\u{e9}\"]{0,3})\\]{0,2}\n",
         "\\PC{0,12}",
         any::<String>(),
     ]
@@ -193,10 +366,12 @@ proptest! {
 
     #[test]
     fn no_change_of_a_good_file_makes_the_reader_panic(
-        at in 0..EVERYTHING.len(), cut in 0..40_usize, put in piece(),
+        file in prop::sample::select(vec![EVERYTHING, CONTAINERS]),
+        at in 0..CONTAINERS.len(), cut in 0..40_usize, put in piece(),
     ) {
-        let end = (at + cut).min(EVERYTHING.len());
-        let text = format!("{}{put}{}", &EVERYTHING[..at], &EVERYTHING[end..]);
+        let at = at.min(file.len());
+        let end = (at + cut).min(file.len());
+        let text = format!("{}{put}{}", &file[..at], &file[end..]);
         if let Err(errors) = parse(&text, "f", &nobody()) {
             for problem in &errors.problems {
                 let (line, column) = problem.place.position.unwrap_or((1, 1));

@@ -83,8 +83,11 @@ fn look_at(config: &Config) -> Vec<Finding> {
 }
 
 fn runnable(name: &str, service: &Service) -> Finding {
-    let Engine::Process(process) = &service.engine;
     let key = format!("services.{name}.command");
+    let Engine::Process(process) = &service.engine else {
+        let text = "engine docker: not connected yet".to_owned();
+        return Finding { key, ok: false, text, hint: None };
+    };
     let mut settings = ProcessSettings::new(name, process.command.clone());
     settings.env.clone_from(&process.env);
     settings.directory.clone_from(&process.directory);

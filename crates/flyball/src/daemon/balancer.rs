@@ -37,6 +37,9 @@ impl Balancer {
                 })?;
                 Ok(Self::Proxy(proxy))
             }
+            config::Balancer::Haproxy { .. } => {
+                Err(Failure::new("balancer haproxy: not connected yet"))
+            }
         }
     }
 

@@ -33,6 +33,7 @@ impl Engine {
                 };
                 Ok(Self::Process(ProcessEngine::new(hosts.launcher()?, settings, clock::now)?))
             }
+            config::Engine::Docker(_) => Err(Failure::new("engine docker: not connected yet")),
         }
     }
 

@@ -1,0 +1,100 @@
+//! Values that say where something is on a network.
+//!
+//! Decides which spellings are accepted; asks no name server. Invariant: what is accepted can be
+//! connected to or bound as it is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::check::Given;
+use crate::config::Socket;
+use crate::fault::Fault;
+use crate::value::Value;
+
+pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, Fault> {
+    let wanted = "an IP address and a port";
+    let Value::Text(text) = &given.node.value else {
+        return Err(given.not_a(wanted, given.example("\"127.0.0.1:8080\"")));
+    };
+    text.parse().map_err(|_| {
+        let port = text.rsplit_once(':').map_or(text.as_str(), |(_, port)| port);
+        let port = port.parse::<u16>().unwrap_or(8080);
+        given.not_a(wanted, given.example(&format!("\"127.0.0.1:{port}\"")))
+    })
+}
+
+pub(crate) fn ip(given: Given<'_>) -> Result<IpAddr, Fault> {
+    let refuse = || given.not_a("an IP address", given.example("\"127.0.0.1\""));
+    match &given.node.value {
+        Value::Text(text) => text.parse().map_err(|_| refuse()),
+        _ => Err(refuse()),
+    }
+}
+
+pub(crate) fn port(given: Given<'_>) -> Result<u16, Fault> {
+    let Value::Whole(number) = given.node.value else {
+        return Err(given.not_a("a port", given.example("8080")));
+    };
+    match u16::try_from(number) {
+        Ok(0) => Err(given.out_of_range("at least 1".to_owned())),
+        Ok(port) => Ok(port),
+        Err(_) if number < 0 => Err(given.out_of_range("at least 1".to_owned())),
+        Err(_) => Err(given.out_of_range(format!("at most {}", u16::MAX))),
+    }
+}
+
+/// A Docker host, as it was written.
+pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
+    let refuse = |hint: String| Err(given.not_a("the address of a Docker host", hint));
+    let usual = || given.example("\"unix:///var/run/docker.sock\"");
+    let Value::Text(text) = &given.node.value else { return refuse(usual()) };
+    if plain(text) && text.starts_with('/') {
+        return refuse(given.example(&format!("\"unix://{text}\"")));
+    }
+    match text.split_once("://") {
+        Some(("unix", path)) if plain(path) && path.starts_with('/') => Ok(text.clone()),
+        Some(("tcp", at)) if peer(at).is_some() => Ok(text.clone()),
+        Some(("tcp" | "http", at)) => {
+            let at = at.trim_end_matches('/');
+            let at = peer(at).map_or("127.0.0.1:2375", |_| at);
+            refuse(given.example(&format!("\"tcp://{at}\"")))
+        }
+        Some(("ssh", _)) => refuse(format!(
+            "forward the socket (ssh -L /run/docker-there.sock:/var/run/docker.sock HOST) and {}",
+            given.example("\"unix:///run/docker-there.sock\"")
+        )),
+        _ => refuse(usual()),
+    }
+}
+
+/// Where HAProxy's runtime API listens; a path may be relative.
+pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
+    let refuse = |example: &str| Err(given.not_a("a socket", given.example(example)));
+    let usual = "\"/run/haproxy/admin.sock\"";
+    let Value::Text(text) = &given.node.value else { return refuse(usual) };
+    if text.parse::<SocketAddr>().is_ok() {
+        return refuse(&format!("\"tcp://{text}\""));
+    }
+    match text.split_once("://") {
+        Some(("tcp", at)) => match peer(at) {
+            Some(at) => Ok(Socket::Tcp(at)),
+            None => refuse("\"tcp://127.0.0.1:9999\""),
+        },
+        Some(("unix", path)) if plain(path) && path.starts_with('/') => Ok(unix(path)),
+        None if plain(text) => Ok(unix(text)),
+        _ => refuse(usual),
+    }
+}
+
+/// An address that can be connected to.
+fn peer(text: &str) -> Option<SocketAddr> {
+    text.parse().ok().filter(|at: &SocketAddr| at.port() > 0)
+}
+
+fn unix(path: &str) -> Socket {
+    Socket::Unix(PathBuf::from(path))
+}
+
+fn plain(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
+}

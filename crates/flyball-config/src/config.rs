@@ -1,0 +1,254 @@
+//! What a configuration is once it has been validated.
+//!
+//! Decides nothing. Invariant: `Debug` shows the names of variables and never their values, which
+//! may be secrets.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use flyball_core::policy::Policy;
+
+/// A validated configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The daemon's own settings.
+    pub daemon: Daemon,
+    /// The Docker host, for services that run there.
+    pub docker: Docker,
+    /// The HAProxy, for services that it balances.
+    pub haproxy: Haproxy,
+    /// The services of the file by name; at least one unless `docker.labels`.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// Settings of the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Where the API is served; loopback unless there is a token.
+    pub listen: SocketAddr,
+    /// Where the journal is kept.
+    pub state_dir: PathBuf,
+    /// A file that held a token when it was checked.
+    pub token_file: Option<PathBuf>,
+}
+
+/// A Docker host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Docker {
+    /// `unix:///PATH` or `tcp://IP:PORT`.
+    pub host: String,
+    /// Where its cgroups are mounted here.
+    pub cgroup_mount: PathBuf,
+    /// Whether services are also to be found by the labels of its containers.
+    pub labels: bool,
+}
+
+/// A HAProxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Haproxy {
+    /// Where its runtime API listens.
+    pub socket: Socket,
+}
+
+/// Where something listens that is on this machine or reached by address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// A socket file.
+    Unix(PathBuf),
+    /// A TCP address.
+    Tcp(SocketAddr),
+}
+
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Everything that deciding needs to know.
+    pub policy: Policy,
+    /// What runs its replicas.
+    pub engine: Engine,
+    /// What spreads requests over them.
+    pub balancer: Balancer,
+    /// When a started replica counts as ready.
+    pub ready: Ready,
+}
+
+/// What runs the replicas of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Engine {
+    /// Child processes of flyball on this machine.
+    Process(Process),
+    /// Containers on the Docker host.
+    Docker(Container),
+}
+
+/// A replica as a child process.
+#[derive(Clone, PartialEq)]
+pub struct Process {
+    /// The program, never empty, and its arguments; `{port}` stands for the port it is given.
+    pub command: Vec<String>,
+    /// Variables added to its environment; may hold secrets, so `Debug` shows names only.
+    pub env: BTreeMap<String, String>,
+    /// Where it runs; `None`: where flyball runs.
+    pub directory: Option<PathBuf>,
+    /// Cores it may use; above 0.
+    pub cpus: f64,
+    /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
+    pub grace_ms: u64,
+}
+
+/// A replica as a container. What is `None` or empty is as the image has it or, where a container
+/// is copied, as that one has it.
+#[derive(Clone, PartialEq)]
+pub struct Container {
+    /// The image; `None`: the newest container that is labelled `flyball.service=NAME` is copied.
+    pub image: Option<String>,
+    /// The program and its arguments, or empty; `{port}` stands for the port it serves on.
+    pub command: Vec<String>,
+    /// Variables added to its environment; may hold secrets, so `Debug` shows names only.
+    pub env: BTreeMap<String, String>,
+    /// Labels added to flyball's own; none begins with `flyball.`.
+    pub labels: BTreeMap<String, String>,
+    /// Cores it may use, at least 0.01.
+    pub cpus: Option<f64>,
+    /// Memory it may use, in bytes, at least 6 MiB.
+    pub memory_bytes: Option<u64>,
+    /// The port it serves on inside; above 0.
+    pub port: u16,
+    /// How requests reach it.
+    pub reach: Reach,
+    /// The network it joins; `None` with [`Reach::HostNetwork`].
+    pub network: Option<String>,
+    /// Where its output goes.
+    pub log: Option<Log>,
+    /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
+    pub grace_ms: u64,
+}
+
+/// How requests reach a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// At a free port of this address of the host.
+    Published(IpAddr),
+    /// At the container's own address.
+    ContainerAddress,
+    /// At a port of the host that it is given in `PORT` and `{port}`.
+    HostNetwork,
+}
+
+/// A log driver of Docker with its options, which may hold secrets: `Debug` shows names only.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Its name, such as `json-file`.
+    pub driver: String,
+    /// Its options, such as `max-size`.
+    pub options: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process")
+            .field("command", &self.command)
+            .field("env", &self.env.keys())
+            .field("directory", &self.directory)
+            .field("cpus", &self.cpus)
+            .field("grace_ms", &self.grace_ms)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Container")
+            .field("image", &self.image)
+            .field("command", &self.command)
+            .field("env", &self.env.keys())
+            .field("labels", &self.labels)
+            .field("cpus", &self.cpus)
+            .field("memory_bytes", &self.memory_bytes)
+            .field("port", &self.port)
+            .field("reach", &self.reach)
+            .field("network", &self.network)
+            .field("log", &self.log)
+            .field("grace_ms", &self.grace_ms)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("driver", &self.driver)
+            .field("options", &self.options.keys())
+            .finish()
+    }
+}
+
+/// What spreads requests over the replicas of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balancer {
+    /// The embedded proxy.
+    Proxy {
+        /// Where it takes requests; port 0: any free one.
+        listen: SocketAddr,
+        /// Requests that one replica works on at once; `None`: not limited.
+        slots: Option<u32>,
+    },
+    /// A backend of the HAProxy.
+    Haproxy {
+        /// The backend, which no other service has.
+        backend: Backend,
+        /// Requests that one replica works on at once, its `maxconn`; `None`: not limited.
+        slots: Option<u32>,
+    },
+    /// Nothing, or something that flyball does not know.
+    None,
+}
+
+/// A backend of HAProxy whose servers are the replicas of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// Its name.
+    pub name: String,
+    /// A file with the whole backend that flyball keeps current.
+    pub file: Option<OwnedFile>,
+    /// The slots to use, for HAProxy before 2.5, which cannot make servers at run time.
+    pub template: Option<Template>,
+    /// Whether HAProxy checks the servers, too.
+    pub check: bool,
+}
+
+/// A file that flyball writes and nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The lines of the backend beside its servers, each without a line end.
+    pub lines: Vec<String>,
+}
+
+/// What `server-template PREFIX COUNT ...` makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// What the names of the slots begin with; a number from 1 follows.
+    pub prefix: String,
+    /// How many there are; above 0.
+    pub count: u32,
+}
+
+/// When a started replica counts as ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ready {
+    /// Once `GET path` is answered.
+    Http {
+        /// The path; starts with `/`.
+        path: String,
+        /// Whether any status counts; otherwise only one below 400.
+        any_status: bool,
+    },
+    /// Once a connection is accepted.
+    Tcp,
+}

@@ -1,0 +1,181 @@
+//! What runs the replicas of a service: its keys to an [`Engine`].
+//!
+//! Decides which engine is meant and which of its keys must be there. Invariant: what is returned
+//! can be tried as it is; no key of another engine was passed over in silence.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use crate::dialect::Dialect;
+use crate::fault::Fault;
+use crate::fields::{Field, Fields};
+use crate::{Container, Engine, Log, Process, Reach, address, check, keys};
+
+/// What container engines give a process between SIGTERM and SIGKILL.
+const GRACE_MS: u64 = 10_000;
+/// Docker's own least share of a core.
+const CONTAINER_CPUS_MIN: f64 = 0.01;
+
+/// Which engine is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Process,
+    Docker,
+}
+
+impl Kind {
+    /// The start lag until it has been measured, in milliseconds: of an interpreter with a few
+    /// modules, and of the same in a container on a busy host.
+    pub(crate) fn start_lag_ms(self) -> u64 {
+        match self {
+            Self::Process => 1_000,
+            Self::Docker => 2_000,
+        }
+    }
+}
+
+/// What keys say that more than one engine knows.
+struct Common {
+    command: Field<Vec<String>>,
+    env: Option<BTreeMap<String, String>>,
+    cpus: Field<f64>,
+    grace_ms: Option<u64>,
+}
+
+/// The engine in `fields` and which one it is, as far as that is known.
+pub(crate) fn engine(fields: &mut Fields<'_>, base: &Path) -> (Option<Kind>, Option<Engine>) {
+    let kind = kind(fields);
+    let common = Common {
+        command: fields.take(&keys::COMMAND, check::words),
+        env: fields.take_variables(&keys::ENV),
+        cpus: fields.take(&keys::CPUS, check::cores),
+        grace_ms: fields.take(&keys::GRACE, check::duration_ms).or(GRACE_MS),
+    };
+    let engine = match kind {
+        None => None,
+        Some(Kind::Process) => process(fields, common, base).map(Engine::Process),
+        Some(Kind::Docker) => container(fields, common).map(Engine::Docker),
+    };
+    (kind, engine)
+}
+
+fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
+    let word = match (fields.take(&keys::ENGINE, check::word), fields.dialect) {
+        (Field::Refused, _) => return None,
+        (Field::Absent, Dialect::Labels) => "docker",
+        (Field::Absent, Dialect::File) => {
+            fields.missing(&keys::ENGINE, "\"docker\" or \"process\"");
+            return None;
+        }
+        (Field::Given { value: "process", span }, Dialect::Labels) => {
+            let fault = Fault::NotA {
+                key: fields.path_of(keys::ENGINE.name),
+                found: "\"process\"".to_owned(),
+                wanted: "an engine of containers".to_owned(),
+                instead: Some("take it out: what has labels is a container".to_owned()),
+            };
+            fields.report(fault, &span);
+            return None;
+        }
+        (Field::Given { value, .. }, _) => value,
+    };
+    fields.refuse_useless(&keys::ENGINE, word);
+    Some(if word == "docker" { Kind::Docker } else { Kind::Process })
+}
+
+fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Process> {
+    let directory = fields.take(&keys::DIRECTORY, check::path).optional();
+    if matches!(common.command, Field::Absent) {
+        fields.missing(&keys::COMMAND, "[\"./server\", \"--port\", \"{port}\"]");
+    }
+    Some(Process {
+        command: common.command.optional()??,
+        env: common.env?,
+        directory: directory?.map(|path| base.join(path)),
+        cpus: common.cpus.or(1.0)?,
+        grace_ms: common.grace_ms?,
+    })
+}
+
+fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
+    let reach = reach(fields);
+    let image = fields.take(&keys::IMAGE, check::text).optional();
+    let port = fields.take(&keys::PORT, address::port);
+    if matches!(port, Field::Absent) {
+        fields.missing(&keys::PORT, "8080");
+    }
+    let network = fields.take(&keys::NETWORK, check::text).optional();
+    let memory_bytes = fields.take(&keys::MEMORY, check::bytes).optional();
+    let (labels, log) = (labels(fields), log(fields));
+    let cpus = container_cpus(fields, common.cpus);
+    Some(Container {
+        image: image?,
+        command: common.command.or(Vec::new())?,
+        env: common.env?,
+        labels: labels?,
+        cpus: cpus?,
+        memory_bytes: memory_bytes?,
+        port: port.optional()??,
+        reach: reach?,
+        network: network?,
+        log: log?,
+        grace_ms: common.grace_ms?,
+    })
+}
+
+fn reach(fields: &mut Fields<'_>) -> Option<Reach> {
+    let word = fields.take(&keys::REACH, check::word).or("published");
+    if let Some(word) = word {
+        fields.refuse_useless(&keys::REACH, word);
+    }
+    let publish_on = fields.take(&keys::PUBLISH_ON, address::ip);
+    Some(match word? {
+        "container" => Reach::ContainerAddress,
+        "host" => Reach::HostNetwork,
+        _ => Reach::Published(publish_on.or(IpAddr::V4(Ipv4Addr::LOCALHOST))?),
+    })
+}
+
+fn container_cpus(fields: &mut Fields<'_>, cpus: Field<f64>) -> Option<Option<f64>> {
+    if let Some((cores, span)) = cpus.given()
+        && *cores < CONTAINER_CPUS_MIN
+    {
+        let key = fields.path_of(keys::CPUS.name);
+        let limit = format!("at least {CONTAINER_CPUS_MIN}");
+        fields.report(Fault::OutOfRange { key, found: cores.to_string(), limit }, span);
+    }
+    cpus.optional()
+}
+
+fn labels(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
+    let span = fields.span_of(&keys::LABELS);
+    let labels = fields.take_variables(&keys::LABELS)?;
+    for name in labels.keys().filter(|name| name.starts_with("flyball.")) {
+        let path = fields.path_of(keys::LABELS.name);
+        let fault = Fault::NotA {
+            key: fields.dialect.named(&path, name),
+            found: "this name".to_owned(),
+            wanted: "a label of yours".to_owned(),
+            instead: Some("labels that begin with flyball. are flyball's own".to_owned()),
+        };
+        fields.report(fault, &span);
+    }
+    Some(labels)
+}
+
+fn log(fields: &mut Fields<'_>) -> Option<Option<Log>> {
+    if !fields.names().contains(&keys::LOG.name) {
+        return Some(None);
+    }
+    let span = fields.span_of(&keys::LOG);
+    let mut options = fields.take_variables(&keys::LOG)?;
+    let Some(driver) = options.remove("driver") else {
+        let path = fields.path_of(keys::LOG.name);
+        let key = fields.dialect.named(&path, "driver");
+        let instead = format!("add {}", fields.dialect.assign(&key, "driver", "\"json-file\""));
+        fields.report(Fault::Missing { key, instead }, &span);
+        return None;
+    };
+    Some(Some(Log { driver, options }))
+}

@@ -1,0 +1,278 @@
+//! The keys of a service.
+//!
+//! Decides nothing beyond the table. Invariant: that of the table of keys.
+
+use crate::bytes::BYTES_MAX;
+
+use super::{Fallback, HOUR_MS, Key, Kind, Only, REPLICAS_MAX, Section, duration, key};
+
+const PROCESS: Only = Only("engine", &["process"]);
+const CONTAINER: Only = Only("engine", &["docker"]);
+
+/// Docker's own least, in bytes.
+const MEMORY_MIN: u64 = 6 << 20;
+
+pub(crate) static SERVICE: Section = Section {
+    path: "services.NAME",
+    meaning: "One service. `NAME` is 1 to 63 of `a-z`, `0-9` and `-`, with no `-` in front.",
+    keys: &[
+        &ENGINE,
+        &BALANCER,
+        &LISTEN,
+        &BACKEND_TABLE,
+        &IMAGE,
+        &COMMAND,
+        &ENV,
+        &DIRECTORY,
+        &PORT,
+        &REACH,
+        &PUBLISH_ON,
+        &NETWORK,
+        &CPUS,
+        &MEMORY,
+        &LABELS,
+        &LOG,
+        &MIN,
+        &MAX,
+        &READY,
+        &DRAIN,
+        &GRACE,
+        &START_LIMIT,
+        &START_LAG,
+        &LOOK,
+        &SLOTS,
+        &POLICY_KEY,
+    ],
+    later: &["zabbix"],
+};
+pub(crate) static ENGINE: Key = key(
+    "engine",
+    Kind::Choice(&["process", "docker"]),
+    Fallback::Required,
+    "What runs the replicas.",
+);
+pub(crate) static BALANCER: Key = key(
+    "balancer",
+    Kind::Choice(&["proxy", "haproxy", "none"]),
+    Fallback::Is("\"proxy\""),
+    "What spreads requests over the replicas.",
+);
+pub(crate) static LISTEN: Key = key(
+    "listen",
+    Kind::Address,
+    Fallback::Required,
+    "Where the proxy takes this service's requests; port 0 takes any free one.",
+)
+.only(&[Only("balancer", &["proxy"])]);
+pub(crate) static BACKEND_TABLE: Key = key(
+    "haproxy",
+    Kind::Table("services.NAME.haproxy"),
+    Fallback::Otherwise("all defaults"),
+    "The backend of HAProxy whose servers the replicas are.",
+)
+.only(&[Only("balancer", &["haproxy"])]);
+pub(crate) static IMAGE: Key = key(
+    "image",
+    Kind::Text,
+    Fallback::Otherwise("the newest container that is labelled `flyball.service=NAME` is copied"),
+    "The image that replicas are made from.",
+)
+.only(&[CONTAINER]);
+pub(crate) static COMMAND: Key = key(
+    "command",
+    Kind::Words,
+    Fallback::Otherwise("required for a process; else the image's own"),
+    "The program of a replica and its arguments; `{port}` stands for the port that it serves on.",
+);
+pub(crate) static ENV: Key = key(
+    "env",
+    Kind::Variables,
+    Fallback::Is("{}"),
+    "Variables added to a replica's environment. Their values are never shown.",
+);
+pub(crate) static DIRECTORY: Key = key(
+    "directory",
+    Kind::Path,
+    Fallback::Otherwise("flyball's own"),
+    "The directory that a replica runs in.",
+)
+.only(&[PROCESS]);
+pub(crate) static PORT: Key = key(
+    "port",
+    Kind::Port,
+    Fallback::Required,
+    "The port that a replica serves on inside of its container. With `reach = \"host\"` it holds only for containers that flyball did not start.",
+)
+.only(&[CONTAINER]);
+pub(crate) static REACH: Key = key(
+    "reach",
+    Kind::Choice(&["published", "container", "host"]),
+    Fallback::Is("\"published\""),
+    "How requests reach a replica: at a free port of the host; at the container's own address; or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}`.",
+)
+.only(&[CONTAINER]);
+pub(crate) static PUBLISH_ON: Key = key(
+    "publish_on",
+    Kind::Ip,
+    Fallback::Is("\"127.0.0.1\""),
+    "The address of the host that the port is published on.",
+)
+.only(&[CONTAINER, Only("reach", &["published"])]);
+pub(crate) static NETWORK: Key = key(
+    "network",
+    Kind::Text,
+    Fallback::Otherwise("that of the copied container, or Docker's default"),
+    "The network that a replica joins.",
+)
+.only(&[CONTAINER, Only("reach", &["published", "container"])]);
+pub(crate) static CPUS: Key = key(
+    "cpus",
+    Kind::Cores,
+    Fallback::Otherwise("1.0 for a process; else that of the copied container, or no limit"),
+    "Cores that one replica may use; at least 0.01 for a container.",
+);
+pub(crate) static MEMORY: Key = key(
+    "memory",
+    Kind::Bytes { from: MEMORY_MIN, to: BYTES_MAX },
+    Fallback::Otherwise("that of the copied container, or no limit"),
+    "Memory that one replica may use.",
+)
+.only(&[CONTAINER]);
+pub(crate) static LABELS: Key = key(
+    "labels",
+    Kind::Variables,
+    Fallback::Is("{}"),
+    "Labels of a replica, beside flyball's own.",
+)
+.only(&[CONTAINER]);
+pub(crate) static LOG: Key = key(
+    "log",
+    Kind::Variables,
+    Fallback::Otherwise("that of the copied container, or Docker's default"),
+    "Docker's log driver and its options: `{ driver = \"json-file\", max-size = \"10m\" }`. Their values are never shown.",
+)
+.only(&[CONTAINER]);
+pub(crate) static MIN: Key = key(
+    "min",
+    Kind::Count { from: 0, to: REPLICAS_MAX },
+    Fallback::Is("1"),
+    "The fewest replicas, kept whatever is known or not known.",
+);
+pub(crate) static MAX: Key =
+    key("max", Kind::Count { from: 1, to: REPLICAS_MAX }, Fallback::Is("10"), "The most replicas.");
+pub(crate) static READY: Key = key(
+    "ready",
+    Kind::Table("services.NAME.ready"),
+    Fallback::Otherwise("any HTTP reply to `GET /`, whatever its status"),
+    "When a started replica counts as ready; the word `\"tcp\"` stands for `{ tcp = true }`.",
+);
+pub(crate) static DRAIN: Key = key(
+    "drain",
+    duration(0, 24 * HOUR_MS),
+    Fallback::Is("\"30s\""),
+    "How long a replica that leaves may take to finish its requests.",
+);
+pub(crate) static GRACE: Key = key(
+    "grace",
+    duration(0, HOUR_MS),
+    Fallback::Is("\"10s\""),
+    "How long a replica may take to end after SIGTERM before it gets SIGKILL.",
+);
+pub(crate) static START_LIMIT: Key = key(
+    "start_limit",
+    duration(100, 24 * HOUR_MS),
+    Fallback::Is("\"5m\""),
+    "How long a replica may take to become ready before it is given up.",
+);
+pub(crate) static START_LAG: Key = key(
+    "start_lag",
+    duration(1, 24 * HOUR_MS),
+    Fallback::Otherwise("1 s for a process, 2 s for a container"),
+    "How long a start is taken to last until it has been measured.",
+);
+pub(crate) static LOOK: Key = key(
+    "look",
+    duration(10, HOUR_MS),
+    Fallback::Otherwise("a fifth of the start lag, within 100 ms and 2 s"),
+    "Time from one look to the next.",
+);
+pub(crate) static SLOTS: Key = key(
+    "slots",
+    Kind::Count { from: 1, to: 100_000 },
+    Fallback::Otherwise("not limited"),
+    "Requests that one replica works on at once; HAProxy's `maxconn` of a server.",
+)
+.only(&[Only("balancer", &["proxy", "haproxy"])]);
+pub(crate) static POLICY_KEY: Key = key(
+    "policy",
+    Kind::Table("services.NAME.policy"),
+    Fallback::Is("\"governor\""),
+    "How the count is recommended: `\"governor\"`, `\"target\"`, `\"step\"` or `\"external\"` (only the API moves it), or a table with one of the first three.",
+);
+
+pub(crate) static READY_TABLE: Section = Section {
+    path: "services.NAME.ready",
+    meaning: "One of the two.",
+    keys: &[&READY_HTTP, &READY_TCP],
+    later: &[],
+};
+pub(crate) static READY_HTTP: Key = key(
+    "http",
+    Kind::HttpPath,
+    Fallback::Otherwise("not asked"),
+    "Ready once `GET` of this path is answered with a status below 400.",
+);
+pub(crate) static READY_TCP: Key = key(
+    "tcp",
+    Kind::Flag,
+    Fallback::Otherwise("not asked"),
+    "`true`: ready once a connection is accepted. Docker accepts one at a published port before the replica does.",
+);
+
+pub(crate) static BACKEND: Section = Section {
+    path: "services.NAME.haproxy",
+    meaning: "The backend that is kept. No two services may have the same.",
+    keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK],
+    later: &[],
+};
+pub(crate) static BACKEND_NAME: Key = key(
+    "backend",
+    Kind::HaproxyName,
+    Fallback::Otherwise("the service's name"),
+    "Its name in HAProxy's configuration.",
+);
+pub(crate) static FILE: Key = key(
+    "file",
+    Kind::Path,
+    Fallback::Otherwise("none is kept"),
+    "A file with the whole backend that flyball writes after every change, so that a reload by anybody finds the servers. HAProxy is started with it beside its own: `haproxy -f haproxy.cfg -f FILE`.",
+);
+pub(crate) static FILE_LINES: Key = key(
+    "lines",
+    Kind::Lines,
+    Fallback::Is("[]"),
+    "What stands in that file beside the servers, such as `[\"balance leastconn\"]`.",
+);
+pub(crate) static TEMPLATE_TABLE: Key = key(
+    "template",
+    Kind::Table("services.NAME.haproxy.template"),
+    Fallback::Otherwise("servers are made as needed"),
+    "The slots to use with HAProxy before 2.5.",
+);
+pub(crate) static CHECK: Key = key(
+    "check",
+    Kind::Flag,
+    Fallback::Is("false"),
+    "Whether HAProxy checks the servers, too, beside flyball's own probe.",
+);
+
+pub(crate) static TEMPLATE: Section = Section {
+    path: "services.NAME.haproxy.template",
+    meaning: "The slots that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` makes.",
+    keys: &[&PREFIX, &COUNT],
+    later: &[],
+};
+pub(crate) static PREFIX: Key =
+    key("prefix", Kind::HaproxyName, Fallback::Required, "What the names of the slots begin with.");
+pub(crate) static COUNT: Key =
+    key("count", Kind::Count { from: 1, to: 10_000 }, Fallback::Required, "How many there are.");

@@ -1,0 +1,90 @@
+//! The keys of the file as a whole, of the daemon and of the systems it works with.
+//!
+//! Decides nothing beyond the table. Invariant: that of the table of keys.
+
+use super::{Fallback, Key, Kind, Section, key};
+
+pub(crate) static ROOT: Section = Section {
+    path: "",
+    meaning: "",
+    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &SERVICES_TABLE],
+    later: &["swarm", "mesos", "marathon", "zookeeper", "zabbix", "prometheus"],
+};
+pub(crate) static FLYBALL_TABLE: Key =
+    key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
+pub(crate) static DOCKER_TABLE: Key =
+    key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
+pub(crate) static HAPROXY_TABLE: Key =
+    key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
+pub(crate) static SERVICES_TABLE: Key = key(
+    "services",
+    Kind::Table("services"),
+    Fallback::Otherwise("services by labels"),
+    "The services, by name.",
+);
+
+pub(crate) static FLYBALL: Section = Section {
+    path: "flyball",
+    meaning: "The daemon itself.",
+    keys: &[&DAEMON_LISTEN, &STATE_DIR, &TOKEN_FILE],
+    later: &[],
+};
+pub(crate) static DAEMON_LISTEN: Key = key(
+    "listen",
+    Kind::Address,
+    Fallback::Is("\"127.0.0.1:7878\""),
+    "Where the API and the page are served. Anything but loopback needs `token_file`.",
+);
+pub(crate) static STATE_DIR: Key = key(
+    "state_dir",
+    Kind::Path,
+    Fallback::Otherwise(
+        "`/var/lib/flyball` for root, else `$XDG_STATE_HOME/flyball` or `~/.local/state/flyball`",
+    ),
+    "Where the journal is kept.",
+);
+pub(crate) static TOKEN_FILE: Key = key(
+    "token_file",
+    Kind::Path,
+    Fallback::Otherwise("no token"),
+    "A file with the secret that changing API calls must present.",
+);
+
+pub(crate) static DOCKER: Section = Section {
+    path: "docker",
+    meaning: "The Docker host for services with `engine = \"docker\"`. \
+              Where this table stands, even empty, services are found by labels, too.",
+    keys: &[&HOST, &CGROUP_MOUNT, &FIND_LABELS],
+    later: &[],
+};
+pub(crate) static HOST: Key = key(
+    "host",
+    Kind::DockerHost,
+    Fallback::Is("\"unix:///var/run/docker.sock\""),
+    "Where Docker listens: `unix:///PATH`, or `tcp://IP:PORT` without encryption.",
+);
+pub(crate) static CGROUP_MOUNT: Key = key(
+    "cgroup_mount",
+    Kind::Path,
+    Fallback::Is("\"/sys/fs/cgroup\""),
+    "Where the cgroups of that host are mounted here; CPU time is read from their files.",
+);
+pub(crate) static FIND_LABELS: Key = key(
+    "labels",
+    Kind::Flag,
+    Fallback::Is("true"),
+    "Whether services are found by the labels of containers.",
+);
+
+pub(crate) static HAPROXY: Section = Section {
+    path: "haproxy",
+    meaning: "The HAProxy for services with `balancer = \"haproxy\"`.",
+    keys: &[&SOCKET],
+    later: &[],
+};
+pub(crate) static SOCKET: Key = key(
+    "socket",
+    Kind::Socket,
+    Fallback::Is("\"/run/haproxy/admin.sock\""),
+    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://IP:PORT`.",
+);

@@ -1,0 +1,52 @@
+//! The `[docker]` and `[haproxy]` tables: the systems beside flyball that it works with.
+//!
+//! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
+//! without a `[docker]` table, no container's label makes a service.
+
+use std::path::{Path, PathBuf};
+
+use crate::fields::Fields;
+use crate::{Docker, Haproxy, Socket, address, check, keys};
+
+impl Default for Docker {
+    /// Docker where it is nearly everywhere, and services by labels.
+    fn default() -> Self {
+        Self {
+            host: "unix:///var/run/docker.sock".to_owned(),
+            cgroup_mount: PathBuf::from("/sys/fs/cgroup"),
+            labels: true,
+        }
+    }
+}
+
+impl Default for Haproxy {
+    /// The socket of Debian's own configuration.
+    fn default() -> Self {
+        Self { socket: Socket::Unix(PathBuf::from("/run/haproxy/admin.sock")) }
+    }
+}
+
+/// The Docker host that `root` names.
+pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<Docker> {
+    let given = root.names().contains(&keys::DOCKER_TABLE.name);
+    let mut fields = root.take_table_or_empty(&keys::DOCKER_TABLE, &keys::DOCKER)?;
+    let preset = Docker::default();
+    let host = fields.take(&keys::HOST, address::docker_host).or(preset.host);
+    let mount = fields.take(&keys::CGROUP_MOUNT, check::path).or(preset.cgroup_mount);
+    let labels = fields.take(&keys::FIND_LABELS, check::flag).or(given);
+    fields.finish();
+    Some(Docker { host: host?, cgroup_mount: base.join(mount?), labels: labels? })
+}
+
+/// The HAProxy that `root` names.
+pub(crate) fn haproxy(root: &mut Fields<'_>, base: &Path) -> Option<Haproxy> {
+    let mut fields = root.take_table_or_empty(&keys::HAPROXY_TABLE, &keys::HAPROXY)?;
+    let socket = fields.take(&keys::SOCKET, address::socket);
+    fields.finish();
+    Some(Haproxy {
+        socket: match socket.or(Haproxy::default().socket)? {
+            Socket::Unix(path) => Socket::Unix(base.join(path)),
+            tcp @ Socket::Tcp(_) => tcp,
+        },
+    })
+}

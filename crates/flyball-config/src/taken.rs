@@ -1,0 +1,147 @@
+//! What no two services can have: a port, a backend of HAProxy, a file that flyball keeps.
+//!
+//! Decides who was first. Invariant: of two that want the same, one is told, and the other named.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::dialect::{Dialect, join};
+use crate::fault::Fault;
+use crate::keys::{BACKEND_NAME, BACKEND_TABLE, FILE, LISTEN, SERVICES_TABLE};
+use crate::value::{Span, shorten};
+use crate::{Balancer, Config, Daemon, Service};
+
+/// What a service wants for itself, each with its place.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    pub(crate) listen: Option<(SocketAddr, Span)>,
+    pub(crate) backend: Option<(String, Span)>,
+    pub(crate) file: Option<(PathBuf, Span)>,
+}
+
+/// Who claims something.
+#[derive(Clone, Debug)]
+pub(crate) struct Owner {
+    pub(crate) service: String,
+    /// The path of the service's keys, and the dialect they are written in.
+    pub(crate) path: String,
+    pub(crate) dialect: Dialect,
+}
+
+/// What has been claimed so far, each with the words for who has it.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    addresses: Vec<(SocketAddr, String)>,
+    backends: BTreeMap<String, String>,
+    files: BTreeMap<PathBuf, String>,
+}
+
+impl Taken {
+    /// Everything that `config` claims.
+    pub(crate) fn by(config: &Config) -> Self {
+        let mut taken = Self::default();
+        taken.addresses.push((config.daemon.listen, "flyball's own API".to_owned()));
+        for (name, service) in &config.services {
+            let owner = Owner {
+                service: name.clone(),
+                path: join(SERVICES_TABLE.name, name),
+                dialect: Dialect::File,
+            };
+            // A configuration was free of clashes when it was made.
+            drop(taken.claim(&owner, Claims::of(service)));
+        }
+        taken
+    }
+
+    /// Takes the address of the API, which comes before all services.
+    pub(crate) fn claim_for_daemon(&mut self, daemon: &Daemon) {
+        self.addresses.push((daemon.listen, "flyball.listen".to_owned()));
+    }
+
+    /// Takes what is free of `claims` and returns what is not, each with its place.
+    pub(crate) fn claim(&mut self, owner: &Owner, claims: Claims) -> Vec<(Fault, Span)> {
+        let mut faults = Vec::new();
+        if let Some((address, span)) = claims.listen {
+            let key = owner.dialect.key(&owner.path, LISTEN.name);
+            faults.extend(self.claim_address(owner, key, address).map(|fault| (fault, span)));
+        }
+        let table = owner.dialect.key(&owner.path, BACKEND_TABLE.name);
+        if let Some((backend, span)) = claims.backend {
+            let key = owner.dialect.key(&table, BACKEND_NAME.name);
+            let found = format!("\"{backend}\"");
+            let fault = claim_entry(self.backends.entry(backend), owner, key, found);
+            faults.extend(fault.map(|fault| (fault, span)));
+        }
+        if let Some((file, span)) = claims.file {
+            let key = owner.dialect.key(&table, FILE.name);
+            let found = shorten(&file.display().to_string());
+            let fault = claim_entry(self.files.entry(file), owner, key, found);
+            faults.extend(fault.map(|fault| (fault, span)));
+        }
+        faults
+    }
+
+    fn claim_address(&mut self, owner: &Owner, key: String, address: SocketAddr) -> Option<Fault> {
+        let clashing = self.addresses.iter().find(|(at, _)| clash(*at, address)).cloned();
+        self.addresses.push((address, owner.words(&key)));
+        let (at, other) = clashing?;
+        let other = if at == address { other } else { format!("{other}, {at}") };
+        Some(Fault::AddressTaken { key, address, other })
+    }
+}
+
+fn claim_entry<K: Ord>(
+    entry: Entry<'_, K, String>,
+    owner: &Owner,
+    key: String,
+    found: String,
+) -> Option<Fault> {
+    match entry {
+        Entry::Occupied(other) => Some(Fault::Taken { key, found, other: other.get().clone() }),
+        Entry::Vacant(free) => {
+            free.insert(owner.words(&key));
+            None
+        }
+    }
+}
+
+impl Owner {
+    /// What others are told who want what the owner has at `key`.
+    fn words(&self, key: &str) -> String {
+        match self.dialect {
+            Dialect::File => key.to_owned(),
+            Dialect::Labels => format!("{key} of service {}", self.service),
+        }
+    }
+}
+
+impl Claims {
+    /// What a valid service claims, at no place.
+    fn of(service: &Service) -> Self {
+        match &service.balancer {
+            Balancer::Proxy { listen, .. } => {
+                Self { listen: Some((*listen, 0..0)), ..Self::default() }
+            }
+            Balancer::Haproxy { backend, .. } => Self {
+                backend: Some((backend.name.clone(), 0..0)),
+                file: backend.file.as_ref().map(|file| (file.path.clone(), 0..0)),
+                ..Self::default()
+            },
+            Balancer::None => Self::default(),
+        }
+    }
+}
+
+/// Whether the two cannot be listened at together. `[::]` takes the port of every address, also of
+/// the older kind, unless the system was told otherwise.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let (one, other) = (a.ip().to_canonical(), b.ip().to_canonical());
+    let takes_all = |wide: IpAddr, narrow: IpAddr| {
+        wide.is_unspecified() && (wide.is_ipv6() || narrow.is_ipv4())
+    };
+    a.port() == b.port()
+        && a.port() != 0
+        && (one == other || takes_all(one, other) || takes_all(other, one))
+}

@@ -1,0 +1,155 @@
+//! The labels of one container as the table that would be written in the file.
+//!
+//! Decides which key a label stands for (`flyball.policy.step.out-at` is `out_at` in
+//! `[services.NAME.policy.step]`, dashes and underscores alike) and, by its key, whether a label's
+//! text is a number, a list or a text. Whether the key takes it is not decided here. Invariant:
+//! every label is in the table or was reported, and places in the table are places among the
+//! labels.
+
+use std::collections::btree_map::Entry as Place;
+
+use crate::dialect::{Dialect, LABELS_PATH};
+use crate::fault::Fault;
+use crate::fields::Reports;
+use crate::keys::{self, Key, Kind, Section, section_at};
+use crate::value::{Entry, Node, Span, Table, Value, list_from, shorten};
+
+/// The table of a service in `labels`, names without prefix and values, in the order of their
+/// names.
+pub(crate) fn table_of(labels: &[(&str, &str)], reports: &mut Reports) -> Table {
+    let mut tree = Tree { labels, reports };
+    let mut table = Table::new();
+    for (at, (name, _)) in labels.iter().enumerate() {
+        tree.insert(&mut table, &keys::SERVICE, LABELS_PATH, name, at);
+    }
+    table
+}
+
+struct Tree<'a> {
+    labels: &'a [(&'a str, &'a str)],
+    reports: &'a mut Reports,
+}
+
+impl Tree<'_> {
+    /// Puts label `at`, of whose name `rest` is left, into `table` at `path`. The depth is bounded
+    /// by that of the sections.
+    fn insert(
+        &mut self,
+        table: &mut Table,
+        section: &'static Section,
+        path: &str,
+        rest: &str,
+        at: usize,
+    ) {
+        let (head, tail) = rest.split_once('.').map_or((rest, None), |(h, t)| (h, Some(t)));
+        let Some(key) = section.key(&head.replace('-', "_")) else {
+            return self.insert_unknown(table, rest, at);
+        };
+        let Some(tail) = tail else { return self.set(table, key, at) };
+        let path = Dialect::Labels.key(path, key.name);
+        match &key.kind {
+            Kind::Variables => {
+                let value = self.labels[at].1.to_owned();
+                if let Some(variables) = self.descend(table, key, tail, at) {
+                    variables.insert(tail.to_owned(), entry(Value::Text(value), at));
+                }
+            }
+            Kind::Table(inner) => match section_at(inner) {
+                Some(inner) => {
+                    if let Some(table) = self.descend(table, key, tail, at) {
+                        self.insert(table, inner, &path, tail, at);
+                    }
+                }
+                None => self.insert_unknown(table, rest, at),
+            },
+            _ => self.insert_unknown(table, rest, at),
+        }
+    }
+
+    /// Leaves it to the reader of `table` to say that there is no such key.
+    fn insert_unknown(&mut self, table: &mut Table, name: &str, at: usize) {
+        table.insert(name.to_owned(), entry(Value::Flag(true), at));
+    }
+
+    fn set(&mut self, table: &mut Table, key: &'static Key, at: usize) {
+        let (name, value) = self.labels[at];
+        match table.entry(key.name.to_owned()) {
+            Place::Vacant(place) => drop(place.insert(entry(typed(&key.kind, value), at))),
+            Place::Occupied(place) => {
+                let (first, _) = self.labels[place.get().key_span.start];
+                let beside = format!("flyball.{}", shorten(first));
+                self.report_useless(name, beside, at);
+            }
+        }
+    }
+
+    /// The table that `key` is in `table`, for a label of which `tail` is left. A word that was
+    /// given to `key` itself may only repeat what the label says: `flyball.policy=step` beside
+    /// `flyball.policy.step.by=2`.
+    fn descend<'t>(
+        &mut self,
+        table: &'t mut Table,
+        key: &'static Key,
+        tail: &str,
+        at: usize,
+    ) -> Option<&'t mut Table> {
+        let inner = table
+            .entry(key.name.to_owned())
+            .or_insert_with(|| entry(Value::Table(Table::new()), at));
+        if let Value::Text(word) = &inner.node.value {
+            let head = tail.split('.').next().unwrap_or(tail);
+            let is_table = matches!(key.kind, Kind::Table(_));
+            if !is_table || *word != head.replace('-', "_") {
+                let (first, value) = self.labels[inner.key_span.start];
+                // Variables may be secrets.
+                let value = if is_table { format!("={}", shorten(value)) } else { String::new() };
+                let beside = format!("flyball.{}{value}", shorten(first));
+                self.report_useless(self.labels[at].0, beside, at);
+                return None;
+            }
+            inner.node.value = Value::Table(Table::new());
+        }
+        match &mut inner.node.value {
+            Value::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    fn report_useless(&mut self, name: &str, beside: String, at: usize) {
+        let key = Dialect::Labels.named(LABELS_PATH, name);
+        let instead = "take one of the two out".to_owned();
+        self.reports.faults.push((Fault::Useless { key, beside, instead }, place(at)));
+    }
+}
+
+fn entry(value: Value, at: usize) -> Entry {
+    Entry { key_span: place(at), node: Node { span: place(at), value } }
+}
+
+fn place(at: usize) -> Span {
+    at..at + 1
+}
+
+/// `text` as what a key of this kind takes; as a text where it is not that, for a refusal to show.
+fn typed(kind: &Kind, text: &str) -> Value {
+    let trimmed = text.trim();
+    let as_text = || Value::Text(trimmed.to_owned());
+    match kind {
+        Kind::Count { .. } | Kind::Port => trimmed.parse().map_or_else(|_| as_text(), Value::Whole),
+        Kind::Cores => trimmed.parse().map_or_else(|_| as_text(), Value::Real),
+        Kind::Flag => trimmed.parse().map_or_else(|_| as_text(), Value::Flag),
+        Kind::Words | Kind::Lines if trimmed.starts_with('[') => {
+            list_from(trimmed).unwrap_or_else(as_text)
+        }
+        // What a shell would make of these is not what splitting makes of them.
+        Kind::Words if trimmed.contains(['"', '\'', '\\', '$', '`']) => as_text(),
+        Kind::Words => list_of(trimmed.split_whitespace()),
+        Kind::Lines => list_of(trimmed.lines()),
+        _ => as_text(),
+    }
+}
+
+fn list_of<'a>(texts: impl Iterator<Item = &'a str>) -> Value {
+    let node = |text: &str| Node { span: 0..0, value: Value::Text(text.to_owned()) };
+    Value::List(texts.map(node).collect())
+}

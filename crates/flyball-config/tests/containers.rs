@@ -1,0 +1,230 @@
+//! What people see when a service on Docker or behind HAProxy is described wrongly in the file.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use flyball_config::{Env, parse};
+use insta::assert_snapshot;
+
+fn said(text: &str) -> String {
+    let env = Env { home: Some("/home/a".into()), ..Env::default() };
+    parse(text, "flyball.toml", &env).unwrap_err().to_string()
+}
+
+/// Everything that is said about a service that would be fine without `lines`.
+fn said_of(lines: &str) -> String {
+    said(&format!(
+        "[services.web]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n"
+    ))
+}
+
+#[test]
+fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
+    assert_snapshot!(said_of("directory = \"/x\"\nlisten = \"127.0.0.1:80\""), @r#"
+    error: services.web.directory: means nothing with engine = "docker"
+      --> flyball.toml:5:13
+    5 | directory = "/x"
+      |             ^^^^
+    hint: write engine = "process", or take it out
+
+    error: services.web.listen: means nothing with balancer = "haproxy"
+      --> flyball.toml:6:10
+    6 | listen = "127.0.0.1:80"
+      |          ^^^^^^^^^^^^^^
+    hint: write balancer = "proxy", or take it out
+    "#);
+    assert_snapshot!(said(
+        "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:80\"\ncommand = [\"a\"]\n\
+         port = 8080\nhaproxy = { backend = \"web\" }"
+    ), @r#"
+    error: services.web.port: means nothing with engine = "process"
+      --> flyball.toml:5:8
+    5 | port = 8080
+      |        ^^^^
+    hint: write engine = "docker", or take it out
+
+    error: services.web.haproxy: means nothing with balancer = "proxy"
+      --> flyball.toml:6:11
+    hint: write balancer = "haproxy", or take it out
+    "#);
+    assert_snapshot!(said_of("reach = \"host\"\npublish_on = \"0.0.0.0\"\nnetwork = \"blue\""), @r#"
+    error: services.web.publish_on: means nothing with reach = "host"
+      --> flyball.toml:6:14
+    6 | publish_on = "0.0.0.0"
+      |              ^^^^^^^^^
+    hint: write reach = "published", or take it out
+
+    error: services.web.network: means nothing with reach = "host"
+      --> flyball.toml:7:11
+    7 | network = "blue"
+      |           ^^^^^^
+    hint: write reach = "published", or take it out
+    "#);
+}
+
+#[test]
+fn memory_has_one_spelling() {
+    assert_snapshot!(said_of("memory = 268435456"), @r#"
+    error: services.web.memory: 268435456 is not an amount of memory
+      --> flyball.toml:5:10
+    5 | memory = 268435456
+      |          ^^^^^^^^^
+    hint: write "256MiB"; units: B, KiB, MiB, GiB, TiB
+    "#);
+    for text in ["256m", "256MB", "256 MiB", "256"] {
+        assert!(said_of(&format!("memory = \"{text}\"")).contains("write \"256MiB\""), "{text}");
+    }
+    assert!(said_of("memory = \"1MiB\"").contains("must be at least 6MiB"));
+    assert!(said_of("memory = \"9999999TiB\"").contains("the most is \"1024TiB\""));
+}
+
+#[test]
+fn a_port_is_a_number_that_can_be_listened_at() {
+    for (port, hint) in
+        [("0", "at least 1"), ("-1", "at least 1"), ("65536", "at most 65535"), ("\"80\"", "8080")]
+    {
+        let said = said(&format!("[services.a]\nengine = \"docker\"\nport = {port}"));
+        assert!(said.contains("services.a.port: ") && said.contains(hint), "{said}");
+    }
+}
+
+#[test]
+fn cores_of_a_container_are_at_least_what_docker_takes() {
+    assert!(said_of("cpus = 0.001").contains("must be at least 0.01"));
+}
+
+#[test]
+fn a_docker_host_is_a_socket_or_an_address() {
+    let said_of = |host: &str| said(&format!("[docker]\nhost = \"{host}\""));
+    assert_snapshot!(said_of("http://127.0.0.1:2375/"), @r#"
+    error: docker.host: "http://127.0.0.1:2375/" is not the address of a Docker host
+      --> flyball.toml:2:8
+    2 | host = "http://127.0.0.1:2375/"
+      |        ^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: write host = "tcp://127.0.0.1:2375"
+    "#);
+    for (host, hint) in [
+        ("/run/docker.sock", "write host = \"unix:///run/docker.sock\""),
+        ("unix://docker.sock", "write host = \"unix:///var/run/docker.sock\""),
+        ("tcp://docker.example:2375", "write host = \"tcp://127.0.0.1:2375\""),
+        ("tcp://127.0.0.1:0", "write host = \"tcp://127.0.0.1:2375\""),
+        ("ssh://me@there", "forward the socket"),
+        ("npipe:////./pipe/docker", "write host = \"unix:///var/run/docker.sock\""),
+        ("", "write host = \"unix:///var/run/docker.sock\""),
+    ] {
+        let said = said_of(host);
+        assert!(said.contains(hint), "{host}: {said}");
+    }
+}
+
+#[test]
+fn a_haproxy_socket_is_a_path_or_an_address() {
+    let said_of = |socket: &str| said(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
+    for (socket, hint) in [
+        ("127.0.0.1:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://localhost:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("http://127.0.0.1:9999", "write socket = \"/run/haproxy/admin.sock\""),
+        ("unix://admin.sock", "write socket = \"/run/haproxy/admin.sock\""),
+        ("", "write socket = \"/run/haproxy/admin.sock\""),
+    ] {
+        let said = said_of(socket);
+        assert!(said.contains(hint), "{socket}: {said}");
+    }
+}
+
+#[test]
+fn no_two_services_have_one_backend_or_one_file() {
+    let service = |name: &str, rest: &str| {
+        format!(
+            "[services.{name}]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n\
+             [services.{name}.haproxy]\n{rest}\n"
+        )
+    };
+    let two = |a: &str, b: &str| said(&(service("a", a) + &service("b", b)));
+    assert_snapshot!(two("", "backend = \"a\""), @r#"
+    error: services.b.haproxy.backend: "a" is taken by services.a.haproxy.backend
+      --> flyball.toml:12:11
+    12 | backend = "a"
+       |           ^^^
+    hint: give each service its own
+    "#);
+    assert_snapshot!(two("file = \"/f\"", "file = \"/f\""), @r#"
+    error: services.b.haproxy.file: /f is taken by services.a.haproxy.file
+      --> flyball.toml:12:8
+    12 | file = "/f"
+       |        ^^^^
+    hint: give each service its own
+    "#);
+}
+
+#[test]
+fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
+    let said_of = |lines: &str| said_of(&format!("[services.web.haproxy]\n{lines}"));
+    assert_snapshot!(said_of("backend = \"a; show info\"\nlines = [\"balance leastconn\"]"), @r#"
+    error: services.web.haproxy.backend: "a; show info" is not a name in HAProxy
+      --> flyball.toml:6:11
+    6 | backend = "a; show info"
+      |           ^^^^^^^^^^^^^^
+    hint: use A-Z, a-z, 0-9, ., _, - and :
+
+    error: services.web.haproxy.file: missing
+      --> flyball.toml:7:9
+    7 | lines = ["balance leastconn"]
+      |         ^^^^^^^^^^^^^^^^^^^^^
+    hint: add file = "/etc/haproxy/flyball.cfg", in which the lines are to stand
+    "#);
+    assert_snapshot!(said_of("template = { prefix = \"fb\" }"), @r#"
+    error: services.web.haproxy.template.count: missing
+      --> flyball.toml:6:12
+    6 | template = { prefix = "fb" }
+      |            ^^^^^^^^^^^^^^^^^
+    hint: add count = 50
+    "#);
+    for lines in ["\"balance leastconn\"", "[5]", "[\"a\\nb\"]"] {
+        let said = said_of(&format!("file = \"/f\"\nlines = {lines}"));
+        assert!(said.contains("not a list of lines"), "{said}");
+    }
+}
+
+#[test]
+fn a_log_needs_a_driver_and_flyballs_labels_are_its_own() {
+    assert_snapshot!(
+        said_of("log = { max-size = \"10m\" }\nlabels = { \"flyball.service\" = \"x\" }"), @r#"
+    error: services.web.log.driver: missing
+      --> flyball.toml:5:7
+    hint: add driver = "json-file"
+
+    error: services.web.labels."flyball.service": this name is not a label of yours
+      --> flyball.toml:6:10
+    hint: labels that begin with flyball. are flyball's own
+    "#);
+}
+
+#[test]
+fn names_of_images_and_networks_are_plain() {
+    for lines in ["image = \"\"", "image = \"a b\"", "network = \"a\\nb\"", "image = 5"] {
+        assert!(said_of(lines).contains("is not a name"), "{lines}");
+    }
+}
+
+#[test]
+fn the_value_of_a_variable_of_a_container_is_in_no_message() {
+    for lines in [
+        "log = { driver = \"x\", splunk-token = \"hunter2\" }\nreach = \"x\"",
+        "log = { splunk-token = \"hunter2\" }",
+        "log = \"hunter2\"",
+        "env = { T = \"hunter2\", \"=\" = \"\" }",
+        "labels = { a = [\"hunter2\"] }",
+    ] {
+        let said = said_of(lines);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let one_line =
+        said("[services]\na = { engine = \"docker\", log = { t = \"hunter2\" }, x = 1 }");
+    assert!(!one_line.contains("hunter2"), "{one_line}");
+    let no_engine = said("[services]\na = { log = \"hunter2\", x = 1 }");
+    assert!(!no_engine.contains("hunter2"), "{no_engine}");
+    let useless = said(
+        "[services]\na = { engine = \"process\", log = { t = \"hunter2\" }, env = { a = \"hunter2\" } }",
+    );
+    assert!(!useless.contains("hunter2"), "{useless}");
+}

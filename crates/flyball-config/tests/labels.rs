@@ -1,0 +1,403 @@
+//! What labels of containers mean, and what people see when they are wrong.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::collections::BTreeMap;
+
+use flyball_config::{
+    Balancer, Config, Container, Engine, Env, Labelled, Reach, Ready, Service, ServiceLabels, parse,
+};
+use flyball_core::policy::{Bounds, Governor, Rule, StepRule};
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+fn nobody() -> Env {
+    Env { home: Some("/home/a".into()), ..Env::default() }
+}
+
+/// Labels as `flyball.min=2`, one on each line.
+fn labels(lines: &str) -> BTreeMap<String, String> {
+    let pair = |line: &str| {
+        let (name, value) = line.trim().split_once('=').unwrap();
+        (name.to_owned(), value.to_owned())
+    };
+    lines.lines().filter(|line| !line.trim().is_empty()).map(pair).collect()
+}
+
+fn services(all: &[(&str, &str)]) -> ServiceLabels {
+    all.iter().map(|(name, lines)| ((*name).to_owned(), labels(lines))).collect()
+}
+
+fn labelled(all: &[(&str, &str)]) -> Labelled {
+    Config::of_labels_only(&nobody()).unwrap().labelled(&services(all))
+}
+
+/// The service `web` with `lines` beside what a service needs at least.
+fn web(lines: &str) -> Service {
+    let lines = format!("flyball.port=8080\nflyball.balancer=haproxy\n{lines}");
+    let labelled = labelled(&[("web", &lines)]);
+    assert!(labelled.refused.is_empty(), "{}", labelled.refused["web"]);
+    labelled.services["web"].clone()
+}
+
+fn container(lines: &str) -> Container {
+    match web(lines).engine {
+        Engine::Docker(container) => container,
+        Engine::Process(process) => panic!("{process:?}"),
+    }
+}
+
+/// Everything that is said about such a service.
+fn said_of(lines: &str) -> String {
+    let lines = format!("flyball.port=8080\nflyball.balancer=haproxy\n{lines}");
+    labelled(&[("web", &lines)]).refused["web"].to_string()
+}
+
+#[test]
+fn labels_are_the_keys_of_a_service() {
+    let labels = "flyball.service=web
+        flyball.port=8080
+        flyball.image=web:2
+        flyball.command=./server --port {port}
+        flyball.env.DB_URL=a=b
+        flyball.env.some.thing=x
+        flyball.min=2
+        flyball.max=20
+        flyball.cpus=0.5
+        flyball.memory=256MiB
+        flyball.reach=container
+        flyball.network=blue
+        flyball.labels.com.example.team=a
+        flyball.log.driver=json-file
+        flyball.log.max-size=10m
+        flyball.drain=1m
+        flyball.grace=3s
+        flyball.start-lag=3s
+        flyball.start_limit=1m
+        flyball.slots=8
+        flyball.ready.http=/healthz
+        flyball.balancer=haproxy
+        flyball.haproxy.backend=pool
+        flyball.haproxy.file=/etc/haproxy/pool.cfg
+        flyball.haproxy.check=true
+        flyball.haproxy.template.prefix=fb
+        flyball.haproxy.template.count=9
+        flyball.policy.governor.busy-cap=70%
+        com.example.other=x";
+    let file = r#"[services.web]
+        engine = "docker"
+        port = 8080
+        image = "web:2"
+        command = ["./server", "--port", "{port}"]
+        env = { DB_URL = "a=b", "some.thing" = "x" }
+        min = 2
+        max = 20
+        cpus = 0.5
+        memory = "256MiB"
+        reach = "container"
+        network = "blue"
+        labels = { "com.example.team" = "a" }
+        log = { driver = "json-file", max-size = "10m" }
+        drain = "1m"
+        grace = "3s"
+        start_lag = "3s"
+        start_limit = "1m"
+        slots = 8
+        ready = { http = "/healthz" }
+        balancer = "haproxy"
+        policy = { governor = { busy_cap = "70%" } }
+        [services.web.haproxy]
+        backend = "pool"
+        file = "/etc/haproxy/pool.cfg"
+        check = true
+        template = { prefix = "fb", count = 9 }"#;
+    let labelled = labelled(&[("web", labels)]);
+    assert_eq!(labelled.refused, BTreeMap::new());
+    assert_eq!(labelled.services, parse(file, "/f", &nobody()).unwrap().services);
+}
+
+#[test]
+fn a_service_needs_few_labels() {
+    let web = web("");
+    assert_eq!(web.policy.bounds, Bounds { min: 1, max: 10 });
+    assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
+    assert_eq!(web.policy.timing.start_lag_prior_ms, 2_000);
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(container("").reach, Reach::Published("127.0.0.1".parse().unwrap()));
+}
+
+#[test]
+fn a_policy_is_a_word_settings_or_both() {
+    let rule = |lines: &str| web(lines).policy.rule;
+    let step = StepRule { out_at: 0.4, ..StepRule::default() };
+    assert_eq!(rule("flyball.policy=step"), Rule::Step(StepRule::default()));
+    assert_eq!(rule("flyball.policy.step.out-at=40%"), Rule::Step(step));
+    assert_eq!(rule("flyball.policy=step\nflyball.policy.step.out-at=40%"), Rule::Step(step));
+    assert_eq!(rule("flyball.policy=external"), Rule::External);
+    assert_snapshot!(said_of("flyball.policy=governor\nflyball.policy.step.out-at=40%"), @r#"
+    error: label flyball.policy.step.out-at: means nothing with flyball.policy=governor
+      --> labels of service web
+    hint: take one of the two out
+    "#);
+}
+
+#[test]
+fn a_probe_is_a_path_or_the_word_tcp() {
+    assert_eq!(web("flyball.ready=tcp").ready, Ready::Tcp);
+    assert_eq!(web("flyball.ready.tcp=true").ready, Ready::Tcp);
+    assert_snapshot!(said_of("flyball.ready=http"), @r#"
+    error: label flyball.ready: "http" is not a table with one probe
+      --> labels of service web
+    hint: write flyball.ready.http=/healthz or flyball.ready=tcp
+    "#);
+    assert!(said_of("flyball.ready=tcp\nflyball.ready.http=/").contains("means nothing with"));
+}
+
+#[test]
+fn lists_are_split_or_written_as_lists() {
+    let command = |text: &str| container(&format!("flyball.command={text}")).command;
+    assert_eq!(command("./server  --port {port}"), ["./server", "--port", "{port}"]);
+    assert_eq!(command(r#"["sh", "-c", "exec a b"]"#), ["sh", "-c", "exec a b"]);
+    for quoted in ["sh -c 'a b'", "[\"sh\", ", "a \"b c\""] {
+        let said = said_of(&format!("flyball.command={quoted}"));
+        assert!(said.contains("is not a list of texts"), "{said}");
+    }
+    assert!(said_of("flyball.command=").contains("without a program"));
+    let deep = said_of(&format!("flyball.command={}", "[".repeat(100_000)));
+    assert!(deep.contains("is not a list of texts") && deep.len() < 1_000, "{deep}");
+}
+
+#[test]
+fn marks_of_a_container_are_no_settings() {
+    let marks = "flyball.protect=true\nflyball.replica=web-1\nflyball.managed=true";
+    assert_eq!(web(marks), web(""));
+}
+
+#[test]
+fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
+    assert_snapshot!(
+        said_of("flyball.mim=2\nflyball.busy-cap=80%\nflyball.min.x=2\nflyball.host=x"), @r#"
+    error: label flyball.busy-cap: unknown key
+      --> labels of service web
+    hint: write flyball.policy.governor.busy-cap
+
+    error: label flyball.host: unknown key
+      --> labels of service web
+    hint: host belongs in [docker] of flyball.toml
+
+    error: label flyball.mim: unknown key
+      --> labels of service web
+    hint: did you mean flyball.min?
+
+    error: label flyball.min.x: unknown key
+      --> labels of service web
+    hint: did you mean flyball.min?
+    "#);
+    assert_snapshot!(said_of("flyball.policy.step.outat=30%"), @r#"
+    error: label flyball.policy.step.outat: unknown key
+      --> labels of service web
+    hint: did you mean flyball.policy.step.out-at?
+    "#);
+}
+
+#[test]
+fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
+    assert_snapshot!(said_of("flyball.min=many\nflyball.max=-1\nflyball.cpus=half\nflyball.drain=30"), @r#"
+    error: label flyball.cpus: "half" is not a number of cores
+      --> labels of service web
+    hint: write flyball.cpus=0.5
+
+    error: label flyball.drain: "30" is not a duration
+      --> labels of service web
+    hint: write "30s" for seconds; units: ms, s, m, h, d
+
+    error: label flyball.max: -1 is out of range
+      --> labels of service web
+    hint: the value must be at least 1
+
+    error: label flyball.min: "many" is not a whole number
+      --> labels of service web
+    hint: write flyball.min=2
+    "#);
+    assert_snapshot!(said_of(
+        "flyball.memory=256m\nflyball.haproxy=web\nflyball.env=x\nflyball.policy.step.out-at=30"
+    ), @r#"
+    error: label flyball.env: a text is not a table of texts
+      --> labels of service web
+    hint: write flyball.env.NAME=value
+
+    error: label flyball.haproxy: "web" is not a table
+      --> labels of service web
+    hint: known are flyball.haproxy.backend, flyball.haproxy.file, flyball.haproxy.lines, flyball.haproxy.template, flyball.haproxy.check
+
+    error: label flyball.memory: "256m" is not an amount of memory
+      --> labels of service web
+    hint: write "256MiB"; units: B, KiB, MiB, GiB, TiB
+
+    error: label flyball.policy.step.out-at: "30" is not a share
+      --> labels of service web
+    hint: a share is written with a percent sign: "30%"
+    "#);
+    assert_snapshot!(said_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
+    error: label flyball.engine: "process" is not an engine of containers
+      --> labels of service web
+    hint: take it out: what has labels is a container
+
+    error: label flyball.start_lag: means nothing with flyball.start-lag
+      --> labels of service web
+    hint: take one of the two out
+    "#);
+    assert_snapshot!(said_of("flyball.min=5\nflyball.max=3\nflyball.haproxy.file=web.cfg"), @r#"
+    error: label flyball.haproxy.file: "web.cfg" is not an absolute path
+      --> labels of service web
+    hint: write flyball.haproxy.file=/path
+
+    error: label flyball.min: 5 is more than max, 3
+      --> labels of service web
+    hint: raise max or lower min
+    "#);
+}
+
+#[test]
+fn what_must_be_there_is_asked_for_as_labels() {
+    assert_snapshot!(labelled(&[("web", "flyball.min=1")]).refused["web"], @r#"
+    error: label flyball.listen: missing
+      --> labels of service web
+    hint: add flyball.listen=127.0.0.1:8080
+
+    error: label flyball.port: missing
+      --> labels of service web
+    hint: add flyball.port=8080
+    "#);
+}
+
+#[test]
+fn an_empty_value_is_no_value() {
+    for name in ["min", "cpus", "port", "drain", "reach", "memory", "policy", "haproxy.backend"] {
+        let labelled = labelled(&[("web", &format!("flyball.balancer=haproxy\nflyball.{name}="))]);
+        let said = labelled.refused["web"].to_string();
+        assert!(said.contains(&format!("label flyball.{name}: \"\" is ")), "{said}");
+    }
+}
+
+#[test]
+fn a_name_must_fit_everywhere_also_as_a_label() {
+    let fine = "flyball.port=80\nflyball.balancer=none";
+    for name in ["Web", "a_b", "", "-a", "\u{1b}[31m", &"a".repeat(64), &"a".repeat(300)] {
+        let labelled = labelled(&[(name, fine)]);
+        assert!(labelled.services.is_empty());
+        let said = labelled.refused[name].to_string();
+        assert!(said.contains("this name cannot be used") && !said.contains('\u{1b}'), "{said}");
+        assert!(said.lines().all(|line| line.chars().count() < 130), "{said}");
+    }
+    assert_eq!(labelled(&[(&"a".repeat(63), fine)]).services.len(), 1);
+}
+
+#[test]
+fn a_bad_service_stops_no_other() {
+    let fine = "flyball.port=80\nflyball.balancer=none";
+    let labelled = labelled(&[("a", "flyball.port=no"), ("b", fine), ("c", "")]);
+    assert_eq!(labelled.services.keys().collect::<Vec<_>>(), ["b"]);
+    assert_eq!(labelled.refused.keys().collect::<Vec<_>>(), ["a", "c"]);
+}
+
+#[test]
+fn the_file_goes_first_and_its_service_is_said() {
+    let file = "[docker]\n[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"haproxy\"";
+    let config = parse(file, "f", &nobody()).unwrap();
+    let service = "flyball.port=80\nflyball.balancer=haproxy";
+    let labelled = config.labelled(&services(&[
+        ("web", "flyball.port=81\nflyball.min=3\nflyball.protect=true"),
+        ("other", &format!("{service}\nflyball.haproxy.backend=web")),
+        ("third", service),
+    ]));
+    assert_eq!(labelled.services.keys().collect::<Vec<_>>(), ["third"]);
+    assert_eq!(labelled.notes["web"], "its labels mean nothing beside the file: flyball.min");
+    assert_snapshot!(labelled.refused["other"], @r#"
+    error: label flyball.haproxy.backend: "web" is taken by services.web.haproxy.backend
+      --> labels of service other
+    hint: give each service its own
+    "#);
+    let quiet = config.labelled(&services(&[("web", "flyball.service=web\nflyball.port=80")]));
+    assert_eq!(quiet, Labelled::default());
+}
+
+#[test]
+fn of_two_labelled_services_the_first_gets_what_both_want() {
+    let proxy = "flyball.port=80\nflyball.listen=127.0.0.1:8080";
+    let haproxy = "flyball.port=80\nflyball.balancer=haproxy\nflyball.haproxy.backend=x";
+    let api = "flyball.port=80\nflyball.listen=127.0.0.1:7878";
+    let labelled =
+        labelled(&[("a", proxy), ("b", proxy), ("c", haproxy), ("d", haproxy), ("e", api)]);
+    assert_eq!(labelled.services.keys().collect::<Vec<_>>(), ["a", "c"]);
+    assert!(matches!(labelled.services["a"].balancer, Balancer::Proxy { .. }));
+    assert_snapshot!(labelled.refused["b"], @r#"
+    error: label flyball.listen: 127.0.0.1:8080 is taken by label flyball.listen of service a
+      --> labels of service b
+    hint: give each its own port, or port 0 for any free one
+    "#);
+    assert_snapshot!(labelled.refused["d"], @r#"
+    error: label flyball.haproxy.backend: "x" is taken by label flyball.haproxy.backend of service c
+      --> labels of service d
+    hint: give each service its own
+    "#);
+    assert!(labelled.refused["e"].to_string().contains("is taken by flyball's own API"));
+}
+
+#[test]
+fn the_value_of_a_variable_is_in_no_message_and_no_debug() {
+    for lines in [
+        "flyball.evn.T=hunter2",
+        "flyball.env=hunter2",
+        "flyball.env=hunter2\nflyball.env.T=hunter2",
+        "flyball.env.A==hunter2\nflyball.log.splunk-token=hunter2",
+        "flyball.environment=hunter2",
+        "flyball.env.=hunter2",
+    ] {
+        let said = said_of(lines);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let fine = web("flyball.env.T=hunter2\nflyball.log.driver=x\nflyball.log.token=hunter2");
+    assert!(!format!("{fine:?}").contains("hunter2"));
+}
+
+/// Names and values of labels, some of them good.
+fn label() -> impl Strategy<Value = (String, String)> {
+    let name = prop_oneof![
+        "flyball\\.(port|min|max|cpus|command|env|ready|policy|haproxy|reach|log|memory)",
+        "flyball\\.(policy|haproxy|ready|env|labels|log)\\.[a-z.-]{0,8}",
+        "flyball\\.policy\\.(step|target|governor)\\.(by|out[-_]at|cpu|hold)",
+        "flyball\\.haproxy\\.(template\\.)?(backend|file|lines|prefix|count)",
+        "flyball\\.[a-z._-]{0,12}",
+        "flyball\\.\\PC{0,8}",
+        any::<String>(),
+    ];
+    let value = prop_oneof![
+        "-?[0-9]{1,22}(ms|s|m|%|MiB)?",
+        "(step|tcp|haproxy|proxy|none|docker|process|true|/x|127.0.0.1:80)",
+        "\\[?(\"[a-z]\",? ?){0,3}\\]?",
+        any::<String>(),
+    ];
+    (name, value)
+}
+
+proptest! {
+    #[test]
+    fn no_labels_make_the_reader_panic(
+        all in prop::collection::btree_map(
+            prop_oneof!["[a-c]", any::<String>()],
+            prop::collection::btree_map(label().prop_map(|l| l.0), label().prop_map(|l| l.1), 0..8),
+            0..4,
+        ),
+    ) {
+        let labelled = Config::of_labels_only(&nobody()).unwrap().labelled(&all);
+        prop_assert_eq!(labelled.services.len() + labelled.refused.len(), all.len());
+        for errors in labelled.refused.values() {
+            prop_assert!(!errors.problems.is_empty());
+            let shown = errors.to_string();
+            prop_assert!(shown.starts_with("error: "));
+            prop_assert!(shown.lines().all(|line| line.len() < 2_000), "{shown:?}");
+            prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+        }
+    }
+}
