@@ -48,9 +48,9 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration
-    #[arg(short, long, default_value = "flyball.toml", value_name = "FILE")]
-    pub(crate) config: PathBuf,
+    /// The configuration; without it flyball.toml here, or else services by the labels of containers
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

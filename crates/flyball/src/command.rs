@@ -4,6 +4,7 @@
 //! output but data.
 
 mod check;
+mod configuration;
 mod door;
 mod explain;
 mod hand;
@@ -11,6 +12,7 @@ mod run;
 mod status;
 
 pub(crate) use check::check;
+use configuration::configuration;
 pub(crate) use explain::explain;
 pub(crate) use hand::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};

@@ -10,6 +10,7 @@ mod crew;
 mod engine;
 mod home;
 mod hosts;
+mod labels;
 mod look;
 mod probe;
 
@@ -24,10 +25,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
+pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Slot, Tally};
 use crew::Crew;
+pub(crate) use engine::{docker_settings, process_settings};
 use home::Home;
 use hosts::Hosts;
+pub(crate) use hosts::{docker as open_docker, socket};
 
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
@@ -64,9 +68,13 @@ impl Daemon {
             ready.push(crew.prepare(service).await?);
         }
         let (stop, stopped) = watch::channel(false);
-        let web = serve_web(config, token, Arc::clone(&board), stopped).await?;
+        let web = serve_web(config, token, Arc::clone(&board), stopped.clone()).await?;
         for service in ready {
             crew.begin(service);
+        }
+        if config.docker.labels {
+            let host = crew.hosts().docker()?;
+            tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
         }
         Ok(Self { board, web, crew, journal, stop, _home: home })
     }

@@ -57,6 +57,8 @@ macro_rules! with_hint {
 }
 
 with_hint!(
+    flyball_docker::DockerError,
+    flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
     flyball_process::ProcessError,
     flyball_proxy::ProxyError,

@@ -7,12 +7,16 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Engine, Env, Problem, Service};
-use flyball_process::ProcessSettings;
+use flyball_config::{Balancer, Config, Container, Engine, Problem, Process, Service};
+use flyball_docker::{DockerEngine, DockerHost};
+use flyball_haproxy::Haproxy;
 use serde::Serialize;
 
 use crate::cli::Check;
+use crate::command::configuration;
+use crate::daemon::{docker_settings, haproxy_settings, open_docker, process_settings, socket};
 use crate::failure::Failure;
 use crate::output::print;
 
@@ -31,8 +35,8 @@ struct Finding {
 }
 
 pub(crate) async fn check(options: Check) -> Result<ExitCode, Failure> {
-    let findings = match flyball_config::load(&options.file.config, &Env::of_process()) {
-        Ok(config) => look_at(&config),
+    let findings = match configuration(&options.file) {
+        Ok(config) => look_at(&config).await?,
         Err(errors) if options.json => errors.problems.iter().map(in_the_file).collect(),
         Err(errors) => {
             Failure::from(errors).print();
@@ -68,31 +72,114 @@ fn in_the_file(problem: &Problem) -> Finding {
     Finding { key, ok: false, text, hint }
 }
 
-fn look_at(config: &Config) -> Vec<Finding> {
+async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     let mut findings = vec![
         listening("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
-    for (name, service) in &config.services {
-        findings.push(runnable(name, service));
-        if let Balancer::Proxy { listen, .. } = service.balancer {
-            findings.push(listening(&format!("services.{name}.listen"), listen));
+    let mut services: Vec<Service> = config.services.values().cloned().collect();
+    let docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
+    if let Some(host) = &docker {
+        findings.push(reachable(host).await);
+        if config.docker.labels {
+            services.extend(labelled(config, host, &mut findings).await);
         }
     }
-    findings
+    for service in &services {
+        let name = &service.name;
+        match &service.engine {
+            Engine::Process(process) => findings.push(runnable(name, process)),
+            Engine::Docker(container) => {
+                if let Some(host) = &docker {
+                    findings.extend(startable(name, container, host).await);
+                }
+            }
+        }
+        match &service.balancer {
+            Balancer::Proxy { listen, .. } => {
+                findings.push(listening(&format!("services.{name}.listen"), *listen));
+            }
+            Balancer::Haproxy { backend, slots } => {
+                let socket = socket(&config.haproxy.socket);
+                let settings = haproxy_settings(service, backend, *slots, socket);
+                let found = Haproxy::check(&settings).await;
+                let key = format!("services.{name}.haproxy");
+                findings.extend(found.into_iter().map(|f| Finding {
+                    key: key.clone(),
+                    ok: f.ok,
+                    text: f.what,
+                    hint: f.hint,
+                }));
+            }
+            Balancer::None => {}
+        }
+    }
+    Ok(findings)
 }
 
-fn runnable(name: &str, service: &Service) -> Finding {
-    let key = format!("services.{name}.command");
-    let Engine::Process(process) = &service.engine else {
-        let text = "engine docker: not connected yet".to_owned();
-        return Finding { key, ok: false, text, hint: None };
+fn needs_docker(config: &Config) -> bool {
+    let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
+    containers || config.docker.labels
+}
+
+async fn reachable(host: &DockerHost) -> Finding {
+    let key = "docker.host".to_owned();
+    match host.check().await {
+        Ok(facts) => {
+            let text =
+                format!("docker {}, API {}, {} cores", facts.version, facts.api, facts.cores);
+            Finding { key, ok: true, text, hint: None }
+        }
+        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
+    }
+}
+
+/// The services that labels describe, and what is wrong with the others.
+async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding>) -> Vec<Service> {
+    // That Docker does not answer has been said already.
+    let found = host.discover().await.unwrap_or_default();
+    let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
+    let found = config.labelled(&labels);
+    for errors in found.refused.values() {
+        findings.extend(errors.problems.iter().map(in_the_file));
+    }
+    let noted = |(name, text): (&String, &String)| Finding {
+        key: format!("services.{name}"),
+        ok: true,
+        text: text.clone(),
+        hint: None,
     };
-    let mut settings = ProcessSettings::new(name, process.command.clone());
-    settings.env.clone_from(&process.env);
-    settings.directory.clone_from(&process.directory);
-    settings.cpu_limit_cores = process.cpus;
-    match settings.find_command() {
+    findings.extend(found.notes.iter().map(noted));
+    found.services.into_values().collect()
+}
+
+async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {
+    let key = format!("services.{name}");
+    let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
+    let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
+        Ok(engine) => engine,
+        Err(error) => return wrong(error.to_string(), error.hint()),
+    };
+    let found = match engine.check().await {
+        Ok(found) if found.is_empty() => {
+            let text = "containers can be started".to_owned();
+            return vec![Finding { key, ok: true, text, hint: None }];
+        }
+        Ok(found) => found,
+        Err(error) => return wrong(error.to_string(), error.hint()),
+    };
+    let finding = |f: flyball_docker::Finding| Finding {
+        key: key.clone(),
+        ok: !f.fatal,
+        text: f.text,
+        hint: f.hint,
+    };
+    found.into_iter().map(finding).collect()
+}
+
+fn runnable(name: &str, process: &Process) -> Finding {
+    let key = format!("services.{name}.command");
+    match process_settings(name, process).find_command() {
         Ok(path) => Finding { key, ok: true, text: path.display().to_string(), hint: None },
         Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
     }

@@ -4,16 +4,20 @@
 
 use std::process::ExitCode;
 
-use flyball_config::Env;
+use flyball_config::{Config, MINIMAL};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ConfigFile;
-use crate::daemon::Daemon;
+use crate::command::configuration;
+use crate::daemon::{Daemon, open_docker};
 use crate::failure::Failure;
 
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
-    let config = flyball_config::load(&file.config, &Env::of_process())?;
+    let config = configuration(&file)?;
     let stopped = stopped_by_signal()?;
+    if config.services.is_empty() {
+        docker_answers(&config).await?;
+    }
     let daemon = Daemon::start(&config).await?;
     tracing::info!(
         "flyball {}: page and API on http://{}/",
@@ -38,6 +42,16 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     tracing::info!("{name}: stopping");
     daemon.stop().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without a file there is nothing to do but what the labels of containers say.
+async fn docker_answers(config: &Config) -> Result<(), Failure> {
+    let asked = open_docker(config)?.check().await;
+    asked.map(drop).map_err(|error| {
+        let why = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
+        Failure::new(format!("no configuration, and no services by labels: {error}"))
+            .hint(format!("{why}or write flyball.toml:\n{MINIMAL}"))
+    })
 }
 
 /// Returns the name of the first signal that asks to stop. Listening begins at once.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_haproxy::{Check, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
 use flyball_proxy::{Proxy, ProxySettings};
 
 use super::hosts::Hosts;
@@ -21,24 +22,29 @@ const GOODBYE_MS: u64 = 5_000;
 pub(crate) enum Balancer {
     /// The embedded one.
     Proxy(Proxy),
+    /// A backend of HAProxy.
+    Haproxy(Haproxy),
     /// None that flyball knows of.
     None,
 }
 
 impl Balancer {
     /// The balancer that `service` asks for, listening already.
-    pub(crate) async fn build(service: &config::Service, _hosts: &Hosts) -> Result<Self, Failure> {
-        match service.balancer {
+    pub(crate) async fn build(service: &config::Service, hosts: &Hosts) -> Result<Self, Failure> {
+        match &service.balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
+                let (listen, slots) = (*listen, *slots);
                 let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
-                let proxy = Proxy::bind(settings, clock::now).await.map_err(|error| {
-                    Failure::hinted(format!("service {}: {error}", service.name), error.hint())
-                })?;
-                Ok(Self::Proxy(proxy))
+                let proxy = Proxy::bind(settings, clock::now).await;
+                Ok(Self::Proxy(proxy.map_err(|error| of_service(service, &error, error.hint()))?))
             }
-            config::Balancer::Haproxy { .. } => {
-                Err(Failure::new("balancer haproxy: not connected yet"))
+            config::Balancer::Haproxy { backend, slots } => {
+                let settings = haproxy_settings(service, backend, *slots, hosts.haproxy());
+                let haproxy = Haproxy::connect(settings, clock::now).await;
+                Ok(Self::Haproxy(
+                    haproxy.map_err(|error| of_service(service, &error, error.hint()))?,
+                ))
             }
         }
     }
@@ -47,6 +53,7 @@ impl Balancer {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Proxy(_) => "proxy",
+            Self::Haproxy(_) => "haproxy",
             Self::None => "none",
         }
     }
@@ -55,7 +62,7 @@ impl Balancer {
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
             Self::Proxy(proxy) => Some(proxy.address()),
-            Self::None => None,
+            Self::Haproxy(_) | Self::None => None,
         }
     }
 
@@ -64,6 +71,7 @@ impl Balancer {
     pub(crate) async fn observe(&self) -> Option<Reading<BalancerReport>> {
         match self {
             Self::Proxy(proxy) => Some(Reading::Taken { at: clock::now(), value: proxy.observe() }),
+            Self::Haproxy(haproxy) => Some(haproxy.observe().await),
             Self::None => None,
         }
     }
@@ -71,6 +79,7 @@ impl Balancer {
     pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
         match self {
             Self::Proxy(proxy) => proxy.route(replica, address),
+            Self::Haproxy(haproxy) => haproxy.route(replica, address),
             Self::None => {}
         }
     }
@@ -78,6 +87,7 @@ impl Balancer {
     pub(crate) fn drain(&self, replica: &ReplicaId) {
         match self {
             Self::Proxy(proxy) => proxy.drain(replica),
+            Self::Haproxy(haproxy) => haproxy.drain(replica),
             Self::None => {}
         }
     }
@@ -86,15 +96,47 @@ impl Balancer {
     pub(crate) async fn changed(&self) {
         match self {
             Self::Proxy(proxy) => proxy.changed().await,
+            Self::Haproxy(haproxy) => haproxy.changed().await,
             Self::None => std::future::pending().await,
         }
     }
 
-    /// Takes no more requests and lets those under way end.
+    /// Takes no more requests and lets those under way end. HAProxy serves on by itself.
     pub(crate) async fn shutdown(self) {
         match self {
             Self::Proxy(proxy) => proxy.shutdown(GOODBYE_MS).await,
+            Self::Haproxy(haproxy) => haproxy.shutdown().await,
             Self::None => {}
         }
+    }
+}
+
+fn of_service(
+    service: &config::Service,
+    error: &impl std::fmt::Display,
+    hint: Option<String>,
+) -> Failure {
+    Failure::hinted(format!("service {}: {error}", service.name), hint)
+}
+
+pub(crate) fn haproxy_settings(
+    service: &config::Service,
+    backend: &config::Backend,
+    slots: Option<u32>,
+    socket: Socket,
+) -> HaproxySettings {
+    let check = backend.check.then(Check::default);
+    let file = |file: &config::OwnedFile| OwnedFile {
+        path: file.path.clone(),
+        lines: file.lines.iter().map(|line| format!("{line}\n")).collect(),
+    };
+    let template = |t: &config::Template| Slots { prefix: t.prefix.clone(), count: t.count };
+    HaproxySettings {
+        service: service.name.clone(),
+        server_options: ServerOptions { slots, check, ..ServerOptions::default() },
+        file: backend.file.as_ref().map(file),
+        slots: backend.template.as_ref().map(template),
+        drain_limit_ms: service.policy.timing.drain_limit_ms,
+        ..HaproxySettings::new(socket, backend.name.clone())
     }
 }

@@ -4,8 +4,10 @@
 //! here blocks; an order is taken in at once and its outcome is seen on the next look.
 
 use flyball_config as config;
+use flyball_config::Reach;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_docker::{DockerEngine, DockerSettings, Publish};
 use flyball_process::{ProcessEngine, ProcessSettings};
 
 use super::hosts::Hosts;
@@ -16,6 +18,8 @@ use crate::failure::Failure;
 pub(crate) enum Engine {
     /// Child processes on this machine.
     Process(ProcessEngine),
+    /// Containers of a Docker host.
+    Docker(DockerEngine),
 }
 
 impl Engine {
@@ -23,17 +27,13 @@ impl Engine {
     pub(crate) fn build(service: &config::Service, hosts: &Hosts) -> Result<Self, Failure> {
         match &service.engine {
             config::Engine::Process(process) => {
-                let settings = ProcessSettings {
-                    service: service.name.clone(),
-                    command: process.command.clone(),
-                    env: process.env.clone(),
-                    directory: process.directory.clone(),
-                    cpu_limit_cores: process.cpus,
-                    grace_ms: process.grace_ms,
-                };
+                let settings = process_settings(&service.name, process);
                 Ok(Self::Process(ProcessEngine::new(hosts.launcher()?, settings, clock::now)?))
             }
-            config::Engine::Docker(_) => Err(Failure::new("engine docker: not connected yet")),
+            config::Engine::Docker(container) => {
+                let settings = docker_settings(&service.name, container);
+                Ok(Self::Docker(DockerEngine::new(hosts.docker()?, settings)?))
+            }
         }
     }
 
@@ -41,6 +41,7 @@ impl Engine {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Process(_) => "process",
+            Self::Docker(_) => "docker",
         }
     }
 
@@ -48,24 +49,28 @@ impl Engine {
     pub(crate) fn observe(&self) -> Reading<EngineReport> {
         match self {
             Self::Process(engine) => Reading::Taken { at: clock::now(), value: engine.observe() },
+            Self::Docker(engine) => engine.observe(),
         }
     }
 
     pub(crate) fn start(&self, replica: &ReplicaId) {
         match self {
             Self::Process(engine) => engine.start(replica),
+            Self::Docker(engine) => engine.start(replica),
         }
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {
         match self {
             Self::Process(engine) => engine.set_ready(replica),
+            Self::Docker(engine) => engine.set_ready(replica),
         }
     }
 
     pub(crate) fn stop(&self, replica: &ReplicaId) {
         match self {
             Self::Process(engine) => engine.stop(replica),
+            Self::Docker(engine) => engine.stop(replica),
         }
     }
 
@@ -73,13 +78,51 @@ impl Engine {
     pub(crate) async fn changed(&self) {
         match self {
             Self::Process(engine) => engine.changed().await,
+            Self::Docker(engine) => engine.changed().await,
         }
     }
 
-    /// Ends what cannot live on without flyball.
+    /// Ends what cannot live on without flyball; containers can.
     pub(crate) async fn shutdown(&self) {
         match self {
             Self::Process(engine) => engine.shutdown().await,
+            Self::Docker(engine) => engine.shutdown().await,
         }
+    }
+}
+
+pub(crate) fn process_settings(service: &str, process: &config::Process) -> ProcessSettings {
+    ProcessSettings {
+        service: service.to_owned(),
+        command: process.command.clone(),
+        env: process.env.clone(),
+        directory: process.directory.clone(),
+        cpu_limit_cores: process.cpus,
+        grace_ms: process.grace_ms,
+    }
+}
+
+pub(crate) fn docker_settings(service: &str, container: &config::Container) -> DockerSettings {
+    let log = container.log.as_ref();
+    let network = container.network.clone();
+    let publish = match container.reach {
+        Reach::Published(address) => Publish::Address(address),
+        Reach::ContainerAddress => Publish::ContainerAddress { network: network.clone() },
+        Reach::HostNetwork => Publish::HostNetwork,
+    };
+    DockerSettings {
+        service: service.to_owned(),
+        image: container.image.clone(),
+        command: container.command.clone(),
+        env: container.env.clone(),
+        labels: container.labels.clone(),
+        cpus: container.cpus,
+        memory_bytes: container.memory_bytes,
+        port: container.port,
+        publish,
+        networks: network.into_iter().collect(),
+        log_driver: log.map(|log| log.driver.clone()),
+        log_options: log.map(|log| log.options.clone()).unwrap_or_default(),
+        grace_ms: container.grace_ms,
     }
 }

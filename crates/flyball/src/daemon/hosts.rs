@@ -4,16 +4,20 @@
 
 use std::sync::Arc;
 
-use flyball_config::{Config, Engine};
+use flyball_config::{Config, Engine, Socket};
+use flyball_docker::{DockerHost, HostSettings};
 use flyball_process::{Launcher, LauncherSettings};
 
 use super::home::Home;
 use crate::cli::WATCHDOG;
+use crate::clock;
 use crate::failure::Failure;
 
 /// Shared by all services of a daemon.
 pub(crate) struct Hosts {
     launcher: Option<Arc<Launcher>>,
+    docker: Option<Arc<DockerHost>>,
+    haproxy: flyball_haproxy::Socket,
 }
 
 impl Hosts {
@@ -21,7 +25,19 @@ impl Hosts {
     pub(super) fn open(config: &Config, home: &Home) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
         let launcher = if processes { Some(launcher(home)?) } else { None };
-        Ok(Self { launcher })
+        let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
+        let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
+        Ok(Self { launcher, docker, haproxy: socket(&config.haproxy.socket) })
+    }
+
+    /// What runs containers.
+    pub(super) fn docker(&self) -> Result<Arc<DockerHost>, Failure> {
+        self.docker.clone().ok_or_else(|| Failure::new("no container can be started here"))
+    }
+
+    /// Where HAProxy takes commands.
+    pub(super) fn haproxy(&self) -> flyball_haproxy::Socket {
+        self.haproxy.clone()
     }
 
     /// What starts processes.
@@ -40,4 +56,20 @@ fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
         cgroup_mount: Some("/sys/fs/cgroup".into()),
     };
     Ok(Arc::new(Launcher::start(settings)?))
+}
+
+pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
+    let settings = HostSettings {
+        host: config.docker.host.clone(),
+        cgroup_mount: Some(config.docker.cgroup_mount.clone()),
+        clock: clock::now,
+    };
+    Ok(DockerHost::open(settings)?)
+}
+
+pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
+    match socket {
+        Socket::Unix(path) => flyball_haproxy::Socket::Unix(path.clone()),
+        Socket::Tcp(address) => flyball_haproxy::Socket::Tcp(*address),
+    }
 }
