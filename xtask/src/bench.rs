@@ -31,6 +31,8 @@ enum Bench {
     Reaction,
     /// Time and memory of one look over many services.
     Decide,
+    /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
+    Reload,
 }
 
 impl Bench {
@@ -39,6 +41,7 @@ impl Bench {
             Self::Proxy => ("flyball-proxy", "bench_proxy"),
             Self::Reaction => ("flyball", "bench_reaction"),
             Self::Decide => ("flyball-core", "bench_decide"),
+            Self::Reload => ("flyball-haproxy", "bench_reload"),
         }
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Command {
     Status(Status),
     /// Say why a service has the count it has
     Explain(Explain),
+    /// Show the CPU of each replica once: the share of its limit that it used lately
+    Cpu(Cpu),
     /// Set a service's count by hand, for a time
     Scale(Scale),
     /// Keep a service as it is, for a time
@@ -95,6 +97,14 @@ pub(crate) struct Door {
 pub(crate) struct Status {
     /// Only this service
     pub(crate) service: Option<String>,
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cpu {
+    /// Only this replica
+    pub(crate) replica: Option<String>,
     #[command(flatten)]
     pub(crate) door: Door,
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod configuration;
+mod cpu;
 mod door;
 mod explain;
 mod hand;
@@ -13,6 +14,7 @@ mod status;
 
 pub(crate) use check::check;
 use configuration::configuration;
+pub(crate) use cpu::cpu;
 pub(crate) use explain::explain;
 pub(crate) use hand::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};

@@ -43,6 +43,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Run(file) => block_on(command::run(file)),
         Command::Check(options) => block_on(command::check(options)),
         Command::Status(options) => block_on(command::status(options)),
+        Command::Cpu(options) => block_on(command::cpu(options)),
         Command::Explain(options) => block_on(command::explain(options)),
         Command::Scale(options) => block_on(command::scale(options)),
         Command::Pause(options) => block_on(command::pause(options)),

@@ -30,7 +30,7 @@ pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
 }
 
 /// The services of a listing, whether it is a bare array or an object that holds one.
-fn items(answer: &Value) -> Vec<Value> {
+pub(super) fn items(answer: &Value) -> Vec<Value> {
     let list = answer.get("services").unwrap_or(answer);
     list.as_array().cloned().unwrap_or_default()
 }
@@ -93,7 +93,7 @@ fn replicas(view: &Value) -> String {
     table(&rows)
 }
 
-fn share(value: Option<&Value>) -> String {
+pub(super) fn share(value: Option<&Value>) -> String {
     let share = value.and_then(Value::as_f64);
     share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
@@ -103,7 +103,7 @@ fn number(value: &Value, key: &str) -> Option<f64> {
 }
 
 /// A value as a word; a dash where there is none.
-fn word(value: &Value, key: &str) -> String {
+pub(super) fn word(value: &Value, key: &str) -> String {
     match value.get(key) {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
