@@ -12,7 +12,7 @@ use bollard::query_parameters::{
     LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::DockerError;
 use crate::host::Core;
@@ -24,6 +24,8 @@ const STOP_MARGIN: Duration = Duration::from_secs(20);
 const REMOVE_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait for the last words of a container that has ended.
 const WORDS_LIMIT: Duration = Duration::from_secs(2);
+/// Whoever stopped it may be about to remove it, and Compose takes it amiss to be forestalled.
+const BURIAL_PAUSE: Duration = Duration::from_secs(2);
 const LAST_LINES: usize = 5;
 const LAST_CHARS: usize = 500;
 
@@ -59,6 +61,7 @@ pub(crate) async fn bury(service: Arc<Service>, id: String) {
     inspect(Arc::clone(&service.core), Arc::clone(&service), id.clone()).await;
     let words = last_words(&service.core, &id).await;
     service.tell_exit(&id, &words);
+    sleep(BURIAL_PAUSE).await;
     let Ok(_place) = service.core.ends.acquire().await else { return };
     remove_now(&service, &id).await;
 }

@@ -130,6 +130,9 @@ impl Service {
             container.asked_at = order.asked_at;
             container.noted = true;
             let id = container.facts.id.clone();
+            if order.cancelled && container.end() {
+                self.tasks.spawn(end::stop(Arc::clone(self), id.clone()));
+            }
             state.pending = None;
             // It may have ended before it was seen running.
             self.bury_if_dead(&mut state, &id, false);
@@ -265,11 +268,15 @@ impl Service {
     pub(crate) fn complete(self: &Arc<Self>) {
         let mut state = self.state();
         let first = !std::mem::replace(&mut state.whole, true);
-        // Left by a flyball that died between creating and starting them.
+        // Left by a flyball that died between creating and starting them, or not removed so far.
         let orders: BTreeSet<ReplicaId> = state.orders.keys().cloned().collect();
         let orphan = |c: &mut Container| {
-            let left = c.facts.managed && c.facts.state == ContainerState::Created;
-            (left && !orders.contains(&c.facts.replica) && c.end()).then(|| c.facts.id.clone())
+            let left = match c.facts.state {
+                ContainerState::Created => !orders.contains(&c.facts.replica),
+                ContainerState::Exited { .. } => c.ending == Ending::Failed,
+                _ => false,
+            };
+            (c.facts.managed && left && c.end()).then(|| c.facts.id.clone())
         };
         let orphans: Vec<String> = state.containers.values_mut().filter_map(orphan).collect();
         drop(state);

@@ -65,12 +65,16 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
         }
     };
     let id = create(core, &birth).await?;
-    let started =
-        if service.wanted(replica) { run(core, &id, birth.further).await } else { Ok(()) };
-    if started.is_err() || !service.wanted(replica) {
-        remove_by_id(core, &id).await?;
-        return started;
+    if !service.wanted(replica) {
+        return remove_by_id(core, &id).await;
     }
+    if let Err(error) = run(core, &id, birth.further).await {
+        if let Err(left) = remove_by_id(core, &id).await {
+            tracing::warn!(container = id, %left, "what could not be started is still there");
+        }
+        return Err(error);
+    }
+    // Who cancels it from now on finds a container to stop.
     inspect(Arc::clone(core), Arc::clone(service), id).await;
     Ok(())
 }
