@@ -4,13 +4,14 @@
 //! stage reads what those before it made, and none reaches back. Invariant: for the same policy,
 //! memory and observation the decision is the same, and it cannot fail.
 
-use crate::decision::{Decision, Seen};
+use crate::decision::Decision;
 use crate::guard::guard;
 use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::recommend::recommend;
+use crate::seen::Seen;
 use crate::units::Timestamp;
 
 /// Changes older than this matter to no rule's rate or cooldown but the last one, which stays.

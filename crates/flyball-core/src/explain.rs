@@ -5,8 +5,9 @@
 
 use std::fmt;
 
-use crate::decision::{Decision, Seen};
+use crate::decision::Decision;
 use crate::plan::Step;
+use crate::seen::Seen;
 use crate::units::seconds;
 
 impl Decision {

@@ -15,11 +15,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Seen;
 use crate::memory::Memory;
 use crate::observation::{Ask, Observation, Phase};
 use crate::policy::{Policy, Rule};
 use crate::recommend::{Recommendation, largest};
+use crate::seen::Seen;
 use crate::units::{Timestamp, seconds};
 
 /// One guard's change of the count.

@@ -4,12 +4,13 @@
 //! [`Seen`], and the stages of a decision leave their marks here. Invariant: memory only ever adds
 //! caution. A fresh memory (after a restart) decides safely: it holds until its windows are full.
 
+mod failures;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Seen;
 use crate::estimate::arrivals::{Arrivals, Rate};
 use crate::estimate::bins::Bins;
 use crate::estimate::busyness::Busyness;
@@ -20,12 +21,13 @@ use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
+use crate::seen::Seen;
 use crate::units::{ReplicaId, Timestamp};
+
+pub use failures::Failures;
 
 /// A first answer later than this after readiness was not waited for: nobody asked sooner.
 const FIRST_ANSWER_MS: u64 = 1_000;
-/// A replica that ends by itself sooner than this after it became ready counts as a failed start.
-const STEADY_MS: u64 = 10_000;
 /// From a replica's first counted CPU to a mean that shows it: see `Busyness`.
 const SETTLE_MS: u64 = 1_000;
 /// Errors of the last 10 s and 2 min.
@@ -75,22 +77,6 @@ pub struct Memory {
     error_bins: Bins,
     seen_at: Option<Timestamp>,
     replicas: BTreeMap<ReplicaId, Past>,
-}
-
-/// Starts that failed one after another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failures {
-    /// How many looks saw one, without a replica having stayed in between.
-    pub count: u32,
-    /// When the next start is tried.
-    pub retry_at: Timestamp,
-    /// What the last one said.
-    pub why: String,
-    /// When the last one was seen to fail.
-    failed_at: Timestamp,
-    /// Replicas with smaller numbers were started before that.
-    before_number: u64,
-    newest_exit: Option<Timestamp>,
 }
 
 /// What is remembered of one replica.
@@ -319,47 +305,6 @@ impl Memory {
         out.current = self.desired.unwrap_or(out.committed());
         out.blind_since = self.blind_since;
         out
-    }
-}
-
-impl Failures {
-    /// Counts looks that saw a failed start; a replica that was started since and stays ends the
-    /// series. Older ones say nothing: a broken image fails beside replicas of the one before.
-    fn see(&mut self, now: Timestamp, engine: &EngineReport, next_number: u64) {
-        let failed_at = self.failed_at;
-        let stayed = engine.replicas.iter().any(|r| {
-            let steady = r.ready_at.is_some_and(|at| now.ms_since(at) >= STEADY_MS);
-            r.phase == Phase::Ready && steady && r.asked_at >= failed_at
-        });
-        if stayed {
-            self.count = 0;
-        }
-        // One after another: those that were started together and fail together fail once.
-        let (newest, before) = (self.newest_exit, self.before_number);
-        let failed = engine.exits.iter().rfind(|exit| {
-            newest.is_none_or(|newest| exit.at > newest)
-                && exit.ready_ms.is_none_or(|ms| ms < STEADY_MS)
-                && exit.replica.number().is_none_or(|number| number >= before)
-        });
-        if let Some(exit) = failed {
-            self.add(now, format!("{}: {}", exit.replica, exit.reason));
-            self.before_number = next_number;
-        }
-        self.newest_exit = engine.exits.iter().map(|e| e.at).max().max(newest);
-    }
-
-    /// Counts one more failed start: from the third on the next is tried after 1 s, 2 s, 4 s, up
-    /// to 5 min, so that a broken image neither burns a core nor stays down long once mended.
-    pub fn add(&mut self, now: Timestamp, why: String) {
-        const FREE: u32 = 3;
-        const WAIT_MAX_MS: u64 = 300_000;
-        self.count = self.count.saturating_add(1);
-        self.failed_at = now;
-        self.why = why;
-        if self.count >= FREE {
-            let doublings = (self.count - FREE).min(16);
-            self.retry_at = now.plus_ms((1_000 << doublings).min(WAIT_MAX_MS));
-        }
     }
 }
 

@@ -10,8 +10,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::HeldStarts;
-use crate::memory::Memory;
+use crate::memory::{Failures, Memory};
 use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, Reading, ReplicaReport, Route, ServerReport,
 };
@@ -61,6 +60,19 @@ pub enum StopReason {
     DrainLimit,
     /// It did not become ready within the start limit.
     NeverReady,
+}
+
+/// Replicas that are wanted but not started yet, because the last ones kept failing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldStarts {
+    /// How many.
+    pub count: u32,
+    /// How many starts failed one after another.
+    pub failures: u32,
+    /// When the next one is tried.
+    pub until: Timestamp,
+    /// What the last failed one said.
+    pub why: String,
 }
 
 impl Step {
@@ -242,10 +254,9 @@ fn start(
     missing: usize,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
-    const FREE: u32 = 3;
     let failures = memory.failures.clone();
     let allowed = match failures.count {
-        0..FREE => missing,
+        0..Failures::FREE => missing,
         _ if view.now >= failures.retry_at && !view.starting() => missing.min(1),
         _ => 0,
     };

@@ -12,10 +12,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::decision::Seen;
 use crate::memory::Memory;
 use crate::observation::{Ask, Observation};
 use crate::policy::{Policy, Rule};
+use crate::seen::Seen;
 use crate::units::replicas_for;
 
 pub use governor::{Backlog, Utilization};

@@ -5,8 +5,9 @@
 
 use serde::Serialize;
 
-use flyball_core::decision::{Decision, HeldStarts};
+use flyball_core::decision::Decision;
 use flyball_core::observation::Ask;
+use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 

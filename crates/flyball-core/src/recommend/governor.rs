@@ -13,9 +13,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Recommendation};
-use crate::decision::Seen;
 use crate::observation::Observation;
 use crate::policy::Governor;
+use crate::seen::Seen;
 use crate::units::seconds;
 
 /// Mean CPU to come down to while the cost of a request is unknown: low enough that a replica which

@@ -8,8 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Recommendation};
-use crate::decision::Seen;
 use crate::policy::StepRule;
+use crate::seen::Seen;
 
 /// Terms of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,10 +12,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Recommendation};
-use crate::decision::Seen;
 use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::policy::{Policy, Target};
+use crate::seen::Seen;
 use crate::units::replicas_for;
 
 /// Terms of the ratio.

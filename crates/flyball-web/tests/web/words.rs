@@ -1,8 +1,8 @@
 //! The states that must not be missed, each told from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
-use flyball_core::decision::HeldStarts;
 use flyball_core::observation::Ask;
+use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 use flyball_web::{ManualView, Notice, NoticeKind, ServiceView, notices, summary};
