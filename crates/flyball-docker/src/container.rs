@@ -199,11 +199,11 @@ impl Container {
         if self.ending != Ending::Died || !self.noted {
             return None;
         }
-        let (at, ready_at) = self.left.unwrap_or((now, self.ready_at));
+        let (left_at, ready_at) = self.left.unwrap_or((now, self.ready_at));
         Some(Exit {
             replica: self.facts.replica.clone(),
-            at,
-            ready_ms: ready_at.map(|ready_at| at.ms_since(ready_at)),
+            at: now,
+            ready_ms: ready_at.map(|ready_at| left_at.ms_since(ready_at)),
             reason: describe(*code, *oom, error, last_words),
         })
     }

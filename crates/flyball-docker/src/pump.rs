@@ -100,7 +100,10 @@ async fn follow(
                     Chore::List => listing = false,
                     Chore::Other => {}
                 },
-                Err(error) => tracing::error!(%error, "a request to docker was given up"),
+                Err(error) => {
+                    let (what, why) = ("follow the daemon".to_owned(), error.to_string());
+                    return Err(DockerError::Broken { what, why });
+                }
             },
             _ = beat.tick(), if !beating => {
                 beating = true;

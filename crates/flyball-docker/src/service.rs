@@ -386,7 +386,10 @@ impl State {
         }
     }
 
-    fn tell(&mut self, exit: Exit) {
+    /// Each one later than the one before, so that nobody who remembers a time misses one.
+    fn tell(&mut self, mut exit: Exit) {
+        let after = self.exits.back().map(|last| last.at.plus_ms(1));
+        exit.at = after.map_or(exit.at, |after| exit.at.max(after));
         self.exits.push_back(exit);
         let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
         self.exits.drain(..surplus);
