@@ -130,7 +130,7 @@ impl Service {
             container.asked_at = order.asked_at;
             container.noted = true;
             let id = container.facts.id.clone();
-            if order.cancelled && container.end() {
+            if order.cancelled && !container.facts.protected && container.end() {
                 self.tasks.spawn(end::stop(Arc::clone(self), id.clone()));
             }
             state.pending = None;
@@ -178,16 +178,18 @@ impl Service {
     /// Takes in an order to stop `replica`; gives the container that is to end, if there is one.
     pub(crate) fn order_end(&self, replica: &ReplicaId) -> Option<String> {
         let mut state = self.state();
+        let found = state.containers.values_mut().find(|c| c.facts.replica == *replica);
+        if found.as_ref().is_some_and(|container| container.facts.protected) {
+            tracing::warn!(%replica, "a protected container is not stopped");
+            return None;
+        }
+        let id = found.map(|container| container.facts.id.clone());
         if let Some(order) = state.orders.get_mut(replica) {
             order.cancelled = true;
             return None;
         }
-        let found = state.containers.values_mut().find(|c| c.facts.replica == *replica)?;
-        if found.facts.protected {
-            tracing::warn!(%replica, "a protected container is not stopped");
-            return None;
-        }
-        found.end().then(|| found.facts.id.clone())
+        let container = state.containers.get_mut(&id?)?;
+        container.end().then(|| container.facts.id.clone())
     }
 
     /// It could not be ended: it is what it was, until it is asked to end again.
