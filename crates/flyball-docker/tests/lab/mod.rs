@@ -27,6 +27,8 @@ const BRIDGE: &str = "fblab0";
 /// What the names of all bridges of the lab begin with.
 const BRIDGES: &str = "fblab";
 const BRIDGE_ADDRESS: &str = "10.213.77.1/24";
+/// Fixed: else it follows the containers that come and go, and those that stay lose their way.
+const BRIDGE_MAC: &str = "02:42:0a:d5:4d:01";
 const UP_LIMIT: Duration = Duration::from_secs(20);
 const APP: &str = include_str!("app.rs");
 
@@ -77,7 +79,7 @@ impl Lab {
 
     /// Starts the daemon, or starts it again with what it had.
     pub(crate) async fn start_daemon(&mut self) {
-        run("ip", &["link", "add", "name", BRIDGE, "type", "bridge"]);
+        run("ip", &["link", "add", "name", BRIDGE, "address", BRIDGE_MAC, "type", "bridge"]);
         run("ip", &["addr", "add", BRIDGE_ADDRESS, "dev", BRIDGE]);
         run("ip", &["link", "set", BRIDGE, "up"]);
         let path = |name: &str| self.directory.join(name).display().to_string();

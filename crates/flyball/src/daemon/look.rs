@@ -144,7 +144,9 @@ impl Look {
 
     /// One line in the log for each change of the count, and one when starts begin to be held.
     fn tell(&self, kept: &mut Kept, decision: &Decision) {
-        if decision.desired != decision.seen.current {
+        // Before the engine was heard, the difference says nothing.
+        let known = decision.seen.engine_age_ms.is_some();
+        if known && decision.desired != decision.seen.current {
             tracing::info!("{}: {}", decision.headline(), decision.reason());
         }
         if let Some(held) = &decision.held_starts {

@@ -1,0 +1,131 @@
+//! All that a service needs: Docker, HAProxy, and a place for flyball's own files.
+//!
+//! Invariant: whatever is on it ends with it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bollard::models::{HostConfig, PortBinding};
+use bollard::query_parameters::{
+    KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+};
+use futures_util::future::join_all;
+use tokio::runtime::Runtime;
+
+use crate::lab::{IMAGE, Lab};
+use crate::load::get;
+use crate::rig::Rig;
+use crate::support::{Place, until};
+
+/// A Docker daemon, a HAProxy and a place.
+pub(crate) struct Stage {
+    pub(crate) place: Place,
+    pub(crate) rig: Rig,
+    pub(crate) lab: Lab,
+    pub(crate) runtime: Runtime,
+}
+
+impl Stage {
+    /// With a backend `web` of HAProxy's own; `None` where Docker or HAProxy is not to be had,
+    /// which has been noted then.
+    pub(crate) fn set() -> Option<Self> {
+        let runtime = runtime();
+        let rig = runtime.block_on(Rig::start(""))?;
+        let lab = runtime.block_on(Lab::up())?;
+        Some(Self { place: Place::new(), rig, lab, runtime })
+    }
+
+    /// Waits for what is asked of Docker or HAProxy.
+    pub(crate) fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    /// Where requests go.
+    pub(crate) fn front(&self) -> SocketAddr {
+        self.rig.front
+    }
+
+    /// Returns once requests are served.
+    #[track_caller]
+    pub(crate) fn until_served(&self) {
+        until("an answer", || get(self.front(), "/").ok());
+    }
+
+    /// The running containers of a service, by their ids, with their names.
+    pub(crate) fn containers(&self, service: &str) -> BTreeMap<String, String> {
+        let filters = HashMap::from([("label", vec![format!("flyball.service={service}")])]);
+        let options = ListContainersOptionsBuilder::new().filters(&filters).build();
+        let all = self.wait(async { self.lab.client().await.list_containers(Some(options)).await });
+        let name = |names: Option<Vec<String>>| names.unwrap_or_default().concat();
+        all.unwrap().into_iter().map(|c| (c.id.unwrap(), name(c.names))).collect()
+    }
+
+    pub(crate) fn is_running(&self, id: &str) -> bool {
+        let seen = self.wait(async { self.lab.client().await.inspect_container(id, None).await });
+        seen.unwrap().state.unwrap().running == Some(true)
+    }
+
+    /// `docker kill`.
+    pub(crate) fn kill<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
+        self.wait(async {
+            let docker = self.lab.client().await;
+            let kill = |id: &'a String| docker.kill_container(id, None::<KillContainerOptions>);
+            join_all(ids.into_iter().map(kill)).await.into_iter().for_each(|done| done.unwrap());
+        });
+    }
+
+    /// What Docker itself needs to start so many containers at once, until each of them answers.
+    pub(crate) fn bare_start(&self, count: u32) -> Duration {
+        let began = Instant::now();
+        let names: Vec<String> = (0..count).map(|n| format!("bare-{n}")).collect();
+        self.wait(join_all(names.iter().map(|name| self.lab.run(name, &[], published()))));
+        for name in &names {
+            let port = self.port_of(name);
+            until("an answer", || get(SocketAddr::from(([127, 0, 0, 1], port)), "/").ok());
+        }
+        let took = began.elapsed();
+        names.iter().for_each(|name| self.remove(name));
+        took
+    }
+
+    /// `docker rm -f`.
+    pub(crate) fn remove(&self, name: &str) {
+        let options = RemoveContainerOptionsBuilder::new().force(true).build();
+        let removed = async { self.lab.client().await.remove_container(name, Some(options)).await };
+        self.wait(removed).unwrap();
+    }
+
+    fn port_of(&self, name: &str) -> u16 {
+        let seen = self.wait(async { self.lab.client().await.inspect_container(name, None).await });
+        let ports = seen.unwrap().network_settings.unwrap().ports.unwrap();
+        let bindings = ports["8080/tcp"].as_ref().unwrap();
+        bindings[0].host_port.as_ref().unwrap().parse().unwrap()
+    }
+
+    /// The tables of a configuration that say where Docker and HAProxy are.
+    pub(crate) fn tables(&self) -> String {
+        let socket = self.rig.path("admin.sock");
+        format!("[docker]\nhost = {:?}\n[haproxy]\nsocket = {socket:?}\n", self.lab.host())
+    }
+
+    /// A service of the lab's application. `more` are further lines of its table.
+    pub(crate) fn service(&self, name: &str, more: &str) -> String {
+        let mut text = self.tables();
+        let table = format!("[services.{name}]\nengine = \"docker\"\nbalancer = \"haproxy\"\n");
+        write!(text, "{table}image = \"{IMAGE}\"\nport = 8080\ngrace = \"2s\"\n{more}\n").unwrap();
+        text
+    }
+}
+
+/// The application's port at a free one of 127.0.0.1.
+pub(crate) fn published() -> HostConfig {
+    let here = PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some("0".into()) };
+    let bindings = HashMap::from([("8080/tcp".to_owned(), Some(vec![here]))]);
+    HostConfig { port_bindings: Some(bindings), ..Default::default() }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
