@@ -176,9 +176,10 @@ fn never_ready(slot: &Slot) -> Failure {
     ))
 }
 
+/// One line on a terminal of 80 columns, message included.
 fn progress_bar(seconds: u64) -> ProgressBar {
     let bar = ProgressBar::new(seconds);
-    let style = ProgressStyle::with_template("{bar:30} {pos:>3}/{len} s  {msg}");
+    let style = ProgressStyle::with_template("{bar:16} {pos:>3}/{len} s  {msg}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
@@ -188,7 +189,7 @@ fn show(bar: &ProgressBar, slot: &Slot, progress: &Progress) {
     let Some(live) = slot.live() else { return };
     let seen = &live.decision.seen;
     bar.set_message(format!(
-        "{:>4.0} requests/s  replicas {} of {} wanted  served {}  failed {}",
+        "{:>4.0}/s  {} of {} replicas  {} served  {} failed",
         seen.arrivals_per_s.unwrap_or(0.0),
         seen.ready,
         live.decision.desired,
