@@ -43,8 +43,10 @@ pub(crate) enum Ending {
     Ordered,
     /// It was told to and could not be made to: still there, and its end will be no news.
     Failed,
-    /// By itself.
+    /// By itself; its last words are being asked for.
     Died,
+    /// By itself, and that was told.
+    Told,
 }
 
 impl Container {
@@ -156,9 +158,16 @@ impl Container {
         }
     }
 
+    fn was_ready(&self) -> bool {
+        self.ready_at.is_some() || self.left.is_some_and(|(_, ready_at)| ready_at.is_some())
+    }
+
     fn phase(&self, ordered: bool) -> Option<Phase> {
-        if matches!(self.ending, Ending::Ordered | Ending::Died) {
-            return Some(Phase::Stopping);
+        match self.ending {
+            // It would be replaced before its failure is known, and so never be put off.
+            Ending::Died if !self.was_ready() => return Some(Phase::Starting),
+            Ending::Ordered | Ending::Died | Ending::Told => return Some(Phase::Stopping),
+            Ending::None | Ending::Failed => {}
         }
         match self.facts.state {
             State::Running if self.ready_at.is_some() => Some(Phase::Ready),

@@ -251,7 +251,7 @@ impl Core {
         };
         self.spoke();
         if was.is_some() {
-            tracing::info!(host = self.settings.host, "docker is back");
+            tracing::info!("docker is back at {}", self.settings.host);
         }
     }
 
@@ -265,7 +265,7 @@ impl Core {
             changed
         };
         if changed {
-            tracing::warn!(host = self.settings.host, "{why}");
+            tracing::warn!("{why}");
             self.services().iter().for_each(|service| service.lost());
         }
     }

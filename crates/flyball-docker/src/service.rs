@@ -207,8 +207,14 @@ impl Service {
     pub(crate) fn tell_exit(&self, id: &str, last_words: &str) {
         let now = self.core.now();
         let mut state = self.state();
-        if let Some(exit) = state.containers.get(id).and_then(|c| c.exit(now, last_words)) {
-            tracing::info!(replica = %exit.replica, reason = exit.reason, "a replica ended by itself");
+        let found = state.containers.get_mut(id);
+        let exit = found.and_then(|container| {
+            let exit = container.exit(now, last_words);
+            container.ending = Ending::Told;
+            exit
+        });
+        if let Some(exit) = exit {
+            tracing::debug!(replica = %exit.replica, reason = exit.reason, "a replica ended by itself");
             state.tell(exit);
         }
         drop(state);

@@ -98,10 +98,10 @@ impl Shared {
         let service = &self.settings.service;
         match error {
             Some(error) => match error.hint() {
-                Some(hint) => tracing::warn!(%service, "{error}; hint: {hint}"),
-                None => tracing::warn!(%service, "{error}"),
+                Some(hint) => tracing::warn!("{service}: {error}; hint: {hint}"),
+                None => tracing::warn!("{service}: {error}"),
             },
-            None => tracing::info!(%service, "HAProxy does as asked again"),
+            None => tracing::info!("{service}: HAProxy does as asked again"),
         }
         *said = now;
     }

@@ -93,6 +93,7 @@ impl Rig {
              \x20 stats socket {folder}/user.sock mode 600 level user\n  maxconn 2000\n\
              defaults\n  mode http\n  timeout connect 2s\n  timeout client 20s\n\
              \x20 timeout server 20s\n\
+             \x20 option idle-close-on-response\n\
              frontend web\n  bind {}\n  default_backend web\n\
              backend fixed\n  balance static-rr\n",
             self.front

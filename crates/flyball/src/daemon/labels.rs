@@ -34,7 +34,8 @@ pub(super) async fn follow(
                 let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
                 followed.keep_up(&labels).await;
             }
-            Err(error) => followed.tell("", &error.to_string()),
+            // The host says so itself.
+            Err(error) => tracing::debug!("services cannot be found by labels: {error}"),
         }
         tokio::select! {
             () = sleep(INTERVAL) => {}
@@ -54,7 +55,6 @@ struct Followed {
 
 impl Followed {
     async fn keep_up(&mut self, labels: &ServiceLabels) {
-        self.told.remove("");
         let found = self.config.labelled(labels);
         for (name, errors) in &found.refused {
             self.tell(name, &errors.to_string());
@@ -103,9 +103,6 @@ impl Followed {
             return;
         }
         self.told.insert(name.to_owned(), what.to_owned());
-        match name {
-            "" => tracing::warn!("services cannot be found by labels: {what}"),
-            name => tracing::warn!("{name}: {what}"),
-        }
+        tracing::warn!("{name}: {what}");
     }
 }

@@ -53,6 +53,7 @@ struct Kept {
     recorded_at: Option<Timestamp>,
     last_exit: Option<Timestamp>,
     last_words: String,
+    last_failure: String,
     tally: Tally,
     looked_at: Option<Timestamp>,
 }
@@ -169,9 +170,18 @@ impl Look {
 
     fn tell_exits(&self, kept: &mut Kept, engine: &EngineReport) {
         for exit in &engine.exits {
-            if kept.last_exit.is_none_or(|last| exit.at > last) {
+            if kept.last_exit.is_some_and(|last| exit.at <= last) {
+                continue;
+            }
+            // A broken image fails again and again in the same words: said once.
+            let again = exit.ready_ms.is_none() && kept.last_failure == exit.reason;
+            if again {
+                tracing::debug!("{} ended, too: {}", exit.replica, exit.reason);
+            } else {
                 tracing::warn!("{} ended: {}", exit.replica, exit.reason);
             }
+            let failure = if exit.ready_ms.is_none() { exit.reason.as_str() } else { "" };
+            failure.clone_into(&mut kept.last_failure);
         }
         kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
     }

@@ -8,7 +8,10 @@
 mod kills;
 #[path = "../../../flyball-docker/tests/lab/mod.rs"]
 mod lab;
+mod labels;
 mod load;
+mod mistakes;
+mod neighbours;
 #[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
 mod rig;
 mod scaling;

@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 use bollard::models::{HostConfig, PortBinding};
 use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StopContainerOptions,
 };
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
 use crate::lab::{IMAGE, Lab};
 use crate::load::get;
-use crate::rig::Rig;
+use crate::rig::{LINES, Rig};
 use crate::support::{Place, until};
 
 /// A Docker daemon, a HAProxy and a place.
@@ -35,6 +36,31 @@ impl Stage {
         let rig = runtime.block_on(Rig::start(""))?;
         let lab = runtime.block_on(Lab::up())?;
         Some(Self { place: Place::new(), rig, lab, runtime })
+    }
+
+    /// The same with the backend in the file that flyball owns; [`Self::launch`] starts HAProxy.
+    pub(crate) fn set_with_owned_file() -> Option<Self> {
+        let runtime = runtime();
+        let rig = Rig::with_owned_file()?;
+        let lab = runtime.block_on(Lab::up())?;
+        Some(Self { place: Place::new(), rig, lab, runtime })
+    }
+
+    /// What tells a service of that file.
+    pub(crate) fn owned_file(&self) -> String {
+        let path = self.rig.path("flyball.cfg");
+        let lines: Vec<&str> = LINES.lines().collect();
+        format!("[services.web.haproxy]\nfile = {path:?}\nlines = {lines:?}\n")
+    }
+
+    /// Starts HAProxy.
+    pub(crate) fn launch(&mut self) {
+        self.runtime.block_on(self.rig.launch());
+    }
+
+    /// Starts dockerd.
+    pub(crate) fn start_docker(&mut self) {
+        self.runtime.block_on(self.lab.start_daemon());
     }
 
     /// Waits for what is asked of Docker or HAProxy.
@@ -97,7 +123,22 @@ impl Stage {
         self.wait(removed).unwrap();
     }
 
-    fn port_of(&self, name: &str) -> u16 {
+    /// `docker stop`.
+    pub(crate) fn stop(&self, id: &str) {
+        let options = None::<StopContainerOptions>;
+        let stopped = async { self.lab.client().await.stop_container(id, options).await };
+        self.wait(stopped).unwrap();
+    }
+
+    /// `text` with what differs from run to run taken out.
+    pub(crate) fn plain(&self, text: &str) -> String {
+        let text = self.place.plain(text).replace(&self.lab.host(), "DOCKER");
+        let text = text.replace(&self.lab.socket().display().to_string(), "DOCKER");
+        text.replace(&self.rig.folder.path().display().to_string(), "HAPROXY")
+    }
+
+    /// The port of 127.0.0.1 that leads to a container.
+    pub(crate) fn port_of(&self, name: &str) -> u16 {
         let seen = self.wait(async { self.lab.client().await.inspect_container(name, None).await });
         let ports = seen.unwrap().network_settings.unwrap().ports.unwrap();
         let bindings = ports["8080/tcp"].as_ref().unwrap();

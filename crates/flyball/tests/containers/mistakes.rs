@@ -1,0 +1,118 @@
+//! What people get wrong is said in one line, once, with what to do.
+
+/// Has Docker to itself.
+mod alone {
+    use std::fs;
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use insta::assert_snapshot;
+
+    use crate::stage::Stage;
+    use crate::support::{Daemon, Place, Said, flyball, run, until};
+
+    fn said_by(command: &str, place: &Place) -> Said {
+        run(&mut flyball([command, "-c", place.config().to_str().unwrap()]))
+    }
+
+    /// What `flyball check` says is wrong.
+    fn failed_checks(stage: &Stage) -> String {
+        let said = said_by("check", &stage.place);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        let mut wrong = Vec::new();
+        let mut hinted = false;
+        for line in said.out.lines() {
+            hinted = line.starts_with("wrong") || hinted && line.starts_with(' ');
+            wrong.extend(hinted.then_some(line));
+        }
+        stage.plain(&wrong.join("\n"))
+    }
+
+    /// What the daemon warned of, without the times and the numbers of replicas.
+    fn warnings(stage: &Stage, daemon: &Daemon) -> String {
+        let log = daemon.log();
+        let lines = log.lines().filter_map(|line| line.split_once(" WARN "));
+        let texts: Vec<&str> = lines.map(|(_, text)| text).collect();
+        let text = stage.plain(&texts.join("\n"));
+        (1..10).fold(text, |text, n| text.replace(&format!("web-{n}:"), "web-N:"))
+    }
+
+    #[test]
+    fn an_image_that_is_not_there() {
+        let Some(stage) = Stage::set() else { return };
+        let text = stage.service("web", "min = 1").replace("flyball-lab:1", "127.0.0.1:9/web:1");
+        stage.place.configure(&text);
+        let daemon = Daemon::start(&stage.place);
+        until("a series", || (daemon.said("is put off") > 0).then_some(()));
+        assert_snapshot!(warnings(&stage, &daemon), @r#"
+        web-1 ended: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
+        web: 3 starts failed one after another, the next is put off: web-N: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
+        "#);
+    }
+
+    #[test]
+    fn a_container_that_ends_at_once() {
+        let Some(stage) = Stage::set() else { return };
+        stage.place.configure(&stage.service("web", "min = 1\nenv = { EXIT = \"3\" }"));
+        let daemon = Daemon::start(&stage.place);
+        until("a crash loop", || (daemon.said("is put off") > 0).then_some(()));
+        sleep(Duration::from_secs(3));
+        assert_snapshot!(warnings(&stage, &daemon), @r"
+        web-1 ended: exit status 3: cannot open the shop
+        web: 3 starts failed one after another, the next is put off: web-N: exit status 3: cannot open the shop
+        ");
+    }
+
+    #[test]
+    fn a_backend_that_is_not_there_and_one_that_two_services_want() {
+        let Some(stage) = Stage::set() else { return };
+        stage.place.configure(&stage.service("shop", ""));
+        assert_snapshot!(failed_checks(&stage), @r"
+        wrong services.shop.haproxy: HAProxy has no backend `shop`
+              hint: add a section `backend shop`, or name another with `backend`; it has: fixed, web
+        ");
+        let said = said_by("run", &stage.place);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert_snapshot!(stage.plain(&said.err), @r"
+        error: service shop: HAProxy has no backend `shop`
+        hint: add a section `backend shop`, or name another with `backend`
+        ");
+        let two = format!(
+            "{}{}[services.shop.haproxy]\nbackend = \"web\"\n",
+            stage.service("web", ""),
+            stage.service("shop", "").replace(&stage.tables(), "")
+        );
+        stage.place.configure(&two);
+        let said = said_by("run", &stage.place);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        assert_snapshot!(stage.plain(&said.err), @r#"
+        error: services.web.haproxy.backend: "web" is taken by services.shop.haproxy.backend
+          --> PLACE/flyball.toml:8:11
+        8 | [services.web]
+          |           ^^^
+        hint: give each service its own
+        "#);
+    }
+
+    #[test]
+    fn a_docker_that_does_not_run() {
+        let Some(mut stage) = Stage::set() else { return };
+        stage.place.configure(&stage.service("web", "min = 1"));
+        stage.lab.stop_daemon();
+        assert_snapshot!(failed_checks(&stage), @r"
+        wrong docker.host: docker is not running at DOCKER: there is no DOCKER
+              hint: start it (systemctl start docker), or set host
+        wrong services.web: docker is not running at DOCKER: there is no DOCKER
+              hint: start it (systemctl start docker), or set host
+        ");
+        let daemon = Daemon::start(&stage.place);
+        until("a warning", || (daemon.said("WARN") > 0).then_some(()));
+        // Several tries later it has still been said once.
+        sleep(Duration::from_secs(2));
+        assert_snapshot!(warnings(&stage, &daemon), @"docker is not running at DOCKER: there is no DOCKER");
+        assert!(fs::exists(stage.place.state()).unwrap());
+        stage.start_docker();
+        daemon.until_settled("web", 1);
+        stage.until_served();
+    }
+}
