@@ -1,6 +1,6 @@
-//! `cargo xtask bench NAME`: which example measures what.
+//! `cargo xtask bench NAME`: which program measures what.
 //!
-//! Knows nothing of the figures: the examples print them. Invariant: the example's exit status is
+//! Knows nothing of the figures: the programs print them. Invariant: the program's exit status is
 //! passed on.
 
 use std::path::Path;
@@ -33,15 +33,23 @@ enum Bench {
     Decide,
     /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
     Reload,
+    /// Containers behind HAProxy: starts, load steps, scaling at volume, the cost of looking.
+    Containers,
 }
 
 impl Bench {
-    fn package_and_example(self) -> (&'static str, &'static str) {
+    /// What cargo runs: an example, or a bench where the measured program itself must be built
+    /// beside the one that measures.
+    fn words(self) -> [&'static str; 6] {
+        let example = |package, name| ["run", "--release", "--package", package, "--example", name];
         match self {
-            Self::Proxy => ("flyball-proxy", "bench_proxy"),
-            Self::Reaction => ("flyball", "bench_reaction"),
-            Self::Decide => ("flyball-core", "bench_decide"),
-            Self::Reload => ("flyball-haproxy", "bench_reload"),
+            Self::Proxy => example("flyball-proxy", "bench_proxy"),
+            Self::Reaction => example("flyball", "bench_reaction"),
+            Self::Decide => example("flyball-core", "bench_decide"),
+            Self::Reload => example("flyball-haproxy", "bench_reload"),
+            Self::Containers => {
+                ["bench", "--quiet", "--package", "flyball", "--bench", "containers"]
+            }
         }
     }
 }
@@ -61,9 +69,8 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
 }
 
 fn command(root: &Path, arguments: &Arguments) -> Command {
-    let (package, example) = arguments.name.package_and_example();
     let mut command = step::cargo(root);
-    command.args(["run", "--release", "--package", package, "--example", example, "--"]);
+    command.args(arguments.name.words()).arg("--");
     if arguments.json {
         command.arg("--json");
     }

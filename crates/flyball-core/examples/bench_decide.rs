@@ -127,6 +127,7 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
         ready_at: Some(Timestamp::from_ms(500)),
         address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
         cpu: Some(CpuCounter { at: now, used_ns: look * 600_000_000 }),
+        throttled: None,
         cpu_limit_cores: 1.0,
         protected: false,
     };

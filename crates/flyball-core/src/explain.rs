@@ -107,6 +107,9 @@ fn figures(seen: &Seen) -> String {
         format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining);
     if let Some(mean) = seen.mean_cpu {
         text += &format!("; mean cpu {:.1} %", mean * 100.0);
+        if let Some(held) = seen.held_cpu.filter(|held| *held > 0.0) {
+            text += &format!(" + {:.1} % held back", held * 100.0);
+        }
     }
     if let Some(per_s) = seen.arrivals_per_s {
         text += &format!("; {per_s:.1}/s, {} in flight, {} waiting", seen.in_flight, seen.waiting);

@@ -18,7 +18,8 @@ use crate::estimate::lag::StartLags;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
 use crate::observation::{
-    BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
+    BalancerReport, CpuCounter, EngineReport, Observation, Phase, ReplicaReport, Route,
+    ServerReport, ThrottleCounter,
 };
 use crate::policy::Policy;
 use crate::seen::Seen;
@@ -83,6 +84,9 @@ pub struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Past {
     busyness: Busyness,
+    /// The same of the time in which its limit held it back.
+    #[serde(default)]
+    held: Busyness,
     served: Option<u64>,
     lag_known: bool,
 }
@@ -144,9 +148,36 @@ impl Memory {
 
     /// The same of each ready replica that is not draining and has a reading.
     pub fn busy_shares(&self, engine: &EngineReport) -> Vec<f64> {
+        self.serving(engine).filter_map(|r| self.busy_share(r)).collect()
+    }
+
+    /// The share of its time in which the CPU limit of `replica` held it back, over the same time
+    /// as its CPU; `None` without a reading. Above 1 where several processors waited at once.
+    pub fn held_share(&self, replica: &ReplicaReport) -> Option<f64> {
+        self.replicas.get(&replica.id)?.held.cores()
+    }
+
+    /// Mean time held back of the replicas with a CPU reading, as a share; `None` if none of them
+    /// has been held back or not, as far as anybody knows.
+    ///
+    /// Each counts for no more than it has left (a replica is never more than busy), and for no
+    /// more than it used: bursts of a replica that otherwise idles (a collection of garbage on
+    /// eight threads) are held back at any load, and would ask for more replicas without end.
+    fn mean_held(&self, engine: &EngineReport) -> Option<f64> {
+        let measured =
+            self.serving(engine).filter_map(|r| Some((self.busy_share(r)?, self.held_share(r))));
+        let measured: Vec<(f64, Option<f64>)> = measured.collect();
+        measured.iter().find(|(_, held)| held.is_some())?;
+        let counted = |&(used, held): &(f64, Option<f64>)| {
+            held.unwrap_or(0.0).min(used).min(1.0 - used).max(0.0)
+        };
+        mean(&measured.iter().map(counted).collect::<Vec<_>>())
+    }
+
+    fn serving<'a>(&'a self, engine: &'a EngineReport) -> impl Iterator<Item = &'a ReplicaReport> {
         let counts =
             |r: &&ReplicaReport| r.phase == Phase::Ready && !self.draining.contains_key(&r.id);
-        engine.replicas.iter().filter(counts).filter_map(|r| self.busy_share(r)).collect()
+        engine.replicas.iter().filter(counts)
     }
 
     /// Takes in one look and says what it saw.
@@ -208,6 +239,13 @@ impl Memory {
             past.served = server.map(|s| s.served);
             if let Some(counter) = replica.cpu.filter(|_| is_warm(now, lag_ms, replica)) {
                 past.busyness.see(counter, window_ms);
+                match replica.throttled {
+                    Some(ThrottleCounter { at, held_ns: used_ns }) => {
+                        past.held.see(CpuCounter { at, used_ns }, window_ms);
+                    }
+                    // What is not known any more is not held for true.
+                    None => past.held = Busyness::default(),
+                }
             }
         }
         self.failures.see(now, engine, self.next_number);
@@ -278,6 +316,7 @@ impl Memory {
                 .as_ref()
                 .and_then(|b| b.value().map(|_| b.age_ms(seen.at))),
             mean_cpu: mean(&shares),
+            held_cpu: engine.and_then(|e| self.mean_held(e)),
             arrivals_per_s: rate.map(|r| r.per_s),
             arrivals_window_ms: rate.map_or(0, |r| r.window_ms),
             level_per_s: rate.map_or(0.0, |r| r.level_per_s),

@@ -98,6 +98,10 @@ pub struct ReplicaReport {
     pub address: Option<SocketAddr>,
     /// CPU time it has used since it started; `None` while there is no reading.
     pub cpu: Option<CpuCounter>,
+    /// How long its CPU limit has held it back; `None` while there is no reading, and where nothing
+    /// limits it or nobody counts.
+    #[serde(default)]
+    pub throttled: Option<ThrottleCounter>,
     /// Cores it may use; always above 0.
     pub cpu_limit_cores: f64,
     /// Whether its owner forbids removing it.
@@ -123,6 +127,16 @@ pub struct CpuCounter {
     pub at: Timestamp,
     /// CPU time used since the replica started, in nanoseconds, over all its cores and children.
     pub used_ns: u64,
+}
+
+/// A counter of the time in which a replica had work to do and was kept from it by its CPU limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThrottleCounter {
+    /// When it was read.
+    pub at: Timestamp,
+    /// Time held back since the replica started, in nanoseconds. The kernel adds up the time of
+    /// each processor that waited, so this may grow faster than time passes.
+    pub held_ns: u64,
 }
 
 /// A replica that ended without being asked to.

@@ -44,6 +44,10 @@ pub enum Arithmetic {
     Cpu {
         /// Replicas' worth of CPU in use.
         used: f64,
+        /// Replicas' worth of time held back by CPU limits, on top of that; `None` without a
+        /// reading.
+        #[serde(default)]
+        held: Option<f64>,
         /// The share to come down to.
         share: f64,
     },
@@ -85,7 +89,9 @@ impl Arithmetic {
         match self {
             Self::Utilization(terms) => replicas_for(terms.busy() * slack / terms.busy_cap),
             Self::Backlog(terms) => replicas_for(terms.demand()),
-            Self::Cpu { used, share } => replicas_for(used * slack / share),
+            Self::Cpu { used, held, share } => {
+                replicas_for((used + held.unwrap_or(0.0)) * slack / share)
+            }
             Self::PileUp { ready, .. } => ready + ready.div_ceil(2),
             Self::Waiting { waiting } => (*waiting).min(1),
             Self::Ratio(terms) => terms.count(),
@@ -140,12 +146,12 @@ impl fmt::Display for Recommendation {
         match &self.arithmetic {
             Arithmetic::Utilization(terms) => terms.fmt(f)?,
             Arithmetic::Backlog(terms) => terms.fmt(f)?,
-            Arithmetic::Cpu { used, share } => {
-                write!(
-                    f,
-                    "cpu         {used:.2} replicas busy, at most {:.0} % of each",
-                    share * 100.0
-                )?;
+            Arithmetic::Cpu { used, held, share } => {
+                write!(f, "cpu         {used:.2} replicas busy")?;
+                if let Some(held) = held.filter(|held| *held > 0.0) {
+                    write!(f, " + {held:.2} held back by their limits")?;
+                }
+                write!(f, ", at most {:.0} % of each", share * 100.0)?;
             }
             Arithmetic::PileUp { ready, requests, per_replica } => write!(
                 f,

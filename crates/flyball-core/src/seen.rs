@@ -28,6 +28,10 @@ pub struct Seen {
     pub balancer_age_ms: Option<u64>,
     /// Mean share of its CPU limit that a ready replica used; `None` while no replica has a reading.
     pub mean_cpu: Option<f64>,
+    /// Mean share of their time in which CPU limits held the same replicas back, each counted for
+    /// no more than it used and than what it had left; `None` while none has a reading.
+    #[serde(default)]
+    pub held_cpu: Option<f64>,
     /// Arrivals per second, over the time `arrivals_window_ms`.
     pub arrivals_per_s: Option<f64>,
     /// The shortest time over which the arrivals are beyond noise, in milliseconds.

@@ -2,8 +2,9 @@
 
 mod world;
 
+use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
-use flyball_core::observation::{Ask, Exit, Manual};
+use flyball_core::observation::{Ask, Exit, Manual, Observation};
 use flyball_core::plan::Step;
 use flyball_core::policy::{Rule, StepRule, Target};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -284,6 +285,48 @@ fn without_a_balancer_cpu_alone_scales_both_ways() {
 }
 
 #[test]
+fn time_held_back_by_cpu_limits_raises_a_count_that_cpu_decides() {
+    let settled = |held_per_used, balanced| {
+        let mut world = World::new(governor(1, 20));
+        (world.balanced, world.load, world.held_per_used) = (balanced, 11.0, held_per_used);
+        world.pass(60_000);
+        world
+    };
+    assert_eq!(settled(None, false).ready(), 1);
+    assert_eq!(settled(Some(0.0), false).ready(), 1);
+    let mut held = settled(Some(0.8), false);
+    assert_eq!(held.ready(), 2, "half busy, and held back in most of the rest");
+    let decision = held.look().to_string();
+    let wish = decision.lines().find(|line| line.contains("cpu  ")).unwrap();
+    insta::assert_snapshot!(wish, @"  cpu         0.55 replicas busy + 0.44 held back by their limits, at most 60 % of each -> 2   decides");
+    assert_eq!(settled(Some(0.8), true).ready(), 1, "arrivals and their cost tell more than CPU");
+}
+
+#[test]
+fn bursts_of_replicas_that_idle_ask_for_no_more_replicas() {
+    let mut world = World::new(governor(1, 20));
+    (world.balanced, world.load, world.held_per_used) = (false, 4.0, Some(50.0));
+    world.pass(60_000);
+    assert_eq!(world.ready(), 1, "20 % busy counts for 40 % at most");
+}
+
+#[test]
+fn records_from_before_throttling_was_counted_still_read() {
+    let mut world = World::new(governor(1, 20));
+    (world.balanced, world.load) = (false, 11.0);
+    let decision = world.run(10_000);
+    let without = |json: String, key: &str| json.replace(&format!("\"{key}\":null,"), "");
+    let seen = world.observe();
+    let stored = without(serde_json::to_string(&seen).unwrap(), "throttled");
+    assert!(!stored.contains("throttled"), "{stored}");
+    assert_eq!(serde_json::from_str::<Observation>(&stored).unwrap(), seen);
+    let stored = without(serde_json::to_string(&decision).unwrap(), "held_cpu");
+    let stored = without(stored, "held");
+    assert!(!stored.contains("held_cpu") && !stored.contains("\"held\""), "{stored}");
+    assert_eq!(serde_json::from_str::<Decision>(&stored).unwrap(), decision);
+}
+
+#[test]
 fn the_target_rule_settles_at_its_target() {
     let rule = Target { in_window_ms: 20_000, cpu_window_ms: 5_000, ..Target::default() };
     let mut world = World::new(policy(Rule::Target(rule), 1, 30));
@@ -353,7 +396,7 @@ fn an_explanation_adds_up_and_can_be_printed_from_its_record() {
     world.load = 120.0;
     let decision = (0..20).map(|_| world.look()).find(|d| starts(&d.plan) > 0).unwrap();
     let stored = serde_json::to_string(&decision).unwrap();
-    let read: flyball_core::decision::Decision = serde_json::from_str(&stored).unwrap();
+    let read: Decision = serde_json::from_str(&stored).unwrap();
     assert_eq!(read.to_string(), decision.to_string());
     insta::assert_snapshot!(decision, @"
     web 2 -> 9 (+7)   engine 0 ms old   balancer 0 ms old

@@ -11,6 +11,7 @@ use flyball_core::memory::Memory;
 use flyball_core::observation::*;
 use flyball_core::plan::Step;
 use flyball_core::policy::*;
+use flyball_core::recommend::{Arithmetic, Recommendation};
 use flyball_core::units::{ReplicaId, Timestamp};
 use proptest::prelude::*;
 
@@ -47,10 +48,11 @@ prop_compose! {
 
 prop_compose! {
     fn replica()(number in 1_u64..12, phase in 0_u8..3, age_ms in 0_u64..30_000,
-                 used_ns in proptest::option::of(0_u64..u64::MAX / 2), cores in 0.05_f64..4.0,
+                 used_ns in proptest::option::of(0_u64..u64::MAX / 2),
+                 held_ns in proptest::option::of(0_u64..u64::MAX / 2), cores in 0.05_f64..4.0,
                  protected in proptest::bool::weighted(0.1), addressed in proptest::bool::weighted(0.9))
                  -> ReplicaDraw {
-        (number, phase, age_ms, used_ns, cores, protected, addressed)
+        (number, phase, age_ms, (used_ns, held_ns), cores, protected, addressed)
     }
 }
 
@@ -67,8 +69,8 @@ prop_compose! {
     }
 }
 
-/// Number, phase, age, CPU counter, cores, protected, addressed.
-type ReplicaDraw = (u64, u8, u64, Option<u64>, f64, bool, bool);
+/// Number, phase, age, counters of CPU and of throttling, cores, protected, addressed.
+type ReplicaDraw = (u64, u8, u64, (Option<u64>, Option<u64>), f64, bool, bool);
 
 #[derive(Clone, Debug)]
 struct Look {
@@ -111,11 +113,17 @@ impl Look {
         Observation { at: Timestamp::from_ms(now), wall_ms: 0, engine, balancer, manual }
     }
 
+    fn without_throttling(mut self) -> Self {
+        self.replicas.iter_mut().for_each(|replica| replica.3.1 = None);
+        self
+    }
+
     fn engine(&self, now: u64) -> EngineReport {
         let mut replicas = BTreeMap::new();
-        for &(number, phase, age_ms, used_ns, cpu_limit_cores, protected, addressed) in
+        for &(number, phase, age_ms, counters, cpu_limit_cores, protected, addressed) in
             &self.replicas
         {
+            let (used_ns, held_ns) = counters;
             let phase = [Phase::Starting, Phase::Ready, Phase::Stopping][usize::from(phase)];
             let report = ReplicaReport {
                 id: name(number),
@@ -124,6 +132,7 @@ impl Look {
                 ready_at: (phase != Phase::Starting).then(|| ago(now, age_ms / 2)),
                 address: addressed.then(|| SocketAddr::from(([127, 0, 0, 1], 80))),
                 cpu: used_ns.map(|used_ns| CpuCounter { at: ago(now, 0), used_ns }),
+                throttled: held_ns.map(|held_ns| ThrottleCounter { at: ago(now, 0), held_ns }),
                 cpu_limit_cores,
                 protected,
             };
@@ -157,6 +166,14 @@ impl Look {
             servers: self.servers.iter().map(server).collect(),
             latency: None,
         }
+    }
+}
+
+/// Replicas' worth of CPU in use, and of time held back.
+fn cpu_wish(wish: &Recommendation) -> Option<(f64, f64)> {
+    match wish.arithmetic {
+        Arithmetic::Cpu { used, held, .. } => Some((used, held.unwrap_or(0.0))),
+        _ => None,
     }
 }
 
@@ -229,6 +246,21 @@ proptest! {
             let over = decision.seen.committed() > policy.bounds.max;
             if seen.at.as_ms() < started + window_ms && !by_hand && !over {
                 prop_assert!(decision.desired >= decision.seen.committed().min(policy.bounds.max), "{decision}");
+            }
+        }
+    }
+
+    #[test]
+    fn time_held_back_never_lowers_a_count_and_at_most_doubles_what_cpu_asks_for(policy in policy(), looks in proptest::collection::vec(look(), 1..25)) {
+        let bare = looks.iter().cloned().map(Look::without_throttling).collect::<Vec<_>>();
+        for ((_, held), (_, bare)) in run(&policy, &looks).iter().zip(run(&policy, &bare)) {
+            prop_assert!(held.desired >= bare.desired, "{bare}\n{held}");
+            if let Some((used, counted)) = held.recommendations.iter().find_map(cpu_wish) {
+                prop_assert!((0.0..=used).contains(&counted), "{held}");
+            }
+            // From here on each has a past of its own.
+            if (held.desired, &held.plan) != (bare.desired, &bare.plan) {
+                break;
             }
         }
     }

@@ -6,7 +6,7 @@
 
 use std::time::SystemTime;
 
-use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport};
+use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport, ThrottleCounter};
 use flyball_core::units::Timestamp;
 use tokio::time::Instant;
 
@@ -27,6 +27,7 @@ pub(crate) struct Container {
     pub(crate) ending: Ending,
     pub(crate) meter: Option<Meter>,
     cpu: Option<CpuCounter>,
+    throttled: Option<ThrottleCounter>,
     /// The daemon is being asked for its CPU time.
     pub(crate) asking: bool,
     /// It was seen running, or this run started it: its end is news.
@@ -66,6 +67,7 @@ impl Container {
             ending: Ending::None,
             meter: None,
             cpu: None,
+            throttled: None,
             asking: false,
             noted: false,
             left: None,
@@ -180,7 +182,7 @@ impl Container {
         }
     }
 
-    /// What a look is told of it; reads its CPU counter.
+    /// What a look is told of it; reads its counters.
     pub(crate) fn report(
         &mut self,
         ordered: bool,
@@ -190,6 +192,8 @@ impl Container {
         if let Some(used_ns) = self.meter.as_ref().and_then(Meter::used_ns) {
             self.cpu = Some(CpuCounter { at: clock(), used_ns });
         }
+        let held_ns = self.meter.as_ref().and_then(Meter::held_ns);
+        self.throttled = held_ns.map(|held_ns| ThrottleCounter { at: clock(), held_ns });
         Some(ReplicaReport {
             id: self.facts.replica.clone(),
             phase,
@@ -197,6 +201,7 @@ impl Container {
             ready_at: self.ready_at,
             address: self.facts.address.filter(|_| phase != Phase::Stopping || self.noted),
             cpu: self.cpu,
+            throttled: self.throttled,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
         })

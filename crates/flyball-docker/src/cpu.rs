@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerStatsResponse;
 use bollard::query_parameters::StatsOptionsBuilder;
-use flyball_cgroup::{CgroupError, Group, GroupMeter, Hierarchies, Throttling};
+use flyball_cgroup::{CgroupError, Group, GroupMeter, Hierarchies};
 use futures_util::StreamExt;
 
 use crate::DockerError;
@@ -43,8 +43,9 @@ impl Meter {
         self.0.used_ns().ok()
     }
 
-    pub(crate) fn throttling(&self) -> Option<Throttling> {
-        self.0.throttling().ok().flatten()
+    /// How long its CPU limit has held it back; `None` where nothing limits it or nobody counts.
+    pub(crate) fn held_ns(&self) -> Option<u64> {
+        Some(self.0.throttling().ok()??.held_ns)
     }
 }
 

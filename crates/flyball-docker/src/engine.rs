@@ -4,12 +4,11 @@
 //! background; what became of them is in the next report.
 //! Invariant: containers outlive the engine. The next one finds them by their labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_cgroup::Throttling;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 
@@ -71,12 +70,6 @@ impl DockerEngine {
     /// Waits until something has changed since the last call. For one caller at a time.
     pub async fn changed(&self) {
         self.service.changed.notified().await;
-    }
-
-    /// How often and how long each replica was held back by its CPU limit since it began; those
-    /// that nothing limits, or whose files are out of reach, are left out.
-    pub fn throttling(&self) -> BTreeMap<ReplicaId, Throttling> {
-        self.service.throttling()
     }
 
     /// The running containers without a CPU limit, by name: one core is assumed for each.

@@ -10,7 +10,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
-use flyball_cgroup::Throttling;
 use flyball_core::observation::{EngineReport, Exit, Phase, Reading, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::sync::Notify;
@@ -86,12 +85,6 @@ impl Service {
             return Reading::Missing { since: heard.at.max(self.made_at), why };
         }
         Reading::Taken { at: heard.at, value: state.report(self.core.settings.clock) }
-    }
-
-    pub(crate) fn throttling(&self) -> BTreeMap<ReplicaId, Throttling> {
-        let state = self.state();
-        let held = |c: &Container| Some((c.facts.replica.clone(), c.meter.as_ref()?.throttling()?));
-        state.containers.values().filter_map(held).collect()
     }
 
     /// The running containers that nothing limits.
@@ -421,6 +414,7 @@ impl Order {
             ready_at: None,
             address: None,
             cpu: None,
+            throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
         }

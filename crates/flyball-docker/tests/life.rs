@@ -84,7 +84,7 @@ mod alone {
         let truth = (ticks_after - ticks_before) as f64 / 100.0;
         assert!(truth > 0.3, "burned only {truth} s");
         assert!((counted / truth - 1.0).abs() < 0.1, "{counted} s counted, {truth} s used");
-        assert!(engine.throttling()[&id(1)].held_ns > 0);
+        assert!(report(&engine, 1).unwrap().throttled.unwrap().held_ns > 0);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "seconds")]

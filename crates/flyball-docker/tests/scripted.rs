@@ -216,3 +216,33 @@ async fn an_event_stream_of_garbage_ends_the_session_and_the_next_one_begins() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(missing(&engine), None);
 }
+
+#[tokio::test]
+async fn a_full_disk_and_ports_that_are_all_taken_are_failed_starts_that_say_so() {
+    for (said, meant) in [
+        (
+            r#"{"message":"mkdir /var/lib/docker/overlay2/4a: no space left on device"}"#,
+            "cannot start: no space left on the docker host",
+        ),
+        (
+            r#"{"message":"driver failed: all ports are allocated"}"#,
+            "cannot start: no port of the docker host is free",
+        ),
+    ] {
+        let daemon = Daemon::that(well_but(|path| {
+            path.starts_with("/containers/create").then_some(Answer::Whole(500, said))
+        }));
+        let settings =
+            DockerSettings { image: Some("web:1".into()), ..DockerSettings::new("web", 80) };
+        let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+        until("a listing", || engine.observe().value().map(|_| ())).await;
+        engine.start(&ReplicaId::numbered("web", 1));
+        let report = until("an exit", || {
+            engine.observe().value().filter(|report| !report.exits.is_empty()).cloned()
+        })
+        .await;
+        let reason = &report.exits[0].reason;
+        assert!(reason.starts_with(meant), "{reason}");
+        assert_eq!((report.replicas, report.pending.as_ref()), (vec![], Some(reason)));
+    }
+}

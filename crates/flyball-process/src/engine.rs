@@ -211,6 +211,7 @@ impl Replica {
             ready_at: self.ready_at,
             address: self.address,
             cpu: self.cpu,
+            throttled: None,
             cpu_limit_cores: limit,
             protected: false,
         }

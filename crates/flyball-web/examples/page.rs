@@ -179,6 +179,7 @@ impl World {
                 ready_at: ready.then(|| Timestamp::from_ms(replica.asked_ms + START_LAG_MS)),
                 address: ready.then(|| address(id)),
                 cpu: ready.then_some(CpuCounter { at, used_ns: (replica.used_s * 1e9) as u64 }),
+                throttled: None,
                 cpu_limit_cores: 1.0,
                 protected: false,
             }
@@ -300,6 +301,7 @@ impl World {
             state,
             asked_wall_ms: self.wall_ms(replica.asked_ms),
             cpu: ready.then_some(replica.share),
+            held_back: None,
             in_flight: ready.then_some((replica.share * 3.0).round() as u32),
             address: ready.then(|| address(id)),
         }

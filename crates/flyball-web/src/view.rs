@@ -98,6 +98,9 @@ pub struct ReplicaView {
     pub asked_wall_ms: i64,
     /// Share of its CPU limit that it used lately.
     pub cpu: Option<f64>,
+    /// Share of the time in which its CPU limit held it back lately; above 1 where several
+    /// processors waited at once. `None` where nothing limits it, or nobody counts.
+    pub held_back: Option<f64>,
     /// Requests it is working on; `None` where no balancer counts them.
     pub in_flight: Option<u32>,
     /// Where it serves.

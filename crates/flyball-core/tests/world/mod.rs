@@ -32,6 +32,9 @@ pub(crate) struct World {
     pub(crate) work_s: f64,
     /// Requests per second.
     pub(crate) load: f64,
+    /// Time in which each replica's limit holds it back, as a share of the time it works; `None`
+    /// where nobody counts.
+    pub(crate) held_per_used: Option<f64>,
     pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
     pub(crate) exits: Vec<Exit>,
     pub(crate) arrivals: f64,
@@ -78,6 +81,7 @@ impl World {
             lag_ms: 1_000,
             work_s: 0.05,
             load: 0.0,
+            held_per_used: None,
             replicas: BTreeMap::new(),
             exits: Vec::new(),
             arrivals: 0.0,
@@ -188,6 +192,9 @@ impl World {
             ready_at: r.ready_ms.map(Timestamp::from_ms),
             address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
             cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
+            throttled: self
+                .held_per_used
+                .map(|held| ThrottleCounter { at: now, held_ns: (r.used_ns * held) as u64 }),
             cpu_limit_cores: 1.0,
             protected: r.protected,
         };

@@ -8,6 +8,7 @@
 //! | `PORT` | where it listens; 8080 |
 //! | `DELAY_MS` | waits before it listens |
 //! | `BURN` | burns this many cores |
+//! | `WORK_US` | burns this much CPU time for each request, in microseconds |
 //! | `EXIT` | says so and ends at once with this status |
 //! | `SICK` | `app probe` fails until the container has served this many requests |
 
@@ -21,7 +22,11 @@ use std::time::Duration;
 
 static SERVED: AtomicU64 = AtomicU64::new(0);
 
+/// The CPU time of the calling thread.
+const THREAD_CPU: i32 = 3;
+
 extern "C" {
+    fn clock_gettime(clock: i32, seconds_and_ns: *mut [i64; 2]) -> i32;
     fn signal(number: i32, action: extern "C" fn(i32)) -> usize;
     fn _exit(status: i32) -> !;
 }
@@ -32,6 +37,21 @@ extern "C" fn end(_signal: i32) {
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
+}
+
+fn cpu_ns() -> i64 {
+    let mut now = [0; 2];
+    unsafe {
+        clock_gettime(THREAD_CPU, &mut now);
+    }
+    now[0] * 1_000_000_000 + now[1]
+}
+
+fn work(us: u64) {
+    let end = cpu_ns() + us as i64 * 1_000;
+    while us > 0 && cpu_ns() < end {
+        std::hint::spin_loop();
+    }
 }
 
 fn main() {
@@ -70,6 +90,7 @@ fn well(port: u16) -> bool {
 
 fn serve(mut stream: TcpStream) {
     let name = env::var("FLYBALL_REPLICA").unwrap_or_default();
+    let work_us = number("WORK_US").unwrap_or(0);
     let mut buffer = Vec::new();
     let mut chunk = [0; 4096];
     loop {
@@ -85,6 +106,7 @@ fn serve(mut stream: TcpStream) {
             format!("{}\n", SERVED.load(Ordering::Relaxed))
         } else {
             SERVED.fetch_add(1, Ordering::Relaxed);
+            work(work_us);
             format!("{name}\n")
         };
         if let Some(ms) = request.strip_prefix("GET /sleep/") {

@@ -24,15 +24,18 @@ pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
     }
     if options.door.json {
         for (service, replica) in &found {
-            let object = json!({ "service": word(service, "name"), "replica": replica["id"], "cpu": replica["cpu"] });
+            let object = json!({
+                "service": word(service, "name"), "replica": replica["id"],
+                "cpu": replica["cpu"], "held_back": replica["held_back"],
+            });
             print(&object.to_string())?;
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut rows = vec![["REPLICA", "STATE", "CPU"].map(str::to_owned).to_vec()];
-    rows.extend(
-        found.iter().map(|(_, r)| vec![word(r, "id"), word(r, "state"), share(r.get("cpu"))]),
-    );
+    let mut rows = vec![["REPLICA", "STATE", "CPU", "HELD BACK"].map(str::to_owned).to_vec()];
+    rows.extend(found.iter().map(|(_, r)| {
+        vec![word(r, "id"), word(r, "state"), share(r.get("cpu")), share(r.get("held_back"))]
+    }));
     print(&table(&rows))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -28,7 +28,8 @@ pub(crate) struct Live {
     pub(crate) decision: Decision,
     pub(crate) engine: Option<EngineReport>,
     pub(crate) balancer: Option<BalancerReport>,
-    pub(crate) shares: BTreeMap<ReplicaId, f64>,
+    /// Of the CPU limit, and of the time in which it held the replica back.
+    pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
     pub(crate) tally: Tally,
 }
 
@@ -170,11 +171,13 @@ fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
         Phase::Ready => ReplicaState::Ready,
         Phase::Stopping => ReplicaState::Stopping,
     };
+    let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
         id: replica.id.to_string(),
         state,
         asked_wall_ms: clock::wall_of(replica.asked_at),
-        cpu: live.shares.get(&replica.id).copied(),
+        cpu,
+        held_back,
         in_flight: server.map(|s| s.in_flight),
         address: replica.address,
     }

@@ -188,9 +188,11 @@ impl Look {
 
     fn publish(&self, kept: &Kept, decision: &Decision, seen: Observation) {
         let engine = value_of(seen.engine);
-        let share = |r: &ReplicaReport| Some((r.id.clone(), kept.memory.busy_share(r)?));
+        let memory = &kept.memory;
+        let share =
+            |r: &ReplicaReport| (r.id.clone(), (memory.busy_share(r), memory.held_share(r)));
         let replicas = engine.iter().flat_map(|engine| &engine.replicas);
-        let shares = replicas.filter_map(share).collect();
+        let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
         let (decision, tally) = (decision.clone(), kept.tally);
         self.slot.publish(Live { decision, engine, balancer, shares, tally });

@@ -136,6 +136,7 @@ impl World {
             ready_at: self.is_ready(replica).then(|| replica.asked_at.plus_ms(self.lag_ms)),
             address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))),
             cpu: Some(counter(self.now, replica.used_ns)),
+            throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
         };

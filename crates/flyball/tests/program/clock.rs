@@ -28,6 +28,7 @@ fn look(number: u64, wall_ms: i64) -> Observation {
         ready_at: Some(started),
         address: None,
         cpu: Some(CpuCounter { at, used_ns: arrivals * 5_000_000 }),
+        throttled: None,
         cpu_limit_cores: 0.1,
         protected: false,
     };

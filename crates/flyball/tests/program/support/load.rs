@@ -21,7 +21,13 @@ pub(crate) struct Steady {
 impl Steady {
     /// `per_s` requests per second at `/` of `target`.
     pub(crate) fn start(target: SocketAddr, per_s: u32) -> Self {
-        let arrivals = (0..per_s * SECONDS_MAX).map(|n| Duration::from_secs(1) * n / per_s);
+        Self::lasting(target, per_s, SECONDS_MAX)
+    }
+
+    /// The same for at most so many seconds.
+    pub(crate) fn lasting(target: SocketAddr, per_s: u32, seconds_max: u32) -> Self {
+        let at = |n: u32| Duration::from_nanos(1_000_000_000 * u64::from(n) / u64::from(per_s));
+        let arrivals = (0..per_s * seconds_max).map(at);
         let load = Load::new(target, arrivals.collect());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

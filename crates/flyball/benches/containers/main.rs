@@ -1,0 +1,150 @@
+//! Containers behind HAProxy, measured: the real program, a Docker daemon and a HAProxy of the
+//! benchmark's own, on 127.0.0.1 (root; see `tests/containers`).
+//!
+//! Four parts, each with its target: how long a start takes beside what Docker itself needs
+//! (`starts`), from a load step to the first answer of a new container (`steps`), what many scale
+//! actions cost requests (`volume`), and what looking costs (`looks`). Decides what is run and how
+//! it ends. Invariant: figures go to stdout, progress to stderr; a missed target is exit status 1.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that measures"
+)]
+
+mod course;
+mod figures;
+#[path = "../../../flyball-docker/tests/lab/mod.rs"]
+mod lab;
+#[path = "../../tests/containers/load.rs"]
+mod load;
+mod looks;
+mod pulse;
+#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
+mod rig;
+#[path = "../../tests/containers/stage.rs"]
+#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
+mod stage;
+mod starts;
+mod steps;
+#[path = "../../tests/program/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]
+mod support;
+mod volume;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use figures::{Measured, load_average};
+use stage::Stage;
+
+#[derive(Parser)]
+pub(crate) struct Args {
+    /// What to measure; everything if nothing is named.
+    parts: Vec<Part>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+    /// Starts per way to reach a container.
+    #[arg(long, default_value_t = 50)]
+    starts: u32,
+    /// Load steps per way to reach a container.
+    #[arg(long, default_value_t = 10)]
+    steps: u32,
+    /// Scale actions at least.
+    #[arg(long, default_value_t = 200)]
+    actions: u32,
+    /// Requests at least while they are made.
+    #[arg(long, default_value_t = 300_000)]
+    requests: u32,
+    /// Containers looked at.
+    #[arg(long, default_value_t = 100)]
+    containers: u64,
+    /// What `cargo bench` adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// From the order to the first request served, beside what Docker itself needs.
+    Starts,
+    /// From a load four times as high to the first request served by a new container.
+    Steps,
+    /// Requests that fail while containers come and go.
+    Volume,
+    /// CPU of flyball and of dockerd.
+    Looks,
+}
+
+/// How flyball's containers are reached.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    Published,
+    Host,
+}
+
+impl Reach {
+    /// As in `flyball.toml`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Host => "host",
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let all = [Part::Starts, Part::Steps, Part::Volume, Part::Looks];
+    let parts = if args.parts.is_empty() { &all[..] } else { &args.parts[..] };
+    let Some(mut stage) = Stage::set() else { return ExitCode::from(2) };
+    let mut report = Map::from_iter([("conditions".to_owned(), conditions(&stage))]);
+    let mut met = true;
+    for part in parts {
+        for measured in measure(*part, &mut stage, &args) {
+            let Measured { name, missed, table, json } = measured;
+            eprintln!("{name}: load average {}", load_average());
+            if !args.json {
+                println!("{table}");
+            }
+            for target in &missed {
+                eprintln!("missed: {name}: {target}");
+            }
+            met &= missed.is_empty();
+            report.insert(name, json);
+        }
+    }
+    report.insert("within_targets".to_owned(), met.into());
+    if args.json {
+        println!("{}", Value::Object(report));
+    }
+    if met { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn measure(part: Part, stage: &mut Stage, args: &Args) -> Vec<Measured> {
+    // Each its own state directory: nothing of one part is known in the next.
+    stage.place = support::Place::new();
+    let both = [Reach::Published, Reach::Host];
+    match part {
+        Part::Starts => both.map(|reach| starts::measure(stage, reach, args.starts)).into(),
+        Part::Steps => both.map(|reach| steps::measure(stage, reach, args.steps)).into(),
+        Part::Volume => vec![volume::measure(stage, args.actions, args.requests)],
+        Part::Looks => vec![looks::measure(stage, args.containers)],
+    }
+}
+
+fn conditions(stage: &Stage) -> Value {
+    let docker = stage.wait(async { stage.lab.client().await.version().await.unwrap() });
+    let haproxy = stage.wait(stage.rig.ask("show info"));
+    let haproxy = haproxy.lines().find_map(|line| line.strip_prefix("Version: "));
+    json!({
+        "docker": docker.version,
+        "haproxy": haproxy,
+        "kernel": docker.kernel_version,
+        "cores": std::thread::available_parallelism().map_or(0, usize::from),
+        "load_average_before": load_average(),
+    })
+}
