@@ -1,10 +1,11 @@
 //! Containers behind HAProxy, measured: the real program, a Docker daemon and a HAProxy of the
 //! benchmark's own, on 127.0.0.1 (root; see `tests/containers`).
 //!
-//! Four parts, each with its target: how long a start takes beside what Docker itself needs
+//! Five parts, each with its target: how long a start takes beside what Docker itself needs
 //! (`starts`), from a load step to the first answer of a new container (`steps`), what many scale
-//! actions cost requests (`volume`), and what looking costs (`looks`). Decides what is run and how
-//! it ends. Invariant: figures go to stdout, progress to stderr; a missed target is exit status 1.
+//! actions cost requests (`volume`), what looking costs (`looks`), and what a minute without
+//! HAProxy's socket does (`outage`). Decides what is run and how it ends. Invariant: figures go to
+//! stdout, progress to stderr; a missed target is exit status 1.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -19,6 +20,7 @@ mod lab;
 #[path = "../../tests/containers/load.rs"]
 mod load;
 mod looks;
+mod outage;
 mod pulse;
 #[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
 mod rig;
@@ -77,6 +79,8 @@ enum Part {
     Volume,
     /// CPU of flyball and of dockerd.
     Looks,
+    /// Requests and containers while HAProxy's socket is away.
+    Outage,
 }
 
 /// How flyball's containers are reached.
@@ -98,7 +102,7 @@ impl Reach {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let all = [Part::Starts, Part::Steps, Part::Volume, Part::Looks];
+    let all = [Part::Starts, Part::Steps, Part::Volume, Part::Looks, Part::Outage];
     let parts = if args.parts.is_empty() { &all[..] } else { &args.parts[..] };
     let Some(mut stage) = Stage::set() else { return ExitCode::from(2) };
     let mut report = Map::from_iter([("conditions".to_owned(), conditions(&stage))]);
@@ -133,6 +137,7 @@ fn measure(part: Part, stage: &mut Stage, args: &Args) -> Vec<Measured> {
         Part::Steps => both.map(|reach| steps::measure(stage, reach, args.steps)).into(),
         Part::Volume => vec![volume::measure(stage, args.actions, args.requests)],
         Part::Looks => vec![looks::measure(stage, args.containers)],
+        Part::Outage => vec![outage::measure(stage)],
     }
 }
 
