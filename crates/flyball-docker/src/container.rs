@@ -199,12 +199,21 @@ impl Container {
             phase,
             asked_at: self.asked_at,
             ready_at: self.ready_at,
-            address: self.facts.address.filter(|_| phase != Phase::Stopping || self.noted),
+            address: self.facts.address.filter(|_| self.is_reachable(phase)),
             cpu: self.cpu,
             throttled: self.throttled,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
         })
+    }
+
+    /// Whether its address means anything. In the host's network it is known before anything
+    /// listens there: whoever took it for running would count a probe that the engine does not.
+    fn is_reachable(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Starting | Phase::Ready => self.facts.state == State::Running,
+            Phase::Stopping => self.noted,
+        }
     }
 
     /// Its end as news; `None` if it was asked for, or if it never ran while anybody looked.

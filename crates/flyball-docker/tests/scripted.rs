@@ -3,12 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use flyball_core::observation::Reading;
+use flyball_core::observation::{Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_docker::{DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings};
+use flyball_docker::{
+    DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings, Publish,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -215,6 +218,48 @@ async fn an_event_stream_of_garbage_ends_the_session_and_the_next_one_begins() {
     .await;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(missing(&engine), None);
+}
+
+#[tokio::test]
+async fn a_container_that_does_not_run_yet_has_no_address_to_be_probed_at() {
+    const LIST: &str = r#"[{"Id":"4a","Names":["/web-1"],"Labels":{"flyball.service":"web"},
+        "State":"created","Status":"Created"}]"#;
+    const CREATED: &str = r#"{"Id":"4a","Name":"/web-1","State":{"Status":"created"},
+        "HostConfig":{"NetworkMode":"host"},"Config":{"Labels":{"flyball.service":"web",
+        "flyball.replica":"web-1","flyball.managed":"true","flyball.port":"4711"}}}"#;
+    let (created, inspected) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (was_created, was_inspected) = (Arc::clone(&created), Arc::clone(&inspected));
+    let daemon = Daemon::that(well_but(move |path| match path.split('?').next()? {
+        "/containers/create" => {
+            created.store(true, Relaxed);
+            Some(Answer::Whole(201, r#"{"Id":"4a","Warnings":[]}"#))
+        }
+        // It takes its time to start.
+        "/containers/4a/start" => Some(Answer::Nothing),
+        "/containers/json" if created.load(Relaxed) => Some(Answer::Whole(200, LIST)),
+        "/containers/4a/json" => {
+            inspected.store(true, Relaxed);
+            Some(Answer::Whole(200, CREATED))
+        }
+        _ => None,
+    }));
+    let settings = DockerSettings {
+        image: Some("web:1".into()),
+        publish: Publish::HostNetwork,
+        ..DockerSettings::new("web", 80)
+    };
+    let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+    until("a listing", || engine.observe().value().map(|_| ())).await;
+    engine.start(&ReplicaId::numbered("web", 1));
+    until("the creation", || was_created.load(Relaxed).then_some(())).await;
+    // Another service makes the host list everything again.
+    let other = DockerSettings::new("other", 80);
+    let _other = DockerEngine::new(Arc::clone(&daemon.host), other).unwrap();
+    until("an inspection", || was_inspected.load(Relaxed).then_some(())).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let report = engine.observe().value().cloned().unwrap();
+    let [replica] = &report.replicas[..] else { panic!("{report:?}") };
+    assert_eq!((replica.phase, replica.address), (Phase::Starting, None));
 }
 
 #[tokio::test]

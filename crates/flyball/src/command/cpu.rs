@@ -1,4 +1,4 @@
-//! `flyball cpu`: the CPU of each replica, once.
+//! `flyball cpu`: the CPU of each replica, and how long its limit held it back, once.
 //!
 //! Decides nothing; the daemon has measured it. Invariant: a replica without a reading shows a
 //! dash, never 0.
@@ -33,15 +33,31 @@ pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut rows = vec![["REPLICA", "STATE", "CPU", "HELD BACK"].map(str::to_owned).to_vec()];
-    rows.extend(found.iter().map(|(_, r)| {
-        vec![word(r, "id"), word(r, "state"), share(r.get("cpu")), share(r.get("held_back"))]
-    }));
+    rows.extend(found.iter().map(|(_, replica)| row(replica).to_vec()));
     print(&table(&rows))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn row(replica: &Value) -> [String; 4] {
+    let (id, state) = (word(replica, "id"), word(replica, "state"));
+    [id, state, share(replica.get("cpu")), share(replica.get("held_back"))]
 }
 
 /// Each replica of a service, beside the service.
 fn replicas(service: &Value) -> Vec<(&Value, &Value)> {
     let replicas = service.get("replicas").and_then(Value::as_array);
     replicas.into_iter().flatten().map(|replica| (service, replica)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_measured_is_a_dash_and_no_zero() {
+        let web = json!({ "id": "web-1", "state": "ready", "cpu": 0.5, "held_back": 0.0 });
+        assert_eq!(row(&web), ["web-1", "ready", "50 %", "0 %"]);
+        let process = json!({ "id": "job-1", "state": "ready", "cpu": 0.5, "held_back": null });
+        assert_eq!(row(&process), ["job-1", "ready", "50 %", "-"]);
+    }
 }
