@@ -1,0 +1,1 @@
+//! Requests as a fluid: weeks in seconds.
