@@ -4,6 +4,7 @@
 //! the load does not depend on what was decided.
 
 pub mod fluid;
+pub mod requests;
 
 /// How the world behaves, the same for every contender.
 #[derive(Clone, Copy, Debug, PartialEq)]
