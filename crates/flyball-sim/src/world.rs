@@ -3,6 +3,7 @@
 //! Decides nothing: a world makes observations, carries out plans and keeps the ledger. Invariant:
 //! the load does not depend on what was decided.
 
+pub mod faults;
 pub mod fluid;
 pub mod requests;
 

@@ -3,11 +3,14 @@
 //! Decides nothing: when and how often is somebody else's. Invariant: a request that is lost is
 //! counted as lost.
 
+use std::cmp::Reverse;
+
 use flyball_core::observation::Exit;
 use flyball_core::units::ReplicaId;
 
 use super::World;
 use super::arrivals::MS;
+use super::replica::{Fate, Kind, Replica};
 
 /// Exits that an engine remembers.
 const EXITS_MAX: usize = 20;
@@ -28,17 +31,23 @@ impl World {
         self.vanish(slot);
     }
 
-    /// The balancer begins again: its counters, and all it knew of servers, if `servers`.
+    /// The balancer begins again, and everything on its way through it is lost; all that it knew of
+    /// servers, too, if `servers`.
     pub fn restart_balancer(&mut self, servers: bool) {
-        self.counters = super::Counters { epoch: self.counters.epoch + 1, arrivals: 0, errors: 0 };
+        let waiting = self.line.len() as u64;
+        self.line.clear();
+        self.fail(waiting);
         for slot in 0..self.replicas.len() {
-            self.replicas[slot].served = 0;
-            self.replicas[slot].first_served_ns = None;
+            self.lose(slot);
+            let replica = &mut self.replicas[slot];
+            (replica.served, replica.first_served_ns) = (0, None);
             if servers {
-                self.replicas[slot].route = None;
-                self.reopen(slot);
+                replica.route = None;
             }
+            self.reopen(slot);
+            self.leave(slot);
         }
+        self.counters = super::Counters { epoch: self.counters.epoch + 1, arrivals: 0, errors: 0 };
     }
 
     /// Somebody else starts a replica called `id`.
@@ -48,6 +57,13 @@ impl World {
 
     /// CPU counters begin again from zero, as of containers that were restarted in place.
     pub fn forget_cpu(&mut self) {
-        self.replicas.iter_mut().for_each(super::Replica::forget_cpu);
+        self.replicas.iter_mut().for_each(Replica::forget_cpu);
+    }
+
+    /// What has not gone wrong yet does not any more.
+    pub fn mend(&mut self) {
+        self.fate = Fate::Lives;
+        self.changes.retain(|Reverse(change)| change.kind != Kind::Ends);
+        self.replicas.iter_mut().for_each(|replica| replica.protected = false);
     }
 }

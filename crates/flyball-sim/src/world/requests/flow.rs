@@ -22,7 +22,7 @@ const CLOSED: u32 = u32::MAX;
 pub(super) struct Done {
     at_ns: u64,
     slot: u32,
-    generation: u32,
+    losses: u32,
     due_ns: u64,
 }
 
@@ -115,9 +115,9 @@ impl World {
         replica.working += 1;
         let slowness = replica.slowness_at(now_ns, self.setup.cold);
         let at_ns = now_ns + whole(nanos(request.work_ns) * slowness).max(1);
-        let (generation, due_ns) = (replica.generation, request.due_ns);
+        let (losses, due_ns) = (replica.losses, request.due_ns);
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
-        self.done.push(Reverse(Done { at_ns, slot, generation, due_ns }));
+        self.done.push(Reverse(Done { at_ns, slot, losses, due_ns }));
     }
 
     fn end(&mut self) {
@@ -125,7 +125,7 @@ impl World {
         let slot = done.slot as usize;
         let now_ns = self.now_ns;
         let replica = &mut self.replicas[slot];
-        if replica.generation != done.generation {
+        if replica.losses != done.losses {
             return;
         }
         replica.accrue(now_ns, &self.setup);
@@ -212,13 +212,14 @@ impl World {
     }
 
     /// Puts `replica` into a free place.
-    pub(super) fn place(&mut self, make: impl FnOnce(u32) -> Replica) -> usize {
+    pub(super) fn place(&mut self, make: impl FnOnce((u32, u32)) -> Replica) -> usize {
         let free = self.replicas.iter().position(|replica| !replica.exists());
         let slot = free.unwrap_or(self.replicas.len());
         if free.is_some() {
-            self.replicas[slot] = make(self.replicas[slot].generation + 1);
+            let Replica { generation, losses, .. } = self.replicas[slot];
+            self.replicas[slot] = make((generation + 1, losses + 1));
         } else {
-            self.replicas.push(make(0));
+            self.replicas.push(make((0, 0)));
             self.loads.push(CLOSED);
         }
         self.loads[slot] = CLOSED;
@@ -251,17 +252,25 @@ impl World {
 
     /// The replica is gone, and what it had with it.
     pub(super) fn vanish(&mut self, slot: usize) {
+        self.lose(slot);
         let replica = &mut self.replicas[slot];
-        let lost = u64::from(replica.in_flight);
         replica.phase = None;
         replica.generation += 1;
-        (replica.in_flight, replica.working) = (0, 0);
-        replica.queue.clear();
         self.loads[slot] = CLOSED;
         self.news = true;
-        self.fail(lost);
         self.count_paid();
         self.leave(slot);
+    }
+
+    /// Everything that `slot` works on and holds is lost.
+    pub(super) fn lose(&mut self, slot: usize) {
+        let replica = &mut self.replicas[slot];
+        replica.accrue(self.now_ns, &self.setup);
+        let lost = u64::from(replica.in_flight);
+        replica.losses += 1;
+        (replica.in_flight, replica.working) = (0, 0);
+        replica.queue.clear();
+        self.fail(lost);
     }
 
     /// Something happens to `slot` after `after_ns`.

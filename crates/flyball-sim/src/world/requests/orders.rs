@@ -37,7 +37,7 @@ impl World {
             cv => Spread::Lognormal { cv }.factor(&mut chance),
         };
         let (now_ns, fate) = (self.now_ns, self.fate);
-        let slot = self.place(|life| Replica::asked(id.clone(), now_ns, slowness, life));
+        let slot = self.place(|before| Replica::asked(id.clone(), now_ns, slowness, before));
         if fate != Fate::Hangs {
             self.later(slot, lag_ns, Kind::Ready);
         }

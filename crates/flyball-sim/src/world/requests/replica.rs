@@ -68,8 +68,10 @@ pub struct Replica {
     pub in_flight: u32,
     /// Whether its owner forbids removing it.
     pub protected: bool,
-    /// Counts lives of this place: what was begun in an earlier one is void.
+    /// Counts lives of this place: what was planned in an earlier one is void.
     pub(super) generation: u32,
+    /// Counts the times it lost all its requests: work begun before that is void.
+    pub(super) losses: u32,
     pub(super) working: u32,
     pub(super) queue: VecDeque<Request>,
     pub(super) served: u64,
@@ -80,7 +82,8 @@ pub struct Replica {
 }
 
 impl Replica {
-    pub(super) fn asked(id: ReplicaId, now_ns: u64, slowness: f64, generation: u32) -> Self {
+    pub(super) fn asked(id: ReplicaId, now_ns: u64, slowness: f64, before: (u32, u32)) -> Self {
+        let (generation, losses) = before;
         Self {
             id,
             phase: Some(Phase::Starting),
@@ -90,6 +93,7 @@ impl Replica {
             in_flight: 0,
             protected: false,
             generation,
+            losses,
             working: 0,
             queue: VecDeque::new(),
             served: 0,
