@@ -7,7 +7,7 @@
 use flyball_core::policy::{Governor, Policy, Rule, StepRule, Target};
 
 use super::Contender;
-use crate::rival::{Fixed, Oracle, Rival};
+use crate::rival::{Fixed, HpaOnGrid, Oracle, Rival};
 
 /// A parsed name.
 #[derive(Clone, Debug)]
@@ -38,12 +38,10 @@ pub struct NameError {
 }
 
 /// What is known of the load and the world before a run begins.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Foresight<'a> {
     /// The least replicas that meet the load, for each step.
     pub demand: &'a [u32],
-    /// The load in replicas' worth, mean over the trace.
-    pub mean_demand: f64,
     /// The length of a step, in milliseconds.
     pub step_ms: u64,
     /// Time from asking for a replica to its first request, in milliseconds.
@@ -63,6 +61,7 @@ impl Name {
             ("static", ["mean"]) => Ok(Kind::StaticMean),
             ("static", ["peak"]) => Ok(Kind::StaticPeak),
             ("static", [count]) => fixed(count).map(Kind::Rival),
+            ("hpa", parts) => hpa(parts).map(Kind::Rival),
             ("oracle", []) => Ok(Kind::Oracle),
             _ => Err("there is no such policy".to_owned()),
         };
@@ -71,7 +70,7 @@ impl Name {
             Err(why) => Err(NameError {
                 name: text.to_owned(),
                 why,
-                hint: "one of governor, target:70, step:30:15, static:mean, static:peak, static:N, oracle".to_owned(),
+                hint: "one of governor, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s".to_owned(),
             }),
         }
     }
@@ -86,36 +85,36 @@ impl Name {
         matches!(self.kind, Kind::StaticMean | Kind::StaticPeak | Kind::Oracle)
     }
 
-    /// The contender within the bounds and times of `policy`, whose rule is replaced; `None` if it
-    /// needs foresight that is not given.
-    pub fn contender(&self, policy: &Policy, ahead: Option<Foresight<'_>>) -> Option<Contender> {
+    /// The contender within the bounds and times of `policy`, whose rule is replaced.
+    pub fn contender(&self, policy: &Policy, ahead: Foresight<'_>) -> Contender {
         let rival = match &self.kind {
             Kind::Own(rule) => {
                 let policy = Policy { rule: rule.clone(), ..policy.clone() };
-                return Some(Contender::own(self.text.clone(), policy));
+                return Contender::own(self.text.clone(), policy);
             }
             Kind::Rival(rival) => rival.clone(),
-            Kind::StaticMean => Rival::Fixed(Fixed::new(nearest(ahead?.mean_demand))),
+            Kind::StaticMean => Rival::Fixed(Fixed::new(mean(ahead.demand))),
             Kind::StaticPeak => {
-                Rival::Fixed(Fixed::new(ahead?.demand.iter().max().copied().unwrap_or(1)))
+                Rival::Fixed(Fixed::new(ahead.demand.iter().max().copied().unwrap_or(1)))
             }
             Kind::Oracle => {
-                let ahead = ahead?;
                 Rival::Oracle(Oracle::new(ahead.demand.to_vec(), ahead.step_ms, ahead.start_lag_ms))
             }
         };
-        Some(Contender::rival(self.text.clone(), policy.clone(), rival))
+        Contender::rival(self.text.clone(), policy.clone(), rival)
     }
 }
 
-/// The whole count nearest to `demand`, at least 1.
+/// The whole count nearest to the mean of `demand`, at least 1.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a float-to-int cast saturates: wanted here"
+    clippy::cast_precision_loss,
+    reason = "a mean of counts, of far fewer than 2^52 steps"
 )]
-fn nearest(demand: f64) -> u32 {
-    (demand.round() as u32).max(1)
+fn mean(demand: &[u32]) -> u32 {
+    let sum: f64 = demand.iter().copied().map(f64::from).sum();
+    ((sum / demand.len() as f64).round() as u32).max(1)
 }
 
 /// A whole percentage above 0, as a share.
@@ -146,6 +145,26 @@ fn step(parts: &[&str]) -> Result<Rule, String> {
         return Err("the percentage to scale in at must be below that to scale out at".to_owned());
     }
     Ok(Rule::Step(rule))
+}
+
+fn hpa(parts: &[&str]) -> Result<Rival, String> {
+    let (target, window_ms) = match parts {
+        [target] => (percent(target)?, 300_000),
+        [target, window] => (percent(target)?, span_ms(window)?),
+        _ => return Err("hpa takes a percentage and, behind it, a window".to_owned()),
+    };
+    Ok(Rival::HpaOnGrid(HpaOnGrid::new(target, window_ms)))
+}
+
+/// A time such as `0s`, `90s` or `5m`.
+pub(crate) fn span_ms(text: &str) -> Result<u64, String> {
+    let (number, unit_ms) = match text.strip_suffix('m') {
+        Some(minutes) => (minutes, 60_000),
+        None => (text.strip_suffix('s').unwrap_or(text), 1_000),
+    };
+    let number: Option<u64> = number.parse().ok();
+    let ms = number.and_then(|number| number.checked_mul(unit_ms));
+    ms.ok_or_else(|| format!("`{text}` is not a time such as 90s or 5m"))
 }
 
 fn fixed(count: &str) -> Result<Rival, String> {

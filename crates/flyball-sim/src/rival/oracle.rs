@@ -6,6 +6,7 @@
 use flyball_core::observation::Observation;
 
 use super::Wish;
+use crate::world::ORIGIN;
 
 /// Whoever knows the load to come.
 #[derive(Clone, Debug)]
@@ -26,8 +27,9 @@ impl Oracle {
             let step = usize::try_from(ms / self.step_ms).unwrap_or(usize::MAX);
             step.min(self.demand.len().saturating_sub(1))
         };
-        let from = at(seen.at.as_ms());
-        let to = at(seen.at.as_ms().saturating_add(self.ahead_ms));
+        let now_ms = seen.at.ms_since(ORIGIN);
+        let from = at(now_ms);
+        let to = at(now_ms.saturating_add(self.ahead_ms));
         let count = self.demand.get(from..=to).into_iter().flatten().max().copied().unwrap_or(0);
         Wish { count, reason: format!("demand up to {} s ahead", self.ahead_ms / 1000) }
     }
