@@ -62,6 +62,8 @@ pub struct Memory {
     pub blind_since: Option<Timestamp>,
     /// Replicas being drained, and since when.
     pub draining: BTreeMap<ReplicaId, Timestamp>,
+    /// Replicas that were asked for since the engine's last report was made, and when.
+    pub asked: BTreeMap<ReplicaId, Timestamp>,
     /// Where each replica was ordered to be routed to.
     pub routed: BTreeMap<ReplicaId, SocketAddr>,
     /// Starts that failed one after another.
@@ -106,6 +108,7 @@ impl Default for Memory {
             tainted_at: None,
             blind_since: None,
             draining: BTreeMap::new(),
+            asked: BTreeMap::new(),
             routed: BTreeMap::new(),
             failures: Failures::default(),
             next_number: 1,

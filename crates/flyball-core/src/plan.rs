@@ -150,7 +150,7 @@ fn resize(
     give_up_late_starts(view, memory, steps);
     let desired = usize::try_from(desired).unwrap_or(usize::MAX);
     let committed = view.committed(memory).len();
-    let missing = desired.saturating_sub(committed);
+    let missing = desired.saturating_sub(committed + unseen_starts(view, memory));
     let missing = missing - take_back(view, memory, missing);
     let held = start(view, memory, missing, steps);
     remove(view, memory, committed.saturating_sub(desired), steps);
@@ -162,6 +162,8 @@ fn resize(
 struct View<'a> {
     policy: &'a Policy,
     now: Timestamp,
+    /// When the engine's report was made.
+    at: Timestamp,
     engine: &'a EngineReport,
     replicas: BTreeMap<&'a ReplicaId, &'a ReplicaReport>,
     balancer: BalancerView<'a>,
@@ -186,9 +188,12 @@ impl<'a> View<'a> {
             }
             Some(_) => BalancerView::Unknown,
         };
-        let engine = seen.engine.fresh(now, limit_ms)?;
+        let Reading::Taken { at, value: engine } = &seen.engine else { return None };
+        if now.ms_since(*at) > limit_ms {
+            return None;
+        }
         let replicas = engine.replicas.iter().map(|r| (&r.id, r)).collect();
-        Some(Self { policy, now, engine, replicas, balancer })
+        Some(Self { policy, now, at: *at, engine, replicas, balancer })
     }
 
     /// Replicas that count as capacity: ready or starting, and not draining.
@@ -230,6 +235,13 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
     }
 }
 
+/// Replicas that were asked for after the engine's report was made: it cannot show them yet, and
+/// they are on their way. A later report without them says that the order was lost.
+fn unseen_starts(view: &View<'_>, memory: &mut Memory) -> usize {
+    memory.asked.retain(|_, asked_at| view.at <= *asked_at);
+    memory.asked.keys().filter(|id| view.replica(id).is_none()).count()
+}
+
 /// Draining replicas that are needed again are the quickest capacity there is; the one that began
 /// last comes back first. Returns how many came back; `route` sends them requests again.
 fn take_back(view: &View<'_>, memory: &mut Memory, missing: usize) -> usize {
@@ -263,6 +275,7 @@ fn start(
     for _ in 0..allowed {
         let replica = ReplicaId::numbered(&view.policy.service, memory.next_number);
         memory.next_number += 1;
+        memory.asked.insert(replica.clone(), view.now);
         steps.insert(Step::Start { replica });
     }
     (missing > allowed).then(|| HeldStarts {

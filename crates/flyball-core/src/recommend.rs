@@ -116,9 +116,12 @@ pub fn recommend(
     match &policy.rule {
         Rule::Governor(rule) => governor::recommend(rule, seen, figures),
         Rule::Target(rule) => {
-            target::recommend(rule, policy, memory, seen, figures).into_iter().collect()
+            let wish = target::recommend(rule, policy, memory, seen, figures);
+            wish.or_else(|| woken(figures)).into_iter().collect()
         }
-        Rule::Step(rule) => step::recommend(rule, figures).into_iter().collect(),
+        Rule::Step(rule) => {
+            step::recommend(rule, figures).or_else(|| woken(figures)).into_iter().collect()
+        }
         Rule::External => external(seen, figures).into_iter().collect(),
     }
 }
@@ -126,6 +129,13 @@ pub fn recommend(
 /// The largest wish; the `current` count where there is none.
 pub fn largest(recommendations: &[Recommendation], current: u32) -> u32 {
     recommendations.iter().map(|r| r.count).max().unwrap_or(current)
+}
+
+/// Rules that go by CPU see nothing while nothing runs: whoever waits is the signal then.
+fn woken(figures: &Seen) -> Option<Recommendation> {
+    let waiting = figures.waiting;
+    let asleep = waiting > 0 && figures.committed() == 0;
+    asleep.then(|| Arithmetic::Waiting { waiting }.recommend())
 }
 
 /// What was last asked for; before anybody asked, what there is.

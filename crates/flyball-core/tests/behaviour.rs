@@ -104,6 +104,40 @@ fn nothing_is_removed_while_the_balancer_is_silent() {
 }
 
 #[test]
+fn a_report_from_before_an_order_asks_for_nothing_twice() {
+    let mut world = World::new(governor(1, 20));
+    world.lag_ms = 1_000;
+    world.load = 10.0;
+    world.pass(30_000);
+    world.load = 60.0;
+    // The engine answers each look with what it knew when the load began to rise.
+    let late = world.observe().engine;
+    let before = world.replicas.len();
+    let (mut begun, mut wanted) = (0, 0);
+    for _ in 0..10 {
+        let decision = world.look_seeing(|seen| seen.engine = late.clone());
+        begun += starts(&decision.plan);
+        wanted = wanted.max(decision.desired);
+    }
+    assert!(begun > 1 && before + begun <= wanted as usize, "{begun} starts for {wanted} wanted");
+    // A report from after the order that does not show what was asked for: the order was lost.
+    world.replicas.retain(|id, _| id.number() <= Some(before as u64));
+    assert!(starts(&world.look().plan) > 0);
+}
+
+#[test]
+fn rules_that_go_by_cpu_wake_for_a_request_too() {
+    for rule in [Rule::Step(quick_step()), Rule::Target(Target::default())] {
+        let mut world = World::new(policy(rule, 0, 10));
+        world.pass(10_000);
+        assert_eq!(world.ready(), 0);
+        world.load = 5.0;
+        world.pass(5_000);
+        assert!(world.ready() > 0, "somebody waits and nothing runs");
+    }
+}
+
+#[test]
 fn nothing_is_done_while_the_engine_is_silent() {
     let mut world = World::new(governor(2, 50));
     world.load = 60.0;

@@ -113,8 +113,14 @@ impl World {
 
     /// One look: the world moves on, a decision is made, checked and carried out.
     pub(crate) fn look(&mut self) -> Decision {
+        self.look_seeing(|_| {})
+    }
+
+    /// The same, with an observation that `change` has been at.
+    pub(crate) fn look_seeing(&mut self, change: impl FnOnce(&mut Observation)) -> Decision {
         self.advance(LOOK_MS);
-        let seen = self.observe();
+        let mut seen = self.observe();
+        change(&mut seen);
         let decision = decide(&self.policy, &mut self.memory, &seen);
         assert_eq!(invariants::check(&self.policy, &seen, &decision), [], "{decision}");
         for step in &decision.plan {

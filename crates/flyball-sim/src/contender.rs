@@ -1,0 +1,102 @@
+//! Who decides: flyball's own rules or a rival, under one name and one interface.
+//!
+//! Decides nothing itself: own rules go straight to the core's `decide`, a rival's wish goes through
+//! it as a count set from outside, so that plan, bounds and explanation come from the core for
+//! everybody. Invariant: every decision of every contender is the core's [`Decision`].
+
+pub mod name;
+
+use flyball_core::decide::decide;
+use flyball_core::decision::Decision;
+use flyball_core::memory::Memory;
+use flyball_core::observation::{Ask, Manual, Observation, Reading};
+use flyball_core::policy::{Policy, Rule};
+use flyball_core::units::replicas_for;
+
+use crate::rival::{Rival, StepLoad, Wish};
+
+pub use name::{Foresight, Name, NameError};
+
+/// A policy with its memory, ready to look at one service.
+#[derive(Clone, Debug)]
+pub struct Contender {
+    name: String,
+    policy: Policy,
+    memory: Memory,
+    rival: Option<Rival>,
+}
+
+impl Contender {
+    /// One of flyball's own rules, as `policy` says.
+    pub fn own(name: impl Into<String>, policy: Policy) -> Self {
+        Self { name: name.into(), policy, memory: Memory::default(), rival: None }
+    }
+
+    /// A rival within the bounds and times of `policy`; its rule is replaced.
+    pub fn rival(name: impl Into<String>, policy: Policy, rival: Rival) -> Self {
+        let policy = Policy { rule: Rule::External, ..policy };
+        Self { name: name.into(), policy, memory: Memory::default(), rival: Some(rival) }
+    }
+
+    /// The name it was asked for by, such as `hpa:70`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its policy, as the core sees it.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The count it holds under a steady `load`, where one replica serves `capacity`; at least 1 and
+    /// within its bounds. Every run begins there, so that nobody is judged by a beginning.
+    pub fn settled(&self, load: f64, capacity: f64) -> u32 {
+        let least = replicas_for(load / capacity).max(1);
+        let busy = |share: f64| replicas_for(load / capacity / share).max(1);
+        let count = match (&self.rival, &self.policy.rule) {
+            (Some(rival), _) => rival.settled(load, capacity).unwrap_or(least),
+            (None, Rule::Governor(rule)) => busy(rule.busy_cap),
+            (None, Rule::Target(rule)) => busy(rule.cpu),
+            (None, Rule::Step(rule)) => busy(f64::midpoint(rule.out_at, rule.in_at)),
+            (None, Rule::External) => least,
+        };
+        self.policy.bounds.clamp(count)
+    }
+
+    /// Decides at one look; memory is carried from look to look.
+    ///
+    /// What a person asked for in `seen` goes before a rival's wish.
+    pub fn decide(&mut self, seen: &Observation) -> Decision {
+        match &mut self.rival {
+            None => decide(&self.policy, &mut self.memory, seen),
+            Some(rival) => {
+                let wish = rival.recommend(seen);
+                self.carry_out(seen, wish)
+            }
+        }
+    }
+
+    /// Decides at a look of which there is one for each step of a trace, whose load is known.
+    pub fn decide_on_grid(&mut self, seen: &Observation, step: StepLoad) -> Decision {
+        match &mut self.rival {
+            None => decide(&self.policy, &mut self.memory, seen),
+            Some(rival) => {
+                let wish = rival.recommend_on_grid(seen, step);
+                self.carry_out(seen, wish)
+            }
+        }
+    }
+
+    /// A rival's wish, as if somebody had asked for it. The errors are kept from the core: that it
+    /// removes nothing while they may explain a fall of the load is flyball's caution, not a rival's.
+    fn carry_out(&mut self, seen: &Observation, wish: Wish) -> Decision {
+        let by = format!("{}: {}", self.name, wish.reason);
+        let asked = Manual { ask: Ask::Pin(wish.count), until: None, by };
+        let mut seen = seen.clone();
+        seen.manual.get_or_insert(asked);
+        if let Some(Reading::Taken { value, .. }) = &mut seen.balancer {
+            value.errors = 0;
+        }
+        decide(&self.policy, &mut self.memory, &seen)
+    }
+}

@@ -1,0 +1,60 @@
+//! What decisions act on: replicas that start, serve and leave, and the requests they serve.
+//!
+//! Decides nothing: a world makes observations, carries out plans and keeps the ledger. Invariant:
+//! the load does not depend on what was decided.
+
+pub mod backlog;
+pub mod faults;
+pub mod fluid;
+pub mod requests;
+
+use flyball_core::units::Timestamp;
+
+/// The moment at which every run begins, on the clock that contenders see: replicas that were there
+/// before are a day old then.
+pub const ORIGIN: Timestamp = Timestamp::from_ms(86_400_000);
+
+/// How the world behaves, the same for every contender.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Physics {
+    /// What one replica serves, in the trace's unit; above 0.
+    pub replica_capacity: f64,
+    /// Requests that a replica works on at once when it is fully busy; at least 1.
+    pub slots: u32,
+    /// Time from a start to readiness, in milliseconds.
+    pub start_lag_ms: u64,
+    /// Time that a replica takes to finish its last requests, in milliseconds; at least 1.
+    pub drain_ms: u64,
+    /// What becomes of load that finds no free replica.
+    pub overload: Overload,
+    /// Age of CPU counters and of the balancer's when they are seen, in milliseconds.
+    pub metric_lag_ms: u64,
+    /// Requests that wait longer than this are late, in milliseconds.
+    pub wait_limit_ms: u64,
+}
+
+/// What becomes of load that finds no free replica.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Overload {
+    /// It is lost at once.
+    Lost,
+    /// It waits, and is given up where it would wait longer than this.
+    Waits {
+        /// In seconds.
+        patience_s: f64,
+    },
+}
+
+impl Default for Physics {
+    fn default() -> Self {
+        Self {
+            replica_capacity: 1.0,
+            slots: 4,
+            start_lag_ms: 60_000,
+            drain_ms: 1_000,
+            overload: Overload::Lost,
+            metric_lag_ms: 0,
+            wait_limit_ms: 1_000,
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! When requests arrive.
+//!
+//! Decides the moment of each request from a trace, or repeats moments that are given. Knows no
+//! replica. Invariant: the moments depend on the load and its seed alone, and never fall back.
+//!
+//! Counts of whole seconds are placed evenly at random within their second: drawing them once more
+//! would double the variance that they already have. Coarser steps are rates, and arrivals a
+//! Poisson process of that rate; from 300 s on the steps are means of something smoother, so the
+//! rate runs straight from the middle of one to the middle of the next.
+
+use rand::{Rng, RngExt};
+use rand_distr::Exp1;
+
+use crate::seed::{Purpose, Seed, Stream};
+use crate::trace::{Trace, Unit};
+
+/// Nanoseconds in a millisecond.
+pub(crate) const MS: u64 = 1_000_000;
+/// Steps of this length hold counts.
+const COUNTED_STEP_MS: u64 = 1_000;
+/// Steps of this length and above are means of something smoother.
+const SMOOTHED_STEP_MS: u64 = 300_000;
+/// The rate of smoothed steps is constant within pieces of this length.
+const PIECE_NS: u64 = 10_000 * MS;
+
+/// Moments of arrival, in nanoseconds since the load began, in order.
+#[derive(Debug)]
+pub struct Arrivals {
+    shape: Shape,
+    chance: Stream,
+    end_ns: u64,
+    /// Moments drawn already, the next one last.
+    drawn: Vec<u64>,
+    step: usize,
+    cursor_ns: u64,
+    /// Mean gaps left until the next arrival.
+    gaps: f64,
+    even_from_ns: u64,
+}
+
+#[derive(Debug)]
+enum Shape {
+    /// Moments that are given.
+    Listed,
+    /// So many within each second, times `factor`.
+    Counts { counts: Vec<f64>, factor: f64 },
+    /// So many per second within each step.
+    Rates { per_s: Vec<f64>, step_ns: u64 },
+    /// So many per second on average over each step, smoothly.
+    Smooth { per_s: Vec<f64>, step_ns: u64 },
+}
+
+impl Arrivals {
+    /// The load of `trace` times `factor`. For a trace in cores, `work_s` core-seconds are one
+    /// request.
+    ///
+    /// A factor below 1 keeps each request of a counted trace with that chance; one above 1 repeats
+    /// it. With 0 nothing arrives.
+    pub fn of_trace(trace: &Trace, factor: f64, work_s: f64, seed: Seed) -> Self {
+        let per_value = match trace.unit {
+            Unit::RequestsPerSecond => 1.0,
+            Unit::Cores => 1.0 / work_s,
+        };
+        let step_ns = trace.step_ms * MS;
+        let scaled = || trace.values.iter().map(|value| value * per_value * factor).collect();
+        let shape = match trace.step_ms {
+            COUNTED_STEP_MS if trace.unit == Unit::RequestsPerSecond => {
+                Shape::Counts { counts: trace.values.clone(), factor }
+            }
+            SMOOTHED_STEP_MS.. => Shape::Smooth { per_s: scaled(), step_ns },
+            _ => Shape::Rates { per_s: scaled(), step_ns },
+        };
+        Self::new(shape, trace.duration_ms() * MS, seed)
+    }
+
+    /// `per_s` requests per second in each step of `step_ms`, at random up to `even_from_ms` and in
+    /// equal gaps from there on.
+    pub fn of_rates(per_s: Vec<f64>, step_ms: u64, even_from_ms: u64, seed: Seed) -> Self {
+        let end_ns = per_s.len() as u64 * step_ms * MS;
+        let mut arrivals = Self::new(Shape::Rates { per_s, step_ns: step_ms * MS }, end_ns, seed);
+        arrivals.even_from_ns = even_from_ms * MS;
+        arrivals
+    }
+
+    /// Exactly the moments `at_ns`; `end_ns` is when the load is over.
+    pub fn listed(mut at_ns: Vec<u64>, end_ns: u64) -> Self {
+        at_ns.sort_unstable_by(|a, b| b.cmp(a));
+        let mut arrivals = Self::new(Shape::Listed, end_ns, Seed::default());
+        arrivals.drawn = at_ns;
+        arrivals
+    }
+
+    fn new(shape: Shape, end_ns: u64, seed: Seed) -> Self {
+        let mut chance = seed.stream(Purpose::Arrivals);
+        let gaps = chance.sample(Exp1);
+        let (drawn, step, cursor_ns) = (Vec::new(), 0, 0);
+        Self { shape, chance, end_ns, drawn, step, cursor_ns, gaps, even_from_ns: u64::MAX }
+    }
+
+    /// When the load is over.
+    pub fn end_ns(&self) -> u64 {
+        self.end_ns
+    }
+
+    /// The next moment; `None` once all have been.
+    pub fn next_ns(&mut self) -> Option<u64> {
+        match &self.shape {
+            Shape::Listed => self.drawn.pop(),
+            Shape::Counts { .. } => self.next_counted(),
+            Shape::Rates { .. } | Shape::Smooth { .. } => self.next_of_rate(),
+        }
+    }
+
+    fn next_counted(&mut self) -> Option<u64> {
+        let Shape::Counts { counts, factor } = &self.shape else { return None };
+        while self.drawn.is_empty() {
+            let count = *counts.get(self.step)?;
+            let second_ns = self.step as u64 * COUNTED_STEP_MS * MS;
+            self.step += 1;
+            for _ in 0..kept(count, *factor, &mut self.chance) {
+                let within = below(COUNTED_STEP_MS * MS, &mut self.chance);
+                self.drawn.push(second_ns + within);
+            }
+            self.drawn.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        self.drawn.pop()
+    }
+
+    fn next_of_rate(&mut self) -> Option<u64> {
+        loop {
+            let (piece_end_ns, per_ns) = self.shape.piece(self.cursor_ns)?;
+            let left = nanos(piece_end_ns - self.cursor_ns) * per_ns;
+            if self.gaps < left {
+                self.cursor_ns += whole(self.gaps / per_ns);
+                let even = self.cursor_ns >= self.even_from_ns;
+                self.gaps = if even { 1.0 } else { self.chance.sample(Exp1) };
+                return Some(self.cursor_ns);
+            }
+            self.gaps -= left;
+            self.cursor_ns = piece_end_ns;
+        }
+    }
+}
+
+impl Shape {
+    /// The end of the piece that `at_ns` lies in, and its arrivals per nanosecond.
+    fn piece(&self, at_ns: u64) -> Option<(u64, f64)> {
+        match self {
+            Self::Listed | Self::Counts { .. } => None,
+            Self::Rates { per_s, step_ns } => {
+                let step = at_ns / step_ns;
+                let rate = per_s.get(usize::try_from(step).ok()?)?;
+                Some(((step + 1) * step_ns, rate / 1e9))
+            }
+            Self::Smooth { per_s, step_ns } => {
+                if at_ns / step_ns >= per_s.len() as u64 {
+                    return None;
+                }
+                let piece = at_ns / PIECE_NS;
+                let middle = (nanos(piece * PIECE_NS) + nanos(PIECE_NS) / 2.0) / nanos(*step_ns);
+                let end_ns = ((piece + 1) * PIECE_NS).min(per_s.len() as u64 * step_ns);
+                Some((end_ns, between_middles(per_s, middle) / 1e9))
+            }
+        }
+    }
+}
+
+/// The rate `at` (in steps), on straight lines from the middle of each step to the next.
+fn between_middles(per_s: &[f64], at: f64) -> f64 {
+    let from_first = (at - 0.5).max(0.0);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and a cast saturates"
+    )]
+    let step = (from_first as usize).min(per_s.len() - 1);
+    let next = (step + 1).min(per_s.len() - 1);
+    let part = (from_first - from_first.floor()).clamp(0.0, 1.0);
+    per_s[step] * (1.0 - part) + per_s[next] * part
+}
+
+/// Of `count` requests times `factor`, those that are sent.
+fn kept(count: f64, factor: f64, chance: &mut Stream) -> u64 {
+    if factor >= 1.0 {
+        let wanted = count * factor;
+        return whole(wanted) + u64::from(unit(chance) < wanted - wanted.floor());
+    }
+    let whole_count = whole(count);
+    let rest = u64::from(count > count.floor() && unit(chance) < count - count.floor());
+    (0..whole_count + rest).filter(|_| unit(chance) < factor).count() as u64
+}
+
+/// A number in [0, 1).
+pub(crate) fn unit(chance: &mut Stream) -> f64 {
+    nanos(chance.next_u64() >> 11) / nanos(1 << 53)
+}
+
+/// A whole number below `end`, which is above 0.
+pub(crate) fn below(end: u64, chance: &mut Stream) -> u64 {
+    // The high half of the product: uniform but for one part in 2^64 / end.
+    let product = u128::from(chance.next_u64()) * u128::from(end);
+    u64::try_from(product >> 64).unwrap_or(0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "times of a simulation stay far below 2^53 ns")]
+pub(crate) fn nanos(ns: u64) -> f64 {
+    ns as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "not negative, and a cast saturates"
+)]
+pub(crate) fn whole(value: f64) -> u64 {
+    value as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(step_ms: u64, values: &[f64]) -> Trace {
+        let (name, unit) = ("test".to_owned(), Unit::RequestsPerSecond);
+        Trace { name, unit, step_ms, values: values.to_vec() }
+    }
+
+    fn all(mut arrivals: Arrivals) -> Vec<u64> {
+        std::iter::from_fn(|| arrivals.next_ns()).collect()
+    }
+
+    #[test]
+    fn counts_of_a_second_are_placed_within_it_exactly() {
+        let moments = all(Arrivals::of_trace(&trace(1_000, &[3.0, 0.0, 40.0]), 1.0, 1.0, Seed(1)));
+        assert!(moments.is_sorted());
+        let in_second = |s| moments.iter().filter(|at| **at / 1_000_000_000 == s).count();
+        assert_eq!([in_second(0), in_second(1), in_second(2)], [3, 0, 40]);
+    }
+
+    #[test]
+    fn thinning_keeps_the_share_and_repeating_multiplies() {
+        let load = trace(1_000, &[100.0; 100]);
+        let count = |factor| all(Arrivals::of_trace(&load, factor, 1.0, Seed(2))).len();
+        assert!((900..1_100).contains(&count(0.1)), "{}", count(0.1));
+        assert_eq!(count(3.0), 30_000);
+        assert_eq!(count(0.0), 0);
+    }
+
+    #[test]
+    fn rates_give_a_poisson_process() {
+        let moments = all(Arrivals::of_trace(&trace(10_000, &[50.0; 200]), 1.0, 1.0, Seed(3)));
+        let expected = 50.0 * 2_000.0;
+        assert!((nanos(moments.len() as u64) - expected).abs() < 4.0 * f64::sqrt(expected));
+        let mut counts = vec![0_u64; 2_000];
+        moments.iter().for_each(|at| counts[usize::try_from(at / 1_000_000_000).unwrap()] += 1);
+        let spread = counts.iter().map(|n| (nanos(*n) - 50.0).powi(2)).sum::<f64>() / 2_000.0;
+        assert!((40.0..60.0).contains(&spread), "variance {spread} where 50 is due");
+    }
+
+    #[test]
+    fn smoothed_steps_run_straight_from_middle_to_middle() {
+        let moments = all(Arrivals::of_trace(&trace(600_000, &[10.0, 30.0]), 1.0, 1.0, Seed(4)));
+        let per_s = |from_s: u64, to_s: u64| {
+            let within = from_s * 1_000_000_000..to_s * 1_000_000_000;
+            nanos(moments.iter().filter(|at| within.contains(at)).count() as u64)
+                / nanos(to_s - from_s)
+        };
+        assert!((per_s(0, 300) - 10.0).abs() < 1.0, "{}", per_s(0, 300));
+        assert!((per_s(550, 650) - 20.0).abs() < 2.0, "{}", per_s(550, 650));
+        assert!((per_s(900, 1_200) - 30.0).abs() < 1.5, "{}", per_s(900, 1_200));
+    }
+
+    #[test]
+    fn even_arrivals_have_equal_gaps() {
+        let moments = all(Arrivals::of_rates(vec![4.0; 20], 1_000, 10_000, Seed(5)));
+        let even: Vec<u64> = moments.into_iter().filter(|at| *at >= 11_000_000_000).collect();
+        assert!(even.windows(2).all(|pair| (pair[1] - pair[0]).abs_diff(250 * MS) <= 2));
+    }
+}

@@ -1,0 +1,285 @@
+//! Requests on their way: to a replica or into the line, through the work, out.
+//!
+//! Decides which replica a request goes to: the one with the fewest, equals in turn, as HAProxy's
+//! `leastconn` and the embedded balancer do. Invariant: nobody is given a replica while somebody
+//! who came earlier waits, and no replica holds more than its slots.
+//!
+//! One event per request: arrivals come in order by themselves, so only ends of work are queued.
+
+use std::cmp::Reverse;
+
+use flyball_core::observation::{Phase, Route};
+
+use super::World;
+use super::arrivals::{MS, nanos, whole};
+use super::replica::{Change, Kind, Replica, Request};
+
+/// Marks a replica that gets no requests.
+const CLOSED: u32 = u32::MAX;
+
+/// The end of work on one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Done {
+    at_ns: u64,
+    slot: u32,
+    losses: u32,
+    due_ns: u64,
+}
+
+impl World {
+    /// Lets time pass until `until_ns`, or until something happens that wakes a loop, but not
+    /// before `from_ns`. Returns whether it was woken.
+    pub fn advance(&mut self, until_ns: u64, from_ns: u64) -> bool {
+        loop {
+            let done_ns = self.done.peek().map_or(u64::MAX, |Reverse(done)| done.at_ns);
+            let change_ns = self.changes.peek().map_or(u64::MAX, |Reverse(change)| change.at_ns);
+            let at_ns = done_ns.min(change_ns).min(self.next_arrival_ns);
+            if self.news && self.setup.wakes && at_ns > from_ns {
+                self.now_ns = self.now_ns.max(from_ns);
+                self.settle();
+                return true;
+            }
+            if at_ns > until_ns {
+                break;
+            }
+            self.now_ns = at_ns;
+            if at_ns == done_ns {
+                self.end();
+            } else if at_ns == change_ns {
+                self.change();
+            } else {
+                self.arrive();
+            }
+        }
+        self.now_ns = until_ns;
+        self.settle();
+        false
+    }
+
+    fn settle(&mut self) {
+        self.news = false;
+        self.latencies.pass(self.now_ns);
+        self.drop_impatient();
+    }
+
+    fn arrive(&mut self) {
+        let due_ns = self.next_arrival_ns;
+        self.next_arrival_ns = self.arrivals.next_ns().unwrap_or(u64::MAX);
+        self.counters.arrivals += 1;
+        self.latencies.arrived += 1;
+        let drawn_ns = self.setup.work.draw_ns(&mut self.work_chance);
+        let work_ns = whole(nanos(drawn_ns) * self.work_factor).max(1);
+        let request = Request { due_ns, work_ns };
+        match self.least_busy() {
+            Some(slot) => self.give(slot, request),
+            None if self.line.len() >= self.setup.waiting_max => self.fail(1),
+            None => {
+                self.news |= self.line.is_empty();
+                self.line.push_back(request);
+            }
+        }
+    }
+
+    /// The open replica with the fewest requests that has a slot left.
+    fn least_busy(&mut self) -> Option<usize> {
+        let count = self.loads.len();
+        self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
+        let (before, after) = self.loads.split_at(self.turn.min(count));
+        let (mut best, mut fewest) = (None, self.setup.slots.unwrap_or(CLOSED - 1));
+        for (slot, &load) in (self.turn..).zip(after).chain((0..).zip(before)) {
+            if load < fewest {
+                (best, fewest) = (Some(slot), load);
+                if load == 0 {
+                    break;
+                }
+            }
+        }
+        best
+    }
+
+    fn give(&mut self, slot: usize, request: Request) {
+        self.loads[slot] += 1;
+        let replica = &mut self.replicas[slot];
+        replica.in_flight += 1;
+        if replica.working < self.setup.workers {
+            self.begin(slot, request);
+        } else {
+            replica.queue.push_back(request);
+        }
+    }
+
+    fn begin(&mut self, slot: usize, request: Request) {
+        let now_ns = self.now_ns;
+        let replica = &mut self.replicas[slot];
+        replica.accrue(now_ns, &self.setup);
+        replica.working += 1;
+        let slowness = replica.slowness_at(now_ns, self.setup.cold);
+        let at_ns = now_ns + whole(nanos(request.work_ns) * slowness).max(1);
+        let (losses, due_ns) = (replica.losses, request.due_ns);
+        let slot = u32::try_from(slot).unwrap_or(u32::MAX);
+        self.done.push(Reverse(Done { at_ns, slot, losses, due_ns }));
+    }
+
+    fn end(&mut self) {
+        let Some(Reverse(done)) = self.done.pop() else { return };
+        let slot = done.slot as usize;
+        let now_ns = self.now_ns;
+        let replica = &mut self.replicas[slot];
+        if replica.losses != done.losses {
+            return;
+        }
+        replica.accrue(now_ns, &self.setup);
+        replica.working -= 1;
+        replica.served += 1;
+        replica.first_served_ns.get_or_insert(now_ns);
+        if gave_up(done.due_ns, now_ns, self.setup.patience_ms) {
+            self.latencies.unserved += 1;
+        } else {
+            self.latencies.answered(done.due_ns, now_ns);
+        }
+        self.release(slot);
+        self.work_on(slot);
+        self.fill(slot);
+        self.leave(slot);
+    }
+
+    fn release(&mut self, slot: usize) {
+        self.replicas[slot].in_flight -= 1;
+        if self.loads[slot] != CLOSED {
+            self.loads[slot] -= 1;
+        }
+    }
+
+    /// The next of the replica's own queue, without those that gave up.
+    fn work_on(&mut self, slot: usize) {
+        while let Some(request) = self.replicas[slot].queue.pop_front() {
+            if !gave_up(request.due_ns, self.now_ns, self.setup.patience_ms) {
+                self.begin(slot, request);
+                return;
+            }
+            self.release(slot);
+            self.fail(1);
+        }
+    }
+
+    /// Gives `slot` requests of the line while it has room.
+    pub(super) fn fill(&mut self, slot: usize) {
+        let most = self.setup.slots.unwrap_or(CLOSED - 1);
+        while self.loads[slot] < most {
+            let Some(request) = self.line.pop_front() else { return };
+            if gave_up(request.due_ns, self.now_ns, self.setup.patience_ms) {
+                self.fail(1);
+            } else {
+                self.give(slot, request);
+            }
+        }
+    }
+
+    /// What has drained is forgotten by the balancer, and gone if it was told to stop.
+    pub(super) fn leave(&mut self, slot: usize) {
+        let replica = &mut self.replicas[slot];
+        if replica.in_flight > 0 {
+            return;
+        }
+        if replica.route == Some(Route::Draining) {
+            replica.route = None;
+            self.news = true;
+        }
+    }
+
+    /// Those in line who gave up leave it. They came in order, so the first are the oldest.
+    fn drop_impatient(&mut self) {
+        let (now_ns, patience_ms) = (self.now_ns, self.setup.patience_ms);
+        let left = self.line.iter().take_while(|r| gave_up(r.due_ns, now_ns, patience_ms)).count();
+        self.line.drain(..left);
+        self.fail(left as u64);
+    }
+
+    /// `count` requests end in an error.
+    pub(super) fn fail(&mut self, count: u64) {
+        self.counters.errors += count;
+        self.latencies.unserved += count;
+    }
+
+    /// Opens or closes `slot` for new requests, as its state says.
+    pub(super) fn reopen(&mut self, slot: usize) {
+        let replica = &self.replicas[slot];
+        let open = replica.is_open(self.setup.balanced);
+        self.loads[slot] = if open { replica.in_flight } else { CLOSED };
+        if open {
+            self.fill(slot);
+        }
+    }
+
+    /// Puts `replica` into a free place.
+    pub(super) fn place(&mut self, make: impl FnOnce((u32, u32)) -> Replica) -> usize {
+        let free = self.replicas.iter().position(|replica| !replica.exists());
+        let slot = free.unwrap_or(self.replicas.len());
+        if free.is_some() {
+            let Replica { generation, losses, .. } = self.replicas[slot];
+            self.replicas[slot] = make((generation + 1, losses + 1));
+        } else {
+            self.replicas.push(make((0, 0)));
+            self.loads.push(CLOSED);
+        }
+        self.loads[slot] = CLOSED;
+        self.count_paid();
+        slot
+    }
+
+    fn change(&mut self) {
+        let Some(Reverse(Change { slot, generation, kind, .. })) = self.changes.pop() else {
+            return;
+        };
+        let replica = &mut self.replicas[slot];
+        if replica.generation != generation {
+            return;
+        }
+        match (kind, replica.phase) {
+            (Kind::Ready, Some(Phase::Starting)) => {
+                replica.accrue(self.now_ns, &self.setup);
+                replica.phase = Some(Phase::Ready);
+                replica.ready_ns = Some(self.now_ns);
+                self.news = true;
+                self.reopen(slot);
+            }
+            (Kind::Ends, Some(Phase::Starting | Phase::Ready)) => self.crash(slot, "exit status 1"),
+            (Kind::Stops, Some(Phase::Stopping)) if replica.in_flight == 0 => self.vanish(slot),
+            (Kind::Killed, Some(Phase::Stopping)) => self.vanish(slot),
+            _ => {}
+        }
+    }
+
+    /// The replica is gone, and what it had with it.
+    pub(super) fn vanish(&mut self, slot: usize) {
+        self.lose(slot);
+        let replica = &mut self.replicas[slot];
+        replica.phase = None;
+        replica.generation += 1;
+        self.loads[slot] = CLOSED;
+        self.news = true;
+        self.count_paid();
+        self.leave(slot);
+    }
+
+    /// Everything that `slot` works on and holds is lost.
+    pub(super) fn lose(&mut self, slot: usize) {
+        let replica = &mut self.replicas[slot];
+        replica.accrue(self.now_ns, &self.setup);
+        let lost = u64::from(replica.in_flight);
+        replica.losses += 1;
+        (replica.in_flight, replica.working) = (0, 0);
+        replica.queue.clear();
+        self.fail(lost);
+    }
+
+    /// Something happens to `slot` after `after_ns`.
+    pub(super) fn later(&mut self, slot: usize, after_ns: u64, kind: Kind) {
+        let (at_ns, generation) = (self.now_ns + after_ns, self.replicas[slot].generation);
+        self.changes.push(Reverse(Change { at_ns, slot, generation, kind }));
+    }
+}
+
+fn gave_up(due_ns: u64, now_ns: u64, patience_ms: u64) -> bool {
+    patience_ms > 0 && now_ns - due_ns > patience_ms * MS
+}

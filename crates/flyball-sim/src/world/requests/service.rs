@@ -1,0 +1,86 @@
+//! How long things take: work on a request, the start of a replica.
+//!
+//! Decides nothing but the draw. Invariant: the mean of what is drawn is the one asked for, however
+//! wide the spread, so that a heavier tail alone never changes the load.
+
+use rand::RngExt;
+use rand_distr::{Exp1, StandardNormal};
+
+use super::arrivals::{nanos, whole};
+use crate::seed::Stream;
+
+/// How times spread around their mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Spread {
+    /// All the same.
+    #[default]
+    Same,
+    /// Exponentially, as calls of independent people.
+    Exponential,
+    /// With a heavy tail: the logarithm spreads normally.
+    Lognormal {
+        /// Standard deviation over mean; 0 is all the same.
+        cv: f64,
+    },
+}
+
+impl Spread {
+    /// A factor of mean 1.
+    pub fn factor(self, chance: &mut Stream) -> f64 {
+        match self {
+            Self::Same => 1.0,
+            Self::Exponential => chance.sample(Exp1),
+            Self::Lognormal { cv } => {
+                let variance = (cv * cv).ln_1p();
+                let normal: f64 = chance.sample(StandardNormal);
+                (normal * variance.sqrt() - variance / 2.0).exp()
+            }
+        }
+    }
+}
+
+/// A time with its spread.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Times {
+    /// The mean, in milliseconds.
+    pub mean_ms: f64,
+    /// How they spread around it.
+    pub spread: Spread,
+}
+
+impl Times {
+    /// Always `ms`.
+    pub fn same(ms: f64) -> Self {
+        Self { mean_ms: ms, spread: Spread::Same }
+    }
+
+    /// One of them, in nanoseconds; at least 1.
+    pub fn draw_ns(self, chance: &mut Stream) -> u64 {
+        let mean_ns = self.mean_ms * nanos(super::arrivals::MS);
+        whole(mean_ns * self.spread.factor(chance)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::{Purpose, Seed};
+
+    #[test]
+    fn every_spread_keeps_its_mean_and_width() {
+        let mut chance = Seed(1).stream(Purpose::ServiceTimes);
+        let cases = [
+            (Spread::Same, 0.0),
+            (Spread::Exponential, 1.0),
+            (Spread::Lognormal { cv: 0.5 }, 0.5),
+            (Spread::Lognormal { cv: 2.0 }, 2.0),
+        ];
+        for (spread, cv) in cases {
+            let drawn: Vec<f64> = (0..200_000).map(|_| spread.factor(&mut chance)).collect();
+            let mean = drawn.iter().sum::<f64>() / 200_000.0;
+            let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 200_000.0;
+            assert!((mean - 1.0).abs() < 0.03, "{spread:?}: mean {mean}");
+            assert!((variance.sqrt() - cv).abs() < 0.1 * cv + 1e-9, "{spread:?}: {variance}");
+        }
+    }
+}
