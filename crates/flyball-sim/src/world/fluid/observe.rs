@@ -91,6 +91,7 @@ impl Fluid<'_> {
                 ready_at: ready.then_some(r.ready_at),
                 address: Some(ADDRESS),
                 cpu: cpu(r),
+                throttled: None,
                 cpu_limit_cores: 1.0,
                 protected: false,
             }

@@ -108,6 +108,7 @@ fn report(replica: &Replica, at: Timestamp, cpu_limit_cores: f64) -> Option<Repl
         ready_at: replica.ready_ns.map(timestamp),
         address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
         cpu: Some(CpuCounter { at, used_ns: replica.cpu_ns() }),
+        throttled: None,
         cpu_limit_cores,
         protected: replica.protected,
     })
