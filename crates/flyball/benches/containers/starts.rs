@@ -20,15 +20,14 @@ use crate::lab::IMAGE;
 use crate::load::get;
 use crate::pulse::Pulse;
 use crate::stage::{Stage, published};
-use crate::support::{Place, free_port, until};
+use crate::support::{free_port, until};
 
 /// Times what Docker itself needs.
 const RATIO_MAX: f64 = 1.5;
 /// Often enough to see the first moment at which a container serves.
 const PER_S: u32 = 250;
 
-pub(crate) fn measure(stage: &mut Stage, reach: Reach, rounds: u32) -> Measured {
-    stage.place = Place::new();
+pub(crate) fn measure(stage: &Stage, reach: Reach, rounds: u32) -> Measured {
     let more = format!("policy = \"external\"\nmin = 1\nmax = 2\nreach = {:?}\n", reach.name());
     stage.place.configure(&stage.service("web", &more));
     let events = Events::follow(stage);

@@ -17,7 +17,7 @@ use crate::figures::{Measured, median_of, table};
 use crate::pulse::Pulse;
 use crate::stage::Stage;
 use crate::starts::clear;
-use crate::support::{Daemon, Place};
+use crate::support::Daemon;
 
 /// Requests per second before the step, and after.
 const RATES: (u32, u32) = (30, 120);
@@ -29,8 +29,7 @@ const HOLD: Duration = Duration::from_secs(4);
 /// Within this time a pool is back to one replica.
 const CALM_LIMIT: Duration = Duration::from_secs(90);
 
-pub(crate) fn measure(stage: &mut Stage, reach: Reach, steps: u32) -> Measured {
-    stage.place = Place::new();
+pub(crate) fn measure(stage: &Stage, reach: Reach, steps: u32) -> Measured {
     let (reach_name, hold_s) = (reach.name(), HOLD.as_secs());
     let more = format!(
         "min = 1\nmax = 6\ncpus = {CORES}\nreach = {reach_name:?}\n\

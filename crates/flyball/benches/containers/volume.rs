@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use flyball::load::Load;
 use serde_json::json;
 
 use crate::figures::Measured;
@@ -15,7 +16,10 @@ use crate::support::{Daemon, Steady, until};
 
 /// Ups and downs of one to four at once.
 const COUNTS: [u64; 6] = [2, 4, 6, 3, 5, 1];
-const PER_S: u32 = 2_000;
+/// With 300,000 requests, 5 minutes: longer than the actions take on an idle machine.
+const PER_S: u32 = 1_000;
+/// So that a machine that stands still for a moment owes requests, not two thousand connections.
+const CONNECTIONS: usize = 64;
 const LONG_CALLERS: usize = 8;
 /// Longer than it takes on a machine that is busy otherwise.
 const SECONDS_MAX: u32 = 900;
@@ -26,13 +30,15 @@ pub(crate) fn measure(stage: &Stage, actions: u32, requests: u32) -> Measured {
     let daemon = Daemon::start(&stage.place);
     daemon.until_settled("web", 1);
     stage.until_served();
-    let short = Steady::lasting(stage.front(), PER_S, SECONDS_MAX);
-    let long = Long::start(stage.front(), LONG_CALLERS);
+    let at = |n| Duration::from_secs(1) * n / PER_S;
+    let arrivals = (0..PER_S * SECONDS_MAX).map(at).collect();
+    let load = Load { connections: CONNECTIONS, ..Load::new(stage.front(), arrivals) };
+    let (short, long) = (Steady::of(load), Long::start(stage.front(), LONG_CALLERS));
     let (began, mut done) = (Instant::now(), 0);
     let sent = |began: Instant| began.elapsed().as_secs_f64() * f64::from(PER_S);
     for count in COUNTS.into_iter().cycle() {
-        // A second more, since the load begins a moment after it is asked for.
-        if done >= actions && sent(began) > f64::from(requests + PER_S) {
+        // Some seconds more: a busy machine is late, and the load begins a moment after it was asked.
+        if done >= actions && sent(began) > f64::from(requests + 5 * PER_S) {
             break;
         }
         daemon.post("/api/v1/services/web/scale", &json!({ "to": count }));
@@ -82,6 +88,7 @@ pub(crate) fn measure(stage: &Stage, actions: u32, requests: u32) -> Measured {
         "p99_ms": report.p99_ms,
         "max_ms": report.max_ms,
         "requests_per_s": PER_S,
+        "connections_max": CONNECTIONS,
         "long_callers": LONG_CALLERS,
         "counts": COUNTS,
     });

@@ -28,7 +28,11 @@ impl Steady {
     pub(crate) fn lasting(target: SocketAddr, per_s: u32, seconds_max: u32) -> Self {
         let at = |n: u32| Duration::from_nanos(1_000_000_000 * u64::from(n) / u64::from(per_s));
         let arrivals = (0..per_s * seconds_max).map(at);
-        let load = Load::new(target, arrivals.collect());
+        Self::of(Load::new(target, arrivals.collect()))
+    }
+
+    /// Any load.
+    pub(crate) fn of(load: Load) -> Self {
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
