@@ -31,6 +31,10 @@ enum Bench {
     Reaction,
     /// Time and memory of one look over many services.
     Decide,
+    /// Two weeks of a load in the simulator's fluid world, for each policy.
+    Simulate,
+    /// Requests/s of the simulator's world of requests.
+    Requests,
     /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
     Reload,
     /// Containers behind HAProxy: starts, load steps, scaling at volume, the cost of looking.
@@ -46,6 +50,8 @@ impl Bench {
             Self::Proxy => example("flyball-proxy", "bench_proxy"),
             Self::Reaction => example("flyball", "bench_reaction"),
             Self::Decide => example("flyball-core", "bench_decide"),
+            Self::Simulate => example("flyball-sim", "bench_simulate"),
+            Self::Requests => example("flyball-sim", "bench_requests"),
             Self::Reload => example("flyball-haproxy", "bench_reload"),
             Self::Containers => {
                 ["bench", "--quiet", "--package", "flyball", "--bench", "containers"]
