@@ -1,6 +1,8 @@
 //! A fixed set of seeds: everything may break, nothing that may never happen does, and once the
 //! faults stop every service comes to rest.
 
+#![allow(clippy::print_stdout, reason = "a failing seed tells its story")]
+
 use flyball_sim::world::faults::sweep::{Fall, sweep};
 
 /// Two thousand seeds in four parts, so that they share the cores.
