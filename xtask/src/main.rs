@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `tidy` and `bench`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `bench` and `sim`.
 //!
 //! Decides which command runs. Knows nothing of what flyball does.
 //! Invariant: exit status 0 means that everything asked for was run and passed.
@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod sim;
 mod step;
 mod test;
 mod tidy;
@@ -33,6 +34,9 @@ enum Command {
     Tidy,
     /// One benchmark: its figures and the conditions they were taken under.
     Bench(bench::Arguments),
+    /// Simulated services under faults, one for each seed. Exit status 3: code panicked, 4: an
+    /// invariant was broken, 5: a service did not settle.
+    Sim(sim::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(&root()),
         Command::Tidy => tidy::run(&root()),
         Command::Bench(arguments) => return bench::run(&root(), &arguments),
+        Command::Sim(arguments) => return sim::run(&root(), &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

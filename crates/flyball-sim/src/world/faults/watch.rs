@@ -180,7 +180,11 @@ impl Watch {
             let shown = engine.is_some_and(|e| e.replicas.iter().any(|r| r.id == replica.id));
             shown || self.starts.contains_key(&replica.id)
         };
-        let starts = look.starts();
+        // One that is there already is not started again: the order is idempotent.
+        let new = |step: &&Step| {
+            matches!(step, Step::Start { .. }) && look.truth(step.replica()).is_none()
+        };
+        let starts = look.decision.plan.iter().filter(new).count();
         let coming = look.world.replicas.iter().filter(stays).filter(known).count() + starts;
         let desired = look.decision.desired;
         if starts > 0 && coming > desired as usize {
