@@ -10,6 +10,7 @@ const COLOURS = ["#0f8277", "#b25e09", "#7a4f9e", "#1f6feb", "#a8452f", "#5f7d0c
 const LOOK = {
   margin: { l: 56, r: 20, t: 10, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
   font: { family: "system-ui, sans-serif", size: 13, color: "#1c2326" },
+  modebar: { bgcolor: "rgba(0,0,0,0)", color: "#b9bfb8", activecolor: "#1c2326" },
   hoverlabel: { font: { family: "system-ui, sans-serif" } },
 };
 const AXIS = { gridcolor: "#e6e8e3", zerolinecolor: "#c9cdc6", automargin: true };
@@ -51,21 +52,28 @@ function scores(load) {
   );
 }
 
+// A logarithmic axis has no zero: less than this is drawn as this.
+const LEAST_PCT = 0.001;
+const height = (run) => Math.max(run.score.over_limit_pct, LEAST_PCT);
+
 function front(load) {
+  const order = [...load.runs].sort((a, b) => a.score.cost_ratio - b.score.cost_ratio);
+  // Neighbours on the axis have their names on different sides.
+  const side = (run) => (order.indexOf(run) % 2 ? "bottom center" : "top center");
   const best = load.runs.filter((run) => run.front).sort((a, b) => a.score.cost_ratio - b.score.cost_ratio);
   const points = load.runs.map((run, n) => ({
     type: "scatter", mode: "markers+text", name: run.policy, text: [run.policy], showlegend: false,
-    textposition: "top center", cliponaxis: false, x: [run.score.cost_ratio], y: [run.score.over_limit_pct],
+    textposition: side(run), cliponaxis: false, x: [run.score.cost_ratio], y: [height(run)], customdata: [run.score.over_limit_pct],
     marker: { size: 11, color: COLOURS[n % COLOURS.length], symbol: run.front ? "circle" : "circle-open", line: { width: 2 } },
-    hovertemplate: "%{text}<br>cost %{x:.3f} of the ideal<br>%{y:.3f} % over the limit<extra></extra>",
+    hovertemplate: "%{text}<br>cost %{x:.3f} of the ideal<br>%{customdata:.3f} % over the limit<extra></extra>",
   }));
   const line = {
     type: "scatter", mode: "lines", hoverinfo: "skip", showlegend: false, line: { color: "#7b858c", width: 1.5, dash: "dot" },
-    x: best.map((run) => run.score.cost_ratio), y: best.map((run) => run.score.over_limit_pct),
+    x: best.map((run) => run.score.cost_ratio), y: best.map(height),
   };
   Plotly.react("front", [line, ...points], {
-    ...LOOK, margin: { ...LOOK.margin, t: 30 }, xaxis: { ...AXIS, title: { text: "replica-seconds paid for, over the ideal" } },
-    yaxis: { ...AXIS, title: { text: "requests over the limit, %" }, rangemode: "tozero" },
+    ...LOOK, margin: { ...LOOK.margin, t: 30 }, xaxis: { ...AXIS, type: "log", tickvals: [0.5, 0.7, 1, 1.2, 1.5, 2, 3, 5, 7, 10, 20, 50], title: { text: "replica-seconds paid for, over the ideal" } },
+    yaxis: { ...AXIS, type: "log", range: [Math.log10(LEAST_PCT) - 0.4, 2.1], tickvals: [0.001, 0.01, 0.1, 1, 10, 100], ticktext: ["0.001 or less", "0.01", "0.1", "1", "10", "100"], title: { text: "requests over the limit, %" } },
   }, OPTIONS);
 }
 

@@ -10,6 +10,9 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::table;
 
+/// The policy that knows the load to come.
+const ORACLE: &str = "oracle";
+
 /// One line of JSON.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -73,16 +76,17 @@ fn row(outcome: &Outcome, front: bool) -> Vec<String> {
     ]
 }
 
-/// Whether no other outcome is at least as good in cost and in quality, and better in one.
+/// Whether no other outcome is at least as good in cost and in quality, and better in one. The
+/// oracle, which nobody can have, is neither on the front nor beats anybody.
 pub(super) fn front(outcomes: &[Outcome]) -> Vec<bool> {
     let figures = |o: &Outcome| (o.score.cost_ratio, o.score.over_limit_pct);
+    let real = || outcomes.iter().filter(|o| o.policy != ORACLE);
     let beaten = |mine: (f64, f64)| {
-        outcomes
-            .iter()
+        real()
             .map(figures)
             .any(|(cost, over)| cost <= mine.0 && over <= mine.1 && (cost, over) != mine)
     };
-    outcomes.iter().map(|outcome| !beaten(figures(outcome))).collect()
+    outcomes.iter().map(|o| o.policy != ORACLE && !beaten(figures(o))).collect()
 }
 
 #[cfg(test)]
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(front(&outcomes), [true, true, false]);
         let twins = [outcome("a", 1.0, 2.0), outcome("b", 1.0, 2.0)];
         assert_eq!(front(&twins), [true, true]);
+        assert_eq!(front(&[outcome("oracle", 1.0, 0.0), outcome("a", 1.1, 0.0)]), [false, true]);
     }
 
     #[test]
