@@ -216,3 +216,29 @@ async fn an_event_stream_of_garbage_ends_the_session_and_the_next_one_begins() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(missing(&engine), None);
 }
+
+#[tokio::test]
+async fn a_full_disk_and_used_up_ports_are_failed_starts_each_with_its_words() {
+    const FULL: &str = r#"{"message":"write /var/lib/docker/x: no space left on device"}"#;
+    const PORTS: &str = r#"{"message":"driver failed programming external connectivity on endpoint web-1: all ports are allocated"}"#;
+    for (said, wanted) in [
+        (FULL, "no space left on the docker host: create container web-1"),
+        (PORTS, "no port of the docker host is free"),
+    ] {
+        let daemon = Daemon::that(well_but(move |path| {
+            path.starts_with("/containers/create").then_some(Answer::Whole(500, said))
+        }));
+        let mut settings = DockerSettings::new("web", 80);
+        settings.image = Some("web:1".into());
+        let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+        until("a report", || engine.observe().value().cloned()).await;
+        engine.start(&ReplicaId::numbered("web", 1));
+        let report = until("an exit", || {
+            engine.observe().value().filter(|report| !report.exits.is_empty()).cloned()
+        })
+        .await;
+        assert!(report.exits[0].reason.contains(wanted), "{}", report.exits[0].reason);
+        assert_eq!(report.pending.as_deref(), Some(report.exits[0].reason.as_str()));
+        assert!(report.replicas.is_empty());
+    }
+}
