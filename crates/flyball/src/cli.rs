@@ -2,6 +2,7 @@
 //!
 //! Declares commands and options; decides nothing. Invariant: parsing has no side effects.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -152,9 +153,12 @@ pub(crate) struct Resume {
 /// The demo's sample service.
 #[derive(Debug, Args)]
 pub(crate) struct SampleService {
-    /// Where it listens on 127.0.0.1
+    /// Where it listens
     #[arg(long)]
     pub(crate) port: u16,
+    /// At which address of its machine
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
     /// CPU time that a request costs, in milliseconds
     #[arg(long, default_value_t = 5.0)]
     pub(crate) work_ms: f64,

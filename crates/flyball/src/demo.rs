@@ -44,7 +44,8 @@ const SEED: u64 = 1;
 /// The hidden command that the demo's replicas run.
 pub(crate) fn serve(options: &SampleService) -> Result<ExitCode, Failure> {
     let work = Duration::from_secs_f64(options.work_ms.clamp(0.0, 60_000.0) / 1000.0);
-    let sample = service::Sample::named_by_environment(options.port, options.share, work);
+    let listen = SocketAddr::from((options.address, options.port));
+    let sample = service::Sample::named_by_environment(listen, options.share, work);
     service::run(&sample).map_err(|error| Failure::new(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)
 }
