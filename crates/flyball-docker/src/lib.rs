@@ -27,6 +27,7 @@ mod engine;
 mod error;
 mod facts;
 mod host;
+mod image;
 pub mod labels;
 mod ports;
 mod pump;

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The hidden command that ends replicas when flyball itself was killed.
 pub(crate) const WATCHDOG: &str = "watchdog";
@@ -25,7 +25,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the whole loop on this machine, with nothing else installed
+    /// Show the whole loop on this machine, with nothing else installed unless asked for
     Demo(Demo),
     /// Look after the services of a configuration until stopped
     Run(ConfigFile),
@@ -70,9 +70,20 @@ pub(crate) struct Demo {
     /// How long the load lasts, at least 10
     #[arg(long, default_value_t = 180, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub(crate) seconds: u64,
+    /// What runs the replicas; docker needs Docker and HAProxy
+    #[arg(long, value_enum, default_value_t = DemoEngine::Process)]
+    pub(crate) engine: DemoEngine,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoEngine {
+    /// Processes behind the embedded balancer
+    Process,
+    /// Containers behind a HAProxy of the demo's own
+    Docker,
 }
 
 /// Which daemon to ask.
