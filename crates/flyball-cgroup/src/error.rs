@@ -45,6 +45,12 @@ pub enum CgroupError {
         /// Its id.
         pid: u32,
     },
+    /// A container is at none of the usual places.
+    #[error("container {id} has no cgroup at a usual place")]
+    NoContainer {
+        /// Its id.
+        id: String,
+    },
     /// A process is in a cgroup that cannot be seen from this cgroup namespace.
     #[error("the cgroup of process {pid} is outside of this cgroup namespace")]
     OutOfView {

@@ -58,6 +58,26 @@ impl Group {
         Self::from_membership(hierarchies, pid, &membership_of(pid)?, owner)
     }
 
+    /// The groups of the container `id` (its full id) where its process is out of sight, as from
+    /// another container: at the paths that both of Docker's drivers use. Under a parent of
+    /// anybody's choice it is not found.
+    ///
+    /// # Errors
+    /// [`CgroupError::NoContainer`] if no hierarchy that counts CPU time has it.
+    pub fn of_container(hierarchies: &Hierarchies, id: &str) -> Result<Self, CgroupError> {
+        let shapes = [format!("docker/{id}"), format!("system.slice/docker-{id}.scope")];
+        let find = |mount: &Option<PathBuf>| {
+            let mount = mount.as_deref()?;
+            shapes.iter().map(|shape| mount.join(shape)).find(|directory| directory.is_dir())
+        };
+        let unified = find(&hierarchies.unified);
+        let v2 = || unified.clone().map(Directory::V2);
+        let usage = find(&hierarchies.cpuacct).map(Directory::V1).or_else(v2);
+        let throttling = find(&hierarchies.cpu).map(Directory::V1).or_else(v2);
+        let usage = usage.ok_or_else(|| CgroupError::NoContainer { id: id.to_owned() })?;
+        Ok(Self { usage, throttling, pressure: unified })
+    }
+
     fn from_membership(
         hierarchies: &Hierarchies,
         pid: u32,
@@ -161,6 +181,95 @@ mod tests {
             let group = find(&format!("0::{path}\n"), Some(ID)).unwrap();
             assert_eq!(group, Group::unified(Path::new("/g/unified").join(wanted)), "{path}");
         }
+    }
+
+    /// Writes what the kernel shows of one container, with these lines of membership, and reads it
+    /// back both ways: CPU time and throttling, each in nanoseconds.
+    fn read_back(files: &[(&str, &str)], membership: &str) -> [(u64, Option<u64>); 2] {
+        let root = tempfile::tempdir().unwrap();
+        for (file, text) in files {
+            let path = root.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let hierarchies = Hierarchies::at(root.path()).unwrap();
+        let by_process = Group::from_membership(&hierarchies, 7, membership, Some(ID));
+        [by_process, Group::of_container(&hierarchies, ID)].map(|group| {
+            let meter = crate::GroupMeter::open(&group.unwrap()).unwrap();
+            let held_ns = meter.throttling().unwrap().map(|throttling| throttling.held_ns);
+            (meter.used_ns().unwrap(), held_ns)
+        })
+    }
+
+    const V1_STAT: &str = "nr_periods 9\nnr_throttled 2\nthrottled_time 70000\n";
+    const V2_STAT: &str = "usage_usec 1500\nnr_periods 9\nnr_throttled 2\nthrottled_usec 70\n";
+    /// As v2 has it where the cpu controller is on v1, or off.
+    const V2_BARE: &str = "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n";
+
+    #[test]
+    fn pure_v2_is_read_with_either_driver() {
+        for (place, path) in [
+            ("docker/4a9ce1d80f", "/docker/4a9ce1d80f"),
+            ("system.slice/docker-4a9ce1d80f.scope", "/system.slice/docker-4a9ce1d80f.scope"),
+        ] {
+            let stat = format!("{place}/cpu.stat");
+            let root_stat = ("cpu.stat", "usage_usec 99999999\n");
+            let files = [("cgroup.controllers", "cpu memory\n"), root_stat, (&stat, V2_STAT)];
+            let read = read_back(&files, &format!("0::{path}\n"));
+            assert_eq!(read, [(1_500_000, Some(70_000)); 2], "{place}");
+        }
+    }
+
+    #[test]
+    fn v1_is_read_with_either_driver() {
+        for (place, path) in [
+            ("docker/4a9ce1d80f", "/docker/4a9ce1d80f"),
+            ("system.slice/docker-4a9ce1d80f.scope", "/system.slice/docker-4a9ce1d80f.scope"),
+        ] {
+            let (usage, stat) = (
+                format!("cpu,cpuacct/{place}/cpuacct.usage"),
+                format!("cpu,cpuacct/{place}/cpu.stat"),
+            );
+            let files = [
+                ("cpu,cpuacct/cpuacct.usage", "1\n"),
+                ("cpu,cpuacct/cpu.shares", "1024\n"),
+                (&usage, "1600000\n"),
+                (&stat, V1_STAT),
+            ];
+            let read = read_back(&files, &format!("4:cpu,cpuacct:{path}\n1:name=systemd:{path}\n"));
+            assert_eq!(read, [(1_600_000, Some(70_000)); 2], "{place}");
+        }
+    }
+
+    #[test]
+    fn the_hybrid_layout_is_read_where_the_controllers_are() {
+        for (place, path) in [
+            ("docker/4a9ce1d80f", "/docker/4a9ce1d80f"),
+            ("system.slice/docker-4a9ce1d80f.scope", "/system.slice/docker-4a9ce1d80f.scope"),
+        ] {
+            let (usage, stat) =
+                (format!("cpuacct/{place}/cpuacct.usage"), format!("cpu/{place}/cpu.stat"));
+            let unified = format!("unified/{place}/cpu.stat");
+            let files = [
+                ("unified/cgroup.controllers", ""),
+                ("cpuacct/cpuacct.usage", "1\n"),
+                ("cpu/cpu.shares", "1024\n"),
+                (&usage, "1600000\n"),
+                (&stat, V1_STAT),
+                (&unified, V2_BARE),
+            ];
+            let membership = format!("5:cpuacct:{path}\n4:cpu:{path}\n0::{path}\n");
+            assert_eq!(read_back(&files, &membership), [(1_600_000, Some(70_000)); 2], "{place}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_nowhere_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("cgroup.controllers"), "").unwrap();
+        let hierarchies = Hierarchies::at(root.path()).unwrap();
+        let error = Group::of_container(&hierarchies, ID).unwrap_err();
+        assert!(matches!(error, CgroupError::NoContainer { ref id } if id == ID), "{error}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::{Config, Docker, Env, Haproxy, Service, daemon};
 const PREFIX: &str = "flyball.";
 
 /// Labels that are marks of a container and no settings of its service.
-const MARKS: [&str; 4] = ["service", "replica", "managed", "protect"];
+const MARKS: [&str; 5] = ["service", "replica", "managed", "copy", "protect"];
 
 /// Labels that one note names.
 const NOTED_MAX: usize = 5;

@@ -44,14 +44,15 @@ table and dashes or underscores alike; values are written without quotes. `flyba
 left out: it is `docker`. A command is split at spaces, lines at their ends; both can be written as
 a list instead: `[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`. Paths are absolute.
 
-Of a service's containers, the newest that runs and that flyball did not start speaks for it. What
-the file describes goes by the file: labels of the same service mean nothing then, and that is
-said. A service whose labels are wrong is left out, and that is said with the label and what to
-write; the others run.
+Of a service's containers, the newest that flyball did not start speaks for it, those that run
+first. Once none of them was there for 10 s, the service is let go: flyball's copies are drained and
+removed. What the file describes goes by the file: labels of the same service mean nothing then, and
+that is said. A service whose labels are wrong is left out, and that is said with the label and what
+to write; the others run.
 
 Not settings but marks of one container are `flyball.protect` (`true`: flyball never removes it;
-`false`: it may, although somebody else started it), and `flyball.replica` and `flyball.managed`,
-which flyball sets on what it starts.
+`false`: it may, although somebody else started it), and `flyball.replica`, `flyball.managed`
+and `flyball.copy`, which flyball sets on what it starts.
 
 | label | key |
 |---|---|

@@ -105,6 +105,9 @@ fn ages(seen: &Seen) -> String {
 fn figures(seen: &Seen) -> String {
     let mut text =
         format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining);
+    if seen.unhealthy > 0 {
+        text += &format!(", {} unhealthy", seen.unhealthy);
+    }
     if let Some(mean) = seen.mean_cpu {
         text += &format!("; mean cpu {:.1} %", mean * 100.0);
         if let Some(held) = seen.held_cpu.filter(|held| *held > 0.0) {

@@ -233,7 +233,7 @@ fn protected(chain: &mut Chain, context: &Context<'_>) {
     let count = replicas
         .into_iter()
         .flatten()
-        .filter(|r| r.protected && r.phase != Phase::Stopping)
+        .filter(|r| r.protected && matches!(r.phase, Phase::Starting | Phase::Ready))
         .count();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     chain.at_least(count, Guard::Protected { count });

@@ -24,7 +24,7 @@ pub enum Broken {
     DoesNotAddUp(String),
     /// Something is to be done although the engine's report is stale or missing.
     ActsBlind(Step),
-    /// A ready replica is drained or stopped although the balancer's report is stale or missing.
+    /// A replica that is or was ready is drained or stopped although the balancer's report is stale or missing.
     RemovesUnseen(ReplicaId),
     /// More replicas are asked for than are missing.
     AsksTwice {
@@ -109,20 +109,26 @@ fn check_step(
     let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
     let server = report.and_then(|r| r.servers.get(&id));
     let ready = |r: &ReplicaReport| r.phase == Phase::Ready;
+    // One that says that it cannot serve may still have requests.
+    let served = |r: &ReplicaReport| matches!(r.phase, Phase::Ready | Phase::Unhealthy);
     match step {
         Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
         Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
+        // Out of rotation is not removed.
+        Step::Drain { .. } if replica.is_some_and(|r| r.phase == Phase::Unhealthy) => {
+            report.is_none().then_some(Broken::RemovesUnseen(id))
+        }
         _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) && !late(step) => {
             Some(Broken::RemovesProtected(id))
         }
         _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),
-        _ if replica.is_some_and(ready) && balancer.is_some() && report.is_none() => {
+        _ if replica.is_some_and(served) && balancer.is_some() && report.is_none() => {
             Some(Broken::RemovesUnseen(id))
         }
         Step::Stop { why: StopReason::DrainLimit, .. } | Step::Drain { .. } => None,
         Step::Stop { .. } => {
             let working = server.is_some_and(|s| s.route == Route::Routed || s.in_flight > 0);
-            (replica.is_some_and(ready) && working).then_some(Broken::StopsUndrained(id))
+            (replica.is_some_and(served) && working).then_some(Broken::StopsUndrained(id))
         }
     }
 }

@@ -339,6 +339,7 @@ impl Memory {
                     out.ready += 1;
                     out.warming += u32::from(!is_warm(seen.at, start_lag_ms + SETTLE_MS, replica));
                 }
+                Phase::Unhealthy => out.unhealthy += 1,
                 Phase::Stopping => {}
             }
         }

@@ -116,6 +116,8 @@ pub enum Phase {
     Starting,
     /// Passed its readiness probe.
     Ready,
+    /// It was ready and says itself that it cannot serve now; it may become ready again.
+    Unhealthy,
     /// Told to stop, or leaving by itself; it still exists.
     Stopping,
 }

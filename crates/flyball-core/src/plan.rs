@@ -60,6 +60,8 @@ pub enum StopReason {
     DrainLimit,
     /// It did not become ready within the start limit.
     NeverReady,
+    /// It says that it cannot serve, and others serve in its place.
+    Unhealthy,
 }
 
 /// Replicas that are wanted but not started yet, because the last ones kept failing.
@@ -115,6 +117,7 @@ impl fmt::Display for StopReason {
             Self::Drained => "drained",
             Self::DrainLimit => "drain limit passed",
             Self::NeverReady => "never became ready",
+            Self::Unhealthy => "unhealthy",
         })
     }
 }
@@ -152,8 +155,9 @@ fn resize(
     let committed = view.committed(memory).len();
     let missing = desired.saturating_sub(committed + unseen_starts(view, memory));
     let missing = missing - take_back(view, memory, missing);
-    let held = start(view, memory, missing, steps);
+    let held = start(view, memory, missing.min(view.room(missing)), steps);
     remove(view, memory, committed.saturating_sub(desired), steps);
+    retire_unhealthy(view, memory, desired, steps);
     finish_drains(view, memory, steps);
     held
 }
@@ -201,9 +205,26 @@ impl<'a> View<'a> {
         let counts = |r: &&ReplicaReport| match r.phase {
             Phase::Starting => true,
             Phase::Ready => !memory.draining.contains_key(&r.id),
-            Phase::Stopping => false,
+            Phase::Unhealthy | Phase::Stopping => false,
         };
         self.engine.replicas.iter().filter(counts).collect()
+    }
+
+    /// How many of `missing` replicas may start beside those that say that they cannot serve: all
+    /// of them as long as no more than `max` exist, and one beyond that, so that a service at its
+    /// ceiling gets a replacement, too. Whatever ails them all (a database that is away) would
+    /// otherwise double the service.
+    fn room(&self, missing: usize) -> usize {
+        let there = self.engine.replicas.iter().filter(|r| r.phase != Phase::Stopping).count();
+        if self.unhealthy().next().is_none() {
+            return missing;
+        }
+        let places = usize::try_from(self.policy.bounds.max).unwrap_or(usize::MAX);
+        places.saturating_add(1).saturating_sub(there)
+    }
+
+    fn unhealthy(&self) -> impl Iterator<Item = &'a ReplicaReport> {
+        self.engine.replicas.iter().filter(|r| r.phase == Phase::Unhealthy)
     }
 
     fn replica(&self, id: &ReplicaId) -> Option<&'a ReplicaReport> {
@@ -338,11 +359,36 @@ fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     }
 }
 
-/// Servers whose replica is gone or going get nothing more.
+/// Takes away those that cannot serve once enough others are ready. Until then they may come back
+/// sooner than a replacement does.
+fn retire_unhealthy(
+    view: &View<'_>,
+    memory: &mut Memory,
+    desired: usize,
+    steps: &mut BTreeSet<Step>,
+) {
+    let ready = view.committed(memory).iter().filter(|r| r.phase == Phase::Ready).count();
+    for replica in view.unhealthy().filter(|r| !r.protected && ready >= desired) {
+        match view.balancer {
+            BalancerView::None => {
+                let why = StopReason::Unhealthy;
+                steps.insert(Step::Stop { replica: replica.id.clone(), why });
+            }
+            BalancerView::Known(..) => {
+                memory.draining.entry(replica.id.clone()).or_insert(view.now);
+            }
+            BalancerView::Unknown => {}
+        }
+    }
+}
+
+/// Servers whose replica is gone, going or cannot serve get nothing more.
 fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
-    for (id, server) in &report.servers {
-        let stays = view.replica(id).is_some_and(|r| r.phase != Phase::Stopping);
+    let planned: BTreeSet<ReplicaId> = steps.iter().map(|s| s.replica().clone()).collect();
+    for (id, server) in report.servers.iter().filter(|(id, _)| !planned.contains(*id)) {
+        let stays =
+            view.replica(id).is_some_and(|r| matches!(r.phase, Phase::Starting | Phase::Ready));
         if !stays && server.route == Route::Routed {
             steps.insert(Step::Drain { replica: id.clone() });
         }
@@ -352,9 +398,10 @@ fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
 /// Stops what has drained; repeats a drain that did not take.
 fn finish_drains(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(at, report) = view.balancer else { return };
-    let ready = |id: &ReplicaId| view.replica(id).is_some_and(|r| r.phase == Phase::Ready);
+    let served = |r: &ReplicaReport| matches!(r.phase, Phase::Ready | Phase::Unhealthy);
+    let there = |id: &ReplicaId| view.replica(id).is_some_and(served);
     let begun = memory.draining.iter().filter(|(_, since)| **since < view.now);
-    for (id, since) in begun.filter(|(id, _)| ready(id)) {
+    for (id, since) in begun.filter(|(id, _)| there(id)) {
         let server = report.servers.get(id);
         // A report from before the drain says nothing about it.
         let idle =

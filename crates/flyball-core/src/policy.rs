@@ -29,7 +29,8 @@ pub struct Policy {
     pub timing: Timing,
 }
 
-/// How few and how many replicas there may be; `min <= max`, and `max >= 1`.
+/// How few and how many replicas there may be; `min <= max`, and `max >= 1` unless the service is
+/// being let go: then both are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     /// The floor, kept whatever else is known or not known.

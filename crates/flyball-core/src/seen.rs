@@ -16,6 +16,9 @@ pub struct Seen {
     pub starting: u32,
     /// Replicas that finish their last requests.
     pub draining: u32,
+    /// Replicas that were ready and say that they cannot serve now.
+    #[serde(default)]
+    pub unhealthy: u32,
     /// The count of the last decision; at the first look, what there is.
     pub current: u32,
     /// Ready replicas whose CPU has no reading yet.

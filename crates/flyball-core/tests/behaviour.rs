@@ -4,9 +4,9 @@ mod world;
 
 use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
-use flyball_core::observation::{Ask, Exit, Manual, Observation};
+use flyball_core::observation::{Ask, Exit, Manual, Observation, Route};
 use flyball_core::plan::Step;
-use flyball_core::policy::{Rule, StepRule, Target};
+use flyball_core::policy::{Bounds, Rule, StepRule, Target};
 use flyball_core::units::{ReplicaId, Timestamp};
 use world::{World, governor, policy};
 
@@ -440,4 +440,55 @@ fn an_explanation_adds_up_and_can_be_printed_from_its_record() {
       bounds      1..20: ok
       plan        start 7 (web-6, web-7, web-8, ...)
     ");
+}
+
+#[test]
+fn a_replica_that_cannot_serve_gets_nothing_until_it_can_and_is_replaced_meanwhile() {
+    let mut world = World::new(policy(Rule::External, 2, 4));
+    world.pass(5_000);
+    let ill = ReplicaId::numbered("web", 1);
+    world.replicas.get_mut(&ill).unwrap().unhealthy = true;
+    let decision = world.look();
+    assert_eq!((decision.seen.ready, decision.seen.unhealthy), (1, 1), "{decision}");
+    assert_eq!(world.replicas[&ill].route, Some(Route::Draining));
+    assert_eq!(world.replicas.len(), 3, "{decision}");
+    // Well again before its replacement serves.
+    world.replicas.get_mut(&ill).unwrap().unhealthy = false;
+    world.pass(1);
+    assert_eq!(world.replicas[&ill].route, Some(Route::Routed));
+    world.pass(5_000);
+    assert_eq!(world.ready(), 2);
+    // Ill for good: it goes once another serves in its place.
+    let ill = world.replicas.keys().next().unwrap().clone();
+    world.replicas.get_mut(&ill).unwrap().unhealthy = true;
+    world.pass(5_000);
+    assert!(!world.replicas.contains_key(&ill));
+    assert_eq!(world.ready(), 2);
+}
+
+#[test]
+fn what_ails_all_replicas_neither_doubles_the_service_nor_removes_one() {
+    for max in [1, 3] {
+        let mut world = World::new(policy(Rule::External, max, max));
+        world.pass(5_000);
+        let before: Vec<ReplicaId> = world.replicas.keys().cloned().collect();
+        world.replicas.values_mut().for_each(|replica| replica.unhealthy = true);
+        world.pass(1);
+        world.replicas.values_mut().for_each(|r| r.never_ready |= r.ready_ms.is_none());
+        world.pass(20_000);
+        assert_eq!(world.replicas.len(), before.len() + 1);
+        assert!(before.iter().all(|id| world.replicas.contains_key(id)));
+    }
+}
+
+#[test]
+fn a_service_that_is_let_go_drains_at_once_and_whole() {
+    let mut world = World::new(governor(2, 50));
+    world.load = 60.0;
+    world.pass(60_000);
+    world.policy.bounds = Bounds { min: 0, max: 0 };
+    let decision = world.look();
+    assert!(decision.plan.iter().all(|step| step.verb() == "drain"), "{decision}");
+    world.pass(2_000);
+    assert!(world.replicas.is_empty());
 }

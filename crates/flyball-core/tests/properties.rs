@@ -47,7 +47,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn replica()(number in 1_u64..12, phase in 0_u8..3, age_ms in 0_u64..30_000,
+    fn replica()(number in 1_u64..12, phase in 0_u8..4, age_ms in 0_u64..30_000,
                  used_ns in proptest::option::of(0_u64..u64::MAX / 2),
                  held_ns in proptest::option::of(0_u64..u64::MAX / 2), cores in 0.05_f64..4.0,
                  protected in proptest::bool::weighted(0.1), addressed in proptest::bool::weighted(0.9))
@@ -124,7 +124,8 @@ impl Look {
             &self.replicas
         {
             let (used_ns, held_ns) = counters;
-            let phase = [Phase::Starting, Phase::Ready, Phase::Stopping][usize::from(phase)];
+            let phase = [Phase::Starting, Phase::Ready, Phase::Stopping, Phase::Unhealthy]
+                [usize::from(phase)];
             let report = ReplicaReport {
                 id: name(number),
                 phase,
@@ -278,7 +279,9 @@ proptest! {
             // One that was draining may come back without a step, where it was routed all along.
             let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
             let figures = &decision.seen;
-            let coming = (figures.committed() + figures.draining) as usize + starts + unseen;
+            // Those that say they cannot serve keep their places, lest they be doubled.
+            let there = figures.committed() + figures.draining + figures.unhealthy;
+            let coming = there as usize + starts + unseen;
             asked.extend(std::iter::repeat_n(seen.at, starts));
             if !blind && !look.busy && decision.held_starts.is_none() {
                 prop_assert!(coming >= policy.bounds.min as usize, "{decision}");

@@ -15,8 +15,8 @@ use flyball_core::units::ReplicaId;
 
 use crate::DockerSettings;
 use crate::labels::{
-    COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, MANAGED, PORT, PROTECT,
-    REPLICA, SERVICE,
+    COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, COPY, MANAGED, PORT,
+    PROTECT, REPLICA, SERVICE,
 };
 use crate::settings::Publish;
 
@@ -70,6 +70,7 @@ impl Birth {
         body.host_config = template.host_config.clone();
         let mut labels = config.labels.unwrap_or_default();
         labels.retain(|name, _| name != PROTECT && name != COMPOSE_REPLACE);
+        labels.insert(COPY.into(), "true".into());
         let name = match compose_name(wanted.replica, &labels, taken) {
             Some((name, number)) => {
                 labels.insert(COMPOSE_NUMBER.into(), number.to_string());

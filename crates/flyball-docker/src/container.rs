@@ -172,7 +172,10 @@ impl Container {
             Ending::None | Ending::Failed => {}
         }
         match self.facts.state {
-            State::Running if self.ready_at.is_some() => Some(Phase::Ready),
+            State::Running if self.ready_at.is_some() => match self.facts.health {
+                Some(Health::Bad) => Some(Phase::Unhealthy),
+                _ => Some(Phase::Ready),
+            },
             State::Running => Some(Phase::Starting),
             State::Created if ordered => Some(Phase::Starting),
             // Somebody may start it, or end it: it is no replica yet, or no more.

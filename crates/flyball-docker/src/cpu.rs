@@ -30,7 +30,9 @@ impl Meter {
     ) -> Option<Self> {
         let open = || -> Result<Option<Self>, CgroupError> {
             let (Some(hierarchies), Some(pid)) = (hierarchies, pid) else { return Ok(None) };
-            let group = Group::of_process(hierarchies, pid, Some(container))?;
+            // In a container of its own, flyball sees the groups and not the processes.
+            let group = Group::of_process(hierarchies, pid, Some(container))
+                .or_else(|_| Group::of_container(hierarchies, container))?;
             GroupMeter::open(&group).map(|meter| Some(Self(meter)))
         };
         open().unwrap_or_else(|error| {

@@ -188,9 +188,9 @@ impl DockerError {
             Self::NoTemplate { service } => {
                 format!("name an image, or start a container with label flyball.service={service}")
             }
+            Self::Broken { .. } => "does a Docker daemon listen there? set host".into(),
             Self::PortZero { .. }
             | Self::Command { .. }
-            | Self::Broken { .. }
             | Self::NoRuntime { .. }
             | Self::Refused { .. } => return None,
         };

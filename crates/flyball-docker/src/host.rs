@@ -265,7 +265,10 @@ impl Core {
             changed
         };
         if changed {
-            tracing::warn!("{why}");
+            match why.hint() {
+                Some(hint) => tracing::warn!("{why}; hint: {hint}"),
+                None => tracing::warn!("{why}"),
+            }
             self.services().iter().for_each(|service| service.lost());
         }
     }

@@ -17,6 +17,8 @@ pub const SERVICE: &str = "flyball.service";
 pub const REPLICA: &str = "flyball.replica";
 /// `true` on what flyball started.
 pub const MANAGED: &str = "flyball.managed";
+/// `true` on what flyball copied from a container: it goes with the last one that was there before.
+pub const COPY: &str = "flyball.copy";
 /// `true` forbids removing a container, `false` allows it for one that flyball did not start.
 pub const PROTECT: &str = "flyball.protect";
 /// The port that a container serves on.
@@ -36,14 +38,18 @@ pub(crate) const COMPOSE_REPLACE: &str = "com.docker.compose.replace";
 pub struct LabelledService {
     /// What its `flyball.service` label says.
     pub service: String,
-    /// The container that speaks for it: the newest one that runs and that flyball did not start,
-    /// or else the newest one.
+    /// The container that speaks for it: the newest one that flyball did not start, those that run
+    /// first; where there is none, the newest copy.
     pub container: String,
     /// That container's labels that begin with `flyball.`, as they were written; the marks of a
     /// single replica are left out.
     pub labels: BTreeMap<String, String>,
     /// How many of its containers run.
     pub running: usize,
+    /// How many of its containers flyball did not start, whether they run or not.
+    pub own: usize,
+    /// How many are flyball's copies of such containers, whether they run or not.
+    pub copies: usize,
 }
 
 /// Whether flyball started the container.
@@ -76,18 +82,23 @@ pub(crate) fn services_of(containers: &[ContainerSummary]) -> Vec<LabelledServic
 fn labelled(service: &str, all: &[&ContainerSummary]) -> Option<LabelledService> {
     let speaks = |c: &&&ContainerSummary| {
         let own = c.labels.as_ref().is_some_and(managed);
-        (!own && runs(c), c.created, c.id.clone())
+        (!own, runs(c), c.created, c.id.clone())
     };
     let speaker = all.iter().max_by_key(speaks)?;
     let labels = speaker.labels.iter().flatten();
+    let count = |such: &dyn Fn(&HashMap<String, String>) -> bool| {
+        all.iter().filter(|c| c.labels.as_ref().is_some_and(such)).count()
+    };
     let kept = labels.filter(|(name, _)| {
-        name.starts_with(PREFIX) && ![MANAGED, REPLICA].contains(&name.as_str())
+        name.starts_with(PREFIX) && ![MANAGED, REPLICA, COPY].contains(&name.as_str())
     });
     Some(LabelledService {
         service: service.to_owned(),
         container: name_of(speaker),
         labels: kept.map(|(name, value)| (name.clone(), value.clone())).collect(),
         running: all.iter().filter(|container| runs(container)).count(),
+        own: count(&|labels| !managed(labels)),
+        copies: count(&|labels| managed(labels) && is(labels, COPY, "true")),
     })
 }
 
@@ -145,13 +156,24 @@ mod tests {
         let wanted = [(SERVICE, "web"), ("flyball.min", "3")];
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].container.as_str(), found[0].running), ("b", 3));
+        assert_eq!((found[0].own, found[0].copies), (2, 0));
         assert_eq!(found[0].labels, labels(&wanted).into_iter().collect());
     }
 
     #[test]
     fn a_service_of_which_only_copies_are_left_is_still_found() {
-        let marks = [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1")];
+        let marks = [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1"), (COPY, "true")];
         let found = services_of(&[container("c", 3, &marks)]);
         assert_eq!(found[0].labels, labels(&[(SERVICE, "web")]).into_iter().collect());
+        assert_eq!((found[0].own, found[0].copies), (0, 1));
+    }
+
+    #[test]
+    fn a_stopped_container_of_its_own_still_speaks_for_a_service() {
+        let mut own = container("a", 1, &[(SERVICE, "web"), ("flyball.min", "2")]);
+        own.state = Some(ContainerSummaryStateEnum::EXITED);
+        let copy = container("c", 3, &[(SERVICE, "web"), (MANAGED, "true"), (COPY, "true")]);
+        let found = services_of(&[own, copy]);
+        assert_eq!((found[0].container.as_str(), found[0].own, found[0].copies), ("a", 1, 1));
     }
 }

@@ -15,7 +15,8 @@
 //!
 //! Containers outlive flyball. The next run finds them by their labels and probes them anew.
 //! Those that carry `flyball.service` without `flyball.managed` belong to others: they are replicas
-//! like the rest, and are never stopped unless they carry `flyball.protect=false`.
+//! like the rest, and are never stopped unless they carry `flyball.protect=false`. Where no image is
+//! named they are what replicas are copied from: what others do to them says what becomes of the rest.
 
 mod birth;
 mod check;
@@ -26,12 +27,14 @@ mod engine;
 mod error;
 mod facts;
 mod host;
+mod image;
 pub mod labels;
 mod ports;
 mod pump;
 mod service;
 mod settings;
 mod start;
+mod told;
 
 pub use check::Finding;
 pub use engine::DockerEngine;

@@ -189,7 +189,15 @@ fn take_event(
             "die" => {
                 service.died(&id, attributes.get("exitCode").and_then(|code| code.parse().ok()));
             }
-            "start" | "pause" | "unpause" | "rename" | "update" => look(core, service, &id, chores),
+            "kill" => {
+                let signal = attributes.get("signal").map(String::as_str).unwrap_or_default();
+                service.signalled(&id, signal);
+            }
+            "start" => {
+                service.risen(&id);
+                look(core, service, &id, chores);
+            }
+            "pause" | "unpause" | "rename" | "update" => look(core, service, &id, chores),
             action if action.starts_with("health_status") => look(core, service, &id, chores),
             _ => {}
         }

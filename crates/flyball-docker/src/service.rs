@@ -21,6 +21,7 @@ use crate::facts::{Facts, State as ContainerState, Way};
 use crate::host::Core;
 use crate::labels::name_of;
 use crate::settings::Publish;
+use crate::told::Told;
 use crate::{DockerSettings, end};
 
 /// As many as an engine's report may hold.
@@ -49,6 +50,7 @@ struct State {
     exits: VecDeque<Exit>,
     /// Why the latest start or stop failed, until one succeeds.
     pending: Option<String>,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -318,6 +320,9 @@ impl Service {
                 Container::new(facts, asked, asked_at, &self.core)
             }
         };
+        if !container.facts.managed && container.facts.state == ContainerState::Running {
+            state.told.serves(&id);
+        }
         state.containers.insert(id.clone(), container);
         self.bury_if_dead(&mut state, &id, ordered);
         drop(state);
@@ -338,6 +343,39 @@ impl Service {
         self.changed.notify_one();
     }
 
+    /// Somebody sent `signal` to a container. What stops the ones that replicas are copied from may
+    /// be about to stop them all, and takes what is started meanwhile amiss.
+    pub(crate) fn signalled(&self, id: &str, signal: &str) {
+        if self.settings.image.is_some() {
+            return;
+        }
+        let mut state = self.state();
+        let State { containers, told, orders, .. } = &mut *state;
+        if containers.get(id).is_none_or(|c| c.ending != Ending::None) {
+            return;
+        }
+        let lives = |c: &&Container| {
+            let ordered = orders.contains_key(&c.facts.replica);
+            c.facts.state == ContainerState::Running && c.ending == Ending::None && !ordered
+        };
+        let living = containers.values().filter(lives).map(|c| &c.facts.id);
+        if told.hear(id, signal, living, Instant::now()) {
+            orders.values_mut().for_each(|order| order.cancelled = true);
+            tracing::info!(
+                "{}: all its containers were stopped by somebody else: none is started until one \
+                 runs that flyball did not start",
+                self.name()
+            );
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// A container was started.
+    pub(crate) fn risen(&self, id: &str) {
+        self.state().told.risen(id);
+    }
+
     /// A container is no more.
     pub(crate) fn gone(&self, id: &str) {
         if self.state().containers.remove(id).is_some() {
@@ -347,7 +385,10 @@ impl Service {
 
     /// The host cannot be reached: what happens there is not seen.
     pub(crate) fn lost(&self) {
-        self.state().whole = false;
+        let mut state = self.state();
+        state.whole = false;
+        state.told.forget();
+        drop(state);
         self.changed.notify_one();
     }
 
@@ -382,7 +423,7 @@ impl State {
         EngineReport {
             replicas: replicas.into_values().collect(),
             exits: self.exits.iter().cloned().collect(),
-            busy: None,
+            busy: self.told.hold(Instant::now()).map(str::to_owned),
             pending: self.pending.clone(),
         }
     }

@@ -10,7 +10,9 @@ mod alone {
     use std::time::Duration;
 
     use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, PortBinding};
-    use bollard::query_parameters::{CreateContainerOptionsBuilder, StopContainerOptions};
+    use bollard::query_parameters::{
+        CreateContainerOptionsBuilder, StartContainerOptions, StopContainerOptions,
+    };
     use flyball_core::observation::Phase;
     use flyball_core::units::ReplicaId;
     use flyball_docker::labels::{MANAGED, PROTECT, REPLICA, SERVICE};
@@ -72,6 +74,29 @@ mod alone {
         assert!(value(&engine).exits.is_empty(), "the end of others' containers is no failure");
         engine.start(&id(2));
         until_ready(&engine, 2).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_stops_every_container_is_not_forestalled() {
+        let Some(lab) = Lab::up().await else { return };
+        lab.run("shop_web_1", &COMPOSE, published()).await;
+        let engine = engine(&lab, |_| {});
+        until_listed(&engine).await;
+        engine.start(&id(2));
+        until_ready(&engine, 2).await;
+        let docker = lab.client().await;
+        let busy = |engine: &_| value(engine).busy;
+        let stop = |name| docker.stop_container(name, None::<StopContainerOptions>);
+        stop("shop_web_1").await.unwrap();
+        until(&engine, "a hold", |e| busy(e).filter(|why| why.contains("are being"))).await;
+        until(&engine, "no hold", |e| busy(e).is_none().then_some(())).await;
+        stop("shop-web-2").await.unwrap();
+        until(&engine, "a hold", |e| busy(e).filter(|why| why.contains("all its"))).await;
+        until_gone(&engine).await;
+        let start = None::<StartContainerOptions>;
+        docker.start_container("shop_web_1", start).await.unwrap();
+        until(&engine, "no hold", |e| busy(e).is_none().then_some(())).await;
+        assert_eq!(lab.names().await.len(), replicas(&engine).len());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,7 +208,7 @@ mod alone {
             test: Some(vec!["CMD".into(), "/app".into(), "probe".into()]),
             interval: Some(200_000_000),
             timeout: Some(5_000_000_000),
-            retries: Some(1_000),
+            retries: Some(2),
             ..Default::default()
         };
         let body = ContainerCreateBody {
@@ -205,6 +230,10 @@ mod alone {
         until_served(address).await;
         until(&engine, "health", |e| (phase(e, 2) == Some(Phase::Ready)).then_some(())).await;
         assert!(report(&engine, 2).unwrap().ready_at.is_some());
+        for (path, phase_then) in [("/ill", Phase::Unhealthy), ("/well", Phase::Ready)] {
+            get(address, path).await.unwrap();
+            until(&engine, path, |e| (phase(e, 2) == Some(phase_then)).then_some(())).await;
+        }
         assert_eq!(named(&engine, "theirs").unwrap().phase, Phase::Starting);
     }
 

@@ -205,12 +205,14 @@ fn slot_count(slots: &Slots, snapshot: &Snapshot) -> Option<Finding> {
 }
 
 /// Lines that keep requests from failing when a server ends under them.
-const ADVISED: [(&str, &str); 5] = [
+const ADVISED: [(&str, &str); 6] = [
     ("option redispatch", "option redispatch 1"),
     ("retries", "retries 3"),
     ("retry-on", "retry-on conn-failure empty-response response-timeout"),
     ("http-request disable-l7-retry", "http-request disable-l7-retry if !METH_GET"),
     ("timeout queue", "timeout queue 30s"),
+    // Else a worker that is being replaced closes kept connections under requests.
+    ("option idle-close-on-response", "option idle-close-on-response"),
 ];
 
 /// The socket does not tell the lines of a backend; they are known where flyball writes them.

@@ -4,7 +4,7 @@
 mod rig;
 
 use flyball_core::observation::Reading;
-use flyball_haproxy::{Finding, Haproxy, HaproxyError, HaproxySettings, Slots, Socket};
+use flyball_haproxy::{Finding, Haproxy, HaproxyError, HaproxySettings, OwnedFile, Slots, Socket};
 use rig::{Replica, Rig, clock, id};
 
 fn refused(outcome: Result<Haproxy, HaproxyError>) -> (String, String) {
@@ -82,6 +82,26 @@ async fn a_sound_backend_passes_and_is_left_as_it_was() {
     let said = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
     assert!(said("level admin") && said("leastconn") && said("legacy"), "{findings:#?}");
     assert_eq!(rig.servers().await, before);
+    let hints: Vec<String> = findings.into_iter().filter_map(|finding| finding.hint).collect();
+    assert!(hints.iter().any(|h| h.contains("option idle-close-on-response")), "{hints:#?}");
+}
+
+#[tokio::test]
+async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
+    let Some(rig) = Rig::start("").await else { return };
+    let advised = |lines: &str| {
+        let file = OwnedFile { path: rig.path("flyball.cfg"), lines: lines.to_owned() };
+        let settings = HaproxySettings { file: Some(file), ..rig.settings() };
+        async move {
+            let findings = Haproxy::check(&settings).await;
+            let advice = findings.into_iter().filter_map(|f| f.hint).rfind(|h| h.contains("lines"));
+            advice.unwrap_or_default()
+        }
+    };
+    let whole = format!("{}\noption idle-close-on-response\n", rig::LINES);
+    assert_eq!(advised(&whole).await, "");
+    let without = "unless `defaults` has them, add to `lines`: option idle-close-on-response";
+    assert_eq!(advised(rig::LINES).await, without);
 }
 
 #[tokio::test]

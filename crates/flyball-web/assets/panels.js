@@ -86,7 +86,7 @@ export function figures(view, sample) {
     element("dt", { text: name }), element("dd", { text: value }), element("dd", { class_: "more", text: more }))));
 }
 
-const STATES = { ready: "●", starting: "◐", draining: "◌", stopping: "×" };
+const STATES = { ready: "●", starting: "◐", draining: "◌", unhealthy: "!", stopping: "×" };
 
 export function replicas(view) {
   const rows = view.replicas.map((replica) => element("tr", {},

@@ -117,6 +117,8 @@ pub enum ReplicaState {
     Ready,
     /// Finishes the requests it has.
     Draining,
+    /// It was ready and says itself that it cannot serve now.
+    Unhealthy,
     /// Told to end, or leaving by itself.
     Stopping,
 }

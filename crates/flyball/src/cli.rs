@@ -4,9 +4,10 @@
 
 pub(crate) mod simulate;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use simulate::{Decide, Simulate};
 
@@ -28,7 +29,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the whole loop on this machine, with nothing else installed
+    /// Show the whole loop on this machine, with nothing else installed unless asked for
     Demo(Demo),
     /// Look after the services of a configuration until stopped
     Run(ConfigFile),
@@ -77,9 +78,20 @@ pub(crate) struct Demo {
     /// How long the load lasts, at least 10
     #[arg(long, default_value_t = 180, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub(crate) seconds: u64,
+    /// What runs the replicas; docker needs Docker and HAProxy
+    #[arg(long, value_enum, default_value_t = DemoEngine::Process)]
+    pub(crate) engine: DemoEngine,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DemoEngine {
+    /// Processes behind the embedded balancer
+    Process,
+    /// Containers behind a HAProxy of the demo's own
+    Docker,
 }
 
 /// Which daemon to ask.
@@ -160,9 +172,12 @@ pub(crate) struct Resume {
 /// The demo's sample service.
 #[derive(Debug, Args)]
 pub(crate) struct SampleService {
-    /// Where it listens on 127.0.0.1
+    /// Where it listens
     #[arg(long)]
     pub(crate) port: u16,
+    /// At which address of its machine
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
     /// CPU time that a request costs, in milliseconds
     #[arg(long, default_value_t = 5.0)]
     pub(crate) work_ms: f64,

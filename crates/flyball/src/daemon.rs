@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
-pub(crate) use board::{Board, Slot, Tally};
+pub(crate) use board::{Board, Live, Slot, Tally};
 use crew::Crew;
 pub(crate) use engine::{docker_settings, process_settings};
 use home::Home;

@@ -1,8 +1,10 @@
-//! `flyball demo`: the whole loop on this machine, under a real load, with nothing else installed.
+//! `flyball demo`: the whole loop on this machine, under a real load, with nothing else installed
+//! unless it is asked for containers.
 //!
 //! Decides what the demo's service is and how its run is told. The daemon it starts is the one that
 //! `flyball run` starts. Invariant: however it ends, nothing of it is left running.
 
+mod containers;
 mod result;
 mod rival;
 mod service;
@@ -14,21 +16,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_config::{Config, Env};
+use flyball_config::Env;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::cli::{self, SampleService};
+use crate::cli::{self, DemoEngine, SampleService};
 use crate::command::stopped_by_signal;
 use crate::daemon::{Daemon, Slot};
 use crate::failure::Failure;
 use crate::load::{self, Load, LoadReport, Progress};
 use crate::output::{note, print};
+use containers::Containers;
 use result::Outcome;
 use trace::Shape;
 
-/// The demo's one service.
+/// The demo's one service, where its replicas are processes.
 const SERVICE: &str = "demo";
 /// CPU that one request burns, in milliseconds.
 const WORK_MS: u32 = 5;
@@ -44,20 +47,26 @@ const SEED: u64 = 1;
 /// The hidden command that the demo's replicas run.
 pub(crate) fn serve(options: &SampleService) -> Result<ExitCode, Failure> {
     let work = Duration::from_secs_f64(options.work_ms.clamp(0.0, 60_000.0) / 1000.0);
-    let sample = service::Sample::named_by_environment(options.port, options.share, work);
+    let listen = SocketAddr::from((options.address, options.port));
+    let sample = service::Sample::named_by_environment(listen, options.share, work);
     service::run(&sample).map_err(|error| Failure::new(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the demo to its end, or to a signal.
 pub(crate) async fn run(options: cli::Demo) -> Result<ExitCode, Failure> {
-    let stopped = stopped_by_signal()?;
-    let state = tempfile::Builder::new().prefix("flyball-demo-").tempdir()?;
-    let config = configure(options.seconds, state.path())?;
-    let daemon = Daemon::start(&config).await?;
-    let watched = watch_run(&daemon, &options, stopped).await;
-    daemon.stop().await;
-    let Some(outcome) = watched? else {
+    let mut stopped = std::pin::pin!(stopped_by_signal()?);
+    let folder = tempfile::Builder::new().prefix("flyball-demo-").tempdir()?;
+    let containers = match options.engine {
+        DemoEngine::Process => None,
+        // Not cut short by a signal: what was half made could not be removed for sure.
+        DemoEngine::Docker => Some(Containers::make(folder.path()).await?),
+    };
+    let ran = run_within(&options, folder.path(), containers.as_ref(), &mut stopped).await;
+    if let Some(containers) = containers {
+        containers.remove().await?;
+    }
+    let Some(outcome) = ran? else {
         note("stopped before the load began; nothing is left running");
         return Ok(ExitCode::from(130));
     };
@@ -70,10 +79,30 @@ pub(crate) async fn run(options: cli::Demo) -> Result<ExitCode, Failure> {
     })
 }
 
+/// Starts a daemon for the demo's service, and ends it.
+async fn run_within(
+    options: &cli::Demo,
+    folder: &Path,
+    containers: Option<&Containers>,
+    stopped: &mut (impl Future<Output = &'static str> + Unpin),
+) -> Result<Option<Outcome>, Failure> {
+    let text = match containers {
+        None => of_processes(options.seconds, folder)?,
+        Some(containers) => of_containers(options.seconds, folder, containers),
+    };
+    let config = flyball_config::parse(&text, "the demo's configuration", &Env::of_process())?;
+    let daemon = Daemon::start(&config).await?;
+    let service = containers.map_or(SERVICE, |containers| &containers.service);
+    let front = containers.map(|containers| containers.front);
+    let watched = watch_run(&daemon, service, front, options, stopped).await;
+    daemon.stop().await;
+    watched
+}
+
 /// The demo's service as a user would write it down.
-fn configure(seconds: u64, state: &Path) -> Result<Config, Failure> {
+fn of_processes(seconds: u64, state: &Path) -> Result<String, Failure> {
     let program = std::env::current_exe()?;
-    let text = format!(
+    Ok(format!(
         r#"
         [flyball]
         listen = "{page}"
@@ -97,8 +126,55 @@ fn configure(seconds: u64, state: &Path) -> Result<Config, Failure> {
         listen = free_or_any(8080),
         sample = cli::SAMPLE_SERVICE,
         hold_ms = hold_ms(seconds),
-    );
-    Ok(flyball_config::parse(&text, "the demo's configuration", &Env::of_process())?)
+    ))
+}
+
+/// The same in containers, in the host's network: the quickest to start, and the cheapest for each
+/// request. The kernel holds them to their share.
+fn of_containers(seconds: u64, state: &Path, containers: &Containers) -> String {
+    let command: Vec<&str> = containers
+        .command
+        .iter()
+        .map(String::as_str)
+        .chain([cli::SAMPLE_SERVICE, "--port", "{port}", "--share", "1", "--work-ms"])
+        .collect();
+    let Containers { service, docker, socket, image, .. } = containers;
+    format!(
+        r#"
+        [flyball]
+        listen = "{page}"
+        state_dir = {state:?}
+
+        [docker]
+        host = {docker:?}
+        labels = false
+
+        [haproxy]
+        socket = {socket:?}
+
+        [services.{service}]
+        engine = "docker"
+        image = {image:?}
+        command = [{command}, "{WORK_MS}"]
+        reach = "host"
+        port = 80
+        cpus = {SHARE}
+        min = 1
+        max = 12
+        slots = 2
+        ready = {{ http = "/healthz" }}
+        drain = "10s"
+        grace = "5s"
+        balancer = "haproxy"
+        policy = {{ governor = {{ hold = "{hold_ms}ms" }} }}
+
+        [services.{service}.haproxy]
+        backend = "demo"
+        "#,
+        page = free_or_any(7878),
+        command = command.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", "),
+        hold_ms = hold_ms(seconds),
+    )
 }
 
 fn hold_ms(seconds: u64) -> u64 {
@@ -118,16 +194,20 @@ fn free_or_any(port: u16) -> SocketAddr {
 /// before there was anything to tell.
 async fn watch_run(
     daemon: &Daemon,
+    service: &str,
+    front: Option<SocketAddr>,
     options: &cli::Demo,
-    stopped: impl Future<Output = &'static str>,
+    stopped: &mut (impl Future<Output = &'static str> + Unpin),
 ) -> Result<Option<Outcome>, Failure> {
     let slot =
-        &daemon.board().slot(SERVICE).ok_or_else(|| Failure::new("the demo has no service"))?;
-    let target = slot.address.ok_or_else(|| Failure::new("the demo has no proxy"))?;
-    tokio::pin!(stopped);
+        &daemon.board().slot(service).ok_or_else(|| Failure::new("the demo has no service"))?;
+    let target = front.or(slot.address);
+    let target = target.ok_or_else(|| Failure::new("the demo has no proxy"))?;
     tokio::select! {
+        // A signal from before is seen first.
+        biased;
+        _ = &mut *stopped => return Ok(None),
         ready = timeout(READY_LIMIT, ready(slot)) => ready.map_err(|_| never_ready(slot))?,
-        _ = &mut stopped => return Ok(None),
     }
     let shape = Shape::of_excerpt(Duration::from_secs(options.seconds), PEAK_PER_S)
         .map_err(|error| Failure::new(format!("{error:#}")))?;
@@ -151,7 +231,7 @@ async fn watch_run(
     tokio::pin!(sent);
     let report = tokio::select! {
         report = &mut sent => report,
-        _ = &mut stopped => {
+        _ = &mut *stopped => {
             stop.send_replace(true);
             sent.await
         }
@@ -161,8 +241,13 @@ async fn watch_run(
     Outcome::of(load, &shape, &slot.tally().since(before), slot).map(Some)
 }
 
+/// Ready, and routed where a balancer says so.
 async fn ready(slot: &Slot) {
-    while slot.live().is_none_or(|live| live.decision.seen.ready == 0) {
+    let served = |live: &crate::daemon::Live| {
+        let routed = live.balancer.as_ref().is_none_or(|balancer| !balancer.servers.is_empty());
+        live.decision.seen.ready > 0 && routed
+    };
+    while !slot.live().is_some_and(|live| served(&live)) {
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -57,6 +57,7 @@ pub(crate) struct Replica {
     pub(crate) in_flight: u32,
     pub(crate) protected: bool,
     pub(crate) never_ready: bool,
+    pub(crate) unhealthy: bool,
 }
 
 pub(crate) fn policy(rule: Rule, min: u32, max: u32) -> Policy {
@@ -193,7 +194,11 @@ impl World {
     fn engine(&self, now: Timestamp) -> EngineReport {
         let report = |(id, r): (&ReplicaId, &Replica)| ReplicaReport {
             id: id.clone(),
-            phase: if r.ready_ms.is_some() { Phase::Ready } else { Phase::Starting },
+            phase: match r.ready_ms {
+                Some(_) if r.unhealthy => Phase::Unhealthy,
+                Some(_) => Phase::Ready,
+                None => Phase::Starting,
+            },
             asked_at: Timestamp::from_ms(r.asked_ms),
             ready_at: r.ready_ms.map(Timestamp::from_ms),
             address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
@@ -259,6 +264,7 @@ impl World {
             in_flight: 0,
             protected: false,
             never_ready: false,
+            unhealthy: false,
         })
     }
 }

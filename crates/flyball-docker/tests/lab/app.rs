@@ -11,16 +11,19 @@
 //! | `WORK_US` | burns this much CPU time for each request, in microseconds |
 //! | `EXIT` | says so and ends at once with this status |
 //! | `SICK` | `app probe` fails until the container has served this many requests |
+//!
+//! After `GET /ill` `app probe` fails until `GET /well`.
 
 use std::env;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::exit;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 static SERVED: AtomicU64 = AtomicU64::new(0);
+static ILL: AtomicBool = AtomicBool::new(false);
 
 /// The CPU time of the calling thread.
 const THREAD_CPU: i32 = 3;
@@ -83,8 +86,9 @@ fn well(port: u16) -> bool {
     let mut answer = String::new();
     let asked = stream.write_all(b"GET /served HTTP/1.0\r\nConnection: close\r\n\r\n");
     asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && {
-        let served = answer.rsplit("\r\n\r\n").next().and_then(|body| body.trim().parse().ok());
-        served.unwrap_or(0) >= number("SICK").unwrap_or(0)
+        let served: Option<u64> =
+            answer.rsplit("\r\n\r\n").next().and_then(|body| body.trim().parse().ok());
+        served.is_some_and(|served| served >= number("SICK").unwrap_or(0))
     }
 }
 
@@ -102,8 +106,15 @@ fn serve(mut stream: TcpStream) {
         }
         let request = String::from_utf8_lossy(&buffer).into_owned();
         buffer.clear();
+        let illness = request.starts_with("GET /ill");
+        if illness || request.starts_with("GET /well") {
+            ILL.store(illness, Ordering::Relaxed);
+        }
         let body = if request.starts_with("GET /served") {
-            format!("{}\n", SERVED.load(Ordering::Relaxed))
+            match ILL.load(Ordering::Relaxed) {
+                true => "ill\n".to_owned(),
+                false => format!("{}\n", SERVED.load(Ordering::Relaxed)),
+            }
         } else {
             SERVED.fetch_add(1, Ordering::Relaxed);
             work(work_us);

@@ -16,7 +16,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, CreateImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptions,
+};
 use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::StreamExt;
 
@@ -185,6 +187,12 @@ impl Lab {
         self.client().await.create_network(request).await.unwrap();
     }
 
+    /// The names of all images.
+    pub(crate) async fn images(&self) -> Vec<String> {
+        let all = self.client().await.list_images(None::<ListImagesOptions>).await.unwrap();
+        all.into_iter().flat_map(|image| image.repo_tags).collect()
+    }
+
     /// The names of all containers, running or not.
     pub(crate) async fn names(&self) -> Vec<String> {
         let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true);
@@ -323,11 +331,16 @@ fn ready_machine() -> Result<(), String> {
 }
 
 fn not_run(reason: &str) {
+    not_run_here("docker", reason);
+}
+
+/// Notes that what needs `thing` was not run; a failure under `CI=true`.
+pub(crate) fn not_run_here(thing: &str, reason: &str) {
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(!strict, "docker: {reason}");
+    assert!(!strict, "{thing}: {reason}");
     if let Some(path) = std::env::var_os("FLYBALL_NOT_RUN") {
         let mut notes = File::options().create(true).append(true).open(path).unwrap();
-        writeln!(notes, "docker: {reason}").unwrap();
+        writeln!(notes, "{thing}: {reason}").unwrap();
     }
 }
 

@@ -79,9 +79,12 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     ];
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
+    let mut answers = false;
     if let Some(host) = &docker {
-        findings.push(reachable(host).await);
-        if config.docker.labels {
+        let found = reachable(host).await;
+        answers = found.ok;
+        findings.push(found);
+        if answers && config.docker.labels {
             services.extend(labelled(config, host, &mut findings).await);
         }
     }
@@ -90,7 +93,8 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         match &service.engine {
             Engine::Process(process) => findings.push(runnable(name, process)),
             Engine::Docker(container) => {
-                if let Some(host) = &docker {
+                // That Docker does not answer has been said, once for all services.
+                if let Some(host) = docker.as_ref().filter(|_| answers) {
                     findings.extend(startable(name, container, host).await);
                 }
             }
@@ -136,7 +140,6 @@ async fn reachable(host: &DockerHost) -> Finding {
 
 /// The services that labels describe, and what is wrong with the others.
 async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding>) -> Vec<Service> {
-    // That Docker does not answer has been said already.
     let found = host.discover().await.unwrap_or_default();
     let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
     let found = config.labelled(&labels);

@@ -3,13 +3,15 @@
 //! Decides only whether a wish made by hand is one. Does not know HTTP. Invariant: readers never
 //! make the loop wait: it publishes a snapshot and goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
-use flyball_core::observation::{Ask, BalancerReport, EngineReport, Manual, Phase, ReplicaReport};
+use flyball_core::observation::{
+    Ask, BalancerReport, EngineReport, Manual, Phase, ReplicaReport, Route,
+};
 use flyball_core::policy::{Policy, Rule};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -30,6 +32,8 @@ pub(crate) struct Live {
     pub(crate) balancer: Option<BalancerReport>,
     /// Of the CPU limit, and of the time in which it held the replica back.
     pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
+    /// What the plan drains, whether the balancer has begun to or not.
+    pub(crate) draining: BTreeSet<ReplicaId>,
     pub(crate) tally: Tally,
 }
 
@@ -164,11 +168,13 @@ fn replicas(live: &Live) -> Vec<ReplicaView> {
 
 fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
-    let draining = server.is_some_and(|s| s.route == flyball_core::observation::Route::Draining);
+    let draining =
+        live.draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
     let state = match replica.phase {
         Phase::Starting => ReplicaState::Starting,
         Phase::Ready if draining => ReplicaState::Draining,
         Phase::Ready => ReplicaState::Ready,
+        Phase::Unhealthy => ReplicaState::Unhealthy,
         Phase::Stopping => ReplicaState::Stopping,
     };
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();

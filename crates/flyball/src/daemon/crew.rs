@@ -5,7 +5,7 @@
 //! round.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_config::Service;
 use flyball_core::observation::Manual;
@@ -17,7 +17,7 @@ use super::balancer::Balancer;
 use super::board::{Board, Slot};
 use super::engine::Engine;
 use super::hosts::Hosts;
-use super::look::Look;
+use super::look::{Course, Look};
 use super::probe::Prober;
 use crate::clock;
 use crate::failure::Failure;
@@ -34,7 +34,7 @@ pub(super) struct Crew {
 #[derive(Default)]
 struct Loops {
     running: JoinSet<()>,
-    stops: BTreeMap<String, watch::Sender<bool>>,
+    courses: BTreeMap<String, watch::Sender<Course>>,
 }
 
 /// A service that could be started, its sources open, but does not look yet.
@@ -75,28 +75,50 @@ impl Crew {
     /// Begins to look after a service.
     pub(super) fn begin(&self, ready: Ready) {
         let Ready { look, name } = ready;
-        let (stop, stopped) = watch::channel(false);
+        let (course, followed) = watch::channel(Course::Keep);
         self.board.add(&name, Arc::clone(&look.slot));
-        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
-        loops.stops.insert(name, stop);
-        loops.running.spawn(look.run(stopped));
+        let mut loops = self.loops();
+        loops.courses.insert(name, course);
+        loops.running.spawn(look.run(followed));
     }
 
-    /// Looks after a service no longer; what it has is left as it is.
-    pub(super) fn retire(&self, name: &str) {
-        let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stop) = loops.stops.remove(name) {
-            stop.send_replace(true);
+    /// Has all replicas of a service taken away; its loop ends with the last of them.
+    pub(super) fn let_go(&self, name: &str) {
+        self.steer(name, Course::LetGo);
+    }
+
+    /// Looks after a service again that was let go.
+    pub(super) fn keep(&self, name: &str) {
+        self.steer(name, Course::Keep);
+    }
+
+    /// Forgets a service whose loop has ended; false while it has not.
+    pub(super) fn forget(&self, name: &str) -> bool {
+        let mut loops = self.loops();
+        if loops.courses.get(name).is_some_and(|course| !course.is_closed()) {
+            return false;
         }
+        loops.courses.remove(name);
         self.board.remove(name);
+        true
+    }
+
+    fn steer(&self, name: &str, to: Course) {
+        if let Some(course) = self.loops().courses.get(name) {
+            course.send_replace(to);
+        }
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Loops> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all loops and waits for them.
     pub(super) async fn stop(&self) {
         let mut running = {
-            let mut loops = self.loops.lock().unwrap_or_else(PoisonError::into_inner);
-            for stop in loops.stops.values() {
-                stop.send_replace(true);
+            let mut loops = self.loops();
+            for course in loops.courses.values() {
+                course.send_replace(Course::End);
             }
             std::mem::take(&mut loops.running)
         };

@@ -15,7 +15,7 @@ use flyball_core::observation::{
     BalancerReport, EngineReport, Observation, Reading, ReplicaReport,
 };
 use flyball_core::plan::Step;
-use flyball_core::policy::Policy;
+use flyball_core::policy::{Bounds, Policy};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal::Journal;
@@ -34,6 +34,17 @@ const GAP_MIN: Duration = Duration::from_millis(5);
 const SAMPLE_MS: u64 = 1_000;
 /// A decision that changes nothing is still kept this often, so that every minute is explained.
 const QUIET_MS: u64 = 60_000;
+
+/// What becomes of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// It is looked after.
+    Keep,
+    /// Its replicas are taken away, and the loop ends with the last of them.
+    LetGo,
+    /// The loop ends now; what can live on without it does.
+    End,
+}
 
 /// All that the loop of one service works with.
 pub(crate) struct Look {
@@ -55,6 +66,8 @@ struct Kept {
     last_words: String,
     last_failure: String,
     tally: Tally,
+    /// Whether the engine was heard at the last look.
+    known: bool,
     looked_at: Option<Timestamp>,
 }
 
@@ -74,15 +87,25 @@ impl Kept {
 }
 
 impl Look {
-    /// Looks until told to stop, then ends what cannot live on without flyball.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Looks until its course ends, then ends what cannot live on without flyball.
+    pub(crate) async fn run(mut self, mut course: watch::Receiver<Course>) {
         let mut kept = Kept::default();
-        while !*stop.borrow() {
+        let bounds = self.policy.bounds;
+        loop {
+            let now = *course.borrow_and_update();
+            self.policy.bounds = match now {
+                Course::Keep => bounds,
+                Course::LetGo => Bounds { min: 0, max: 0 },
+                Course::End => break,
+            };
             let decision = self.look(&mut kept).await;
+            if now == Course::LetGo && self.nothing_left() {
+                break;
+            }
             let wait = Duration::from_millis(decision.next_look_ms);
             tokio::select! {
                 () = self.wake(wait) => {}
-                _ = stop.changed() => {}
+                _ = course.changed() => {}
             }
         }
         self.balancer.shutdown().await;
@@ -92,7 +115,7 @@ impl Look {
     /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
     async fn look(&mut self, kept: &mut Kept) -> Decision {
         let balancer = self.balancer.observe().await;
-        let engine = self.engine.observe();
+        let engine = self.observe_engine();
         let now = clock::now();
         if let Some(report) = engine.value() {
             self.prober.watch(report);
@@ -109,6 +132,23 @@ impl Look {
         kept.count(&decision, seen.engine.value());
         self.publish(kept, &decision, seen);
         decision
+    }
+
+    /// What the engine knows. Whatever it is busy with keeps nothing that is let go.
+    fn observe_engine(&self) -> Reading<EngineReport> {
+        let mut engine = self.engine.observe();
+        if let Reading::Taken { value, .. } = &mut engine {
+            value.busy = value.busy.take().filter(|_| self.policy.bounds.max > 0);
+        }
+        engine
+    }
+
+    /// Whether the engine was heard and has no replica, and the balancer no server that is known of.
+    fn nothing_left(&self) -> bool {
+        self.slot.live().is_some_and(|live| {
+            let servers = live.balancer.as_ref().is_none_or(|b| b.servers.is_empty());
+            servers && live.engine.as_ref().is_some_and(|e| e.replicas.is_empty())
+        })
     }
 
     /// A decision that breaks an invariant is a fault in flyball: it is not carried out.
@@ -136,7 +176,10 @@ impl Look {
             kept.sampled_at = Some(now);
             self.journal.record_sample(&self.policy.service, &Sample::of(decision, balancer));
         }
-        if decision.is_change() || due(kept.recorded_at, QUIET_MS) {
+        // Before the engine was heard, the difference says nothing, and says it at every look.
+        let known = decision.seen.engine_age_ms.is_some();
+        let turned = std::mem::replace(&mut kept.known, known) != known;
+        if turned || known && decision.is_change() || due(kept.recorded_at, QUIET_MS) {
             kept.recorded_at = Some(now);
             self.journal.record_decision(decision);
         }
@@ -145,9 +188,7 @@ impl Look {
 
     /// One line in the log for each change of the count, and one when starts begin to be held.
     fn tell(&self, kept: &mut Kept, decision: &Decision) {
-        // Before the engine was heard, the difference says nothing.
-        let known = decision.seen.engine_age_ms.is_some();
-        if known && decision.desired != decision.seen.current {
+        if kept.known && decision.desired != decision.seen.current {
             tracing::info!("{}: {}", decision.headline(), decision.reason());
         }
         if let Some(held) = &decision.held_starts {
@@ -195,7 +236,8 @@ impl Look {
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
         let (decision, tally) = (decision.clone(), kept.tally);
-        self.slot.publish(Live { decision, engine, balancer, shares, tally });
+        let draining = kept.memory.draining.keys().cloned().collect();
+        self.slot.publish(Live { decision, engine, balancer, shares, draining, tally });
     }
 
     /// Returns at the first of: the time is over, a source has news, a replica became ready,

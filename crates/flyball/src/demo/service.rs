@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,8 @@ const MADE_UP_FOR: Duration = Duration::from_millis(250);
 /// What the sample service is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
-    /// Port on 127.0.0.1; 0 takes any.
-    pub(crate) port: u16,
+    /// Where it listens; port 0 takes any.
+    pub(crate) listen: SocketAddr,
     /// Part of one core that it may use, above 0 and at most 1.
     pub(crate) share: f64,
     /// CPU that one request burns; 0 answers at once.
@@ -60,9 +60,9 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// A service on `port` named by the environment.
-    pub(crate) fn named_by_environment(port: u16, share: f64, work: Duration) -> Self {
-        Self { port, share, work, replica: std::env::var(REPLICA_VARIABLE).ok() }
+    /// A service at `listen` named by the environment.
+    pub(crate) fn named_by_environment(listen: SocketAddr, share: f64, work: Duration) -> Self {
+        Self { listen, share, work, replica: std::env::var(REPLICA_VARIABLE).ok() }
     }
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn run(sample: &Sample) -> Result<()> {
     LocalSet::new().block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let listener = bind(sample.port).await?;
+        let listener = bind(sample.listen).await?;
         let stop = async {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         };
@@ -85,8 +85,7 @@ pub(crate) fn run(sample: &Sample) -> Result<()> {
     })
 }
 
-async fn bind(port: u16) -> Result<TcpListener> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 

@@ -3,6 +3,8 @@
 /// Loads the machine.
 mod alone {
     use std::net::SocketAddr;
+    use std::thread::sleep;
+    use std::time::Duration;
 
     use crate::load::get;
     use crate::stage::{Stage, published};
@@ -30,6 +32,40 @@ mod alone {
         assert!(all.len() == 2 && all.contains_key(&theirs), "{all:?}");
         let servers = stage.wait(stage.rig.servers());
         assert_eq!(servers.len(), 2, "{servers:?}");
+    }
+
+    #[test]
+    fn a_service_ends_with_the_last_container_of_its_own_and_not_before() {
+        let Some(stage) = Stage::set() else { return };
+        stage.place.configure(&stage.tables());
+        let mut daemon = Daemon::start(&stage.place);
+        let run = || stage.wait(stage.lab.run("shop-web", &LABELS, published()));
+        let theirs = run();
+        until("the service", || (daemon.said("web: found by its labels") > 0).then_some(()));
+        daemon.until_settled("web", 2);
+        stage.until_served();
+        let load = Steady::start(stage.front(), 50);
+        let copy: String = stage.containers("web").into_keys().find(|id| *id != theirs).unwrap();
+        // Stopped, removed, recreated: it is still a service.
+        stage.stop(&theirs);
+        until("a copy more", || (stage.containers("web").len() == 2).then_some(()));
+        stage.remove("shop-web");
+        sleep(Duration::from_secs(3));
+        run();
+        daemon.until_settled("web", 2);
+        assert!(stage.is_running(&copy) || stage.containers("web").len() == 2);
+        assert_eq!(daemon.said("let go"), 0, "{}", daemon.log());
+        assert_eq!(load.finish().failed, 0);
+        // Gone while flyball is away: the next one finds only copies.
+        daemon.kill();
+        stage.remove("shop-web");
+        let daemon = Daemon::start(&stage.place);
+        until("its end", || (daemon.said("let go") > 0).then_some(()));
+        until("no container", || stage.wait(stage.lab.names()).is_empty().then_some(()));
+        let known = || daemon.get("/api/v1/services/web").status;
+        until("it is forgotten", || (known() == 404).then_some(()));
+        assert!(stage.wait(stage.rig.servers()).is_empty());
+        assert_eq!(daemon.said("let go"), 1, "{}", daemon.log());
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
+mod demo;
+mod example;
 mod kills;
 #[path = "../../../flyball-docker/tests/lab/mod.rs"]
 mod lab;

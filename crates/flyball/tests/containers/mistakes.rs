@@ -95,6 +95,32 @@ mod alone {
     }
 
     #[test]
+    fn a_backend_that_another_tool_also_edits() {
+        let Some(stage) = Stage::set() else { return };
+        stage.place.configure(&stage.service("web", "policy = \"external\"\nmin = 2"));
+        let daemon = Daemon::start(&stage.place);
+        daemon.until_settled("web", 2);
+        stage.until_served();
+        let (servers, before) = (stage.wait(stage.rig.servers()), stage.containers("web"));
+        let ours = servers[0].split_whitespace().find(|word| word.starts_with("fb-")).unwrap();
+        for command in [
+            format!("set server web/{ours} state maint; del server web/{ours}"),
+            "add server web/blue 127.0.0.1:9 weight 1; set server web/blue state maint".to_owned(),
+        ] {
+            stage.wait(stage.rig.ask(&command));
+        }
+        let back = |server: &String| servers.contains(server);
+        until("its server", || {
+            let now = stage.wait(stage.rig.servers());
+            (now.iter().filter(|server| back(server)).count() == 2).then_some(())
+        });
+        let now = stage.wait(stage.rig.servers());
+        assert!(now.iter().any(|server| server.contains("blue")), "{now:?}");
+        daemon.until_settled("web", 2);
+        assert_eq!(stage.containers("web"), before);
+    }
+
+    #[test]
     fn a_docker_that_does_not_run() {
         let Some(mut stage) = Stage::set() else { return };
         stage.place.configure(&stage.service("web", "min = 1"));
@@ -102,14 +128,12 @@ mod alone {
         assert_snapshot!(failed_checks(&stage), @r"
         wrong docker.host: docker is not running at DOCKER: there is no DOCKER
               hint: start it (systemctl start docker), or set host
-        wrong services.web: docker is not running at DOCKER: there is no DOCKER
-              hint: start it (systemctl start docker), or set host
         ");
         let daemon = Daemon::start(&stage.place);
         until("a warning", || (daemon.said("WARN") > 0).then_some(()));
         // Several tries later it has still been said once.
         sleep(Duration::from_secs(2));
-        assert_snapshot!(warnings(&stage, &daemon), @"docker is not running at DOCKER: there is no DOCKER");
+        assert_snapshot!(warnings(&stage, &daemon), @"docker is not running at DOCKER: there is no DOCKER; hint: start it (systemctl start docker), or set host");
         assert!(fs::exists(stage.place.state()).unwrap());
         stage.start_docker();
         daemon.until_settled("web", 1);

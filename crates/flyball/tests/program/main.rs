@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod configuration;
 mod demo;
+mod docker_away;
 mod kills;
 mod neighbours;
 mod replicas;

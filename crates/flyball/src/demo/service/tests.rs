@@ -11,6 +11,11 @@ use tokio::sync::oneshot;
 
 use super::*;
 
+/// A port of this machine alone.
+fn here(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
 /// A service on a thread of its own.
 struct Running {
     address: SocketAddr,
@@ -21,13 +26,13 @@ struct Running {
 
 fn start(share: f64, work_ms: u64) -> Running {
     let replica = Some("sample-7".to_owned());
-    let sample = Sample { port: 0, share, work: Duration::from_millis(work_ms), replica };
+    let sample = Sample { listen: here(0), share, work: Duration::from_millis(work_ms), replica };
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = mpsc::channel();
     let thread = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         LocalSet::new().block_on(&runtime, async {
-            let listener = bind(0).await?;
+            let listener = bind(here(0)).await?;
             tell.send((listener.local_addr()?, rustix::thread::gettid().to_string()))?;
             serve(&sample, listener, async { drop(stopped.await) }).await
         })
@@ -167,7 +172,7 @@ fn a_client_that_leaves_does_not_block_the_next() {
 #[test]
 fn a_share_that_is_none_is_refused() {
     for share in [0.0, -0.5, 1.5, f64::NAN] {
-        let sample = Sample { port: 0, share, work: Duration::ZERO, replica: None };
+        let sample = Sample { listen: here(0), share, work: Duration::ZERO, replica: None };
         let error = run(&sample).unwrap_err().to_string();
         assert!(error.ends_with("is not above 0 and at most 1"), "{error}");
     }
@@ -176,7 +181,8 @@ fn a_share_that_is_none_is_refused() {
 #[test]
 fn a_name_that_cannot_be_a_header_is_refused() {
     let replica = Some("a\nb".to_owned());
-    let error = run(&Sample { port: 0, share: 1.0, work: Duration::ZERO, replica }).unwrap_err();
+    let error =
+        run(&Sample { listen: here(0), share: 1.0, work: Duration::ZERO, replica }).unwrap_err();
     assert_eq!(error.to_string(), "FLYBALL_REPLICA is no header value");
 }
 
@@ -184,7 +190,9 @@ fn a_name_that_cannot_be_a_header_is_refused() {
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error = run(&Sample { port, share: 1.0, work: Duration::ZERO, replica: None }).unwrap_err();
+    let error =
+        run(&Sample { listen: here(port), share: 1.0, work: Duration::ZERO, replica: None })
+            .unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on 127.0.0.1:{port}"));
 }
 
