@@ -33,6 +33,8 @@ enum Bench {
     Decide,
     /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
     Reload,
+    /// flyball's policy beside other autoscalers on the traces of a folder, or how often to look.
+    Policy,
 }
 
 impl Bench {
@@ -42,6 +44,7 @@ impl Bench {
             Self::Reaction => ("flyball", "bench_reaction"),
             Self::Decide => ("flyball-core", "bench_decide"),
             Self::Reload => ("flyball-haproxy", "bench_reload"),
+            Self::Policy => ("flyball-sim", "bench_policy"),
         }
     }
 }
