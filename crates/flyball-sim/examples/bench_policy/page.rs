@@ -11,8 +11,14 @@ use flyball_sim::sweep::verdict::{Entry, Table, interval, largest, median, media
 const LIMITS: [f64; 2] = [0.1, 1.0];
 
 /// The page.
-pub(super) fn write(entries: &[Entry], field: &[Family], seeds: u64, traces: usize) -> String {
-    let mut page = head(seeds, traces);
+pub(super) fn write(
+    command: &str,
+    entries: &[Entry],
+    field: &[Family],
+    seeds: u64,
+    traces: usize,
+) -> String {
+    let mut page = head(command, seeds, traces);
     let mut lags: Vec<u64> = entries.iter().map(|e| e.start_lag_s).collect();
     lags.sort_unstable();
     lags.dedup();
@@ -32,19 +38,18 @@ pub(super) fn write(entries: &[Entry], field: &[Family], seeds: u64, traces: usi
     page
 }
 
-fn head(seeds: u64, traces: usize) -> String {
+fn head(command: &str, seeds: u64, traces: usize) -> String {
     format!(
         "# Policy benchmark
 
-Made by `cargo xtask bench policy -- FOLDER` (FOLDER: `stats.json` and `open/*.csv`); not edited by hand.
+Made by `cargo xtask bench policy -- {command}` (FOLDER: `stats.json` and `open/*.csv`); without options all traces of the folder and two seeds are run. Not edited by hand.
 
-{traces} traces, {seeds} seeds. Every load is scaled so that a replica serves 20 requests/s (4 at once, 0.2 s each). The world is a fluid with a queue: what finds no replica
+Traces: {traces}; seeds: {seeds}. Every load is scaled so that a replica serves 20 requests/s (4 at once, 0.2 s each). The world is a fluid with a queue: what finds no replica
 waits, CPU saturates, and a request is over the limit if it waits longer than 0.25 s (by the queue, or by Erlang's formula where nothing waits). Start lag 10 s: 3 hours at ticks of
 2 s; 60 s: 12 hours at 5 s; 300 s: 2 days at 20 s, each around the trace's busiest time. The first hour (at most a tenth) is not scored. Cost is replica-seconds over the least that serve each minute's mean. Each rival has its
 own metrics' age: 15-s scrapes for hpa, 60-s datapoints one late for aws, 10 s for nomad, 60-s samples for marathon-lb, 300 s for amest. `kpa` counts waiting requests, as shipped.
 
-\"Best setting\" is chosen for each trace with its own result: in-sample, for everybody alike. The governor's constants were chosen on the even half of these traces (see
-docs/design/007), so its rows are in-sample there too; \"judged\" below chooses a setting on one half and reports the other. Fixed counts and the oracle bound the table and do not compete.
+\"Best setting\" is chosen for each trace with its own result: in-sample, for everybody alike. The governor's constants were not chosen on these loads; \"judged\" below chooses a setting on one half and reports the other. Fixed counts and the oracle bound the table and do not compete.
 
 "
     )

@@ -37,6 +37,7 @@ pub(crate) struct Settings {
     nature: String,
     with: Option<PathBuf>,
     interval: bool,
+    command: String,
 }
 
 /// A trace with what stats.json says of it.
@@ -93,7 +94,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<String, Str
     }
     let minutes = started.elapsed().as_secs_f64() / 60.0;
     eprintln!("{} races in {minutes:.1} min", jobs.len());
-    Ok(page::write(&entries, &field::families(), settings.seeds, known.len()))
+    Ok(page::write(&settings.command, &entries, &field::families(), settings.seeds, known.len()))
 }
 
 /// Entries that an earlier run printed with `--json`, but for those that were run again.
@@ -105,7 +106,9 @@ fn earlier(path: &std::path::Path, again: &[Entry]) -> Result<Vec<Entry>, String
     Ok(entries.into_iter().filter(|entry| !run.contains(&family(&entry.setting))).collect())
 }
 
-fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
+fn parse(arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
+    let words: Vec<String> = arguments.collect();
+    let mut arguments = words.iter().cloned();
     let mut settings = Settings {
         folder: PathBuf::new(),
         seeds: 2,
@@ -116,6 +119,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Settings, String
         nature: "plain".to_owned(),
         with: None,
         interval: false,
+        command: "FOLDER".to_owned(),
     };
     let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<String>>();
     while let Some(word) = arguments.next() {
@@ -135,6 +139,9 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Settings, String
             _ => return Err(format!("unknown argument {word}")),
         }
     }
+    let folder = settings.folder.to_string_lossy();
+    let options = words.iter().filter(|word| **word != folder).map(|word| format!(" {word}"));
+    settings.command = format!("FOLDER{}", options.collect::<String>());
     Ok(settings)
 }
 
