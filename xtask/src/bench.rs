@@ -31,6 +31,8 @@ enum Bench {
     Reaction,
     /// Time and memory of one look over many services.
     Decide,
+    /// Two weeks of a load in the simulator's fluid world, for each policy.
+    Simulate,
     /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
     Reload,
     /// flyball's policy beside other autoscalers on the traces of a folder, or how often to look.
@@ -43,6 +45,7 @@ impl Bench {
             Self::Proxy => ("flyball-proxy", "bench_proxy"),
             Self::Reaction => ("flyball", "bench_reaction"),
             Self::Decide => ("flyball-core", "bench_decide"),
+            Self::Simulate => ("flyball-sim", "bench_simulate"),
             Self::Reload => ("flyball-haproxy", "bench_reload"),
             Self::Policy => ("flyball-sim", "bench_policy"),
         }

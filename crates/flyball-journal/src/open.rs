@@ -59,10 +59,15 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
+/// Where the journal of `dir` is.
+pub(crate) fn file(dir: &Path) -> PathBuf {
+    dir.join("journal.db")
+}
+
 /// Opens or begins the journal in `dir`.
 pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
     let lock = lock(dir)?;
-    let path = dir.join("journal.db");
+    let path = file(dir);
     match usable(&path) {
         Ok(connection) => Ok(Opened { path, connection, lock, damaged: None }),
         Err(Refused::Error(error)) => Err(error),

@@ -32,6 +32,15 @@ pub struct Decisions {
 }
 
 impl Reader {
+    /// A reader of the journal in `dir`, beside whoever writes it, in this process or another.
+    ///
+    /// # Errors
+    ///
+    /// There is no journal, or it cannot be read.
+    pub fn beside(dir: &Path) -> Result<Self, JournalError> {
+        Self::open(&crate::open::file(dir))
+    }
+
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;

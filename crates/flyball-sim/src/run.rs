@@ -120,18 +120,48 @@ pub struct Breach {
     pub decision: Decision,
 }
 
-/// Runs `name` over `trace`.
+/// Runs the policy called `name` over `trace`, requests as a fluid.
+///
+/// # Errors
+///
+/// A setting that makes no sense, or a decision that broke an invariant.
 pub fn fluid(name: &Name, trace: &Trace, settings: &Settings) -> Result<Outcome, RunError> {
     check(trace, settings)?;
     let physics = settings.physics;
     let demand = trace.demand(physics.replica_capacity);
     let foresight =
         Foresight { demand: &demand, step_ms: trace.step_ms, start_lag_ms: physics.start_lag_ms };
-    let contender = name.contender(&policy(settings), foresight);
+    fluid_of(name.contender(&policy(settings), foresight), trace, &demand, settings)
+}
+
+/// Runs `rule` of the core over `trace`, as [`fluid`] runs what has a name.
+///
+/// # Errors
+///
+/// As [`fluid`].
+pub fn fluid_by_rule(
+    name: &str,
+    rule: Rule,
+    trace: &Trace,
+    settings: &Settings,
+) -> Result<Outcome, RunError> {
+    check(trace, settings)?;
+    let demand = trace.demand(settings.physics.replica_capacity);
+    let contender = Contender::own(name, Policy { rule, ..policy(settings) });
+    fluid_of(contender, trace, &demand, settings)
+}
+
+fn fluid_of(
+    contender: Contender,
+    trace: &Trace,
+    demand: &[u32],
+    settings: &Settings,
+) -> Result<Outcome, RunError> {
+    let physics = settings.physics;
     let load = trace.values.first().copied().unwrap_or(0.0);
     let first = contender.settled(load, physics.replica_capacity);
     let service = contender.policy().service.clone();
-    let world = Fluid::new(physics, trace, &demand, &service, first);
+    let world = Fluid::new(physics, trace, demand, &service, first);
     let mut run = Run {
         contender,
         world,
@@ -143,7 +173,7 @@ pub fn fluid(name: &Name, trace: &Trace, settings: &Settings) -> Result<Outcome,
         changed_ms: None,
     };
     run.all()?;
-    Ok(run.outcome(name))
+    Ok(run.outcome())
 }
 
 /// The policy that every contender gets, but for its rule.
@@ -292,7 +322,7 @@ impl Run<'_> {
         }
     }
 
-    fn outcome(self, name: &Name) -> Outcome {
+    fn outcome(self) -> Outcome {
         let interval_ms = self.settings.look_ms.unwrap_or(0);
         let quiet_from_ms =
             self.trace.duration_ms() + SETTLE_MS.max(SETTLE_LOOKS * interval_ms) / 4 * 3;
@@ -300,7 +330,7 @@ impl Run<'_> {
         let settled = self.changed_ms.is_none_or(|at_ms| at_ms < quiet_from_ms);
         let (ledger, supply) = self.world.into_records();
         Outcome {
-            policy: name.as_str().to_owned(),
+            policy: self.contender.name().to_owned(),
             trace: self.trace.name.clone(),
             seed: self.settings.seed,
             start_lag_ms: physics.start_lag_ms,

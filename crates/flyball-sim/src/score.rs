@@ -33,6 +33,8 @@ pub struct Piece {
     pub unserved: f64,
     /// Requests that were served too late.
     pub late: f64,
+    /// The longest that a request of it waits, in seconds.
+    pub wait_s: f64,
 }
 
 /// Everything that happened, summed up as it happens.
@@ -53,6 +55,7 @@ pub struct Ledger {
     served: f64,
     unserved: f64,
     late: f64,
+    wait_s: f64,
     moves: Moves,
 }
 
@@ -96,6 +99,10 @@ pub struct Score {
     pub overload_time_pct: f64,
     /// Serving replicas, in hours.
     pub replica_hours: f64,
+    /// Replicas paid for, starting and draining included, in hours.
+    pub paid_hours: f64,
+    /// The longest that a request waited for a replica to be free, in seconds.
+    pub longest_wait_s: f64,
     /// Serving replica-seconds over those of the least that would do: cost without starts and drains.
     pub serving_ratio: f64,
     /// Share of the serving replicas' time that was worked.
@@ -131,6 +138,7 @@ impl Ledger {
         self.served += piece.served;
         self.unserved += piece.unserved;
         self.late += piece.late;
+        self.wait_s = self.wait_s.max(piece.wait_s);
     }
 
     /// Takes in the end of one step of the trace, with demand and supply in it.
@@ -168,6 +176,8 @@ impl Ledger {
             scale_events: moves.scale_events,
             overload_time_pct: of_time(self.overload_s),
             replica_hours: self.serving_s / 3600.0,
+            paid_hours: self.paid_s / 3600.0,
+            longest_wait_s: self.wait_s,
             serving_ratio: ratio(self.serving_s, self.demand_s),
             mean_util_pct: 100.0 * ratio(self.served, capacity * self.serving_s),
             started_per_hour: ratio(f64::from(moves.started) * 3600.0, self.span_s),
@@ -205,8 +215,16 @@ mod tests {
             let served = arrived.min(f64::from(serving) * 600.0);
             let unserved = arrived - served;
             let paid = serving;
-            let piece =
-                Piece { span_s: 60.0, demand, serving, paid, arrived, served, unserved, late: 0.0 };
+            let piece = Piece {
+                span_s: 60.0,
+                demand,
+                serving,
+                paid,
+                arrived,
+                served,
+                unserved,
+                ..Piece::default()
+            };
             ledger.add(&piece);
             ledger.end_step(demand, serving);
         }

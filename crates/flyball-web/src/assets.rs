@@ -11,7 +11,8 @@ use axum::http::header::{self, HeaderName};
 use axum::response::{IntoResponse, Response};
 
 const PAGE: &str = include_str!("../assets/page.html");
-const PLOTLY: &str = include_str!(concat!(env!("OUT_DIR"), "/plotly.min.js"));
+/// Plotly.js with its licence, for a page that needs no network.
+pub const PLOTLY: &str = include_str!(concat!(env!("OUT_DIR"), "/plotly.min.js"));
 
 /// Own files share one hash: they import each other by relative paths.
 const OWN: [(&str, &str); 7] = [

@@ -18,6 +18,7 @@ mod window;
 mod words;
 
 pub use access::Token;
+pub use assets::PLOTLY;
 pub use daemon::{AskError, Daemon, Fault, ManualAsk};
 pub use server::{Server, WebError, WebSettings, serve};
 pub use view::{

@@ -2,9 +2,13 @@
 //!
 //! Declares commands and options; decides nothing. Invariant: parsing has no side effects.
 
+pub(crate) mod simulate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use simulate::{Decide, Simulate};
 
 /// The hidden command that ends replicas when flyball itself was killed.
 pub(crate) const WATCHDOG: &str = "watchdog";
@@ -42,6 +46,10 @@ pub(crate) enum Command {
     Pause(Pause),
     /// Let the policy decide again
     Resume(Resume),
+    /// Replay a load through policies: what each costs and how well it serves
+    Simulate(Simulate),
+    /// Decide on observations from standard input, a JSON object to a line
+    Decide(Decide),
     #[command(name = WATCHDOG, hide = true)]
     Watchdog,
     #[command(name = SAMPLE_SERVICE, hide = true)]

@@ -6,16 +6,20 @@
 mod check;
 mod configuration;
 mod cpu;
+mod decide;
 mod door;
 mod explain;
 mod hand;
 mod run;
+mod simulate;
 mod status;
 
 pub(crate) use check::check;
 use configuration::configuration;
 pub(crate) use cpu::cpu;
+pub(crate) use decide::decide;
 pub(crate) use explain::explain;
 pub(crate) use hand::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};
+pub(crate) use simulate::simulate;
 pub(crate) use status::status;

@@ -46,7 +46,15 @@ impl Backlog {
                 let unserved = after - self.waiting;
                 let served = (before + arrived - after).max(0.0);
                 let late = (flow.arrivals * late_s - unserved).max(0.0);
-                Piece { span_s, arrived, served, unserved, late, ..Piece::default() }
+                let longest = before.min(most).max(self.waiting);
+                let wait_s = if flow.capacity > 0.0 {
+                    (longest / flow.capacity).min(patience_s)
+                } else if longest > 0.0 {
+                    patience_s
+                } else {
+                    0.0
+                };
+                Piece { span_s, arrived, served, unserved, late, wait_s, ..Piece::default() }
             }
         }
     }

@@ -25,18 +25,23 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    pub(super) fn of(load: LoadReport, shape: &Shape, tally: &Tally, slot: &Slot) -> Self {
+    pub(super) fn of(
+        load: LoadReport,
+        shape: &Shape,
+        tally: &Tally,
+        slot: &Slot,
+    ) -> Result<Self, Failure> {
         let work_s = f64::from(WORK_MS) / 1000.0 / SHARE;
         let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
         let step =
-            rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds);
-        Self {
+            rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds)?;
+        Ok(Self {
             run_s: load.elapsed_s,
             tally: *tally,
             peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,
-        }
+        })
     }
 
     fn replica_s(&self) -> f64 {

@@ -1,0 +1,127 @@
+//! What can be typed after `flyball simulate` and `flyball decide`.
+//!
+//! Declares options; decides nothing. Invariant: what cannot be understood is refused here.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use flyball_config::parse_duration;
+use flyball_core::policy::Bounds;
+use flyball_sim::contender::Name;
+use flyball_sim::run::Settings;
+
+const STATUSES: &str = "Exit status: 0 done, 2 input or setting that cannot be used, 3 a decision \
+    broke an invariant (a bug), 4 a policy's count did not come to rest under the load's last value";
+
+/// Replays a load through policies.
+#[derive(Debug, Args)]
+#[command(after_help = STATUSES)]
+pub(crate) struct Simulate {
+    /// A load: CSV with the header `seconds,requests_per_second` or `seconds,cores`; repeat for more
+    #[arg(long, value_name = "FILE", required_unless_present = "service")]
+    pub(crate) trace: Vec<PathBuf>,
+    /// Replay the load of a service from the journal instead
+    #[arg(long, value_name = "NAME", conflicts_with = "trace")]
+    pub(crate) service: Option<String>,
+    /// How far back in the journal
+    #[arg(long, default_value = "7d", value_parser = parse_duration, value_name = "DURATION", requires = "service")]
+    pub(crate) since: u64,
+    #[command(flatten)]
+    pub(crate) file: super::ConfigFile,
+    /// A policy to judge, such as governor, target:70, hpa:70 or static:peak; repeat for more
+    #[arg(long, value_name = "NAME", value_parser = Name::parse, default_value = "governor")]
+    pub(crate) policy: Vec<Name>,
+    /// How requests are followed
+    #[arg(long, value_enum, default_value_t = Mode::Fluid)]
+    pub(crate) mode: Mode,
+    /// What one replica serves, in the trace's unit; from the journal: as it was measured there
+    #[arg(long, value_name = "LOAD", required_unless_present = "service")]
+    pub(crate) replica_capacity: Option<f64>,
+    /// Time from asking for a replica until it is ready
+    #[arg(long, default_value = "60s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) start_lag: u64,
+    /// What becomes of load that finds no free replica
+    #[arg(long, value_enum, default_value_t = Overload::Lost)]
+    pub(crate) overload: Overload,
+    /// How long a request waits before it is given up, with --overload waits
+    #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) patience: u64,
+    /// A request that waits longer than this is over the limit, with --overload waits
+    #[arg(long, default_value = "250ms", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) slo: u64,
+    /// Age of CPU and balancer counters when they are seen
+    #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) metric_lag: u64,
+    /// The step on which the load is replayed; the default is a minute, or the trace's if that is longer
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) grid: Option<u64>,
+    /// Time from look to look; the default is once a step
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) look: Option<u64>,
+    /// Where chance comes from
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
+    /// Print one JSON object for each policy and trace
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write a page with charts: supply against demand, cost against quality, decisions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// How few and how many replicas there may be.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct BoundsArgs {
+    /// The floor
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) min: u32,
+    /// The ceiling
+    #[arg(long, default_value_t = Settings::default().bounds.max, value_name = "N")]
+    pub(crate) max: u32,
+}
+
+impl BoundsArgs {
+    pub(crate) fn bounds(self) -> Bounds {
+        Bounds { min: self.min, max: self.max }
+    }
+}
+
+/// How requests are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// As a fluid: weeks in seconds
+    Fluid,
+}
+
+/// What becomes of load that finds no free replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Overload {
+    /// It is lost
+    Lost,
+    /// It waits
+    Waits,
+}
+
+/// Decides on observations from standard input.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The shape of a line is in docs/reference/decide.md.\nExit status: 0 done, 2 a line or setting that cannot be used"
+)]
+pub(crate) struct Decide {
+    /// A policy, such as governor, target:70 or hpa:70
+    #[arg(long, value_name = "NAME", value_parser = Name::parse, default_value = "governor")]
+    pub(crate) policy: Name,
+    /// The service's name; new replicas are called after it
+    #[arg(long, default_value = "service", value_name = "NAME")]
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) bounds: BoundsArgs,
+    /// The start lag to assume until one was measured
+    #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) start_lag: u64,
+    /// How old a reading may be and still be acted on
+    #[arg(long, default_value = "6s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) stale_after: u64,
+}

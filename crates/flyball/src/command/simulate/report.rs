@@ -1,0 +1,84 @@
+//! A page with charts that needs nothing else: Plotly.js, data and style are in it.
+//!
+//! Decides what data the page gets; how it is drawn stands in `assets/report.*`. Invariant: the page
+//! loads nothing from anywhere.
+
+use std::path::Path;
+
+use flyball_sim::run::Outcome;
+use serde_json::{Value, json};
+
+use super::{Case, result};
+use crate::failure::Failure;
+
+const PAGE: &str = include_str!("../../../assets/report.html");
+const STYLE: &str = include_str!("../../../assets/report.css");
+const SCRIPT: &str = include_str!("../../../assets/report.js");
+/// Decisions shown of each run; more would make a page that no browser likes.
+const CHANGES_SHOWN: usize = 2_000;
+
+/// Writes the page; a file that is there is replaced.
+pub(super) fn write(path: &Path, cases: &[Case], outcomes: &[Outcome]) -> Result<(), Failure> {
+    let policies = outcomes.len() / cases.len().max(1);
+    let runs = cases.iter().zip(outcomes.chunks(policies.max(1)));
+    let data: Vec<Value> = runs.map(|(case, outcomes)| trace(case, outcomes)).collect();
+    std::fs::write(path, page(&Value::from(data)).as_bytes()).map_err(|error| {
+        Failure::new(format!("cannot write {}: {error}", path.display()))
+            .hint("does its folder exist, and may you write there?")
+    })
+}
+
+fn page(data: &Value) -> String {
+    // A name with `</script>` in it must not end the script.
+    let data = data.to_string().replace("</", "<\\/");
+    PAGE.replace("/*STYLE*/", STYLE)
+        .replace("/*SCRIPT*/", SCRIPT)
+        .replace("/*DATA*/[]", &data)
+        .replace("/*PLOTLY*/", flyball_web::PLOTLY)
+}
+
+fn trace(case: &Case, outcomes: &[Outcome]) -> Value {
+    let front = result::front(outcomes);
+    let runs: Vec<Value> =
+        outcomes.iter().zip(front).map(|(outcome, front)| run(outcome, front)).collect();
+    json!({
+        "name": case.trace.name,
+        "step_s": flyball_core::units::seconds(case.trace.step_ms),
+        "capacity": case.capacity,
+        "demand": case.trace.demand(case.capacity),
+        "runs": runs,
+    })
+}
+
+fn run(outcome: &Outcome, front: bool) -> Value {
+    let shown = outcome.changes.iter().take(CHANGES_SHOWN);
+    let changes: Vec<Value> = shown
+        .map(|change| json!([change.at_ms / 1000, change.before, change.after, change.reason]))
+        .collect();
+    json!({
+        "policy": outcome.policy,
+        "start_lag_s": flyball_core::units::seconds(outcome.start_lag_ms),
+        "settled": outcome.settled,
+        "front": front,
+        "score": outcome.score,
+        "serving": outcome.supply.iter().map(|supply| supply.serving).collect::<Vec<_>>(),
+        "changes_in_all": outcome.changes.len() + outcome.changes_dropped,
+        "changes": changes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_whole_and_loads_nothing() {
+        let page = page(&json!([{ "name": "</script><b>" }]));
+        assert!(!page.contains("/*PLOTLY*/") && !page.contains("/*DATA*/"));
+        assert!(!page.contains("/*STYLE*/") && !page.contains("/*SCRIPT*/"));
+        assert!(page.contains(r#""<\/script><b>""#));
+        for loads in ["<script src", "<link rel=\"stylesheet\"", "@import"] {
+            assert!(!PAGE.contains(loads) && !STYLE.contains(loads), "{loads}");
+        }
+    }
+}
