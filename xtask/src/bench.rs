@@ -39,6 +39,8 @@ enum Bench {
     Reload,
     /// Containers behind HAProxy: starts, load steps, scaling at volume, the cost of looking.
     Containers,
+    /// flyball's policy beside other autoscalers on the traces of a folder, or how often to look.
+    Policy,
 }
 
 impl Bench {
@@ -53,6 +55,7 @@ impl Bench {
             Self::Simulate => example("flyball-sim", "bench_simulate"),
             Self::Requests => example("flyball-sim", "bench_requests"),
             Self::Reload => example("flyball-haproxy", "bench_reload"),
+            Self::Policy => example("flyball-sim", "bench_policy"),
             Self::Containers => {
                 ["bench", "--quiet", "--package", "flyball", "--bench", "containers"]
             }

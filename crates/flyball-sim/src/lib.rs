@@ -11,5 +11,6 @@ pub mod rival;
 pub mod run;
 pub mod score;
 pub mod seed;
+pub mod sweep;
 pub mod trace;
 pub mod world;

@@ -4,16 +4,33 @@
 //! core's, the same for everybody. One file for each rival. Invariant: a rival sees what flyball
 //! sees, an [`Observation`], and carries its own memory.
 
+pub mod amest;
+pub mod aws;
 pub mod fixed;
+pub mod hpa;
 pub mod hpa_on_grid;
+pub mod jcwimer;
+pub mod kpa;
+pub mod marathon_lb;
+mod meter;
+pub mod nomad;
 pub mod oracle;
 pub mod ratio;
+pub mod sketch;
 
 use flyball_core::observation::{Observation, Phase};
 
+pub use amest::Amest;
+pub use aws::Aws;
 pub use fixed::Fixed;
+pub use hpa::Hpa;
 pub use hpa_on_grid::{HpaOnGrid, StepLoad};
+pub use jcwimer::Jcwimer;
+pub use kpa::Kpa;
+pub use marathon_lb::MarathonLb;
+pub use nomad::Nomad;
 pub use oracle::Oracle;
+pub use sketch::Sketch;
 
 /// A rival's wish for a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +46,24 @@ pub struct Wish {
 pub enum Rival {
     /// The same count always.
     Fixed(Fixed),
-    /// Kubernetes' autoscaler, on a grid.
-    HpaOnGrid(HpaOnGrid),
     /// Whoever knows the load to come.
     Oracle(Oracle),
+    /// Kubernetes' horizontal pod autoscaler.
+    Hpa(Hpa),
+    /// Knative's pod autoscaler.
+    Kpa(Kpa),
+    /// AWS target tracking.
+    Aws(Aws),
+    /// The Nomad autoscaler's target-value strategy.
+    Nomad(Nomad),
+    /// AMEST for Docker Swarm.
+    Amest(Amest),
+    /// jcwimer's script for Docker Swarm.
+    Jcwimer(Jcwimer),
+    /// marathon-lb-autoscale.
+    MarathonLb(MarathonLb),
+    /// The 2014 sketch.
+    Sketch(Sketch),
 }
 
 impl Rival {
@@ -42,8 +73,15 @@ impl Rival {
     pub fn recommend(&mut self, seen: &Observation) -> Wish {
         match self {
             Self::Fixed(rival) => rival.recommend(),
-            Self::HpaOnGrid(rival) => rival.again(existing(seen)),
             Self::Oracle(rival) => rival.recommend(seen),
+            Self::Hpa(rival) => rival.recommend(seen),
+            Self::Kpa(rival) => rival.recommend(seen),
+            Self::Aws(rival) => rival.recommend(seen),
+            Self::Nomad(rival) => rival.recommend(seen),
+            Self::Amest(rival) => rival.recommend(seen),
+            Self::Jcwimer(rival) => rival.recommend(seen),
+            Self::MarathonLb(rival) => rival.recommend(seen),
+            Self::Sketch(rival) => rival.recommend(seen),
         }
     }
 
@@ -51,7 +89,7 @@ impl Rival {
     /// for that grid goes by the step's load, the others by what they see.
     pub fn recommend_on_grid(&mut self, seen: &Observation, step: StepLoad) -> Wish {
         match self {
-            Self::HpaOnGrid(rival) => rival.recommend(step, existing(seen)),
+            Self::Hpa(rival) => rival.recommend_on_grid(step, existing(seen)),
             _ => self.recommend(seen),
         }
     }
@@ -60,8 +98,8 @@ impl Rival {
     pub fn settled(&self, load: f64, capacity: f64) -> Option<u32> {
         match self {
             Self::Fixed(rival) => Some(rival.recommend().count),
-            Self::HpaOnGrid(rival) => Some(rival.settled(load, capacity)),
-            Self::Oracle(_) => None,
+            Self::Hpa(rival) => Some(rival.settled(load, capacity)),
+            _ => None,
         }
     }
 }

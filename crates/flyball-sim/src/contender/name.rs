@@ -4,10 +4,12 @@
 //! one (`static:mean`, `oracle`) is completed when the contender is made. Invariant: a name that
 //! parses can be made into a contender.
 
+pub(crate) mod published;
+
 use flyball_core::policy::{Governor, Policy, Rule, StepRule, Target};
 
 use super::Contender;
-use crate::rival::{Fixed, HpaOnGrid, Oracle, Rival};
+use crate::rival::{Fixed, Oracle, Rival};
 
 /// A parsed name.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub struct Name {
 #[derive(Clone, Debug)]
 enum Kind {
     Own(Rule),
-    Rival(Rival),
+    Rival(Box<Rival>),
     StaticMean,
     StaticPeak,
     Oracle,
@@ -60,9 +62,11 @@ impl Name {
             ("step", parts) => step(parts).map(Kind::Own),
             ("static", ["mean"]) => Ok(Kind::StaticMean),
             ("static", ["peak"]) => Ok(Kind::StaticPeak),
-            ("static", [count]) => fixed(count).map(Kind::Rival),
-            ("hpa", parts) => hpa(parts).map(Kind::Rival),
+            ("static", [count]) => fixed(count).map(Box::new).map(Kind::Rival),
             ("oracle", []) => Ok(Kind::Oracle),
+            (head, parts) if published::NAMES.contains(&head) => {
+                published::rival(head, parts).map(Box::new).map(Kind::Rival)
+            }
             _ => Err("there is no such policy".to_owned()),
         };
         match kind {
@@ -70,7 +74,7 @@ impl Name {
             Err(why) => Err(NameError {
                 name: text.to_owned(),
                 why,
-                hint: "one of governor, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s".to_owned(),
+                hint: "one of governor, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s, kpa:80, aws:70, nomad:70, amest, jcwimer, marathon-lb, seed".to_owned(),
             }),
         }
     }
@@ -92,7 +96,7 @@ impl Name {
                 let policy = Policy { rule: rule.clone(), ..policy.clone() };
                 return Contender::own(self.text.clone(), policy);
             }
-            Kind::Rival(rival) => rival.clone(),
+            Kind::Rival(rival) => (**rival).clone(),
             Kind::StaticMean => Rival::Fixed(Fixed::new(mean(ahead.demand))),
             Kind::StaticPeak => {
                 Rival::Fixed(Fixed::new(ahead.demand.iter().max().copied().unwrap_or(1)))
@@ -145,15 +149,6 @@ fn step(parts: &[&str]) -> Result<Rule, String> {
         return Err("the percentage to scale in at must be below that to scale out at".to_owned());
     }
     Ok(Rule::Step(rule))
-}
-
-fn hpa(parts: &[&str]) -> Result<Rival, String> {
-    let (target, window_ms) = match parts {
-        [target] => (percent(target)?, 300_000),
-        [target, window] => (percent(target)?, span_ms(window)?),
-        _ => return Err("hpa takes a percentage and, behind it, a window".to_owned()),
-    };
-    Ok(Rival::HpaOnGrid(HpaOnGrid::new(target, window_ms)))
 }
 
 /// A time such as `0s`, `90s` or `5m`.

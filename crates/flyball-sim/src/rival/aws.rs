@@ -1,0 +1,173 @@
+//! `aws:T`, `aws:T:20`: AWS target tracking on mean CPU, as ECS services have it.
+//!
+//! Decides by the published rules (AWS Application Auto Scaling and EC2 Auto Scaling user guides):
+//! an alarm above the target, a slower one below nine tenths of it, a count in proportion, a
+//! cooldown each way. Does not know bounds. Invariant: a missing datapoint never scales in.
+//!
+//! Example: 4 replicas at 100 % with a target of 70 %: 3 minutes above, 4 x 100/70 = 5.7, so 6.
+
+use flyball_core::observation::Observation;
+use flyball_core::units::{Timestamp, replicas_for};
+
+use super::Wish;
+use super::meter::{Recent, Scrape, Strike, asked, mean};
+
+/// Datapoints above the target that start scaling out.
+pub const HIGH_POINTS: usize = 3;
+/// Datapoints below `LOW_SHARE` of the target that start scaling in, of 60 s each.
+pub const LOW_POINTS: usize = 15;
+/// The same where datapoints are of 20 s: not published, taken as the same quarter of an hour.
+pub const LOW_POINTS_FAST: usize = 45;
+/// Scale-in begins below this share of the target (ECS; EC2 groups use 0.7).
+pub const LOW_SHARE: f64 = 0.9;
+/// Each way's cooldown (ECS default).
+pub const COOLDOWN_MS: u64 = 300_000;
+/// Whole periods until a datapoint is there to be judged. AWS publishes 363 s from a rise to the
+/// trigger, so one period is kinder to it than its own figure.
+pub const LATE_PERIODS: usize = 1;
+
+/// The rule with its memory.
+#[derive(Clone, Debug)]
+pub struct Aws {
+    target: f64,
+    period_ms: u64,
+    periods: Strike,
+    scrape: Scrape,
+    points: Recent<Option<f64>>,
+    /// Scaling out from this count at this time: until the cooldown is over a larger wish is
+    /// reckoned from the same count.
+    out: Option<(Timestamp, u32)>,
+    in_at: Option<Timestamp>,
+    wish: Option<Wish>,
+}
+
+impl Aws {
+    /// Keeps mean CPU at `target`, a share in (0, 1], by datapoints of `period_ms` (60,000 or, at
+    /// high resolution, 20,000).
+    pub fn new(target: f64, period_ms: u64) -> Self {
+        Self {
+            target,
+            period_ms,
+            periods: Strike::every(period_ms),
+            scrape: Scrape::default(),
+            points: Recent::default(),
+            out: None,
+            in_at: None,
+            wish: None,
+        }
+    }
+
+    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+        if let Some(engine) = seen.engine.value()
+            && self.periods.strikes(seen.at)
+        {
+            self.scrape.take(engine);
+            let kept_ms = self.period_ms * 60;
+            self.points.push(seen.at, mean(&self.scrape.serving(seen)), kept_ms);
+            let wish = self.judge(seen.at, asked(seen));
+            self.wish = Some(wish);
+        }
+        let kept = || Wish { count: asked(seen), reason: "no datapoint yet".to_owned() };
+        self.wish.clone().unwrap_or_else(kept)
+    }
+
+    fn low_points(&self) -> usize {
+        if self.period_ms < 60_000 { LOW_POINTS_FAST } else { LOW_POINTS }
+    }
+
+    fn judge(&mut self, now: Timestamp, current: u32) -> Wish {
+        let points: Vec<Option<f64>> = self.points.all().rev().skip(LATE_PERIODS).collect();
+        let all = |count: usize, holds: &dyn Fn(f64) -> bool| {
+            points.len() >= count && points.iter().take(count).all(|p| p.is_some_and(holds))
+        };
+        let high = all(HIGH_POINTS, &|cpu| cpu > self.target);
+        let low = all(self.low_points(), &|cpu| cpu < LOW_SHARE * self.target);
+        let latest = points.first().copied().flatten();
+        let (count, from) = match latest {
+            Some(cpu) if high => self.scale_out(now, current, cpu),
+            Some(cpu) if low => self.scale_in(now, current, cpu),
+            _ => (current, current),
+        };
+        let state = if high {
+            "above"
+        } else if low {
+            "long below"
+        } else {
+            "near"
+        };
+        let cpu = latest.map_or("no".to_owned(), |cpu| format!("{:.0} %", cpu * 100.0));
+        let reason =
+            format!("{cpu} cpu, {state} {:.0} %, from {from} -> {count}", self.target * 100.0);
+        Wish { count, reason }
+    }
+
+    fn scale_out(&mut self, now: Timestamp, current: u32, cpu: f64) -> (u32, u32) {
+        let cooling = self.out.filter(|(at, _)| now.ms_since(*at) < COOLDOWN_MS);
+        let from = cooling.map_or(current, |(_, from)| from);
+        let count = replicas_for(f64::from(from) * cpu / self.target).max(current);
+        if count > current {
+            self.out = Some((now, from));
+            self.in_at = None;
+        }
+        (count, from)
+    }
+
+    fn scale_in(&mut self, now: Timestamp, current: u32, cpu: f64) -> (u32, u32) {
+        if self.in_at.is_some_and(|at| now.ms_since(at) < COOLDOWN_MS) {
+            return (current, current);
+        }
+        // What is removed is rounded down, so what stays is rounded up.
+        let count = replicas_for(f64::from(current) * cpu / self.target).clamp(1, current.max(1));
+        if count < current {
+            self.in_at = Some(now);
+        }
+        (count, current)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Judges one datapoint a minute, in percent (-1: none); the counts after each.
+    fn minutes(rule: &mut Aws, mut count: u32, points: &[i32]) -> Vec<u32> {
+        let mut counts = Vec::new();
+        for (minute, point) in (0_u64..).zip(points) {
+            let now = Timestamp::from_ms(minute * 60_000);
+            let cpu = (*point >= 0).then(|| f64::from(*point) / 100.0);
+            rule.points.push(now, cpu, 3_600_000);
+            count = rule.judge(now, count).count;
+            counts.push(count);
+        }
+        counts
+    }
+
+    #[test]
+    fn scaling_out_waits_for_three_datapoints_and_their_delay() {
+        let mut rule = Aws::new(0.70, 60_000);
+        assert_eq!(minutes(&mut rule, 4, &[100, 100, 100, 100]), [4, 4, 4, 6]);
+    }
+
+    #[test]
+    fn a_cooldown_lets_only_a_larger_count_from_the_same_start_through() {
+        // 4 x 80/70 = 4.6 -> 5; then 4 x 105/70 = 6, not 5 x 105/70 = 8.
+        let mut rule = Aws::new(0.70, 60_000);
+        let counts = minutes(&mut rule, 4, &[80, 80, 80, 80, 105, 105, 80]);
+        assert_eq!(counts, [4, 4, 4, 5, 5, 6, 6]);
+    }
+
+    #[test]
+    fn scaling_in_takes_a_quarter_of_an_hour_and_one_gap_stops_it() {
+        let mut rule = Aws::new(0.50, 60_000);
+        assert_eq!(minutes(&mut rule, 10, &[20; 16]).last(), Some(&4));
+        let mut points = [20; 20];
+        points[10] = -1;
+        assert_eq!(minutes(&mut Aws::new(0.50, 60_000), 10, &points).last(), Some(&10));
+    }
+
+    #[test]
+    fn nothing_is_removed_within_a_tenth_below() {
+        let mut rule = Aws::new(0.50, 60_000);
+        assert_eq!(minutes(&mut rule, 10, &[46; 40]).last(), Some(&10));
+    }
+}

@@ -1,0 +1,139 @@
+//! `marathon-lb`: marathon-lb-autoscale on HAProxy's own figures.
+//!
+//! Decides by its published rule and defaults: every 60 s the balancer's request rate and queue;
+//! the mean of ten, divided by the rate one replica should serve; it acts when that was half as
+//! much again (or three replicas) off for three intervals, then waits a quarter of an hour. Does not
+//! know CPU. Invariant: nothing moves before ten samples.
+//!
+//! Example: 4,500 requests/s on 2 replicas with a target of 1,000: 5 wanted, 2,250 each is 125 %
+//! off, so after three intervals 5.
+
+use flyball_core::observation::Observation;
+use flyball_core::units::{Timestamp, replicas_for, seconds};
+
+use super::Wish;
+use super::meter::{Recent, Strike, asked, mean};
+
+/// Time from one sample to the next (`--interval`).
+pub const INTERVAL_MS: u64 = 60_000;
+/// Samples averaged (`--samples`).
+pub const SAMPLES: u64 = 10;
+/// Requests per second that one replica should serve (`--target-rps`).
+pub const TARGET_PER_S: f64 = 1_000.0;
+/// It acts when the rate of one replica is this far off the target (`--threshold-percent`), ...
+pub const OFF_SHARE: f64 = 0.5;
+/// ... or the count this far off what is wanted (`--threshold-instances`), ...
+pub const OFF_COUNT: u32 = 3;
+/// ... for this many intervals (`--intervals-past-threshold`).
+pub const INTERVALS_OFF: u32 = 3;
+/// Intervals without action after one, less those of the samples (`--cooldown`).
+pub const COOLDOWN: u64 = 5;
+
+/// The rule with its memory.
+#[derive(Clone, Debug)]
+pub struct MarathonLb {
+    target_per_s: f64,
+    samples: Strike,
+    rates: Recent<f64>,
+    before: Option<(Timestamp, u64, u64)>,
+    intervals_off: u32,
+    acted_at: Option<Timestamp>,
+    wish: Option<Wish>,
+}
+
+impl MarathonLb {
+    /// Keeps `target_per_s` requests per second in each replica, above 0.
+    pub fn new(target_per_s: f64) -> Self {
+        Self {
+            target_per_s,
+            samples: Strike::every(INTERVAL_MS),
+            rates: Recent::default(),
+            before: None,
+            intervals_off: 0,
+            acted_at: None,
+            wish: None,
+        }
+    }
+
+    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+        let rate = self.rate_and_queue(seen);
+        let current = asked(seen);
+        if self.samples.strikes(seen.at)
+            && let Some(rate) = rate
+        {
+            self.rates.push(seen.at, rate, SAMPLES * INTERVAL_MS - 1);
+            self.sample(seen.at, current);
+        }
+        let kept = || Wish { count: current, reason: "fewer than ten samples".to_owned() };
+        self.wish.clone().unwrap_or_else(kept)
+    }
+
+    /// Requests per second since the last look, and those waiting, as one figure: so it is
+    /// published.
+    fn rate_and_queue(&mut self, seen: &Observation) -> Option<f64> {
+        let report = seen.balancer.as_ref()?.value()?;
+        let before = self.before.replace((seen.at, report.epoch, report.arrivals));
+        let (at, epoch, arrivals) = before.filter(|(at, ..)| *at < seen.at)?;
+        let arrived = report.arrivals.checked_sub(arrivals).filter(|_| epoch == report.epoch)?;
+        #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
+        let per_s = arrived as f64 / seconds(seen.at.ms_since(at));
+        Some(per_s + f64::from(report.waiting))
+    }
+
+    fn sample(&mut self, now: Timestamp, current: u32) {
+        let rates: Vec<f64> = self.rates.all().collect();
+        let full = rates.len() as u64 >= SAMPLES;
+        let Some(average) = mean(&rates).filter(|_| full && current > 0) else { return };
+        let wanted = replicas_for(average / self.target_per_s).max(1);
+        let off = (average / f64::from(current) - self.target_per_s).abs() / self.target_per_s;
+        let past = off >= OFF_SHARE || wanted.abs_diff(current) >= OFF_COUNT;
+        self.intervals_off = if past { self.intervals_off + 1 } else { 0 };
+        let cooldown_ms = (COOLDOWN + SAMPLES) * INTERVAL_MS;
+        let cools = self.acted_at.is_some_and(|at| now.ms_since(at) < cooldown_ms);
+        let acts = self.intervals_off >= INTERVALS_OFF && !cools && wanted != current;
+        if acts {
+            self.acted_at = Some(now);
+        }
+        let count = if acts { wanted } else { current };
+        let reason = format!(
+            "{average:.0}/s / {:.0} = {wanted}, off for {} of 3 -> {count}",
+            self.target_per_s, self.intervals_off
+        );
+        self.wish = Some(Wish { count, reason });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One sample a minute; the counts after each.
+    fn minutes(mut count: u32, rates: &[f64]) -> Vec<u32> {
+        let mut rule = MarathonLb::new(100.0);
+        let mut counts = Vec::new();
+        for (minute, rate) in (0_u64..).zip(rates) {
+            let now = Timestamp::from_ms(minute * INTERVAL_MS);
+            rule.rates.push(now, *rate, SAMPLES * INTERVAL_MS - 1);
+            rule.sample(now, count);
+            count = rule.wish.as_ref().map_or(count, |wish| wish.count);
+            counts.push(count);
+        }
+        counts
+    }
+
+    #[test]
+    fn it_acts_after_ten_samples_and_three_intervals() {
+        let counts = minutes(2, &[450.0; 12]);
+        assert_eq!(counts[..11], [2; 11]);
+        assert_eq!(counts[11], 5);
+    }
+
+    #[test]
+    fn a_fifth_off_moves_nothing_and_a_quarter_of_an_hour_passes_between_moves() {
+        assert_eq!(minutes(4, &[480.0; 40]).last(), Some(&4));
+        let mut rates = [450.0; 40];
+        rates[12..].fill(1_000.0);
+        let counts = minutes(2, &rates);
+        assert_eq!((counts[11], counts[25], counts[26]), (5, 5, 10));
+    }
+}
