@@ -214,7 +214,7 @@ impl Container {
     /// listens there: whoever took it for running would count a probe that the engine does not.
     fn is_reachable(&self, phase: Phase) -> bool {
         match phase {
-            Phase::Starting | Phase::Ready => self.facts.state == State::Running,
+            Phase::Starting | Phase::Ready | Phase::Unhealthy => self.facts.state == State::Running,
             Phase::Stopping => self.noted,
         }
     }

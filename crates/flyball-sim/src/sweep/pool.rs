@@ -226,6 +226,7 @@ impl Pool {
             ready_at: None,
             address: Some(SocketAddr::from(([127, 0, 0, 1], 80))),
             cpu: None,
+            throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
         };

@@ -172,7 +172,8 @@ impl Watch {
         let stays = |replica: &&Replica| match replica.phase {
             Some(Phase::Starting) => true,
             Some(Phase::Ready) => !self.drains.contains_key(&replica.id),
-            Some(Phase::Stopping) | None => false,
+            // No engine of this world checks health after readiness.
+            Some(Phase::Unhealthy | Phase::Stopping) | None => false,
         };
         // What others start is known once it shows.
         let engine = look.seen.engine.value();
