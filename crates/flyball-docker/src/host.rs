@@ -18,7 +18,7 @@ use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use flyball_cgroup::Hierarchies;
 use flyball_core::units::Timestamp;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -71,9 +71,13 @@ pub(crate) struct Core {
     pub(crate) pull: tokio::sync::Mutex<()>,
     /// A new engine wants to be told what there is.
     pub(crate) relist: Notify,
+    /// Every container with a label of ours as last listed; `None` before the first answer.
+    listing: watch::Sender<Option<Listing>>,
     link: Mutex<Link>,
     services: Mutex<Vec<Weak<Service>>>,
 }
+
+type Listing = Result<Arc<Vec<ContainerSummary>>, DockerError>;
 
 struct Link {
     docker: Option<Docker>,
@@ -116,6 +120,7 @@ impl DockerHost {
             inspections: Semaphore::new(INSPECTIONS_AT_ONCE),
             pull: tokio::sync::Mutex::default(),
             relist: Notify::new(),
+            listing: watch::Sender::default(),
             link: Mutex::new(link),
             services: Mutex::default(),
         });
@@ -146,6 +151,23 @@ impl DockerHost {
     pub async fn discover(&self) -> Result<Vec<LabelledService>, DockerError> {
         let docker = self.core.connect().await?;
         Ok(services_of(&self.core.list_with(&docker).await?))
+    }
+
+    /// The same as the watcher listed them last, which it does every few seconds and whenever
+    /// somebody else made a container. Asks the daemon nothing; waits for the first answer.
+    ///
+    /// # Errors
+    /// Why the daemon cannot be asked, while it cannot.
+    pub async fn discovered(&self) -> Result<Vec<LabelledService>, DockerError> {
+        let mut listing = self.core.listing.subscribe();
+        match timeout(ASK_LIMIT, listing.wait_for(Option::is_some)).await {
+            Ok(Ok(answer)) => match answer.as_ref() {
+                Some(Ok(all)) => Ok(services_of(all)),
+                Some(Err(why)) => Err(why.clone()),
+                None => Ok(Vec::new()),
+            },
+            _ => Err(DockerError::silent("list containers", ASK_LIMIT)),
+        }
     }
 }
 
@@ -218,6 +240,13 @@ impl Core {
         })
     }
 
+    /// Keeps a listing for whoever looks for services.
+    pub(crate) fn keep_listing(&self, all: Vec<ContainerSummary>) -> Arc<Vec<ContainerSummary>> {
+        let all = Arc::new(all);
+        self.listing.send_replace(Some(Ok(Arc::clone(&all))));
+        all
+    }
+
     /// Every container with a label of ours, running or not.
     pub(crate) async fn list(&self) -> Result<Vec<ContainerSummary>, DockerError> {
         self.list_with(&self.docker()?).await
@@ -264,6 +293,7 @@ impl Core {
             link.down = Some(why.clone());
             changed
         };
+        self.listing.send_replace(Some(Err(why.clone())));
         if changed {
             match why.hint() {
                 Some(hint) => tracing::warn!("{why}; hint: {hint}"),

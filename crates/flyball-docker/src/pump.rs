@@ -19,7 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use crate::DockerError;
 use crate::cpu;
 use crate::host::{Core, INSPECT_LIMIT};
-use crate::labels::SERVICE;
+use crate::labels::{self, SERVICE};
 use crate::service::{Service, Taken};
 
 /// The daemon answers this from memory in 0.2 ms.
@@ -130,10 +130,10 @@ async fn ping(core: Arc<Core>) -> Result<Chore, DockerError> {
 /// Tells every service all of its containers.
 async fn list(core: Arc<Core>) -> Result<Chore, DockerError> {
     let asked = Instant::now();
-    let all = core.list().await?;
+    let all = core.keep_listing(core.list().await?);
     core.spoke();
     let mut by_service: BTreeMap<&str, Vec<&ContainerSummary>> = BTreeMap::new();
-    for container in &all {
+    for container in all.iter() {
         if let Some(name) = container.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
             by_service.entry(name).or_default().push(container);
         }
@@ -183,6 +183,10 @@ fn take_event(
     let named = |service: &Arc<Service>| {
         Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
     };
+    // Somebody else's container may declare a service: its labels are in a listing.
+    if event.action.as_deref() == Some("create") && !labels::managed(&attributes) {
+        core.relist.notify_one();
+    }
     for service in core.services().into_iter().filter(named) {
         match event.action.as_deref().unwrap_or_default() {
             "destroy" => service.gone(&id),

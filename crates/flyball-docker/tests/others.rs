@@ -7,7 +7,7 @@ mod rig;
 
 mod alone {
     use std::collections::{BTreeMap, HashMap};
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use bollard::models::{ContainerCreateBody, HealthConfig, HostConfig, PortBinding};
     use bollard::query_parameters::{
@@ -246,6 +246,11 @@ mod alone {
         lab.run("theirs", &labels, HostConfig::default()).await;
         let found = host.discover().await.unwrap();
         assert_eq!((found.len(), found[0].running), (1, 1));
+        let begun = Instant::now();
+        while host.discovered().await.unwrap() != found {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the watcher's own listing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         assert_eq!((found[0].service.as_str(), found[0].container.as_str()), ("web", "theirs"));
         assert_eq!(found[0].labels["flyball.prot"], "8080");
         assert!(host.check().await.unwrap().cores > 0);

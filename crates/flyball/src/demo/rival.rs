@@ -43,6 +43,10 @@ pub(super) fn step(
     bounds: Bounds,
 ) -> Result<Rival, Failure> {
     let interval_ms = interval_ms(run);
+    // Stopped before its first second was over: there is nothing to compare.
+    if arrivals.is_empty() {
+        return Ok(Rival { interval_s: seconds(interval_ms), ..Rival::default() });
+    }
     let rule =
         StepRule { cooldown_ms: interval_ms, cpu_window_ms: interval_ms, ..StepRule::default() };
     #[expect(clippy::cast_precision_loss, reason = "arrivals of a second")]
