@@ -4,6 +4,7 @@
 //! own `Display`, the same as in the log and on the command line.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
 use flyball_core::observation::Ask;
@@ -11,10 +12,11 @@ use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 
+use crate::shapes;
 use crate::view::{ManualView, Notice, NoticeKind, ServiceView};
 
 /// A decision with its explanation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Explained {
     /// What changes, in one line.
     pub headline: String,
@@ -22,7 +24,8 @@ pub struct Explained {
     pub why: String,
     /// The whole explanation.
     pub text: String,
-    /// The record that both come from.
+    /// The record that all three come from.
+    #[schema(value_type = shapes::Decision)]
     pub decision: Decision,
 }
 

@@ -9,13 +9,17 @@ mod cpu;
 mod door;
 mod explain;
 mod hand;
+mod paper;
 mod run;
 mod status;
+mod top;
 
 pub(crate) use check::check;
 use configuration::configuration;
 pub(crate) use cpu::cpu;
 pub(crate) use explain::explain;
 pub(crate) use hand::{pause, resume, scale};
+pub(crate) use paper::{completions, man};
 pub(crate) use run::{run, stopped_by_signal};
 pub(crate) use status::status;
+pub(crate) use top::top;

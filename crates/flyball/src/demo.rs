@@ -158,7 +158,7 @@ async fn watch_run(
     };
     bar.finish_and_clear();
     let load: LoadReport = report.map_err(|error| Failure::new(format!("{error:#}")))?;
-    Ok(Some(Outcome::of(load, &shape, &slot.tally().since(before), slot)))
+    Ok(Some(Outcome::of(load, &shape, &slot.tally().since(&before), slot)))
 }
 
 async fn ready(slot: &Slot) {

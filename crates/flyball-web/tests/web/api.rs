@@ -50,6 +50,43 @@ async fn decisions_come_with_their_explanation_and_take_a_window() {
 }
 
 #[tokio::test]
+async fn a_full_page_of_decisions_says_where_the_next_one_is() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let whole = site.get(&format!("{WEB}/decisions?limit=3")).await;
+    assert_eq!(whole.header("link"), None);
+    let full = site.get(&format!("{WEB}/decisions?limit=1&only=moves&from=5")).await;
+    let before = NOW_WALL_MS - 1;
+    let next = format!("<{WEB}/decisions?before={before}&limit=1&from=5&only=moves>; rel=\"next\"");
+    assert_eq!(full.header("link"), Some(next.as_str()));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn the_api_describes_itself_and_every_path_it_names_is_there() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let document = site.get("/api/v1/openapi.json").await.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.len(), 12, "{:?}", paths.keys());
+    for (path, methods) in paths {
+        for (method, operation) in methods.as_object().unwrap() {
+            let target = path.replace("{name}", "web");
+            // Following events has no end of its own, so only that it begins is seen here.
+            if path != "/api/v1/events" {
+                let line = format!("{} {target}", method.to_uppercase());
+                let answer = site.request(&line, &[], "").await;
+                assert!(![404, 405].contains(&answer.status), "{line}: {answer:?}");
+            }
+            assert!(operation["responses"]["422"].is_object(), "{method} {path}");
+            assert!(operation["summary"].is_string(), "{method} {path}");
+        }
+    }
+    let fields = &document["components"]["schemas"]["Problem"]["properties"];
+    assert!(fields["type"].is_object() && fields["field"].is_object(), "{fields}");
+    site.close().await;
+}
+
+#[tokio::test]
 async fn explain_gives_the_decision_in_force_at_a_time() {
     let site = Site::open(Scripted::new(Mood::Works)).await;
     let latest = site.get(&format!("{WEB}/explain")).await.json();
@@ -82,6 +119,8 @@ async fn a_wrong_query_names_its_field() {
         ("decisions?limit=ten", "limit"),
         ("decisions?before=yesterday", "before"),
         ("decisions?before=1&before=2", "before"),
+        ("decisions?from=x", "from"),
+        ("decisions?only=stops", "only"),
         ("decisions?sort=asc", "sort"),
         ("explain?at=1.5", "at"),
         ("explain?at=99999999999999999999", "at"),

@@ -84,7 +84,7 @@ fn replicas(view: &Value) -> String {
         rows.push(vec![
             word(replica, "id"),
             word(replica, "state"),
-            format!("{:.0} s", (now_ms - asked_ms).max(0.0) / 1000.0),
+            age((now_ms - asked_ms) / 1000.0),
             share(replica.get("cpu")),
             word(replica, "in_flight"),
             word(replica, "address"),
@@ -93,12 +93,27 @@ fn replicas(view: &Value) -> String {
     table(&rows)
 }
 
+/// A time that has passed, in its two largest units: "3 min 20 s"; the future has age 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float-to-int cast saturates, and NaN becomes 0"
+)]
+pub(super) fn age(seconds: f64) -> String {
+    match seconds.max(0.0) as u64 {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3_600 => format!("{} min {} s", s / 60, s % 60),
+        s @ 3_600..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
 pub(super) fn share(value: Option<&Value>) -> String {
     let share = value.and_then(Value::as_f64);
     share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
-fn number(value: &Value, key: &str) -> Option<f64> {
+pub(super) fn number(value: &Value, key: &str) -> Option<f64> {
     value.get(key).and_then(Value::as_f64)
 }
 
@@ -115,6 +130,12 @@ pub(super) fn word(value: &Value, key: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_age_is_told_in_its_two_largest_units() {
+        let told = [-5.0, 59.9, 200.0, 7_300.0, 90_000.0].map(age);
+        assert_eq!(told, ["0 s", "59 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]);
+    }
 
     #[test]
     fn what_was_not_measured_is_a_dash() {
