@@ -103,9 +103,8 @@ function layout(window, thresholds, narrow, c, highest) {
     font: { family: style("--font"), size: 12, color: c.ink }, dragmode: false, hovermode: "x unified", hoversubplots: "axis",
     hoverlabel: { bgcolor: c.card, bordercolor: c.faint, font: { color: c.ink, size: 12, family: style("--font") } },
     xaxis: { type: "date", range: window.map(axisTime), fixedrange: true, anchor: "y5", showgrid: true, gridcolor: c.faint, gridwidth: 0.5,
-      nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: window[1] - window[0] > 86_400_000 ? "%e %b %H:%M" : "%H:%M:%S", tickformatstops: [
-        { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, 40_000_000], value: "%H:%M" },
-        { dtickrange: [40_000_000, null], value: "%e %b" }],
+      nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: "%H:%M:%S", tickformatstops: [
+        { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, null], value: "%H:%M" }],
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: c.muted, spikesnap: "cursor" },
     yaxis: axis("y"),
     yaxis2: axis("y2"),
@@ -118,7 +117,7 @@ function layout(window, thresholds, narrow, c, highest) {
     shapes: used.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: y, y1: y,
       line: { color: c.threshold, width: 1.2, dash: "dash" } })),
     annotations: [
-      title("Utilization: mean CPU of ready replicas", "y4", c),
+      title("Mean CPU of ready replicas", "y4", c),
       title(narrow ? "Replicas (line: wanted)" : "Replicas", "y3", c, narrow ? LEGEND_ROW : 0),
       title("Arrivals per second", "y2", c),
       title("Latency, ms", "y", c),

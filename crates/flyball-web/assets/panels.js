@@ -1,7 +1,28 @@
-// Writes what is known of one service into its page. Asks nothing of the network.
+// Writes what is known into the page's parts. Asks nothing of the network; every text is set as
+// text, never as markup, since names and reasons come from elsewhere.
 
-import { at, element, fillRail, noticeItems, setText } from "./parts.js";
 import { clock, count, direction, kindsOf, lasting, millis, percent, rate, reasonOf } from "./words.js";
+
+const at = (id) => document.getElementById(id);
+
+export function element(tag, { text, ...set } = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(set)) {
+    if (value != null && value !== false) node.setAttribute(name === "class_" ? "class" : name, value);
+  }
+  if (text != null) node.textContent = text;
+  node.append(...children);
+  return node;
+}
+
+function setText(id, text) {
+  const node = at(id);
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Shapes besides colours: each notice has its own.
+const SHAPES = { blind: "⊘", starts_held: "■", trouble: "!", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
+const PRESSING = ["blind", "starts_held", "trouble", "at_maximum"];
 
 export function headline(view) {
   document.title = `${view.name} ${view.summary.split(" replicas")[0]} · flyball`;
@@ -12,7 +33,7 @@ export function headline(view) {
   if (view.address) facts.push(linkTo(view.address));
   at("facts").replaceChildren(...facts.map((fact) => element("span", {}, fact)));
   notices(view);
-  fillRail(at("rail"), view);
+  rail(view);
 }
 
 function linkTo(address) {
@@ -21,9 +42,35 @@ function linkTo(address) {
 }
 
 function notices(view) {
-  at("notices").replaceChildren(...noticeItems(view));
+  const told = view.notices.map((notice) => {
+    const times = [];
+    if (notice.since_wall_ms != null) times.push(`since ${clock(notice.since_wall_ms)} (${lasting(view.now_wall_ms - notice.since_wall_ms)})`);
+    if (notice.until_wall_ms != null) times.push(`until ${clock(notice.until_wall_ms)} (${lasting(notice.until_wall_ms - view.now_wall_ms)} left)`);
+    return element("li", { class_: PRESSING.includes(notice.kind) ? "pressing" : "calm", "data-kind": notice.kind },
+      element("span", { class_: "shape", "aria-hidden": "true", text: SHAPES[notice.kind] ?? "!" }),
+      element("span", { text: notice.text }),
+      element("span", { class_: "when", text: times.join(", ") }));
+  });
+  at("notices").replaceChildren(...told);
   // Read out when it changes, without the clocks that change every second.
   setText("announced", [view.summary, ...view.notices.map((notice) => notice.text)].join(". "));
+}
+
+// One cell for each place up to the maximum: filled, hatched, dotted or empty.
+function rail(view) {
+  const node = at("rail");
+  const seen = view.decision?.seen;
+  node.hidden = seen?.engine_age_ms == null || view.bounds.max > 60;
+  if (node.hidden) return;
+  const { ready, starting, draining } = seen;
+  const states = [...Array(ready).fill("ready"), ...Array(starting).fill("starting"), ...Array(draining).fill("draining")];
+  const places = Math.max(view.bounds.max, states.length);
+  const cells = Array.from({ length: places }, (_, i) => {
+    const marks = [i + 1 === view.bounds.min && "floor", i + 1 === view.decision.desired && "wanted"].filter(Boolean);
+    return element("i", { class_: ["cell", states[i] ?? "free", ...marks].join(" ") });
+  });
+  node.setAttribute("aria-label", `${ready} ready, ${starting} starting, ${draining} draining, ${view.decision.desired} wanted, at least ${view.bounds.min}, at most ${view.bounds.max}`);
+  node.replaceChildren(...cells);
 }
 
 export function figures(view, sample) {
@@ -109,15 +156,13 @@ export function explanation(told) {
   at("explanation").showModal();
 }
 
-// Where there is only one service, there is nothing to choose.
 export function picker(names, chosen) {
   at("picker").hidden = names.length < 2;
   const select = at("service");
-  const wanted = ["", ...names];
-  if ([...select.options].map((o) => o.value).join("\n") !== wanted.join("\n")) {
-    select.replaceChildren(...wanted.map((name) => element("option", { value: name, text: name || "all services" })));
+  if ([...select.options].map((o) => o.value).join("\n") !== names.join("\n")) {
+    select.replaceChildren(...names.map((name) => element("option", { value: name, text: name })));
   }
-  select.value = chosen ?? "";
+  select.value = chosen;
 }
 
 export function said(text, isProblem = false) {
@@ -129,13 +174,4 @@ export function connection(text, isLost) {
   setText("connection", text);
   document.body.classList.toggle("lost", isLost);
   if (isLost) setText("announced", text);
-}
-
-export function offerCount(view) {
-  const input = at("count");
-  input.min = view.bounds.min;
-  input.max = view.bounds.max;
-  const touched = document.activeElement === input || input.dataset.touched;
-  if (!touched && view.decision) input.value = view.decision.desired;
-  at("resume").disabled = view.manual == null;
 }

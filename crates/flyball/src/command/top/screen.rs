@@ -232,7 +232,7 @@ mod tests {
         let shown = terminal.backend().to_string();
         for text in [
             "  shop",
-            "! blind: no trustworthy",
+            "! blind",
             "> web",
             "3 ███▒····",
             "4 2..8",
