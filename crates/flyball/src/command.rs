@@ -11,6 +11,7 @@ mod explain;
 mod hand;
 mod run;
 mod status;
+mod zabbix;
 
 pub(crate) use check::check;
 use configuration::configuration;
@@ -19,3 +20,4 @@ pub(crate) use explain::explain;
 pub(crate) use hand::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};
 pub(crate) use status::status;
+pub(crate) use zabbix::zabbix;

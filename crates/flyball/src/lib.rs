@@ -48,6 +48,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Scale(options) => block_on(command::scale(options)),
         Command::Pause(options) => block_on(command::pause(options)),
         Command::Resume(options) => block_on(command::resume(options)),
+        Command::Zabbix(act) => block_on(command::zabbix(act)),
     }
 }
 

@@ -142,7 +142,7 @@ impl World {
         let replicas = self.replicas.iter().map(report).collect();
         let engine = EngineReport { replicas, ..EngineReport::default() };
         let engine = Reading::Taken { at: self.now, value: engine };
-        Observation { at: self.now, wall_ms: 0, engine, balancer: None, manual: None }
+        Observation { at: self.now, wall_ms: 0, engine, balancer: None, manual: None, advice: None }
     }
 
     fn carry_out(&mut self, step: &Step) {
