@@ -6,6 +6,7 @@
 mod result;
 mod rival;
 mod service;
+mod simulated;
 mod trace;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -34,6 +35,8 @@ const SERVICE: &str = "demo";
 const WORK_MS: u32 = 5;
 /// The share of a core that a replica may use: 20 requests/s each.
 const SHARE: f64 = 0.1;
+/// Requests that the balancer gives a replica at once.
+const SLOTS: u32 = 2;
 /// Requests per second at the height of the load: six replicas' worth.
 const PEAK_PER_S: f64 = 120.0;
 /// The first replica has so long to become ready.
@@ -85,7 +88,7 @@ fn configure(seconds: u64, state: &Path) -> Result<Config, Failure> {
         cpus = {SHARE}
         min = 1
         max = 12
-        slots = 2
+        slots = {SLOTS}
         ready = {{ http = "/healthz" }}
         drain = "10s"
         grace = "5s"

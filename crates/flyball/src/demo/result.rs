@@ -5,11 +5,12 @@
 use serde_json::json;
 
 use super::rival::{self, Rival};
+use super::simulated::{self, Simulated};
 use super::trace::Shape;
-use super::{SHARE, WORK_MS};
+use super::{SEED, SHARE, WORK_MS};
 use crate::daemon::{Slot, Tally};
 use crate::failure::Failure;
-use crate::load::LoadReport;
+use crate::load::{LoadReport, SLOW};
 use crate::output::table;
 
 /// The pool is sized by the same cap that the governor keeps.
@@ -22,6 +23,7 @@ pub(super) struct Outcome {
     tally: Tally,
     peak_pool: u32,
     step: Rival,
+    simulated: Simulated,
 }
 
 impl Outcome {
@@ -30,13 +32,22 @@ impl Outcome {
         let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
         let step =
             rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds);
+        let arrivals = shape.arrivals(SEED);
+        let simulated = simulated::simulate(&slot.policy, &arrivals, shape.run(), lag_ms);
         Self {
+            simulated,
             run_s: load.elapsed_s,
             tally: *tally,
             peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,
         }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "requests of a demo stay far below 2^52")]
+    fn slow_pct(&self) -> f64 {
+        let slow = self.load.slow + self.load.failed + self.load.unfinished;
+        slow as f64 / self.load.requests.max(1) as f64 * 100.0
     }
 
     fn replica_s(&self) -> f64 {
@@ -49,6 +60,7 @@ impl Outcome {
 
     pub(super) fn json(&self) -> Result<String, Failure> {
         let tenth = |seconds: f64| (seconds * 10.0).round() / 10.0;
+        let thousandth = |percent: f64| (percent * 1_000.0).round() / 1_000.0;
         let object = json!({
             "requests": self.load.requests,
             "failed": self.load.failed,
@@ -56,9 +68,12 @@ impl Outcome {
             "failures": self.load.failures,
             "p50_ms": self.load.p50_ms,
             "p99_ms": self.load.p99_ms,
+            "over_limit_pct": thousandth(self.slow_pct()),
+            "over_limit_pct_simulated": thousandth(self.simulated.slow_pct),
             "scale_outs": self.tally.outs,
             "scale_ins": self.tally.ins,
             "replica_seconds": tenth(self.replica_s()),
+            "replica_seconds_simulated": tenth(self.simulated.replica_s),
             "replica_seconds_peak_pool": tenth(self.peak_replica_s()),
             "replica_seconds_step": tenth(self.step.replica_s),
             "longest_wait_s_step": tenth(self.step.longest_wait_s),
@@ -76,8 +91,15 @@ impl Outcome {
             row("failed", self.load.failed.to_string()),
             row("median latency", ms(self.load.p50_ms)),
             row("99 % within", ms(self.load.p99_ms)),
+            row(
+                &format!("over {} ms", SLOW.as_millis()),
+                format!("{:.1} % (simulated: {:.1} %)", self.slow_pct(), self.simulated.slow_pct),
+            ),
             row("scale actions", format!("{} out, {} in", self.tally.outs, self.tally.ins)),
-            row("replica-seconds", format!("{:.0}", self.replica_s())),
+            row(
+                "replica-seconds",
+                format!("{:.0} (simulated: {:.0})", self.replica_s(), self.simulated.replica_s),
+            ),
             row(
                 "  of a fixed pool",
                 self.compared(
