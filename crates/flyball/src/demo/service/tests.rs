@@ -217,7 +217,10 @@ mod alone {
         let per_cpu_s = f64::from(served) / cpu;
         let wanted = 1.0 / Duration::from_millis(WORK_MS).as_secs_f64();
         let part = per_cpu_s / wanted;
-        assert!((0.8..1.1).contains(&part), "{per_cpu_s:.1} requests a CPU second, not {wanted:.1}");
+        assert!(
+            (0.8..1.1).contains(&part),
+            "{per_cpu_s:.1} requests a CPU second, not {wanted:.1}"
+        );
         service.stop().unwrap();
     }
 
