@@ -23,16 +23,7 @@ pub(crate) struct Arguments {
 
 /// Builds the simulation for release and runs it.
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
-    match step::status_of(&mut command(root, arguments)) {
-        Ok(status) => {
-            let code = status.code().and_then(|code| u8::try_from(code).ok());
-            code.map_or(ExitCode::FAILURE, ExitCode::from)
-        }
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    step::passed_on(&mut command(root, arguments))
 }
 
 fn command(root: &Path, arguments: &Arguments) -> Command {

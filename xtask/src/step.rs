@@ -3,7 +3,7 @@
 //! Knows nothing of what the steps do. Invariant: a step that could not be started has failed.
 
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -60,6 +60,21 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs `command` to its end, whatever it is.
 pub(crate) fn status_of(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("cannot start `{}`", line_of(command)))
+}
+
+/// Runs `command` to its end and passes its exit status on; one that could not be started, or was
+/// ended by a signal, has failed.
+pub(crate) fn passed_on(command: &mut Command) -> ExitCode {
+    match status_of(command) {
+        Ok(status) => {
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            code.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn line_of(command: &Command) -> String {
