@@ -30,6 +30,11 @@ impl ApiToken {
         let good = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         good.then(|| Self(text.to_owned()))
     }
+
+    /// For where it must be said.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for ApiToken {

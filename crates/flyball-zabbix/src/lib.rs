@@ -5,14 +5,18 @@
 //! is waited for has a deadline and everything that is kept has a bound; a token never shows.
 //!
 //! In reading order: [`Peer`] and [`Sender`] are the way to the server's trapper, [`Api`] the one
-//! to its frontend.
+//! to its frontend; [`provision`] sets up what flyball has there, [`remove`] takes it away.
 
 mod api;
 mod error;
 mod frame;
 mod http;
+mod outbox;
 mod peer;
+mod reporter;
 mod sender;
+mod setup;
+mod triggers;
 mod value;
 mod version;
 
@@ -20,6 +24,11 @@ pub use api::{Api, ApiSettings, ApiToken};
 pub use error::ZabbixError;
 pub use http::ApiUrl;
 pub use peer::{Peer, TlsSettings};
+pub use reporter::{Reporter, Standing};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
+pub use setup::{
+    Change, HostSetup, Mode, Outcome, Setup, Thresholds, Verb, Webhook, provision, remove,
+};
+pub use triggers::{Advice, Triggers};
 pub use value::{Figure, Moment, Moments, TEXT_MAX, Value, discovery};
 pub use version::Version;

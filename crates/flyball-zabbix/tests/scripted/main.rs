@@ -5,4 +5,5 @@
 
 mod api;
 mod peer;
+mod reporter;
 mod sender;
