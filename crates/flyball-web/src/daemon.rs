@@ -43,6 +43,9 @@ pub trait Daemon: Send + Sync + 'static {
         points_max: usize,
     ) -> Result<Vec<Sample>, Fault>;
 
+    /// Looks at a service, and at whoever advises it, as soon as possible. Never waits.
+    fn wake(&self, _service: &str) {}
+
     /// Takes a wish made by hand and answers with the service as it is then. `for_ms` is how long
     /// it lasts: `None` for [`ManualAsk::Resume`], and for a count under an `external` policy that
     /// came without a time. `by` is the door: "api", "cli" or "dashboard".

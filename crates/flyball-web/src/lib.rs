@@ -9,6 +9,7 @@ mod access;
 mod asks;
 mod assets;
 mod daemon;
+mod events;
 mod lane;
 mod problem;
 mod routes;

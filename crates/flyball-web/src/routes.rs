@@ -25,6 +25,7 @@ use crate::access::Access;
 use crate::asks::{self, DEFAULT_FOR_MS, Fields, ParseDuration, Wish};
 use crate::assets::Assets;
 use crate::daemon::{Daemon, ManualAsk};
+use crate::events::Events;
 use crate::lane::Lane;
 use crate::problem::{Kind, Problem};
 use crate::view::{Notice, RuleName, ServiceView};
@@ -47,6 +48,8 @@ pub(crate) struct Door {
     pub(crate) reads: Lane,
     /// For wishes, so that a journal that hangs does not keep anybody from scaling by hand.
     pub(crate) asks: Lane,
+    /// Events that have been acted on.
+    pub(crate) events: Events,
 }
 
 type Shared = State<Arc<Door>>;
@@ -60,6 +63,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .route("/explain", get(explain))
         .route("/samples", get(samples))
         .route("/scale", post(scale))
+        .route("/wake", post(wake))
         .route("/pause", post(pause))
         .route("/resume", post(resume));
     Router::new()
@@ -172,6 +176,13 @@ async fn scale(door: Shared, name: Name, wanted: Wanted) -> Result<Json<Told>, P
     carry_over(door, name, wanted, asks::scale).await
 }
 
+/// A wake-up carries no data: whoever sends one may say anything.
+async fn wake(State(door): Shared, name: Name) -> Result<StatusCode, Problem> {
+    let name = look_up(&door, name)?.name;
+    door.daemon.wake(&name);
+    Ok(StatusCode::ACCEPTED)
+}
+
 async fn pause(door: Shared, name: Name, wanted: Wanted) -> Result<Json<Told>, Problem> {
     carry_over(door, name, wanted, asks::pause).await
 }
@@ -197,9 +208,18 @@ async fn carry_over(
             wish.for_ms.or(Some(DEFAULT_FOR_MS))
         }
     };
-    let daemon = Arc::clone(&door.daemon);
-    let ask = move || daemon.ask(&view.name, wish.ask, lasting, wanted.by);
-    Ok(Json(door.asks.call(ask).await??.into()))
+    if let Some(event) = &wish.event
+        && !door.events.take(&view.name, event)
+    {
+        return Ok(Json(view.into()));
+    }
+    let (daemon, service) = (Arc::clone(&door.daemon), view.name.clone());
+    let ask = move || daemon.ask(&service, wish.ask, lasting, wanted.by);
+    let done = door.asks.call(ask).await.map_err(Problem::from).and_then(|done| Ok(done?));
+    if let (Err(_), Some(event)) = (&done, &wish.event) {
+        door.events.forget(&view.name, event);
+    }
+    done.map(|view| Json(view.into()))
 }
 
 /// The body of a wish, and the door it came through.

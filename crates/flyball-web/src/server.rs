@@ -159,6 +159,7 @@ pub async fn serve(
         assets: Assets::new(),
         reads: Lane::new(READS_MAX, ANSWER_LIMIT),
         asks: Lane::new(ASKS_MAX, ANSWER_LIMIT),
+        events: crate::events::Events::default(),
     };
     let task = tokio::spawn(accept(listener, router(Arc::new(door)), stop));
     Ok(Server { address, task })

@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Decide on observations from standard input, a JSON object to a line
     Decide(Decide),
+    /// Set up what flyball needs in Zabbix, or take it away
+    #[command(subcommand)]
+    Zabbix(ZabbixAct),
     #[command(name = WATCHDOG, hide = true)]
     Watchdog,
     #[command(name = SAMPLE_SERVICE, hide = true)]
@@ -167,6 +170,26 @@ pub(crate) struct Resume {
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) door: Door,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ZabbixAct {
+    /// Make the host group, template, hosts, triggers, dashboard and webhook; again, it changes nothing
+    Provision(ZabbixOptions),
+    /// Take away exactly what provision made
+    Remove(ZabbixOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ZabbixOptions {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Only say what would be changed; status 1 if anything would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The demo's sample service.

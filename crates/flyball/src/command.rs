@@ -13,6 +13,7 @@ mod hand;
 mod run;
 mod simulate;
 mod status;
+mod zabbix;
 
 pub(crate) use check::check;
 use configuration::configuration;
@@ -23,3 +24,4 @@ pub(crate) use hand::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};
 pub(crate) use simulate::simulate;
 pub(crate) use status::status;
+pub(crate) use zabbix::zabbix;

@@ -5,7 +5,7 @@
 
 use super::{Chain, Context, Guard};
 use crate::memory::Memory;
-use crate::policy::{Rule, StepRule, Target};
+use crate::policy::{Rule, Target};
 use crate::recommend::governor::still_needed;
 use crate::units::{Timestamp, seconds};
 
@@ -25,6 +25,7 @@ pub(super) fn warm_up(chain: &mut Chain, memory: &Memory, context: &Context<'_>)
         Rule::Governor(_) => hold_window_ms(memory, context),
         Rule::Target(rule) => rule.in_window_ms,
         Rule::Step(rule) => rule.cooldown_ms,
+        Rule::Advised(rule) => rule.cooldown_ms,
         Rule::External => 0,
     };
     let until = memory.since.unwrap_or(context.seen.at).plus_ms(window_ms);
@@ -85,11 +86,11 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     }
 }
 
-/// The step rule moves once in a cooldown, and not outwards while something is starting.
-pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, rule: &StepRule) {
+/// A rule that goes by steps moves once in a cooldown, and not outwards while something is starting.
+pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, cooldown_ms: u64) {
     let (now, current) = (context.seen.at, context.figures.current);
     if let Some((at, _)) = memory.changes.back() {
-        let until = at.plus_ms(rule.cooldown_ms);
+        let until = at.plus_ms(cooldown_ms);
         if now < until {
             chain.set(current, Guard::Cooldown { until });
         }

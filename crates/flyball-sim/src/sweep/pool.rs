@@ -91,7 +91,14 @@ impl Pool {
         let engine = Reading::Taken { at, value: EngineReport::default() };
         let balancer =
             Reading::Taken { at, value: BalancerReport { epoch: 1, ..Default::default() } };
-        let seen = Observation { at, wall_ms: 0, engine, balancer: Some(balancer), manual: None };
+        let seen = Observation {
+            at,
+            wall_ms: 0,
+            engine,
+            balancer: Some(balancer),
+            manual: None,
+            advice: None,
+        };
         let mut pool = Self {
             nature,
             seed,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_config::Service;
 use flyball_core::observation::Manual;
+use flyball_core::policy::Rule;
 use flyball_journal::{Journal, StoredManual};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -19,6 +20,7 @@ use super::engine::Engine;
 use super::hosts::Hosts;
 use super::look::{Course, Look};
 use super::probe::Prober;
+use super::report::Witness;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -28,6 +30,9 @@ pub(super) struct Crew {
     board: Arc<Board>,
     journal: Arc<Journal>,
     manuals: BTreeMap<String, StoredManual>,
+    witness: Option<Witness>,
+    /// Whether there is somebody who advises services.
+    advised: bool,
     loops: Mutex<Loops>,
 }
 
@@ -48,9 +53,12 @@ impl Crew {
         hosts: Hosts,
         board: Arc<Board>,
         journal: Arc<Journal>,
+        witness: Option<Witness>,
+        advised: bool,
     ) -> Result<Self, Failure> {
         let manuals = journal.manuals()?;
-        Ok(Self { hosts, board, journal, manuals, loops: Mutex::default() })
+        let loops = Mutex::default();
+        Ok(Self { hosts, board, journal, manuals, witness, advised, loops })
     }
 
     pub(super) fn hosts(&self) -> &Hosts {
@@ -62,13 +70,21 @@ impl Crew {
     /// # Errors
     /// What cannot be had; nothing is left open then.
     pub(super) async fn prepare(&self, service: &Service) -> Result<Ready, Failure> {
+        if matches!(service.policy.rule, Rule::Advised(_)) && !self.advised {
+            let what = format!(
+                "services.{}.policy is driven by Zabbix, which cannot be asked",
+                service.name
+            );
+            return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
+        }
         let engine = Engine::build(service, &self.hosts)?;
         let balancer = Balancer::build(service, &self.hosts).await?;
         let slot = Arc::new(slot(service, &engine, &balancer));
         slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone());
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
-        let look = Look { policy, engine, balancer, prober, slot, journal };
+        let witness = self.witness.clone();
+        let look = Look { policy, engine, balancer, prober, slot, journal, witness };
         Ok(Ready { look, name: service.name.clone() })
     }
 

@@ -54,6 +54,7 @@ impl Fluid<'_> {
             engine: Reading::Taken { at: now, value: engine },
             balancer: Some(balancer),
             manual: None,
+            advice: None,
         }
     }
 

@@ -40,6 +40,7 @@ impl World {
             engine: Reading::Taken { at, value: engine },
             balancer: balancer.map(|value| Reading::Taken { at: balancer_at, value }),
             manual: None,
+            advice: None,
         }
     }
 
