@@ -63,6 +63,8 @@ pub struct Zabbix {
     pub interval_ms: u64,
     /// What hosts are called before the service's name; may be empty.
     pub host_prefix: String,
+    /// Whether each replica has a host of its own, too; then there is an API.
+    pub replica_hosts: bool,
     /// Its API, if it is to be asked.
     pub api: Option<ZabbixApi>,
     /// Certificates of who may sign for it; `None`: the system's.

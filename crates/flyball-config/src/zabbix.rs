@@ -1,7 +1,8 @@
 //! The `[zabbix]` table: where Zabbix is and how it is reached.
 //!
 //! Decides which of its keys need each other. Connects to nothing. Invariant: an API has a token
-//! file that could be read and is not empty, and a certificate has its key.
+//! file that could be read and is not empty, a certificate has its key, and
+//! hosts of replicas have an API that makes them.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,11 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
     let trapper = fields.take(&keys::TRAPPER, address::peer_name);
     let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms);
     let prefix = fields.take(&keys::HOST_PREFIX, check::text);
+    let replica_hosts = fields.take(&keys::REPLICA_HOSTS, check::flag);
     let api = api(&mut fields, base);
+    if replica_hosts.given().is_some_and(|(on, _)| *on) && matches!(api, Some(None)) {
+        fields.missing(&keys::API, "\"http://127.0.0.1/zabbix/api_jsonrpc.php\"");
+    }
     let ca_file = fields.take(&keys::CA_FILE, check::path).optional();
     let own = own(&mut fields, base);
     let webhook = fields.take(&keys::WEBHOOK, address::url);
@@ -37,6 +42,7 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
         trapper: trapper.or("127.0.0.1:10051".to_owned())?,
         interval_ms: interval_ms.or(5_000)?,
         host_prefix: prefix.or(String::new())?,
+        replica_hosts: replica_hosts.or(false)?,
         api: api?,
         ca_file: ca_file?.map(|path| base.join(path)),
         own_certificate: own?,

@@ -41,7 +41,7 @@ fn every_key_is_read() {
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "0123456789abcdef").unwrap();
     let zabbix = read(&format!(
-        "[zabbix]\ntrapper = \"zabbix.example:10051\"\ninterval = \"1s\"\nhost_prefix = \"shop-\"\n\
+        "[zabbix]\ntrapper = \"zabbix.example:10051\"\ninterval = \"1s\"\nhost_prefix = \"shop-\"\nreplica_hosts = true\n\
          api = \"https://zabbix.example/zabbix/api_jsonrpc.php\"\ntoken_file = {:?}\n\
          ca_file = \"ca.pem\"\ncert_file = \"own.crt\"\nkey_file = \"own.key\"\n\
          webhook = \"http://10.0.0.5:7878/\"",
@@ -54,6 +54,7 @@ fn every_key_is_read() {
             trapper: "zabbix.example:10051".into(),
             interval_ms: 1_000,
             host_prefix: "shop-".into(),
+            replica_hosts: true,
             api: Some(ZabbixApi { url, token_file: token.path().into() }),
             ca_file: Some("/f/ca.pem".into()),
             own_certificate: Some(("/f/own.crt".into(), "/f/own.key".into())),
@@ -65,6 +66,7 @@ fn every_key_is_read() {
 #[test]
 fn what_needs_each_other_must_stand_together() {
     says("[zabbix]\napi = \"http://127.0.0.1/api\"", "hint: add token_file = \"");
+    says("[zabbix]\nreplica_hosts = true", "hint: add api = \"");
     says("[zabbix]\ncert_file = \"a\"", "hint: add key_file = \"");
     says("[zabbix]\nkey_file = \"a\"", "hint: add cert_file = \"");
     says("[zabbix]\ntrapper = \"127.0.0.1\"", "hint: write trapper = \"127.0.0.1:10051\"");

@@ -327,6 +327,18 @@ fn advice_is_followed_step_by_step_while_it_lasts_and_not_while_a_replica_starts
 }
 
 #[test]
+fn advice_from_before_a_replica_could_show_in_it_is_not_followed() {
+    let rule = Advised { cooldown_ms: 1_000, cpu_window_ms: 15_000, ..Advised::default() };
+    let mut world = World::new(policy(Rule::Advised(rule), 1, 4));
+    world.lag_ms = 5_000;
+    world.pass(60_000);
+    world.advice = Some(Advice::More);
+    assert_eq!(world.run(200).desired, 2);
+    assert_eq!(world.run(22_000).desired, 2, "5 s to be ready, 15 s of window, 3 s on the way");
+    assert_eq!(world.run(3_000).desired, 3);
+}
+
+#[test]
 fn a_service_that_somebody_advises_wakes_from_zero_by_itself() {
     let mut world = World::new(policy(Rule::Advised(Advised::default()), 0, 4));
     assert_eq!(world.run(5_000).desired, 0);

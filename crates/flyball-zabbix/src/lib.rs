@@ -13,6 +13,7 @@ mod frame;
 mod http;
 mod outbox;
 mod peer;
+mod replica_hosts;
 mod reporter;
 mod sender;
 mod setup;
@@ -24,11 +25,11 @@ pub use api::{Api, ApiSettings, ApiToken};
 pub use error::ZabbixError;
 pub use http::ApiUrl;
 pub use peer::{Peer, TlsSettings};
-pub use reporter::{Reporter, Standing};
+pub use reporter::{Replica, Reporter, Standing};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
 pub use setup::{
     Change, HostSetup, Mode, Outcome, Setup, Thresholds, Verb, Webhook, provision, remove,
 };
 pub use triggers::{Advice, Triggers};
-pub use value::{Figure, Moment, Moments, TEXT_MAX, Value, discovery};
+pub use value::{Figure, Moment, Moments, TEXT_MAX, Value};
 pub use version::Version;

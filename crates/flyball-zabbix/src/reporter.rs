@@ -11,10 +11,12 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::api::ApiSettings;
 use crate::error::ZabbixError;
 use crate::outbox::Outbox;
+use crate::replica_hosts::ReplicaHosts;
 use crate::sender::Sender;
-use crate::value::{Moments, Value};
+use crate::value::{Moments, Value, discovery};
 
 /// The discovery rule's key.
 const LIST_KEY: &str = "flyball.discovery";
@@ -42,10 +44,21 @@ pub struct Standing {
     pub fault: Option<String>,
 }
 
+/// A replica's name, and that of a host of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Replica<'a> {
+    /// As items are called.
+    pub name: &'a str,
+    /// As its host is called, where it has one.
+    pub host: &'a str,
+}
+
 /// Takes values and lists in, and delivers them.
 #[derive(Debug)]
 pub struct Reporter {
     shared: Arc<Shared>,
+    /// Where each replica has a host of its own.
+    hosts: Option<Arc<ReplicaHosts>>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -73,7 +86,17 @@ impl Reporter {
         let moments = Moments::default();
         let delivery = Delivery { sender, wall_ms, moments, shared: Arc::clone(&shared) };
         let task = tokio::spawn(delivery.run(stopped));
-        Self { shared, stop, task }
+        Self { shared, hosts: None, stop, task }
+    }
+
+    /// The same, and each replica has a host of its own, which is made and removed through the API
+    /// of `settings`.
+    #[must_use]
+    pub fn with_replica_hosts(mut self, settings: ApiSettings) -> Self {
+        let hosts = Arc::new(ReplicaHosts::default());
+        tokio::spawn(Arc::clone(&hosts).keep(settings, self.stop.subscribe()));
+        self.hosts = Some(hosts);
+        self
     }
 
     /// Hands in values; never waits.
@@ -82,9 +105,14 @@ impl Reporter {
         self.shared.news.notify_one();
     }
 
-    /// Hands in a host's whole list of replicas, as [`crate::discovery`] writes it; never waits.
-    /// The same list again changes nothing.
-    pub fn set_list(&self, host: &Arc<str>, text: String) {
+    /// Hands in all replicas of a service's host, by the names that hosts of their own would have;
+    /// never waits. The same again change nothing.
+    pub fn set_replicas(&self, host: &Arc<str>, replicas: &[Replica<'_>]) {
+        if let Some(hosts) = &self.hosts {
+            hosts.set(host, replicas.iter().map(|replica| replica.host.to_owned()).collect());
+        }
+        let names: Vec<&str> = replicas.iter().map(|replica| replica.name).collect();
+        let text = discovery(&names);
         let mut lists = lock(&self.shared.lists);
         if lists.get(host).is_some_and(|list| *list.text == *text) {
             return;
@@ -149,7 +177,8 @@ impl Delivery {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.shared.news.notified(), if !failed => {}
-                _ = stop.changed() => {}
+                // Dropped and not closed: nobody waits for what is left.
+                changed = stop.changed() => if changed.is_err() { return },
             }
         }
     }

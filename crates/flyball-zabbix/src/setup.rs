@@ -22,7 +22,11 @@ use workshop::Workshop;
 pub(crate) use workshop::{list, text};
 
 /// The host group of the services, and the name of their template.
-const NAME: &str = "Flyball";
+pub(crate) const NAME: &str = "Flyball";
+/// The template of a replica that has a host of its own.
+pub(crate) const REPLICA_NAME: &str = "Flyball replica";
+/// The tag that says that a host is a replica's; its value is the host of the service.
+pub(crate) const REPLICA_TAG: &str = "flyball-replica";
 /// The name of everything that the webhook needs.
 const WEBHOOK_NAME: &str = "Flyball webhook";
 /// The tag that says that a host is flyball's; its value is the service.

@@ -105,7 +105,7 @@ impl Moments {
 }
 
 /// The discovery rule's value: the whole list of replicas.
-pub fn discovery(replicas: &[impl AsRef<str>]) -> String {
+pub(crate) fn discovery(replicas: &[impl AsRef<str>]) -> String {
     let entry = |name: &str| serde_json::json!({ "{#REPLICA}": name });
     let list: Vec<_> = replicas.iter().map(|name| entry(name.as_ref())).collect();
     serde_json::Value::Array(list).to_string()

@@ -12,6 +12,7 @@ pub(crate) static ZABBIX: Section = Section {
         &TRAPPER,
         &INTERVAL,
         &HOST_PREFIX,
+        &REPLICA_HOSTS,
         &API,
         &API_TOKEN_FILE,
         &CA_FILE,
@@ -39,6 +40,12 @@ pub(crate) static HOST_PREFIX: Key = key(
     Fallback::Otherwise("none"),
     "What the hosts in Zabbix are called before the service's name.",
 );
+pub(crate) static REPLICA_HOSTS: Key = key(
+    "replica_hosts",
+    Kind::Flag,
+    Fallback::Is("false"),
+    "Whether each replica has a host of its own in Zabbix, too, made and removed through `api` as replicas come and go.",
+);
 pub(crate) static API: Key = key(
     "api",
     Kind::Url,
@@ -49,7 +56,7 @@ pub(crate) static API_TOKEN_FILE: Key = key(
     "token_file",
     Kind::Path,
     Fallback::Otherwise("none"),
-    "A file with an API token: of a Super admin to provision, of a user who may read to run.",
+    "A file with an API token: of a Super admin to provision, of a user who may read to run (and write, with `replica_hosts`).",
 );
 pub(crate) static CA_FILE: Key = key(
     "ca_file",

@@ -5,9 +5,13 @@
 
 use super::{Chain, Context, Guard};
 use crate::memory::Memory;
-use crate::policy::{Rule, Target};
+use crate::policy::{Advised, Rule, Target};
 use crate::recommend::governor::still_needed;
 use crate::units::{Timestamp, seconds};
+
+/// From a value that is sent to advice that knows of it: Zabbix writes values and calculations once
+/// a second each, and is asked once a second. Half of it, and old advice is taken for new.
+const ADVICE_LAG_MS: u64 = 3_000;
 
 /// The period over which the target rule's rates are counted.
 const RATE_MS: u64 = 15_000;
@@ -98,6 +102,21 @@ pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, co
     let starting = context.figures.starting + context.figures.warming;
     if chain.count > current && starting > 0 {
         chain.set(current, Guard::StartingCounts { starting });
+    }
+}
+
+/// The advised rule, besides, waits until what it is told can show what it last did: the mean that
+/// advice is about goes back over a window, and a new replica is in it from when it is ready.
+pub(super) fn advised(chain: &mut Chain, memory: &Memory, context: &Context<'_>, rule: &Advised) {
+    step(chain, memory, context, rule.cooldown_ms);
+    let replicas = context.seen.engine.value().into_iter().flat_map(|engine| &engine.replicas);
+    let ready = replicas.filter_map(|replica| replica.ready_at).max();
+    let changed = memory.changes.back().map(|(at, _)| *at);
+    if let Some(at) = changed.max(ready) {
+        let until = at.plus_ms(rule.cpu_window_ms + ADVICE_LAG_MS);
+        if context.seen.at < until {
+            chain.set(context.figures.current, Guard::Cooldown { until });
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::workshop::{Workshop, list, text};
 use super::{Change, Mode, NAME, Outcome, Setup, Verb, hosts, template, webhook};
 use crate::api::Api;
 use crate::error::ZabbixError;
+use crate::replica_hosts;
 
 /// Removes the hosts of `setup`, and what all services share once no other host uses it.
 ///
@@ -21,22 +22,25 @@ pub async fn remove(
     progress: &mut (dyn FnMut(&Change) + Send),
 ) -> Result<Outcome, ZabbixError> {
     let mut workshop = Workshop::new(api, mode, progress);
-    let found = hosts::find(&workshop, setup).await?;
+    let mut found = hosts::find(&workshop, setup).await?;
+    let services: Vec<&str> = setup.hosts.iter().map(|host| host.host.as_str()).collect();
+    found.extend(replica_hosts::find(api, &services).await?);
     for host in &found {
         let call = ("host.delete", json!([text(host, "hostid")]));
         workshop.change(Verb::Remove, ("host", text(host, "host")), Vec::new(), call).await?;
     }
     let gone: Vec<&str> = found.iter().map(|host| text(host, "hostid")).collect();
-    let users = users_of_template(&workshop, &gone).await?;
+    let templates = template::find(&workshop).await?;
+    let users = users_of_templates(&workshop, &templates, &gone).await?;
     if !users.is_empty() {
         let users = users.join(", ");
         workshop.note(format!("what all services share stays, since others use it: {users}"));
         return Ok(workshop.outcome());
     }
     webhook::remove(&mut workshop).await?;
-    if let Some(id) = template::find(&workshop).await? {
+    for (name, id) in &templates {
         let call = ("template.delete", json!([id]));
-        workshop.change(Verb::Remove, ("template", NAME), Vec::new(), call).await?;
+        workshop.change(Verb::Remove, ("template", name), Vec::new(), call).await?;
     }
     let of_templates =
         if api.version().has_template_groups() { "templategroup" } else { "hostgroup" };
@@ -45,13 +49,17 @@ pub async fn remove(
     Ok(workshop.outcome())
 }
 
-/// The names of the hosts that are linked to the template, other than `gone`.
-async fn users_of_template(
+/// The names of the hosts that are linked to one of `templates`, other than `gone`.
+async fn users_of_templates(
     workshop: &Workshop<'_>,
+    templates: &[(&str, String)],
     gone: &[&str],
 ) -> Result<Vec<String>, ZabbixError> {
-    let Some(template) = template::find(workshop).await? else { return Ok(Vec::new()) };
-    let ask = json!({ "templateids": [template], "output": ["hostid", "host"] });
+    if templates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&String> = templates.iter().map(|(_, id)| id).collect();
+    let ask = json!({ "templateids": ids, "output": ["hostid", "host"] });
     let linked = workshop.api.list("host.get", ask).await?;
     let others = linked.iter().filter(|host| !gone.contains(&text(host, "hostid")));
     Ok(others.map(|host| text(host, "host").to_owned()).collect())
@@ -79,8 +87,9 @@ async fn group(
     let found = workshop.api.list(&format!("{object}.get"), ask).await?;
     let Some(group) = found.first() else { return Ok(()) };
     let host = |host: &Value| !gone.contains(&text(host, "hostid"));
+    let ours = template::OURS.map(|(name, _)| name);
     let used = list(group, "hosts").iter().any(host)
-        || list(group, "templates").iter().any(|template| text(template, "host") != NAME);
+        || list(group, "templates").iter().any(|template| !ours.contains(&text(template, "host")));
     if text(group, "uuid") != uuid {
         workshop.note(format!("{what} {name} stays: it is not flyball's"));
     } else if used {

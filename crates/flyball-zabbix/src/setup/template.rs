@@ -6,40 +6,53 @@ use serde_json::{Value, json};
 
 use super::compare::differences;
 use super::workshop::{Workshop, text};
-use super::{NAME, Verb};
+use super::{NAME, REPLICA_NAME, Verb};
 use crate::error::ZabbixError;
 use crate::version::Version;
 
 /// In the format of 6.0, which newer servers convert.
 pub(super) const SOURCE: &str = include_str!("../../data/template.yaml");
-/// Marks the template as ours; the same as in [`SOURCE`].
-pub(super) const UUID: &str = "6c6e3a52d0f84b0f9a4d3b7f0b1c5a02";
+/// The templates of a service and of a replica, and what marks them as ours; as in [`SOURCE`].
+pub(super) const OURS: [(&str, &str); 2] = [
+    (NAME, "6c6e3a52d0f84b0f9a4d3b7f0b1c5a02"),
+    (REPLICA_NAME, "6c6e3a52d0f84b0f9a4d3b7f0b1c5a03"),
+];
 /// The template's group, and what marks it as ours.
 pub(super) const GROUP: (&str, &str) = ("Templates/Flyball", "6c6e3a52d0f84b0f9a4d3b7f0b1c5a01");
 
-/// Imports the template if need be; gives its id, `None` if it is not there yet.
+/// Imports the templates if need be; gives the id of the services', `None` if it is not there yet.
 pub(super) async fn build(workshop: &mut Workshop<'_>) -> Result<Option<String>, ZabbixError> {
     let found = find(workshop).await?;
     let params = import(workshop.api.version());
     let comparison = workshop.api.call("configuration.importcompare", params.clone()).await?;
     let details = differences(&comparison);
     if !details.is_empty() {
-        let verb = if found.is_some() { Verb::Update } else { Verb::Make };
+        let verb = if found.is_empty() { Verb::Make } else { Verb::Update };
         let call = ("configuration.import", params);
         workshop.change(verb, ("template", NAME), details, call).await?;
     }
-    find(workshop).await
+    let found = find(workshop).await?;
+    Ok(found.into_iter().find(|(name, _)| *name == NAME).map(|(_, id)| id))
 }
 
-/// Its id, if it is there.
-pub(super) async fn find(workshop: &Workshop<'_>) -> Result<Option<String>, ZabbixError> {
-    let ask = json!({ "filter": { "host": [NAME] }, "output": ["templateid", "uuid"] });
-    let found = workshop.api.list("template.get", ask).await?;
-    let Some(template) = found.first() else { return Ok(None) };
-    if text(template, "uuid") != UUID {
-        return Err(ZabbixError::Taken { what: "a template", name: NAME.to_owned() });
+/// Those of ours that are there, with their ids.
+pub(super) async fn find(
+    workshop: &Workshop<'_>,
+) -> Result<Vec<(&'static str, String)>, ZabbixError> {
+    let names = OURS.map(|(name, _)| name);
+    let ask = json!({ "filter": { "host": names }, "output": ["templateid", "host", "uuid"] });
+    let all = workshop.api.list("template.get", ask).await?;
+    let mut found = Vec::new();
+    for template in &all {
+        let name = text(template, "host");
+        match OURS.iter().find(|(ours, _)| *ours == name) {
+            Some((name, uuid)) if text(template, "uuid") == *uuid => {
+                found.push((*name, text(template, "templateid").to_owned()));
+            }
+            _ => return Err(ZabbixError::Taken { what: "a template", name: name.to_owned() }),
+        }
     }
-    Ok(Some(text(template, "templateid").to_owned()))
+    Ok(found)
 }
 
 fn import(version: Version) -> Value {
@@ -59,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_embedded_template_carries_the_marks_that_are_looked_for() {
-        for mark in [UUID, GROUP.0, GROUP.1] {
+        let ours = OURS.iter().flat_map(|(name, uuid)| [*name, *uuid]);
+        for mark in ours.chain([GROUP.0, GROUP.1]) {
             assert!(SOURCE.contains(mark), "{mark}");
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flyball_zabbix::{Moments, Reporter, Sender, Standing, Value, discovery};
+use flyball_zabbix::{Moments, Replica, Reporter, Sender, Standing, Value};
 
 use crate::peer::{Act, Peer};
 
@@ -69,7 +69,7 @@ async fn what_was_accepted_before_an_outage_is_sent_again_after_it() {
 async fn the_list_of_replicas_goes_first_and_again_until_it_is_taken() {
     let acts = vec![answer(0, 1), answer(1, 0), answer(1, 0)];
     let (peer, reporter) = started(acts).await;
-    reporter.set_list(&"web".into(), discovery(&["web-1"]));
+    reporter.set_replicas(&"web".into(), &[Replica { name: "web-1", host: "web-1" }]);
     until(&reporter, |s| s.packets == 2).await;
     let heard = peer.heard();
     assert!(heard[0].contains("flyball.discovery") && heard[0].contains("web-1"), "{}", heard[0]);

@@ -25,6 +25,8 @@ use crate::failure::Failure;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A frontend answers in 20 ms, a busy one in ten times that.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// Time until another attempt where one failed: a frontend works on what nobody waits for any more.
+const AGAIN: Duration = Duration::from_secs(5);
 /// Looked for again this often where no service goes by triggers.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -38,10 +40,17 @@ pub(super) async fn follow(zabbix: Zabbix, board: Arc<Board>, mut stop: watch::R
         if !advised.is_empty() {
             adviser.ask(&advised).await;
         }
-        let wait = if advised.is_empty() { IDLE } else { INTERVAL };
+        let failed = !adviser.told.is_empty();
+        let wait = if advised.is_empty() {
+            IDLE
+        } else if failed {
+            AGAIN
+        } else {
+            INTERVAL
+        };
         tokio::select! {
             () = sleep(wait) => {}
-            () = doubted(&advised) => {}
+            () = doubted(&advised), if !failed => {}
             _ = stop.changed() => {}
         }
     }

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use flyball_config::Zabbix;
-use flyball_core::observation::{Phase, ReplicaReport};
+use flyball_core::observation::{CpuCounter, Phase, ReplicaReport};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_zabbix::{Moments, Reporter, Value, discovery};
+use flyball_zabbix::{Moments, Replica, Reporter, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::board::Live;
-use super::zabbix::{HostNames, sender};
+use super::zabbix::{HostNames, api_settings, sender};
 use crate::clock;
 use crate::failure::Failure;
 
@@ -67,11 +67,15 @@ pub(crate) struct Reporting {
 impl Reporting {
     /// Begins to report to the Zabbix of the configuration.
     pub(crate) fn start(zabbix: &Zabbix) -> Result<Self, Failure> {
-        let reporter = Reporter::start(sender(zabbix)?, clock::wall_ms);
+        let mut reporter = Reporter::start(sender(zabbix)?, clock::wall_ms);
+        if zabbix.replica_hosts {
+            reporter = reporter.with_replica_hosts(api_settings(zabbix, None)?);
+        }
         let (queue, looks) = mpsc::channel(QUEUE_MAX);
         let scribe = Scribe {
             names: HostNames::new(zabbix),
             interval_ms: zabbix.interval_ms,
+            replica_hosts: zabbix.replica_hosts,
             moments: Moments::default(),
             services: BTreeMap::new(),
         };
@@ -98,6 +102,8 @@ impl Reporting {
 struct Scribe {
     names: HostNames,
     interval_ms: u64,
+    /// Whether each replica has a host of its own, too.
+    replica_hosts: bool,
     moments: Moments,
     services: BTreeMap<String, Told>,
 }
@@ -105,10 +111,33 @@ struct Scribe {
 /// What was told of one service.
 struct Told {
     host: Arc<str>,
-    /// When each replica's CPU was told last.
+    /// When the replicas' CPU was told last.
     cpu_at: Option<Timestamp>,
-    /// The item's key of each replica: made once, since they are told again and again.
-    keys: BTreeMap<ReplicaId, Arc<str>>,
+    replicas: BTreeMap<ReplicaId, Meter>,
+}
+
+/// What was told of one replica.
+struct Meter {
+    /// The item's key, and the name of a host of its own: made once, since they are told again and
+    /// again.
+    key: Arc<str>,
+    host: Arc<str>,
+    /// The counter at the last time.
+    read: Option<CpuCounter>,
+}
+
+impl Meter {
+    /// CPU since the last time, in percent of the limit, so that a mean of these over any time is
+    /// the mean CPU of that time; `None` at first, and where the counter is missing or began anew.
+    fn percent(&mut self, replica: &ReplicaReport) -> Option<f64> {
+        let now = replica.cpu?;
+        let before = self.read.replace(now)?;
+        let (span_ms, used_ns) =
+            (now.at.ms_since(before.at), now.used_ns.checked_sub(before.used_ns)?);
+        #[expect(clippy::cast_precision_loss, reason = "nanoseconds of CPU in an interval")]
+        let cores = used_ns as f64 / (span_ms as f64 * 1e6);
+        (span_ms > 0).then_some(cores / replica.cpu_limit_cores * 100.0)
+    }
 }
 
 impl Scribe {
@@ -138,13 +167,16 @@ impl Scribe {
         let service = &decision.service;
         if !self.services.contains_key(service) {
             let host = self.names.of(service);
-            let told = Told { host, cpu_at: None, keys: BTreeMap::new() };
+            let told = Told { host, cpu_at: None, replicas: BTreeMap::new() };
             self.services.insert(service.clone(), told);
         }
         let Some(told) = self.services.get_mut(service) else { return };
-        let changed = told.follow(live);
-        if let Some(keys) = changed {
-            reporter.set_list(&told.host, keys);
+        if told.follow(live, &self.names) {
+            let mut replicas = Vec::new();
+            for (id, meter) in &told.replicas {
+                replicas.push(Replica { name: id.as_str(), host: &meter.host });
+            }
+            reporter.set_replicas(&told.host, &replicas);
         }
         let mut values = Vec::new();
         if let Some(sample) = &seen.sample {
@@ -157,44 +189,54 @@ impl Scribe {
         let due = |at: Timestamp| decision.at.ms_since(at) >= self.interval_ms;
         if seen.sample.is_some() && told.cpu_at.is_none_or(due) {
             told.cpu_at = Some(decision.at);
-            values.extend(told.shares(live, &mut self.moments));
+            told.shares(live, self.replica_hosts, &mut self.moments, &mut values);
         }
         reporter.push(values);
     }
 }
 
 impl Told {
-    /// Keeps in step with the replicas that there are; their list, if it is another one. While the
-    /// engine says nothing, the replicas are taken to be there still.
-    fn follow(&mut self, live: &Live) -> Option<String> {
-        let engine = live.engine.as_ref()?;
+    /// Keeps in step with the replicas that there are; whether these are others than before. While
+    /// the engine says nothing, the replicas are taken to be there still.
+    fn follow(&mut self, live: &Live, names: &HostNames) -> bool {
+        let Some(engine) = live.engine.as_ref() else { return false };
         let there = || engine.replicas.iter().filter(|r| r.phase != Phase::Stopping);
-        let same = there().count() == self.keys.len()
-            && there().all(|replica| self.keys.contains_key(&replica.id));
+        let same = there().count() == self.replicas.len()
+            && there().all(|replica| self.replicas.contains_key(&replica.id));
         if same && self.cpu_at.is_some() {
-            return None;
+            return false;
         }
-        let before = std::mem::take(&mut self.keys);
-        for replica in there() {
-            let key = before.get(&replica.id).cloned();
-            let key = key.unwrap_or_else(|| format!("flyball.cpu[{}]", replica.id).into());
-            self.keys.insert(replica.id.clone(), key);
+        let mut before = std::mem::take(&mut self.replicas);
+        for ReplicaReport { id, .. } in there() {
+            let key = || format!("flyball.cpu[{id}]").into();
+            let new = || Meter { key: key(), host: names.of(id.as_str()), read: None };
+            self.replicas.insert(id.clone(), before.remove(id).unwrap_or_else(new));
         }
-        let names: Vec<&str> = self.keys.keys().map(ReplicaId::as_str).collect();
-        Some(discovery(&names))
+        true
     }
 
-    /// The CPU of each replica that serves, in percent of its limit: those of which the mean is
-    /// here, so that the one over there is of the same. One without a reading has no value.
-    fn shares(&self, live: &Live, moments: &mut Moments) -> Vec<Value> {
-        let serves = |r: &&ReplicaReport| r.phase == Phase::Ready && !live.draining.contains(&r.id);
-        let value = |replica: &ReplicaReport| {
-            let (key, (busy, _)) = (self.keys.get(&replica.id)?, live.shares.get(&replica.id)?);
+    /// The CPU of each replica that serves: those of which the mean is here, so that the one over
+    /// there is of the same. One without a reading has no value.
+    fn shares(
+        &mut self,
+        live: &Live,
+        replica_hosts: bool,
+        moments: &mut Moments,
+        values: &mut Vec<Value>,
+    ) {
+        let own_key: Arc<str> = "flyball.cpu".into();
+        for replica in live.engine.iter().flat_map(|engine| &engine.replicas) {
+            let serves = replica.phase == Phase::Ready && !live.draining.contains(&replica.id);
+            let Some(meter) = self.replicas.get_mut(&replica.id).filter(|_| serves) else {
+                continue;
+            };
+            let Some(percent) = meter.percent(replica) else { continue };
             let at = moments.at(live.decision.wall_ms);
-            Value::number(&self.host, Arc::clone(key), (*busy)? * 100.0, at)
-        };
-        let replicas = live.engine.iter().flat_map(|engine| &engine.replicas);
-        replicas.filter(serves).filter_map(value).collect()
+            values.extend(Value::number(&self.host, Arc::clone(&meter.key), percent, at));
+            if replica_hosts {
+                values.extend(Value::number(&meter.host, Arc::clone(&own_key), percent, at));
+            }
+        }
     }
 }
 
@@ -208,4 +250,36 @@ fn figures(host: &Arc<str>, sample: &Sample, moments: &mut Moments) -> Vec<Value
         values.extend(Value::number(host, "flyball.cpu.seen", mean * 100.0, at()));
     }
     values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(at_ms: u64, used_ms: u64) -> ReplicaReport {
+        let at = Timestamp::from_ms(at_ms);
+        ReplicaReport {
+            id: ReplicaId::new("web-1"),
+            phase: Phase::Ready,
+            asked_at: at,
+            ready_at: None,
+            address: None,
+            cpu: Some(CpuCounter { at, used_ns: used_ms * 1_000_000 }),
+            throttled: None,
+            cpu_limit_cores: 0.5,
+            protected: false,
+        }
+    }
+
+    #[test]
+    fn cpu_is_told_of_the_time_since_it_was_told_last() {
+        let mut meter =
+            Meter { key: "flyball.cpu[web-1]".into(), host: "web-1".into(), read: None };
+        assert_eq!(meter.percent(&replica(1_000, 100)), None, "nothing to compare with");
+        assert_eq!(meter.percent(&replica(3_000, 600)), Some(50.0));
+        assert_eq!(meter.percent(&replica(3_000, 600)), None, "no time has passed");
+        assert_eq!(meter.percent(&ReplicaReport { cpu: None, ..replica(4_000, 0) }), None);
+        assert_eq!(meter.percent(&replica(5_000, 1_100)), Some(50.0), "over the gap");
+        assert_eq!(meter.percent(&replica(6_000, 10)), None, "the counter began anew");
+    }
 }

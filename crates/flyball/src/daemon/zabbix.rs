@@ -44,6 +44,14 @@ fn tls(zabbix: &Zabbix) -> TlsSettings {
 
 /// Opens the API; `limit` is the longest that a call may take, if not the usual.
 pub(crate) async fn api(zabbix: &Zabbix, limit: Option<Duration>) -> Result<Api, Failure> {
+    Ok(Api::open(api_settings(zabbix, limit)?).await?)
+}
+
+/// Where the API is and how it is asked.
+pub(crate) fn api_settings(
+    zabbix: &Zabbix,
+    limit: Option<Duration>,
+) -> Result<ApiSettings, Failure> {
     let api = zabbix.api.as_ref().ok_or_else(|| {
         Failure::new("the configuration does not say where Zabbix's API is")
             .hint("set api and token_file under [zabbix]")
@@ -57,7 +65,7 @@ pub(crate) async fn api(zabbix: &Zabbix, limit: Option<Duration>) -> Result<Api,
     }
     let token = read_token(&api.token_file)?;
     let tls = TlsSettings { ca_file: zabbix.ca_file.clone(), own: None };
-    Ok(Api::open(ApiSettings { url, token, tls, limit }).await?)
+    Ok(ApiSettings { url, token, tls, limit })
 }
 
 fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {

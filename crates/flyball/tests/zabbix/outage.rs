@@ -8,19 +8,23 @@ use serde_json::{Value, json};
 
 use crate::drive::watched;
 use crate::stack::{Stack, until};
-use crate::support::Daemon;
+use crate::support::{Daemon, FLYBALL};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// How long each of the three outages lasts: seconds here, minutes where somebody asks for it.
-fn outage() -> Duration {
+/// How long each outage lasts: seconds here, minutes where somebody asks for it.
+pub(crate) fn outage() -> Duration {
     let set = std::env::var("FLYBALL_OUTAGE_S").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(set.unwrap_or(8))
 }
 
 pub(crate) fn every_sample_arrives_once_whatever_happens_to_zabbix(stack: &mut Stack) {
     let trapper = format!("127.0.0.1:{}", stack.trapper_port);
-    let place = watched(stack, &trapper, "policy = \"governor\"");
+    let service = format!(
+        "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:0\"\nmin = 1\nmax = 4\n\
+         command = [{FLYBALL:?}, \"sample-service\", \"--port\", \"{{port}}\"]\n"
+    );
+    let place = watched(stack, &trapper, &service);
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 1);
     until("a first value", SOON, || stack.last("web", "flyball.wanted").filter(|v| *v > 0.0));

@@ -231,12 +231,12 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = fs::read_to_string(self.path("srv/server.log")).unwrap_or_default();
-            let tail: Vec<&str> = log.lines().rev().take(15).collect();
-            eprintln!(
-                "the server said:\n{}",
-                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
-            );
+            for (who, log) in [("server", "srv/server.log"), ("frontend", "php.log")] {
+                let log = fs::read_to_string(self.path(log)).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(15).collect();
+                let tail: Vec<&str> = tail.into_iter().rev().collect();
+                eprintln!("the {who} said:\n{}", tail.join("\n"));
+            }
         }
         end(&mut self.php, Signal::KILL, true);
         end(&mut self.server, Signal::KILL, true);
@@ -360,6 +360,8 @@ pg_query($own, "set role zabbix; set client_min_messages=error") or exit(1);
 foreach (['schema', 'images', 'data'] as $name)
     pg_query($own, file_get_contents("compress.zlib:///usr/share/zabbix-server-pgsql/$name.sql.gz")) or exit(1);
 pg_query($own, "update hosts set status=1 where host='Zabbix server'") or exit(1);
+// Else it is a minute until the database knows its tables, and trigger.get takes as long.
+pg_query($own, "reset role; analyze") or exit(1);
 "#;
 
 const CONF: &str = "<?php
