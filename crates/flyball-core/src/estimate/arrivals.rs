@@ -85,12 +85,10 @@ impl Arrivals {
         let (level_per_s, level_window_ms) = self.mean(now, level_window_ms)?;
         let (floor_per_s, floor_window_ms) = self.mean(now, floor_window_ms)?;
         let floor = (floor_per_s, floor_window_ms);
-        let variance = self.coarse.variance_per_s().unwrap_or(0.0).max(level_per_s).max(1.0);
         // A jump is something recent: over more than the floor's window it would be a memory of one.
-        let (per_s, window_ms) = JUMP_WINDOWS_MS
-            .iter()
-            .filter(|window_ms| **window_ms <= floor_window_ms)
-            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s, variance))
+        let windows = JUMP_WINDOWS_MS.iter().filter(|window_ms| **window_ms <= floor_window_ms);
+        let (per_s, window_ms) = windows
+            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s))
             .fold(floor, |best, jump| if jump.0 > best.0 { jump } else { best });
         Some(Rate { per_s, window_ms, level_per_s, level_window_ms })
     }
@@ -103,22 +101,20 @@ impl Arrivals {
         Some((sum / seconds(span_ms), span_ms))
     }
 
-    /// The mean over `window_ms` if it stands out above `level_per_s`, given the variance of the
-    /// arrivals of one second.
-    fn jump(
-        &self,
-        now: Timestamp,
-        window_ms: u64,
-        level_per_s: f64,
-        variance: f64,
-    ) -> Option<(f64, u64)> {
+    /// The mean over `window_ms` if it stands out above `level_per_s`.
+    fn jump(&self, now: Timestamp, window_ms: u64, level_per_s: f64) -> Option<(f64, u64)> {
         let (per_s, span_ms) = self.mean(now, window_ms)?;
         let span_s = seconds(span_ms);
-        let stands_out = per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
+        let stands_out =
+            |variance: f64| per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
         let counted = per_s * span_s >= JUMP_COUNT_MIN;
         // A history shorter than the window has no level to stand out from.
         let grounded = self.coarse.history_ms(now) > 2 * window_ms;
-        (stands_out && counted && grounded).then_some((per_s, span_ms))
+        // Independent arrivals vary by as much as their level. The variance really seen is asked
+        // for last: it costs more to find, and most looks end before it.
+        let noise = || self.coarse.variance_per_s().unwrap_or(0.0);
+        let jumped = counted && grounded && stands_out(level_per_s.max(1.0)) && stands_out(noise());
+        jumped.then_some((per_s, span_ms))
     }
 }
 
@@ -151,6 +147,29 @@ mod tests {
         let rate = arrivals.rate(now, 16_000, 60_000).unwrap();
         assert!(rate.per_s > 50.0 && rate.window_ms <= 400, "{rate:?}");
         assert!(rate.level_per_s < 16.0, "{rate:?}");
+    }
+
+    /// Milliseconds until a step from 30 to 120 requests/s is believed, after such steps for 6 s
+    /// each `every_s`.
+    fn believed_after_ms(every_s: u64) -> u64 {
+        let rates: Vec<_> =
+            (0..10).flat_map(|_| [(30, every_s - 6), (120, 6)]).chain([(30, 16)]).collect();
+        let (mut arrivals, mut now) = watch(&rates);
+        let begun = now;
+        let mut total = arrivals.last.unwrap().total;
+        loop {
+            now = now.plus_ms(100);
+            total += 12;
+            arrivals.see(now, 1, total);
+            if arrivals.rate(now, 4_000, 16_000).unwrap().per_s > 75.0 {
+                return now.ms_since(begun);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_seen_before_do_not_hide_the_next() {
+        assert!(believed_after_ms(24) <= 200, "{} ms", believed_after_ms(24));
     }
 
     #[test]
