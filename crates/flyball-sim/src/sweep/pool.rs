@@ -19,13 +19,14 @@ use rand::RngExt;
 
 use super::load::PER_S;
 use crate::seed::{Purpose, Seed};
+use crate::world::ORIGIN;
 
 pub use lateness::{LIMIT_S, SLOTS};
 
 /// Requests are given up after so long in the queue: the common setting of a balancer.
 const PATIENCE_S: f64 = 30.0;
-/// What was there before the first tick had been there for so long.
-pub(super) const BEFORE_MS: u64 = 1_000_000;
+/// What was there before the first tick had been there for so long: runs of every world begin then.
+const BEFORE_MS: u64 = ORIGIN.as_ms();
 
 /// How the pool differs from the model that a policy may have of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
