@@ -21,8 +21,10 @@ const JUMP_WINDOWS_MS: [u64; 6] = [200, 400, 800, 1_600, 3_200, 8_000];
 /// A jump must lie this many standard deviations above the level: at 4, chance alone fires about
 /// once in 30,000 looks; at 2 it would fire every minute, at 8 a doubling takes seconds longer.
 const JUMP_SIGMA: f64 = 4.0;
-/// A jump must rest on this many arrivals at least: below it the count is too lumpy for a sigma.
-const JUMP_COUNT_MIN: f64 = 8.0;
+/// A jump, and a rate over less than the level's window, must rest on this many arrivals at least:
+/// below it the count is too lumpy. (At 8 chance is off by a third, at 4 by a half; at 16 a service
+/// with one request a second waits a quarter of a minute for its floor.)
+const COUNT_MIN: f64 = 8.0;
 
 /// The running figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,8 +85,11 @@ impl Arrivals {
     pub fn rate(&self, now: Timestamp, floor_window_ms: u64, level_window_ms: u64) -> Option<Rate> {
         let now = self.last?.at.min(now);
         let (level_per_s, level_window_ms) = self.mean(now, level_window_ms)?;
-        let (floor_per_s, floor_window_ms) = self.mean(now, floor_window_ms)?;
-        let floor = (floor_per_s, floor_window_ms);
+        let floor = self.mean(now, floor_window_ms)?;
+        let (_, floor_window_ms) = floor;
+        // Two requests that happen to come close together are no rate.
+        let counted = floor.0 * seconds(floor_window_ms) >= COUNT_MIN;
+        let floor = if counted { floor } else { (level_per_s, level_window_ms) };
         // A jump is something recent: over more than the floor's window it would be a memory of one.
         let windows = JUMP_WINDOWS_MS.iter().filter(|window_ms| **window_ms <= floor_window_ms);
         let (per_s, window_ms) = windows
@@ -107,7 +112,7 @@ impl Arrivals {
         let span_s = seconds(span_ms);
         let stands_out =
             |variance: f64| per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
-        let counted = per_s * span_s >= JUMP_COUNT_MIN;
+        let counted = per_s * span_s >= COUNT_MIN;
         // A history shorter than the window has no level to stand out from.
         let grounded = self.coarse.history_ms(now) > 2 * window_ms;
         // Independent arrivals vary by as much as their level. The variance really seen is asked
@@ -178,6 +183,15 @@ mod tests {
         let rate = arrivals.rate(now, 16_000, 60_000).unwrap();
         assert!((rate.per_s - 40.0).abs() < 1.0, "{rate:?}");
         assert_eq!(rate.window_ms, 16_000);
+    }
+
+    #[test]
+    fn two_requests_close_together_are_no_rate() {
+        let (mut arrivals, now) = watch(&[(1, 60)]);
+        let at = now.plus_ms(100);
+        arrivals.see(at, 1, 63);
+        let rate = arrivals.rate(at, 1_000, 4_000).unwrap();
+        assert!(rate.per_s < 2.0 && rate.window_ms == 4_000, "{rate:?}");
     }
 
     #[test]
