@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::step::{self, Steps};
-use crate::tidy;
+use crate::{systems, tidy};
 
 /// The environment variable that names the file to which a test appends one line, `TEST: REASON`,
 /// when this machine lacks something that it needs.
@@ -33,6 +33,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     })?;
     steps.take("clippy", || step::run(&mut clippy(root, strict)))?;
     install_nextest(root, &mut steps)?;
+    steps.take("systems", || {
+        systems::install();
+        Ok(())
+    })?;
     steps.take("tests", || step::run(nextest(root, strict).env(NOT_RUN, &notes.file)))?;
     if tidy::has_doctests(root)? {
         steps.take("doctests", || {

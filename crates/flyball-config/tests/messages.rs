@@ -291,6 +291,10 @@ fn others_may_reach_the_api_only_with_a_token() {
     "#);
 }
 
+fn said_of_read(path: &std::path::Path) -> String {
+    said(&format!("[flyball]\nread_token_file = {path:?}\n"))
+}
+
 #[test]
 fn a_token_file_must_hold_a_token() {
     let dir = tempfile::tempdir().unwrap();
@@ -303,6 +307,9 @@ fn a_token_file_must_hold_a_token() {
     assert!(said().contains("is longer than 4096 bytes"));
     std::fs::write(&token, "secret\n").unwrap();
     assert!(!said().contains("token"));
+    let read = said_of_read(&token);
+    assert!(!read.contains("token"), "{read}");
+    assert!(said_of_read(dir.path()).contains("flyball.read_token_file"));
     std::fs::remove_file(&token).unwrap();
     std::fs::create_dir(&token).unwrap();
     assert!(said().contains("is not a regular file"));

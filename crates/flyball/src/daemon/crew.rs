@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flyball_config::Service;
 use flyball_core::observation::Manual;
 use flyball_journal::{Journal, StoredManual};
+use flyball_web::Daemon as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -19,6 +20,7 @@ use super::engine::Engine;
 use super::hosts::Hosts;
 use super::look::{Course, Look};
 use super::probe::Prober;
+use super::telling::Telling;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -68,7 +70,8 @@ impl Crew {
         slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone());
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
-        let look = Look { policy, engine, balancer, prober, slot, journal };
+        let telling = Telling::new(self.board.feed().clone(), &service.name);
+        let look = Look { policy, engine, balancer, prober, slot, journal, telling };
         Ok(Ready { look, name: service.name.clone() })
     }
 
