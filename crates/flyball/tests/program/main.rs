@@ -12,6 +12,7 @@ mod docker_away;
 mod kills;
 mod neighbours;
 mod replicas;
+mod simulate;
 mod state;
 mod support;
 mod traffic;
