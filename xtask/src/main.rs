@@ -11,6 +11,7 @@
 mod bench;
 mod sim;
 mod step;
+mod systems;
 mod test;
 mod tidy;
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::step::{self, Steps};
-use crate::tidy;
+use crate::{systems, tidy};
 
 /// The environment variable that names the file to which a test appends one line, `TEST: REASON`,
 /// when this machine lacks something that it needs.
@@ -33,6 +33,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     })?;
     steps.take("clippy", || step::run(&mut clippy(root, strict)))?;
     install_nextest(root, &mut steps)?;
+    steps.take("systems", || {
+        systems::install();
+        Ok(())
+    })?;
     steps.take("tests", || step::run(nextest(root, strict).env(NOT_RUN, &notes.file)))?;
     if tidy::has_doctests(root)? {
         steps.take("doctests", || {
@@ -49,6 +53,7 @@ fn clippy(root: &Path, strict: bool) -> Command {
     let mut command = step::cargo(root);
     command.args(["clippy", "--workspace", "--all-targets"]);
     command.args(strict.then_some("--locked")).args(["--", "-D", "warnings"]);
+    built_once(&mut command, strict);
     command
 }
 
@@ -56,7 +61,13 @@ fn nextest(root: &Path, strict: bool) -> Command {
     let mut command = step::cargo(root);
     command.args(["nextest", "run", "--workspace", "--no-tests", "fail"]);
     command.args(strict.then_some("--locked"));
+    built_once(&mut command, strict);
     command
+}
+
+/// A checkout that is built once and thrown away has no use for what makes the next build shorter.
+fn built_once(command: &mut Command, strict: bool) {
+    command.envs(strict.then_some(("CARGO_INCREMENTAL", "0")));
 }
 
 fn install_nextest(root: &Path, steps: &mut Steps) -> Result<()> {

@@ -34,6 +34,8 @@ pub struct Daemon {
     pub state_dir: PathBuf,
     /// A file that held a token when it was checked.
     pub token_file: Option<PathBuf>,
+    /// The same for those who may only read; without it anybody may.
+    pub read_token_file: Option<PathBuf>,
 }
 
 /// A Docker host.

@@ -22,7 +22,12 @@ const TOKEN_MAX: u64 = 4_096;
 
 /// The daemon when nothing is said of it; `None` where its state has no place.
 pub(crate) fn preset(env: &Env) -> Option<Daemon> {
-    Some(Daemon { listen: LISTEN, state_dir: env.state_dir()?, token_file: None })
+    Some(Daemon {
+        listen: LISTEN,
+        state_dir: env.state_dir()?,
+        token_file: None,
+        read_token_file: None,
+    })
 }
 
 /// The daemon in `fields`, with paths relative to `base`; `None` if anything was reported.
@@ -30,12 +35,15 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
     let listen = fields.take(&keys::DAEMON_LISTEN, address::address);
     let state_dir = fields.take(&keys::STATE_DIR, check::path);
     let token = fields.take(&keys::TOKEN_FILE, check::path);
-    if let Some((path, span)) = token.given()
-        && let Err(why) = read_token(&base.join(path))
-    {
-        let key = fields.path_of(keys::TOKEN_FILE.name);
-        let path = base.join(path).display().to_string();
-        fields.report(Fault::BadToken { key, path, why }, span);
+    let read = fields.take(&keys::READ_TOKEN_FILE, check::path);
+    for (key, field) in [(&keys::TOKEN_FILE, &token), (&keys::READ_TOKEN_FILE, &read)] {
+        if let Some((path, span)) = field.given()
+            && let Err(why) = read_token(&base.join(path))
+        {
+            let key = fields.path_of(key.name);
+            let path = base.join(path).display().to_string();
+            fields.report(Fault::BadToken { key, path, why }, span);
+        }
     }
     if let Some((address, span)) = listen.given()
         && !address.ip().to_canonical().is_loopback()
@@ -61,6 +69,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
         listen: listen.or(LISTEN)?,
         state_dir: state_dir?,
         token_file: token.optional()?.map(|path| base.join(path)),
+        read_token_file: read.optional()?.map(|path| base.join(path)),
     })
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use flyball_core::policy::{Bounds, Policy, Timing};
+use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
 use crate::balancer::balancer;
 use crate::check;
@@ -15,8 +15,8 @@ use crate::fault::Fault;
 use crate::fields::Fields;
 use crate::keys;
 use crate::taken::Claims;
-use crate::value::Value;
-use crate::{Ready, Service, policy};
+use crate::value::{Span, Value};
+use crate::{Balancer, Ready, Service, policy};
 
 /// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
 /// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
@@ -27,10 +27,16 @@ pub(crate) fn service(
 ) -> (Option<Service>, Claims) {
     let (balancer, slots, claims) = balancer(&mut fields, name, base);
     let (kind, engine) = engine(&mut fields, base);
-    let bounds = bounds(&mut fields);
+    let (bounds, floor_span) = bounds(&mut fields);
     let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);
     let rule = policy::rule(&mut fields, slots);
+    if let (Some(bounds), Some(span), Some(rule)) = (bounds, floor_span, &rule)
+        && (bounds.min, &balancer) == (0, &Some(Balancer::None))
+        && *rule != Rule::External
+    {
+        fields.report(never_wakes(&fields), &span);
+    }
     fields.finish();
     let service = (|| {
         let policy =
@@ -53,13 +59,29 @@ pub(crate) fn is_service_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-fn bounds(fields: &mut Fields<'_>) -> Option<Bounds> {
+/// A floor of 0 without a balancer: nobody sees the request that would end its sleep.
+fn never_wakes(fields: &Fields<'_>) -> Fault {
+    Fault::Contradicts {
+        key: fields.path_of(keys::MIN.name),
+        found: "0".to_owned(),
+        relation: "too few beside",
+        other: keys::BALANCER.name,
+        other_value: "\"none\"".to_owned(),
+        instead: "write min = 1: where no balancer sees requests, none could wake a service that sleeps",
+    }
+}
+
+/// The bounds, and where the floor stands if it is given.
+fn bounds(fields: &mut Fields<'_>) -> (Option<Bounds>, Option<Span>) {
     let min = fields.take(&keys::MIN, check::count);
     let max = fields.take(&keys::MAX, check::count);
-    let span = min.given().or(max.given()).map(|(_, span)| span.clone());
-    let (min, max) = (min.or(1), max.or(10));
-    let bounds = Bounds { min: min?, max: max? };
-    if bounds.min > bounds.max {
+    let floor_span = min.given().map(|(_, span)| span.clone());
+    let span = floor_span.clone().or(max.given().map(|(_, span)| span.clone()));
+    let (Some(min), Some(max)) = (min.or(1), max.or(10)) else { return (None, floor_span) };
+    let bounds = Bounds { min, max };
+    if let Some(span) = span
+        && bounds.min > bounds.max
+    {
         let fault = Fault::Contradicts {
             key: fields.path_of(keys::MIN.name),
             found: bounds.min.to_string(),
@@ -68,9 +90,9 @@ fn bounds(fields: &mut Fields<'_>) -> Option<Bounds> {
             other_value: bounds.max.to_string(),
             instead: "raise max or lower min",
         };
-        fields.report(fault, &span?);
+        fields.report(fault, &span);
     }
-    Some(bounds)
+    (Some(bounds), floor_span)
 }
 
 fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {

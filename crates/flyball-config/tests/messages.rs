@@ -43,6 +43,21 @@ fn a_floor_above_the_ceiling_is_shown_with_its_line_and_a_hint() {
 }
 
 #[test]
+fn a_service_that_could_never_wake_is_refused() {
+    let text =
+        "[services.web]\nengine = \"process\"\ncommand = [\"a\"]\nbalancer = \"none\"\nmin = 0\n";
+    assert_snapshot!(said(text), @r#"
+    error: services.web.min: 0 is too few beside balancer, "none"
+      --> flyball.toml:5:7
+    5 | min = 0
+      |       ^
+    hint: write min = 1: where no balancer sees requests, none could wake a service that sleeps
+    "#);
+    let moved_by_hand = format!("{text}policy = \"external\"\n");
+    assert!(parse(&moved_by_hand, "flyball.toml", &nobody()).is_ok());
+}
+
+#[test]
 fn bounds_that_no_pool_can_have_are_out_of_range() {
     assert_snapshot!(said_of("max = 0\nmin = -1"), @r#"
     error: services.web.max: 0 is out of range
@@ -276,6 +291,10 @@ fn others_may_reach_the_api_only_with_a_token() {
     "#);
 }
 
+fn said_of_read(path: &std::path::Path) -> String {
+    said(&format!("[flyball]\nread_token_file = {path:?}\n"))
+}
+
 #[test]
 fn a_token_file_must_hold_a_token() {
     let dir = tempfile::tempdir().unwrap();
@@ -288,6 +307,9 @@ fn a_token_file_must_hold_a_token() {
     assert!(said().contains("is longer than 4096 bytes"));
     std::fs::write(&token, "secret\n").unwrap();
     assert!(!said().contains("token"));
+    let read = said_of_read(&token);
+    assert!(!read.contains("token"), "{read}");
+    assert!(said_of_read(dir.path()).contains("flyball.read_token_file"));
     std::fs::remove_file(&token).unwrap();
     std::fs::create_dir(&token).unwrap();
     assert!(said().contains("is not a regular file"));

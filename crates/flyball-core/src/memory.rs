@@ -15,6 +15,7 @@ use crate::estimate::arrivals::{Arrivals, Rate};
 use crate::estimate::bins::Bins;
 use crate::estimate::busyness::Busyness;
 use crate::estimate::lag::StartLags;
+use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
 use crate::observation::{
@@ -23,7 +24,7 @@ use crate::observation::{
 };
 use crate::policy::Policy;
 use crate::seen::Seen;
-use crate::units::{ReplicaId, Timestamp};
+use crate::units::{ReplicaId, Timestamp, seconds};
 
 pub use failures::Failures;
 
@@ -74,6 +75,9 @@ pub struct Memory {
     pub arrivals: Arrivals,
     /// What a request costs.
     pub work: Work,
+    /// Replicas' worth of CPU in use.
+    #[serde(default)]
+    pub usage: Usage,
     /// How long starts take.
     pub lags: StartLags,
     errors: Option<(u64, u64, Timestamp)>,
@@ -89,8 +93,21 @@ struct Past {
     /// The same of the time in which its limit held it back.
     #[serde(default)]
     held: Busyness,
-    served: Option<u64>,
+    /// The balancer's epoch and the requests answered, when the newest CPU counter was read.
+    served: Option<(u64, u64)>,
     lag_known: bool,
+    /// Whether its start was given up.
+    #[serde(default)]
+    given_up: bool,
+}
+
+/// How busy replicas were since the last look: the sums of their shares and of the times those are
+/// over, and how many they are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lately {
+    shares: f64,
+    spans_ms: f64,
+    count: f64,
 }
 
 impl Default for Memory {
@@ -114,6 +131,7 @@ impl Default for Memory {
             next_number: 1,
             arrivals: Arrivals::default(),
             work: Work::default(),
+            usage: Usage::default(),
             lags: StartLags::default(),
             errors: None,
             error_bins: Bins::new(ERROR_BINS.0, ERROR_BINS.1),
@@ -136,7 +154,7 @@ impl Memory {
     pub fn errors_and_arrivals(&self, now: Timestamp, window_ms: u64) -> Option<(f64, f64)> {
         let (errors, _) = self.error_bins.sum(now, window_ms)?;
         let (per_s, span_ms) = self.arrivals.mean(now, window_ms)?;
-        Some((errors, per_s * crate::units::seconds(span_ms)))
+        Some((errors, per_s * seconds(span_ms)))
     }
 
     fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
@@ -233,14 +251,16 @@ impl Memory {
         let names = engine.replicas.iter().map(|r| &r.id).chain(servers);
         let used = names.filter_map(ReplicaId::number).max().unwrap_or(0);
         self.next_number = self.next_number.max(used.saturating_add(1));
+        let mut lately = Lately::default();
         for replica in &engine.replicas {
             let server = balancer.and_then(|b| b.servers.get(&replica.id));
             self.adopt_drain(now, replica, server);
-            self.see_work(replica, server, idle);
+            let served = balancer.zip(server).map(|(b, s)| (b.epoch, s.served));
+            let counter = replica.cpu.filter(|_| is_warm(now, lag_ms, replica));
+            self.see_work(policy, replica, served, idle, &mut lately);
             self.see_lag(now, replica, balancer.is_some(), server);
             let past = self.replicas.entry(replica.id.clone()).or_default();
-            past.served = server.map(|s| s.served);
-            if let Some(counter) = replica.cpu.filter(|_| is_warm(now, lag_ms, replica)) {
+            if let Some(counter) = counter {
                 past.busyness.see(counter, window_ms);
                 match replica.throttled {
                     Some(ThrottleCounter { at, held_ns: used_ns }) => {
@@ -250,6 +270,11 @@ impl Memory {
                     None => past.held = Busyness::default(),
                 }
             }
+        }
+        if lately.count > 0.0 {
+            let ready = u32::try_from(self.serving(engine).count()).unwrap_or(u32::MAX);
+            let (share, span_ms) = (lately.shares / lately.count, lately.spans_ms / lately.count);
+            self.usage.see(now, share, span_ms, ready, window_ms);
         }
         self.failures.see(now, engine, self.next_number);
     }
@@ -267,16 +292,57 @@ impl Memory {
         }
     }
 
-    /// What this replica worked and answered since the last look goes into the cost of a request.
-    fn see_work(&mut self, replica: &ReplicaReport, server: Option<&ServerReport>, idle: bool) {
-        let Some(past) = self.replicas.get(&replica.id) else { return };
-        let (Some(before), Some(counter)) = (past.busyness.newest(), replica.cpu) else { return };
-        let (Some(served_before), Some(server)) = (past.served, server) else { return };
+    /// What this replica worked since its last reading goes into how much is used and, with what
+    /// it answered meanwhile, into the cost of a request.
+    ///
+    /// A reading that repeats itself adds nothing. Over a gap in which readings would have become
+    /// stale, counters may have begun again and passed the old ones unnoticed: it is left out.
+    fn see_work(
+        &mut self,
+        policy: &Policy,
+        replica: &ReplicaReport,
+        served: Option<(u64, u64)>,
+        idle: bool,
+        lately: &mut Lately,
+    ) {
+        let serving = replica.phase == Phase::Ready && !self.draining.contains_key(&replica.id);
+        let past = self.replicas.entry(replica.id.clone()).or_default();
+        let before = past.busyness.newest();
+        let again = before.is_some_and(|before| replica.cpu.is_none_or(|cpu| cpu.at <= before.at));
+        if again && served.is_some() {
+            return;
+        }
+        let served_before = std::mem::replace(&mut past.served, served);
+        let (Some(before), Some(counter)) = (before, replica.cpu) else { return };
+        let span_ms = counter.at.ms_since(before.at);
+        if span_ms > policy.timing.stale_after_ms {
+            (past.busyness, past.held) = (Busyness::default(), Busyness::default());
+            return;
+        }
         let Some(used_ns) = counter.used_ns.checked_sub(before.used_ns) else { return };
-        let Some(served) = server.served.checked_sub(served_before) else { return };
         #[expect(clippy::cast_precision_loss, reason = "2^52 ns are 52 days of one core")]
         let busy_s = used_ns as f64 / 1e9 / replica.cpu_limit_cores;
-        self.work.see(busy_s, served, idle);
+        if serving && span_ms > 0 {
+            lately.add(busy_s, span_ms);
+        }
+        if let (Some((epoch_before, served_before)), Some((epoch, served))) =
+            (served_before, served)
+            && epoch_before == epoch
+            && let Some(served) = served.checked_sub(served_before)
+        {
+            self.work.see(busy_s, served, idle);
+        }
+    }
+
+    /// Takes a start for failed that has not become ready in time: once, however often the order to
+    /// end it has to be given.
+    pub(crate) fn give_up(&mut self, now: Timestamp, replica: &ReplicaReport) {
+        let past = self.replicas.entry(replica.id.clone()).or_default();
+        if !std::mem::replace(&mut past.given_up, true) {
+            let age_s = now.ms_since(replica.asked_at) / 1000;
+            let why = format!("{} was not ready after {age_s} s", replica.id);
+            self.failures.fail(now, &replica.id, self.next_number, why);
+        }
     }
 
     /// A start is measured once, when its end is known.
@@ -320,6 +386,8 @@ impl Memory {
                 .and_then(|b| b.value().map(|_| b.age_ms(seen.at))),
             mean_cpu: mean(&shares),
             held_cpu: engine.and_then(|e| self.mean_held(e)),
+            cpu_used: engine
+                .and_then(|_| self.usage.replicas(seen.at, policy.cpu_window_ms(start_lag_ms))),
             arrivals_per_s: rate.map(|r| r.per_s),
             arrivals_window_ms: rate.map_or(0, |r| r.window_ms),
             level_per_s: rate.map_or(0.0, |r| r.level_per_s),
@@ -348,6 +416,14 @@ impl Memory {
         out.current = self.desired.unwrap_or(out.committed());
         out.blind_since = self.blind_since;
         out
+    }
+}
+
+impl Lately {
+    fn add(&mut self, busy_s: f64, span_ms: u64) {
+        self.shares += busy_s / seconds(span_ms);
+        self.spans_ms += seconds(span_ms) * 1_000.0;
+        self.count += 1.0;
     }
 }
 

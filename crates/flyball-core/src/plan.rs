@@ -250,8 +250,7 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
     for replica in view.engine.replicas.iter().filter(late) {
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
-            let age_s = view.now.ms_since(replica.asked_at) / 1000;
-            memory.failures.add(view.now, format!("{} was not ready after {age_s} s", replica.id));
+            memory.give_up(view.now, replica);
         }
     }
 }

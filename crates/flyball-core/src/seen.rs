@@ -35,6 +35,10 @@ pub struct Seen {
     /// no more than it used and than what it had left; `None` while none has a reading.
     #[serde(default)]
     pub held_cpu: Option<f64>,
+    /// Replicas' worth of CPU in use, the mean over the CPU window with each count of that time;
+    /// `None` while too little was measured.
+    #[serde(default)]
+    pub cpu_used: Option<f64>,
     /// Arrivals per second, over the time `arrivals_window_ms`.
     pub arrivals_per_s: Option<f64>,
     /// The shortest time over which the arrivals are beyond noise, in milliseconds.

@@ -238,6 +238,47 @@ fn one_that_never_becomes_ready_is_given_up_and_replaced() {
 }
 
 #[test]
+fn a_start_that_is_given_up_counts_once_however_often_its_end_is_ordered() {
+    let mut world = World::new(governor(1, 5));
+    world.policy.timing.start_limit_ms = 5_000;
+    world.add(ReplicaId::numbered("web", 1)).never_ready = true;
+    for _ in 0..50 {
+        let _decision = world.look();
+        // The order to end it is lost each time.
+        world.add(ReplicaId::numbered("web", 1)).never_ready = true;
+    }
+    assert_eq!(world.memory.failures.count, 1, "{}", world.memory.failures.why);
+}
+
+#[test]
+fn counters_that_began_again_unseen_do_not_make_a_request_cheap() {
+    let mut world = World::new(governor(2, 5));
+    world.load = 20.0;
+    world.pass(30_000);
+    world.engine_silent_since = Some(world.now_ms);
+    world.pass(10_000);
+    world.replicas.values_mut().for_each(|replica| replica.used_ns = 0.0);
+    world.pass(60_000);
+    world.engine_silent_since = None;
+    let decision = world.run(2_000);
+    let work_s = decision.seen.work_s.unwrap();
+    assert!((work_s - world.work_s).abs() < 0.002, "{work_s}: {decision}");
+}
+
+#[test]
+fn without_a_balancer_a_start_does_not_make_the_load_larger() {
+    let mut world = World::new(governor(1, 20));
+    world.balanced = false;
+    world.load = 8.0;
+    world.pass(30_000);
+    assert_eq!(world.ready(), 1);
+    world.load = 13.0;
+    let most = (0..600).map(|_| world.look().desired).max();
+    // 0.65 replicas' worth, at most 60 % of each.
+    assert_eq!(most, Some(2));
+}
+
+#[test]
 fn old_replicas_that_a_restart_has_yet_to_probe_are_not_given_up() {
     let mut world = World::new(governor(2, 5));
     world.policy.timing.start_limit_ms = 5_000;

@@ -31,7 +31,7 @@ use rusqlite::Connection;
 pub use error::JournalError;
 pub use manual::StoredManual;
 pub use open::Damaged;
-pub use reader::{Decisions, Reader};
+pub use reader::{Decisions, Reader, Which};
 
 use writer::{Message, Row, State, Writer};
 

@@ -22,6 +22,27 @@ pub struct Reader {
     connection: Connection,
 }
 
+/// Which decisions of a service are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// Made at or after this wall-clock time.
+    pub from_wall_ms: i64,
+    /// Made before this wall-clock time.
+    pub before_wall_ms: i64,
+    /// So many at most.
+    pub limit: u32,
+    /// Only those that want another count than was committed then.
+    pub moves_only: bool,
+}
+
+impl Which {
+    /// The latest `limit`.
+    pub fn latest(limit: u32) -> Self {
+        let (from_wall_ms, before_wall_ms) = (i64::MIN, i64::MAX);
+        Self { from_wall_ms, before_wall_ms, limit, moves_only: false }
+    }
+}
+
 /// Some decisions of a service, the newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Decisions {
@@ -118,25 +139,23 @@ impl Reader {
             .map(|first| first.map_or(i64::MAX, |first| first.saturating_sub(MINUTE_MS - 1)))
     }
 
-    /// At most `limit` decisions of `service` before `before_wall_ms`, the newest first; those of
-    /// one moment in the order they were recorded, the last first.
+    /// The latest decisions of `service` among `which`, the newest first; those of one moment in
+    /// the order they were recorded, the last first.
     ///
     /// # Errors
     ///
     /// The file cannot be read, or not in time.
-    pub fn decisions(
-        &self,
-        service: &str,
-        before_wall_ms: i64,
-        limit: u32,
-    ) -> Result<Decisions, JournalError> {
+    pub fn decisions(&self, service: &str, which: &Which) -> Result<Decisions, JournalError> {
         self.begin()?;
         let mut statement = self.connection.prepare_cached(
             "SELECT json FROM decision
-             WHERE service = (SELECT id FROM service WHERE name = ?1) AND wall_ms < ?2
-             ORDER BY wall_ms DESC, id DESC LIMIT ?3",
+             WHERE service = (SELECT id FROM service WHERE name = ?1)
+                 AND wall_ms >= ?2 AND wall_ms < ?3 AND (NOT ?4 OR desired <> committed)
+             ORDER BY wall_ms DESC, id DESC LIMIT ?5",
         )?;
-        let mut rows = statement.query(params![service, before_wall_ms, limit])?;
+        let Which { from_wall_ms, before_wall_ms, limit, moves_only } = *which;
+        let wanted = params![service, from_wall_ms, before_wall_ms, moves_only, limit];
+        let mut rows = statement.query(wanted)?;
         let mut found = Decisions::default();
         while let Some(row) = rows.next().map_err(in_time)? {
             match serde_json::from_str(&row.get::<_, String>(0)?) {

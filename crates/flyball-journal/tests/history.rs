@@ -11,7 +11,7 @@ use flyball_core::observation::{Ask, EngineReport, Observation, Reading};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::Timestamp;
-use flyball_journal::{Journal, Reader, Retention, StoredManual};
+use flyball_journal::{Journal, Reader, Retention, StoredManual, Which};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -85,8 +85,32 @@ fn a_service_that_was_never_recorded_has_no_history() {
     let journal = open(dir.path());
     let reader = read(&journal);
     assert!(reader.samples("web", 0, i64::MAX, 100).unwrap().is_empty());
-    assert!(reader.decisions("web", i64::MAX, 10).unwrap().decisions.is_empty());
+    assert!(reader.decisions("web", &Which::latest(10)).unwrap().decisions.is_empty());
     assert_eq!(reader.decision_at("web", i64::MAX).unwrap(), None);
+}
+
+fn before(before_wall_ms: i64, limit: u32) -> Which {
+    Which { before_wall_ms, ..Which::latest(limit) }
+}
+
+#[test]
+fn a_stretch_of_decisions_may_leave_out_those_that_keep_the_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = open(dir.path());
+    for second in 0..4 {
+        let mut decision = decision("web", MONDAY_MS + second * 1_000);
+        decision.desired = if second == 1 { decision.seen.committed() } else { decision.desired };
+        journal.record_decision(&decision);
+    }
+    let reader = read(&journal);
+    let times = |which| {
+        let found = reader.decisions("web", &which).unwrap().decisions;
+        found.iter().map(|d| (d.wall_ms - MONDAY_MS) / 1_000).collect::<Vec<_>>()
+    };
+    let from = Which { from_wall_ms: MONDAY_MS + 1_000, ..before(MONDAY_MS + 3_000, 9) };
+    assert_eq!(times(from), [2, 1]);
+    assert_eq!(times(Which { moves_only: true, ..from }), [2]);
+    assert_eq!(times(Which { moves_only: true, ..Which::latest(2) }), [3, 2]);
 }
 
 #[test]
@@ -98,7 +122,7 @@ fn decisions_come_newest_first_and_the_one_that_held_is_found() {
         journal.record_decision(&decision("api", MONDAY_MS + second * 1_000));
     }
     let reader = read(&journal);
-    let page = reader.decisions("web", MONDAY_MS + 4_000, 3).unwrap();
+    let page = reader.decisions("web", &before(MONDAY_MS + 4_000, 3)).unwrap();
     let expected: Vec<_> = [3, 2, 1].map(|s| decision("web", MONDAY_MS + s * 1_000)).into();
     assert_eq!((page.decisions, page.unreadable), (expected, 0));
     let held = reader.decision_at("web", MONDAY_MS + 2_999).unwrap();
@@ -160,7 +184,7 @@ fn a_clock_set_back_hides_nothing_and_the_last_record_of_a_moment_wins() {
     let times: Vec<_> = samples.iter().map(|sample| sample.wall_ms - MONDAY_MS).collect();
     assert_eq!(times, [-3_600_000, -3_599_000, 0, 1_000, 2_000]);
     assert_eq!(reader.decision_at("web", MONDAY_MS).unwrap(), Some(second.clone()));
-    assert_eq!(reader.decisions("web", i64::MAX, 1).unwrap().decisions, [second]);
+    assert_eq!(reader.decisions("web", &Which::latest(1)).unwrap().decisions, [second]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flyball_core::record::Sample;
-use flyball_journal::{Damaged, Journal, JournalError, Retention};
+use flyball_journal::{Damaged, Journal, JournalError, Retention, Which};
 use rusqlite::Connection;
 
 const MONDAY_MS: i64 = 1_750_636_800_000;
@@ -213,6 +213,6 @@ fn a_record_of_another_version_is_counted_and_the_rest_is_shown() {
         .unwrap();
     let (journal, _) = open(dir.path());
     let reader = journal.reader().unwrap();
-    assert_eq!(reader.decisions("web", i64::MAX, 10).unwrap().unreadable, 1);
+    assert_eq!(reader.decisions("web", &Which::latest(10)).unwrap().unreadable, 1);
     assert!(matches!(reader.decision_at("web", 6), Err(JournalError::Record { wall_ms: 5, .. })));
 }

@@ -12,6 +12,7 @@ use flyball_core::observation::LatencyReport;
 
 use crate::latency::Window;
 use crate::refusal::Reason;
+use crate::times::{Times, TimesMeter};
 
 /// All counters of one proxy.
 pub(crate) struct Meter {
@@ -20,6 +21,7 @@ pub(crate) struct Meter {
     errors: AtomicU64,
     refusals: [AtomicU64; Reason::ALL.len()],
     times: Mutex<Window>,
+    all_times: TimesMeter,
 }
 
 impl Meter {
@@ -30,6 +32,7 @@ impl Meter {
             errors: AtomicU64::new(0),
             refusals: Default::default(),
             times: Mutex::new(Window::new()),
+            all_times: TimesMeter::default(),
         }
     }
 
@@ -53,6 +56,7 @@ impl Meter {
     /// A replica's answer to a request that arrived at `arrived` has ended.
     pub(crate) fn ended(&self, arrived: Instant) {
         let now = Instant::now();
+        self.all_times.count(now - arrived);
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.record(now - self.started, now - arrived);
     }
@@ -67,6 +71,10 @@ impl Meter {
 
     pub(crate) fn refusals(&self) -> BTreeMap<Reason, u64> {
         Reason::ALL.into_iter().map(|r| (r, self.refusals[r as usize].load(Relaxed))).collect()
+    }
+
+    pub(crate) fn times(&self) -> Times {
+        self.all_times.report()
     }
 
     pub(crate) fn latency(&self) -> Option<LatencyReport> {

@@ -20,6 +20,7 @@ use crate::refusal::Reason;
 use crate::roster::Roster;
 use crate::settings::{ProxyError, ProxySettings, span};
 use crate::shared::{Phase, Shared};
+use crate::times::Times;
 
 /// What tasks that were told to end get to do so.
 const ENDING_LIMIT: Duration = Duration::from_secs(1);
@@ -76,6 +77,11 @@ impl Proxy {
     /// Requests answered here and not by a replica, by reason; every reason is listed.
     pub fn refusals(&self) -> BTreeMap<Reason, u64> {
         self.shared.meter.refusals()
+    }
+
+    /// How long the requests took that a replica answered to the end, since the start.
+    pub fn times(&self) -> Times {
+        self.shared.meter.times()
     }
 
     /// Lets `replica` have requests at `address`; those waiting for a replica get it at once.

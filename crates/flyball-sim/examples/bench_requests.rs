@@ -53,7 +53,7 @@ fn measure(spread: Spread, per_s: f64, look_ms: u64) -> f64 {
     let policy = Policy { service: "web".to_owned(), bounds, rule, timing };
     let mut contender = Contender::own("governor", policy);
     let begun_s = cpu_s();
-    let outcome = run(&mut contender, &setup, arrivals, Seed(1), |_, _| {});
+    let outcome = run(&mut contender, &setup, arrivals, Seed(1));
     assert_eq!(outcome.broken, None);
     outcome.requests.arrived as f64 / (cpu_s() - begun_s)
 }

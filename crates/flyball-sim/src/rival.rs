@@ -8,23 +8,21 @@ pub mod amest;
 pub mod aws;
 pub mod fixed;
 pub mod hpa;
-pub mod hpa_on_grid;
 pub mod jcwimer;
 pub mod kpa;
 pub mod marathon_lb;
 mod meter;
 pub mod nomad;
 pub mod oracle;
-pub mod ratio;
 pub mod sketch;
+mod threshold;
 
 use flyball_core::observation::{Observation, Phase};
 
 pub use amest::Amest;
 pub use aws::Aws;
 pub use fixed::Fixed;
-pub use hpa::Hpa;
-pub use hpa_on_grid::{HpaOnGrid, StepLoad};
+pub use hpa::{Hpa, StepLoad};
 pub use jcwimer::Jcwimer;
 pub use kpa::Kpa;
 pub use marathon_lb::MarathonLb;
@@ -39,6 +37,15 @@ pub struct Wish {
     pub count: u32,
     /// The rule's arithmetic with its figures, in one line.
     pub reason: String,
+}
+
+impl Wish {
+    /// `wish` again, as a rival that acts at a period of its own repeats it; the count that was
+    /// last asked for while there is none, since there was `no` occasion yet.
+    fn again(wish: Option<&Self>, seen: &Observation, no: &str) -> Self {
+        wish.cloned()
+            .unwrap_or_else(|| Self { count: meter::asked(seen), reason: format!("no {no} yet") })
+    }
 }
 
 /// Every rival there is.
@@ -67,6 +74,16 @@ pub enum Rival {
 }
 
 impl Rival {
+    /// The same rival where a replica works on `slots` requests at once: a target in percent of what
+    /// it may hold is of these.
+    #[must_use]
+    pub fn for_slots(self, slots: Option<u32>) -> Self {
+        match (self, slots) {
+            (Self::Kpa(rival), Some(slots)) => Self::Kpa(rival.for_slots(slots)),
+            (rival, _) => rival,
+        }
+    }
+
     /// The wish at this look. Looks come in the order of their time and may come at any interval,
     /// also several at one moment: a rival that acts at a period of its own repeats its last wish
     /// in between. A reading that is missing is the rival's own to deal with, by its rules.

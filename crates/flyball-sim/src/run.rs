@@ -1,28 +1,30 @@
 //! One contender, one trace, one world: what came of it.
 //!
-//! Decides when the contender looks. Does not know how the world works. Invariant: every decision
-//! is checked against the core's invariants before it is carried out.
+//! Decides what every run has in common: settings, what cannot be run, how rest is judged. `fluid`
+//! and `requests` are the two depths. Invariant: both make their outcome of the same figures.
 
+mod fluid;
+mod notes;
 mod parallel;
+mod requests;
 
 use flyball_core::decision::Decision;
-use flyball_core::invariants::{self, Broken};
-use flyball_core::plan::Step;
+use flyball_core::invariants::Broken;
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
-use crate::contender::{Contender, Foresight, Name};
-use crate::rival::StepLoad;
+use crate::contender::{Contender, Foresight};
 use crate::score::Score;
 use crate::trace::Trace;
-use crate::world::fluid::{Fluid, Supply};
-use crate::world::{ORIGIN, Physics};
+use crate::world::Physics;
+use crate::world::fluid::Supply;
+use notes::Notes;
 
+pub use fluid::{fluid, fluid_by_rule};
 pub use parallel::all;
+pub use requests::{Requests, requests};
 
 /// Changes kept for reading; of more, the first are kept and the rest counted.
 pub const CHANGES_MAX: usize = 50_000;
-/// Looks at one moment, at most: a start without lag takes a second look to route.
-const LOOKS_AT_ONCE_MAX: u32 = 4;
 /// After the trace its last load goes on for so many looks, but at least for an hour; in the last
 /// quarter of that the count must not change any more.
 const SETTLE_LOOKS: u64 = 20;
@@ -57,8 +59,10 @@ pub struct Outcome {
     pub trace: String,
     /// Where chance came from.
     pub seed: u64,
-    /// The start lag that was set, in milliseconds.
+    /// The start lag that was set, in milliseconds: of half of the starts, where they differ.
     pub start_lag_ms: u64,
+    /// The time that 99 of 100 starts stay within, where they differ.
+    pub start_lag_p99_ms: Option<u64>,
     /// The figures.
     pub score: Score,
     /// Supply at the end of each step of the trace.
@@ -120,67 +124,63 @@ pub struct Breach {
     pub decision: Decision,
 }
 
-/// Runs the policy called `name` over `trace`, requests as a fluid.
-///
-/// # Errors
-///
-/// A setting that makes no sense, or a decision that broke an invariant.
-pub fn fluid(name: &Name, trace: &Trace, settings: &Settings) -> Result<Outcome, RunError> {
-    check(trace, settings)?;
-    let physics = settings.physics;
-    let demand = trace.demand(physics.replica_capacity);
-    let foresight =
-        Foresight { demand: &demand, step_ms: trace.step_ms, start_lag_ms: physics.start_lag_ms };
-    fluid_of(name.contender(&policy(settings), foresight), trace, &demand, settings)
+impl Outcome {
+    fn new(
+        contender: &Contender,
+        trace: &Trace,
+        settings: &Settings,
+        notes: Notes,
+        score: Score,
+        supply: Vec<Supply>,
+    ) -> Self {
+        let quiet_from_ms = trace.duration_ms() + settle_ms(settings.look_ms.unwrap_or(0)) / 4 * 3;
+        let settled = notes.at_rest_from(quiet_from_ms);
+        let physics = settings.physics;
+        let Notes { changes, changes_dropped, .. } = notes;
+        Self {
+            policy: contender.name().to_owned(),
+            trace: trace.name.clone(),
+            seed: settings.seed,
+            start_lag_ms: physics.start_lag_ms,
+            start_lag_p99_ms: physics.start_lag_p99_ms,
+            score,
+            supply,
+            changes,
+            changes_dropped,
+            settled,
+        }
+    }
 }
 
-/// Runs `rule` of the core over `trace`, as [`fluid`] runs what has a name.
-///
-/// # Errors
-///
-/// As [`fluid`].
-pub fn fluid_by_rule(
-    name: &str,
-    rule: Rule,
-    trace: &Trace,
-    settings: &Settings,
-) -> Result<Outcome, RunError> {
-    check(trace, settings)?;
-    let demand = trace.demand(settings.physics.replica_capacity);
-    let contender = Contender::own(name, Policy { rule, ..policy(settings) });
-    fluid_of(contender, trace, &demand, settings)
+/// How long the load goes on after the trace, with looks `interval_ms` apart.
+fn settle_ms(interval_ms: u64) -> u64 {
+    SETTLE_MS.max(SETTLE_LOOKS * interval_ms)
 }
 
-fn fluid_of(
-    contender: Contender,
-    trace: &Trace,
-    demand: &[u32],
-    settings: &Settings,
-) -> Result<Outcome, RunError> {
+fn foresight<'a>(demand: &'a [u32], step_ms: u64, settings: &Settings) -> Foresight<'a> {
     let physics = settings.physics;
-    let load = trace.values.first().copied().unwrap_or(0.0);
-    let first = contender.settled(load, physics.replica_capacity);
-    let service = contender.policy().service.clone();
-    let world = Fluid::new(physics, trace, demand, &service, first);
-    let mut run = Run {
-        contender,
-        world,
-        trace,
-        settings,
-        count: first,
-        changes: Vec::new(),
-        changes_dropped: 0,
-        changed_ms: None,
-    };
-    run.all()?;
-    Ok(run.outcome())
+    let (start_lag_ms, slots) = (physics.longest_start_lag_ms(), Some(physics.slots));
+    Foresight { demand, step_ms, start_lag_ms, slots }
+}
+
+fn broken(
+    contender: &Contender,
+    trace: &Trace,
+    settings: &Settings,
+    at_ms: u64,
+    broken: Broken,
+    decision: Decision,
+) -> RunError {
+    let (policy, trace) = (contender.name().to_owned(), trace.name.clone());
+    let (at_s, seed) = (at_ms / 1000, settings.seed);
+    RunError::Broken(Box::new(Breach { policy, trace, at_s, seed, broken, decision }))
 }
 
 /// The policy that every contender gets, but for its rule.
 fn policy(settings: &Settings) -> Policy {
     let timing = Timing::default();
     let look_ms = settings.look_ms.unwrap_or(0);
-    let lag_ms = settings.physics.start_lag_ms;
+    let lag_ms = settings.physics.longest_start_lag_ms();
     let timing = Timing {
         look_ms: settings.look_ms,
         // Three missed looks, and what meters lag behind anyway.
@@ -217,128 +217,4 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
         return impossible("nothing to look at".to_owned(), "a trace and a look interval above 0");
     }
     Ok(())
-}
-
-struct Run<'a> {
-    contender: Contender,
-    world: Fluid<'a>,
-    trace: &'a Trace,
-    settings: &'a Settings,
-    count: u32,
-    changes: Vec<Change>,
-    changes_dropped: usize,
-    changed_ms: Option<u64>,
-}
-
-impl Run<'_> {
-    /// Looks until the trace and the time to settle are over.
-    fn all(&mut self) -> Result<(), RunError> {
-        let mut next_look_ms = 0;
-        let mut looks_at_once = 0;
-        let mut before_ms = None;
-        let mut end_ms = self.trace.duration_ms() + SETTLE_MS;
-        loop {
-            let now_ms = self.world.next_wake_ms().unwrap_or(u64::MAX).min(next_look_ms);
-            if now_ms >= end_ms {
-                self.world.pass_to(self.trace.duration_ms());
-                return Ok(());
-            }
-            self.meter(now_ms, next_look_ms);
-            self.world.pass_to(now_ms);
-            looks_at_once = if before_ms == Some(now_ms) { looks_at_once + 1 } else { 0 };
-            before_ms = Some(now_ms);
-            if looks_at_once > LOOKS_AT_ONCE_MAX {
-                continue;
-            }
-            let due = now_ms == next_look_ms;
-            let decision = self.look(due)?;
-            if due {
-                let interval_ms = self.settings.look_ms.unwrap_or(decision.next_look_ms).max(1);
-                next_look_ms = now_ms + interval_ms;
-                end_ms = self.trace.duration_ms() + SETTLE_MS.max(SETTLE_LOOKS * interval_ms);
-            }
-        }
-    }
-
-    /// Meters that lag are read so long before the look that it sees them.
-    fn meter(&mut self, now_ms: u64, next_look_ms: u64) {
-        let lag_ms = self.settings.physics.metric_lag_ms;
-        let read_ms = next_look_ms.saturating_sub(lag_ms);
-        if lag_ms > 0 && read_ms > self.world.now_ms() && read_ms < now_ms {
-            self.world.pass_to(read_ms);
-            self.world.read_meters();
-        }
-    }
-
-    fn look(&mut self, due: bool) -> Result<Decision, RunError> {
-        let seen = self.world.observe();
-        let on_grid = due && self.settings.look_ms == Some(self.trace.step_ms);
-        let load = self.world.last_load().filter(|_| on_grid);
-        let decision = match load {
-            Some(load) => {
-                let at_ms = self.world.now_ms();
-                let capacity = self.settings.physics.replica_capacity;
-                self.contender.decide_on_grid(&seen, StepLoad { at_ms, load, capacity })
-            }
-            None => self.contender.decide(&seen),
-        };
-        if let Some(broken) =
-            invariants::check(self.contender.policy(), &seen, &decision).into_iter().next()
-        {
-            let breach = Breach {
-                policy: self.contender.name().to_owned(),
-                trace: self.trace.name.clone(),
-                at_s: self.world.now_ms() / 1000,
-                seed: self.settings.seed,
-                broken,
-                decision,
-            };
-            return Err(Box::new(breach).into());
-        }
-        for step in &decision.plan {
-            self.world.carry_out(step);
-        }
-        self.note(&decision);
-        Ok(decision)
-    }
-
-    fn note(&mut self, decision: &Decision) {
-        let at_ms = decision.at.ms_since(ORIGIN);
-        let change = i64::from(decision.desired) - i64::from(self.count);
-        let before = std::mem::replace(&mut self.count, decision.desired);
-        if change != 0 {
-            self.changed_ms = Some(at_ms);
-        }
-        if at_ms >= self.trace.duration_ms() {
-            return;
-        }
-        let started = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
-        self.world.ledger().act(at_ms, change, u32::try_from(started).unwrap_or(u32::MAX));
-        if change != 0 && self.changes.len() < CHANGES_MAX {
-            let (after, reason) = (decision.desired, decision.reason());
-            self.changes.push(Change { at_ms, before, after, reason });
-        } else if change != 0 {
-            self.changes_dropped += 1;
-        }
-    }
-
-    fn outcome(self) -> Outcome {
-        let interval_ms = self.settings.look_ms.unwrap_or(0);
-        let quiet_from_ms =
-            self.trace.duration_ms() + SETTLE_MS.max(SETTLE_LOOKS * interval_ms) / 4 * 3;
-        let physics = self.settings.physics;
-        let settled = self.changed_ms.is_none_or(|at_ms| at_ms < quiet_from_ms);
-        let (ledger, supply) = self.world.into_records();
-        Outcome {
-            policy: self.contender.name().to_owned(),
-            trace: self.trace.name.clone(),
-            seed: self.settings.seed,
-            start_lag_ms: physics.start_lag_ms,
-            score: ledger.score(physics.replica_capacity),
-            supply,
-            changes: self.changes,
-            changes_dropped: self.changes_dropped,
-            settled,
-        }
-    }
 }

@@ -23,8 +23,8 @@ pub struct Piece {
     pub demand: u32,
     /// Replicas that served.
     pub serving: u32,
-    /// Replicas that were paid for: starting, serving, idle and draining ones.
-    pub paid: u32,
+    /// Replica-seconds that were paid for: of starting, serving, idle and draining ones.
+    pub paid_s: f64,
     /// Requests (or core-seconds) that arrived.
     pub arrived: f64,
     /// Requests that were served, whenever they arrived.
@@ -111,9 +111,13 @@ pub struct Score {
     pub sigma: f64,
     /// Replicas started, per hour.
     pub started_per_hour: f64,
-    /// 99 of 100 requests took no longer than this, in milliseconds; `None` where requests are not
+    /// Half of the answers took no longer than this, in milliseconds; `None` where requests are not
     /// followed one by one.
+    pub p50_ms: Option<f64>,
+    /// The same of 99 of 100 answers, all in one histogram.
     pub p99_ms: Option<f64>,
+    /// The same of 99 of 100 answers of the worst five minutes.
+    pub worst_p99_ms: Option<f64>,
 }
 
 impl Ledger {
@@ -126,7 +130,7 @@ impl Ledger {
         self.span_s += span_s;
         self.demand_s += demand * span_s;
         self.serving_s += f64::from(serving) * span_s;
-        self.paid_s += f64::from(piece.paid) * span_s;
+        self.paid_s += piece.paid_s;
         self.short_s += short * span_s;
         self.spare_s += spare * span_s;
         self.short_share_s += short / demand * span_s;
@@ -214,12 +218,12 @@ mod tests {
             let arrived = f64::from(demand) * 600.0;
             let served = arrived.min(f64::from(serving) * 600.0);
             let unserved = arrived - served;
-            let paid = serving;
+            let paid_s = f64::from(serving) * 60.0;
             let piece = Piece {
                 span_s: 60.0,
                 demand,
                 serving,
-                paid,
+                paid_s,
                 arrived,
                 served,
                 unserved,

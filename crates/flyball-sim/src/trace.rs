@@ -6,6 +6,8 @@ mod read;
 
 pub use read::{Fault, LINE_BYTES_MAX, ROWS_MAX, TraceError, open, read};
 
+const MINUTE_MS: u64 = 60_000;
+
 /// A load over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
@@ -47,6 +49,13 @@ impl Trace {
         (!values.is_empty()).then(|| Self { step_ms, values, ..self.clone() })
     }
 
+    /// The same load in steps of a minute, or a little more where its own do not divide one; itself
+    /// where it is shorter or its steps are longer. Below a minute counts of requests are noise.
+    pub fn by_minute(&self) -> Self {
+        let step_ms = MINUTE_MS.div_ceil(self.step_ms) * self.step_ms;
+        self.resample(step_ms).unwrap_or_else(|| self.clone())
+    }
+
     /// The least replicas that serve each step within their capacity: `max(1, ceil(load /
     /// capacity))`, where `capacity` is what one replica serves, in the trace's unit.
     pub fn demand(&self, capacity: f64) -> Vec<u32> {
@@ -68,6 +77,16 @@ mod tests {
     fn a_coarser_grid_takes_means_and_drops_an_incomplete_step() {
         let coarse = trace(&[1.0, 3.0, 5.0, 7.0, 100.0]).resample(20_000).unwrap();
         assert_eq!((coarse.step_ms, coarse.values), (20_000, vec![2.0, 6.0]));
+    }
+
+    #[test]
+    fn minutes_are_whole_steps_of_a_minute_or_a_little_more() {
+        let step =
+            |step_ms, count| Trace { step_ms, ..trace(&vec![1.0; count]) }.by_minute().step_ms;
+        assert_eq!(step(10_000, 100), 60_000);
+        assert_eq!(step(7_000, 100), 63_000);
+        assert_eq!(step(300_000, 3), 300_000);
+        assert_eq!(step(1_000, 30), 1_000, "too short for a minute");
     }
 
     #[test]

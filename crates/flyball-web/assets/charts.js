@@ -13,6 +13,13 @@ function colours() {
   return Object.fromEntries(names.map((name) => [name, style(`--${name}`)]));
 }
 
+// What `colour` looks like where it covers that share of `ground`.
+function tint(colour, ground, share) {
+  const parts = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
+  const below = parts(ground);
+  return `rgb(${parts(colour).map((own, i) => Math.round(own * share + below[i] * (1 - share))).join(", ")})`;
+}
+
 // A hole in the samples is drawn as a hole.
 function withHoles(samples, stepMs) {
   const limit = Math.max(GAP_MS, 4 * stepMs);
@@ -34,21 +41,25 @@ function line(samples, of, y, name, look) {
   };
 }
 
+const sum = (...counts) => counts.some((n) => n == null) ? null : counts.reduce((all, n) => all + n);
+
 function traces(samples, c, narrow) {
   const steps = { shape: "hv", width: 1.5 };
-  const stacked = (of, name, colour, pattern) => line(samples, of, "y3", name, {
-    stackgroup: "replicas", showlegend: true, line: { ...steps, width: 0.8, color: colour },
-    fillcolor: `${colour}${pattern ? "00" : "55"}`,
-    ...(pattern && { fillpattern: { shape: pattern, fgcolor: colour, bgcolor: "rgba(0,0,0,0)", size: 5, solidity: 0.35 } }),
-    hovertemplate: "%{y}",
+  // Each area reaches from zero up to its own sum and covers the one behind it. Plotly's own stacks
+  // would draw what is unknown as zero.
+  const area = (of, upTo, name, legendrank, colour, pattern) => line(samples, upTo, "y3", name, {
+    fill: "tozeroy", showlegend: true, legendrank, line: { ...steps, width: 0.8, color: colour },
+    fillcolor: tint(colour, c.card, 0.34),
+    ...(pattern && { fillpattern: { shape: pattern, fgcolor: colour, bgcolor: c.card, size: 5, solidity: 0.35 } }),
+    text: samples.map((s) => of(s)), hovertemplate: "%{text}",
   });
   return [
     line(samples, (s) => s.mean_cpu == null ? null : s.mean_cpu * 100, "y4", "mean CPU",
       { line: { width: 1.8, color: c.ready }, hovertemplate: "%{y:.0f} %" }),
-    stacked((s) => s.ready, "ready", c.ready, ""),
-    stacked((s) => s.starting, "starting", c.starting, "/"),
-    stacked((s) => s.draining, "draining", c.draining, "."),
-    line(samples, (s) => s.desired, "y3", "wanted", { showlegend: !narrow, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
+    area((s) => s.draining, (s) => sum(s.ready, s.starting, s.draining), "draining", 3, c.draining, "."),
+    area((s) => s.starting, (s) => sum(s.ready, s.starting), "starting", 2, c.starting, "/"),
+    area((s) => s.ready, (s) => s.ready, "ready", 1, c.ready, ""),
+    line(samples, (s) => s.desired, "y3", "wanted", { showlegend: !narrow, legendrank: 4, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
     line(samples, (s) => s.arrivals_per_s, "y2", "arrivals",
       { line: { width: 1.6, color: c.ready }, fill: "tozeroy", fillcolor: `${c.ready}1c`, hovertemplate: "%{y:.1f}/s" }),
     line(samples, (s) => s.p99_ms, "y", "p99", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.second }, hovertemplate: "%{y:.0f} ms" }),
@@ -76,7 +87,7 @@ function marks(told, c) {
 }
 
 // From the bottom: decisions, waiting, latency, arrivals, replicas, CPU.
-const DOMAINS = { y5: [0, 0.03], y6: [0.085, 0.14], y: [0.195, 0.345], y2: [0.4, 0.545], y3: [0.605, 0.775], y4: [0.835, 0.97] };
+const DOMAINS = { y5: [0, 0.03], y6: [0.085, 0.14], y: [0.195, 0.335], y2: [0.39, 0.53], y3: [0.585, 0.765], y4: [0.835, 0.97] };
 
 // On a narrow page the legend of the replicas takes a row of its own, below their title.
 const LEGEND_ROW = 16;
@@ -92,40 +103,47 @@ function legend(key, font) {
     bgcolor: "rgba(0,0,0,0)", font, itemclick: false, itemdoubleclick: false, itemwidth: 30, traceorder: "normal" };
 }
 
+// Whole numbers from zero up: a tick for each while they are few.
+function counted(highest, few) {
+  return highest <= few ? { dtick: 1, tickmode: "linear", range: [0, Math.max(1, highest) * 1.08] } : {};
+}
+
 function layout(window, thresholds, narrow, c, highest) {
   const axis = (key, more) => ({ domain: DOMAINS[key], fixedrange: true, rangemode: "tozero", zeroline: false,
     gridcolor: c.faint, gridwidth: 0.5, nticks: 4, tickfont: { size: 11, color: c.muted }, automargin: false, ...more });
   const used = thresholds.map((t) => t.share * 100);
-  const top = Math.max(100, highest * 1.05);
+  const top = Math.max(100, highest.share * 105);
+  const waiting = Math.max(4, highest.waiting);
   return {
-    height: narrow ? 700 : 760, margin: { l: narrow ? 38 : 44, r: narrow ? 10 : 92, t: 8, b: 26 },
+    height: narrow ? 700 : 760, margin: { l: narrow ? 38 : 44, r: narrow || thresholds.length === 0 ? 12 : 92, t: 8, b: 26 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: style("--font"), size: 12, color: c.ink }, dragmode: false, hovermode: "x unified", hoversubplots: "axis",
     hoverlabel: { bgcolor: c.card, bordercolor: c.faint, font: { color: c.ink, size: 12, family: style("--font") } },
     xaxis: { type: "date", range: window.map(axisTime), fixedrange: true, anchor: "y5", showgrid: true, gridcolor: c.faint, gridwidth: 0.5,
-      nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: "%H:%M:%S", tickformatstops: [
-        { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, null], value: "%H:%M" }],
+      nticks: narrow ? 4 : 8, tickfont: { size: 11, color: c.muted }, hoverformat: window[1] - window[0] > 86_400_000 ? "%e %b %H:%M" : "%H:%M:%S", tickformatstops: [
+        { dtickrange: [null, 60_000], value: "%H:%M:%S" }, { dtickrange: [60_000, 40_000_000], value: "%H:%M" },
+        { dtickrange: [40_000_000, null], value: "%e %b" }],
       showspikes: true, spikemode: "across", spikethickness: 1, spikedash: "solid", spikecolor: c.muted, spikesnap: "cursor" },
     yaxis: axis("y"),
     yaxis2: axis("y2"),
-    yaxis3: axis("y3", { tickformat: "d" }),
-    yaxis4: axis("y4", { range: [0, top], ticksuffix: " %", tickvals: [0, 50, 100] }),
+    yaxis3: axis("y3", { tickformat: "d", ...counted(highest.replicas, 5) }),
+    yaxis4: axis("y4", { range: [0, top], tickvals: [0, 50, 100] }),
     yaxis5: axis("y5", { range: [0, 1], visible: false }),
-    yaxis6: axis("y6", { nticks: 2, showgrid: false }),
+    yaxis6: axis("y6", { tickmode: "array", tickvals: [0, waiting], range: [0, waiting * 1.08], showgrid: false }),
     legend: legend("y3", { size: 11, color: c.muted }),
     legend2: legend("y", { size: 11, color: c.muted }),
     shapes: used.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: y, y1: y,
       line: { color: c.threshold, width: 1.2, dash: "dash" } })),
     annotations: [
-      title("Mean CPU of ready replicas", "y4", c),
+      title("Mean CPU of ready replicas, %", "y4", c),
       title(narrow ? "Replicas (line: wanted)" : "Replicas", "y3", c, narrow ? LEGEND_ROW : 0),
       title("Arrivals per second", "y2", c),
       title("Latency, ms", "y", c),
       title("Waiting requests", "y6", c),
       title("Decisions  ▲ more  ▼ fewer", "y5", c),
-      ...thresholds.map((t) => ({ text: `${t.label} ${Math.round(t.share * 100)} %`,
+      ...thresholds.map((t, i) => ({ text: `${t.label} ${Math.round(t.share * 100)} %`,
         xref: "paper", yref: "y4", x: 1, y: t.share * 100,
-        xanchor: narrow ? "right" : "left", yanchor: narrow ? "bottom" : "middle", xshift: narrow ? 0 : 5, align: "left",
+        xanchor: narrow ? "right" : "left", yanchor: narrow ? (i === 0 ? "bottom" : "top") : "middle", xshift: narrow ? 0 : 5, align: "left",
         showarrow: false, font: { size: 11, color: c.threshold } })),
     ],
   };
@@ -150,7 +168,12 @@ export function chart(node, explainAt) {
     const narrow = node.clientWidth < 560;
     const stepMs = (window[1] - window[0]) / 600;
     const data = withHoles(samples, stepMs);
-    const highest = Math.max(0, ...samples.map((s) => (s.mean_cpu ?? 0) * 100), ...thresholds.map((t) => t.share * 100));
+    const most = (of) => Math.max(0, ...samples.map((s) => of(s) ?? 0));
+    const highest = {
+      share: Math.max(most((s) => s.mean_cpu), ...thresholds.map((t) => t.share)),
+      waiting: Math.ceil(most((s) => s.waiting)),
+      replicas: most((s) => Math.max(s.desired, (s.ready ?? 0) + (s.starting ?? 0) + (s.draining ?? 0))),
+    };
     const inside = told.filter((t) => t.decision.wall_ms >= window[0]);
     await Plotly.react(node, [...traces(data, c, narrow), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
     if (!listening) {

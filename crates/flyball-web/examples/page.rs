@@ -22,8 +22,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
-    AskError, Daemon, Fault, ManualAsk, ManualView, PolicyView, ReplicaState, ReplicaView,
-    ServiceView, WebSettings, serve,
+    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, PolicyView,
+    ReplicaState, ReplicaView, ServiceView, WebSettings, Which, serve,
 };
 
 const LOOK_MS: u64 = 500;
@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    fn look(&mut self) {
+    fn look(&mut self, feed: &Feed) {
         self.live();
         if self.broken() {
             self.replicas.clear();
@@ -135,9 +135,12 @@ impl World {
         let decision = decide(&self.policy, &mut self.memory, &seen);
         self.act(&decision);
         let balancer = seen.balancer.as_ref().and_then(Reading::value);
-        self.samples.push(Sample::of(&decision, balancer));
+        let sample = Sample::of(&decision, balancer);
+        self.samples.push(sample.clone());
+        feed.publish(Event::Sample { service: decision.service.clone(), sample });
         if decision.is_change() {
             self.decisions.push(decision.clone());
+            feed.publish(Event::Decision(Box::new(decision.clone())));
         }
         self.latest = Some(decision);
     }
@@ -282,6 +285,7 @@ impl World {
                 by: manual.by.clone(),
             }),
             notices: Vec::new(),
+            counters: Counters::default(),
         }
     }
 
@@ -315,11 +319,14 @@ fn address(id: &ReplicaId) -> SocketAddr {
 }
 
 /// All made-up services.
-struct Fair(Mutex<BTreeMap<String, World>>);
+struct Fair {
+    worlds: Mutex<BTreeMap<String, World>>,
+    feed: Feed,
+}
 
 impl Fair {
     fn with<T>(&self, name: &str, look: impl FnOnce(&mut World) -> T) -> Option<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name).map(look)
+        self.worlds.lock().unwrap_or_else(PoisonError::into_inner).get_mut(name).map(look)
     }
 
     fn read<T>(&self, name: &str, look: impl FnOnce(&mut World) -> T) -> Result<T, Fault> {
@@ -329,15 +336,22 @@ impl Fair {
 
 impl Daemon for Fair {
     fn services(&self) -> Vec<ServiceView> {
-        let worlds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let worlds = self.worlds.lock().unwrap_or_else(PoisonError::into_inner);
         worlds.values().map(World::view).collect()
     }
 
-    fn decisions(&self, name: &str, before: i64, limit: usize) -> Result<Vec<Decision>, Fault> {
+    fn decisions(&self, name: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
+        let within = |d: &&Decision| {
+            (which.from_wall_ms..which.before_wall_ms).contains(&d.wall_ms)
+                && (!which.moves_only || d.desired != d.seen.committed())
+        };
         self.read(name, |world| {
-            let earlier = world.decisions.iter().rev().filter(|d| d.wall_ms < before);
-            earlier.take(limit).cloned().collect()
+            world.decisions.iter().rev().filter(within).take(which.limit).cloned().collect()
         })
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn decision_at(&self, name: &str, wall_ms: i64) -> Result<Option<Decision>, Fault> {
@@ -398,15 +412,16 @@ fn fair(zero_wall_ms: i64) -> Fair {
         ("shop", governor(), Bounds { min: 2, max: 8 }, Trouble::StartsFail),
     ];
     let timing = Timing { start_lag_prior_ms: START_LAG_MS, ..Timing::default() };
+    let feed = Feed::start();
     let worlds = kinds.map(|(name, rule, bounds, trouble)| {
         let policy = Policy { service: name.to_owned(), bounds, rule, timing };
         let mut world = World::new(policy, trouble, zero_wall_ms);
         while world.now_ms < HISTORY_MS {
-            world.look();
+            world.look(&feed);
         }
         (name.to_owned(), world)
     });
-    Fair(Mutex::new(BTreeMap::from(worlds)))
+    Fair { worlds: Mutex::new(BTreeMap::from(worlds)), feed }
 }
 
 #[expect(clippy::print_stdout, reason = "it says where the page is")]
@@ -417,6 +432,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = WebSettings {
         listen: std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned()),
         token: None,
+        read_token: None,
         parse_duration_ms: |text| match text {
             "5m" => Ok(300_000),
             "15m" => Ok(900_000),
@@ -435,8 +451,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut tick = tokio::time::interval(Duration::from_millis(LOOK_MS));
         loop {
             tick.tick().await;
-            let mut worlds = fair.0.lock().unwrap_or_else(PoisonError::into_inner);
-            worlds.values_mut().for_each(World::look);
+            let mut worlds = fair.worlds.lock().unwrap_or_else(PoisonError::into_inner);
+            worlds.values_mut().for_each(|world| world.look(&fair.feed));
         }
     });
     server.finished().await;

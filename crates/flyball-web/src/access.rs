@@ -4,7 +4,6 @@
 //! nothing, and can read nothing either by giving its own name an address of this machine (DNS
 //! rebinding): such a request carries that name as its host and is refused.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use axum::http::header::{self, AsHeaderName};
@@ -12,31 +11,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
 
 use crate::problem::{Kind, Problem};
-
-/// The secret that whoever changes something must present. `Debug` does not show it.
-#[derive(Clone)]
-pub struct Token(String);
-
-impl Token {
-    /// The token in `text`, without the white space around it; `None` if nothing is left.
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_owned()))
-    }
-
-    /// Compares in a time that depends on the lengths only.
-    fn is(&self, presented: &[u8]) -> bool {
-        let own = self.0.as_bytes();
-        let differing = own.iter().zip(presented).fold(0, |seen, (a, b)| seen | (a ^ b));
-        std::hint::black_box(differing) == 0 && own.len() == presented.len()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
+use crate::token::Token;
 
 /// The rules of one server.
 #[derive(Clone, Debug)]
@@ -45,17 +20,29 @@ pub(crate) struct Access {
     pub(crate) bound_name: String,
     /// What changing calls must present; `None` on loopback.
     pub(crate) token: Option<Token>,
+    /// What reading calls must present, unless they present the other one; `None` lets anybody read.
+    pub(crate) read_token: Option<Token>,
 }
 
 impl Access {
     /// Refuses a request that may not be answered at all, or not with a change.
-    pub(crate) fn check(&self, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
         let host = self.check_host(headers)?;
-        if method.is_safe() {
-            return Ok(());
+        if !method.is_safe() {
+            check_same_site(headers, &host)?;
+            return self.check_changing(headers);
         }
-        check_same_site(headers, &host)?;
-        self.check_token(headers)
+        if Self::holds_figures(path) { self.check_reading(headers) } else { Ok(()) }
+    }
+
+    /// The page holds no figures, and whoever asks for health carries no token.
+    pub(crate) fn holds_figures(path: &str) -> bool {
+        path.starts_with("/api/") || path == "/metrics"
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<Authority, Problem> {
@@ -80,11 +67,14 @@ impl Access {
             || name.eq_ignore_ascii_case(&self.bound_name)
     }
 
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check_changing(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let Some(token) = &self.token else { return Ok(()) };
-        let presented = only_one(headers, header::AUTHORIZATION).and_then(bearer);
+        let presented = presented(headers);
         match presented {
-            Some(presented) if token.is(presented.as_bytes()) => Ok(()),
+            Some(it) if token.is(it) => Ok(()),
+            Some(it) if self.read_token.as_ref().is_some_and(|token| token.is(it)) => {
+                Err(Problem::new(Kind::ReadOnly, "changes need the other token"))
+            }
             Some(_) => Err(Problem::new(Kind::TokenNeeded, "that is not the token")),
             None => Err(Problem::new(
                 Kind::TokenNeeded,
@@ -92,6 +82,24 @@ impl Access {
             )),
         }
     }
+
+    fn check_reading(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let Some(read_token) = &self.read_token else { return Ok(()) };
+        let known = |it| read_token.is(it) || self.token.as_ref().is_some_and(|token| token.is(it));
+        match presented(headers) {
+            Some(it) if known(it) => Ok(()),
+            Some(_) => Err(Problem::new(Kind::TokenNeeded, "that is not a token of this server")),
+            None => Err(Problem::new(
+                Kind::TokenNeeded,
+                "to read, send a token as `authorization: Bearer TOKEN`",
+            )),
+        }
+    }
+}
+
+/// The token that a request carries.
+fn presented(headers: &HeaderMap) -> Option<&[u8]> {
+    only_one(headers, header::AUTHORIZATION).and_then(bearer).map(str::as_bytes)
 }
 
 /// A browser says where a request comes from; programs say nothing and are let through.
@@ -132,22 +140,7 @@ mod tests {
     use super::*;
 
     fn access() -> Access {
-        Access { bound_name: "Scaler.example".to_owned(), token: Token::new(" s3cret\n") }
-    }
-
-    #[test]
-    fn debug_of_a_token_hides_it() {
-        assert!(!format!("{:?}", access()).contains("s3cret"));
-    }
-
-    #[test]
-    fn a_token_is_compared_whole() {
-        let token = Token::new("s3cret").unwrap();
-        assert!(token.is(b"s3cret"));
-        for wrong in ["", "s", "s3cre", "s3cret2", "S3cret"] {
-            assert!(!token.is(wrong.as_bytes()), "{wrong}");
-        }
-        assert!(Token::new(" \n").is_none());
+        Access { bound_name: "Scaler.example".to_owned(), token: None, read_token: None }
     }
 
     #[test]

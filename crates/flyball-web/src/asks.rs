@@ -5,6 +5,7 @@
 
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::daemon::ManualAsk;
 use crate::problem::{Kind, Problem};
@@ -26,6 +27,53 @@ pub(crate) struct Wish {
     pub(crate) for_ms: Option<u64>,
     /// What it answers to: one event moves a count once, however often it is told.
     pub(crate) event: Option<String>,
+}
+
+/// A count to keep, or a change of the one that is wanted now.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "described to clients, read by hand for the sake of its errors")]
+pub(crate) enum ScaleWish {
+    By(ByWish),
+    To(ToWish),
+}
+
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) struct ByWish {
+    /// So many more, or fewer; not 0.
+    by: i32,
+    /// For how long, at most 31 days; 1 h without.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
+    r#for: Option<String>,
+    /// What it answers to: one event moves a count once, however often it is told.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    event: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) struct ToWish {
+    /// Keep so many, within the service's bounds.
+    to: u32,
+    /// For how long, at most 31 days; 1 h without.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
+    r#for: Option<String>,
+    /// What it answers to: one event moves a count once, however often it is told.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    event: Option<String>,
+}
+
+/// A time to keep the count for.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) struct PauseWish {
+    /// For how long, at most 31 days; 1 h without.
+    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
+    r#for: Option<String>,
 }
 
 /// `{"by": 1}` or `{"to": 5}`, with `"for": "1h"` and `"event": "ID"` or without.

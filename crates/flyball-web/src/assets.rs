@@ -15,13 +15,19 @@ const PAGE: &str = include_str!("../assets/page.html");
 pub const PLOTLY: &str = include_str!(concat!(env!("OUT_DIR"), "/plotly.min.js"));
 
 /// Own files share one hash: they import each other by relative paths.
-const OWN: [(&str, &str); 7] = [
+const OWN: [(&str, &str); 13] = [
     ("icon.svg", include_str!("../assets/icon.svg")),
     ("plotly.css", include_str!("../assets/plotly.css")),
     ("page.css", include_str!("../assets/page.css")),
     ("page.js", include_str!("../assets/page.js")),
+    ("ask.js", include_str!("../assets/ask.js")),
     ("charts.js", include_str!("../assets/charts.js")),
+    ("hand.js", include_str!("../assets/hand.js")),
+    ("live.js", include_str!("../assets/live.js")),
+    ("overview.js", include_str!("../assets/overview.js")),
     ("panels.js", include_str!("../assets/panels.js")),
+    ("parts.js", include_str!("../assets/parts.js")),
+    ("service.js", include_str!("../assets/service.js")),
     ("words.js", include_str!("../assets/words.js")),
 ];
 

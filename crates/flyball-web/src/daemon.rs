@@ -6,11 +6,12 @@
 use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
+use crate::feed::Feed;
 use crate::view::ServiceView;
 
 /// What the door needs from the program behind it.
 ///
-/// `services` and `service` are called on the server's own threads and must answer from memory.
+/// `services`, `service` and `feed` are called on the server's own threads and must answer from memory.
 /// All others may wait for a disk or for the loop: they are called on threads kept for waiting, a
 /// bounded number at a time, and the client is told when one took too long.
 pub trait Daemon: Send + Sync + 'static {
@@ -22,13 +23,8 @@ pub trait Daemon: Send + Sync + 'static {
         self.services().into_iter().find(|view| view.name == name)
     }
 
-    /// The latest decisions made before a wall-clock time, newest first, at most `limit`.
-    fn decisions(
-        &self,
-        service: &str,
-        before_wall_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Decision>, Fault>;
+    /// The latest decisions among `which`, newest first.
+    fn decisions(&self, service: &str, which: &Which) -> Result<Vec<Decision>, Fault>;
 
     /// The decision in force at a wall-clock time: the latest made at or before it.
     fn decision_at(&self, service: &str, wall_ms: i64) -> Result<Option<Decision>, Fault>;
@@ -45,6 +41,8 @@ pub trait Daemon: Send + Sync + 'static {
 
     /// Looks at a service, and at whoever advises it, as soon as possible. Never waits.
     fn wake(&self, _service: &str) {}
+    /// Where everything that happens is told.
+    fn feed(&self) -> &Feed;
 
     /// Takes a wish made by hand and answers with the service as it is then. `for_ms` is how long
     /// it lasts: `None` for [`ManualAsk::Resume`], and for a count under an `external` policy that
@@ -56,6 +54,19 @@ pub trait Daemon: Send + Sync + 'static {
         for_ms: Option<u64>,
         by: &str,
     ) -> Result<ServiceView, AskError>;
+}
+
+/// Which decisions of a service are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Which {
+    /// Made at or after this wall-clock time.
+    pub from_wall_ms: i64,
+    /// Made before this wall-clock time.
+    pub before_wall_ms: i64,
+    /// So many at most.
+    pub limit: usize,
+    /// Only those that want another count than was committed.
+    pub moves_only: bool,
 }
 
 /// A wish made by hand.

@@ -1,51 +1,136 @@
-//! Which events have been acted on, so that whoever reports one twice moves a count once.
+//! `GET /api/v1/events`: the feed as server-sent events.
 //!
-//! Decides that an event of a service counts once. Knows no service and no count. Invariant: the
-//! memory is bounded, and an event that led to nothing is forgotten, so that it can be sent again.
+//! Decides who may follow and when a reader is let go. Invariant: at most [`READERS_MAX`] follow at
+//! once, and none of them holds up the server's end.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Events that are remembered: a sender repeats one for minutes at most, and 1,000 services that
-/// scale each second fill this in 16 s.
-const EVENTS_MAX: usize = 16_384;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep, sleep_until};
+use utoipa::ToSchema;
 
-/// The latest events.
-#[derive(Debug, Default)]
-pub(crate) struct Events(Mutex<VecDeque<(String, String)>>);
+use crate::feed::{Follower, Start, Taken};
+use crate::problem::{Kind, Problem};
+use crate::routes::{Door, Refusals};
+use crate::window::words;
 
-impl Events {
-    /// Takes `event` of `service`; whether it is new.
-    pub(crate) fn take(&self, service: &str, event: &str) -> bool {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = seen.iter().rev().any(|(of, known)| of == service && known == event);
-        if !known {
-            if seen.len() == EVENTS_MAX {
-                seen.pop_front();
-            }
-            seen.push_back((service.to_owned(), event.to_owned()));
-        }
-        !known
-    }
+/// Readers at once: each keeps a connection, and the page needs some for itself.
+pub(crate) const READERS_MAX: usize = 256;
+/// A comment is sent after so long a silence, so that both ends notice a dead connection.
+const SILENCE: Duration = Duration::from_secs(15);
+/// A reader is asked to come again after this time, before its connection is ended.
+const FOLLOW_LIMIT: Duration = Duration::from_secs(540);
+/// How soon a reader should come again.
+const RETRY_MS: u64 = 1_000;
 
-    /// It led to nothing.
-    pub(crate) fn forget(&self, service: &str, event: &str) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|(of, known)| of != service || known != event);
-    }
+/// The first event of each stream.
+#[derive(Serialize, ToSchema)]
+struct Begin {
+    /// Whether the stream goes on where the reader left off.
+    resumed: bool,
+    version: &'static str,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Follow what happens: every decision that changes something, every change of a replica, and the
+/// figures of each service about once a second.
+///
+/// The first event is `begin`; then come `decision`, `replica` and `sample`. `gap` says that events
+/// were missed, so that a reader should ask for the whole state again: after a `Last-Event-ID` that
+/// is no longer known, or because the reader was too slow, which also ends the stream.
+#[utoipa::path(get, path = "/api/v1/events", tag = "events",
+    params(("service" = Option<String>, Query, description = "Only this service's events"),
+           ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event")),
+    responses((status = 200, description = "Server-sent events; the data of each is one line of JSON",
+               content_type = "text/event-stream", body = String), Refusals))]
+pub(crate) async fn events(
+    State(door): State<Arc<Door>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let service = words(&uri, &["service"])?.remove("service");
+    if let Some(name) = &service
+        && door.daemon.service(name).is_none()
+    {
+        return Err(Problem::unknown_service(name).in_field("service"));
+    }
+    let place = Arc::clone(&door.readers)
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(Kind::Busy, format!("{READERS_MAX} readers follow already")))?;
+    let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let (follower, start) = door.daemon.feed().follow(last.filter(|id| !id.is_empty()));
+    let reader = Reader {
+        first: Some(opening(&follower, start)),
+        follower,
+        service,
+        until: Instant::now() + FOLLOW_LIMIT,
+        stopped: door.stopped.clone(),
+        ended: false,
+        _place: place,
+    };
+    let chunks = stream::unfold(reader, |mut reader| async move {
+        let chunk = reader.next().await?;
+        Some((Ok::<_, Infallible>(chunk), reader))
+    });
+    let media = [(header::CONTENT_TYPE, "text/event-stream")];
+    Ok((media, Body::from_stream(chunks)).into_response())
+}
 
-    #[test]
-    fn an_event_of_a_service_counts_once_unless_it_led_to_nothing() {
-        let events = Events::default();
-        assert!(events.take("web", "5-1"));
-        assert!(!events.take("web", "5-1"));
-        assert!(events.take("api", "5-1") && events.take("web", "5-0"));
-        events.forget("web", "5-1");
-        assert!(events.take("web", "5-1"));
+/// The `begin` event, and the `gap` behind it where there is one.
+fn opening(follower: &Follower, start: Start) -> String {
+    let id = follower.last_id().map(|id| format!("id: {id}\n")).unwrap_or_default();
+    let begin = Begin { resumed: start == Start::Resumed, version: env!("CARGO_PKG_VERSION") };
+    let data = serde_json::to_string(&begin).unwrap_or_default();
+    let gap = match start {
+        Start::Gap => "event: gap\ndata: {\"missed\":null}\n\n",
+        Start::Now | Start::Resumed => "",
+    };
+    format!("retry: {RETRY_MS}\n{id}event: begin\ndata: {data}\n\n{gap}")
+}
+
+/// One client that follows.
+struct Reader {
+    first: Option<String>,
+    follower: Follower,
+    service: Option<String>,
+    until: Instant,
+    stopped: watch::Receiver<bool>,
+    ended: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    /// The next bytes; `None` once the stream has ended. Asked for only when the client has taken
+    /// what came before.
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(first) = self.first.take() {
+            return Some(first.into());
+        }
+        loop {
+            if self.ended || *self.stopped.borrow() {
+                return None;
+            }
+            match self.follower.take(self.service.as_deref()) {
+                Taken::Events(text) => return Some(text.into()),
+                Taken::TooSlow { missed } => {
+                    self.ended = true;
+                    return Some(format!("event: gap\ndata: {{\"missed\":{missed}}}\n\n").into());
+                }
+                Taken::Nothing => {}
+            }
+            tokio::select! {
+                () = self.follower.changed() => {}
+                _ = self.stopped.wait_for(|stop| *stop) => return None,
+                () = sleep_until(self.until) => return None,
+                () = sleep(SILENCE) => return Some(Bytes::from_static(b": quiet\n\n")),
+            }
+        }
     }
 }

@@ -8,20 +8,32 @@
 mod access;
 mod asks;
 mod assets;
+mod counters;
 mod daemon;
 mod events;
+mod feed;
+mod hand;
 mod lane;
+mod metrics;
+mod once;
+mod openapi;
 mod problem;
+mod reads;
 mod routes;
 mod server;
+mod shapes;
+mod stalled;
+mod token;
 mod view;
 mod window;
 mod words;
 
-pub use access::Token;
 pub use assets::PLOTLY;
-pub use daemon::{AskError, Daemon, Fault, ManualAsk};
+pub use counters::{Counters, LOOK_ENDS_S, Spread};
+pub use daemon::{AskError, Daemon, Fault, ManualAsk, Which};
+pub use feed::{Event, Feed, ReplicaChange};
 pub use server::{Server, WebError, WebSettings, serve};
+pub use token::Token;
 pub use view::{
     ManualView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName, ServiceView,
     Threshold,

@@ -7,6 +7,7 @@ use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::daemon::{AskError, Fault};
 use crate::lane::Overdue;
@@ -33,9 +34,12 @@ pub(crate) enum Kind {
     OutsideBounds,
     Refused,
     TokenNeeded,
+    ReadOnly,
     CrossSite,
     WrongHost,
     SlowRequest,
+    TargetTooLong,
+    HeadersTooLarge,
     Broken,
     Unavailable,
     Busy,
@@ -62,11 +66,20 @@ impl Kind {
             }
             Self::Refused => ("refused", S::CONFLICT, "the service cannot do that now"),
             Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
+            Self::ReadOnly => ("read-only", S::FORBIDDEN, "this token may only read"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
             Self::WrongHost => {
                 ("wrong-host", S::MISDIRECTED_REQUEST, "not the name of this server")
             }
             Self::SlowRequest => ("slow-request", S::REQUEST_TIMEOUT, "the request took too long"),
+            Self::TargetTooLong => {
+                ("target-too-long", S::URI_TOO_LONG, "the path and query are too long")
+            }
+            Self::HeadersTooLarge => (
+                "headers-too-large",
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "the headers are too many or too large",
+            ),
             Self::Broken => ("broken", S::INTERNAL_SERVER_ERROR, "flyball has a defect"),
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "not available now"),
             Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "too many such requests at once"),
@@ -137,17 +150,26 @@ impl From<Overdue> for Problem {
     }
 }
 
+/// A problem as it is written: RFC 9457, with the field that is wrong where there is one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
+    /// What kind of problem: `urn:flyball:problem:` and a word for programs to tell apart.
+    r#type: String,
+    /// The kind in a few words.
+    title: &'static str,
+    /// The answer's status.
+    status: u16,
+    /// This very problem in words.
+    detail: String,
+    /// The field of the path, the query or the body that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    field: Option<String>,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Document {
-            r#type: String,
-            title: &'static str,
-            status: u16,
-            detail: String,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            field: Option<String>,
-        }
         let (name, status, title) = self.kind.terms();
         let document = Document {
             r#type: format!("urn:flyball:problem:{name}"),

@@ -1,40 +1,43 @@
-//! Which path leads to which question, and how its answer is written.
+//! Which path leads to which question, and what stands around every answer.
 //!
-//! Decides nothing about services. Invariant: a question that may wait goes through a [`Lane`];
-//! every refusal is a [`Problem`].
+//! Decides nothing about services. Invariant: every refusal is a [`Problem`], and every answer
+//! carries the security headers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use serde::Serialize;
+use axum::routing::get;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-
-use flyball_core::decision::Decision;
-use flyball_core::record::Sample;
+use utoipa::IntoResponses;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::access::Access;
-use crate::asks::{self, DEFAULT_FOR_MS, Fields, ParseDuration, Wish};
+use crate::asks::ParseDuration;
 use crate::assets::Assets;
-use crate::daemon::{Daemon, ManualAsk};
-use crate::events::Events;
+use crate::daemon::Daemon;
+use crate::events::{self, READERS_MAX};
 use crate::lane::Lane;
-use crate::problem::{Kind, Problem};
-use crate::view::{Notice, RuleName, ServiceView};
-use crate::window;
-use crate::words::{Explained, notices, summary};
+use crate::once::Once;
+use crate::problem::{Document, Kind, Problem};
+use crate::{hand, openapi, reads};
 
 /// A wish by hand is a few dozen bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
+pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
+/// Room for a browser's headers with cookies of everything else on the same host.
+const HEADER_BYTES_MAX: usize = 32 * 1024;
+const HEADERS_MAX: usize = 100;
+/// The longest path and query that mean something are a few hundred bytes.
+const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Longer than any lane's deadline, so that a slow answer is told apart from a slow request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
@@ -49,55 +52,108 @@ pub(crate) struct Door {
     /// For wishes, so that a journal that hangs does not keep anybody from scaling by hand.
     pub(crate) asks: Lane,
     /// Events that have been acted on.
-    pub(crate) events: Events,
+    pub(crate) once: Once,
+    /// For those that follow the events.
+    pub(crate) readers: Arc<Semaphore>,
+    /// Turns true when the server shall end.
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
-type Shared = State<Arc<Door>>;
-type Name = Result<Path<String>, PathRejection>;
+impl Door {
+    /// How many follow the events now.
+    pub(crate) fn readers_now(&self) -> usize {
+        READERS_MAX - self.readers.available_permits()
+    }
+}
+
+pub(crate) type Shared = State<Arc<Door>>;
+
+/// How any request may be refused.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) enum Refusals {
+    /// The request is not one that can be read
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] Document),
+    /// A token is needed, or that is not the token
+    #[response(status = 401, content_type = "application/problem+json")]
+    TokenNeeded(#[to_schema] Document),
+    /// The token may only read, or the request comes from another site
+    #[response(status = 403, content_type = "application/problem+json")]
+    Forbidden(#[to_schema] Document),
+    /// There is no such thing
+    #[response(status = 404, content_type = "application/problem+json")]
+    NotFound(#[to_schema] Document),
+    /// The request took too long to come
+    #[response(status = 408, content_type = "application/problem+json")]
+    SlowRequest(#[to_schema] Document),
+    /// The path and query are too long
+    #[response(status = 414, content_type = "application/problem+json")]
+    TargetTooLong(#[to_schema] Document),
+    /// The request names another host
+    #[response(status = 421, content_type = "application/problem+json")]
+    WrongHost(#[to_schema] Document),
+    /// A field is wrong, and named
+    #[response(status = 422, content_type = "application/problem+json")]
+    WrongField(#[to_schema] Document),
+    /// The headers are too many or too large
+    #[response(status = 431, content_type = "application/problem+json")]
+    HeadersTooLarge(#[to_schema] Document),
+    /// Not available at the moment
+    #[response(status = 503, content_type = "application/problem+json")]
+    Unavailable(#[to_schema] Document),
+    /// The answer did not come in time
+    #[response(status = 504, content_type = "application/problem+json")]
+    Overdue(#[to_schema] Document),
+}
+
+/// How a wish may be refused besides.
+#[derive(IntoResponses)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) enum WishRefusals {
+    /// The service cannot do that now
+    #[response(status = 409, content_type = "application/problem+json")]
+    Refused(#[to_schema] Document),
+    /// The body is too large
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] Document),
+    /// The body is not JSON
+    #[response(status = 415, content_type = "application/problem+json")]
+    WrongMedia(#[to_schema] Document),
+}
 
 /// Every route with everything around it.
 pub(crate) fn router(door: Arc<Door>) -> Router {
-    let service = Router::new()
-        .route("/", get(service))
-        .route("/decisions", get(decisions))
-        .route("/explain", get(explain))
-        .route("/samples", get(samples))
-        .route("/scale", post(scale))
-        .route("/wake", post(wake))
-        .route("/pause", post(pause))
-        .route("/resume", post(resume));
-    Router::new()
+    let (described, mut document) = OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(reads::healthy))
+        .routes(routes!(reads::ready))
+        .routes(routes!(reads::metrics))
+        .routes(routes!(reads::services))
+        .routes(routes!(reads::service))
+        .routes(routes!(reads::decisions))
+        .routes(routes!(reads::explain))
+        .routes(routes!(reads::samples))
+        .routes(routes!(hand::scale))
+        .routes(routes!(hand::wake))
+        .routes(routes!(hand::pause))
+        .routes(routes!(hand::resume))
+        .routes(routes!(events::events))
+        .split_for_parts();
+    openapi::require_tokens(&mut document, &door.access);
+    let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    described
+        .route("/api/v1/openapi.json", get(async move || (json, document.clone())))
         .route("/", get(page))
         .route("/assets/{hash}/{name}", get(asset))
-        .route("/healthz", get(healthy))
-        .route("/readyz", get(ready))
-        .route("/api/v1/services", get(services))
-        .nest("/api/v1/services/{name}", service)
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn_with_state(Arc::clone(&door), check_access))
+        .layer(from_fn(limit_size))
         .layer(from_fn(limit_time))
         .layer(from_fn(add_headers))
         .with_state(door)
-}
-
-/// A service with the sentences about it.
-#[derive(Serialize)]
-struct Told {
-    summary: String,
-    why: Option<String>,
-    #[serde(flatten)]
-    view: ServiceView,
-}
-
-impl From<ServiceView> for Told {
-    fn from(mut view: ServiceView) -> Self {
-        let all: Vec<Notice> = notices(&view);
-        view.notices = all;
-        let why = view.decision.as_ref().map(Decision::reason);
-        Self { summary: summary(view.bounds, view.decision.as_ref()), why, view }
-    }
 }
 
 async fn page(State(door): Shared) -> Response {
@@ -111,156 +167,6 @@ async fn asset(State(door): Shared, uri: Uri, path: Asset) -> Result<Response, P
 
 type Asset = Result<Path<(String, String)>, PathRejection>;
 
-async fn healthy() -> &'static str {
-    "ok\n"
-}
-
-/// Ready once every service was looked at.
-async fn ready(State(door): Shared) -> Result<&'static str, Problem> {
-    let views = door.daemon.services();
-    match views.iter().find(|view| view.decision.is_none()) {
-        None => Ok("ok\n"),
-        Some(view) => {
-            let detail = format!("\"{}\" was not looked at yet", view.name);
-            Err(Problem::new(Kind::Unavailable, detail))
-        }
-    }
-}
-
-async fn services(State(door): Shared) -> Json<Vec<Told>> {
-    Json(door.daemon.services().into_iter().map(Told::from).collect())
-}
-
-async fn service(State(door): Shared, name: Name) -> Result<Json<Told>, Problem> {
-    Ok(Json(look_up(&door, name)?.into()))
-}
-
-async fn decisions(
-    State(door): Shared,
-    name: Name,
-    uri: Uri,
-) -> Result<Json<Vec<Explained>>, Problem> {
-    let name = look_up(&door, name)?.name;
-    let wanted = window::before(&uri)?;
-    let daemon = Arc::clone(&door.daemon);
-    let read = move || daemon.decisions(&name, wanted.before_wall_ms, wanted.limit);
-    let found = door.reads.call(read).await??;
-    Ok(Json(found.into_iter().map(Explained::from).collect()))
-}
-
-async fn explain(State(door): Shared, name: Name, uri: Uri) -> Result<Json<Explained>, Problem> {
-    let view = look_up(&door, name)?;
-    let none = |when: String| {
-        Problem::new(Kind::NoDecision, format!("\"{}\" has no decision {when}", view.name))
-    };
-    let Some(at) = window::at(&uri)? else {
-        return view.decision.map(|d| Json(d.into())).ok_or_else(|| none("yet".to_owned()));
-    };
-    let (daemon, name) = (Arc::clone(&door.daemon), view.name.clone());
-    let found = door.reads.call(move || daemon.decision_at(&name, at)).await??;
-    let missing = || none("at or before that time".to_owned()).in_field("at");
-    found.map(|d| Json(d.into())).ok_or_else(missing)
-}
-
-async fn samples(State(door): Shared, name: Name, uri: Uri) -> Result<Json<Vec<Sample>>, Problem> {
-    let view = look_up(&door, name)?;
-    let stretch = window::stretch(&uri, view.now_wall_ms)?;
-    let daemon = Arc::clone(&door.daemon);
-    let read = move || {
-        daemon.samples(&view.name, stretch.from_wall_ms, stretch.to_wall_ms, stretch.points_max)
-    };
-    Ok(Json(door.reads.call(read).await??))
-}
-
-async fn scale(door: Shared, name: Name, wanted: Wanted) -> Result<Json<Told>, Problem> {
-    carry_over(door, name, wanted, asks::scale).await
-}
-
-/// A wake-up carries no data: whoever sends one may say anything.
-async fn wake(State(door): Shared, name: Name) -> Result<StatusCode, Problem> {
-    let name = look_up(&door, name)?.name;
-    door.daemon.wake(&name);
-    Ok(StatusCode::ACCEPTED)
-}
-
-async fn pause(door: Shared, name: Name, wanted: Wanted) -> Result<Json<Told>, Problem> {
-    carry_over(door, name, wanted, asks::pause).await
-}
-
-async fn resume(door: Shared, name: Name, wanted: Wanted) -> Result<Json<Told>, Problem> {
-    carry_over(door, name, wanted, asks::resume).await
-}
-
-async fn carry_over(
-    State(door): Shared,
-    name: Name,
-    wanted: Wanted,
-    read: fn(&Fields, ParseDuration) -> Result<Wish, Problem>,
-) -> Result<Json<Told>, Problem> {
-    let view = look_up(&door, name)?;
-    let wish = read(&wanted.fields?, door.parse_duration_ms)?;
-    let lasting = match wish.ask {
-        ManualAsk::Resume => None,
-        ManualAsk::By(_) | ManualAsk::To(_) if view.policy.rule == RuleName::External => {
-            wish.for_ms
-        }
-        ManualAsk::By(_) | ManualAsk::To(_) | ManualAsk::Pause => {
-            wish.for_ms.or(Some(DEFAULT_FOR_MS))
-        }
-    };
-    if let Some(event) = &wish.event
-        && !door.events.take(&view.name, event)
-    {
-        return Ok(Json(view.into()));
-    }
-    let (daemon, service) = (Arc::clone(&door.daemon), view.name.clone());
-    let ask = move || daemon.ask(&service, wish.ask, lasting, wanted.by);
-    let done = door.asks.call(ask).await.map_err(Problem::from).and_then(|done| Ok(done?));
-    if let (Err(_), Some(event)) = (&done, &wish.event) {
-        door.events.forget(&view.name, event);
-    }
-    done.map(|view| Json(view.into()))
-}
-
-/// The body of a wish, and the door it came through.
-struct Wanted {
-    fields: Result<Fields, Problem>,
-    by: &'static str,
-}
-
-impl<S: Send + Sync> axum::extract::FromRequest<S> for Wanted {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
-        let headers = request.headers().clone();
-        let by = match headers.get("flyball-client").map(HeaderValue::as_bytes) {
-            Some(b"dashboard") => "dashboard",
-            Some(b"cli") => "cli",
-            _ => "api",
-        };
-        let fields = match Bytes::from_request(request, state).await {
-            Ok(body) => Fields::read(&headers, &body),
-            Err(rejection) => Err(unreadable(&rejection)),
-        };
-        Ok(Self { fields, by })
-    }
-}
-
-fn unreadable(rejection: &BytesRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the body may have {BODY_BYTES_MAX} bytes at most");
-            Problem::new(Kind::BodyTooLarge, detail)
-        }
-        _ => Problem::new(Kind::MalformedBody, rejection.body_text()),
-    }
-}
-
-fn look_up(door: &Door, name: Name) -> Result<ServiceView, Problem> {
-    let Path(name) = name.map_err(|rejection| Problem::unknown_service(&rejection.body_text()))?;
-    door.daemon.service(&name).ok_or_else(|| Problem::unknown_service(&name).in_field("name"))
-}
-
 async fn unknown_path(uri: Uri) -> Problem {
     Problem::unknown_path(&uri)
 }
@@ -270,10 +176,29 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 }
 
 async fn check_access(State(door): Shared, request: Request, next: Next) -> Response {
-    match door.access.check(request.method(), request.headers()) {
+    match door.access.check(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// The parser's own bounds lie above these and close the connection without a word.
+async fn limit_size(request: Request, next: Next) -> Response {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if target > TARGET_BYTES_MAX {
+        let detail = format!("{target} bytes, {TARGET_BYTES_MAX} at most");
+        return Problem::new(Kind::TargetTooLong, detail).into_response();
+    }
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
+        let detail = format!(
+            "{} headers of {bytes} bytes, {HEADERS_MAX} of {HEADER_BYTES_MAX} bytes at most",
+            headers.len()
+        );
+        return Problem::new(Kind::HeadersTooLarge, detail).into_response();
+    }
+    next.run(request).await
 }
 
 async fn limit_time(request: Request, next: Next) -> Response {
@@ -299,6 +224,7 @@ async fn add_headers(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {

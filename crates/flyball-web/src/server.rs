@@ -18,18 +18,23 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use crate::access::{Access, Token};
+use crate::access::Access;
 use crate::asks::ParseDuration;
 use crate::assets::Assets;
 use crate::daemon::Daemon;
+use crate::events::READERS_MAX;
 use crate::lane::Lane;
 use crate::routes::{Door, router};
+use crate::stalled::Stalled;
+use crate::token::Token;
 
-/// A page keeps up to six open; the rest waits in the kernel's queue.
-const CONNECTIONS_MAX: usize = 256;
-/// Room for a browser's headers with cookies of everything else on the same host.
-const HEADER_BYTES_MAX: usize = 32 * 1024;
-const HEADERS_MAX: usize = 100;
+/// Those that follow the events, and as many for everything else: a page keeps up to six open. The
+/// rest waits in the kernel's queue.
+const CONNECTIONS_MAX: usize = 2 * READERS_MAX;
+/// Above the bounds that are refused in words, see `routes`: what is beyond these, too, is refused
+/// by the parser with a bare 431.
+const HEADER_BYTES_MAX: usize = 128 * 1024;
+const HEADERS_MAX: usize = 1_000;
 /// How long a client may take to send its headers, and how long an idle connection is kept.
 const HEADER_LIMIT: Duration = Duration::from_secs(15);
 /// A connection is asked to end after this time, so that none is held for ever.
@@ -54,6 +59,9 @@ pub struct WebSettings {
     pub listen: String,
     /// What changing calls must present; needed unless `listen` is a loopback address.
     pub token: Option<Token>,
+    /// What reading calls must present where anybody else can reach the server, if they must;
+    /// `token` may read, too.
+    pub read_token: Option<Token>,
     /// Turns a duration such as "1h" into milliseconds, or says what is wrong with it.
     pub parse_duration_ms: fn(&str) -> Result<u64, String>,
 }
@@ -149,19 +157,27 @@ pub async fn serve(
     let bind = |source| WebError::Bind { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
+    let token = settings.token.filter(|_| !loopback);
+    let read_token = settings.read_token.filter(|_| !loopback);
+    let (stop_all, stopped) = watch::channel(false);
+    let tokens = [token.clone(), read_token.clone()];
+    let following = tokens.into_iter().flatten().map(|token| tokio::spawn(token.follow()));
+    let following: Vec<JoinHandle<()>> = following.collect();
     let door = Door {
         daemon,
-        access: Access {
-            bound_name: host_of(&settings.listen).to_owned(),
-            token: settings.token.filter(|_| !loopback),
-        },
+        access: Access { bound_name: host_of(&settings.listen).to_owned(), token, read_token },
         parse_duration_ms: settings.parse_duration_ms as ParseDuration,
         assets: Assets::new(),
         reads: Lane::new(READS_MAX, ANSWER_LIMIT),
         asks: Lane::new(ASKS_MAX, ANSWER_LIMIT),
-        events: crate::events::Events::default(),
+        once: crate::once::Once::default(),
+        readers: Arc::new(Semaphore::new(READERS_MAX)),
+        stopped,
     };
-    let task = tokio::spawn(accept(listener, router(Arc::new(door)), stop));
+    let task = tokio::spawn(async move {
+        accept(listener, router(Arc::new(door)), stop_all, stop).await;
+        following.iter().for_each(JoinHandle::abort);
+    });
     Ok(Server { address, task })
 }
 
@@ -178,9 +194,13 @@ fn host_of(listen: &str) -> &str {
     listen.rsplit_once(':').map_or(listen, |(host, _)| host)
 }
 
-async fn accept(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
+async fn accept(
+    listener: TcpListener,
+    routes: Router,
+    stop_all: watch::Sender<bool>,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let (stop_all, stopped) = watch::channel(false);
     let mut open = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -200,7 +220,7 @@ async fn accept(listener: TcpListener, routes: Router, stop: impl Future<Output 
                 }
             },
         };
-        let (routes, stopped) = (routes.clone(), stopped.clone());
+        let (routes, stopped) = (routes.clone(), stop_all.subscribe());
         open.spawn(async move {
             converse(stream, routes, stopped).await;
             drop(place);
@@ -218,7 +238,7 @@ async fn converse(stream: TcpStream, routes: Router, mut stopped: watch::Receive
         .header_read_timeout(HEADER_LIMIT)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(Stalled::new(stream)), TowerToHyperService::new(routes));
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => {

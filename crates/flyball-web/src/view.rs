@@ -6,13 +6,17 @@
 use std::net::SocketAddr;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
 use flyball_core::observation::Ask;
 use flyball_core::policy::{Bounds, Policy, Rule};
 
+use crate::counters::Counters;
+use crate::shapes;
+
 /// One service as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ServiceView {
     /// Its name.
     pub name: String,
@@ -23,12 +27,14 @@ pub struct ServiceView {
     /// Where its users reach it, such as `http://127.0.0.1:8080`; `None` if flyball does not know.
     pub address: Option<String>,
     /// How few and how many replicas there may be.
+    #[schema(value_type = shapes::Bounds)]
     pub bounds: Bounds,
     /// How its count is recommended.
     pub policy: PolicyView,
     /// The time on the daemon's clock when this was put together: ages are counted from here.
     pub now_wall_ms: i64,
     /// The latest decision; `None` before the first look.
+    #[schema(value_type = Option<shapes::Decision>)]
     pub decision: Option<Decision>,
     /// Its replicas, in the order of their names.
     pub replicas: Vec<ReplicaView>,
@@ -37,10 +43,13 @@ pub struct ServiceView {
     /// What else must not be missed. What follows from the decision and from `manual` is added at
     /// the door, see [`crate::notices`].
     pub notices: Vec<Notice>,
+    /// What its loop has counted so far: for `/metrics` alone.
+    #[serde(skip)]
+    pub counters: Counters,
 }
 
 /// A policy as it is drawn.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct PolicyView {
     /// Which rule.
     pub rule: RuleName,
@@ -49,7 +58,7 @@ pub struct PolicyView {
 }
 
 /// The name of a rule, as in `flyball.toml`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleName {
     /// Demand times measured work.
@@ -65,7 +74,7 @@ pub enum RuleName {
 }
 
 /// A line in the chart of mean CPU.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Threshold {
     /// What it means, in a few words.
     pub label: &'static str,
@@ -93,7 +102,7 @@ impl PolicyView {
 }
 
 /// One replica as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ReplicaView {
     /// Its name.
     pub id: String,
@@ -109,11 +118,12 @@ pub struct ReplicaView {
     /// Requests it is working on; `None` where no balancer counts them.
     pub in_flight: Option<u32>,
     /// Where it serves.
+    #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
 }
 
 /// What a replica is doing: the engine's phase and the balancer's route in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplicaState {
     /// Asked for, not yet ready.
@@ -129,9 +139,10 @@ pub enum ReplicaState {
 }
 
 /// What was asked for by hand, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ManualView {
     /// What.
+    #[schema(value_type = shapes::Ask)]
     pub ask: Ask,
     /// When it ends by itself; `None` only for the count of an `external` policy.
     pub until_wall_ms: Option<i64>,
@@ -140,7 +151,7 @@ pub struct ManualView {
 }
 
 /// A state that must not be missed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
     /// Which.
     pub kind: NoticeKind,
@@ -153,7 +164,7 @@ pub struct Notice {
 }
 
 /// What kind of state it is; the page draws each with its own shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// No trustworthy reading.

@@ -7,21 +7,69 @@ use std::collections::BTreeMap;
 
 use axum::extract::Query;
 use axum::http::Uri;
+use utoipa::IntoParams;
 
+use crate::daemon::Which;
 use crate::problem::Problem;
+
+/// A caller's clock may be ahead of the daemon's by so much; what is later is a mistake, and an
+/// empty answer would hide it.
+const AHEAD_MS_MAX: i64 = 60_000;
 
 /// Decisions and samples answered at once, at most.
 const LIMIT_MAX: i64 = 1_000;
 const POINTS_MAX: i64 = 5_000;
 
-/// Which decisions: `?before=WALL_MS&limit=N`, the latest 50 without.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Before {
-    pub(crate) before_wall_ms: i64,
-    pub(crate) limit: usize,
+/// Which decisions. A page ends where the next begins: ask again with `before` set to the time of
+/// the last one, or follow the `next` of the `Link` header.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "described to clients, read by hand for the sake of its errors")]
+pub(crate) struct DecisionsQuery {
+    /// Made at or after this time, in milliseconds since 1970-01-01 UTC.
+    from: Option<i64>,
+    /// Made before this time, in milliseconds since 1970-01-01 UTC.
+    before: Option<i64>,
+    /// So many at most; 50 without.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `moves` leaves out those that want the count that is there or on its way.
+    #[param(value_type = Option<Only>)]
+    only: Option<String>,
 }
 
-/// Which samples: `?from=WALL_MS&to=WALL_MS&points=N`.
+/// Which decisions are left in.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) enum Only {
+    Moves,
+}
+
+/// The moment a question is about.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) struct ExplainQuery {
+    /// In milliseconds since 1970-01-01 UTC; now without.
+    at: Option<i64>,
+}
+
+/// Which samples.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "described to clients")]
+pub(crate) struct SamplesQuery {
+    /// From this time on, in milliseconds since 1970-01-01 UTC; 15 min before `to` without.
+    from: Option<i64>,
+    /// Before this time; now without.
+    to: Option<i64>,
+    /// Thinned out to so many points at most; 600 without.
+    #[param(minimum = 1, maximum = 5000)]
+    points: Option<u32>,
+}
+
+/// The stretch of `samples`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
     pub(crate) from_wall_ms: i64,
@@ -29,22 +77,36 @@ pub(crate) struct Stretch {
     pub(crate) points_max: usize,
 }
 
-pub(crate) fn before(uri: &Uri) -> Result<Before, Problem> {
-    let query = numbers(uri, &["before", "limit"])?;
-    Ok(Before {
+/// The decisions asked for, seen at `now_wall_ms`.
+pub(crate) fn which(uri: &Uri, now_wall_ms: i64) -> Result<Which, Problem> {
+    let mut words = words(uri, &["from", "before", "limit", "only"])?;
+    let only = words.remove("only");
+    let query = numbers(words)?;
+    not_ahead(&query, "from", now_wall_ms)?;
+    let moves_only = match only.as_deref() {
+        None => false,
+        Some("moves") => true,
+        Some(other) => return Err(Problem::field("only", format!("\"{other}\" is not \"moves\""))),
+    };
+    Ok(Which {
+        from_wall_ms: query.get("from").copied().unwrap_or(i64::MIN),
         before_wall_ms: query.get("before").copied().unwrap_or(i64::MAX),
         limit: within(&query, "limit", 50, LIMIT_MAX)?,
+        moves_only,
     })
 }
 
 /// The moment a question is about: `?at=WALL_MS`; `None` is now.
-pub(crate) fn at(uri: &Uri) -> Result<Option<i64>, Problem> {
-    Ok(numbers(uri, &["at"])?.get("at").copied())
+pub(crate) fn at(uri: &Uri, now_wall_ms: i64) -> Result<Option<i64>, Problem> {
+    let query = numbers(words(uri, &["at"])?)?;
+    not_ahead(&query, "at", now_wall_ms)?;
+    Ok(query.get("at").copied())
 }
 
 /// The stretch asked for; without `to` it ends at `now_wall_ms`, without `from` it is 15 min long.
 pub(crate) fn stretch(uri: &Uri, now_wall_ms: i64) -> Result<Stretch, Problem> {
-    let query = numbers(uri, &["from", "to", "points"])?;
+    let query = numbers(words(uri, &["from", "to", "points"])?)?;
+    not_ahead(&query, "from", now_wall_ms)?;
     let to = query.get("to").copied().unwrap_or(now_wall_ms.saturating_add(1));
     let from = query.get("from").copied().unwrap_or(to.saturating_sub(900_000));
     if from > to {
@@ -54,24 +116,39 @@ pub(crate) fn stretch(uri: &Uri, now_wall_ms: i64) -> Result<Stretch, Problem> {
     Ok(Stretch { from_wall_ms: from, to_wall_ms: to, points_max })
 }
 
-/// The fields of a query, all of them whole numbers.
-fn numbers(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, i64>, Problem> {
+/// The fields of a query, each of them known and given once.
+pub(crate) fn words(uri: &Uri, known: &[&str]) -> Result<BTreeMap<String, String>, Problem> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|error| Problem::field("query", error.to_string()))?;
-    let mut numbers = BTreeMap::new();
+    let mut words = BTreeMap::new();
     for (name, value) in pairs {
         if !known.contains(&name.as_str()) {
             let detail = format!("\"{name}\" is not one of {}", known.join(", "));
             return Err(Problem::field(&name, detail));
         }
-        let number = value
-            .parse::<i64>()
-            .map_err(|_| Problem::field(&name, format!("\"{value}\" is not a whole number")))?;
-        if numbers.insert(name.clone(), number).is_some() {
+        if words.insert(name.clone(), value).is_some() {
             return Err(Problem::field(&name, "given twice"));
         }
     }
-    Ok(numbers)
+    Ok(words)
+}
+
+fn numbers(words: BTreeMap<String, String>) -> Result<BTreeMap<String, i64>, Problem> {
+    let whole = |(name, value): (String, String)| match value.parse::<i64>() {
+        Ok(number) => Ok((name, number)),
+        Err(_) => Err(Problem::field(&name, format!("\"{value}\" is not a whole number"))),
+    };
+    words.into_iter().map(whole).collect()
+}
+
+fn not_ahead(query: &BTreeMap<String, i64>, name: &str, now_wall_ms: i64) -> Result<(), Problem> {
+    match query.get(name) {
+        Some(at) if *at > now_wall_ms.saturating_add(AHEAD_MS_MAX) => {
+            let detail = format!("{at} lies in the future, it is {now_wall_ms} now");
+            Err(Problem::field(name, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn within(

@@ -4,6 +4,7 @@
 //! own `Display`, the same as in the log and on the command line.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
 use flyball_core::observation::Ask;
@@ -11,10 +12,11 @@ use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 
+use crate::shapes;
 use crate::view::{ManualView, Notice, NoticeKind, ServiceView};
 
 /// A decision with its explanation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Explained {
     /// What changes, in one line.
     pub headline: String,
@@ -22,7 +24,8 @@ pub struct Explained {
     pub why: String,
     /// The whole explanation.
     pub text: String,
-    /// The record that both come from.
+    /// The record that all three come from.
+    #[schema(value_type = shapes::Decision)]
     pub decision: Decision,
 }
 
@@ -37,31 +40,34 @@ impl From<Decision> for Explained {
     }
 }
 
-/// Where a service is and where it goes: "6 of 2..20 replicas, 4 starting, going to 10". Without
-/// the engine nobody knows where it is, and that is what it says then.
-pub fn summary(bounds: Bounds, decision: Option<&Decision>) -> String {
-    let Bounds { min, max } = bounds;
+/// Where a service is and where it goes: "6 replicas ready, 4 starting, going to 10". Without the
+/// engine nobody knows where it is, and that is what it says then.
+pub fn summary(decision: Option<&Decision>) -> String {
     let Some(decision) = decision else {
-        return format!("not looked at yet, {min}..{max} replicas");
+        return "not looked at yet".to_owned();
     };
     let seen = &decision.seen;
     if seen.engine_age_ms.is_none() {
-        return format!(
-            "{} of {min}..{max} replicas wanted, how many run is unknown",
-            decision.desired
-        );
+        return format!("{} wanted, how many run is unknown", replicas(decision.desired));
     }
-    let mut line = format!("{} of {min}..{max} replicas", seen.ready);
+    let mut line = format!("{} ready", replicas(seen.ready));
     if seen.starting > 0 {
         line += &format!(", {} starting", seen.starting);
     }
     if seen.draining > 0 {
         line += &format!(", {} draining", seen.draining);
     }
+    if seen.unhealthy > 0 {
+        line += &format!(", {} unhealthy", seen.unhealthy);
+    }
     if decision.desired != seen.ready {
         line += &format!(", going to {}", decision.desired);
     }
     line
+}
+
+fn replicas(count: u32) -> String {
+    format!("{count} {}", if count == 1 { "replica" } else { "replicas" })
 }
 
 /// Every state of a service that must not be missed, the most pressing first: those that follow
@@ -72,7 +78,7 @@ pub fn notices(view: &ServiceView) -> Vec<Notice> {
         all.extend(blind(decision));
         all.extend(decision.held_starts.as_ref().map(|held| starts_held(decision, held)));
         all.extend(at_maximum(decision, view.bounds));
-        all.extend(held(decision).filter(|_| view.manual.is_none()));
+        all.extend(held(decision, view.bounds).filter(|_| view.manual.is_none()));
     }
     all.extend(view.notices.iter().cloned());
     all.sort_by_key(|notice| notice.kind);
@@ -122,8 +128,9 @@ fn at_maximum(decision: &Decision, bounds: Bounds) -> Option<Notice> {
     Some(Notice { kind: NoticeKind::AtMaximum, text, since_wall_ms: None, until_wall_ms: None })
 }
 
-fn held(decision: &Decision) -> Option<Notice> {
-    let asked = asked(decision)?;
+fn held(decision: &Decision, bounds: Bounds) -> Option<Notice> {
+    // The floor is no surplus.
+    let asked = asked(decision)?.max(bounds.min);
     let surplus = decision.desired > asked && !decision.moves.is_empty();
     surplus.then(|| Notice {
         kind: NoticeKind::Held,

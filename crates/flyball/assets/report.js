@@ -20,6 +20,7 @@ const COLUMNS = [
   ["cost / ideal", (s) => s.cost_ratio.toFixed(3)],
   ["over the limit", (s) => `${s.over_limit_pct.toFixed(3)} %`],
   ["unserved", (s) => `${s.unserved_pct.toFixed(3)} %`],
+  ["99 % within", (s) => `${Math.round(s.p99_ms)} ms`, (s) => s.p99_ms !== null],
   ["time short", (s) => `${s.tau_u.toFixed(2)} %`],
   ["replicas short", (s) => s.a_u.toFixed(3)],
   ["replicas to spare", (s) => s.a_o.toFixed(2)],
@@ -46,9 +47,12 @@ function row(kind, cells, look = "") {
 
 function scores(load) {
   const lines = [...load.runs].sort((a, b) => a.score.cost_ratio - b.score.cost_ratio);
+  // A column without a figure in any line is left out.
+  const columns = COLUMNS.filter(([, , known]) => !known || lines.some((run) => known(run.score)));
+  const cells = (run) => columns.map(([, of, known]) => (known && !known(run.score) ? "-" : of(run.score)));
   at("scores").replaceChildren(
-    row("th", ["policy", ...COLUMNS.map(([name]) => name)]),
-    ...lines.map((run) => row("td", [run.policy, ...COLUMNS.map(([, of]) => of(run.score))], run.front ? "front" : "")),
+    row("th", ["policy", ...columns.map(([name]) => name)]),
+    ...lines.map((run) => row("td", [run.policy, ...cells(run)], run.front ? "front" : "")),
   );
 }
 
@@ -113,7 +117,8 @@ function choices(select, names, chosen) {
 choices(at("trace"), data.map((load) => load.name), (n) => {
   const load = data[n];
   const steps = `${load.demand.length} steps of ${load.step_s} s`;
-  const lag = `start lag ${load.runs[0].start_lag_s} s`;
+  const { start_lag_s: half, start_lag_p99_s: most } = load.runs[0];
+  const lag = most === null ? `start lag ${half} s` : `start lag ${half} s (99 of 100 within ${most} s)`;
   at("facts").textContent = `${load.name}: ${steps}; one replica serves ${load.capacity}; ${lag}`;
   scores(load);
   front(load);

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Show every service, or one
     Status(Status),
+    /// Watch every service in the terminal, live
+    Top(Top),
     /// Say why a service has the count it has
     Explain(Explain),
     /// Show the CPU of each replica once: the share of its limit that it used lately
@@ -54,6 +56,10 @@ pub(crate) enum Command {
     /// Set up what flyball needs in Zabbix, or take it away
     #[command(subcommand)]
     Zabbix(ZabbixAct),
+    /// Print completions for a shell
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    Man(Man),
     #[command(name = WATCHDOG, hide = true)]
     Watchdog,
     #[command(name = SAMPLE_SERVICE, hide = true)]
@@ -122,6 +128,23 @@ pub(crate) struct Status {
     pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) door: Door,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this directory
+    pub(crate) directory: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,6 +2,8 @@
 //!
 //! Decides nothing. Invariant: [`now`] never runs backwards, whoever sets the date.
 
+use std::time::Duration;
+
 use flyball_core::units::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -11,6 +13,12 @@ pub(crate) fn now() -> Timestamp {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
     Timestamp::from_ms(seconds * 1000 + ms)
+}
+
+/// The same clock to the nanosecond, for how long something took.
+pub(crate) fn stopwatch() -> Duration {
+    let time = clock_gettime(ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The date, in milliseconds since 1970-01-01 UTC. May be set back; only for people to read.

@@ -15,9 +15,12 @@ mod labels;
 mod look;
 mod probe;
 mod report;
+mod tally;
+mod telling;
 mod zabbix;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +33,14 @@ use tokio::time::timeout;
 
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
-pub(crate) use board::{Board, Live, Slot, Tally};
+pub(crate) use board::{Board, Live, Slot};
 use crew::Crew;
 pub(crate) use engine::{docker_settings, process_settings};
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{docker as open_docker, socket};
 use report::Reporting;
+pub(crate) use tally::Tally;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
 /// History is kept for so long...
@@ -67,7 +71,7 @@ impl Daemon {
     /// The first thing that cannot be had; nothing is left running then.
     pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
         let home = Home::take(&config.daemon.state_dir)?;
-        let token = read_token(config)?;
+        let tokens = Tokens::read(config)?;
         let journal = open_journal(config)?;
         let hosts = Hosts::open(config, &home)?;
         let board = Arc::new(Board::new(Arc::clone(&journal))?);
@@ -81,7 +85,7 @@ impl Daemon {
             ready.push(crew.prepare(service).await?);
         }
         let (stop, stopped) = watch::channel(false);
-        let web = serve_web(config, token, Arc::clone(&board), stopped.clone()).await?;
+        let web = serve_web(config, tokens, Arc::clone(&board), stopped.clone()).await?;
         for service in ready {
             crew.begin(service);
         }
@@ -139,15 +143,26 @@ impl Daemon {
     }
 }
 
-fn read_token(config: &Config) -> Result<Option<Token>, Failure> {
-    let Some(path) = &config.daemon.token_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
-    let token = Token::new(text.trim());
-    token.map(Some).ok_or_else(|| {
-        Failure::new(format!("{} holds no usable token", path.display()))
-            .hint("put one line of at least 16 letters and digits into it")
-    })
+/// What callers must present.
+struct Tokens {
+    change: Option<Token>,
+    read: Option<Token>,
+}
+
+impl Tokens {
+    fn read(config: &Config) -> Result<Self, Failure> {
+        let of_file = |path: &PathBuf| {
+            Token::of_file(path).map_err(|error| {
+                Failure::new(format!("cannot use the token in {}: {error}", path.display()))
+                    .hint("put one line of at least 16 letters and digits into it")
+            })
+        };
+        let daemon = &config.daemon;
+        Ok(Self {
+            change: daemon.token_file.as_ref().map(of_file).transpose()?,
+            read: daemon.read_token_file.as_ref().map(of_file).transpose()?,
+        })
+    }
 }
 
 fn open_journal(config: &Config) -> Result<Arc<Journal>, Failure> {
@@ -165,13 +180,14 @@ fn open_journal(config: &Config) -> Result<Arc<Journal>, Failure> {
 
 async fn serve_web(
     config: &Config,
-    token: Option<Token>,
+    tokens: Tokens,
     board: Arc<Board>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Server, Failure> {
     let settings = WebSettings {
         listen: config.daemon.listen.to_string(),
-        token,
+        token: tokens.change,
+        read_token: tokens.read,
         parse_duration_ms: |text| parse_duration(text).map_err(|error| error.to_string()),
     };
     let stop = async move {

@@ -238,7 +238,7 @@ async fn watch_run(
     };
     bar.finish_and_clear();
     let load: LoadReport = report.map_err(|error| Failure::new(format!("{error:#}")))?;
-    Outcome::of(load, &shape, &slot.tally().since(before), slot).map(Some)
+    Outcome::of(load, &shape, &slot.tally().since(&before), slot).map(Some)
 }
 
 /// Ready, and routed where a balancer says so.

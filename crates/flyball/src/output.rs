@@ -12,7 +12,18 @@ use crate::failure::Failure;
 /// Writes a line of data.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    gone_is_fine(writeln!(out, "{text}").and_then(|()| out.flush()))
+}
+
+/// Writes data as it is.
+pub(crate) fn write_out(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    gone_is_fine(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// A reader that has gone away has seen all that it wanted.
+fn gone_is_fine(written: std::io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("cannot write to standard output: {error}")))
         }

@@ -156,7 +156,7 @@ pub(crate) static MIN: Key = key(
     "min",
     Kind::Count { from: 0, to: REPLICAS_MAX },
     Fallback::Is("1"),
-    "The fewest replicas, kept whatever is known or not known.",
+    "The fewest replicas, kept whatever is known or not known. 0 lets the service sleep until a request comes; with `balancer = \"none\"` only beside `policy = \"external\"`, since nobody else would wake it.",
 );
 pub(crate) static MAX: Key =
     key("max", Kind::Count { from: 1, to: REPLICAS_MAX }, Fallback::Is("10"), "The most replicas.");

@@ -28,7 +28,7 @@ pub(crate) static SERVICES_TABLE: Key = key(
 pub(crate) static FLYBALL: Section = Section {
     path: "flyball",
     meaning: "The daemon itself.",
-    keys: &[&DAEMON_LISTEN, &STATE_DIR, &TOKEN_FILE],
+    keys: &[&DAEMON_LISTEN, &STATE_DIR, &TOKEN_FILE, &READ_TOKEN_FILE],
     later: &[],
 };
 pub(crate) static DAEMON_LISTEN: Key = key(
@@ -49,7 +49,13 @@ pub(crate) static TOKEN_FILE: Key = key(
     "token_file",
     Kind::Path,
     Fallback::Otherwise("no token"),
-    "A file with the secret that changing API calls must present.",
+    "A file with the secret that changing API calls must present. Read again when it changes.",
+);
+pub(crate) static READ_TOKEN_FILE: Key = key(
+    "read_token_file",
+    Kind::Path,
+    Fallback::Otherwise("anybody may read"),
+    "A file with a second secret, for callers that may only read. Where it is set, reading takes one of the two.",
 );
 
 pub(crate) static DOCKER: Section = Section {

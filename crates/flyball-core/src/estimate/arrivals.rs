@@ -21,8 +21,10 @@ const JUMP_WINDOWS_MS: [u64; 6] = [200, 400, 800, 1_600, 3_200, 8_000];
 /// A jump must lie this many standard deviations above the level: at 4, chance alone fires about
 /// once in 30,000 looks; at 2 it would fire every minute, at 8 a doubling takes seconds longer.
 const JUMP_SIGMA: f64 = 4.0;
-/// A jump must rest on this many arrivals at least: below it the count is too lumpy for a sigma.
-const JUMP_COUNT_MIN: f64 = 8.0;
+/// A jump, and a rate over less than the level's window, must rest on this many arrivals at least:
+/// below it the count is too lumpy. (At 8 chance is off by a third, at 4 by a half; at 16 a service
+/// with one request a second waits a quarter of a minute for its floor.)
+const COUNT_MIN: f64 = 8.0;
 
 /// The running figure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,14 +85,15 @@ impl Arrivals {
     pub fn rate(&self, now: Timestamp, floor_window_ms: u64, level_window_ms: u64) -> Option<Rate> {
         let now = self.last?.at.min(now);
         let (level_per_s, level_window_ms) = self.mean(now, level_window_ms)?;
-        let (floor_per_s, floor_window_ms) = self.mean(now, floor_window_ms)?;
-        let floor = (floor_per_s, floor_window_ms);
-        let variance = self.coarse.variance_per_s().unwrap_or(0.0).max(level_per_s).max(1.0);
+        let floor = self.mean(now, floor_window_ms)?;
+        let (_, floor_window_ms) = floor;
+        // Two requests that happen to come close together are no rate.
+        let counted = floor.0 * seconds(floor_window_ms) >= COUNT_MIN;
+        let floor = if counted { floor } else { (level_per_s, level_window_ms) };
         // A jump is something recent: over more than the floor's window it would be a memory of one.
-        let (per_s, window_ms) = JUMP_WINDOWS_MS
-            .iter()
-            .filter(|window_ms| **window_ms <= floor_window_ms)
-            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s, variance))
+        let windows = JUMP_WINDOWS_MS.iter().filter(|window_ms| **window_ms <= floor_window_ms);
+        let (per_s, window_ms) = windows
+            .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s))
             .fold(floor, |best, jump| if jump.0 > best.0 { jump } else { best });
         Some(Rate { per_s, window_ms, level_per_s, level_window_ms })
     }
@@ -103,22 +106,20 @@ impl Arrivals {
         Some((sum / seconds(span_ms), span_ms))
     }
 
-    /// The mean over `window_ms` if it stands out above `level_per_s`, given the variance of the
-    /// arrivals of one second.
-    fn jump(
-        &self,
-        now: Timestamp,
-        window_ms: u64,
-        level_per_s: f64,
-        variance: f64,
-    ) -> Option<(f64, u64)> {
+    /// The mean over `window_ms` if it stands out above `level_per_s`.
+    fn jump(&self, now: Timestamp, window_ms: u64, level_per_s: f64) -> Option<(f64, u64)> {
         let (per_s, span_ms) = self.mean(now, window_ms)?;
         let span_s = seconds(span_ms);
-        let stands_out = per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
-        let counted = per_s * span_s >= JUMP_COUNT_MIN;
+        let stands_out =
+            |variance: f64| per_s - level_per_s > JUMP_SIGMA * (variance / span_s).sqrt();
+        let counted = per_s * span_s >= COUNT_MIN;
         // A history shorter than the window has no level to stand out from.
         let grounded = self.coarse.history_ms(now) > 2 * window_ms;
-        (stands_out && counted && grounded).then_some((per_s, span_ms))
+        // Independent arrivals vary by as much as their level. The variance really seen is asked
+        // for last: it costs more to find, and most looks end before it.
+        let noise = || self.coarse.variance_per_s().unwrap_or(0.0);
+        let jumped = counted && grounded && stands_out(level_per_s.max(1.0)) && stands_out(noise());
+        jumped.then_some((per_s, span_ms))
     }
 }
 
@@ -153,12 +154,44 @@ mod tests {
         assert!(rate.level_per_s < 16.0, "{rate:?}");
     }
 
+    /// Milliseconds until a step from 30 to 120 requests/s is believed, after such steps for 6 s
+    /// each `every_s`.
+    fn believed_after_ms(every_s: u64) -> u64 {
+        let rates: Vec<_> =
+            (0..10).flat_map(|_| [(30, every_s - 6), (120, 6)]).chain([(30, 16)]).collect();
+        let (mut arrivals, mut now) = watch(&rates);
+        let begun = now;
+        let mut total = arrivals.last.unwrap().total;
+        loop {
+            now = now.plus_ms(100);
+            total += 12;
+            arrivals.see(now, 1, total);
+            if arrivals.rate(now, 4_000, 16_000).unwrap().per_s > 75.0 {
+                return now.ms_since(begun);
+            }
+        }
+    }
+
+    #[test]
+    fn steps_seen_before_do_not_hide_the_next() {
+        assert!(believed_after_ms(24) <= 200, "{} ms", believed_after_ms(24));
+    }
+
     #[test]
     fn a_steady_load_has_no_jump() {
         let (arrivals, now) = watch(&[(40, 60)]);
         let rate = arrivals.rate(now, 16_000, 60_000).unwrap();
         assert!((rate.per_s - 40.0).abs() < 1.0, "{rate:?}");
         assert_eq!(rate.window_ms, 16_000);
+    }
+
+    #[test]
+    fn two_requests_close_together_are_no_rate() {
+        let (mut arrivals, now) = watch(&[(1, 60)]);
+        let at = now.plus_ms(100);
+        arrivals.see(at, 1, 63);
+        let rate = arrivals.rate(at, 1_000, 4_000).unwrap();
+        assert!(rate.per_s < 2.0 && rate.window_ms == 4_000, "{rate:?}");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Timestamp, seconds};
 
+/// The upper quartile of the size of a normal variable, in its standard deviations.
+const UPPER_QUARTILE_SIGMA: f64 = 1.150_35;
+
 /// A ring of counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bins {
@@ -67,24 +70,23 @@ impl Bins {
         Some((sum, span_ms))
     }
 
-    /// Half the mean squared difference between neighbouring full bins, scaled to one second: the
-    /// variance of a count over one second if counts of neighbouring bins are independent.
-    /// `None` with fewer than three full bins.
+    /// The variance of a count over one second, from the differences between neighbouring full
+    /// bins, if counts of neighbouring bins are independent. `None` with fewer than three full bins.
+    ///
+    /// From the upper quartile of the differences and not their mean square: one step of the load
+    /// would outweigh two minutes of noise and hide the next step. What happens in up to a quarter
+    /// of the bins is an event; what happens in more is noise.
     pub fn variance_per_s(&self) -> Option<f64> {
         let full = self.counts.len().saturating_sub(1);
         if full < 3 {
             return None;
         }
-        let squares: f64 = self
-            .counts
-            .iter()
-            .take(full)
-            .zip(self.counts.iter().take(full).skip(1))
-            .map(|(a, b)| f64::from(b - a).powi(2))
-            .sum();
-        #[expect(clippy::cast_precision_loss, reason = "a ring has far fewer than 2^52 bins")]
-        let pairs = (full - 1) as f64;
-        Some(0.5 * squares / pairs / seconds(self.width_ms))
+        let pairs = self.counts.iter().take(full).zip(self.counts.iter().take(full).skip(1));
+        let mut differences: Vec<f32> = pairs.map(|(a, b)| (b - a).abs()).collect();
+        let quartile = differences.len() * 3 / 4;
+        let (_, upper, _) = differences.select_nth_unstable_by(quartile, f32::total_cmp);
+        let deviation = f64::from(*upper) / UPPER_QUARTILE_SIGMA;
+        Some(0.5 * deviation * deviation / seconds(self.width_ms))
     }
 
     /// How long there has been any history at `now`, in milliseconds.
@@ -170,15 +172,38 @@ mod tests {
         assert!(bins.sum(at(100_000), 700).unwrap().0.abs() < 1e-6);
     }
 
-    #[test]
-    fn steady_counts_have_no_variance_and_alternating_ones_do() {
-        let (mut steady, mut alternating) = (Bins::new(1000, 60), Bins::new(1000, 60));
-        for i in 0_u32..30 {
-            let (from, to) = (at(u64::from(i) * 1000), at(u64::from(i) * 1000 + 1000));
-            steady.add(from, to, 10.0);
-            alternating.add(from, to, f64::from(i % 2) * 20.0);
+    /// A minute of full bins that hold `counts`.
+    fn minute(mut count: impl FnMut(u32) -> f64) -> Bins {
+        let mut bins = Bins::new(1000, 60);
+        for i in 0_u32..60 {
+            let from = u64::from(i) * 1000;
+            bins.add(at(from), at(from + 1000), count(i));
         }
-        assert!(steady.variance_per_s().unwrap() < 1e-6);
-        assert!((alternating.variance_per_s().unwrap() - 200.0).abs() < 1.0);
+        bins
+    }
+
+    #[test]
+    fn steady_counts_have_no_variance() {
+        assert!(minute(|_| 10.0).variance_per_s().unwrap() < 1e-6);
+    }
+
+    /// 100 throws of a coin a second: a variance of 25.
+    #[test]
+    fn the_variance_of_even_noise_is_found_again() {
+        let mut state = 1_u64;
+        let mut throw = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040);
+            f64::from(u32::from(state >> 63 == 1))
+        };
+        let bins = minute(|_| (0..100).map(|_| throw()).sum());
+        let variance = bins.variance_per_s().unwrap();
+        assert!((12.0..50.0).contains(&variance), "{variance}");
+    }
+
+    #[test]
+    fn steps_in_few_bins_are_no_variance_and_in_many_they_are() {
+        let steps = |every: u32| minute(move |i| f64::from(i / every % 2) * 90.0);
+        assert!(steps(10).variance_per_s().unwrap() < 1e-6);
+        assert!(steps(3).variance_per_s().unwrap() > 1_000.0);
     }
 }

@@ -6,10 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::observation::{EngineReport, Phase};
-use crate::units::Timestamp;
+use crate::units::{ReplicaId, Timestamp};
 
 /// A replica that ends by itself sooner than this after it became ready counts as a failed start.
 const STEADY_MS: u64 = 10_000;
+/// From the third failure on the next start is tried after 1 s, 2 s, 4 s, up to 5 min, so that a
+/// broken image neither burns a core nor stays down long once mended.
+const WAIT_MAX_MS: u64 = 300_000;
 
 /// Starts that failed one after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,23 +46,39 @@ impl Failures {
             self.count = 0;
         }
         // One after another: those that were started together and fail together fail once.
-        let (newest, before) = (self.newest_exit, self.before_number);
+        let newest = self.newest_exit;
         let failed = engine.exits.iter().rfind(|exit| {
             newest.is_none_or(|newest| exit.at > newest)
                 && exit.ready_ms.is_none_or(|ms| ms < STEADY_MS)
-                && exit.replica.number().is_none_or(|number| number >= before)
+                && self.is_later(&exit.replica)
         });
         if let Some(exit) = failed {
-            self.add(now, format!("{}: {}", exit.replica, exit.reason));
-            self.before_number = next_number;
+            let why = format!("{}: {}", exit.replica, exit.reason);
+            self.fail(now, &exit.replica, next_number, why);
         }
         self.newest_exit = engine.exits.iter().map(|e| e.at).max().max(newest);
     }
 
-    /// Counts one more failed start: from the third on the next is tried after 1 s, 2 s, 4 s, up
-    /// to 5 min, so that a broken image neither burns a core nor stays down long once mended.
-    pub fn add(&mut self, now: Timestamp, why: String) {
-        const WAIT_MAX_MS: u64 = 300_000;
+    /// Takes `replica` for a failed start, unless it was started together with one that failed
+    /// before; `next_number` will be the next name's.
+    pub(super) fn fail(
+        &mut self,
+        now: Timestamp,
+        replica: &ReplicaId,
+        next_number: u64,
+        why: String,
+    ) {
+        if self.is_later(replica) {
+            self.add(now, why);
+            self.before_number = next_number;
+        }
+    }
+
+    fn is_later(&self, replica: &ReplicaId) -> bool {
+        replica.number().is_none_or(|number| number >= self.before_number)
+    }
+
+    fn add(&mut self, now: Timestamp, why: String) {
         self.count = self.count.saturating_add(1);
         self.failed_at = now;
         self.why = why;

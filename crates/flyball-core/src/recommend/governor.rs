@@ -172,12 +172,12 @@ fn backlog(per_s: f64, work_s: f64, figures: &Seen) -> Option<Backlog> {
     })
 }
 
-/// Replicas' worth of CPU in use and of time held back, over those that have a reading. CPU alone
+/// Replicas' worth of CPU in use and of time held back. CPU alone
 /// under-tells where work comes in bursts: a replica that is at its limit in every second period
 /// is half busy by its mean, and every request that met a full period waited.
 fn cpu(share: f64, figures: &Seen) -> Option<Arithmetic> {
     let ready = f64::from(figures.ready);
-    let (used, held) = (figures.mean_cpu? * ready, figures.held_cpu.map(|held| held * ready));
+    let (used, held) = (figures.cpu_used?, figures.held_cpu.map(|held| held * ready));
     Some(Arithmetic::Cpu { used, held, share })
 }
 

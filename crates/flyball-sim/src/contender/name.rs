@@ -10,6 +10,7 @@ use flyball_core::policy::{Governor, Policy, Rule, StepRule, Target};
 
 use super::Contender;
 use crate::rival::{Fixed, Oracle, Rival};
+use crate::world::ORIGIN;
 
 /// A parsed name.
 #[derive(Clone, Debug)]
@@ -42,12 +43,14 @@ pub struct NameError {
 /// What is known of the load and the world before a run begins.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Foresight<'a> {
-    /// The least replicas that meet the load, for each step.
+    /// The least replicas that meet the load, for each step from [`ORIGIN`] on.
     pub demand: &'a [u32],
     /// The length of a step, in milliseconds.
     pub step_ms: u64,
     /// Time from asking for a replica to its first request, in milliseconds.
     pub start_lag_ms: u64,
+    /// Requests that a replica works on at once, where that is known.
+    pub slots: Option<u32>,
 }
 
 impl Name {
@@ -96,13 +99,14 @@ impl Name {
                 let policy = Policy { rule: rule.clone(), ..policy.clone() };
                 return Contender::own(self.text.clone(), policy);
             }
-            Kind::Rival(rival) => (**rival).clone(),
+            Kind::Rival(rival) => (**rival).clone().for_slots(ahead.slots),
             Kind::StaticMean => Rival::Fixed(Fixed::new(mean(ahead.demand))),
             Kind::StaticPeak => {
                 Rival::Fixed(Fixed::new(ahead.demand.iter().max().copied().unwrap_or(1)))
             }
             Kind::Oracle => {
-                Rival::Oracle(Oracle::new(ahead.demand.to_vec(), ahead.step_ms, ahead.start_lag_ms))
+                let Foresight { demand, step_ms, start_lag_ms, .. } = ahead;
+                Rival::Oracle(Oracle::new(demand.to_vec(), step_ms, start_lag_ms, ORIGIN))
             }
         };
         Contender::rival(self.text.clone(), policy.clone(), rival)

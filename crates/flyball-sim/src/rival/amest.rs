@@ -8,13 +8,13 @@ use flyball_core::observation::Observation;
 
 use super::Wish;
 use super::meter::{Scrape, Strike, asked};
+use super::threshold::Threshold;
 
 /// Time from one check to the next.
 pub const INTERVAL_MS: u64 = 300_000;
-/// A median over this adds one.
-pub const OUT_AT: f64 = 0.85;
-/// A median under this removes one.
-pub const IN_AT: f64 = 0.25;
+/// A median over 85 % adds one, one under 25 % removes one.
+pub(super) const RULE: Threshold =
+    Threshold { out_at: 0.85, in_at: 0.25, inclusive: false, bounds: None };
 /// The default bounds of its labels.
 pub const BOUNDS: (u32, u32) = (2, 15);
 /// `docker stats` compares two readings of so much apart.
@@ -25,7 +25,7 @@ pub const STATS_MS: u64 = 2_000;
 pub struct Amest {
     checks: Strike,
     scrape: Scrape,
-    bounds: (u32, u32),
+    rule: Threshold,
     wish: Option<Wish>,
 }
 
@@ -33,7 +33,8 @@ impl Amest {
     /// With its labels set to at least `min` and at most `max`.
     pub fn new(min: u32, max: u32) -> Self {
         let (checks, scrape) = (Strike::every(INTERVAL_MS), Scrape::default());
-        Self { checks, scrape, bounds: (min, max), wish: None }
+        let rule = Threshold { bounds: Some((min, max)), ..RULE };
+        Self { checks, scrape, rule, wish: None }
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
@@ -45,24 +46,12 @@ impl Amest {
         }
         let current = asked(seen);
         if strikes && let Some(median) = median(self.scrape.serving(seen)) {
-            let count = self.step(current, median);
+            let count = self.rule.step(current, median);
             let reason =
                 format!("median cpu {:.0} % of 25..85, {current} -> {count}", median * 100.0);
             self.wish = Some(Wish { count, reason });
         }
-        let kept = || Wish { count: current, reason: "no check yet".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
-    }
-
-    fn step(&self, current: u32, median: f64) -> u32 {
-        let (min, max) = self.bounds;
-        if median > OUT_AT && current < max {
-            current + 1
-        } else if median < IN_AT && current > min {
-            current - 1
-        } else {
-            current
-        }
+        Wish::again(self.wish.as_ref(), seen, "check")
     }
 }
 
@@ -77,13 +66,6 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_at_a_time_within_its_own_bounds() {
-        let rule = Amest::new(2, 15);
-        let steps = [(4, 0.86), (4, 0.85), (4, 0.25), (4, 0.24), (2, 0.0), (15, 1.0)];
-        assert_eq!(steps.map(|(count, median)| rule.step(count, median)), [5, 4, 4, 3, 2, 15]);
-    }
 
     #[test]
     fn a_median_of_two_is_their_mean() {

@@ -67,8 +67,7 @@ impl Aws {
             let wish = self.judge(seen.at, asked(seen));
             self.wish = Some(wish);
         }
-        let kept = || Wish { count: asked(seen), reason: "no datapoint yet".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
+        Wish::again(self.wish.as_ref(), seen, "datapoint")
     }
 
     fn low_points(&self) -> usize {

@@ -7,14 +7,17 @@
 //!
 //! Example: 4 ready at 90 % with a target of 50 %: ratio 1.8, 7.2, so 8.
 
+mod grid;
 mod pace;
 
 use flyball_core::observation::{EngineReport, Observation, Phase, ReplicaReport};
 use flyball_core::units::{Timestamp, replicas_for};
 
+use super::Wish;
 use super::meter::{Scrape, Strike, asked};
-use super::{HpaOnGrid, StepLoad, Wish};
+use grid::Grid;
 
+pub use grid::StepLoad;
 pub use pace::{Behavior, DOWN_WINDOW_MS, Pace};
 
 /// The controller looks every 15 s (`--horizontal-pod-autoscaler-sync-period`).
@@ -44,9 +47,8 @@ pub enum Pod {
 pub struct Hpa {
     target: f64,
     pace: Pace,
-    grid: HpaOnGrid,
-    /// Whether it was ever asked on a grid: between steps the grid's wish stands.
-    on_grid: bool,
+    /// Once it was asked on a grid, the grid's wish stands between steps, too.
+    grid: Grid,
     scrape: Scrape,
     scrapes: Strike,
     syncs: Strike,
@@ -57,7 +59,7 @@ impl Hpa {
     /// Keeps mean CPU at `target`, a share in (0, 1], without a `behavior`: the largest count of
     /// `down_window_ms`, on a grid as well.
     pub fn plain(target: f64, down_window_ms: u64) -> Self {
-        let grid = HpaOnGrid::new(target, down_window_ms);
+        let grid = Grid::new(target, down_window_ms);
         Self { grid, ..Self::new(target, Pace::plain(down_window_ms)) }
     }
 
@@ -66,8 +68,7 @@ impl Hpa {
         Self {
             target,
             pace,
-            grid: HpaOnGrid::new(target, DOWN_WINDOW_MS),
-            on_grid: false,
+            grid: Grid::new(target, DOWN_WINDOW_MS),
             scrape: Scrape::default(),
             scrapes: Strike::every(SCRAPE_MS),
             syncs: Strike::every(SYNC_MS),
@@ -76,8 +77,8 @@ impl Hpa {
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
-        if self.on_grid {
-            return self.grid.again(asked(seen));
+        if let Some(wish) = self.grid.wish() {
+            return wish.clone();
         }
         if self.syncs.strikes(seen.at) {
             self.wish = Some(self.sync(seen));
@@ -87,12 +88,11 @@ impl Hpa {
         {
             self.scrape.take(engine);
         }
-        self.wish.clone().unwrap_or_else(|| kept(asked(seen), "no sync yet"))
+        Wish::again(self.wish.as_ref(), seen, "sync")
     }
 
     /// The wish after a whole step of a trace: the ratio rule alone, from the exact load.
     pub(super) fn recommend_on_grid(&mut self, step: StepLoad, count: u32) -> Wish {
-        self.on_grid = true;
         self.grid.recommend(step, count)
     }
 
@@ -174,12 +174,10 @@ pub fn count(pods: &[Pod], current: u32, target: f64, tolerance: f64) -> Option<
 }
 
 /// `ceil(ratio * pods)`, or `current` if `ratio` is within `tolerance` of 1, compared as written:
-/// 1.1 is not within 0.1, since the difference is a hair more.
+/// 1.1 is not within 0.1, since the difference is a hair more. NaN moves nothing.
 pub fn from_ratio(ratio: f64, tolerance: f64, current: u32, pods: u32) -> u32 {
-    if (ratio - 1.0).abs() <= tolerance {
-        return current;
-    }
-    replicas_for(ratio * f64::from(pods))
+    let moves = (ratio - 1.0).abs() > tolerance;
+    if moves { replicas_for(ratio * f64::from(pods)) } else { current }
 }
 
 /// Measured over wanted utilization; both are whole percentages, as in the API, the measured one
@@ -192,6 +190,13 @@ fn ratio(shares: &[f64], target: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ratio_that_is_none_moves_nothing() {
+        assert_eq!(from_ratio(f64::NAN, TOLERANCE, 3, 3), 3);
+        assert_eq!(from_ratio(1.1, TOLERANCE, 10, 10), 11, "1.1 - 1 is a hair over 0.1");
+        assert_eq!(from_ratio(0.0, TOLERANCE, 3, 3), 0);
+    }
 
     fn pods(text: &str) -> Vec<Pod> {
         let pod = |word: &str| match word {

@@ -10,6 +10,7 @@ use flyball_core::units::seconds;
 
 use super::Wish;
 use super::meter::{Recent, Scrape, Strike, asked};
+use super::threshold::Threshold;
 
 /// Time from one check to the next.
 pub const INTERVAL_MS: u64 = 60_000;
@@ -17,10 +18,9 @@ pub const INTERVAL_MS: u64 = 60_000;
 pub const SCRAPE_MS: u64 = 30_000;
 /// The time a rate is taken over.
 pub const RATE_MS: u64 = 300_000;
-/// A sum over this many percent of one core adds one.
-pub const OUT_AT: f64 = 85.0;
-/// A sum under this many removes one.
-pub const IN_AT: f64 = 25.0;
+/// A sum over 85 % of one core adds one, one under 25 % removes one.
+pub(super) const RULE: Threshold =
+    Threshold { out_at: 85.0, in_at: 25.0, inclusive: false, bounds: None };
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Jcwimer {
         if self.checks.strikes(seen.at) && !self.used_s.is_empty() {
             let used_s: f64 = self.used_s.younger(seen.at, RATE_MS).sum();
             let percent = 100.0 * used_s / seconds(RATE_MS);
-            let count = step(current, percent);
+            let count = RULE.step(current, percent);
             let reason = format!("{percent:.0} % of one core, of 25..85, {current} -> {count}");
             self.wish = Some(Wish { count, reason });
         }
@@ -60,27 +60,6 @@ impl Jcwimer {
             self.scrape.take(engine);
             self.used_s.push(seen.at, self.scrape.used_s(), RATE_MS);
         }
-        let kept = || Wish { count: current, reason: "no check yet".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
-    }
-}
-
-fn step(current: u32, percent: f64) -> u32 {
-    if percent > OUT_AT {
-        current.saturating_add(1)
-    } else if percent < IN_AT {
-        current.saturating_sub(1)
-    } else {
-        current
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_sum_is_compared_whatever_the_count() {
-        assert_eq!([86.0, 85.0, 25.0, 24.0].map(|percent| step(9, percent)), [10, 9, 9, 8]);
+        Wish::again(self.wish.as_ref(), seen, "check")
     }
 }

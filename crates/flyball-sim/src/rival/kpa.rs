@@ -17,7 +17,7 @@ use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for, seconds};
 
 use super::Wish;
-use super::meter::{Strike, asked, ready};
+use super::meter::{Strike, ready};
 
 /// It decides every 2 s.
 pub const TICK_MS: u64 = 2_000;
@@ -81,14 +81,17 @@ impl Kpa {
         }
     }
 
+    /// The same share of `slots` in each pod that its target is of [`SLOTS`].
+    pub(super) fn for_slots(self, slots: u32) -> Self {
+        Self { target: self.target / SLOTS * f64::from(slots), ..self }
+    }
+
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
         self.average.see(seen.at, self.requests(seen));
         if self.ticks.strikes(seen.at) {
             self.wish = self.tick(seen).or(self.wish.take());
         }
-        let kept =
-            || Wish { count: asked(seen), reason: "no requests were counted yet".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
+        Wish::again(self.wish.as_ref(), seen, "count of requests")
     }
 
     fn requests(&self, seen: &Observation) -> Option<f64> {

@@ -64,8 +64,7 @@ impl MarathonLb {
             self.rates.push(seen.at, rate, SAMPLES * INTERVAL_MS - 1);
             self.sample(seen.at, current);
         }
-        let kept = || Wish { count: current, reason: "fewer than ten samples".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
+        Wish::again(self.wish.as_ref(), seen, "ten samples")
     }
 
     /// Requests per second since the last look, and those waiting, as one figure: so it is

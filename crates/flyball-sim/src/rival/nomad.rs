@@ -52,8 +52,7 @@ impl Nomad {
             let cpu = mean(&self.scrape.serving(seen));
             self.evaluate(seen.at, asked(seen), ready(seen), cpu);
         }
-        let kept = || Wish { count: asked(seen), reason: "no evaluation yet".to_owned() };
-        self.wish.clone().unwrap_or_else(kept)
+        Wish::again(self.wish.as_ref(), seen, "evaluation")
     }
 
     fn evaluate(&mut self, now: Timestamp, current: u32, running: u32, cpu: Option<f64>) {

@@ -70,12 +70,10 @@ pub fn runner(setting: &str, load: &Load, start_lag_ms: u64) -> Result<Runner, S
             rival(Rival::Fixed(Fixed::new(peak)))
         }
         ["oracle"] => {
-            let before = super::pool::BEFORE_MS / load.tick_ms;
-            let before = std::iter::repeat_n(1, usize::try_from(before).unwrap_or(0));
-            let demand = before.chain(load.demand.iter().copied()).collect();
             // The start lag, its tenth of chance, and two ticks to be seen and routed.
             let ahead_ms = start_lag_ms + start_lag_ms / 10 + 2 * load.tick_ms;
-            rival(Rival::Oracle(Oracle::new(demand, load.tick_ms, ahead_ms)))
+            let demand = load.demand.clone();
+            rival(Rival::Oracle(Oracle::new(demand, load.tick_ms, ahead_ms, super::pool::BEGINS)))
         }
         [head, parts @ ..] => rival(published::rival(head, parts)?),
         [] => Err("a policy has a name".to_owned()),

@@ -1,31 +1,29 @@
 //! The world of the benchmark: a pool of replicas that serve requests as a fluid.
 //!
-//! Decides nothing. It moves on by ticks, makes one observation in place (a look costs no
-//! allocation), and carries out what was decided. What finds no free replica waits; CPU saturates
-//! at the limit; what one replica burns while it starts shows in its counter. Invariant: requests
-//! are neither made nor lost but by patience that ends.
+//! Decides nothing. It moves on by ticks, and carries out what was decided. What it has beyond the
+//! fluid world is what a policy may not know of: chance that makes requests wait in a busy pool,
+//! CPU burnt by starts, work that changes, a slow replica. What finds no free replica waits.
+//! Invariant: requests are neither made nor lost but by patience that ends.
 
 mod lateness;
 
-use std::net::SocketAddr;
-
-use flyball_core::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, ReplicaReport, Route,
-    ServerReport,
-};
+use flyball_core::observation::{CpuCounter, Observation, Phase, Route, ServerReport};
 use flyball_core::plan::Step;
 use flyball_core::units::{ReplicaId, Timestamp, seconds};
 use rand::RngExt;
 
 use super::load::PER_S;
 use crate::seed::{Purpose, Seed};
+use crate::world::Overload;
+use crate::world::backlog::{Backlog, Flow};
+use crate::world::sight::{Counters, Engine, Sight, State};
 
 pub use lateness::{LIMIT_S, SLOTS};
 
 /// Requests are given up after so long in the queue: the common setting of a balancer.
-const PATIENCE_S: f64 = 30.0;
-/// What was there before the first tick had been there for so long.
-pub(super) const BEFORE_MS: u64 = 1_000_000;
+const PATIENCE: Overload = Overload::Waits { patience_s: 30.0 };
+/// The first tick, on the clock that policies see; what was there before had been there as long.
+pub(super) const BEGINS: Timestamp = Timestamp::from_ms(1_000_000);
 
 /// How the pool differs from the model that a policy may have of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,49 +66,49 @@ pub struct Pool {
     tick_ms: u64,
     now_ms: u64,
     work_s: f64,
-    waiting: f64,
-    seen: Observation,
+    backlog: Backlog,
     bodies: Vec<Body>,
     next_number: u64,
     arrivals: f64,
     given_up: f64,
+    sight: Sight,
+    /// A replica or server came or went since the sight was written.
+    outdated: bool,
 }
 
-/// What of a replica is not in a report: exact counters, and when it will be ready.
-#[derive(Clone, Copy, Debug, Default)]
+/// One replica, in the order of their names.
+#[derive(Clone, Debug)]
 struct Body {
+    id: ReplicaId,
+    asked_ms: u64,
     ready_ms: u64,
+    /// As of the last tick.
+    ready: bool,
+    route: Option<Route>,
+    in_flight: u32,
     used_s: f64,
     served: f64,
+    first_served_at: Option<Timestamp>,
+    /// None before its first tick.
+    counted: bool,
 }
 
 impl Pool {
     /// A pool of `count` replicas that have been there for long.
     pub fn new(nature: Nature, tick_ms: u64, count: u32, seed: Seed) -> Self {
-        let at = Timestamp::from_ms(BEFORE_MS);
-        let engine = Reading::Taken { at, value: EngineReport::default() };
-        let balancer =
-            Reading::Taken { at, value: BalancerReport { epoch: 1, ..Default::default() } };
-        let seen = Observation {
-            at,
-            wall_ms: 0,
-            engine,
-            balancer: Some(balancer),
-            manual: None,
-            advice: None,
-        };
         let mut pool = Self {
             nature,
             seed,
             tick_ms,
-            now_ms: BEFORE_MS,
+            now_ms: BEGINS.as_ms(),
             work_s: 1.0 / PER_S,
-            waiting: 0.0,
-            seen,
+            backlog: Backlog::default(),
             bodies: Vec::new(),
             next_number: 1,
             arrivals: 0.0,
             given_up: 0.0,
+            sight: Sight::new(true),
+            outdated: true,
         };
         for _ in 0..count {
             let id = ReplicaId::numbered("pool", pool.next_number);
@@ -122,8 +120,22 @@ impl Pool {
     }
 
     /// What there is to be seen now.
-    pub fn observation(&self) -> &Observation {
-        &self.seen
+    pub fn look(&mut self) -> &Observation {
+        let now = Timestamp::from_ms(self.now_ms);
+        let counters = Counters {
+            epoch: 1,
+            arrivals: whole(self.arrivals),
+            errors: whole(self.given_up),
+            waiting: u32::try_from(whole(self.backlog.waiting())).unwrap_or(u32::MAX),
+            latency: None,
+        };
+        let states = |body: &Body| body.state(now);
+        if std::mem::take(&mut self.outdated) {
+            let named = self.bodies.iter().map(|body| (&body.id, states(body)));
+            self.sight.write(named, std::iter::empty());
+        }
+        self.sight.renew((now, 0), self.bodies.iter().map(states), counters);
+        self.sight.seen()
     }
 
     /// Lets the work of a request change, as the nature says.
@@ -135,28 +147,28 @@ impl Pool {
     pub fn pass(&mut self, arrived: f64) -> Tick {
         let tick_s = seconds(self.tick_ms);
         let serving = self.serving();
-        let even = serving as f64
-            / (1.0
-                + if serving > 0 {
-                    (1.0 / self.nature.slowest - 1.0) / serving as f64
-                } else {
-                    0.0
-                });
-        let per_s = even / self.work_s;
-        let before = self.waiting;
-        let served = (before + arrived).min(per_s * tick_s);
-        let after = before + arrived - served;
+        let per_s = self.rate(serving);
+        let before = self.backlog.waiting();
+        let flow = Flow { arrivals: arrived / tick_s, capacity: per_s };
+        let passed = self.backlog.pass(flow, tick_s, PATIENCE, LIMIT_S);
+        let after = self.backlog.waiting() + passed.unserved;
         let fluid = lateness::Fluid { before, after, arrived, per_s };
-        let late = arrived * fluid.late_share(serving, served * self.work_s / tick_s);
-        let kept = after.min(PATIENCE_S * per_s.max(arrived / tick_s));
-        self.given_up += after - kept;
-        self.waiting = kept;
+        let late = arrived * fluid.late_share(serving, passed.served * self.work_s / tick_s);
+        self.given_up += passed.unserved;
         self.arrivals += arrived;
         let paid = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
         self.now_ms += self.tick_ms;
-        self.count(served, serving);
+        self.count(passed.served, serving);
         self.promote();
         Tick { arrived, late, paid, serving }
+    }
+
+    /// Requests that `serving` replicas serve each second: the slowest, which gets as many as the
+    /// others, holds all of them up.
+    fn rate(&self, serving: u32) -> f64 {
+        let serving = f64::from(serving);
+        let held_up = if serving > 0.0 { (1.0 / self.nature.slowest - 1.0) / serving } else { 0.0 };
+        serving / (1.0 + held_up) / self.work_s
     }
 
     /// Carries out a plan of the core.
@@ -166,7 +178,7 @@ impl Pool {
                 Step::Start { replica } => self.start(replica.clone()),
                 Step::Route { replica, .. } => self.set_route(replica, Route::Routed),
                 Step::Drain { replica } => self.set_route(replica, Route::Draining),
-                Step::Stop { replica, .. } => self.remove(replica),
+                Step::Stop { replica, .. } => self.remove(|body| body.id == *replica),
             }
         }
     }
@@ -174,8 +186,7 @@ impl Pool {
     /// Brings the pool to `count` as an engine without a plan of flyball's does: new replicas serve
     /// once they are ready, those that start go first, then the newest, which drain for a tick.
     pub fn resize(&mut self, count: u32) {
-        let drained: Vec<ReplicaId> = self.drained();
-        drained.iter().for_each(|id| self.remove(id));
+        self.remove(|body| body.route == Some(Route::Draining));
         self.route();
         let there = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
         for _ in there..count {
@@ -187,27 +198,16 @@ impl Pool {
     }
 
     fn take_away(&mut self) {
-        let (engine, balancer) = parts(&mut self.seen);
-        let starting = engine.replicas.iter().rev().find(|r| r.phase == Phase::Starting);
-        if let Some(id) = starting.map(|r| r.id.clone()) {
-            return self.remove(&id);
+        self.outdated = true;
+        if let Some(index) = self.bodies.iter().rposition(|body| !body.ready) {
+            self.bodies.remove(index);
+        } else if let Some(body) = self.bodies.iter_mut().rev().find(|body| body.serves()) {
+            body.route = Some(Route::Draining);
         }
-        let routed = balancer.servers.iter_mut().rev().find(|(_, s)| s.route == Route::Routed);
-        if let Some((_, server)) = routed {
-            server.route = Route::Draining;
-        }
-    }
-
-    fn drained(&mut self) -> Vec<ReplicaId> {
-        let (_, balancer) = parts(&mut self.seen);
-        let drains = balancer.servers.iter().filter(|(_, s)| s.route == Route::Draining);
-        drains.map(|(id, _)| id.clone()).collect()
     }
 
     fn serving(&self) -> u32 {
-        let report = self.seen.balancer.as_ref().and_then(Reading::value);
-        let servers = report.iter().flat_map(|b| b.servers.values());
-        u32::try_from(servers.filter(|s| s.route == Route::Routed).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.bodies.iter().filter(|body| body.serves()).count()).unwrap_or(u32::MAX)
     }
 
     fn start(&mut self, id: ReplicaId) {
@@ -223,116 +223,98 @@ impl Pool {
     }
 
     fn add(&mut self, id: ReplicaId, asked_ms: u64, ready_ms: u64) {
-        let number = id.number().unwrap_or(0);
-        self.next_number = self.next_number.max(number + 1);
-        self.bodies.push(Body { ready_ms, ..Body::default() });
-        let report = ReplicaReport {
+        self.next_number = self.next_number.max(id.number().unwrap_or(0) + 1);
+        self.outdated = true;
+        self.bodies.push(Body {
             id,
-            phase: Phase::Starting,
-            asked_at: Timestamp::from_ms(asked_ms),
-            ready_at: None,
-            address: Some(SocketAddr::from(([127, 0, 0, 1], 80))),
-            cpu: None,
-            throttled: None,
-            cpu_limit_cores: 1.0,
-            protected: false,
-        };
-        parts(&mut self.seen).0.replicas.push(report);
+            asked_ms,
+            ready_ms,
+            ready: false,
+            route: None,
+            in_flight: 0,
+            used_s: 0.0,
+            served: 0.0,
+            first_served_at: None,
+            counted: false,
+        });
     }
 
-    fn remove(&mut self, id: &ReplicaId) {
-        let (engine, balancer) = parts(&mut self.seen);
-        if let Some(index) = engine.replicas.iter().position(|r| r.id == *id) {
-            engine.replicas.remove(index);
-            self.bodies.remove(index);
-        }
-        balancer.servers.remove(id);
+    fn remove(&mut self, leaves: impl Fn(&Body) -> bool) {
+        let before = self.bodies.len();
+        self.bodies.retain(|body| !leaves(body));
+        self.outdated |= self.bodies.len() < before;
     }
 
     fn set_route(&mut self, id: &ReplicaId, route: Route) {
-        let server = || ServerReport { route, in_flight: 0, served: 0, first_served_at: None };
-        let (_, balancer) = parts(&mut self.seen);
-        balancer.servers.entry(id.clone()).or_insert_with(server).route = route;
+        self.outdated = true;
+        if let Some(body) = self.bodies.iter_mut().find(|body| body.id == *id) {
+            body.route = Some(route);
+        }
     }
 
     /// Gives every ready replica its requests.
     fn route(&mut self) {
-        let (engine, balancer) = parts(&mut self.seen);
-        let new: Vec<ReplicaId> = engine
-            .replicas
-            .iter()
-            .filter(|r| r.phase == Phase::Ready && !balancer.servers.contains_key(&r.id))
-            .map(|r| r.id.clone())
-            .collect();
-        new.iter().for_each(|id| self.set_route(id, Route::Routed));
+        for body in self.bodies.iter_mut().filter(|body| body.ready && body.route.is_none()) {
+            body.route = Some(Route::Routed);
+            self.outdated = true;
+        }
     }
 
     fn promote(&mut self) {
-        let now_ms = self.now_ms;
-        let (engine, _) = parts(&mut self.seen);
-        for (report, body) in engine.replicas.iter_mut().zip(&self.bodies) {
-            if report.phase == Phase::Starting && body.ready_ms <= now_ms {
-                report.phase = Phase::Ready;
-                report.ready_at = Some(Timestamp::from_ms(body.ready_ms));
-            }
-        }
+        self.bodies.iter_mut().for_each(|body| body.ready |= body.ready_ms <= self.now_ms);
     }
 
     /// Moves all counters on by one tick in which `served` requests were answered by `serving`.
     fn count(&mut self, served: f64, serving: u32) {
         let now = Timestamp::from_ms(self.now_ms);
         let tick_s = seconds(self.tick_ms);
-        let burn = self.nature.start_burn;
-        let lag_ms = self.nature.start_lag_ms;
+        let Nature { start_burn, start_lag_ms, .. } = self.nature;
         let each = if serving > 0 { served / f64::from(serving) } else { 0.0 };
         let busy_s = (each * self.work_s).min(tick_s);
         let in_flight = in_flight(served * self.work_s / tick_s, serving);
         let mut spread = Spread::new(in_flight, serving);
-        self.seen.at = now;
-        let (waiting, arrivals, given_up) = (self.waiting, self.arrivals, self.given_up);
-        let (engine, balancer) = parts(&mut self.seen);
-        let mut servers = balancer.servers.iter_mut().peekable();
-        for (report, body) in engine.replicas.iter_mut().zip(&mut self.bodies) {
-            let young = self.now_ms < body.ready_ms + lag_ms;
-            let burnt_s = if young { burn * tick_s } else { 0.0 };
-            let server = servers.next_if(|(id, _)| **id == report.id);
-            if let Some((_, server)) = server {
-                let routed = server.route == Route::Routed;
-                body.served += if routed { each } else { 0.0 };
-                body.used_s += if routed { (busy_s + burnt_s).min(tick_s) } else { 0.0 };
-                server.in_flight = if routed { spread.next() } else { 0 };
-                server.served = whole(body.served);
-                if server.served > 0 && server.first_served_at.is_none() {
-                    server.first_served_at = Some(report.ready_at.unwrap_or(now));
-                }
+        for body in &mut self.bodies {
+            let young = self.now_ms < body.ready_ms + start_lag_ms;
+            let burnt_s = if young { start_burn * tick_s } else { 0.0 };
+            body.counted = true;
+            if body.serves() {
+                body.served += each;
+                body.used_s += (busy_s + burnt_s).min(tick_s);
+                body.in_flight = spread.next();
             } else {
-                body.used_s += burnt_s;
+                body.used_s += if body.route.is_none() { burnt_s } else { 0.0 };
+                body.in_flight = 0;
             }
-            report.cpu = Some(CpuCounter { at: now, used_ns: whole(body.used_s * 1e9) });
+            if whole(body.served) > 0 && body.first_served_at.is_none() {
+                body.first_served_at =
+                    Some(if body.ready { Timestamp::from_ms(body.ready_ms) } else { now });
+            }
         }
-        balancer.arrivals = whole(arrivals);
-        balancer.errors = whole(given_up);
-        balancer.waiting = u32::try_from(whole(waiting)).unwrap_or(u32::MAX);
-        stamp(&mut self.seen, now);
     }
 }
 
-fn stamp(seen: &mut Observation, now: Timestamp) {
-    if let Reading::Taken { at, .. } = &mut seen.engine {
-        *at = now;
+impl Body {
+    fn serves(&self) -> bool {
+        self.route == Some(Route::Routed)
     }
-    if let Some(Reading::Taken { at, .. }) = &mut seen.balancer {
-        *at = now;
-    }
-}
 
-/// Both reports of a pool's observation, which are never missing.
-fn parts(seen: &mut Observation) -> (&mut EngineReport, &mut BalancerReport) {
-    match (&mut seen.engine, &mut seen.balancer) {
-        (Reading::Taken { value: engine, .. }, Some(Reading::Taken { value: balancer, .. })) => {
-            (engine, balancer)
-        }
-        _ => unreachable!("a pool is always seen"),
+    fn state(&self, now: Timestamp) -> State {
+        let cpu = CpuCounter { at: now, used_ns: whole(self.used_s * 1e9) };
+        let said = Engine {
+            phase: if self.ready { Phase::Ready } else { Phase::Starting },
+            asked_at: Timestamp::from_ms(self.asked_ms),
+            ready_at: self.ready.then_some(Timestamp::from_ms(self.ready_ms)),
+            cpu: self.counted.then_some(cpu),
+            cpu_limit_cores: 1.0,
+            protected: false,
+        };
+        let server = self.route.map(|route| ServerReport {
+            route,
+            in_flight: self.in_flight,
+            served: whole(self.served),
+            first_served_at: self.first_served_at,
+        });
+        State { replica: Some(said), server }
     }
 }
 
@@ -381,9 +363,10 @@ mod tests {
         assert!(calm.late < 0.4, "{calm:?}");
         let full = pool.pass(200.0);
         assert!(full.late > 150.0 && full.serving == 2, "{full:?}");
-        let report = pool.observation().balancer.as_ref().unwrap().value().unwrap();
+        let seen = pool.look();
+        let report = seen.balancer.as_ref().unwrap().value().unwrap();
         assert_eq!((report.waiting, report.arrivals), (120, 240));
-        let engine = pool.observation().engine.value().unwrap();
+        let engine = seen.engine.value().unwrap();
         let used_ns = engine.replicas[0].cpu.unwrap().used_ns;
         assert_eq!(used_ns, 3_000_000_000, "half of the first tick, the whole of the second");
     }

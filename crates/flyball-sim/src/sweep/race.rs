@@ -118,13 +118,14 @@ impl Driver {
     fn act(&mut self, pool: &mut Pool) {
         match &mut self.runner {
             Runner::Own(_) => {
-                let decision = decide(&self.policy, &mut self.memory, pool.observation());
-                let broken = invariants::check(&self.policy, pool.observation(), &decision);
+                let seen = pool.look();
+                let decision = decide(&self.policy, &mut self.memory, seen);
+                let broken = invariants::check(&self.policy, seen, &decision);
                 self.broken += u32::from(!broken.is_empty());
                 pool.carry_out(&decision.plan);
             }
             Runner::Rival(rival) => {
-                let wish = rival.recommend(pool.observation());
+                let wish = rival.recommend(pool.look());
                 pool.resize(self.policy.bounds.clamp(wish.count));
             }
         }

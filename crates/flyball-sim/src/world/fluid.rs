@@ -6,21 +6,25 @@
 
 mod observe;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use flyball_core::observation::Route;
 use flyball_core::plan::Step;
 use flyball_core::units::{ReplicaId, Timestamp, seconds};
 
 use super::backlog::{Backlog, Flow};
+use super::requests::arrivals::MS;
+use super::requests::service::Times;
 use super::{ORIGIN, Physics};
 use crate::score::{Ledger, Piece};
+use crate::seed::{Purpose, Seed};
 use crate::trace::Trace;
 
 /// A world in which requests are a fluid.
 #[derive(Debug)]
 pub struct Fluid<'a> {
     physics: Physics,
+    lags: StartLags,
     trace: &'a Trace,
     demand: &'a [u32],
     /// Since the trace began.
@@ -31,10 +35,25 @@ pub struct Fluid<'a> {
     unserved: f64,
     /// Times at which something ends that a daemon is woken by.
     wakes: BTreeSet<u64>,
-    /// What meters said, oldest first, while that is not seen yet.
-    metered: VecDeque<observe::Metered>,
+    shown: observe::Shown,
     ledger: Ledger,
     supply: Vec<Supply>,
+}
+
+/// How long starts take, one after another.
+#[derive(Debug)]
+struct StartLags {
+    times: Times,
+    seed: Seed,
+    starts: u32,
+}
+
+impl StartLags {
+    fn next_ms(&mut self) -> u64 {
+        self.starts += 1;
+        let lag_ns = self.times.draw_ns(&mut self.seed.lane(Purpose::StartLags, self.starts - 1));
+        (lag_ns + MS / 2) / MS
+    }
 }
 
 #[derive(Debug)]
@@ -67,6 +86,7 @@ impl<'a> Fluid<'a> {
         demand: &'a [u32],
         service: &str,
         first: u32,
+        seed: Seed,
     ) -> Self {
         let old = |number| Replica {
             id: ReplicaId::numbered(service, u64::from(number)),
@@ -80,6 +100,7 @@ impl<'a> Fluid<'a> {
         };
         Self {
             physics,
+            lags: StartLags { times: physics.start_lags(), seed, starts: 0 },
             trace,
             demand,
             now_ms: 0,
@@ -88,7 +109,7 @@ impl<'a> Fluid<'a> {
             arrived: 0.0,
             unserved: 0.0,
             wakes: BTreeSet::new(),
-            metered: VecDeque::new(),
+            shown: observe::Shown::default(),
             ledger: Ledger::default(),
             supply: Vec::with_capacity(trace.values.len()),
         }
@@ -156,7 +177,8 @@ impl<'a> Fluid<'a> {
             }
             if scored && end_ms == step_end_ms {
                 self.ledger.end_step(demand, piece.serving);
-                self.supply.push(Supply { serving: piece.serving, paid: piece.paid });
+                let paid = u32::try_from(self.replicas.len()).unwrap_or(u32::MAX);
+                self.supply.push(Supply { serving: piece.serving, paid });
             }
         }
         while self.wakes.first().is_some_and(|wake| *wake <= self.now_ms) {
@@ -185,8 +207,9 @@ impl<'a> Fluid<'a> {
                 replica.first_served_at.get_or_insert(now);
             }
         }
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Piece { serving: count(serving), paid: count(self.replicas.len()), ..piece }
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 replicas")]
+        let paid_s = self.replicas.len() as f64 * seconds(span_ms);
+        Piece { serving: u32::try_from(serving).unwrap_or(u32::MAX), paid_s, ..piece }
     }
 
     /// Carries out one step of a plan.
@@ -195,6 +218,7 @@ impl<'a> Fluid<'a> {
         match step {
             Step::Start { replica } => self.start(replica.clone()),
             Step::Route { replica, .. } => {
+                self.shown.outdated = true;
                 if let Some(replica) = self.find(replica) {
                     replica.route = Some(Route::Routed);
                     replica.drained_at = None;
@@ -202,13 +226,17 @@ impl<'a> Fluid<'a> {
             }
             Step::Drain { replica } => {
                 let drained_at = now.plus_ms(self.physics.drain_ms.max(1));
+                self.shown.outdated = true;
                 if let Some(replica) = self.find(replica) {
                     replica.route = Some(Route::Draining);
                     replica.drained_at = Some(drained_at);
                     self.wakes.insert(drained_at.ms_since(ORIGIN));
                 }
             }
-            Step::Stop { replica, .. } => self.replicas.retain(|r| r.id != *replica),
+            Step::Stop { replica, .. } => {
+                self.shown.outdated = true;
+                self.replicas.retain(|r| r.id != *replica);
+            }
         }
     }
 
@@ -217,8 +245,9 @@ impl<'a> Fluid<'a> {
     }
 
     fn start(&mut self, id: ReplicaId) {
-        let ready_at = self.now().plus_ms(self.physics.start_lag_ms);
+        let ready_at = self.now().plus_ms(self.lags.next_ms());
         self.wakes.insert(ready_at.ms_since(ORIGIN));
+        self.shown.outdated = true;
         self.replicas.push(Replica {
             id,
             asked_at: self.now(),

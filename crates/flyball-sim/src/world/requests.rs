@@ -26,6 +26,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use flyball_core::observation::Exit;
 use flyball_core::units::{ReplicaId, Timestamp};
 
+use super::ORIGIN;
 use crate::seed::{Purpose, Seed, Stream};
 use arrivals::{Arrivals, MS};
 use latencies::{Latencies, Summary};
@@ -105,12 +106,14 @@ impl Default for Setup {
 }
 
 /// Replicas, their balancer, and the requests between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub(super) setup: Setup,
     seed: Seed,
     pub(super) now_ns: u64,
     arrivals: Arrivals,
+    /// When the arrivals began.
+    arrivals_ns: u64,
     next_arrival_ns: u64,
     work_chance: Stream,
     /// Work of each request, times this.
@@ -131,7 +134,7 @@ pub struct World {
     pub(super) counters: Counters,
     pub(super) exits: VecDeque<Exit>,
     latencies: Latencies,
-    past: VecDeque<observe::Past>,
+    shown: observe::Shown,
     /// Something happened that a live loop would be woken by.
     news: bool,
 }
@@ -161,12 +164,29 @@ impl Paid {
 
 impl World {
     /// Nothing runs and nothing has arrived yet.
-    pub fn new(setup: Setup, mut arrivals: Arrivals, seed: Seed) -> Self {
-        let next_arrival_ns = arrivals.next_ns().unwrap_or(u64::MAX);
+    pub fn new(setup: Setup, arrivals: Arrivals, seed: Seed) -> Self {
+        Self::begun_at(0, setup, arrivals, seed)
+    }
+
+    /// The arrivals begin at [`ORIGIN`], when `count` replicas of `service` have long been serving.
+    pub fn running(
+        setup: Setup,
+        arrivals: Arrivals,
+        seed: Seed,
+        (service, count): (&str, u32),
+    ) -> Self {
+        let mut world = Self::begun_at(ORIGIN.as_ms() * MS, setup, arrivals, seed);
+        (1..=count).for_each(|number| world.stand(ReplicaId::numbered(service, number.into())));
+        world
+    }
+
+    fn begun_at(now_ns: u64, setup: Setup, mut arrivals: Arrivals, seed: Seed) -> Self {
+        let next_arrival_ns = arrivals.next_ns().map_or(u64::MAX, |ns| now_ns + ns);
         Self {
             seed,
-            now_ns: 0,
+            now_ns,
             arrivals,
+            arrivals_ns: now_ns,
             next_arrival_ns,
             work_chance: seed.stream(Purpose::ServiceTimes),
             work_factor: 1.0,
@@ -178,19 +198,49 @@ impl World {
             done: BinaryHeap::new(),
             changes: BinaryHeap::new(),
             starts: 0,
-            paid: Paid::default(),
+            paid: Paid { since_ns: now_ns, ..Paid::default() },
             counters: Counters { epoch: 1, ..Counters::default() },
             exits: VecDeque::new(),
             latencies: Latencies::new(setup.limit_ms),
-            past: VecDeque::new(),
+            shown: observe::Shown::new(setup.balanced),
             news: false,
             setup,
         }
     }
 
-    /// Milliseconds since the beginning.
+    /// Now, on the clock that contenders see.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_ms(self.now_ns / MS)
+    }
+
+    /// The same in nanoseconds.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// When the load is over, in nanoseconds.
+    pub fn end_ns(&self) -> u64 {
+        self.arrivals_ns + self.arrivals.end_ns()
+    }
+
+    /// Replicas that get requests.
+    pub fn serving(&self) -> u32 {
+        let open = self.loads.iter().filter(|load| **load != flow::CLOSED).count();
+        u32::try_from(open).unwrap_or(u32::MAX)
+    }
+
+    /// Replicas that are paid for now.
+    pub fn paid(&self) -> u32 {
+        u32::try_from(self.paid.replicas).unwrap_or(u32::MAX)
+    }
+
+    /// From now on `per_s` requests come each second in equal gaps, for `span_ms`, with equal work:
+    /// what chance there was is over.
+    pub fn go_on_evenly(&mut self, per_s: f64, span_ms: u64) {
+        self.setup.work.spread = service::Spread::Same;
+        self.arrivals = Arrivals::of_rates(vec![per_s], span_ms, 0, self.seed);
+        self.arrivals_ns = self.now_ns;
+        self.next_arrival_ns = self.arrivals.next_ns().map_or(u64::MAX, |ns| self.now_ns + ns);
     }
 
     /// Replica-nanoseconds paid for so far: starting, ready, draining and stopping alike.

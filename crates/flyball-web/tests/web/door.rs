@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::scripted::{Mood, Scripted, Site, settings};
-use flyball_web::{WebError, serve};
+use flyball_web::{Token, WebError, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -131,6 +131,52 @@ async fn beyond_loopback_changes_need_the_token_and_reading_does_not() {
 }
 
 #[tokio::test]
+async fn a_read_token_reads_and_changes_nothing() {
+    let daemon = Scripted::new(Mood::Works);
+    let mut settings = settings("0.0.0.0:0", Some("wr1te"));
+    settings.read_token = Token::new("r3ad");
+    let site = Site::open_at(settings, daemon.clone()).await;
+    for path in ["/api/v1/services", "/metrics", "/api/v1/events", "/api/v1/openapi.json"] {
+        site.get(path).await.problem(401, "token-needed");
+        let wrong = ["authorization: Bearer r3a"];
+        site.request(&format!("GET {path}"), &wrong, "").await.problem(401, "token-needed");
+    }
+    for path in ["/", "/healthz", "/readyz"] {
+        assert_eq!(site.get(path).await.status, 200, "{path}");
+    }
+    for token in ["r3ad", "wr1te"] {
+        let header = format!("authorization: Bearer {token}");
+        assert_eq!(site.request("GET /metrics", &[&header], "").await.status, 200, "{token}");
+    }
+    site.request(PAUSE, &["authorization: Bearer r3ad"], "").await.problem(403, "read-only");
+    assert!(daemon.asked.lock().unwrap().is_empty());
+    assert_eq!(site.request(PAUSE, &["authorization: Bearer wr1te"], "").await.status, 200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_token_that_changes_in_its_file_counts_without_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("token");
+    assert!(Token::of_file(&path).is_err());
+    std::fs::write(&path, "\n").unwrap();
+    assert!(Token::of_file(&path).is_err(), "an empty file is no token");
+    std::fs::write(&path, "0ld\n").unwrap();
+    let mut settings = settings("0.0.0.0:0", None);
+    settings.token = Some(Token::of_file(&path).unwrap());
+    let site = Site::open_at(settings, Scripted::new(Mood::Works)).await;
+    assert_eq!(site.request(PAUSE, &["authorization: Bearer 0ld"], "").await.status, 200);
+    std::fs::write(&path, "n3w\n").unwrap();
+    let limit = Instant::now() + Duration::from_secs(20);
+    while site.request(PAUSE, &["authorization: Bearer n3w"], "").await.status != 200 {
+        assert!(Instant::now() < limit, "the new token never counts");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    site.request(PAUSE, &["authorization: Bearer 0ld"], "").await.problem(401, "token-needed");
+    site.close().await;
+}
+
+#[tokio::test]
 async fn beyond_loopback_there_is_no_start_without_a_token() {
     let error =
         serve(settings("0.0.0.0:0", None), Scripted::new(Mood::Works), async {}).await.unwrap_err();
@@ -160,9 +206,14 @@ async fn a_port_in_use_and_an_address_that_is_none_say_what_to_do() {
 async fn headers_are_bounded_in_size_and_number() {
     let site = Site::open(Scripted::new(Mood::Works)).await;
     let large = format!("x-large: {}", "a".repeat(64 * 1024));
-    assert_eq!(site.request("GET /healthz", &[&large], "").await.status, 431);
+    site.request("GET /healthz", &[&large], "").await.problem(431, "headers-too-large");
     let many = vec!["x-many: 1"; 200];
-    assert_eq!(site.request("GET /healthz", &many, "").await.status, 431);
+    site.request("GET /healthz", &many, "").await.problem(431, "headers-too-large");
+    let long = format!("/healthz?{}", "a".repeat(10_000));
+    site.get(&long).await.problem(414, "target-too-long");
+    // Beyond the parser's own bounds nobody is left to write a document.
+    let absurd = format!("x-large: {}", "a".repeat(512 * 1024));
+    assert_eq!(site.request("GET /healthz", &[&absurd], "").await.status, 431);
     assert_eq!(site.get("/healthz").await.status, 200);
     site.close().await;
 }

@@ -4,5 +4,7 @@
 
 mod api;
 mod door;
+mod events;
+mod metrics;
 mod scripted;
 mod words;

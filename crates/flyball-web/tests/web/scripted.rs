@@ -13,7 +13,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::Timestamp;
 use flyball_web::{
-    AskError, Daemon, Fault, ManualAsk, PolicyView, ServiceView, Token, WebSettings, serve,
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, PolicyView, ServiceView, Token,
+    WebSettings, Which, serve,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -61,6 +62,7 @@ pub(crate) fn view(name: &str) -> ServiceView {
         replicas: Vec::new(),
         manual: None,
         notices: Vec::new(),
+        counters: Counters::default(),
     }
 }
 
@@ -83,12 +85,13 @@ pub(crate) struct Scripted {
     pub(crate) asked: Mutex<Vec<Asked>>,
     /// The stretches and limits that the reads were asked for.
     pub(crate) read: Mutex<Vec<(i64, i64, usize)>>,
+    pub(crate) feed: Feed,
 }
 
 impl Scripted {
     pub(crate) fn new(mood: Mood) -> Arc<Self> {
         let (asked, read) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { names: vec!["batch", "web"], mood, asked, read })
+        Arc::new(Self { names: vec!["batch", "web"], mood, asked, read, feed: Feed::start() })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -114,9 +117,15 @@ impl Daemon for Scripted {
         self.names.iter().map(|name| view(name)).collect()
     }
 
-    fn decisions(&self, name: &str, before: i64, limit: usize) -> Result<Vec<Decision>, Fault> {
-        self.read(i64::MIN, before, limit)?;
-        Ok(vec![decision(name, NOW_WALL_MS - 1), decision(name, NOW_WALL_MS - 2)])
+    fn decisions(&self, name: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
+        self.read(which.from_wall_ms, which.before_wall_ms, which.limit)?;
+        let mut all = vec![decision(name, NOW_WALL_MS - 1), decision(name, NOW_WALL_MS - 2)];
+        all.truncate(if which.moves_only { 1 } else { which.limit });
+        Ok(all)
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn decision_at(&self, name: &str, wall_ms: i64) -> Result<Option<Decision>, Fault> {
@@ -137,10 +146,13 @@ impl Daemon for Scripted {
         by: &str,
     ) -> Result<ServiceView, AskError> {
         self.work().map_err(AskError::Unavailable)?;
-        if let ManualAsk::To(to) = ask
-            && !(2..=20).contains(&to)
-        {
-            let (service, asked) = (name.to_owned(), i64::from(to));
+        let asked = match ask {
+            ManualAsk::To(to) => i64::from(to),
+            ManualAsk::By(by) => 2 + i64::from(by),
+            ManualAsk::Pause | ManualAsk::Resume => 2,
+        };
+        if !(0..=20).contains(&asked) || matches!(ask, ManualAsk::To(0 | 1)) {
+            let service = name.to_owned();
             return Err(AskError::OutsideBounds { service, asked, min: 2, max: 20 });
         }
         self.asked.lock().unwrap().push((name.to_owned(), ask, for_ms, by.to_owned()));
@@ -160,7 +172,7 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<u64, String> {
 
 pub(crate) fn settings(listen: &str, token: Option<&str>) -> WebSettings {
     let token = token.and_then(Token::new);
-    WebSettings { listen: listen.to_owned(), token, parse_duration_ms }
+    WebSettings { listen: listen.to_owned(), token, read_token: None, parse_duration_ms }
 }
 
 /// A server on a free port of this machine, and what its clients need to know.

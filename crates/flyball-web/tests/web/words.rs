@@ -83,17 +83,16 @@ fn notices_of_the_daemon_are_kept_and_sorted_by_how_pressing_they_are() {
 
 #[test]
 fn the_summary_says_where_it_is_and_where_it_goes() {
-    let bounds = Bounds { min: 2, max: 20 };
     let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
     decision.seen.ready = 6;
     decision.seen.starting = 4;
     decision.desired = 10;
-    let line = summary(bounds, Some(&decision));
-    assert_eq!(line, "6 of 2..20 replicas, 4 starting, going to 10");
+    let line = summary(Some(&decision));
+    assert_eq!(line, "6 replicas ready, 4 starting, going to 10");
     decision.seen.starting = 0;
     decision.desired = 6;
-    assert_eq!(summary(bounds, Some(&decision)), "6 of 2..20 replicas");
+    assert_eq!(summary(Some(&decision)), "6 replicas ready");
     decision.seen.engine_age_ms = None;
-    let line = summary(bounds, Some(&decision));
-    assert_eq!(line, "6 of 2..20 replicas wanted, how many run is unknown");
+    let line = summary(Some(&decision));
+    assert_eq!(line, "6 replicas wanted, how many run is unknown");
 }

@@ -50,6 +50,9 @@ pub(crate) struct Args {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Only with containers that are reached in this way; in each way if nothing is named.
+    #[arg(long)]
+    reach: Option<Reach>,
     /// Starts per way to reach a container.
     #[arg(long, default_value_t = 50)]
     starts: u32,
@@ -96,9 +99,11 @@ impl Part {
 }
 
 /// How flyball's containers are reached.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Reach {
+    /// By a port published on 127.0.0.1.
     Published,
+    /// In the host's own network.
     Host,
 }
 
@@ -119,7 +124,8 @@ fn main() -> ExitCode {
     let Some(mut stage) = Stage::set() else { return ExitCode::from(2) };
     let mut report = Map::from_iter([("conditions".to_owned(), conditions(&stage))]);
     let mut met = true;
-    for (part, reach) in parts.iter().flat_map(|part| part.ways()) {
+    let ways = parts.iter().flat_map(|part| part.ways());
+    for (part, reach) in ways.filter(|(_, reach)| args.reach.is_none_or(|only| only == *reach)) {
         // Each its own state directory: nothing of one is known in the next.
         stage.place = Place::new();
         let Measured { name, missed, table, json } = measure(part, reach, &stage, &args);

@@ -2,7 +2,7 @@
 //!
 //! One container of 80 requests/s under 30/s; each step goes to 120/s, one and a half times what it
 //! can do, waits for the first answer of a container that was not there before, and goes back
-//! until one container has been enough for the hold window. The governor decides; nothing is told
+//! until one container has been enough for a while. The governor decides; nothing is told
 //! of the load but what HAProxy counts.
 
 use std::thread::sleep;
@@ -24,8 +24,10 @@ const RATES: (u32, u32) = (30, 120);
 /// CPU of one request and cores of one replica: 80 requests/s.
 const WORK_US: u32 = 5_000;
 const CORES: f64 = 0.4;
-/// How long the daemon keeps a surplus: also the history it must have before a step.
+/// How long the daemon keeps a surplus.
 const HOLD: Duration = Duration::from_secs(4);
+/// How long the load was steady before a step: the daemon knows steps from noise by their rarity.
+const CALM: Duration = Duration::from_secs(16);
 /// Within this time a pool is back to one replica.
 const CALM_LIMIT: Duration = Duration::from_secs(90);
 
@@ -88,6 +90,7 @@ fn report(reach: Reach, courses: &[Course], sent: u64, failed: &[String]) -> Mea
         "arrivals": "evenly spaced, a connection each",
         "start_lag": "measured",
         "hold_s": HOLD.as_secs(),
+        "calm_s": CALM.as_secs(),
         "requests": sent,
         "requests_failed": failed.len(),
     });
@@ -95,12 +98,12 @@ fn report(reach: Reach, courses: &[Course], sent: u64, failed: &[String]) -> Mea
     Measured { table: table(&name, &rows, &more), name, missed, json }
 }
 
-/// Waits until one replica has served alone for the hold window, the cost of a request is known,
+/// Waits until one replica has served alone for [`CALM`], the cost of a request is known,
 /// and (if asked for) the start lag is measured.
 fn calm(daemon: &Daemon, measured: bool) {
     let began = Instant::now();
     let mut since = Instant::now();
-    while since.elapsed() < HOLD {
+    while since.elapsed() < CALM {
         let view = daemon.service("web");
         let seen = &view["decision"]["seen"];
         let alone = view["replicas"].as_array().is_some_and(|all| all.len() == 1);

@@ -37,25 +37,34 @@ pub(crate) struct Simulate {
     /// What one replica serves, in the trace's unit; from the journal: as it was measured there
     #[arg(long, value_name = "LOAD", required_unless_present = "service")]
     pub(crate) replica_capacity: Option<f64>,
-    /// Time from asking for a replica until it is ready
-    #[arg(long, default_value = "60s", value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) start_lag: u64,
-    /// What becomes of load that finds no free replica
-    #[arg(long, value_enum, default_value_t = Overload::Lost)]
-    pub(crate) overload: Overload,
-    /// How long a request waits before it is given up, with --overload waits
+    /// Time from asking for a replica until it is ready: 60s, or 20s..60s for half of the starts and 99 of 100
+    #[arg(long, default_value = "60s", value_parser = parse_start_lag, value_name = "DURATION")]
+    pub(crate) start_lag: StartLag,
+    /// What becomes of load that finds no free replica; the default is lost in mode fluid, waits in mode requests
+    #[arg(long, value_enum)]
+    pub(crate) overload: Option<Overload>,
+    /// How long a request waits before it is given up, where it waits
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) patience: u64,
-    /// A request that waits longer than this is over the limit, with --overload waits
+    /// A request is over the limit that waits longer (mode fluid), or that takes longer in all (mode requests)
     #[arg(long, default_value = "250ms", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) slo: u64,
     /// Age of CPU and balancer counters when they are seen
     #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) metric_lag: u64,
-    /// The step on which the load is replayed; the default is a minute, or the trace's if that is longer
+    /// Mode requests: how many requests a replica works on at once
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) slots: u32,
+    /// Mode requests: how the work of requests differs
+    #[arg(long, value_enum, default_value_t = Work::Same)]
+    pub(crate) work: Work,
+    /// Mode requests: CPU time of one request, for a load in cores
+    #[arg(long, default_value = "50ms", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) request_cpu: u64,
+    /// The step on which the load is replayed; the default is a minute (or the trace's if that is longer) in mode fluid, the trace's in mode requests
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) grid: Option<u64>,
-    /// Time from look to look; the default is once a step
+    /// Time from look to look; the default is once a step in mode fluid, as each policy decides in mode requests
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) look: Option<u64>,
     /// Where chance comes from
@@ -93,6 +102,40 @@ impl BoundsArgs {
 pub(crate) enum Mode {
     /// As a fluid: weeks in seconds
     Fluid,
+    /// One by one: queues and latencies
+    Requests,
+}
+
+/// How the work of requests differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    /// Not at all
+    Same,
+    /// As calls of independent people do: one of twenty takes three times the mean
+    Exponential,
+    /// With a heavy tail: twice as wide as that
+    Heavy,
+}
+
+/// How long starts take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StartLag {
+    /// Half of them, in milliseconds.
+    pub(crate) median_ms: u64,
+    /// 99 of 100, where they differ.
+    pub(crate) p99_ms: Option<u64>,
+}
+
+fn parse_start_lag(text: &str) -> Result<StartLag, String> {
+    let span = |text: &str| parse_duration(text).map_err(|error| error.to_string());
+    let Some((median, p99)) = text.split_once("..") else {
+        return Ok(StartLag { median_ms: span(text)?, p99_ms: None });
+    };
+    let (median_ms, p99_ms) = (span(median)?, span(p99)?);
+    if median_ms == 0 || p99_ms <= median_ms {
+        return Err("the first time must be above 0, and the second longer".to_owned());
+    }
+    Ok(StartLag { median_ms, p99_ms: Some(p99_ms) })
 }
 
 /// What becomes of load that finds no free replica.
@@ -124,4 +167,20 @@ pub(crate) struct Decide {
     /// How old a reading may be and still be acted on
     #[arg(long, default_value = "6s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) stale_after: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_lag_is_a_time_or_a_median_and_a_99th_percentile() {
+        let lag = |median_ms, p99_ms| Ok(StartLag { median_ms, p99_ms });
+        assert_eq!(parse_start_lag("60s"), lag(60_000, None));
+        assert_eq!(parse_start_lag("0s"), lag(0, None));
+        assert_eq!(parse_start_lag("800ms..1m"), lag(800, Some(60_000)));
+        for wrong in ["", "60", "60s..", "60s..20s", "0s..1s", "1s..2s..3s"] {
+            assert!(parse_start_lag(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -10,13 +10,14 @@ mod result;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use flyball_sim::run::{self, Outcome, RunError, Settings};
+use flyball_sim::run::{self, Outcome, Requests, RunError, Settings};
 use flyball_sim::trace::{self, Trace};
+use flyball_sim::world::requests::service::Spread;
 use flyball_sim::world::{self, Physics};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Simulate;
-use crate::cli::simulate::{Mode, Overload};
+use crate::cli::simulate::{Mode, Overload, Work};
 use crate::failure::Failure;
 use crate::output::{note, print};
 
@@ -24,33 +25,22 @@ use crate::output::{note, print};
 const BROKEN: u8 = 3;
 /// A count did not come to rest.
 const UNSETTLED: u8 = 4;
-/// The usual grid: below it, counts of requests are noise.
-const GRID_MS: u64 = 60_000;
 
 /// A load with what one replica serves of it.
 struct Case {
     trace: Trace,
+    /// The steps in which demand is compared with supply.
+    steps: Trace,
     capacity: f64,
 }
 
 pub(crate) fn simulate(options: &Simulate) -> Result<ExitCode, Failure> {
     let cases = cases(options)?;
-    let jobs = cases.len() * options.policy.len();
-    let progress = progress(jobs);
-    let outcomes = run::all(jobs, |job| {
-        let case = &cases[job / options.policy.len()];
-        let name = &options.policy[job % options.policy.len()];
-        let outcome = match options.mode {
-            Mode::Fluid => run::fluid(name, &case.trace, &settings(options, case)),
-        };
-        progress.inc(1);
-        outcome
-    });
-    progress.finish_and_clear();
-    let outcomes: Vec<Outcome> = match outcomes.into_iter().collect() {
+    let outcomes = match run_all(options, &cases) {
         Ok(outcomes) => outcomes,
         Err(error) => return refuse(&error),
     };
+    warn_of_long_work(options, &cases);
     if options.json {
         for outcome in &outcomes {
             print(&result::json(outcome)?)?;
@@ -67,6 +57,44 @@ pub(crate) fn simulate(options: &Simulate) -> Result<ExitCode, Failure> {
         note(&format!("{} did not come to rest after {}", outcome.policy, outcome.trace));
     }
     Ok(if restless.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNSETTLED) })
+}
+
+/// Every policy over every load, on the cores there are.
+fn run_all(options: &Simulate, cases: &[Case]) -> Result<Vec<Outcome>, RunError> {
+    let policies = options.policy.len();
+    let span_ms: u64 = cases.iter().map(|case| case.trace.duration_ms()).sum();
+    let progress = progress(options.mode, cases.len() * policies, span_ms * policies as u64);
+    let outcomes = run::all(cases.len() * policies, |job| {
+        let (case, name) = (&cases[job / policies], &options.policy[job % policies]);
+        let settings = settings(options, case);
+        match options.mode {
+            Mode::Fluid => {
+                let outcome = run::fluid(name, &case.trace, &settings);
+                progress.inc(case.trace.duration_ms());
+                outcome
+            }
+            Mode::Requests => {
+                let passed = |ms| progress.inc(ms);
+                run::requests(name, &case.trace, &settings, &requests(options), &passed)
+            }
+        }
+    });
+    progress.finish_and_clear();
+    outcomes.into_iter().collect()
+}
+
+/// A limit that no request can keep makes every policy look the same.
+fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
+    for case in cases.iter().filter(|_| options.mode == Mode::Requests) {
+        let work_ms = requests(options).work_ms(&case.trace, &settings(options, case));
+        if work_ms > flyball_core::units::seconds(options.slo) * 1000.0 {
+            note(&format!(
+                "a request of {} takes {work_ms:.0} ms, longer than the limit of {} ms\n\
+                 hint: set --slo above that, or --slots to what a replica works on at once",
+                case.trace.name, options.slo
+            ));
+        }
+    }
 }
 
 fn refuse(error: &RunError) -> Result<ExitCode, Failure> {
@@ -86,76 +114,79 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
             Failure::new(format!("what a replica of {service} serves was never measured"))
                 .hint("say it with --replica-capacity, in requests per second")
         })?;
-        return Ok(vec![Case { trace: on_grid(recorded.trace, options.grid)?, capacity }]);
+        return Ok(vec![case(options, recorded.trace, capacity)?]);
     }
     let capacity = options.replica_capacity.unwrap_or_default();
     let open = |path| {
         let trace = trace::open(path).map_err(Failure::new)?;
-        Ok(Case { trace: on_grid(trace, options.grid)?, capacity })
+        case(options, trace, capacity)
     };
     options.trace.iter().map(|path| open(path)).collect()
 }
 
-/// The load on the grid asked for; without one, on whole steps of a minute or a little more.
-fn on_grid(trace: Trace, grid_ms: Option<u64>) -> Result<Trace, Failure> {
-    let usual_ms = GRID_MS.div_ceil(trace.step_ms) * trace.step_ms;
-    match grid_ms {
+/// The load on the grid asked for; without one, by the minute as a fluid, as it is for requests.
+fn case(options: &Simulate, trace: Trace, capacity: f64) -> Result<Case, Failure> {
+    let trace = match options.grid {
         Some(grid_ms) => trace.resample(grid_ms).ok_or_else(|| {
             Failure::new(format!("{} cannot be laid on steps of {grid_ms} ms", trace.name))
                 .hint(format!("a multiple of its own {} ms, at most its length", trace.step_ms))
-        }),
-        None => Ok(trace.resample(usual_ms).unwrap_or(trace)),
-    }
+        })?,
+        None if options.mode == Mode::Fluid => trace.by_minute(),
+        None => trace,
+    };
+    let steps = match options.mode {
+        Mode::Fluid => trace.clone(),
+        Mode::Requests => trace.by_minute(),
+    };
+    Ok(Case { trace, steps, capacity })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a time far below 2^52 ms")]
 fn settings(options: &Simulate, case: &Case) -> Settings {
-    let overload = match options.overload {
-        Overload::Lost => world::Overload::Lost,
-        Overload::Waits => world::Overload::Waits { patience_s: options.patience as f64 / 1000.0 },
+    let waits = world::Overload::Waits { patience_s: options.patience as f64 / 1000.0 };
+    let overload = match (options.overload, options.mode) {
+        (Some(Overload::Lost), _) | (None, Mode::Fluid) => world::Overload::Lost,
+        (Some(Overload::Waits), _) | (None, Mode::Requests) => waits,
+    };
+    let slots = match options.mode {
+        Mode::Fluid => Physics::default().slots,
+        Mode::Requests => options.slots,
+    };
+    let look_ms = match options.mode {
+        Mode::Fluid => Some(options.look.unwrap_or(case.trace.step_ms)),
+        Mode::Requests => options.look,
     };
     let physics = Physics {
         replica_capacity: case.capacity,
-        start_lag_ms: options.start_lag,
+        slots,
+        start_lag_ms: options.start_lag.median_ms,
+        start_lag_p99_ms: options.start_lag.p99_ms,
         overload,
         metric_lag_ms: options.metric_lag,
         wait_limit_ms: options.slo,
         ..Physics::default()
     };
-    let look_ms = Some(options.look.unwrap_or(case.trace.step_ms));
     Settings { physics, bounds: options.bounds.bounds(), look_ms, seed: options.seed }
 }
 
-/// A bar on standard error, where that is a terminal and there is more than one run.
-fn progress(jobs: usize) -> ProgressBar {
-    if jobs < 2 || !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} runs  {elapsed}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    let bar = ProgressBar::new(jobs as u64).with_style(style);
-    bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    bar
+fn requests(options: &Simulate) -> Requests {
+    let work = match options.work {
+        Work::Same => Spread::Same,
+        Work::Exponential => Spread::Exponential,
+        Work::Heavy => Spread::Lognormal { cv: 2.0 },
+    };
+    Requests { work, core_s: flyball_core::units::seconds(options.request_cpu) }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use flyball_sim::trace::Unit;
-
-    fn trace(step_ms: u64, count: usize) -> Trace {
-        let (name, unit) = ("t".to_owned(), Unit::Cores);
-        Trace { name, unit, step_ms, values: vec![1.0; count] }
+/// A bar on standard error, where that is a terminal and it takes long enough to see one.
+fn progress(mode: Mode, jobs: usize, span_ms: u64) -> ProgressBar {
+    let short = jobs < 2 && mode == Mode::Fluid;
+    if short || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
     }
-
-    #[test]
-    fn the_usual_grid_is_a_minute_or_the_traces_own_if_that_is_longer() {
-        let step = |step_ms, count, grid| on_grid(trace(step_ms, count), grid).unwrap().step_ms;
-        assert_eq!(step(10_000, 100, None), 60_000);
-        assert_eq!(step(7_000, 100, None), 63_000);
-        assert_eq!(step(300_000, 3, None), 300_000);
-        assert_eq!(step(1_000, 30, None), 1_000, "too short for a minute");
-        assert_eq!(step(1_000, 30, Some(5_000)), 5_000);
-        assert!(on_grid(trace(10_000, 9), Some(15_000)).is_err());
-    }
+    let style = ProgressStyle::with_template("{bar:40} {percent:>3} %  {elapsed}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::new(span_ms).with_style(style);
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
 }

@@ -50,10 +50,24 @@ pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure>
     for view in views {
         let notices = view.get("notices").and_then(Value::as_array).cloned().unwrap_or_default();
         for notice in notices {
-            print(&format!("{}: {}", word(view, "name"), word(&notice, "text")))?;
+            print(&format!("{}: {}", word(view, "name"), notice_line(view, &notice)))?;
         }
     }
     Ok(())
+}
+
+/// "paused by cli (59 min left)": what must not be missed, and since or until when.
+pub(super) fn notice_line(view: &Value, notice: &Value) -> String {
+    let ms = |of: &Value, key: &str| number(of, key);
+    let text = word(notice, "text");
+    let Some(now_ms) = ms(view, "now_wall_ms") else { return text };
+    let since = ms(notice, "since_wall_ms").map(|at| age((now_ms - at) / 1000.0));
+    let left = ms(notice, "until_wall_ms").map(|at| age((at - now_ms) / 1000.0));
+    match (since, left) {
+        (Some(since), _) => format!("{text} (for {since})"),
+        (None, Some(left)) => format!("{text} ({left} left)"),
+        (None, None) => text,
+    }
 }
 
 fn row(view: &Value) -> Vec<String> {
@@ -84,7 +98,7 @@ fn replicas(view: &Value) -> String {
         rows.push(vec![
             word(replica, "id"),
             word(replica, "state"),
-            format!("{:.0} s", (now_ms - asked_ms).max(0.0) / 1000.0),
+            age((now_ms - asked_ms) / 1000.0),
             share(replica.get("cpu")),
             word(replica, "in_flight"),
             word(replica, "address"),
@@ -93,12 +107,27 @@ fn replicas(view: &Value) -> String {
     table(&rows)
 }
 
+/// A time that has passed, in its two largest units: "3 min 20 s"; the future has age 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float-to-int cast saturates, and NaN becomes 0"
+)]
+pub(super) fn age(seconds: f64) -> String {
+    match seconds.max(0.0) as u64 {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3_600 => format!("{} min {} s", s / 60, s % 60),
+        s @ 3_600..86_400 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        s => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
 pub(super) fn share(value: Option<&Value>) -> String {
     let share = value.and_then(Value::as_f64);
     share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0))
 }
 
-fn number(value: &Value, key: &str) -> Option<f64> {
+pub(super) fn number(value: &Value, key: &str) -> Option<f64> {
     value.get(key).and_then(Value::as_f64)
 }
 
@@ -115,6 +144,12 @@ pub(super) fn word(value: &Value, key: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn an_age_is_told_in_its_two_largest_units() {
+        let told = [-5.0, 59.9, 200.0, 7_300.0, 90_000.0].map(age);
+        assert_eq!(told, ["0 s", "59 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]);
+    }
 
     #[test]
     fn what_was_not_measured_is_a_dash() {

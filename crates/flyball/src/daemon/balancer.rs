@@ -9,7 +9,8 @@ use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_haproxy::{Check, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
-use flyball_proxy::{Proxy, ProxySettings};
+use flyball_proxy::{Proxy, ProxySettings, Times};
+use flyball_web::Spread;
 
 use super::hosts::Hosts;
 use crate::clock;
@@ -73,6 +74,17 @@ impl Balancer {
             Self::Proxy(proxy) => Some(Reading::Taken { at: clock::now(), value: proxy.observe() }),
             Self::Haproxy(haproxy) => Some(haproxy.observe().await),
             Self::None => None,
+        }
+    }
+
+    /// How long requests took since the start, where the balancer tells them apart.
+    pub(crate) fn times(&self) -> Option<Spread> {
+        match self {
+            Self::Proxy(proxy) => {
+                let Times { parts, beyond, sum_s } = proxy.times();
+                Some(Spread { parts, beyond, sum: sum_s })
+            }
+            Self::Haproxy(_) | Self::None => None,
         }
     }
 

@@ -11,17 +11,20 @@ use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
 use flyball_core::observation::{
     Advice, Ask, BalancerReport, EngineReport, Manual, Phase, Reading, ReplicaReport, Route,
+    ServerReport,
 };
 use flyball_core::policy::{Policy, Rule};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
-    AskError, Daemon, Fault, ManualAsk, ManualView, Notice, NoticeKind, PolicyView, ReplicaState,
-    ReplicaView, ServiceView,
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, Notice, NoticeKind, PolicyView,
+    ReplicaState, ReplicaView, ServiceView, Spread, Which,
 };
 use tokio::sync::Notify;
 
+use super::tally::Tally;
 use crate::clock;
 
 /// The last look at one service.
@@ -35,28 +38,8 @@ pub(crate) struct Live {
     /// What the plan drains, whether the balancer has begun to or not.
     pub(crate) draining: BTreeSet<ReplicaId>,
     pub(crate) tally: Tally,
-}
-
-/// What a service's loop has done so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tally {
-    /// Decisions that raised the count.
-    pub(crate) outs: u64,
-    /// Decisions that lowered it.
-    pub(crate) ins: u64,
-    /// Replica-milliseconds paid for: starting, ready, draining and stopping alike.
-    pub(crate) replica_ms: f64,
-}
-
-impl Tally {
-    /// What was done since `before`.
-    pub(crate) fn since(self, before: Self) -> Self {
-        Self {
-            outs: self.outs - before.outs,
-            ins: self.ins - before.ins,
-            replica_ms: self.replica_ms - before.replica_ms,
-        }
-    }
+    /// Request times, where the balancer tells them apart.
+    pub(crate) latency: Option<Spread>,
 }
 
 /// One service's place on the board.
@@ -107,7 +90,7 @@ impl Slot {
 
     /// What the loop has done so far.
     pub(crate) fn tally(&self) -> Tally {
-        self.live().map(|live| live.tally).unwrap_or_default()
+        self.live().map(|live| live.tally.clone()).unwrap_or_default()
     }
 
     /// Returns when something was asked by hand since the last call.
@@ -177,7 +160,17 @@ impl Slot {
                 by: manual.by,
             }),
             notices: live.as_ref().and_then(|live| engine_trouble(live)).into_iter().collect(),
+            counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
+    }
+}
+
+fn counters(live: &Live) -> Counters {
+    Counters {
+        arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
+        failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
+        latency: live.latency.clone(),
+        ..live.tally.counters()
     }
 }
 
@@ -195,21 +188,29 @@ fn replicas(live: &Live) -> Vec<ReplicaView> {
     known.map(|replica| replica_view(live, replica)).collect()
 }
 
-fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
-    let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
+/// What `replica` is doing, as far as its engine, its server and the plan tell.
+pub(super) fn state_of(
+    replica: &ReplicaReport,
+    server: Option<&ServerReport>,
+    draining: &BTreeSet<ReplicaId>,
+) -> ReplicaState {
     let draining =
-        live.draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
-    let state = match replica.phase {
+        draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
+    match replica.phase {
         Phase::Starting => ReplicaState::Starting,
         Phase::Ready if draining => ReplicaState::Draining,
         Phase::Ready => ReplicaState::Ready,
         Phase::Unhealthy => ReplicaState::Unhealthy,
         Phase::Stopping => ReplicaState::Stopping,
-    };
+    }
+}
+
+fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
+    let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
         id: replica.id.to_string(),
-        state,
+        state: state_of(replica, server, &live.draining),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
         held_back,
@@ -223,12 +224,14 @@ pub(crate) struct Board {
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     journal: Arc<Journal>,
     reader: Mutex<Reader>,
+    feed: Feed,
 }
 
 impl Board {
+    /// An empty board. Must be called within a runtime.
     pub(crate) fn new(journal: Arc<Journal>) -> Result<Self, JournalError> {
         let reader = Mutex::new(journal.reader()?);
-        Ok(Self { slots: RwLock::default(), journal, reader })
+        Ok(Self { slots: RwLock::default(), journal, reader, feed: Feed::start() })
     }
 
     /// One service's place; `None` if there is no such service.
@@ -296,15 +299,16 @@ impl Daemon for Board {
         }
     }
 
-    fn decisions(
-        &self,
-        service: &str,
-        before_wall_ms: i64,
-        limit: usize,
-    ) -> Result<Vec<Decision>, Fault> {
+    fn decisions(&self, service: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
         self.known(service)?;
+        let Which { from_wall_ms, before_wall_ms, limit, moves_only } = *which;
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        self.read(|reader| Ok(reader.decisions(service, before_wall_ms, limit)?.decisions))
+        let which = journal::Which { from_wall_ms, before_wall_ms, limit, moves_only };
+        self.read(|reader| Ok(reader.decisions(service, &which)?.decisions))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
     }
 
     fn decision_at(&self, service: &str, wall_ms: i64) -> Result<Option<Decision>, Fault> {

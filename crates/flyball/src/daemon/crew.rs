@@ -11,6 +11,7 @@ use flyball_config::Service;
 use flyball_core::observation::Manual;
 use flyball_core::policy::Rule;
 use flyball_journal::{Journal, StoredManual};
+use flyball_web::Daemon as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -21,6 +22,7 @@ use super::hosts::Hosts;
 use super::look::{Course, Look};
 use super::probe::Prober;
 use super::report::Witness;
+use super::telling::Telling;
 use crate::clock;
 use crate::failure::Failure;
 
@@ -83,8 +85,9 @@ impl Crew {
         slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone());
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
+        let telling = Telling::new(self.board.feed().clone(), &service.name);
         let witness = self.witness.clone();
-        let look = Look { policy, engine, balancer, prober, slot, journal, witness };
+        let look = Look { policy, engine, balancer, prober, slot, journal, telling, witness };
         Ok(Ready { look, name: service.name.clone() })
     }
 

@@ -4,6 +4,7 @@
 //! has a loop of its own, so that a slow one never delays another. Invariant: a wake-up carries no
 //! data. Each look sees everything afresh, so a lost wake-up costs one look interval and no more.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,10 +24,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::balancer::Balancer;
-use super::board::{Live, Slot, Tally};
+use super::board::{Live, Slot};
 use super::engine::Engine;
 use super::probe::Prober;
 use super::report::Witness;
+use super::tally::Tally;
+use super::telling::Telling;
 use crate::clock;
 
 /// Looks follow each other no faster than this, however many wake-ups come.
@@ -55,6 +58,7 @@ pub(crate) struct Look {
     pub(crate) prober: Prober,
     pub(crate) slot: Arc<Slot>,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) telling: Telling,
     /// Told of each look that is kept, if anybody is.
     pub(crate) witness: Option<Witness>,
 }
@@ -87,6 +91,12 @@ impl Kept {
         let replica_ms = (span_ms * engine.map_or(0, |e| e.replicas.len()) as u64) as f64;
         self.tally.replica_ms += replica_ms;
     }
+
+    fn count_silence(&mut self, seen: &Observation) {
+        let silent = seen.balancer.as_ref().is_some_and(|reading| reading.value().is_none());
+        self.tally.balancer_silent += u64::from(silent);
+        self.tally.engine_silent += u64::from(seen.engine.value().is_none());
+    }
 }
 
 impl Look {
@@ -117,6 +127,7 @@ impl Look {
 
     /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
     async fn look(&mut self, kept: &mut Kept) -> Decision {
+        let begun = clock::stopwatch();
         let balancer = self.balancer.observe().await;
         let engine = self.observe_engine();
         let now = clock::now();
@@ -128,12 +139,14 @@ impl Look {
         let wall_ms = clock::wall_ms();
         let seen = Observation { at: now, wall_ms, engine, balancer, manual, advice };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
-        self.refuse_broken(&seen, &mut decision);
+        self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
             self.act(step);
         }
         kept.count(&decision, seen.engine.value());
+        kept.count_silence(&seen);
+        kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
         if let Some(witness) = &self.witness {
             witness.tell(live, sample);
@@ -159,11 +172,12 @@ impl Look {
     }
 
     /// A decision that breaks an invariant is a fault in flyball: it is not carried out.
-    fn refuse_broken(&self, seen: &Observation, decision: &mut Decision) {
+    fn refuse_broken(&self, kept: &mut Kept, seen: &Observation, decision: &mut Decision) {
         let broken = invariants::check(&self.policy, seen, decision);
         if let Some(first) = broken.first() {
             tracing::error!(service = %self.policy.service, "decision refused: {first}");
             decision.plan.clear();
+            kept.tally.refused += 1;
         }
     }
 
@@ -188,6 +202,7 @@ impl Look {
         let sample = due(kept.sampled_at, SAMPLE_MS).then(|| Sample::of(decision, balancer));
         if let Some(sample) = &sample {
             kept.sampled_at = Some(now);
+            self.telling.sample(sample);
             self.journal.record_sample(&self.policy.service, sample);
         }
         // Before the engine was heard, the difference says nothing, and says it at every look.
@@ -195,6 +210,7 @@ impl Look {
         let turned = std::mem::replace(&mut kept.known, known) != known;
         if turned || known && decision.is_change() || due(kept.recorded_at, QUIET_MS) {
             kept.recorded_at = Some(now);
+            self.telling.decision(decision);
             self.journal.record_decision(decision);
         }
         self.tell(kept, decision);
@@ -229,6 +245,7 @@ impl Look {
             if kept.last_exit.is_some_and(|last| exit.at <= last) {
                 continue;
             }
+            kept.tally.exits += 1;
             // A broken image fails again and again in the same words: said once.
             let again = exit.ready_ms.is_none() && kept.last_failure == exit.reason;
             if again {
@@ -242,7 +259,7 @@ impl Look {
         kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
     }
 
-    fn publish(&self, kept: &Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
+    fn publish(&mut self, kept: &Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
         let engine = value_of(seen.engine);
         let memory = &kept.memory;
         let share =
@@ -250,9 +267,12 @@ impl Look {
         let replicas = engine.iter().flat_map(|engine| &engine.replicas);
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
-        let (decision, tally) = (decision.clone(), kept.tally);
-        let draining = kept.memory.draining.keys().cloned().collect();
-        let live = Arc::new(Live { decision, engine, balancer, shares, draining, tally });
+        let draining: BTreeSet<ReplicaId> = memory.draining.keys().cloned().collect();
+        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
+        let (decision, tally) = (decision.clone(), kept.tally.clone());
+        let latency = self.balancer.times();
+        let live = Live { decision, engine, balancer, shares, draining, tally, latency };
+        let live = Arc::new(live);
         self.slot.publish(Arc::clone(&live));
         live
     }

@@ -37,7 +37,7 @@ impl Outcome {
             rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds)?;
         Ok(Self {
             run_s: load.elapsed_s,
-            tally: *tally,
+            tally: tally.clone(),
             peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,

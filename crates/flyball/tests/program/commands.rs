@@ -185,3 +185,31 @@ fn a_reader_that_has_gone_away_is_no_error() {
     assert_eq!(said.status.code(), Some(0));
     assert_eq!(String::from_utf8(said.stderr).unwrap(), "");
 }
+
+#[test]
+fn completions_and_manual_pages_name_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let said = run(&mut flyball(["completions", shell]));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        for command in ["demo", "explain", "scale", "top"] {
+            assert!(said.out.contains(command), "{shell} knows {command}");
+        }
+        assert!(!said.out.contains("watchdog"), "{shell} names no hidden command");
+    }
+    let main = run(&mut flyball(["man"]));
+    assert!(main.out.starts_with(".ie") || main.out.contains(".TH flyball 1"), "{main:?}");
+    let place = Place::new();
+    let pages = place.path().join("man");
+    let said = run(&mut flyball(["man", pages.to_str().unwrap()]));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let explain = std::fs::read_to_string(pages.join("flyball-explain.1")).unwrap();
+    assert!(explain.contains("--at") || explain.contains("\\-\\-at"), "{explain}");
+    assert!(!pages.join("flyball-watchdog.1").exists());
+}
+
+#[test]
+fn top_without_a_terminal_says_what_to_use_instead() {
+    let said = run(&mut flyball(["top"]));
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("no terminal") && said.err.contains("flyball status"), "{said:?}");
+}

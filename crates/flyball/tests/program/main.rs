@@ -4,14 +4,19 @@
 //! once. Invariant: every test waits for a condition with a deadline and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
+mod browser;
 mod clock;
 mod commands;
 mod configuration;
 mod demo;
 mod docker_away;
+mod history;
 mod kills;
+mod monitors;
 mod neighbours;
+mod readers;
 mod replicas;
+mod simulate;
 mod state;
 mod support;
 mod traffic;

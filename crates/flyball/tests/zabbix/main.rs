@@ -2,6 +2,9 @@
 //! the real program, and real containers behind HAProxy where their CPU is what counts.
 //!
 //! One test with one stack, since that takes ten seconds to start; one file for each promise.
+//! `FLYBALL_OUTAGE_S=180` makes the outages minutes, `FLYBALL_PICTURES=DIR` keeps the pictures of
+//! the guide.
+//!
 //! Invariant: everything is on 127.0.0.1 and in one directory, and ends with the test.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 

@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// How long each outage lasts: seconds here, minutes where somebody asks for it.
 pub(crate) fn outage() -> Duration {
     let set = std::env::var("FLYBALL_OUTAGE_S").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(set.unwrap_or(8))
+    Duration::from_secs(set.unwrap_or(5))
 }
 
 pub(crate) fn every_sample_arrives_once_whatever_happens_to_zabbix(stack: &mut Stack) {
@@ -29,7 +29,8 @@ pub(crate) fn every_sample_arrives_once_whatever_happens_to_zabbix(stack: &mut S
     daemon.until_settled("web", 1);
     until("a first value", SOON, || stack.last("web", "flyball.wanted").filter(|v| *v > 0.0));
     let start = now_ms(&daemon);
-    sleep(outage());
+    // Long enough for a mean pace.
+    sleep(outage().max(Duration::from_secs(8)));
     let calm_end = now_ms(&daemon);
 
     stack.kill_server();

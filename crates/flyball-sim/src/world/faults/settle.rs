@@ -137,10 +137,10 @@ impl Settling {
 /// Whether the decision says until when it keeps more than is needed.
 fn holds(decision: &Decision) -> bool {
     let wished = decision.recommendations.iter().map(|wish| wish.count).max().unwrap_or(0);
-    // The margin of a count on the edge, which stays, is no wait.
+    // The margin of a count on the edge, which is needed anew at each look and stays, is no wait.
     let on_edge = decision.bounds.clamp(wished) + 1;
     let stated = |guard: &Guard| match guard {
-        Guard::Hold { needed, .. } => *needed > on_edge,
+        Guard::Hold { needed, needed_at, .. } => *needed > on_edge || *needed_at < decision.at,
         Guard::WarmUp { .. }
         | Guard::Half { .. }
         | Guard::Cooldown { .. }

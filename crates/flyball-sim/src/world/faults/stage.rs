@@ -18,7 +18,8 @@ use crate::seed::{Purpose, Seed, Stream};
 
 /// A late engine is late by so many looks.
 const LATE_LOOKS: usize = 3;
-/// Names of replicas that somebody else starts begin here.
+/// Names of replicas that somebody else starts are so far apart: flyball goes on from the highest
+/// that it sees, and no name of its own may be one of theirs.
 const FOREIGN: u64 = 10_000;
 
 /// The world behind its faults.
@@ -106,7 +107,7 @@ impl Stage {
             }
             Kind::Foreign => {
                 for _ in 0..=below(3, &mut self.chance) {
-                    self.foreign += 1;
+                    self.foreign += FOREIGN;
                     self.world.start_foreign(&ReplicaId::numbered("web", self.foreign));
                 }
             }

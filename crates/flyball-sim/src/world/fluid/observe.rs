@@ -3,126 +3,116 @@
 //! Decides nothing. Meters lag: CPU and the balancer's counters are seen as they were a metric lag
 //! ago, replicas as they are. Invariant: a replica without a reading shows none, never 0.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
 
 use flyball_core::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, ReplicaReport, Route,
-    ServerReport,
+    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerReport,
 };
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::{Fluid, Replica};
+use crate::world::ORIGIN;
+use crate::world::sight::{Counters, Engine, Sight, State};
 
 /// Readings kept while they are younger than the metric lag; more looks than that see older ones.
 const METERED_MAX: usize = 1_024;
-/// Every replica of a simulation serves here.
-const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// What is shown of a world, and whether it must be written anew.
+#[derive(Debug)]
+pub(super) struct Shown {
+    sight: Sight,
+    /// A replica or server came or went.
+    pub(super) outdated: bool,
+    /// What meters said, oldest first, while that is not seen yet.
+    metered: VecDeque<Metered>,
+    /// With a metric lag: what is there with counters of the past.
+    late: Option<Observation>,
+}
 
 /// What all meters said at one moment.
 #[derive(Clone, Debug)]
-pub(super) struct Metered {
+struct Metered {
     at: Timestamp,
     balancer: BalancerReport,
     used_ns: BTreeMap<ReplicaId, u64>,
 }
 
+impl Default for Shown {
+    fn default() -> Self {
+        let (metered, late) = Default::default();
+        Self { sight: Sight::new(true), outdated: true, metered, late }
+    }
+}
+
 impl Fluid<'_> {
     /// What a look sees now.
-    pub fn observe(&mut self) -> Observation {
-        let now = self.now();
-        let lag_ms = self.physics.metric_lag_ms;
-        let (engine, balancer) = if lag_ms == 0 {
-            let engine = self.engine(|r| Some(CpuCounter { at: now, used_ns: whole(r.used_ns) }));
-            (engine, Reading::Taken { at: now, value: self.balancer() })
-        } else {
-            self.read_meters();
-            let seen = self.metered.front().filter(|m| now.ms_since(m.at) >= lag_ms);
-            let cpu = |r: &Replica| {
-                let used_ns = *seen?.used_ns.get(&r.id)?;
-                Some(CpuCounter { at: seen?.at, used_ns })
-            };
-            let balancer = match seen {
-                Some(seen) => Reading::Taken { at: seen.at, value: self.current_routes(seen) },
-                None => Reading::Missing { since: super::ORIGIN, why: "no reading yet".to_owned() },
-            };
-            (self.engine(cpu), balancer)
-        };
-        Observation {
-            at: now,
-            wall_ms: i64::try_from(self.now_ms).unwrap_or(i64::MAX),
-            engine: Reading::Taken { at: now, value: engine },
-            balancer: Some(balancer),
-            manual: None,
-            advice: None,
+    pub fn look(&mut self) -> &Observation {
+        if self.physics.metric_lag_ms == 0 {
+            self.show();
+            return self.shown.sight.seen();
         }
+        self.read_meters();
+        let late = self.of_the_past();
+        self.shown.late.insert(late)
     }
 
     /// Reads every meter now, to be seen a metric lag later; drops what is older than the newest
     /// reading that can be seen.
     pub fn read_meters(&mut self) {
+        self.show();
         let (now, lag_ms) = (self.now(), self.physics.metric_lag_ms);
-        let used = |r: &Replica| (r.ready_at <= now).then(|| (r.id.clone(), whole(r.used_ns)));
-        let used_ns = self.replicas.iter().filter_map(used).collect();
-        self.metered.push_back(Metered { at: now, balancer: self.balancer(), used_ns });
+        let Shown { sight, metered, .. } = &mut self.shown;
+        let (engine, balancer) = reports(sight.seen());
+        let ready = engine.replicas.iter().filter(|r| r.phase == Phase::Ready);
+        let used_ns = ready.filter_map(|r| Some((r.id.clone(), r.cpu?.used_ns))).collect();
+        metered.push_back(Metered { at: now, balancer: balancer.clone(), used_ns });
         let seen = |m: &Metered| now.ms_since(m.at) >= lag_ms;
-        while self.metered.get(1).is_some_and(seen) || self.metered.len() > METERED_MAX {
-            self.metered.pop_front();
+        while metered.get(1).is_some_and(seen) || metered.len() > METERED_MAX {
+            metered.pop_front();
         }
     }
 
-    /// Old counters with the routes of now: a balancer's orders are known at once.
-    fn current_routes(&self, seen: &Metered) -> BalancerReport {
-        let mut report = seen.balancer.clone();
-        report.servers = self.balancer().servers;
-        for (id, server) in &mut report.servers {
-            server.served = seen.balancer.servers.get(id).map_or(0, |before| before.served);
-        }
-        report
-    }
-
-    fn engine(&self, cpu: impl Fn(&Replica) -> Option<CpuCounter>) -> EngineReport {
+    fn show(&mut self) {
         let now = self.now();
-        let report = |r: &Replica| {
-            let ready = r.ready_at <= now;
-            ReplicaReport {
-                id: r.id.clone(),
-                phase: if ready { Phase::Ready } else { Phase::Starting },
-                asked_at: r.asked_at,
-                ready_at: ready.then_some(r.ready_at),
-                address: Some(ADDRESS),
-                cpu: cpu(r),
-                throttled: None,
-                cpu_limit_cores: 1.0,
-                protected: false,
-            }
-        };
-        EngineReport {
-            replicas: self.replicas.iter().map(report).collect(),
-            ..EngineReport::default()
-        }
-    }
-
-    fn balancer(&self) -> BalancerReport {
-        let now = self.now();
-        let busy = self.busy_slots();
-        let server = |r: &Replica| {
-            let route = r.route?;
-            let in_flight = match route {
-                Route::Routed => busy,
-                Route::Draining => u32::from(r.drained_at.is_some_and(|at| at > now)),
-            };
-            let (served, first_served_at) = (count(r.served), r.first_served_at);
-            Some((r.id.clone(), ServerReport { route, in_flight, served, first_served_at }))
-        };
-        BalancerReport {
+        let counters = Counters {
             epoch: 1,
             arrivals: count(self.arrived),
             errors: count(self.unserved),
             waiting: u32::try_from(count(self.backlog.waiting())).unwrap_or(u32::MAX),
-            servers: self.replicas.iter().filter_map(server).collect(),
             latency: None,
+        };
+        let busy = self.busy_slots();
+        let states = |replica: &Replica| state(replica, now, busy);
+        let Shown { sight, outdated, .. } = &mut self.shown;
+        if std::mem::take(outdated) {
+            let named = self.replicas.iter().map(|replica| (&replica.id, states(replica)));
+            sight.write(named, std::iter::empty());
         }
+        sight.renew((now, self.now_ms), self.replicas.iter().map(states), counters);
+    }
+
+    /// Old counters with the replicas and routes of now: a balancer's orders are known at once.
+    fn of_the_past(&self) -> Observation {
+        let (now, lag_ms) = (self.now(), self.physics.metric_lag_ms);
+        let mut seen = self.shown.sight.seen().clone();
+        let old = self.shown.metered.front().filter(|m| now.ms_since(m.at) >= lag_ms);
+        if let Reading::Taken { value: engine, .. } = &mut seen.engine {
+            for replica in &mut engine.replicas {
+                let used_ns = old.and_then(|old| old.used_ns.get(&replica.id).copied());
+                replica.cpu = old.zip(used_ns).map(|(m, used_ns)| CpuCounter { at: m.at, used_ns });
+            }
+        }
+        let Some(old) = old else {
+            let why = "no reading yet".to_owned();
+            return Observation { balancer: Some(Reading::Missing { since: ORIGIN, why }), ..seen };
+        };
+        let mut report = old.balancer.clone();
+        report.servers.clone_from(&reports(self.shown.sight.seen()).1.servers);
+        for (id, server) in &mut report.servers {
+            server.served = old.balancer.servers.get(id).map_or(0, |before| before.served);
+        }
+        let balancer = Some(Reading::Taken { at: old.at, value: report });
+        Observation { balancer, ..seen }
     }
 
     /// Requests in each serving replica, as the load of the last piece of time has it.
@@ -139,6 +129,37 @@ impl Fluid<'_> {
     }
 }
 
+/// What is to be said of `replica` while each that serves works on `busy` requests.
+fn state(replica: &Replica, now: Timestamp, busy: u32) -> State {
+    let ready = replica.ready_at <= now;
+    let said = Engine {
+        phase: if ready { Phase::Ready } else { Phase::Starting },
+        asked_at: replica.asked_at,
+        ready_at: ready.then_some(replica.ready_at),
+        cpu: Some(CpuCounter { at: now, used_ns: count(replica.used_ns) }),
+        cpu_limit_cores: 1.0,
+        protected: false,
+    };
+    let server = replica.route.map(|route| ServerReport {
+        route,
+        in_flight: match route {
+            Route::Routed => busy,
+            Route::Draining => u32::from(replica.drained_at.is_some_and(|at| at > now)),
+        },
+        served: count(replica.served),
+        first_served_at: replica.first_served_at,
+    });
+    State { replica: Some(said), server }
+}
+
+/// Both reports of a sight, which are never missing.
+fn reports(seen: &Observation) -> (&EngineReport, &BalancerReport) {
+    match (seen.engine.value(), seen.balancer.as_ref().and_then(Reading::value)) {
+        (Some(engine), Some(balancer)) => (engine, balancer),
+        _ => unreachable!("a sight shows both"),
+    }
+}
+
 /// A counter's whole part.
 #[expect(
     clippy::cast_possible_truncation,
@@ -148,8 +169,4 @@ impl Fluid<'_> {
 fn count(amount: f64) -> u64 {
     // A counter that was summed up from parts may fall a hair short of the whole.
     (amount + 1e-6) as u64
-}
-
-fn whole(ns: f64) -> u64 {
-    count(ns)
 }

@@ -24,7 +24,7 @@ const SMOOTHED_STEP_MS: u64 = 300_000;
 const PIECE_NS: u64 = 10_000 * MS;
 
 /// Moments of arrival, in nanoseconds since the load began, in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Arrivals {
     shape: Shape,
     chance: Stream,
@@ -35,10 +35,12 @@ pub struct Arrivals {
     cursor_ns: u64,
     /// Mean gaps left until the next arrival.
     gaps: f64,
+    /// The end of the piece of one rate that the cursor is in, and its arrivals per nanosecond.
+    piece: (u64, f64),
     even_from_ns: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Shape {
     /// Moments that are given.
     Listed,
@@ -93,8 +95,9 @@ impl Arrivals {
     fn new(shape: Shape, end_ns: u64, seed: Seed) -> Self {
         let mut chance = seed.stream(Purpose::Arrivals);
         let gaps = chance.sample(Exp1);
-        let (drawn, step, cursor_ns) = (Vec::new(), 0, 0);
-        Self { shape, chance, end_ns, drawn, step, cursor_ns, gaps, even_from_ns: u64::MAX }
+        let (drawn, step, cursor_ns, piece) = (Vec::new(), 0, 0, (0, 0.0));
+        let even_from_ns = u64::MAX;
+        Self { shape, chance, end_ns, drawn, step, cursor_ns, gaps, piece, even_from_ns }
     }
 
     /// When the load is over.
@@ -128,7 +131,10 @@ impl Arrivals {
 
     fn next_of_rate(&mut self) -> Option<u64> {
         loop {
-            let (piece_end_ns, per_ns) = self.shape.piece(self.cursor_ns)?;
+            if self.cursor_ns >= self.piece.0 {
+                self.piece = self.shape.piece(self.cursor_ns)?;
+            }
+            let (piece_end_ns, per_ns) = self.piece;
             let left = nanos(piece_end_ns - self.cursor_ns) * per_ns;
             if self.gaps < left {
                 self.cursor_ns += whole(self.gaps / per_ns);

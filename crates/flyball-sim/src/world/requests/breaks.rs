@@ -36,6 +36,7 @@ impl World {
     pub fn restart_balancer(&mut self, servers: bool) {
         let waiting = self.line.len() as u64;
         self.line.clear();
+        self.shown.outdated = true;
         self.fail(waiting);
         for slot in 0..self.replicas.len() {
             self.lose(slot);

@@ -15,7 +15,7 @@ use super::arrivals::{MS, nanos, whole};
 use super::replica::{Change, Kind, Replica, Request};
 
 /// Marks a replica that gets no requests.
-const CLOSED: u32 = u32::MAX;
+pub(super) const CLOSED: u32 = u32::MAX;
 
 /// The end of work on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +64,8 @@ impl World {
 
     fn arrive(&mut self) {
         let due_ns = self.next_arrival_ns;
-        self.next_arrival_ns = self.arrivals.next_ns().unwrap_or(u64::MAX);
+        let next_ns = self.arrivals.next_ns();
+        self.next_arrival_ns = next_ns.map_or(u64::MAX, |ns| self.arrivals_ns + ns);
         self.counters.arrivals += 1;
         self.latencies.arrived += 1;
         let drawn_ns = self.setup.work.draw_ns(&mut self.work_chance);
@@ -116,6 +117,7 @@ impl World {
         let slowness = replica.slowness_at(now_ns, self.setup.cold);
         let at_ns = now_ns + whole(nanos(request.work_ns) * slowness).max(1);
         let (losses, due_ns) = (replica.losses, request.due_ns);
+        self.latencies.waited(now_ns - due_ns);
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
         self.done.push(Reverse(Done { at_ns, slot, losses, due_ns }));
     }
@@ -183,6 +185,7 @@ impl World {
         }
         if replica.route == Some(Route::Draining) {
             replica.route = None;
+            self.shown.outdated = true;
             self.news = true;
         }
     }
@@ -223,6 +226,7 @@ impl World {
             self.loads.push(CLOSED);
         }
         self.loads[slot] = CLOSED;
+        self.shown.outdated = true;
         self.count_paid();
         slot
     }
@@ -257,6 +261,7 @@ impl World {
         replica.phase = None;
         replica.generation += 1;
         self.loads[slot] = CLOSED;
+        self.shown.outdated = true;
         self.news = true;
         self.count_paid();
         self.leave(slot);

@@ -6,7 +6,7 @@
 use flyball_core::observation::LatencyReport;
 use hdrhistogram::Histogram;
 
-use super::arrivals::MS;
+use super::arrivals::{MS, nanos};
 
 /// Highest latency told apart from higher ones, in microseconds: one hour.
 const HIGHEST_US: u64 = 3_600_000_000;
@@ -27,6 +27,7 @@ pub struct Latencies {
     pub late: u64,
     /// Requests that were refused, given up, or lost with their replica.
     pub unserved: u64,
+    longest_wait_ns: u64,
     all: Histogram<u64>,
     window: Histogram<u64>,
     window_end_ns: u64,
@@ -45,6 +46,7 @@ impl Latencies {
             served: 0,
             late: 0,
             unserved: 0,
+            longest_wait_ns: 0,
             all: histogram(),
             window: histogram(),
             window_end_ns: WINDOW_NS,
@@ -53,6 +55,11 @@ impl Latencies {
             slice_end_ns: SLICE_NS,
             told: None,
         }
+    }
+
+    /// Work on a request begins, `wait_ns` after it arrived.
+    pub(super) fn waited(&mut self, wait_ns: u64) {
+        self.longest_wait_ns = self.longest_wait_ns.max(wait_ns);
     }
 
     /// A request that was due at `due_ns` was answered at `now_ns`.
@@ -107,6 +114,7 @@ impl Latencies {
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
             worst_p99_ms: (!self.all.is_empty()).then(|| ms(self.worst_window_us)),
+            longest_wait_s: nanos(self.longest_wait_ns) / 1e9,
         }
     }
 }
@@ -128,6 +136,8 @@ pub struct Summary {
     pub p99_ms: Option<f64>,
     /// The same of the worst five minutes; none without an answer.
     pub worst_p99_ms: Option<f64>,
+    /// The longest that a request which was worked on had waited before, in seconds.
+    pub longest_wait_s: f64,
 }
 
 impl Summary {

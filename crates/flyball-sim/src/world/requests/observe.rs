@@ -3,116 +3,126 @@
 //! Decides nothing. Invariant: every reading carries the time at which it was true; with a metric
 //! lag, counters are those of a moment that far back and say so.
 
-use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::collections::{BTreeMap, VecDeque};
 
-use flyball_core::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Reading, ReplicaReport, ServerReport,
-};
+use flyball_core::observation::{BalancerReport, CpuCounter, Observation, Reading, ServerReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::World;
 use super::arrivals::MS;
 use super::replica::Replica;
+use crate::world::sight::{Counters, Engine, Sight, State};
+
+/// What is shown of a world, and what of it must be written anew.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    sight: Sight,
+    /// Places in the order of their replicas' names.
+    order: Vec<usize>,
+    /// A replica or server came or went.
+    pub(super) outdated: bool,
+    past: VecDeque<Past>,
+    /// With a metric lag: the present replicas with counters of the past.
+    late: Option<Observation>,
+}
 
 /// Counters of an earlier look.
-#[derive(Debug)]
-pub(super) struct Past {
+#[derive(Clone, Debug)]
+struct Past {
     at: Timestamp,
     balancer: BalancerReport,
     cpu: BTreeMap<ReplicaId, CpuCounter>,
 }
 
+impl Shown {
+    pub(super) fn new(balanced: bool) -> Self {
+        let (order, past) = Default::default();
+        Self { sight: Sight::new(balanced), order, outdated: true, past, late: None }
+    }
+}
+
 impl World {
-    /// What a look sees now.
+    /// What a look sees now, to keep.
     pub fn observe(&mut self) -> Observation {
-        let at = self.now();
-        let mut engine = self.engine_report();
-        let balancer = self.setup.balanced.then(|| self.balancer_report());
-        let (balancer_at, balancer) = match (self.setup.metric_lag_ms, balancer) {
-            (0, balancer) => (at, balancer),
-            (_, None) => (at, None),
-            (lag_ms, Some(balancer)) => self.of_the_past(lag_ms, balancer, &mut engine),
-        };
-        Observation {
-            at,
-            wall_ms: i64::try_from(at.as_ms()).unwrap_or(i64::MAX),
-            engine: Reading::Taken { at, value: engine },
-            balancer: balancer.map(|value| Reading::Taken { at: balancer_at, value }),
-            manual: None,
-            advice: None,
-        }
+        self.look().clone()
     }
 
-    /// Every replica there is, with its CPU counter of now.
-    pub(crate) fn engine_report(&mut self) -> EngineReport {
+    /// What a look sees now.
+    pub fn look(&mut self) -> &Observation {
+        self.show();
+        if self.setup.metric_lag_ms == 0 || !self.setup.balanced {
+            return self.shown.sight.seen();
+        }
+        let late = self.of_the_past();
+        self.shown.late.insert(late)
+    }
+
+    fn show(&mut self) {
         let (now_ns, at) = (self.now_ns, self.now());
-        let mut replicas = Vec::new();
-        for replica in self.replicas.iter_mut() {
-            replica.accrue(now_ns, &self.setup);
-            replicas.extend(report(replica, at, self.setup.cpu_limit_cores));
-        }
-        replicas.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        let exits = self.exits.iter().cloned().collect();
-        EngineReport { replicas, exits, busy: None, pending: None }
-    }
-
-    /// The balancer's counters and servers.
-    pub(crate) fn balancer_report(&self) -> BalancerReport {
-        let server = |replica: &Replica| {
-            let report = ServerReport {
-                route: replica.route?,
-                in_flight: replica.in_flight,
-                served: replica.served,
-                first_served_at: replica.first_served_ns.map(timestamp),
-            };
-            Some((replica.id.clone(), report))
-        };
-        BalancerReport {
+        self.replicas.iter_mut().for_each(|replica| replica.accrue(now_ns, &self.setup));
+        let counters = Counters {
             epoch: self.counters.epoch,
             arrivals: self.counters.arrivals,
             errors: self.counters.errors,
             waiting: u32::try_from(self.line.len()).unwrap_or(u32::MAX),
-            servers: self.replicas.iter().filter_map(server).collect(),
             latency: self.latencies.told(),
+        };
+        let (replicas, limit_cores) = (&self.replicas, self.setup.cpu_limit_cores);
+        let Shown { sight, order, outdated, .. } = &mut self.shown;
+        let states = |slot: &usize| state(&replicas[*slot], at, limit_cores);
+        if std::mem::take(outdated) {
+            order.clear();
+            order.extend((0..replicas.len()).filter(|slot| replicas[*slot].exists()));
+            order.sort_unstable_by(|a, b| replicas[*a].id.cmp(&replicas[*b].id));
+            let named = order.iter().map(|slot| (&replicas[*slot].id, states(slot)));
+            sight.write(named, self.exits.iter().cloned());
         }
+        sight.renew((at, at.as_ms()), order.iter().map(states), counters);
     }
 
-    /// The newest counters that are `lag_ms` old; today's are kept for later. CPU of replicas that
-    /// are too young to have any is missing.
-    fn of_the_past(
-        &mut self,
-        lag_ms: u64,
-        balancer: BalancerReport,
-        engine: &mut EngineReport,
-    ) -> (Timestamp, Option<BalancerReport>) {
-        let at = self.now();
-        let replicas = engine.replicas.iter();
-        let cpu = replicas.filter_map(|r| Some((r.id.clone(), r.cpu?))).collect();
-        self.past.push_back(Past { at, balancer, cpu });
-        while self.past.get(1).is_some_and(|past| at.ms_since(past.at) >= lag_ms) {
-            self.past.pop_front();
+    /// The newest counters that are a metric lag old; today's are kept for later. CPU of replicas
+    /// that are too young to have any is missing.
+    fn of_the_past(&mut self) -> Observation {
+        let (at, lag_ms) = (self.now(), self.setup.metric_lag_ms);
+        let mut seen = self.shown.sight.seen().clone();
+        let past = &mut self.shown.past;
+        if let (Reading::Taken { value: engine, .. }, Some(Reading::Taken { value, .. })) =
+            (&seen.engine, &seen.balancer)
+        {
+            let cpu = engine.replicas.iter().filter_map(|r| Some((r.id.clone(), r.cpu?)));
+            past.push_back(Past { at, balancer: value.clone(), cpu: cpu.collect() });
         }
-        let Some(past) = self.past.front() else { return (at, None) };
-        for replica in &mut engine.replicas {
-            replica.cpu = past.cpu.get(&replica.id).copied();
+        while past.get(1).is_some_and(|past| at.ms_since(past.at) >= lag_ms) {
+            past.pop_front();
         }
-        (past.at, Some(past.balancer.clone()))
+        let Some(past) = past.front() else { return seen };
+        if let Reading::Taken { value: engine, .. } = &mut seen.engine {
+            for replica in &mut engine.replicas {
+                replica.cpu = past.cpu.get(&replica.id).copied();
+            }
+        }
+        seen.balancer = Some(Reading::Taken { at: past.at, value: past.balancer.clone() });
+        seen
     }
 }
 
-fn report(replica: &Replica, at: Timestamp, cpu_limit_cores: f64) -> Option<ReplicaReport> {
-    Some(ReplicaReport {
-        id: replica.id.clone(),
-        phase: replica.phase?,
+/// What is to be said of `replica`, whose CPU counter is up to date.
+fn state(replica: &Replica, at: Timestamp, cpu_limit_cores: f64) -> State {
+    let said = replica.phase.map(|phase| Engine {
+        phase,
         asked_at: timestamp(replica.asked_ns),
         ready_at: replica.ready_ns.map(timestamp),
-        address: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
         cpu: Some(CpuCounter { at, used_ns: replica.cpu_ns() }),
-        throttled: None,
         cpu_limit_cores,
         protected: replica.protected,
-    })
+    });
+    let server = replica.route.map(|route| ServerReport {
+        route,
+        in_flight: replica.in_flight,
+        served: replica.served,
+        first_served_at: replica.first_served_ns.map(timestamp),
+    });
+    State { replica: said, server }
 }
 
 fn timestamp(ns: u64) -> Timestamp {

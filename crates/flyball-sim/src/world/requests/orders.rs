@@ -46,12 +46,25 @@ impl World {
         }
     }
 
+    /// A replica that has long been there and serves from now on.
+    pub(super) fn stand(&mut self, id: ReplicaId) {
+        let now_ns = self.now_ns;
+        let slot = self.place(|before| Replica::asked(id, now_ns, 1.0, before));
+        let replica = &mut self.replicas[slot];
+        (replica.phase, replica.route) = (Some(Phase::Ready), Some(Route::Routed));
+        let long_ago_ns = Some(now_ns / 2);
+        (replica.ready_ns, replica.first_served_ns) = (long_ago_ns, long_ago_ns);
+        replica.asked_ns = 0;
+        self.reopen(slot);
+    }
+
     fn route(&mut self, id: &ReplicaId) {
         if !self.setup.balanced {
             return;
         }
         if let Some(slot) = self.index_of(id) {
             self.replicas[slot].route = Some(Route::Routed);
+            self.shown.outdated = true;
             self.reopen(slot);
         }
     }

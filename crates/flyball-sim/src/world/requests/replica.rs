@@ -52,7 +52,7 @@ pub(super) enum Kind {
 }
 
 /// One replica, and its place at the balancer. A place is used again once both are gone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replica {
     /// Its name.
     pub id: ReplicaId,

@@ -1,11 +1,10 @@
-//! One contender over one load, request by request.
+//! A contender over a load, request by request.
 //!
 //! Decides when the contender looks, as the daemon does. Invariant: every decision is checked
 //! against the core's invariants before it is carried out.
 
 use flyball_core::decision::Decision;
 use flyball_core::invariants::{self, Broken};
-use flyball_core::observation::Observation;
 
 use super::arrivals::{Arrivals, MS};
 use super::latencies::Summary;
@@ -15,6 +14,8 @@ use crate::seed::Seed;
 
 /// Looks of a woken loop follow each other no faster than this.
 const GAP_MIN_MS: u64 = 5;
+/// While requests are worked off, it is seen so often whether all have ended.
+const WORK_OFF_NS: u64 = 100 * MS;
 
 /// What came of a run.
 #[derive(Clone, Debug)]
@@ -35,40 +36,68 @@ pub struct Outcome {
     pub broken: Option<(u64, Broken)>,
 }
 
-/// Lets `contender` look at the load until it is over and every request has ended.
-///
-/// `watch` is told each look before its decision is carried out.
-pub fn run(
+/// A decision that broke an invariant and was not carried out.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// What it broke.
+    pub broken: Broken,
+    /// The decision.
+    pub decision: Decision,
+}
+
+/// Lets `contender` look at `world` until `end_ns`, when it looks once more. `watch` is told each
+/// decision once it was carried out.
+pub fn drive(
     contender: &mut Contender,
-    setup: &Setup,
-    arrivals: Arrivals,
-    seed: Seed,
-    mut watch: impl FnMut(&Observation, &Decision),
-) -> Outcome {
-    let end_ns = arrivals.end_ns();
-    let mut world = World::new(setup.clone(), arrivals, seed);
-    let (mut outs, mut ins, mut looks, mut broken) = (0, 0, 0, None);
+    world: &mut World,
+    end_ns: u64,
+    mut watch: impl FnMut(&World, &Decision),
+) -> Result<(), Box<Refused>> {
     loop {
-        let seen = world.observe();
-        let decision = contender.decide(&seen);
-        let first = invariants::check(contender.policy(), &seen, &decision).into_iter().next();
-        if let Some(first) = first {
-            broken = Some((seen.at.as_ms(), first));
-            break;
+        let seen = world.look();
+        let decision = contender.decide(seen);
+        let broken = invariants::check(contender.policy(), seen, &decision).into_iter().next();
+        if let Some(broken) = broken {
+            return Err(Box::new(Refused { broken, decision }));
         }
-        watch(&seen, &decision);
-        looks += 1;
-        outs += u64::from(decision.desired > decision.seen.current);
-        ins += u64::from(decision.desired < decision.seen.current);
         for step in &decision.plan {
             world.carry_out(step);
         }
-        if world.now_ns >= end_ns && world.is_idle() {
-            break;
+        watch(world, &decision);
+        if world.now_ns >= end_ns {
+            return Ok(());
         }
         let next_ns = world.now_ns + decision.next_look_ms.max(1) * MS;
-        world.advance(next_ns, world.now_ns + GAP_MIN_MS * MS);
+        world.advance(next_ns.min(end_ns), world.now_ns + GAP_MIN_MS * MS);
     }
+}
+
+/// Lets `contender` look on until every request that has arrived has ended.
+pub fn work_off(
+    contender: &mut Contender,
+    world: &mut World,
+    mut watch: impl FnMut(&World, &Decision),
+) -> Result<(), Box<Refused>> {
+    while !world.is_idle() {
+        let end_ns = world.now_ns + WORK_OFF_NS;
+        drive(contender, world, end_ns, &mut watch)?;
+    }
+    Ok(())
+}
+
+/// Lets `contender` look at the load, from nothing, until it is over and every request has ended.
+pub fn run(contender: &mut Contender, setup: &Setup, arrivals: Arrivals, seed: Seed) -> Outcome {
+    let mut world = World::new(setup.clone(), arrivals, seed);
+    let (mut outs, mut ins, mut looks) = (0, 0, 0);
+    let mut count = |_: &World, decision: &Decision| {
+        looks += 1;
+        outs += u64::from(decision.desired > decision.seen.current);
+        ins += u64::from(decision.desired < decision.seen.current);
+    };
+    let end_ns = world.end_ns();
+    let ended = drive(contender, &mut world, end_ns, &mut count)
+        .and_then(|()| work_off(contender, &mut world, &mut count));
+    let broken = ended.err().map(|refused| (world.now().as_ms(), refused.broken));
     let (replica_s, seconds) = (as_seconds(world.replica_ns()), as_seconds(world.now_ns));
     Outcome { replica_s, seconds, outs, ins, looks, broken, requests: world.sum_up() }
 }

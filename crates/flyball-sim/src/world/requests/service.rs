@@ -54,6 +54,19 @@ impl Times {
         Self { mean_ms: ms, spread: Spread::Same }
     }
 
+    /// Half of them at most `median_ms`, 99 of 100 at most `p99_ms`, with a heavy tail; all the same
+    /// if `p99_ms` is no longer.
+    pub fn of_quantiles(median_ms: f64, p99_ms: f64) -> Self {
+        // The logarithm of the 99th percentile is 2.3263 standard deviations above its mean.
+        let deviation = (p99_ms / median_ms).ln() / 2.326_347_874;
+        if !(deviation > 0.0 && deviation.is_finite()) {
+            return Self::same(median_ms);
+        }
+        let variance = deviation * deviation;
+        let spread = Spread::Lognormal { cv: variance.exp_m1().sqrt() };
+        Self { mean_ms: median_ms * (variance / 2.0).exp(), spread }
+    }
+
     /// One of them, in nanoseconds; at least 1.
     pub fn draw_ns(self, chance: &mut Stream) -> u64 {
         let mean_ns = self.mean_ms * nanos(super::arrivals::MS);
@@ -65,6 +78,18 @@ impl Times {
 mod tests {
     use super::*;
     use crate::seed::{Purpose, Seed};
+
+    #[test]
+    fn half_are_over_the_median_and_one_of_a_hundred_over_the_99th_percentile() {
+        let mut chance = Seed(1).stream(Purpose::StartLags);
+        let times = Times::of_quantiles(20_000.0, 60_000.0);
+        let drawn: Vec<u64> = (0..100_000).map(|_| times.draw_ns(&mut chance)).collect();
+        let over = |s: u64| drawn.iter().filter(|ns| **ns > s * 1_000_000_000).count();
+        assert!((49_000..51_000).contains(&over(20)), "{}", over(20));
+        assert!((850..1_150).contains(&over(60)), "{}", over(60));
+        assert_eq!(Times::of_quantiles(20.0, 20.0), Times::same(20.0));
+        assert_eq!(Times::of_quantiles(20.0, 5.0), Times::same(20.0));
+    }
 
     #[test]
     fn every_spread_keeps_its_mean_and_width() {

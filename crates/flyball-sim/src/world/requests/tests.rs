@@ -28,7 +28,7 @@ fn fixed(count: u32) -> Contender {
 fn over(contender: &mut Contender, setup: &Setup, per_s: f64, seconds: u64) -> Outcome {
     let steps = usize::try_from(seconds / 10).unwrap();
     let arrivals = Arrivals::of_rates(vec![per_s; steps], 10_000, u64::MAX / MS, Seed(1));
-    let outcome = run(contender, setup, arrivals, Seed(1), |_, _| {});
+    let outcome = run(contender, setup, arrivals, Seed(1));
     assert_eq!(outcome.broken, None);
     let sum = outcome.requests;
     assert_eq!(sum.arrived, sum.served + sum.unserved);
@@ -118,7 +118,7 @@ fn the_same_seed_gives_the_same_run_and_another_seed_another() {
     let p99 = |seed| {
         let arrivals = Arrivals::of_rates(vec![40.0; 20], 10_000, u64::MAX / MS, Seed(seed));
         let mut contender = Contender::own("governor", policy(20));
-        let outcome = run(&mut contender, &textbook(), arrivals, Seed(seed), |_, _| {});
+        let outcome = run(&mut contender, &textbook(), arrivals, Seed(seed));
         (outcome.requests.arrived, outcome.requests.p99_ms, outcome.replica_s.to_bits())
     };
     assert_eq!(p99(1), p99(1));
@@ -178,8 +178,8 @@ fn what_a_crashed_replica_had_is_lost_and_the_rest_is_served_elsewhere() {
     assert_eq!(world.latencies().unserved, had);
     assert_eq!(world.counters.errors, had);
     assert!(world.replicas[0].route.is_some(), "its server stays until it is drained");
-    let exits = world.engine_report().exits;
-    assert_eq!(exits.len(), 1);
+    let seen = world.observe();
+    assert_eq!(seen.engine.value().unwrap().exits.len(), 1);
     assert!(world.latencies().served > 100);
 }
 

@@ -43,9 +43,9 @@ fn trace(case: &Case, outcomes: &[Outcome]) -> Value {
         outcomes.iter().zip(front).map(|(outcome, front)| run(outcome, front)).collect();
     json!({
         "name": case.trace.name,
-        "step_s": flyball_core::units::seconds(case.trace.step_ms),
+        "step_s": flyball_core::units::seconds(case.steps.step_ms),
         "capacity": case.capacity,
-        "demand": case.trace.demand(case.capacity),
+        "demand": case.steps.demand(case.capacity),
         "runs": runs,
     })
 }
@@ -58,6 +58,7 @@ fn run(outcome: &Outcome, front: bool) -> Value {
     json!({
         "policy": outcome.policy,
         "start_lag_s": flyball_core::units::seconds(outcome.start_lag_ms),
+        "start_lag_p99_s": outcome.start_lag_p99_ms.map(flyball_core::units::seconds),
         "settled": outcome.settled,
         "front": front,
         "score": outcome.score,

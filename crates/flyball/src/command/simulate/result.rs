@@ -13,6 +13,20 @@ use crate::output::table;
 /// The policy that knows the load to come.
 const ORACLE: &str = "oracle";
 
+/// The column that only requests followed one by one have.
+const LATENCY: &str = "99 % within";
+const HEAD: [&str; 9] = [
+    "policy",
+    "cost/ideal",
+    "over limit",
+    "unserved",
+    LATENCY,
+    "time short",
+    "actions",
+    "reversals",
+    "front",
+];
+
 /// One line of JSON.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -20,6 +34,7 @@ struct Line<'a> {
     trace: &'a str,
     seed: u64,
     start_lag_s: f64,
+    start_lag_p99_s: Option<f64>,
     settled: bool,
     #[serde(flatten)]
     score: &'a Score,
@@ -31,6 +46,7 @@ pub(super) fn json(outcome: &Outcome) -> Result<String, Failure> {
         trace: &outcome.trace,
         seed: outcome.seed,
         start_lag_s: flyball_core::units::seconds(outcome.start_lag_ms),
+        start_lag_p99_s: outcome.start_lag_p99_ms.map(flyball_core::units::seconds),
         settled: outcome.settled,
         score: &outcome.score,
     };
@@ -44,36 +60,34 @@ pub(super) fn text(outcomes: &[Outcome]) -> String {
         let front = front(outcomes);
         let mut rows: Vec<(&Outcome, bool)> = outcomes.iter().zip(front).collect();
         rows.sort_by(|(a, _), (b, _)| a.score.cost_ratio.total_cmp(&b.score.cost_ratio));
-        let head = [
-            "policy",
-            "cost/ideal",
-            "over limit",
-            "unserved",
-            "time short",
-            "actions",
-            "reversals",
-            "front",
-        ];
-        let mut cells = vec![head.map(str::to_owned).to_vec()];
-        cells.extend(rows.iter().map(|(outcome, front)| row(outcome, *front)));
+        let followed = rows.iter().any(|(outcome, _)| outcome.score.p99_ms.is_some());
+        let head = HEAD.iter().filter(|name| followed || **name != LATENCY);
+        let mut cells = vec![head.map(|name| (*name).to_owned()).collect()];
+        cells.extend(rows.iter().map(|(outcome, front)| row(outcome, *front, followed)));
         texts.push(format!("{}\n{}", outcomes[0].trace, table(&cells)));
     }
     texts.join("\n\n")
 }
 
-fn row(outcome: &Outcome, front: bool) -> Vec<String> {
+/// `followed`: whether requests were followed one by one, so that there are latencies.
+fn row(outcome: &Outcome, front: bool, followed: bool) -> Vec<String> {
     let score = &outcome.score;
     let percent = |share: f64| format!("{share:>8.3} %");
-    vec![
+    let latency = score.p99_ms.map_or("-".to_owned(), |ms| format!("{ms:.0} ms"));
+    let mut cells = vec![
         outcome.policy.clone(),
         format!("{:>10.3}", score.cost_ratio),
         percent(score.over_limit_pct),
         format!("{:>6.3} %", score.unserved_pct),
+    ];
+    cells.extend(followed.then(|| format!("{latency:>11}")));
+    cells.extend([
         percent(score.tau_u),
         format!("{:>7}", score.actions),
         format!("{:>9}", score.reversals),
         if front { "yes".to_owned() } else { String::new() },
-    ]
+    ]);
+    cells
 }
 
 /// Whether no other outcome is at least as good in cost and in quality, and better in one. The
@@ -99,6 +113,7 @@ mod tests {
             trace: "t".to_owned(),
             seed: 1,
             start_lag_ms: 60_000,
+            start_lag_p99_ms: None,
             score: Score { cost_ratio, over_limit_pct, ..Score::default() },
             supply: Vec::new(),
             changes: Vec::new(),
@@ -148,5 +163,18 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "t");
         assert!(lines[2].starts_with("cheap") && lines[3].starts_with("dear"), "{text}");
+        assert!(!text.contains(LATENCY), "{text}");
+    }
+
+    #[test]
+    fn latencies_stand_in_the_table_where_there_are_any() {
+        let mut slow = outcome("slow", 1.0, 5.0);
+        slow.score.p99_ms = Some(412.4);
+        let text = text(&[slow, outcome("silent", 2.0, 0.0)]);
+        let cell = |line: &str| {
+            line.split("  ").filter(|cell| !cell.is_empty()).nth(4).unwrap().trim().to_owned()
+        };
+        let lines: Vec<String> = text.lines().skip(1).map(cell).collect();
+        assert_eq!(lines, [LATENCY, "412 ms", "-"], "{text}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod daemon;
+mod installed;
 mod load;
 mod processes;
 mod program;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use api::Answer;
 pub(crate) use api::ask;
 pub(crate) use daemon::Daemon;
+pub(crate) use installed::{installed, missing};
 pub(crate) use load::Steady;
 pub(crate) use processes::{carriers, signal};
 pub(crate) use program::{FLYBALL, Said, clean, flyball, run};

@@ -1,0 +1,355 @@
+//! A trace, request by request: queues and latencies.
+//!
+//! Decides how a trace and the settings become requests and replicas, and keeps the ledger between
+//! looks. Demand and supply are compared by the minute, since below it counts of requests are
+//! noise. Invariant: chance is the same for every contender, and over once the trace is: whether a
+//! count comes to rest is judged under its last load in equal gaps, which no figure takes in.
+
+use flyball_core::decision::Decision;
+
+use super::notes::Notes;
+use super::{Outcome, RunError, Settings, broken, check, foresight, policy, settle_ms};
+use crate::contender::{Contender, Name};
+use crate::score::{Ledger, Piece, Score};
+use crate::seed::Seed;
+use crate::trace::{Trace, Unit};
+use crate::world::fluid::Supply;
+use crate::world::requests::arrivals::{Arrivals, MS, nanos};
+use crate::world::requests::run::{Refused, drive, work_off};
+use crate::world::requests::service::{Spread, Times};
+use crate::world::requests::{Setup, World};
+use crate::world::{ORIGIN, Overload};
+
+/// More requests than this that wait at once are refused: 30 s of 30,000/s, in 16 MB.
+const WAITING_MAX: usize = 1_000_000;
+
+/// What requests are like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Requests {
+    /// How the work of requests spreads around its mean.
+    pub work: Spread,
+    /// CPU time of one request, in seconds, where the trace is in cores; above 0.
+    pub core_s: f64,
+}
+
+impl Requests {
+    /// Requests per second that are `load` in the unit of the trace.
+    fn per_s(&self, load: f64, unit: Unit) -> f64 {
+        match unit {
+            Unit::RequestsPerSecond => load,
+            Unit::Cores => load / self.core_s,
+        }
+    }
+
+    fn check(&self, trace: &Trace) -> Result<(), RunError> {
+        let good = self.core_s.is_finite() && self.core_s > 0.0;
+        if good || trace.unit != Unit::Cores {
+            return Ok(());
+        }
+        let what = format!("a request cannot take {} s of CPU", self.core_s);
+        Err(RunError::Impossible { what, hint: "a time above 0".to_owned() })
+    }
+
+    /// Time that a replica takes for one request, in milliseconds, on average.
+    pub fn work_ms(&self, trace: &Trace, settings: &Settings) -> f64 {
+        let physics = settings.physics;
+        f64::from(physics.slots) * 1000.0 / self.per_s(physics.replica_capacity, trace.unit)
+    }
+}
+
+/// Runs the policy called `name` over `trace`, request by request. `passed` is told the
+/// milliseconds of the trace that have passed since it was last told.
+///
+/// A trace in steps of a second holds counts, which are placed within their second; coarser ones
+/// are rates.
+///
+/// # Errors
+///
+/// As [`super::fluid`].
+pub fn requests(
+    name: &Name,
+    trace: &Trace,
+    settings: &Settings,
+    requests: &Requests,
+    passed: &dyn Fn(u64),
+) -> Result<Outcome, RunError> {
+    check(trace, settings)?;
+    requests.check(trace)?;
+    let (physics, seed) = (settings.physics, Seed(settings.seed));
+    let minutes = trace.by_minute();
+    let demand = minutes.demand(physics.replica_capacity);
+    let ahead = foresight(&demand, minutes.step_ms, settings);
+    let contender = name.contender(&policy(settings), ahead);
+    let first = contender.settled(minutes.values[0], physics.replica_capacity);
+    let arrivals = Arrivals::of_trace(trace, 1.0, requests.core_s, seed);
+    let setup = setup(requests.work_ms(trace, settings), requests, settings);
+    let service = (contender.policy().service.as_str(), first);
+    let mut run = Run {
+        world: World::running(setup, arrivals, seed, service),
+        contender,
+        trace,
+        settings,
+        book: Book::new(minutes.step_ms, &demand, trace.duration_ms(), first),
+    };
+    let last_per_s = requests.per_s(minutes.values[minutes.values.len() - 1], trace.unit);
+    run.all_of_it(passed)?;
+    run.come_to_rest(last_per_s)?;
+    run.outcome(requests.per_s(physics.replica_capacity, trace.unit))
+}
+
+fn setup(work_ms: f64, requests: &Requests, settings: &Settings) -> Setup {
+    let physics = settings.physics;
+    let (waiting_max, patience_ms) = match physics.overload {
+        Overload::Lost => (0, 0),
+        Overload::Waits { patience_s } if whole_ms(patience_s) > 0 => {
+            (WAITING_MAX, whole_ms(patience_s))
+        }
+        // To the world, patience of 0 is without end.
+        Overload::Waits { .. } => (0, 0),
+    };
+    Setup {
+        work: Times { mean_ms: work_ms, spread: requests.work },
+        workers: physics.slots,
+        slots: Some(physics.slots),
+        waiting_max,
+        patience_ms,
+        limit_ms: physics.wait_limit_ms,
+        start_lag: physics.start_lags(),
+        metric_lag_ms: physics.metric_lag_ms,
+        // As live: who asked for an interval wants to know what comes of that alone.
+        wakes: settings.look_ms.is_none(),
+        ..Setup::default()
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time of at least 0; the cast saturates"
+)]
+fn whole_ms(seconds: f64) -> u64 {
+    (seconds * 1000.0) as u64
+}
+
+/// Time since the trace began.
+fn since_ns(world: &World) -> u64 {
+    world.now_ns() - ORIGIN.as_ms() * MS
+}
+
+struct Run<'a> {
+    contender: Contender,
+    world: World,
+    trace: &'a Trace,
+    settings: &'a Settings,
+    book: Book<'a>,
+}
+
+impl Run<'_> {
+    /// Looks until the trace is over.
+    fn all_of_it(&mut self, passed: &dyn Fn(u64)) -> Result<(), RunError> {
+        let (book, end_ns) = (&mut self.book, self.world.end_ns());
+        let driven = drive(&mut self.contender, &mut self.world, end_ns, |world, decision| {
+            let before_ns = book.now_ns;
+            book.look(world, decision);
+            passed(book.now_ns / MS - before_ns / MS);
+        });
+        driven.map_err(|refused| self.broken(&self.world, *refused))
+    }
+
+    /// Lets `per_s` requests go on to arrive, to see whether the count comes to rest: in another
+    /// world, so that this one can be summed up.
+    fn come_to_rest(&mut self, per_s: f64) -> Result<(), RunError> {
+        let (mut contender, mut world) = (self.contender.clone(), self.world.clone());
+        let settle_ms = settle_ms(self.settings.look_ms.unwrap_or(0));
+        world.go_on_evenly(per_s, settle_ms);
+        let (book, end_ns) = (&mut self.book, world.end_ns());
+        let driven = drive(&mut contender, &mut world, end_ns, |world, decision| {
+            book.notes.note(since_ns(world) / MS, decision, &mut book.ledger);
+        });
+        driven.map_err(|refused| self.broken(&world, *refused))
+    }
+
+    /// What waits when the trace is over is worked off: it arrived, so it counts.
+    fn outcome(mut self, capacity_per_s: f64) -> Result<Outcome, RunError> {
+        let worked_off = work_off(&mut self.contender, &mut self.world, |_, _| ());
+        worked_off.map_err(|refused| self.broken(&self.world, *refused))?;
+        let Self { contender, world, trace, settings, mut book } = self;
+        let rest = book.counts(&world);
+        book.ledger.add(&rest);
+        let sum = world.sum_up();
+        let score = Score {
+            p50_ms: sum.p50_ms,
+            p99_ms: sum.p99_ms,
+            worst_p99_ms: sum.worst_p99_ms,
+            longest_wait_s: sum.longest_wait_s,
+            ..book.ledger.score(capacity_per_s)
+        };
+        Ok(Outcome::new(&contender, trace, settings, book.notes, score, book.supply))
+    }
+
+    fn broken(&self, world: &World, refused: Refused) -> RunError {
+        let Refused { broken: what, decision } = refused;
+        broken(&self.contender, self.trace, self.settings, since_ns(world) / MS, what, decision)
+    }
+}
+
+/// What happened from look to look.
+struct Book<'a> {
+    step_ns: u64,
+    demand: &'a [u32],
+    notes: Notes,
+    ledger: Ledger,
+    supply: Vec<Supply>,
+    /// The last look, since the trace began.
+    now_ns: u64,
+    /// As the last look left it: nothing but an order changes it.
+    serving: u32,
+    paid_ns: u64,
+    /// Arrived, served, unserved, late; as of the last look.
+    counted: [u64; 4],
+}
+
+impl<'a> Book<'a> {
+    fn new(step_ms: u64, demand: &'a [u32], end_ms: u64, serving: u32) -> Self {
+        Self {
+            step_ns: step_ms * MS,
+            demand,
+            notes: Notes::new(serving, end_ms),
+            ledger: Ledger::default(),
+            supply: Vec::with_capacity(demand.len()),
+            now_ns: 0,
+            serving,
+            paid_ns: 0,
+            counted: [0; 4],
+        }
+    }
+
+    /// Takes in what happened since the last look, and this one.
+    fn look(&mut self, world: &World, decision: &Decision) {
+        let now_ns = since_ns(world);
+        let paid_s = nanos(world.replica_ns() - self.paid_ns) / 1e9;
+        self.paid_ns = world.replica_ns();
+        let mut piece = Piece { paid_s, ..self.counts(world) };
+        while self.now_ns < now_ns {
+            self.pass_to(now_ns, world.paid(), std::mem::take(&mut piece));
+        }
+        // Nothing is left of it but where no time has passed.
+        self.ledger.add(&piece);
+        self.serving = world.serving();
+        self.notes.note(now_ns / MS, decision, &mut self.ledger);
+    }
+
+    /// Passes to `until_ns`, or to the end of the step if that comes first.
+    fn pass_to(&mut self, until_ns: u64, paid: u32, piece: Piece) {
+        let (step, serving) = (self.now_ns / self.step_ns, self.serving);
+        let end_ns = ((step + 1) * self.step_ns).min(until_ns);
+        let whole = end_ns == (step + 1) * self.step_ns;
+        // An incomplete last step has no demand of its own.
+        let last = self.demand.len() - 1;
+        let demand = self.demand[usize::try_from(step).unwrap_or(last).min(last)];
+        let span_s = nanos(end_ns - self.now_ns) / 1e9;
+        self.ledger.add(&Piece { span_s, demand, serving, ..piece });
+        if whole {
+            self.ledger.end_step(demand, serving);
+            self.supply.push(Supply { serving, paid });
+        }
+        self.now_ns = end_ns;
+    }
+
+    /// Requests since the last look.
+    fn counts(&mut self, world: &World) -> Piece {
+        let sum = world.latencies();
+        let now = [sum.arrived, sum.served, sum.unserved, sum.late];
+        let before = std::mem::replace(&mut self.counted, now);
+        let [arrived, served, unserved, late] =
+            std::array::from_fn(|of| nanos(now[of] - before[of]));
+        Piece { arrived, served, unserved, late, ..Piece::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::Physics;
+
+    fn trace(step_ms: u64, values: Vec<f64>) -> Trace {
+        let (name, unit) = ("load".to_owned(), Unit::RequestsPerSecond);
+        Trace { name, unit, step_ms, values }
+    }
+
+    fn settings(look_ms: Option<u64>) -> Settings {
+        let overload = Overload::Waits { patience_s: 30.0 };
+        let physics = Physics {
+            replica_capacity: 2.0,
+            slots: 1,
+            start_lag_ms: 20_000,
+            overload,
+            wait_limit_ms: 2_000,
+            ..Physics::default()
+        };
+        Settings { physics, look_ms, ..Settings::default() }
+    }
+
+    fn over(name: &str, trace: &Trace, settings: &Settings) -> Outcome {
+        let like = Requests { work: Spread::Same, core_s: 0.05 };
+        let name = Name::parse(name).unwrap();
+        requests(&name, trace, settings, &like, &|_| ()).unwrap()
+    }
+
+    fn wave() -> Trace {
+        trace(60_000, [3.0, 3.0, 9.0, 15.0, 15.0, 9.0, 3.0, 3.0, 3.0, 3.0].repeat(3))
+    }
+
+    #[test]
+    fn both_depths_agree_on_what_a_fixed_count_costs_and_nearly_on_what_it_serves() {
+        let (trace, settings) = (wave(), settings(Some(60_000)));
+        let fluid = super::super::fluid(&Name::parse("static:9").unwrap(), &trace, &settings);
+        let (fluid, here) = (fluid.unwrap().score, over("static:9", &trace, &settings).score);
+        assert!((fluid.cost_ratio - here.cost_ratio).abs() < 1e-9, "{here:?}");
+        assert_eq!((fluid.tau_u, fluid.tau_o, fluid.a_o), (here.tau_u, here.tau_o, here.a_o));
+        assert_eq!(here.unserved_pct, 0.0);
+        assert!((fluid.mean_util_pct - here.mean_util_pct).abs() < 3.0, "{here:?}");
+    }
+
+    #[test]
+    fn a_run_has_latencies_and_comes_to_rest() {
+        let outcome = over("governor", &wave(), &settings(None));
+        let score = &outcome.score;
+        assert!(outcome.settled);
+        assert!((1.0..2.5).contains(&score.cost_ratio), "{score:?}");
+        assert!(score.over_limit_pct < 20.0 && score.overload_time_pct < 50.0, "{score:?}");
+        let (half, most) = (score.p50_ms.unwrap(), score.p99_ms.unwrap());
+        assert!((499.0..800.0).contains(&half) && most > half, "{score:?}");
+        assert!(score.worst_p99_ms.unwrap() >= most && score.longest_wait_s > 0.1, "{score:?}");
+        assert_eq!(outcome.supply.len(), 30);
+        assert!(!outcome.changes.is_empty() && score.actions > 2, "{score:?}");
+    }
+
+    #[test]
+    fn nobody_has_the_cost_of_the_oracle_and_fewer_late_requests() {
+        let oracle = over("oracle", &wave(), &settings(Some(1_000))).score;
+        assert!((1.0..1.3).contains(&oracle.cost_ratio), "{oracle:?}");
+        let mean = over("static:mean", &wave(), &settings(Some(1_000))).score;
+        assert!(mean.over_limit_pct > oracle.over_limit_pct, "{mean:?} {oracle:?}");
+    }
+
+    #[test]
+    fn a_load_too_short_for_a_minute_is_run_and_its_rest_is_scored() {
+        let outcome = over("static:2", &trace(1_000, vec![2.0; 30]), &settings(None));
+        assert_eq!(outcome.supply.len(), 30);
+        let outcome = over("static:2", &trace(1_000, vec![2.0; 90]), &settings(None));
+        assert_eq!(outcome.supply.len(), 1);
+        assert!((outcome.score.paid_hours - 180.0 / 3_600.0).abs() < 1e-9, "{outcome:?}");
+    }
+
+    #[test]
+    fn what_finds_no_free_replica_waits_or_is_lost() {
+        let load = trace(60_000, vec![4.0; 5]);
+        let waits = settings(Some(1_000));
+        let lost =
+            Settings { physics: Physics { overload: Overload::Lost, ..waits.physics }, ..waits };
+        let (waits, lost) = (over("static:2", &load, &waits), over("static:2", &load, &lost));
+        assert!(waits.score.longest_wait_s > 1.0 && waits.score.p99_ms > Some(1_500.0));
+        assert!(lost.score.unserved_pct > 20.0 && lost.score.p99_ms < Some(501.0), "{lost:?}");
+    }
+}

@@ -1,0 +1,51 @@
+// Wishes made by hand, and the token they may need.
+
+import { ask, pathOf, present } from "./ask.js";
+import * as panels from "./panels.js";
+import { at } from "./parts.js";
+import { current, took } from "./service.js";
+import { clock } from "./words.js";
+
+async function wish(part, body, done) {
+  const headers = { "content-type": "application/json", "flyball-client": "dashboard" };
+  try {
+    const view = await ask(pathOf(current().name, part), { method: "POST", headers, body: JSON.stringify(body) });
+    const until = view.manual?.until_wall_ms;
+    panels.said(`${done}${until == null ? "" : ` until ${clock(until)}`}.`);
+    delete at("count").dataset.touched;
+    await took(view);
+  } catch (error) {
+    if (error.status !== 401) return panels.said(error.message, true);
+    panels.said("Not done: a token is needed.", true);
+    askToken(() => wish(part, body, done));
+  }
+}
+
+// Asks for the token once, then goes on with what needed it.
+export function askToken(then) {
+  if (at("asking").open) return;
+  at("asking").showModal();
+  at("token-form").onsubmit = (event) => {
+    event.preventDefault();
+    present(at("token").value.trim());
+    at("token").value = "";
+    at("asking").close();
+    then();
+  };
+}
+
+export function listen() {
+  const lasting = () => at("lasting").value;
+  at("hand").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const to = at("count").valueAsNumber;
+    wish("/scale", { to, for: lasting() }, `Pinned at ${to}`);
+  });
+  for (const button of document.querySelectorAll("[data-by]")) {
+    const by = Number(button.dataset.by);
+    button.addEventListener("click", () => wish("/scale", { by, for: lasting() }, by > 0 ? "One more" : "One fewer"));
+  }
+  at("count").addEventListener("input", () => { at("count").dataset.touched = "yes"; });
+  at("pause").addEventListener("click", () => wish("/pause", { for: lasting() }, "Paused"));
+  at("resume").addEventListener("click", () => wish("/resume", {}, "The policy decides again"));
+}

@@ -1,0 +1,69 @@
+// The small parts that overview and service page are made of. Every text is set as text, never as
+// markup, since names and reasons come from elsewhere.
+
+import { clock, lasting } from "./words.js";
+
+export const at = (id) => document.getElementById(id);
+
+export function element(tag, { text, ...set } = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(set)) {
+    if (value != null && value !== false) node.setAttribute(name === "class_" ? "class" : name, value);
+  }
+  if (text != null) node.textContent = text;
+  node.append(...children);
+  return node;
+}
+
+export function setText(id, text) {
+  const node = at(id);
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// Shapes besides colours: each notice has its own.
+const SHAPES = { blind: "⊘", starts_held: "■", trouble: "!", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
+const PRESSING = ["blind", "starts_held", "trouble", "at_maximum"];
+
+const STATES = ["ready", "starting", "draining", "unhealthy"];
+
+export const isPressing = (notice) => PRESSING.includes(notice.kind);
+
+export function noticeItems(view) {
+  return view.notices.map((notice) => {
+    const times = [];
+    if (notice.since_wall_ms != null) times.push(`since ${clock(notice.since_wall_ms)} (${lasting(view.now_wall_ms - notice.since_wall_ms)})`);
+    if (notice.until_wall_ms != null) times.push(`until ${clock(notice.until_wall_ms)} (${lasting(notice.until_wall_ms - view.now_wall_ms)} left)`);
+    return element("li", { class_: isPressing(notice) ? "pressing" : "calm", "data-kind": notice.kind },
+      element("span", { class_: "shape", "aria-hidden": "true", text: SHAPES[notice.kind] ?? "!" }),
+      element("span", { text: notice.text }),
+      element("span", { class_: "when", text: times.join(", ") }));
+  });
+}
+
+// One cell for each place up to the maximum: filled, hatched, dotted, crossed or empty.
+export function fillRail(node, view) {
+  const seen = view.decision?.seen;
+  node.hidden = seen?.engine_age_ms == null || view.bounds.max > 60;
+  if (node.hidden) return;
+  const states = STATES.flatMap((state) => Array(seen[state]).fill(state));
+  const places = Math.max(view.bounds.max, states.length);
+  const cells = Array.from({ length: places }, (_, i) => {
+    const marks = [i + 1 === view.bounds.min && view.bounds.min < places && "floor", i + 1 === view.decision.desired && "wanted"].filter(Boolean);
+    return element("i", { class_: ["cell", states[i] ?? "free", ...marks].join(" ") });
+  });
+  const counts = STATES.map((state) => `${seen[state]} ${state}`).join(", ");
+  node.setAttribute("aria-label", `${counts}, ${view.decision.desired} wanted, at least ${view.bounds.min}, at most ${view.bounds.max}`);
+  node.replaceChildren(...cells);
+}
+
+// What the cells mean, with how many there are of each.
+export function fillLegend(node, view) {
+  const seen = view.decision?.seen;
+  node.hidden = seen?.engine_age_ms == null;
+  if (node.hidden) return;
+  const states = STATES.filter((state) => state === "ready" || seen[state] > 0);
+  const key = (look, text) => element("span", {}, element("i", { class_: `cell ${look}` }), text);
+  node.replaceChildren(...states.map((state) => key(state, `${seen[state]} ${state}`)),
+    element("span", {}, element("i", { class_: "mark wanted", text: "▲" }), `${view.decision.desired} wanted`),
+    element("span", { text: `never fewer than ${view.bounds.min}, never more than ${view.bounds.max}` }));
+}

@@ -1,0 +1,255 @@
+//! `GET /metrics`: what Prometheus is told.
+//!
+//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names and
+//! words of closed lists, so their number is bounded; a figure that was not measured is left out,
+//! never 0.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::counters::Spread;
+use crate::view::{NoticeKind, ReplicaState, ServiceView};
+use crate::words::notices;
+
+pub(crate) use prometheus_text::CONTENT_TYPE;
+
+/// Everything about `views`, in the text format of Prometheus.
+pub(crate) fn exposition(views: Vec<ServiceView>, readers: usize) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Snapshot { views, readers }));
+    let mut text = String::new();
+    prometheus_text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    views: Vec<ServiceView>,
+    readers: usize,
+}
+
+/// What a family's samples tell apart besides the service: a label and its words.
+type Part = Option<(&'static str, &'static str)>;
+
+const STATES: [(ReplicaState, &str); 5] = [
+    (ReplicaState::Starting, "starting"),
+    (ReplicaState::Ready, "ready"),
+    (ReplicaState::Draining, "draining"),
+    (ReplicaState::Unhealthy, "unhealthy"),
+    (ReplicaState::Stopping, "stopping"),
+];
+
+const NOTICES: [(NoticeKind, &str); 7] = [
+    (NoticeKind::Blind, "blind"),
+    (NoticeKind::StartsHeld, "starts_held"),
+    (NoticeKind::Trouble, "trouble"),
+    (NoticeKind::AtMaximum, "at_maximum"),
+    (NoticeKind::Paused, "paused"),
+    (NoticeKind::Pinned, "pinned"),
+    (NoticeKind::Held, "held"),
+];
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.program(&mut encoder)?;
+        self.replicas(&mut encoder)?;
+        self.load(&mut encoder)?;
+        self.look(&mut encoder)
+    }
+}
+
+impl Snapshot {
+    fn program(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "The running version, always 1";
+        let mut family =
+            encoder.encode_descriptor("flyball_build_info", help, None, MetricType::Gauge)?;
+        let labels = [("version", env!("CARGO_PKG_VERSION"))];
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+        let help = "Clients that follow the event stream";
+        let family =
+            encoder.encode_descriptor("flyball_event_readers", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)
+    }
+
+    fn replicas(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let of_state = |view: &ServiceView, state| {
+            let count = view.replicas.iter().filter(|replica| replica.state == state).count();
+            f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+        };
+        self.gauges(encoder, "flyball_replicas", "Replicas by what they are doing", |view| {
+            let sighted = view.decision.as_ref().is_some_and(|d| d.seen.engine_age_ms.is_some());
+            let all = STATES.map(|(state, word)| (Some(("state", word)), of_state(view, state)));
+            if sighted { all.to_vec() } else { Vec::new() }
+        })?;
+        self.gauges(encoder, "flyball_replicas_wanted", "Replicas that there should be", |view| {
+            figure(view.decision.as_ref().map(|d| f64::from(d.desired)))
+        })?;
+        self.gauges(encoder, "flyball_replicas_min", "The floor of the count", |view| {
+            figure(Some(f64::from(view.bounds.min)))
+        })?;
+        self.gauges(encoder, "flyball_replicas_max", "The ceiling of the count", |view| {
+            figure(Some(f64::from(view.bounds.max)))
+        })?;
+        let help = "Mean share of its CPU limit that a ready replica used";
+        self.gauges(encoder, "flyball_cpu_ratio", help, |view| {
+            figure(view.decision.as_ref().and_then(|d| d.seen.mean_cpu))
+        })?;
+        let help = "Time that replicas existed, summed over them, since flyball began";
+        self.counters(encoder, "flyball_replica_seconds", help, |view| {
+            figure(Some(view.counters.replica_s))
+        })?;
+        let help = "Decisions that moved the count, by direction";
+        self.counters(encoder, "flyball_scalings", help, |view| {
+            vec![
+                (Some(("direction", "out")), whole(view.counters.outs)),
+                (Some(("direction", "in")), whole(view.counters.ins)),
+            ]
+        })
+    }
+
+    fn load(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let balanced = |view: &ServiceView, of: fn(&flyball_core::seen::Seen) -> u32| {
+            let seen = view.decision.as_ref().map(|d| &d.seen);
+            figure(seen.filter(|s| s.balancer_age_ms.is_some()).map(|s| f64::from(of(s))))
+        };
+        self.counters(encoder, "flyball_requests", "Requests that arrived", |view| {
+            figure(view.counters.arrivals.map(whole))
+        })?;
+        let help = "Arrivals that the latest decision went by";
+        self.gauges(encoder, "flyball_arrivals_per_second", help, |view| {
+            figure(view.decision.as_ref().and_then(|d| d.seen.arrivals_per_s))
+        })?;
+        let help = "Requests waiting at the balancer";
+        self.gauges(encoder, "flyball_requests_waiting", help, |v| balanced(v, |s| s.waiting))?;
+        let help = "Requests being worked on";
+        self.gauges(encoder, "flyball_requests_in_flight", help, |v| balanced(v, |s| s.in_flight))?;
+        let help = "What one request costs, in replica-seconds, as measured";
+        self.gauges(encoder, "flyball_request_work_seconds", help, |view| {
+            figure(view.decision.as_ref().and_then(|d| d.seen.work_s))
+        })?;
+        let help = "Request times at the embedded balancer, waiting included";
+        self.spreads(encoder, "flyball_request_duration_seconds", help, |view| {
+            view.counters.latency.as_ref()
+        })?;
+        let help = "What went wrong, by where: a failed request, a look without a word from the \
+                    engine or the balancer, a replica that ended by itself, a decision not \
+                    carried out because it broke an invariant";
+        self.counters(encoder, "flyball_errors", help, |view| {
+            let counters = &view.counters;
+            let mut all: Vec<(Part, f64)> = [
+                ("engine", counters.engine_silent),
+                ("balancer", counters.balancer_silent),
+                ("replica", counters.exits),
+                ("decision", counters.refused),
+            ]
+            .map(|(word, count)| (Some(("source", word)), whole(count)))
+            .to_vec();
+            all.extend(counters.failed_requests.map(|n| (Some(("source", "request")), whole(n))));
+            all
+        })
+    }
+
+    fn look(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "How long a look took, from reading to giving out the orders";
+        self.spreads(encoder, "flyball_look_duration_seconds", help, |view| {
+            Some(&view.counters.looks)
+        })?;
+        let help = "Time since the latest decision; it should stay near the look interval";
+        self.gauges(encoder, "flyball_decision_age_seconds", help, |view| {
+            let age_ms = |wall_ms| view.now_wall_ms.saturating_sub(wall_ms).max(0).unsigned_abs();
+            figure(view.decision.as_ref().map(|d| whole(age_ms(d.wall_ms)) / 1000.0))
+        })?;
+        let help = "Time from asking for a replica to its first served request, as used";
+        self.gauges(encoder, "flyball_start_lag_seconds", help, |view| {
+            figure(view.decision.as_ref().map(|d| whole(d.seen.start_lag_ms) / 1000.0))
+        })?;
+        let help = "States that must not be missed: 1 while it is so";
+        self.gauges(encoder, "flyball_notice", help, |view| {
+            let now = notices(view);
+            let is = |kind| f64::from(u8::from(now.iter().any(|notice| notice.kind == kind)));
+            NOTICES.map(|(kind, word)| (Some(("kind", word)), is(kind))).to_vec()
+        })
+    }
+
+    fn gauges(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&ServiceView) -> Vec<(Part, f64)>,
+    ) -> fmt::Result {
+        self.family(encoder, (name, help, MetricType::Gauge), of, |value, to| {
+            ConstGauge::new(value).encode(to)
+        })
+    }
+
+    fn counters(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&ServiceView) -> Vec<(Part, f64)>,
+    ) -> fmt::Result {
+        self.family(encoder, (name, help, MetricType::Counter), of, |value, to| {
+            ConstCounter::new(value).encode(to)
+        })
+    }
+
+    fn family(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        (name, help, kind): (&str, &str, MetricType),
+        of: impl Fn(&ServiceView) -> Vec<(Part, f64)>,
+        write: impl Fn(f64, prometheus_client::encoding::MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+        for view in &self.views {
+            for (part, value) in of(view) {
+                let mut labels = vec![("service", view.name.as_str())];
+                labels.extend(part);
+                write(value, family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spreads<'a>(
+        &'a self,
+        encoder: &mut DescriptorEncoder<'_>,
+        name: &str,
+        help: &str,
+        of: impl Fn(&'a ServiceView) -> Option<&'a Spread>,
+    ) -> fmt::Result {
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for view in &self.views {
+            let Some(spread) = of(view) else { continue };
+            let mut parts = spread.parts.clone();
+            // The encoder writes this end as +Inf, and adds the parts up.
+            parts.push((f64::MAX, spread.beyond));
+            let labels = [("service", view.name.as_str())];
+            family.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(
+                spread.sum,
+                spread.total(),
+                &parts,
+                None,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// One sample, if there is one.
+fn figure(value: Option<f64>) -> Vec<(Part, f64)> {
+    value.map(|value| (None, value)).into_iter().collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+fn whole(count: u64) -> f64 {
+    count as f64
+}

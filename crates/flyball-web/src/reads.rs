@@ -1,0 +1,177 @@
+//! Questions about services: what is there now, what was decided, what was measured.
+//!
+//! Decides nothing about services. Invariant: a question that may wait for a disk goes through a
+//! [`crate::lane::Lane`]; what is not known is a problem, never an empty answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use flyball_core::decision::Decision;
+use flyball_core::record::Sample;
+
+use crate::daemon::Which;
+use crate::metrics;
+use crate::problem::{Kind, Problem};
+use crate::routes::{Door, Refusals, Shared};
+use crate::shapes;
+use crate::view::{Notice, ServiceView};
+use crate::window::{self, DecisionsQuery, ExplainQuery, SamplesQuery};
+use crate::words::{Explained, notices, summary};
+
+/// The name in the path.
+pub(crate) type Name = Result<Path<String>, PathRejection>;
+
+/// A service with the sentences about it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service)]
+pub(crate) struct Told {
+    /// Where it is and where it goes, in one line.
+    summary: String,
+    /// What decided its count, in one line; null before the first look.
+    why: Option<String>,
+    #[serde(flatten)]
+    view: ServiceView,
+}
+
+impl From<ServiceView> for Told {
+    fn from(mut view: ServiceView) -> Self {
+        let all: Vec<Notice> = notices(&view);
+        view.notices = all;
+        let why = view.decision.as_ref().map(Decision::reason);
+        Self { summary: summary(view.decision.as_ref()), why, view }
+    }
+}
+
+/// Whether the program runs.
+#[utoipa::path(get, path = "/healthz", tag = "health",
+    responses((status = 200, description = "It runs", body = String), Refusals))]
+pub(crate) async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Whether every service was looked at.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses((status = 200, description = "Every service was looked at", body = String), Refusals))]
+pub(crate) async fn ready(State(door): Shared) -> Result<&'static str, Problem> {
+    let views = door.daemon.services();
+    match views.iter().find(|view| view.decision.is_none()) {
+        None => Ok("ok\n"),
+        Some(view) => {
+            let detail = format!("\"{}\" was not looked at yet", view.name);
+            Err(Problem::new(Kind::Unavailable, detail))
+        }
+    }
+}
+
+/// What is counted and measured, for Prometheus.
+#[utoipa::path(get, path = "/metrics", tag = "monitoring",
+    responses((status = 200, description = "Prometheus text format 0.0.4", body = String), Refusals))]
+pub(crate) async fn metrics(State(door): Shared) -> Result<Response, Problem> {
+    let text = metrics::exposition(door.daemon.services(), door.readers_now())
+        .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
+}
+
+/// Every service as it is now.
+#[utoipa::path(get, path = "/api/v1/services", tag = "services",
+    responses((status = 200, description = "In the order of their names", body = Vec<Told>), Refusals))]
+pub(crate) async fn services(State(door): Shared) -> Json<Vec<Told>> {
+    Json(door.daemon.services().into_iter().map(Told::from).collect())
+}
+
+/// One service as it is now.
+#[utoipa::path(get, path = "/api/v1/services/{name}", tag = "services",
+    params(("name" = String, Path, description = "The service")),
+    responses((status = 200, description = "The service", body = Told), Refusals))]
+pub(crate) async fn service(State(door): Shared, name: Name) -> Result<Json<Told>, Problem> {
+    Ok(Json(look_up(&door, name)?.into()))
+}
+
+/// Decisions that changed something, and one a minute besides, newest first.
+#[utoipa::path(get, path = "/api/v1/services/{name}/decisions", tag = "history",
+    params(("name" = String, Path, description = "The service"), DecisionsQuery),
+    responses((status = 200, description = "A page of decisions, newest first", body = Vec<Explained>,
+               headers(("Link" = String, description = "Where the next page is, if there may be one"))),
+              Refusals))]
+pub(crate) async fn decisions(
+    State(door): Shared,
+    name: Name,
+    uri: Uri,
+) -> Result<(HeaderMap, Json<Vec<Explained>>), Problem> {
+    let view = look_up(&door, name)?;
+    let (name, which) = (view.name, window::which(&uri, view.now_wall_ms)?);
+    let daemon = Arc::clone(&door.daemon);
+    let (found, link) = door
+        .reads
+        .call(move || {
+            let found = daemon.decisions(&name, &which)?;
+            let link = next_page(uri.path(), &which, &found);
+            Ok::<_, crate::daemon::Fault>((found.into_iter().map(Explained::from).collect(), link))
+        })
+        .await??;
+    let next = link.and_then(|link| link.parse().ok());
+    Ok((next.map(|link| (header::LINK, link)).into_iter().collect(), Json(found)))
+}
+
+/// Where to ask for what is older, if this page is full.
+fn next_page(path: &str, which: &Which, found: &[Decision]) -> Option<String> {
+    let Which { from_wall_ms, limit, moves_only, .. } = *which;
+    let oldest = found.last().filter(|_| found.len() == limit)?.wall_ms;
+    let from =
+        if from_wall_ms == i64::MIN { String::new() } else { format!("&from={from_wall_ms}") };
+    let only = if moves_only { "&only=moves" } else { "" };
+    Some(format!("<{path}?before={oldest}&limit={limit}{from}{only}>; rel=\"next\""))
+}
+
+/// Why this count: the latest decision, or the one in force at a time.
+#[utoipa::path(get, path = "/api/v1/services/{name}/explain", tag = "history",
+    params(("name" = String, Path, description = "The service"), ExplainQuery),
+    responses((status = 200, description = "The decision with its explanation", body = Explained), Refusals))]
+pub(crate) async fn explain(
+    State(door): Shared,
+    name: Name,
+    uri: Uri,
+) -> Result<Json<Explained>, Problem> {
+    let view = look_up(&door, name)?;
+    let none = |when: String| {
+        Problem::new(Kind::NoDecision, format!("\"{}\" has no decision {when}", view.name))
+    };
+    let Some(at) = window::at(&uri, view.now_wall_ms)? else {
+        return view.decision.map(|d| Json(d.into())).ok_or_else(|| none("yet".to_owned()));
+    };
+    let (daemon, name) = (Arc::clone(&door.daemon), view.name.clone());
+    let found = door.reads.call(move || daemon.decision_at(&name, at)).await??;
+    let missing = || none("at or before that time".to_owned()).in_field("at");
+    found.map(|d| Json(d.into())).ok_or_else(missing)
+}
+
+/// Figures over time, oldest first, thinned out to what a chart can show.
+#[utoipa::path(get, path = "/api/v1/services/{name}/samples", tag = "history",
+    params(("name" = String, Path, description = "The service"), SamplesQuery),
+    responses((status = 200, description = "Oldest first", body = Vec<shapes::Sample>), Refusals))]
+pub(crate) async fn samples(
+    State(door): Shared,
+    name: Name,
+    uri: Uri,
+) -> Result<Json<Vec<Sample>>, Problem> {
+    let view = look_up(&door, name)?;
+    let stretch = window::stretch(&uri, view.now_wall_ms)?;
+    let daemon = Arc::clone(&door.daemon);
+    let read = move || {
+        daemon.samples(&view.name, stretch.from_wall_ms, stretch.to_wall_ms, stretch.points_max)
+    };
+    Ok(Json(door.reads.call(read).await??))
+}
+
+pub(crate) fn look_up(door: &Door, name: Name) -> Result<ServiceView, Problem> {
+    let unknown = |name: &str| Problem::unknown_service(name).in_field("name");
+    let Path(name) = name.map_err(|rejection| unknown(&rejection.body_text()))?;
+    door.daemon.service(&name).ok_or_else(|| unknown(&name))
+}

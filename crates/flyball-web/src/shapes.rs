@@ -1,0 +1,197 @@
+//! The core's records as the API describes them.
+//!
+//! The core knows no HTTP, so what it writes is described here. Nothing here is ever built.
+//! Invariant: a shape has the fields of what it describes, no more and no less; the tests below
+//! hold each of them beside the real record.
+
+#![allow(dead_code, reason = "shapes are described, never built")]
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+/// How few and how many replicas there may be.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Bounds {
+    min: u32,
+    max: u32,
+}
+
+/// A wish made by hand: `{"pin": 5}` keeps five, `"pause"` keeps what is there.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ask {
+    Pin(u32),
+    Pause,
+}
+
+/// One decision: the count, everything that led to it, and what is done now. Its `text` beside it
+/// says the same in words. Moments without `wall` are milliseconds on the daemon's own clock.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Decision {
+    service: String,
+    /// When the look was made, on the daemon's own clock.
+    at: u64,
+    /// The same moment in milliseconds since 1970-01-01 UTC.
+    wall_ms: i64,
+    seen: Seen,
+    /// Each signal's wish, the largest first to decide.
+    recommendations: Vec<Recommendation>,
+    /// Every guard that moved the count, in order.
+    moves: Vec<Move>,
+    bounds: Bounds,
+    /// How many replicas there should be.
+    desired: u32,
+    /// Why fewer than the missing replicas are being started, while that is so.
+    held_starts: Option<HeldStarts>,
+    /// What to do now, in order: each an object with one key, the verb.
+    #[schema(value_type = Vec<Object>)]
+    plan: Vec<Map<String, Value>>,
+    /// When to look again at the latest, in milliseconds.
+    next_look_ms: u64,
+}
+
+/// What a decision saw. A figure that could not be had is null, never 0.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Seen {
+    /// Replicas that are ready and not draining.
+    ready: u32,
+    starting: u32,
+    draining: u32,
+    /// Replicas that were ready and say that they cannot serve now.
+    unhealthy: u32,
+    /// The count of the decision before.
+    current: u32,
+    /// Ready replicas without a CPU reading.
+    unmeasured: u32,
+    /// Ready replicas too young for the others' CPU to show their effect.
+    warming: u32,
+    engine_age_ms: Option<u64>,
+    balancer_age_ms: Option<u64>,
+    /// Mean share of its CPU limit that a ready replica used, in 0..1 or above.
+    mean_cpu: Option<f64>,
+    /// Mean share of their time in which CPU limits held the same replicas back.
+    held_cpu: Option<f64>,
+    arrivals_per_s: Option<f64>,
+    arrivals_window_ms: u64,
+    level_per_s: f64,
+    level_window_ms: u64,
+    waiting: u32,
+    in_flight: u32,
+    /// What one request costs, in replica-seconds.
+    work_s: Option<f64>,
+    start_lag_ms: u64,
+    start_lag_measured: bool,
+    /// Since when there has been no trustworthy reading, on the daemon's own clock.
+    blind_since: Option<u64>,
+}
+
+/// One signal's wish for a count.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Recommendation {
+    count: u32,
+    /// An object with one key, the signal, that holds the terms of its arithmetic.
+    #[schema(value_type = Object)]
+    arithmetic: Map<String, Value>,
+}
+
+/// A guard that moved the count.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Move {
+    before: u32,
+    after: u32,
+    /// An object with one key, the guard, that holds its terms.
+    #[schema(value_type = Object)]
+    guard: Map<String, Value>,
+}
+
+/// Starts that are put off because the last ones failed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HeldStarts {
+    count: u32,
+    failures: u32,
+    /// On the daemon's own clock.
+    until: u64,
+    why: String,
+}
+
+/// One service at one moment, or over the stretch that one point of a chart stands for: then means,
+/// but the largest `waiting`, `p99_ms` and `errors`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Sample {
+    /// Milliseconds since 1970-01-01 UTC; of a stretch, its first sample's.
+    wall_ms: i64,
+    /// Replicas wanted.
+    desired: u32,
+    ready: Option<u32>,
+    starting: Option<u32>,
+    draining: Option<u32>,
+    /// Mean share of its CPU limit that a ready replica used.
+    mean_cpu: Option<f64>,
+    arrivals_per_s: Option<f64>,
+    waiting: Option<u32>,
+    in_flight: Option<u32>,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    /// Requests that ended in an error, ever.
+    errors: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flyball_core::decide::decide;
+    use flyball_core::memory::Memory;
+    use flyball_core::observation::{EngineReport, Observation, Reading};
+    use flyball_core::plan::HeldStarts;
+    use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+    use flyball_core::units::Timestamp;
+    use utoipa::PartialSchema;
+    use utoipa::openapi::RefOr;
+
+    use super::*;
+
+    /// The fields that `shape` describes, and those that `record` has.
+    fn beside<S: PartialSchema>(record: &impl Serialize) -> (BTreeSet<String>, BTreeSet<String>) {
+        let RefOr::T(schema) = S::schema() else { panic!("a shape is no reference") };
+        let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect();
+        let described = &serde_json::to_value(schema).unwrap()["properties"];
+        (names(described), names(&serde_json::to_value(record).unwrap()))
+    }
+
+    /// A real decision with a wish, a guard and held starts.
+    fn decision() -> flyball_core::decision::Decision {
+        let at = Timestamp::from_ms(60_000);
+        let engine = Reading::Taken { at, value: EngineReport::default() };
+        let seen =
+            Observation { at, wall_ms: 1, engine, balancer: None, manual: None, advice: None };
+        let policy = Policy {
+            service: "web".to_owned(),
+            bounds: Bounds { min: 2, max: 5 },
+            rule: Rule::Governor(Governor::default()),
+            timing: Timing::default(),
+        };
+        let mut decision = decide(&policy, &mut Memory::default(), &seen);
+        decision.held_starts =
+            Some(HeldStarts { count: 1, failures: 3, until: at, why: "exit status 1".to_owned() });
+        decision
+    }
+
+    #[test]
+    fn shapes_have_the_fields_of_what_they_describe() {
+        let decision = decision();
+        let sample = flyball_core::record::Sample::of(&decision, None);
+        let pairs = [
+            beside::<super::Decision>(&decision),
+            beside::<Seen>(&decision.seen),
+            beside::<super::Bounds>(&decision.bounds),
+            beside::<super::HeldStarts>(&decision.held_starts),
+            beside::<Sample>(&sample),
+            beside::<Move>(&decision.moves[0]),
+        ];
+        for (described, answered) in pairs {
+            assert_eq!(described, answered);
+        }
+    }
+}
