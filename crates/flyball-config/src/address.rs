@@ -43,6 +43,38 @@ pub(crate) fn port(given: Given<'_>) -> Result<u16, Fault> {
     }
 }
 
+/// A host by name or address, and a port, as they were written.
+pub(crate) fn peer_name(given: Given<'_>) -> Result<String, Fault> {
+    let refuse = || given.not_a("a host and a port", given.example("\"127.0.0.1:10051\""));
+    let Value::Text(text) = &given.node.value else { return Err(refuse()) };
+    if is_host_and_port(text) { Ok(text.clone()) } else { Err(refuse()) }
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let named = |(host, port): (&str, &str)| {
+        is_host_name(host) && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    peer(text).is_some() || text.rsplit_once(':').is_some_and(named)
+}
+
+fn is_host_name(host: &str) -> bool {
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
+}
+
+/// An address on a web server, as it was written; never with a password in it.
+pub(crate) fn url(given: Given<'_>) -> Result<String, Fault> {
+    let refuse = || {
+        given.not_a("an http:// or https:// address", given.example("\"http://127.0.0.1:8080/\""))
+    };
+    let Value::Text(text) = &given.node.value else { return Err(refuse()) };
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let (at, path) =
+        rest.map(|rest| rest.split_once('/').unwrap_or((rest, ""))).ok_or_else(refuse)?;
+    let path_fine = path.bytes().all(|b| b.is_ascii_graphic() && !b"?#".contains(&b));
+    let at_fine = is_host_name(at) || is_host_and_port(at);
+    if at_fine && path_fine { Ok(text.clone()) } else { Err(refuse()) }
+}
+
 /// A Docker host, as it was written.
 pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
     let refuse = |hint: String| Err(given.not_a("the address of a Docker host", hint));

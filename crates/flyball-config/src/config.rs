@@ -19,6 +19,8 @@ pub struct Config {
     pub docker: Docker,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
+    /// The Zabbix that services are reported to, if any.
+    pub zabbix: Option<Zabbix>,
     /// The services of the file by name; at least one unless `docker.labels`.
     pub services: BTreeMap<String, Service>,
 }
@@ -52,6 +54,36 @@ pub struct Docker {
 pub struct Haproxy {
     /// Where its runtime API listens.
     pub socket: Socket,
+}
+
+/// A Zabbix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zabbix {
+    /// Where it takes values, `HOST:PORT`.
+    pub trapper: String,
+    /// Time between two reports of each replica's CPU, in milliseconds; at least 1 s.
+    pub interval_ms: u64,
+    /// What hosts are called before the service's name; may be empty.
+    pub host_prefix: String,
+    /// Whether each replica has a host of its own, too; then there is an API.
+    pub replica_hosts: bool,
+    /// Its API, if it is to be asked.
+    pub api: Option<ZabbixApi>,
+    /// Certificates of who may sign for it; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Flyball's own certificate and its key: values are sent with TLS.
+    pub own_certificate: Option<(PathBuf, PathBuf)>,
+    /// Flyball's own address as Zabbix reaches it, without a slash at the end.
+    pub webhook: Option<String>,
+}
+
+/// Zabbix's API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZabbixApi {
+    /// An http or https address.
+    pub url: String,
+    /// A file that held a token when it was checked.
+    pub token_file: PathBuf,
 }
 
 /// Where something listens that is on this machine or reached by address.

@@ -73,7 +73,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
     })
 }
 
-fn read_token(path: &Path) -> Result<(), String> {
+pub(crate) fn read_token(path: &Path) -> Result<(), String> {
     let plain = |error: std::io::Error| format!("cannot be read: {error}");
     if !path.metadata().map_err(plain)?.is_file() {
         return Err("is not a regular file".to_owned());

@@ -9,10 +9,12 @@
 mod policy;
 mod service;
 mod systems;
+mod zabbix;
 
 pub(crate) use policy::*;
 pub(crate) use service::*;
 pub(crate) use systems::*;
+pub(crate) use zabbix::*;
 
 /// Keys that stand together in one table of the file.
 #[derive(Debug)]
@@ -45,7 +47,10 @@ pub(crate) struct Only(pub(crate) &'static str, pub(crate) &'static [&'static st
 pub(crate) enum Kind {
     Address,
     Ip,
+    /// A host by name or address, and a port.
+    Peer,
     Port,
+    Url,
     DockerHost,
     Socket,
     Path,
@@ -96,10 +101,11 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 11] = [
+pub(crate) static SECTIONS: [&Section; 13] = [
     &FLYBALL,
     &DOCKER,
     &HAPROXY,
+    &ZABBIX,
     &SERVICE,
     &READY_TABLE,
     &BACKEND,
@@ -108,6 +114,7 @@ pub(crate) static SECTIONS: [&Section; 11] = [
     &GOVERNOR,
     &TARGET,
     &STEP,
+    &EXTERNAL,
 ];
 
 /// The section that a key of [`Kind::Table`] names.

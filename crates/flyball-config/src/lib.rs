@@ -30,13 +30,14 @@ mod systems;
 mod taken;
 mod tree;
 mod value;
+mod zabbix;
 
 use std::path::Path;
 
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::{
     Backend, Balancer, Config, Container, Daemon, Docker, Engine, Haproxy, Log, OwnedFile, Process,
-    Reach, Ready, Service, Socket, Template,
+    Reach, Ready, Service, Socket, Template, Zabbix, ZabbixApi,
 };
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;

@@ -1,9 +1,9 @@
-//! The `policy` of a service: a word, or a table with one of three keys.
+//! The `policy` of a service: a word, or a table with one of four keys.
 //!
 //! Decides which rule is meant and whether its settings make sense together. Invariant: a rule
 //! that is returned can be decided with as it is.
 
-use flyball_core::policy::{Governor, Rule, StepRule, Target};
+use flyball_core::policy::{Advised, Governor, Rule, StepRule, Target};
 
 use crate::check;
 use crate::fault::Fault;
@@ -36,7 +36,7 @@ pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule>
         },
         Value::Table(table) => {
             let fields = service.child(&keys::POLICY, path, node.span, table);
-            one_of_three(fields, by_default)
+            one_of_four(fields, by_default)
         }
         _ => {
             let instead =
@@ -49,12 +49,13 @@ pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule>
     }
 }
 
-fn one_of_three(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
-    let given = fields.names().iter().filter(|name| WORDS[..3].contains(name)).count();
+fn one_of_four(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
+    let given = fields.names().iter().filter(|name| WORDS.contains(name)).count();
     let rules = [
         fields.take_table(&keys::GOVERNOR_TABLE, &keys::GOVERNOR).map(|f| governor(f, by_default)),
         fields.take_table(&keys::TARGET_TABLE, &keys::TARGET).map(target),
         fields.take_table(&keys::STEP_TABLE, &keys::STEP).map(step),
+        external(&mut fields),
     ];
     if given != 1 {
         let found = if given == 0 { "this table" } else { "a table with several" };
@@ -62,13 +63,64 @@ fn one_of_three(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
             key: fields.path.clone(),
             found: found.to_owned(),
             wanted: "a table with one policy".to_owned(),
-            instead: Some("write one of governor, target and step in it".to_owned()),
+            instead: Some("write one of governor, target, step and external in it".to_owned()),
         };
         let span = fields.span.clone();
         fields.report(fault, &span);
     }
     fields.finish();
     rules.into_iter().flatten().next().flatten().filter(|_| given == 1)
+}
+
+/// `external = "zabbix"`, or a table; `None` if it is absent, an inner one if it was refused.
+fn external(fields: &mut Fields<'_>) -> Option<Option<Rule>> {
+    if !fields.names().contains(&keys::EXTERNAL_TABLE.name) {
+        return None;
+    }
+    let path = fields.path_of(keys::EXTERNAL_TABLE.name);
+    let node = fields.take_node(&keys::EXTERNAL_TABLE)?;
+    let found = node.show();
+    let span = node.span;
+    match node.value {
+        Value::Text(word) if word == "zabbix" => Some(Some(Rule::Advised(Advised::default()))),
+        Value::Text(word) => {
+            fields.report(check::unknown_word(&path, &word, &["zabbix"]), &span);
+            Some(None)
+        }
+        Value::Table(table) => Some(advised(fields.child(&keys::EXTERNAL, path, span, table))),
+        _ => {
+            let fault = Fault::NotA {
+                key: path,
+                found,
+                wanted: "the name of a program, or a table".to_owned(),
+                instead: Some(format!(
+                    "write {}",
+                    fields.assign(&keys::EXTERNAL_TABLE, "\"zabbix\"")
+                )),
+            };
+            fields.report(fault, &span);
+            Some(None)
+        }
+    }
+}
+
+fn advised(mut fields: Fields<'_>) -> Option<Rule> {
+    let preset = Advised::default();
+    let from = fields.take(&keys::FROM, check::word).or("zabbix");
+    let thresholds = thresholds(&mut fields, (preset.out_at, preset.in_at));
+    let by = fields.take(&keys::BY, check::count).or(preset.by);
+    let cooldown_ms = fields.take(&keys::COOLDOWN, check::duration_ms).or(preset.cooldown_ms);
+    let window = fields.take(&keys::ADVICE_WINDOW, check::duration_ms).or(preset.cpu_window_ms);
+    fields.finish();
+    let (out_at, in_at) = thresholds?;
+    from?;
+    Some(Rule::Advised(Advised {
+        out_at,
+        in_at,
+        by: by?,
+        cooldown_ms: cooldown_ms?,
+        cpu_window_ms: window?,
+    }))
 }
 
 fn governor(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
@@ -103,13 +155,27 @@ fn target(mut fields: Fields<'_>) -> Option<Rule> {
 
 fn step(mut fields: Fields<'_>) -> Option<Rule> {
     let preset = StepRule::default();
-    let out_at = fields.take(&keys::OUT_AT, check::share);
-    let in_at = fields.take(&keys::IN_AT, check::share);
-    let span = in_at.given().or(out_at.given()).map(|(_, span)| span.clone());
-    let (out_at, in_at) = (out_at.or(preset.out_at), in_at.or(preset.in_at));
+    let thresholds = thresholds(&mut fields, (preset.out_at, preset.in_at));
     let by = fields.take(&keys::BY, check::count).or(preset.by);
     let cooldown_ms = fields.take(&keys::COOLDOWN, check::duration_ms).or(preset.cooldown_ms);
     let window = fields.take(&keys::STEP_WINDOW, check::duration_ms).or(preset.cpu_window_ms);
+    fields.finish();
+    let (out_at, in_at) = thresholds?;
+    Some(Rule::Step(StepRule {
+        out_at,
+        in_at,
+        by: by?,
+        cooldown_ms: cooldown_ms?,
+        cpu_window_ms: window?,
+    }))
+}
+
+/// `out_at` and `in_at`, which must not meet.
+fn thresholds(fields: &mut Fields<'_>, preset: (f64, f64)) -> Option<(f64, f64)> {
+    let out_at = fields.take(&keys::OUT_AT, check::share);
+    let in_at = fields.take(&keys::IN_AT, check::share);
+    let span = in_at.given().or(out_at.given()).map(|(_, span)| span.clone());
+    let (out_at, in_at) = (out_at.or(preset.0), in_at.or(preset.1));
     if let (Some(out_at), Some(in_at), Some(span)) = (out_at, in_at, span)
         && in_at >= out_at
     {
@@ -123,12 +189,5 @@ fn step(mut fields: Fields<'_>) -> Option<Rule> {
         };
         fields.report(fault, &span);
     }
-    fields.finish();
-    Some(Rule::Step(StepRule {
-        out_at: out_at?,
-        in_at: in_at?,
-        by: by?,
-        cooldown_ms: cooldown_ms?,
-        cpu_window_ms: window?,
-    }))
+    out_at.zip(in_at)
 }

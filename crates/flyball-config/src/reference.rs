@@ -7,7 +7,9 @@ use std::fmt::Write;
 
 use crate::bytes::show_bytes;
 use crate::duration::show_duration;
-use crate::keys::{Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, Section};
+use crate::keys::{
+    EXTERNAL_TABLE, Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, Section,
+};
 use crate::share::show_share;
 
 const HEAD: &str = "# flyball.toml
@@ -85,7 +87,8 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
     of_services.flat_map(|section| section.keys.iter().map(|key| (*section, *key))).filter(
         |(_, key)| {
             let of_containers = |only: &Only| only.0 != "engine" || only.1.contains(&"docker");
-            let is_word = [&READY, &POLICY_KEY].iter().any(|word| std::ptr::eq(*word, *key));
+            let is_word =
+                [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));
             has_value && key.only.iter().all(of_containers)
         },
@@ -117,6 +120,8 @@ fn kind(kind: &Kind) -> String {
     match kind {
         Kind::Address => "IP address and port".to_owned(),
         Kind::Ip => "IP address".to_owned(),
+        Kind::Peer => "host and port".to_owned(),
+        Kind::Url => "`http://` or `https://` address".to_owned(),
         Kind::Port => "whole number, 1 to 65535".to_owned(),
         Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
         Kind::Socket => "path or `tcp://` address".to_owned(),

@@ -16,7 +16,7 @@ use crate::source::{Source, TEXT_MAX};
 use crate::systems;
 use crate::taken::{Claims, Owner, Taken};
 use crate::value::{Entry, Table, Value, table_from};
-use crate::{Config, Env, Service, daemon, keys};
+use crate::{Config, Env, Service, daemon, keys, zabbix};
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -73,6 +73,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
     let haproxy = systems::haproxy(&mut root, base);
+    let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();
     if let Some(daemon) = &daemon {
         taken.claim_for_daemon(daemon);
@@ -80,7 +81,13 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels);
     let services = services(&mut root, base, &mut taken, by_labels);
     root.finish();
-    Some(Config { daemon: daemon?, docker: docker?, haproxy: haproxy?, services: services? })
+    Some(Config {
+        daemon: daemon?,
+        docker: docker?,
+        haproxy: haproxy?,
+        zabbix: zabbix?,
+        services: services?,
+    })
 }
 
 /// All services, or `None` if one of them was refused. There may be none if `by_labels`.

@@ -190,7 +190,8 @@ pub fn guard(
     match &policy.rule {
         Rule::Governor(_) => pace::hold(&mut chain, memory, &context),
         Rule::Target(rule) => pace::target(&mut chain, memory, &context, rule),
-        Rule::Step(rule) => pace::step(&mut chain, memory, &context, rule),
+        Rule::Step(rule) => pace::step(&mut chain, memory, &context, rule.cooldown_ms),
+        Rule::Advised(rule) => pace::advised(&mut chain, memory, &context, rule),
         Rule::External => {}
     }
     pace::warm_up(&mut chain, memory, &context);

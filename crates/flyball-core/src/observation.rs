@@ -25,6 +25,21 @@ pub struct Observation {
     pub balancer: Option<Reading<BalancerReport>>,
     /// What a person or a program asked for by hand, while it lasts.
     pub manual: Option<Manual>,
+    /// What another program that watches the service says; `None` where none is asked.
+    #[serde(default)]
+    pub advice: Option<Reading<Advice>>,
+}
+
+/// What another program that watches the service asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Advice {
+    /// More replicas.
+    More,
+    /// Fewer replicas.
+    Fewer,
+    /// As many as there are.
+    Keep,
 }
 
 /// A value with the moment it was true, or the moment since which there is none.

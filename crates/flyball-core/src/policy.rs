@@ -3,15 +3,17 @@
 //! Holds settings, validated by whoever built them (see `flyball-config`); decides nothing itself.
 //! Invariant: a [`Policy`] is complete. Nothing is looked up elsewhere once a decision begins.
 //!
-//! One file for each rule: [`governor`], [`target`], [`step`]. The fourth, external, has no rule:
-//! only [`crate::observation::Manual`] moves its count.
+//! One file for each rule: [`governor`], [`target`], [`step`], [`advised`]. The fifth, external, has
+//! no rule: only [`crate::observation::Manual`] moves its count.
 
+pub mod advised;
 pub mod governor;
 pub mod step;
 pub mod target;
 
 use serde::{Deserialize, Serialize};
 
+pub use advised::Advised;
 pub use governor::Governor;
 pub use step::Step as StepRule;
 pub use target::Target;
@@ -56,6 +58,8 @@ pub enum Rule {
     Target(Target),
     /// One more above a threshold, one less below another: the 2014 sketch's rule.
     Step(StepRule),
+    /// One more or one fewer while another program says so.
+    Advised(Advised),
     /// Only a person or another program moves the count.
     External,
 }
@@ -123,6 +127,7 @@ impl Policy {
         match &self.rule {
             Rule::Target(target) => target.cpu_window_ms,
             Rule::Step(step) => step.cpu_window_ms,
+            Rule::Advised(advised) => advised.cpu_window_ms,
             Rule::Governor(_) | Rule::External => (4 * start_lag_ms).clamp(2_000, 15_000),
         }
     }

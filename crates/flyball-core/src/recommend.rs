@@ -4,6 +4,7 @@
 //! wheel: those are guards. Invariant: [`Arithmetic::count`] gives the same count again from the
 //! recorded terms alone, so an explanation can be checked by anybody with a pencil.
 
+pub mod advised;
 pub mod governor;
 pub mod step;
 pub mod target;
@@ -18,6 +19,7 @@ use crate::policy::{Policy, Rule};
 use crate::seen::Seen;
 use crate::units::replicas_for;
 
+pub use advised::{Heard, Said};
 pub use governor::{Backlog, Utilization};
 pub use step::Threshold;
 pub use target::Ratio;
@@ -69,6 +71,8 @@ pub enum Arithmetic {
     Ratio(Ratio),
     /// The step rule's comparison.
     Threshold(Threshold),
+    /// What another program said.
+    Advised(Heard),
     /// What was asked for from outside.
     Asked {
         /// The count.
@@ -96,6 +100,7 @@ impl Arithmetic {
             Self::Waiting { waiting } => (*waiting).min(1),
             Self::Ratio(terms) => terms.count(),
             Self::Threshold(terms) => terms.count(),
+            Self::Advised(terms) => terms.count(),
             Self::Asked { count, .. } => *count,
         }
     }
@@ -121,6 +126,10 @@ pub fn recommend(
         }
         Rule::Step(rule) => {
             step::recommend(rule, figures).or_else(|| woken(figures)).into_iter().collect()
+        }
+        Rule::Advised(rule) => {
+            let wish = advised::recommend(rule, policy, seen, figures);
+            std::iter::once(wish).chain(woken(figures)).collect()
         }
         Rule::External => external(seen, figures).into_iter().collect(),
     }
@@ -170,6 +179,7 @@ impl fmt::Display for Recommendation {
             Arithmetic::Waiting { waiting } => write!(f, "waiting     {waiting}: at least one")?,
             Arithmetic::Ratio(terms) => terms.fmt(f)?,
             Arithmetic::Threshold(terms) => terms.fmt(f)?,
+            Arithmetic::Advised(terms) => terms.fmt(f)?,
             Arithmetic::Asked { count, by } => write!(f, "asked       {count} by {by}")?,
         }
         write!(f, " -> {}", self.count)

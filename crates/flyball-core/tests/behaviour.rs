@@ -2,11 +2,12 @@
 
 mod world;
 
+use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
-use flyball_core::observation::{Ask, Exit, Manual, Observation, Route};
+use flyball_core::observation::{Advice, Ask, Exit, Manual, Observation, Reading, Route};
 use flyball_core::plan::Step;
-use flyball_core::policy::{Bounds, Rule, StepRule, Target};
+use flyball_core::policy::{Advised, Bounds, Rule, StepRule, Target};
 use flyball_core::units::{ReplicaId, Timestamp};
 use world::{World, governor, policy};
 
@@ -344,6 +345,69 @@ fn an_external_policy_moves_only_when_asked() {
     assert_eq!(world.run(5_000).desired, 4);
     world.load = 0.0;
     assert_eq!(world.run(60_000).desired, 4);
+}
+
+#[test]
+fn advice_is_followed_step_by_step_while_it_lasts_and_not_while_a_replica_starts() {
+    let rule = Advised { cooldown_ms: 10_000, cpu_window_ms: 2_000, ..Advised::default() };
+    let mut world = World::new(policy(Rule::Advised(rule), 1, 4));
+    world.pass(15_000);
+    world.advice = Some(Advice::More);
+    assert_eq!(world.run(200).desired, 2, "at once");
+    let decision = world.run(4_000);
+    assert_eq!(decision.desired, 2, "{decision}");
+    world.pass(60_000);
+    assert_eq!(world.ready(), 4, "the ceiling holds");
+    world.advice = Some(Advice::Keep);
+    assert_eq!(world.run(30_000).desired, 4);
+    world.advice = Some(Advice::Fewer);
+    assert_eq!(world.run(200).desired, 3);
+    assert_eq!(world.run(5_000).desired, 3, "the cooldown");
+    world.pass(60_000);
+    assert_eq!(world.run(200).desired, 1, "the floor holds");
+}
+
+#[test]
+fn advice_from_before_a_replica_could_show_in_it_is_not_followed() {
+    let rule = Advised { cooldown_ms: 1_000, cpu_window_ms: 15_000, ..Advised::default() };
+    let mut world = World::new(policy(Rule::Advised(rule), 1, 4));
+    world.lag_ms = 5_000;
+    world.pass(60_000);
+    world.advice = Some(Advice::More);
+    assert_eq!(world.run(200).desired, 2);
+    assert_eq!(world.run(22_000).desired, 2, "5 s to be ready, 15 s of window, 3 s on the way");
+    assert_eq!(world.run(3_000).desired, 3);
+}
+
+#[test]
+fn a_service_that_somebody_advises_wakes_from_zero_by_itself() {
+    let mut world = World::new(policy(Rule::Advised(Advised::default()), 0, 4));
+    assert_eq!(world.run(5_000).desired, 0);
+    world.waiting = 1.0;
+    let decision = world.look();
+    assert_eq!(decision.desired, 1, "{decision}");
+}
+
+#[test]
+fn without_good_advice_the_count_is_kept_and_the_reason_is_said() {
+    let rule = Advised { cooldown_ms: 1_000, ..Advised::default() };
+    let mut world = World::new(policy(Rule::Advised(rule), 1, 4));
+    world.advice = Some(Advice::More);
+    world.pass(60_000);
+    let now = Timestamp::from_ms(500_000);
+    let why = "both triggers are up".to_owned();
+    let missing = Reading::Missing { since: Timestamp::from_ms(470_000), why };
+    let old = Reading::Taken { at: Timestamp::from_ms(470_000), value: Advice::Fewer };
+    for (advice, said) in [
+        (Some(missing), "advice      none for 30 s, both triggers are up: keeps 4 -> 4"),
+        (Some(old), "advice      none for 30 s, the last one is too old: keeps 4 -> 4"),
+        (None, "advice      none for 0 s, nobody was asked yet: keeps 4 -> 4"),
+    ] {
+        let seen = Observation { at: now, advice, ..world.observe() };
+        let decision = decide(&world.policy, &mut world.memory.clone(), &seen);
+        assert!(decision.to_string().contains(said), "{decision}");
+        assert_eq!(decision.desired, 4);
+    }
 }
 
 #[test]

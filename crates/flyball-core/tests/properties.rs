@@ -34,6 +34,9 @@ fn rule() -> impl Strategy<Value = Rule> {
                 Rule::Step(StepRule { out_at, in_at, by, cooldown_ms, cpu_window_ms: 1_000 })
             }
         ),
+        (1_u32..5, 0_u64..20_000).prop_map(|(by, cooldown_ms)| {
+            Rule::Advised(Advised { by, cooldown_ms, cpu_window_ms: 1_000, ..Advised::default() })
+        }),
         Just(Rule::External),
     ]
 }
@@ -64,8 +67,9 @@ prop_compose! {
               servers in proptest::collection::vec((1_u64..14, any::<bool>(), 0_u32..9, 0_u64..9_999), 0..12),
               exits in proptest::collection::vec((1_u64..14, proptest::option::of(0_u64..20_000)), 0..4),
               manual in proptest::option::weighted(0.2, (proptest::option::of(0_u32..40), proptest::option::of(0_u64..9_000))),
+              advice in proptest::option::weighted(0.8, (0_u8..3, 0_u64..12_000)),
               busy in proptest::bool::weighted(0.05)) -> Look {
-        Look { step_ms, replicas, engine_age, balancer, arrivals, errors, waiting, servers, exits, manual, busy }
+        Look { step_ms, replicas, engine_age, balancer, arrivals, errors, waiting, servers, exits, manual, advice, busy }
     }
 }
 
@@ -84,6 +88,7 @@ struct Look {
     servers: Vec<(u64, bool, u32, u64)>,
     exits: Vec<(u64, Option<u64>)>,
     manual: Option<(Option<u32>, Option<u64>)>,
+    advice: Option<(u8, u64)>,
     busy: bool,
 }
 
@@ -110,7 +115,12 @@ impl Look {
             until: for_ms.map(|ms| Timestamp::from_ms(now + ms)),
             by: "test".into(),
         });
-        Observation { at: Timestamp::from_ms(now), wall_ms: 0, engine, balancer, manual }
+        let at = Timestamp::from_ms(now);
+        let advice = self.advice.map(|(said, age_ms)| {
+            let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(said)];
+            Reading::Taken { at: ago(now, age_ms), value }
+        });
+        Observation { at, wall_ms: 0, engine, balancer, manual, advice }
     }
 
     fn without_throttling(mut self) -> Self {
@@ -237,6 +247,7 @@ proptest! {
             Rule::Governor(_) => policy.windows(policy.timing.start_lag_prior_ms).hold_ms.min(10_000),
             Rule::Target(rule) => rule.in_window_ms,
             Rule::Step(rule) => rule.cooldown_ms,
+            Rule::Advised(rule) => rule.cooldown_ms,
             Rule::External => return Ok(()),
         };
         let set = matches!(policy.rule, Rule::Governor(Governor { hold_ms: Some(_), .. }));

@@ -56,7 +56,7 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };
-    let seen = Observation { at, wall_ms, engine, balancer: None, manual: None };
+    let seen = Observation { at, wall_ms, engine, balancer: None, manual: None, advice: None };
     decide(&policy, &mut Memory::default(), &seen)
 }
 

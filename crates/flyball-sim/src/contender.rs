@@ -58,7 +58,7 @@ impl Contender {
             (None, Rule::Governor(rule)) => busy(rule.busy_cap),
             (None, Rule::Target(rule)) => busy(rule.cpu),
             (None, Rule::Step(rule)) => busy(f64::midpoint(rule.out_at, rule.in_at)),
-            (None, Rule::External) => least,
+            (None, Rule::Advised(_) | Rule::External) => least,
         };
         self.policy.bounds.clamp(count)
     }

@@ -164,6 +164,7 @@ impl World {
                 Reading::Taken { at, value: self.balancer(at) }
             }),
             manual: self.manual.clone().filter(|m| m.until.is_none_or(|until| until > at)),
+            advice: None,
         }
     }
 

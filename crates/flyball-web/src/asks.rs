@@ -25,6 +25,8 @@ const FOR_MS_MAX: u64 = 31 * 24 * 3_600_000;
 pub(crate) struct Wish {
     pub(crate) ask: ManualAsk,
     pub(crate) for_ms: Option<u64>,
+    /// What it answers to: one event moves a count once, however often it is told.
+    pub(crate) event: Option<String>,
 }
 
 /// A count to keep, or a change of the one that is wanted now.
@@ -45,6 +47,9 @@ pub(crate) struct ByWish {
     /// For how long, at most 31 days; 1 h without.
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
     r#for: Option<String>,
+    /// What it answers to: one event moves a count once, however often it is told.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    event: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -56,6 +61,9 @@ pub(crate) struct ToWish {
     /// For how long, at most 31 days; 1 h without.
     #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
     r#for: Option<String>,
+    /// What it answers to: one event moves a count once, however often it is told.
+    #[schema(min_length = 1, max_length = 128, nullable = false)]
+    event: Option<String>,
 }
 
 /// A time to keep the count for.
@@ -68,28 +76,28 @@ pub(crate) struct PauseWish {
     r#for: Option<String>,
 }
 
-/// `{"by": 1}` or `{"to": 5}`, with `"for": "1h"` or without.
+/// `{"by": 1}` or `{"to": 5}`, with `"for": "1h"` and `"event": "ID"` or without.
 pub(crate) fn scale(body: &Fields, parse: ParseDuration) -> Result<Wish, Problem> {
-    body.only(&["by", "to", "for"])?;
+    body.only(&["by", "to", "for", "event"])?;
     let ask = match (body.whole_number("by")?, body.whole_number("to")?) {
         (Some(by), None) => ManualAsk::By(nonzero(by)?),
         (None, Some(to)) => ManualAsk::To(count(to)?),
         (Some(_), Some(_)) => return Err(Problem::field("to", "give \"by\" or \"to\", not both")),
         (None, None) => return Err(Problem::field("to", "give \"by\" or \"to\"")),
     };
-    Ok(Wish { ask, for_ms: body.duration("for", parse)? })
+    Ok(Wish { ask, for_ms: body.duration("for", parse)?, event: body.event()? })
 }
 
 /// Nothing, `{}` or `{"for": "1h"}`.
 pub(crate) fn pause(body: &Fields, parse: ParseDuration) -> Result<Wish, Problem> {
     body.only(&["for"])?;
-    Ok(Wish { ask: ManualAsk::Pause, for_ms: body.duration("for", parse)? })
+    Ok(Wish { ask: ManualAsk::Pause, for_ms: body.duration("for", parse)?, event: None })
 }
 
 /// Nothing or `{}`.
 pub(crate) fn resume(body: &Fields, _: ParseDuration) -> Result<Wish, Problem> {
     body.only(&[])?;
-    Ok(Wish { ask: ManualAsk::Resume, for_ms: None })
+    Ok(Wish { ask: ManualAsk::Resume, for_ms: None, event: None })
 }
 
 fn nonzero(by: i64) -> Result<i32, Problem> {
@@ -138,6 +146,14 @@ impl Fields {
     fn whole_number(&self, name: &str) -> Result<Option<i64>, Problem> {
         let wrong = |value| Problem::field(name, format!("{value} is not a whole number"));
         self.0.get(name).map(|v| v.as_i64().ok_or_else(|| wrong(v))).transpose()
+    }
+
+    /// The event's id, whatever it is called where it comes from.
+    fn event(&self) -> Result<Option<String>, Problem> {
+        let wrong = || Problem::field("event", "an event is a text of 1 to 128 characters");
+        let Some(value) = self.0.get("event") else { return Ok(None) };
+        let id = value.as_str().filter(|id| (1..=128).contains(&id.len()));
+        id.map(|id| Some(id.to_owned())).ok_or_else(wrong)
     }
 
     fn duration(&self, name: &str, parse: ParseDuration) -> Result<Option<u64>, Problem> {

@@ -39,6 +39,8 @@ pub trait Daemon: Send + Sync + 'static {
         points_max: usize,
     ) -> Result<Vec<Sample>, Fault>;
 
+    /// Looks at a service, and at whoever advises it, as soon as possible. Never waits.
+    fn wake(&self, _service: &str) {}
     /// Where everything that happens is told.
     fn feed(&self) -> &Feed;
 

@@ -28,6 +28,20 @@ pub(crate) async fn scale(door: Shared, name: Name, wanted: Wanted) -> Result<Js
     carry_over(door, name, wanted, asks::scale).await
 }
 
+/// Look at the service, and at whoever advises it, at once. It carries no data: whoever sends it may
+/// say anything.
+#[utoipa::path(post, path = "/api/v1/services/{name}/wake", tag = "by hand",
+    params(("name" = String, Path, description = "The service")),
+    responses((status = 202, description = "It will be looked at"), Refusals))]
+pub(crate) async fn wake(
+    axum::extract::State(door): Shared,
+    name: Name,
+) -> Result<StatusCode, Problem> {
+    let name = look_up(&door, name)?.name;
+    door.daemon.wake(&name);
+    Ok(StatusCode::ACCEPTED)
+}
+
 /// Keep the count as it is for a time.
 #[utoipa::path(post, path = "/api/v1/services/{name}/pause", tag = "by hand",
     params(("name" = String, Path, description = "The service")),
@@ -66,10 +80,19 @@ async fn carry_over(
             wish.for_ms.or(Some(DEFAULT_FOR_MS))
         }
     };
-    let daemon = Arc::clone(&door.daemon);
-    let ask = move || daemon.ask(&view.name, wish.ask, lasting, wanted.by);
-    let answer = door.asks.call(ask).await?;
-    answer.map(|view| Json(view.into())).map_err(|error| refusal(error, wish.ask))
+    if let Some(event) = &wish.event
+        && !door.once.take(&view.name, event)
+    {
+        return Ok(Json(view.into()));
+    }
+    let (daemon, service) = (Arc::clone(&door.daemon), view.name.clone());
+    let ask = move || daemon.ask(&service, wish.ask, lasting, wanted.by);
+    let answer = door.asks.call(ask).await.map_err(Problem::from);
+    let answer = answer.and_then(|done| done.map_err(|error| refusal(error, wish.ask)));
+    if let (Err(_), Some(event)) = (&answer, &wish.event) {
+        door.once.forget(&view.name, event);
+    }
+    answer.map(|view| Json(view.into()))
 }
 
 /// Why a wish was refused, with the field that asked for too much.

@@ -15,6 +15,7 @@ mod feed;
 mod hand;
 mod lane;
 mod metrics;
+mod once;
 mod openapi;
 mod problem;
 mod reads;

@@ -27,6 +27,7 @@ use crate::assets::Assets;
 use crate::daemon::Daemon;
 use crate::events::{self, READERS_MAX};
 use crate::lane::Lane;
+use crate::once::Once;
 use crate::problem::{Document, Kind, Problem};
 use crate::{hand, openapi, reads};
 
@@ -50,6 +51,8 @@ pub(crate) struct Door {
     pub(crate) reads: Lane,
     /// For wishes, so that a journal that hangs does not keep anybody from scaling by hand.
     pub(crate) asks: Lane,
+    /// Events that have been acted on.
+    pub(crate) once: Once,
     /// For those that follow the events.
     pub(crate) readers: Arc<Semaphore>,
     /// Turns true when the server shall end.
@@ -131,6 +134,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .routes(routes!(reads::explain))
         .routes(routes!(reads::samples))
         .routes(routes!(hand::scale))
+        .routes(routes!(hand::wake))
         .routes(routes!(hand::pause))
         .routes(routes!(hand::resume))
         .routes(routes!(events::events))

@@ -170,6 +170,7 @@ pub async fn serve(
         assets: Assets::new(),
         reads: Lane::new(READS_MAX, ANSWER_LIMIT),
         asks: Lane::new(ASKS_MAX, ANSWER_LIMIT),
+        once: crate::once::Once::default(),
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         stopped,
     };

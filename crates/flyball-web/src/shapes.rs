@@ -164,7 +164,8 @@ mod tests {
     fn decision() -> flyball_core::decision::Decision {
         let at = Timestamp::from_ms(60_000);
         let engine = Reading::Taken { at, value: EngineReport::default() };
-        let seen = Observation { at, wall_ms: 1, engine, balancer: None, manual: None };
+        let seen =
+            Observation { at, wall_ms: 1, engine, balancer: None, manual: None, advice: None };
         let policy = Policy {
             service: "web".to_owned(),
             bounds: Bounds { min: 2, max: 5 },

@@ -67,6 +67,8 @@ pub enum RuleName {
     Target,
     /// One more above a threshold, one less below another.
     Step,
+    /// By what another program says.
+    Advised,
     /// Only by hand or by another program.
     External,
 }
@@ -89,6 +91,9 @@ impl PolicyView {
             Rule::Target(t) => (RuleName::Target, vec![line("target", t.cpu)]),
             Rule::Step(s) => {
                 (RuleName::Step, vec![line("out at", s.out_at), line("in at", s.in_at)])
+            }
+            Rule::Advised(a) => {
+                (RuleName::Advised, vec![line("out at", a.out_at), line("in at", a.in_at)])
             }
             Rule::External => (RuleName::External, Vec::new()),
         };

@@ -53,6 +53,9 @@ pub(crate) enum Command {
     Simulate(Simulate),
     /// Decide on observations from standard input, a JSON object to a line
     Decide(Decide),
+    /// Set up what flyball needs in Zabbix, or take it away
+    #[command(subcommand)]
+    Zabbix(ZabbixAct),
     /// Print completions for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command
@@ -190,6 +193,26 @@ pub(crate) struct Resume {
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) door: Door,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ZabbixAct {
+    /// Make the host group, template, hosts, triggers, dashboard and webhook; again, it changes nothing
+    Provision(ZabbixOptions),
+    /// Take away exactly what provision made
+    Remove(ZabbixOptions),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ZabbixOptions {
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Only say what would be changed; status 1 if anything would be
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// The demo's sample service.

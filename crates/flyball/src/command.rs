@@ -15,6 +15,7 @@ mod run;
 mod simulate;
 mod status;
 mod top;
+mod zabbix;
 
 pub(crate) use check::check;
 use configuration::configuration;
@@ -27,3 +28,4 @@ pub(crate) use run::{run, stopped_by_signal};
 pub(crate) use simulate::simulate;
 pub(crate) use status::status;
 pub(crate) use top::top;
+pub(crate) use zabbix::zabbix;

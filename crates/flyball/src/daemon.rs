@@ -4,6 +4,7 @@
 //! Decides that order and nothing else. Invariant: it starts whole or not at all, and it ends
 //! bounded: first no new requests, then no replicas, last the history.
 
+mod advice;
 mod balancer;
 mod board;
 mod crew;
@@ -13,8 +14,10 @@ mod hosts;
 mod labels;
 mod look;
 mod probe;
+mod report;
 mod tally;
 mod telling;
+mod zabbix;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +28,7 @@ use flyball_config::{Config, parse_duration};
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Server, Token, WebSettings, serve};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::failure::Failure;
@@ -35,7 +39,9 @@ pub(crate) use engine::{docker_settings, process_settings};
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{docker as open_docker, socket};
+use report::Reporting;
 pub(crate) use tally::Tally;
+pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
@@ -50,6 +56,9 @@ pub(crate) struct Daemon {
     web: Server,
     crew: Arc<Crew>,
     journal: Arc<Journal>,
+    reporting: Option<Reporting>,
+    /// What asks whoever advises services.
+    advice: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     /// Dropped last: while it lives no other daemon runs on the same state directory.
     _home: Home,
@@ -66,7 +75,11 @@ impl Daemon {
         let journal = open_journal(config)?;
         let hosts = Hosts::open(config, &home)?;
         let board = Arc::new(Board::new(Arc::clone(&journal))?);
-        let crew = Arc::new(Crew::new(hosts, Arc::clone(&board), Arc::clone(&journal))?);
+        let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
+        let witness = reporting.as_ref().map(Reporting::witness);
+        let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
+        let shared = (Arc::clone(&board), Arc::clone(&journal));
+        let crew = Arc::new(Crew::new(hosts, shared.0, shared.1, witness, advised)?);
         let mut ready = Vec::new();
         for service in config.services.values() {
             ready.push(crew.prepare(service).await?);
@@ -80,7 +93,11 @@ impl Daemon {
             let host = crew.hosts().docker()?;
             tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
         }
-        Ok(Self { board, web, crew, journal, stop, _home: home })
+        let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
+        let advice = advised.map(|zabbix| {
+            tokio::spawn(advice::follow(zabbix, Arc::clone(&board), stop.subscribe()))
+        });
+        Ok(Self { board, web, crew, journal, reporting, advice, stop, _home: home })
     }
 
     /// Where the API and the page are.
@@ -99,6 +116,14 @@ impl Daemon {
         let ended = timeout(STOP_LIMIT, async {
             self.crew.stop().await;
             self.web.finished().await;
+            if let Some(advice) = self.advice {
+                // It may be waiting for an answer, and holds the board meanwhile.
+                advice.abort();
+                let _ended = advice.await;
+            }
+            if let Some(reporting) = self.reporting {
+                reporting.stop().await;
+            }
         });
         if ended.await.is_err() {
             tracing::warn!(

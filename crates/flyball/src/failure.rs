@@ -27,6 +27,16 @@ impl Failure {
         self
     }
 
+    /// What is wrong, without what can be done about it.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What can be done about it.
+    pub(crate) fn way_out(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
     /// Writes it to standard error. Nothing can be done if that fails too.
     pub(crate) fn print(&self) {
         let _unwritable = writeln!(std::io::stderr(), "{self}");
@@ -62,7 +72,8 @@ with_hint!(
     flyball_journal::JournalError,
     flyball_process::ProcessError,
     flyball_proxy::ProxyError,
-    flyball_web::WebError
+    flyball_web::WebError,
+    flyball_zabbix::ZabbixError
 );
 
 impl From<flyball_config::ConfigErrors> for Failure {

@@ -53,6 +53,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Resume(options) => block_on(command::resume(options)),
         Command::Simulate(options) => command::simulate(&options),
         Command::Decide(options) => command::decide(&options),
+        Command::Zabbix(act) => block_on(command::zabbix(act)),
     }
 }
 

@@ -6,8 +6,8 @@ use super::{Fallback, HOUR_MS, Key, Kind, REPLICAS_MAX, Section, duration, key};
 
 pub(crate) static POLICY: Section = Section {
     path: "services.NAME.policy",
-    meaning: "One of the three.",
-    keys: &[&GOVERNOR_TABLE, &TARGET_TABLE, &STEP_TABLE],
+    meaning: "One of the four.",
+    keys: &[&GOVERNOR_TABLE, &TARGET_TABLE, &STEP_TABLE, &EXTERNAL_TABLE],
     later: &[],
 };
 pub(crate) static GOVERNOR_TABLE: Key = key(
@@ -27,6 +27,13 @@ pub(crate) static STEP_TABLE: Key = key(
     Kind::Table("services.NAME.policy.step"),
     Fallback::Otherwise("not used"),
     "More above one threshold of mean CPU, fewer below another.",
+);
+
+pub(crate) static EXTERNAL_TABLE: Key = key(
+    "external",
+    Kind::Table("services.NAME.policy.external"),
+    Fallback::Otherwise("not used"),
+    "More or fewer while the triggers of another program say so: `\"zabbix\"`, or a table.",
 );
 
 pub(crate) static GOVERNOR: Section = Section {

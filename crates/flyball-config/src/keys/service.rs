@@ -207,7 +207,7 @@ pub(crate) static POLICY_KEY: Key = key(
     "policy",
     Kind::Table("services.NAME.policy"),
     Fallback::Is("\"governor\""),
-    "How the count is recommended: `\"governor\"`, `\"target\"`, `\"step\"` or `\"external\"` (only the API moves it), or a table with one of the first three.",
+    "How the count is recommended: `\"governor\"`, `\"target\"`, `\"step\"` or `\"external\"` (only the API moves it), or a table with one of them. In a table, `{ external = \"zabbix\" }` follows Zabbix's triggers.",
 );
 
 pub(crate) static READY_TABLE: Section = Section {

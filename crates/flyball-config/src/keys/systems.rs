@@ -7,8 +7,8 @@ use super::{Fallback, Key, Kind, Section, key};
 pub(crate) static ROOT: Section = Section {
     path: "",
     meaning: "",
-    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &SERVICES_TABLE],
-    later: &["swarm", "mesos", "marathon", "zookeeper", "zabbix", "prometheus"],
+    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &ZABBIX_TABLE, &SERVICES_TABLE],
+    later: &["swarm", "mesos", "marathon", "zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
@@ -16,6 +16,8 @@ pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
+pub(crate) static ZABBIX_TABLE: Key =
+    key("zabbix", Kind::Table("zabbix"), Fallback::Otherwise("nothing is reported"), "The Zabbix.");
 pub(crate) static SERVICES_TABLE: Key = key(
     "services",
     Kind::Table("services"),

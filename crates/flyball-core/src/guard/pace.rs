@@ -5,9 +5,13 @@
 
 use super::{Chain, Context, Guard};
 use crate::memory::Memory;
-use crate::policy::{Rule, StepRule, Target};
+use crate::policy::{Advised, Rule, Target};
 use crate::recommend::governor::still_needed;
 use crate::units::{Timestamp, seconds};
+
+/// From a value that is sent to advice that knows of it: Zabbix writes values and calculations once
+/// a second each, and is asked once a second. Half of it, and old advice is taken for new.
+const ADVICE_LAG_MS: u64 = 3_000;
 
 /// The period over which the target rule's rates are counted.
 const RATE_MS: u64 = 15_000;
@@ -25,6 +29,7 @@ pub(super) fn warm_up(chain: &mut Chain, memory: &Memory, context: &Context<'_>)
         Rule::Governor(_) => hold_window_ms(memory, context),
         Rule::Target(rule) => rule.in_window_ms,
         Rule::Step(rule) => rule.cooldown_ms,
+        Rule::Advised(rule) => rule.cooldown_ms,
         Rule::External => 0,
     };
     let until = memory.since.unwrap_or(context.seen.at).plus_ms(window_ms);
@@ -85,11 +90,11 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     }
 }
 
-/// The step rule moves once in a cooldown, and not outwards while something is starting.
-pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, rule: &StepRule) {
+/// A rule that goes by steps moves once in a cooldown, and not outwards while something is starting.
+pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, cooldown_ms: u64) {
     let (now, current) = (context.seen.at, context.figures.current);
     if let Some((at, _)) = memory.changes.back() {
-        let until = at.plus_ms(rule.cooldown_ms);
+        let until = at.plus_ms(cooldown_ms);
         if now < until {
             chain.set(current, Guard::Cooldown { until });
         }
@@ -97,6 +102,21 @@ pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, ru
     let starting = context.figures.starting + context.figures.warming;
     if chain.count > current && starting > 0 {
         chain.set(current, Guard::StartingCounts { starting });
+    }
+}
+
+/// The advised rule, besides, waits until what it is told can show what it last did: the mean that
+/// advice is about goes back over a window, and a new replica is in it from when it is ready.
+pub(super) fn advised(chain: &mut Chain, memory: &Memory, context: &Context<'_>, rule: &Advised) {
+    step(chain, memory, context, rule.cooldown_ms);
+    let replicas = context.seen.engine.value().into_iter().flat_map(|engine| &engine.replicas);
+    let ready = replicas.filter_map(|replica| replica.ready_at).max();
+    let changed = memory.changes.back().map(|(at, _)| *at);
+    if let Some(at) = changed.max(ready) {
+        let until = at.plus_ms(rule.cpu_window_ms + ADVICE_LAG_MS);
+        if context.seen.at < until {
+            chain.set(context.figures.current, Guard::Cooldown { until });
+        }
     }
 }
 

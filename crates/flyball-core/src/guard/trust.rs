@@ -56,7 +56,7 @@ pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_
 /// Whether the count was recommended from CPU. (The target rule has its own way with gaps.)
 fn by_cpu(context: &Context<'_>) -> bool {
     match context.policy.rule {
-        Rule::Step(_) => true,
+        Rule::Step(_) | Rule::Advised(_) => true,
         Rule::Governor(_) => context.figures.work_s.is_none(),
         Rule::Target(_) | Rule::External => false,
     }

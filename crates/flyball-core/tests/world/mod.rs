@@ -44,6 +44,8 @@ pub(crate) struct World {
     pub(crate) balancer_silent_since: Option<u64>,
     pub(crate) engine_silent_since: Option<u64>,
     pub(crate) manual: Option<Manual>,
+    /// What another program says, renewed at every look.
+    pub(crate) advice: Option<Advice>,
     pub(crate) busy: Option<String>,
 }
 
@@ -92,6 +94,7 @@ impl World {
             balancer_silent_since: None,
             engine_silent_since: None,
             manual: None,
+            advice: None,
             busy: None,
         }
     }
@@ -188,7 +191,9 @@ impl World {
         };
         let wall_ms = i64::try_from(self.now_ms).unwrap();
         let balancer = self.balanced.then_some(balancer);
-        Observation { at: now, wall_ms, engine, balancer, manual: self.manual.clone() }
+        let advice = self.advice.map(|value| Reading::Taken { at: now, value });
+        let manual = self.manual.clone();
+        Observation { at: now, wall_ms, engine, balancer, manual, advice }
     }
 
     fn engine(&self, now: Timestamp) -> EngineReport {

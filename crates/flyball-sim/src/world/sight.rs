@@ -56,7 +56,7 @@ impl Sight {
         let at = Timestamp::default();
         let engine = Reading::Taken { at, value: EngineReport::default() };
         let balancer = balanced.then(|| Reading::Taken { at, value: BalancerReport::default() });
-        Self { seen: Observation { at, wall_ms: 0, engine, balancer, manual: None } }
+        Self { seen: Observation { at, wall_ms: 0, engine, balancer, manual: None, advice: None } }
     }
 
     /// As it was written last.

@@ -394,3 +394,32 @@ async fn health_is_always_well_and_ready_waits_for_the_first_look() {
     assert_eq!(site.get("/readyz").await.status, 200);
     site.close().await;
 }
+
+#[tokio::test]
+async fn an_event_moves_a_count_once_however_often_it_is_told() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    let body = r#"{"by":1,"event":"zabbix-5-1"}"#;
+    for _ in 0..3 {
+        assert_eq!(site.post(&format!("{WEB}/scale"), body).await.status, 200);
+    }
+    assert_eq!(daemon.asked.lock().unwrap().len(), 1);
+    let next = r#"{"by":1,"event":"zabbix-6-1"}"#;
+    assert_eq!(site.post(&format!("{WEB}/scale"), next).await.status, 200);
+    assert_eq!(daemon.asked.lock().unwrap().len(), 2);
+    let odd = r#"{"by":1,"event":5}"#;
+    let field = site.post(&format!("{WEB}/scale"), odd).await.problem(422, "wrong-field");
+    assert_eq!(field.as_deref(), Some("event"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_service_can_be_woken_and_that_asks_for_nothing() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    assert_eq!(site.post(&format!("{WEB}/wake"), r#"{"event":"5-1"}"#).await.status, 202);
+    assert!(daemon.asked.lock().unwrap().is_empty());
+    let answer = site.post("/api/v1/services/nobody/wake", "").await;
+    assert_eq!(answer.problem(404, "unknown-service").as_deref(), Some("name"));
+    site.close().await;
+}

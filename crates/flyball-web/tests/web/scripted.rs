@@ -41,6 +41,7 @@ pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
         engine: Reading::Taken { at, value: EngineReport::default() },
         balancer: None,
         manual: None,
+        advice: None,
     };
     let policy = policy(service, Rule::Governor(Governor::default()));
     decide(&policy, &mut Memory::default(), &seen)

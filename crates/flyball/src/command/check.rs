@@ -9,14 +9,17 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Container, Engine, Problem, Process, Service};
+use flyball_config::{Balancer, Config, Container, Engine, Problem, Process, Service, Zabbix};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
 use serde::Serialize;
 
 use crate::cli::Check;
 use crate::command::configuration;
-use crate::daemon::{docker_settings, haproxy_settings, open_docker, process_settings, socket};
+use crate::daemon::{
+    docker_settings, haproxy_settings, open_docker, open_zabbix, process_settings, socket,
+    zabbix_sender,
+};
 use crate::failure::Failure;
 use crate::output::print;
 
@@ -77,6 +80,9 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         listening("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    if let Some(zabbix) = &config.zabbix {
+        findings.extend(told(zabbix).await);
+    }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
     let mut answers = false;
@@ -119,6 +125,30 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         }
     }
     Ok(findings)
+}
+
+/// Whether the trapper takes values, and which Zabbix the API is of.
+async fn told(zabbix: &Zabbix) -> Vec<Finding> {
+    let finding = |key: &str, found: Result<String, Failure>| {
+        let key = format!("zabbix.{key}");
+        match found {
+            Ok(text) => Finding { key, ok: true, text, hint: None },
+            Err(failure) => {
+                let (text, hint) = (failure.what().to_owned(), failure.way_out());
+                Finding { key, ok: false, text, hint }
+            }
+        }
+    };
+    let trapper = async {
+        zabbix_sender(zabbix)?.send(&[]).await?;
+        Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
+    };
+    let mut findings = vec![finding("trapper", trapper.await)];
+    if zabbix.api.is_some() {
+        let api = open_zabbix(zabbix, Some(std::time::Duration::from_secs(10))).await;
+        findings.push(finding("api", api.map(|api| format!("Zabbix {}", api.version()))));
+    }
+    findings
 }
 
 fn needs_docker(config: &Config) -> bool {

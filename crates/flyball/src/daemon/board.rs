@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
 use flyball_core::observation::{
-    Ask, BalancerReport, EngineReport, Manual, Phase, ReplicaReport, Route, ServerReport,
+    Advice, Ask, BalancerReport, EngineReport, Manual, Phase, Reading, ReplicaReport, Route,
+    ServerReport,
 };
 use flyball_core::policy::{Policy, Rule};
 use flyball_core::record::Sample;
@@ -50,7 +51,11 @@ pub(crate) struct Slot {
     pub(crate) address: Option<SocketAddr>,
     live: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
+    /// What whoever advises the service said last; `None` where nobody was asked yet.
+    advice: Mutex<Option<Reading<Advice>>>,
     asked: Notify,
+    /// Told when the service's adviser should be asked at once.
+    pub(crate) doubted: Notify,
 }
 
 impl Slot {
@@ -67,13 +72,15 @@ impl Slot {
             address,
             live: ArcSwapOption::empty(),
             manual: Mutex::new(None),
+            advice: Mutex::new(None),
             asked: Notify::new(),
+            doubted: Notify::new(),
         }
     }
 
     /// Shows a look to everybody.
-    pub(crate) fn publish(&self, live: Live) {
-        self.live.store(Some(Arc::new(live)));
+    pub(crate) fn publish(&self, live: Arc<Live>) {
+        self.live.store(Some(live));
     }
 
     /// The last look; `None` before the first.
@@ -104,6 +111,29 @@ impl Slot {
     pub(crate) fn set_manual(&self, manual: Option<Manual>) {
         *self.manual.lock().unwrap_or_else(PoisonError::into_inner) = manual;
         self.asked.notify_one();
+    }
+
+    /// What was advised last.
+    pub(crate) fn advice(&self) -> Option<Reading<Advice>> {
+        self.advice.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes advice in, and wakes the loop if it is other than before.
+    pub(crate) fn set_advice(&self, advice: Reading<Advice>) {
+        let mut last = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        let other = last.as_ref().and_then(Reading::value) != advice.value();
+        // A gap lasts from its beginning, whatever is said of it meanwhile.
+        let advice = match (&*last, advice) {
+            (Some(Reading::Missing { since, .. }), Reading::Missing { why, .. }) => {
+                Reading::Missing { since: *since, why }
+            }
+            (_, advice) => advice,
+        };
+        *last = Some(advice);
+        drop(last);
+        if other {
+            self.asked.notify_one();
+        }
     }
 
     /// The count that a relative wish starts from.
@@ -209,6 +239,11 @@ impl Board {
         self.slots.read().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 
+    /// Every service's place.
+    pub(super) fn slots(&self) -> Vec<Arc<Slot>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     /// Shows a service.
     pub(super) fn add(&self, service: &str, slot: Arc<Slot>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
@@ -255,6 +290,13 @@ impl Daemon for Board {
 
     fn service(&self, name: &str) -> Option<ServiceView> {
         self.slot(name).map(|slot| self.shown(&slot))
+    }
+
+    fn wake(&self, service: &str) {
+        if let Some(slot) = self.slot(service) {
+            slot.doubted.notify_one();
+            slot.asked.notify_one();
+        }
     }
 
     fn decisions(&self, service: &str, which: &Which) -> Result<Vec<Decision>, Fault> {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_config::Service;
 use flyball_core::observation::Manual;
+use flyball_core::policy::Rule;
 use flyball_journal::{Journal, StoredManual};
 use flyball_web::Daemon as _;
 use tokio::sync::watch;
@@ -20,6 +21,7 @@ use super::engine::Engine;
 use super::hosts::Hosts;
 use super::look::{Course, Look};
 use super::probe::Prober;
+use super::report::Witness;
 use super::telling::Telling;
 use crate::clock;
 use crate::failure::Failure;
@@ -30,6 +32,9 @@ pub(super) struct Crew {
     board: Arc<Board>,
     journal: Arc<Journal>,
     manuals: BTreeMap<String, StoredManual>,
+    witness: Option<Witness>,
+    /// Whether there is somebody who advises services.
+    advised: bool,
     loops: Mutex<Loops>,
 }
 
@@ -50,9 +55,12 @@ impl Crew {
         hosts: Hosts,
         board: Arc<Board>,
         journal: Arc<Journal>,
+        witness: Option<Witness>,
+        advised: bool,
     ) -> Result<Self, Failure> {
         let manuals = journal.manuals()?;
-        Ok(Self { hosts, board, journal, manuals, loops: Mutex::default() })
+        let loops = Mutex::default();
+        Ok(Self { hosts, board, journal, manuals, witness, advised, loops })
     }
 
     pub(super) fn hosts(&self) -> &Hosts {
@@ -64,6 +72,13 @@ impl Crew {
     /// # Errors
     /// What cannot be had; nothing is left open then.
     pub(super) async fn prepare(&self, service: &Service) -> Result<Ready, Failure> {
+        if matches!(service.policy.rule, Rule::Advised(_)) && !self.advised {
+            let what = format!(
+                "services.{}.policy is driven by Zabbix, which cannot be asked",
+                service.name
+            );
+            return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
+        }
         let engine = Engine::build(service, &self.hosts)?;
         let balancer = Balancer::build(service, &self.hosts).await?;
         let slot = Arc::new(slot(service, &engine, &balancer));
@@ -71,7 +86,8 @@ impl Crew {
         let prober = Prober::new(service.ready.clone());
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
         let telling = Telling::new(self.board.feed().clone(), &service.name);
-        let look = Look { policy, engine, balancer, prober, slot, journal, telling };
+        let witness = self.witness.clone();
+        let look = Look { policy, engine, balancer, prober, slot, journal, telling, witness };
         Ok(Ready { look, name: service.name.clone() })
     }
 

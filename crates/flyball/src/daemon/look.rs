@@ -27,6 +27,7 @@ use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
 use super::probe::Prober;
+use super::report::Witness;
 use super::tally::Tally;
 use super::telling::Telling;
 use crate::clock;
@@ -58,6 +59,8 @@ pub(crate) struct Look {
     pub(crate) slot: Arc<Slot>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) telling: Telling,
+    /// Told of each look that is kept, if anybody is.
+    pub(crate) witness: Option<Witness>,
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -132,18 +135,22 @@ impl Look {
             self.prober.watch(report);
             self.tell_exits(kept, report);
         }
-        let manual = self.slot.manual(now);
-        let seen = Observation { at: now, wall_ms: clock::wall_ms(), engine, balancer, manual };
+        let (manual, advice) = (self.slot.manual(now), self.slot.advice());
+        let wall_ms = clock::wall_ms();
+        let seen = Observation { at: now, wall_ms, engine, balancer, manual, advice };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
         self.refuse_broken(kept, &seen, &mut decision);
-        self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
+        let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
             self.act(step);
         }
         kept.count(&decision, seen.engine.value());
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
-        self.publish(kept, &decision, seen);
+        let live = self.publish(kept, &decision, seen);
+        if let Some(witness) = &self.witness {
+            witness.tell(live, sample);
+        }
         decision
     }
 
@@ -183,14 +190,20 @@ impl Look {
         }
     }
 
-    fn record(&self, kept: &mut Kept, decision: &Decision, balancer: Option<&BalancerReport>) {
+    /// The sample, if one is due and was kept.
+    fn record(
+        &self,
+        kept: &mut Kept,
+        decision: &Decision,
+        balancer: Option<&BalancerReport>,
+    ) -> Option<Sample> {
         let now = decision.at;
         let due = |last: Option<Timestamp>, ms| last.is_none_or(|at| now.ms_since(at) >= ms);
-        if due(kept.sampled_at, SAMPLE_MS) {
+        let sample = due(kept.sampled_at, SAMPLE_MS).then(|| Sample::of(decision, balancer));
+        if let Some(sample) = &sample {
             kept.sampled_at = Some(now);
-            let sample = Sample::of(decision, balancer);
-            self.telling.sample(&sample);
-            self.journal.record_sample(&self.policy.service, &sample);
+            self.telling.sample(sample);
+            self.journal.record_sample(&self.policy.service, sample);
         }
         // Before the engine was heard, the difference says nothing, and says it at every look.
         let known = decision.seen.engine_age_ms.is_some();
@@ -201,6 +214,7 @@ impl Look {
             self.journal.record_decision(decision);
         }
         self.tell(kept, decision);
+        sample
     }
 
     /// One line in the log for each change of the count, and one when starts begin to be held.
@@ -245,7 +259,7 @@ impl Look {
         kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
     }
 
-    fn publish(&mut self, kept: &Kept, decision: &Decision, seen: Observation) {
+    fn publish(&mut self, kept: &Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
         let engine = value_of(seen.engine);
         let memory = &kept.memory;
         let share =
@@ -257,7 +271,10 @@ impl Look {
         self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
         let (decision, tally) = (decision.clone(), kept.tally.clone());
         let latency = self.balancer.times();
-        self.slot.publish(Live { decision, engine, balancer, shares, draining, tally, latency });
+        let live = Live { decision, engine, balancer, shares, draining, tally, latency };
+        let live = Arc::new(live);
+        self.slot.publish(Arc::clone(&live));
+        live
     }
 
     /// Returns at the first of: the time is over, a source has news, a replica became ready,

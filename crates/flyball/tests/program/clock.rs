@@ -47,6 +47,7 @@ fn look(number: u64, wall_ms: i64) -> Observation {
         engine: Reading::Taken { at, value: engine },
         balancer: Some(Reading::Taken { at, value: balancer }),
         manual: None,
+        advice: None,
     }
 }
 

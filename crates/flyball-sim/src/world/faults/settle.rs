@@ -174,7 +174,7 @@ fn sensible(story: &Story) -> (u32, u32) {
             let cap = if story.setup.balanced { rule.busy_cap } else { rule.busy_cap.min(0.6) };
             replicas_for(busy * 1.15 * doubled * cold * uneven / cap) + 1
         }
-        Rule::Target(_) | Rule::Step(_) | Rule::External => max,
+        Rule::Target(_) | Rule::Step(_) | Rule::Advised(_) | Rule::External => max,
     };
     (least, most.clamp(min.max(least), max))
 }

@@ -36,11 +36,12 @@ pub(crate) fn ask(
     let body = body.map(Value::to_string).unwrap_or_default();
     let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
     let length = body.len();
-    write!(
-        stream,
+    // In one piece: PHP's own server takes a request that comes in several for a malformed one.
+    let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{kind}\
          content-length: {length}\r\n\r\n{body}"
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;
     parse(&text).ok_or_else(|| std::io::Error::other(format!("no answer: {text:?}")))

@@ -1,0 +1,160 @@
+//! A host in Zabbix for each replica, as the 2014 sketch had it: made and removed through the API.
+//!
+//! Decides which hosts are missing and which are left over. Does not know what is reported of them.
+//! Invariant: only hosts with flyball's mark and of the same service are removed; one of the same
+//! name that somebody else made is left alone and said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{Notify, watch};
+use tokio::time::sleep;
+
+use crate::api::{Api, ApiSettings};
+use crate::error::ZabbixError;
+use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG, list, text};
+
+/// Compared again this often, since anybody can remove a host.
+const EVERY: Duration = Duration::from_secs(30);
+/// Time until another attempt, where one failed.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Hosts in one call: 50 took 70 ms.
+const BATCH: usize = 100;
+
+/// The replicas that there should be hosts of, by the host of their service.
+type Wanted = BTreeMap<Arc<str>, BTreeSet<String>>;
+
+/// What is wanted, and the news that it changed.
+#[derive(Debug, Default)]
+pub(crate) struct ReplicaHosts {
+    wanted: Mutex<Wanted>,
+    news: Notify,
+}
+
+impl ReplicaHosts {
+    /// These are the replicas of a service; never waits.
+    pub(crate) fn set(&self, service_host: &Arc<str>, replica_hosts: BTreeSet<String>) {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.insert(Arc::clone(service_host), replica_hosts);
+        self.news.notify_one();
+    }
+
+    fn wanted(&self) -> Wanted {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps the hosts in step until told to stop.
+    pub(crate) async fn keep(
+        self: Arc<Self>,
+        settings: ApiSettings,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let mut told = String::new();
+        while !*stop.borrow() {
+            let said = match self.compare(&settings).await {
+                Ok(foreign) if foreign.is_empty() => String::new(),
+                Ok(foreign) => format!(
+                    "these hosts in Zabbix were made by somebody else and are left alone: {}",
+                    foreign.join(", ")
+                ),
+                Err(error) => {
+                    let hint = error.hint().map(|hint| format!(" (hint: {hint})"));
+                    format!("hosts of replicas cannot be kept: {error}{}", hint.unwrap_or_default())
+                }
+            };
+            if !said.is_empty() && said != told {
+                tracing::warn!("{said}");
+            }
+            told = said;
+            let calm = told.is_empty();
+            tokio::select! {
+                () = sleep(if calm { EVERY } else { AGAIN }) => {}
+                () = self.news.notified(), if calm => {}
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Makes and removes what differs; the names that are somebody else's.
+    async fn compare(&self, settings: &ApiSettings) -> Result<Vec<String>, ZabbixError> {
+        let wanted = self.wanted();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let api = Api::open(settings.clone()).await?;
+        let services: Vec<&str> = wanted.keys().map(|host| &**host).collect();
+        let there = find(&api, &services).await?;
+        let names: BTreeSet<&str> = there.iter().map(|host| text(host, "host")).collect();
+        let kept: BTreeSet<&str> = wanted.values().flatten().map(String::as_str).collect();
+        let left: Vec<&str> = there
+            .iter()
+            .filter(|host| !kept.contains(text(host, "host")))
+            .map(|host| text(host, "hostid"))
+            .collect();
+        for some in left.chunks(BATCH) {
+            api.call("host.delete", json!(some)).await?;
+        }
+        let missing: Vec<(&str, &str)> = wanted
+            .iter()
+            .flat_map(|(service, replicas)| replicas.iter().map(|name| (name.as_str(), &**service)))
+            .filter(|(name, _)| !names.contains(name))
+            .collect();
+        make(&api, missing).await
+    }
+}
+
+/// The hosts of replicas of these services.
+pub(crate) async fn find(api: &Api, services: &[&str]) -> Result<Vec<Value>, ZabbixError> {
+    let ask = json!({
+        "tags": [{ "tag": REPLICA_TAG, "operator": 4 }], "output": ["hostid", "host"],
+        "selectTags": "extend",
+    });
+    let mut found = api.list("host.get", ask).await?;
+    let ours =
+        |tag: &Value| text(tag, "tag") == REPLICA_TAG && services.contains(&text(tag, "value"));
+    found.retain(|host| list(host, "tags").iter().any(ours));
+    Ok(found)
+}
+
+/// Makes hosts, but for those whose name is taken: these are given back.
+async fn make(api: &Api, missing: Vec<(&str, &str)>) -> Result<Vec<String>, ZabbixError> {
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let group = id_of(api, ("hostgroup.get", "groupid"), "name", NAME).await?;
+    let template = id_of(api, ("template.get", "templateid"), "host", REPLICA_NAME).await?;
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    let ask = json!({ "filter": { "host": names }, "output": ["host"] });
+    let taken = api.list("host.get", ask).await?;
+    let taken: BTreeSet<&str> = taken.iter().map(|host| text(host, "host")).collect();
+    let host = |(name, service): &(&str, &str)| {
+        json!({
+            "host": name, "groups": [{ "groupid": group }],
+            "templates": [{ "templateid": template }],
+            "tags": [{ "tag": REPLICA_TAG, "value": service }],
+        })
+    };
+    let free: Vec<Value> =
+        missing.iter().filter(|(name, _)| !taken.contains(name)).map(host).collect();
+    for some in free.chunks(BATCH) {
+        api.call("host.create", json!(some)).await?;
+    }
+    Ok(taken.into_iter().map(str::to_owned).collect())
+}
+
+/// The id of what `provision` made under this name.
+async fn id_of(
+    api: &Api,
+    (method, id): (&str, &str),
+    field: &str,
+    name: &str,
+) -> Result<String, ZabbixError> {
+    let ask = json!({ "filter": { field: [name] }, "output": [id] });
+    let found = api.list(method, ask).await?;
+    found.first().map(|found| text(found, id).to_owned()).ok_or_else(|| ZabbixError::Call {
+        method: method.to_owned(),
+        message: format!("there is no \"{name}\": run `flyball zabbix provision`"),
+    })
+}

@@ -1,0 +1,205 @@
+//! The sender protocol: one packet of values, one connection, one answer with counts.
+//!
+//! Decides what is an answer. Does not know what becomes of values that were refused (the outbox
+//! does). Invariant: a packet is bounded in values and bytes, an answer in bytes and time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::error::{ZabbixError, start_of};
+use crate::frame::{self, BadFrame, Prefix};
+use crate::peer::{Peer, Tls, TlsSettings, connect};
+use crate::value::{Moment, Value};
+
+/// Values in one packet at most: the server holds one of its few trappers for each packet, and
+/// 1,000 take it 10 ms.
+pub const PACKET_VALUES_MAX: usize = 1_000;
+/// The longest answer that is read; an honest one has 120 bytes.
+const ANSWER_MAX: usize = 64 * 1024;
+/// A server in the same building connects in a millisecond.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// 1,000 values are taken in 10 ms; a server that syncs its configuration makes callers wait.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// What became of the values of a packet. Which ones were refused is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Taken, which says nothing of whether the item's type suits them.
+    pub processed: u64,
+    /// Of an unknown host or item, or of one that the server's cache does not have yet.
+    pub failed: u64,
+}
+
+/// The way to a trapper.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    peer: Peer,
+    tls: Option<Tls>,
+    connect_limit: Duration,
+    answer_limit: Duration,
+}
+
+impl Sender {
+    /// A sender to `peer`, encrypted if `tls` is there.
+    ///
+    /// # Errors
+    /// The files that `tls` names cannot be used.
+    pub fn new(peer: Peer, tls: Option<&TlsSettings>) -> Result<Self, ZabbixError> {
+        let tls = tls.map(Tls::open).transpose()?;
+        Ok(Self { peer, tls, connect_limit: CONNECT_LIMIT, answer_limit: ANSWER_LIMIT })
+    }
+
+    /// Shorter deadlines, for peers that shall stay silent.
+    #[must_use]
+    pub fn with_limits(self, connect_limit: Duration, answer_limit: Duration) -> Self {
+        Self { connect_limit, answer_limit, ..self }
+    }
+
+    /// Where it sends to.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Sends `values`, at most [`PACKET_VALUES_MAX`] of them; the rest is left out.
+    ///
+    /// # Errors
+    /// No counts came back. Some, all or none of the values may have arrived; sent again with the
+    /// same times they are not kept twice.
+    pub async fn send(&self, values: &[Value]) -> Result<Counts, ZabbixError> {
+        let values = &values[..values.len().min(PACKET_VALUES_MAX)];
+        self.send_packet(&Packet { request: "sender data", data: values }).await
+    }
+
+    /// Sends the list of a host's replicas to its discovery rule.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn send_list(
+        &self,
+        host: &Arc<str>,
+        key: &str,
+        list: &str,
+        at: Moment,
+    ) -> Result<Counts, ZabbixError> {
+        // Not a `Value`: those cut long texts.
+        let entry = serde_json::json!({
+            "host": &**host, "key": key, "value": list, "clock": at.clock, "ns": at.ns
+        });
+        self.send_packet(&Packet { request: "sender data", data: &[entry] }).await
+    }
+
+    async fn send_packet<T: Serialize>(
+        &self,
+        packet: &Packet<'_, T>,
+    ) -> Result<Counts, ZabbixError> {
+        let text = serde_json::to_vec(packet).map_err(|error| ZabbixError::Refused {
+            at: self.peer.to_string(),
+            info: error.to_string(),
+        })?;
+        let answer = self.exchange(&frame::wrap(&text)).await?;
+        self.read_counts(&answer)
+    }
+
+    async fn exchange(&self, frame: &[u8]) -> Result<Vec<u8>, ZabbixError> {
+        let mut stream = connect(&self.peer, self.tls.as_ref(), self.connect_limit).await?;
+        let exchange = async {
+            stream.write_all(frame).await.map_err(|error| self.cut_off(error))?;
+            stream.flush().await.map_err(|error| self.cut_off(error))?;
+            let mut start = [0; frame::PREFIX_LEN];
+            let mut filled = 0;
+            while filled < start.len() {
+                match stream.read(&mut start[filled..]).await {
+                    Ok(0) if filled == 0 => {
+                        return Err(self.not_zabbix("it hung up without a word"));
+                    }
+                    Ok(0) => return Err(self.cut_off("in the frame's first bytes")),
+                    Ok(more) => filled += more,
+                    Err(error) => return Err(self.cut_off(error)),
+                }
+            }
+            let prefix = Prefix::read(start).map_err(|bad| self.bad_frame(&bad, &start))?;
+            let mut numbers = vec![0; prefix.numbers_len()];
+            stream.read_exact(&mut numbers).await.map_err(|error| self.cut_off(error))?;
+            let head = prefix.head(&numbers, ANSWER_MAX);
+            let head = head.map_err(|bad| self.bad_frame(&bad, &start))?;
+            let mut data = vec![0; head.len];
+            stream.read_exact(&mut data).await.map_err(|error| self.cut_off(error))?;
+            head.unwrap(data).map_err(|bad| self.bad_frame(&bad, &start))
+        };
+        let silent = |_| ZabbixError::Silent {
+            at: self.peer.to_string(),
+            limit_ms: u64::try_from(self.answer_limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        timeout(self.answer_limit, exchange).await.map_err(silent)?
+    }
+
+    fn read_counts(&self, answer: &[u8]) -> Result<Counts, ZabbixError> {
+        let odd = || self.not_zabbix(format!("\"{}\"", start_of(answer)));
+        let json: Json = serde_json::from_slice(answer).map_err(|_| odd())?;
+        let text = |key: &str| json.get(key).and_then(Json::as_str);
+        let info = text("info").unwrap_or_default();
+        match text("response") {
+            Some("success") => counts(info).ok_or_else(odd),
+            Some("failed") => {
+                Err(ZabbixError::Refused { at: self.peer.to_string(), info: info.to_owned() })
+            }
+            _ => Err(odd()),
+        }
+    }
+
+    fn cut_off(&self, why: impl ToString) -> ZabbixError {
+        ZabbixError::CutOff { at: self.peer.to_string(), why: why.to_string() }
+    }
+
+    fn not_zabbix(&self, why: impl ToString) -> ZabbixError {
+        ZabbixError::NotZabbix { at: self.peer.to_string(), why: why.to_string() }
+    }
+
+    fn bad_frame(&self, bad: &BadFrame, start: &[u8]) -> ZabbixError {
+        match bad {
+            BadFrame::Magic => {
+                self.not_zabbix(format!("its answer begins with \"{}\"", start_of(start)))
+            }
+            BadFrame::Flags(flags) => self.not_zabbix(format!("unknown flags {flags:#04x}")),
+            BadFrame::Packed => self.not_zabbix("the answer cannot be unpacked"),
+            BadFrame::TooLong(bytes) => ZabbixError::TooLong {
+                at: self.peer.to_string(),
+                bytes: *bytes,
+                bytes_max: ANSWER_MAX as u64,
+            },
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Packet<'a, T> {
+    request: &'static str,
+    data: &'a [T],
+}
+
+/// `processed: 1; failed: 2; total: 3; seconds spent: 0.000063`
+fn counts(info: &str) -> Option<Counts> {
+    let number = |name: &str| {
+        let part = info.split(';').find_map(|part| part.trim().strip_prefix(name))?;
+        part.strip_prefix(':')?.trim().parse().ok()
+    };
+    Some(Counts { processed: number("processed")?, failed: number("failed")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_by_name() {
+        let info = "processed: 1; failed: 2; total: 3; seconds spent: 12.000063";
+        assert_eq!(counts(info), Some(Counts { processed: 1, failed: 2 }));
+        assert_eq!(counts("processed: x; failed: 2"), None);
+        assert_eq!(counts(""), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! What flyball has in Zabbix: what it should be, what is there, and the way from one to the other.
+//!
+//! Holds the data; [`provision`] makes it so, [`remove`] takes it away. Does not know where the
+//! settings come from. Invariant: only what carries flyball's mark is changed or removed: a uuid
+//! for groups and the template, a tag for hosts, a name that nobody else would choose for the rest.
+
+mod compare;
+mod hosts;
+mod remove;
+mod template;
+mod webhook;
+mod workshop;
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::api::{Api, ApiToken};
+use crate::error::ZabbixError;
+pub use remove::remove;
+use workshop::Workshop;
+pub(crate) use workshop::{list, text};
+
+/// The host group of the services, and the name of their template.
+pub(crate) const NAME: &str = "Flyball";
+/// The template of a replica that has a host of its own.
+pub(crate) const REPLICA_NAME: &str = "Flyball replica";
+/// The tag that says that a host is a replica's; its value is the host of the service.
+pub(crate) const REPLICA_TAG: &str = "flyball-replica";
+/// The name of everything that the webhook needs.
+const WEBHOOK_NAME: &str = "Flyball webhook";
+/// The tag that says that a host is flyball's; its value is the service.
+const TAG: &str = "flyball";
+
+/// What is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// A host for each service.
+    pub hosts: Vec<HostSetup>,
+    /// Where Zabbix calls when a trigger fires or recovers; `None`: nowhere.
+    pub webhook: Option<Webhook>,
+}
+
+/// One service's host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostSetup {
+    /// The host's name in Zabbix.
+    pub host: String,
+    /// The service's name in flyball.
+    pub service: String,
+    /// When its triggers fire.
+    pub thresholds: Thresholds,
+}
+
+/// When triggers fire and when they are over: mean CPU in percent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// At or over this: one more.
+    pub out_at: f64,
+    /// Under this that is over; not more than `out_at`.
+    pub out_clear: f64,
+    /// At or under this: one fewer; less than `out_at`.
+    pub in_at: f64,
+    /// Over this that is over; not less than `in_at`.
+    pub in_clear: f64,
+    /// What the mean is taken over, in seconds; two or three intervals of reports.
+    pub window_s: u64,
+}
+
+impl Thresholds {
+    /// The host's macros. They have the names of the template's.
+    fn macros(&self) -> [(&'static str, String); 5] {
+        [
+            ("{$FLYBALL.OUT}", percent(self.out_at)),
+            ("{$FLYBALL.OUT.CLEAR}", percent(self.out_clear)),
+            ("{$FLYBALL.IN}", percent(self.in_at)),
+            ("{$FLYBALL.IN.CLEAR}", percent(self.in_clear)),
+            ("{$FLYBALL.WINDOW}", format!("{}s", self.window_s)),
+        ]
+    }
+}
+
+/// Four decimals at most, and none that say nothing.
+fn percent(percent: f64) -> String {
+    let text = format!("{percent:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Where Zabbix calls.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// Flyball's address as Zabbix reaches it, `http://HOST:PORT`.
+    pub url: String,
+    /// Flyball's own token, if it wants one.
+    pub token: Option<ApiToken>,
+}
+
+/// Whether anything is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Only what would be changed is said.
+    DryRun,
+    /// It is changed.
+    Apply,
+}
+
+/// What is done to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// It is made.
+    Make,
+    /// It is brought into line.
+    Update,
+    /// It is removed.
+    Remove,
+}
+
+/// One thing that is, or would be, made, updated or removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What is done.
+    pub verb: Verb,
+    /// To what kind of thing.
+    pub what: &'static str,
+    /// Its name.
+    pub name: String,
+    /// In which respects.
+    pub details: Vec<String>,
+}
+
+/// What was, or would be, done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outcome {
+    /// In this order.
+    pub changes: Vec<Change>,
+    /// What else should be known, such as what was left alone and why.
+    pub notes: Vec<String>,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            Verb::Make => "make",
+            Verb::Update => "update",
+            Verb::Remove => "remove",
+        };
+        write!(f, "{verb:<6} {} {}", self.what, self.name)?;
+        self.details.iter().try_for_each(|detail| write!(f, "\n         {detail}"))
+    }
+}
+
+/// Makes Zabbix have what `setup` says, or says what that would change. Everything is looked at
+/// before anything is changed, so a name that is taken changes nothing.
+///
+/// `progress` is told what is being done, once for each call that changes something.
+///
+/// # Errors
+/// Zabbix cannot be asked or refuses, or has something of ours' name that is not ours.
+pub async fn provision(
+    api: &Api,
+    setup: &Setup,
+    mode: Mode,
+    progress: &mut (dyn FnMut(&Change) + Send),
+) -> Result<Outcome, ZabbixError> {
+    let mut looked = Workshop::new(api, Mode::DryRun, progress);
+    build(&mut looked, setup).await?;
+    let outcome = looked.outcome();
+    if mode == Mode::DryRun || outcome.changes.is_empty() {
+        return Ok(outcome);
+    }
+    let mut workshop = Workshop::new(api, Mode::Apply, progress);
+    build(&mut workshop, setup).await?;
+    Ok(workshop.outcome())
+}
+
+async fn build(workshop: &mut Workshop<'_>, setup: &Setup) -> Result<(), ZabbixError> {
+    let template = template::build(workshop).await?;
+    let group = hosts::build_group(workshop).await?;
+    hosts::build(workshop, setup, group.as_deref(), template.as_deref()).await?;
+    webhook::build(workshop, setup.webhook.as_ref(), group.as_deref()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macros_are_written_as_a_person_would() {
+        assert_eq!([percent(30.0), percent(12.5), percent(100.0 / 3.0)], ["30", "12.5", "33.3333"]);
+    }
+
+    #[test]
+    fn a_change_says_what_is_done_to_what() {
+        let details = vec!["{$FLYBALL.OUT}: 30 -> 40".to_owned()];
+        let change = Change { verb: Verb::Update, what: "host", name: "web".to_owned(), details };
+        assert_eq!(change.to_string(), "update host web\n         {$FLYBALL.OUT}: 30 -> 40");
+    }
+}

@@ -1,0 +1,65 @@
+//! A real Zabbix server with its database and frontend, set up, watched and obeyed as people would:
+//! the real program, and real containers behind HAProxy where their CPU is what counts.
+//!
+//! One test with one stack, since that takes ten seconds to start; one file for each promise.
+//! `FLYBALL_OUTAGE_S=180` makes the outages minutes, `FLYBALL_PICTURES=DIR` keeps the pictures of
+//! the guide.
+//!
+//! Invariant: everything is on 127.0.0.1 and in one directory, and ends with the test.
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
+
+mod drive;
+mod follow;
+#[path = "../../../flyball-docker/tests/lab/mod.rs"]
+mod lab;
+#[path = "../containers/load.rs"]
+#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
+mod load;
+mod outage;
+mod picture;
+mod provision;
+mod relay;
+mod replica_hosts;
+#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
+mod rig;
+mod stack;
+#[path = "../containers/stage.rs"]
+#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
+mod stage;
+#[path = "../program/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]
+mod support;
+
+/// Loads the machine with a database, a server and a browser.
+mod alone {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::Instant;
+
+    use crate::stack::Stack;
+
+    #[test]
+    fn zabbix_is_set_up_told_everything_and_obeyed() {
+        let Some(mut stack) = Stack::up() else { return };
+        let mut broken = Vec::new();
+        // One promise that is broken does not hide the others.
+        let mut check = |promise: &'static str, show: &mut dyn FnMut()| {
+            let began = Instant::now();
+            if catch_unwind(AssertUnwindSafe(show)).is_err() {
+                broken.push(promise);
+            }
+            println!("{promise}: {:.1} s", began.elapsed().as_secs_f64());
+        };
+        check("provision", &mut || {
+            crate::provision::twice_changes_once_and_remove_leaves_nothing(&stack);
+        });
+        check("bad doors", &mut || crate::provision::bad_doors_are_one_clear_error_each(&stack));
+        check("drive", &mut || crate::drive::triggers_move_the_count_and_doubt_does_not(&stack));
+        check("hosts of replicas", &mut || {
+            crate::replica_hosts::come_and_go_with_the_replicas(&stack);
+        });
+        check("outage", &mut || {
+            crate::outage::every_sample_arrives_once_whatever_happens_to_zabbix(&mut stack);
+        });
+        assert!(broken.is_empty(), "broken promises: {broken:?}");
+    }
+}

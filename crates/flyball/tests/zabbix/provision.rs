@@ -1,0 +1,188 @@
+//! One command sets up all of it, a second run changes nothing, and removal leaves nothing.
+
+use serde_json::{Value, json};
+
+use crate::stack::Stack;
+use crate::support::{Place, Said, flyball, run};
+
+/// A configuration whose Zabbix is at `api`, with `services`.
+pub(crate) fn place(api: &str, token: &std::path::Path, more: &str, services: &[&str]) -> Place {
+    let mut text = format!("[zabbix]\napi = {api:?}\ntoken_file = {token:?}\n{more}\n");
+    for name in services {
+        text += &format!(
+            "[services.{name}]\nengine = \"process\"\nbalancer = \"none\"\ncommand = [\"sleep\", \"60\"]\n\
+             policy = {{ external = \"zabbix\" }}\n"
+        );
+    }
+    Place::with(&text)
+}
+
+pub(crate) fn api_of(stack: &Stack) -> String {
+    format!("{}/api_jsonrpc.php", stack.web())
+}
+
+#[track_caller]
+pub(crate) fn zabbix(place: &Place, words: &[&str]) -> Said {
+    let config = place.config().display().to_string();
+    let mut all = vec!["zabbix"];
+    all.extend(words);
+    all.extend(["-c", &config]);
+    run(&mut flyball(all))
+}
+
+/// Everything that can be set up in Zabbix, without what changes by itself.
+fn dump(stack: &Stack) -> Vec<(String, Value)> {
+    let kinds = [
+        "hostgroup",
+        "host",
+        "template",
+        "item",
+        "itemprototype",
+        "discoveryrule",
+        "trigger",
+        "graph",
+        "templatedashboard",
+        "dashboard",
+        "mediatype",
+        "user",
+        "usergroup",
+        "role",
+        "action",
+        "script",
+        "usermacro",
+        "valuemap",
+    ];
+    let all = kinds.map(|kind| {
+        // With all fields Zabbix looks for the latest value of each of ten thousand items.
+        let fields = ["itemid", "hostid", "key_", "name", "type", "delay", "params", "status"];
+        let output = if kind == "item" { json!(fields) } else { json!("extend") };
+        let list = stack.api(&format!("{kind}.get"), json!({ "output": output }));
+        (kind.to_owned(), without_time(list))
+    });
+    all.into()
+}
+
+fn without_time(value: Value) -> Value {
+    match value {
+        Value::Array(list) => {
+            // The database gives what was updated last in another place.
+            let mut list: Vec<Value> = list.into_iter().map(without_time).collect();
+            list.sort_by_cached_key(Value::to_string);
+            Value::Array(list)
+        }
+        Value::Object(fields) => {
+            let timed = |name: &str| {
+                name.starts_with("last") || name.starts_with("attempt") || name.starts_with("prev")
+            };
+            let kept = fields
+                .into_iter()
+                .filter(|(name, _)| !timed(name) && !["state", "error"].contains(&&**name));
+            Value::Object(kept.collect())
+        }
+        other => other,
+    }
+}
+
+/// The kinds in which two dumps differ.
+fn differing(a: &[(String, Value)], b: &[(String, Value)]) -> Vec<String> {
+    let differ = a.iter().zip(b).filter(|(a, b)| a != b);
+    differ.map(|(a, _)| a.0.clone()).collect()
+}
+
+pub(crate) fn twice_changes_once_and_remove_leaves_nothing(stack: &Stack) {
+    let token = stack.token_file("admin", "1");
+    let webhook = "webhook = \"http://127.0.0.1:9\"";
+    let place = place(&api_of(stack), &token, webhook, &["web", "api"]);
+    let before = dump(stack);
+    let dry = zabbix(&place, &["provision", "--dry-run"]);
+    assert_eq!(dry.code, Some(1), "{dry:?}");
+    assert!(dry.out.contains("make   host web\n         {$FLYBALL.OUT}: 30\n"), "{}", dry.out);
+    assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "a dry run changes nothing");
+
+    let first = zabbix(&place, &["provision"]);
+    assert_eq!((first.code, &first.out), (Some(0), &dry.out), "{}", first.err);
+    let made = dump(stack);
+    assert!(differing(&before, &made).len() >= 12, "{:?}", differing(&before, &made));
+    let second = zabbix(&place, &["provision"]);
+    assert_eq!((second.code, second.out.as_str()), (Some(0), ""), "{}", second.err);
+    assert!(second.err.contains("nothing to change in http://127.0.0.1:"), "{}", second.err);
+    assert_eq!(
+        differing(&made, &dump(stack)),
+        Vec::<String>::new(),
+        "a second run changes nothing"
+    );
+    assert_eq!(zabbix(&place, &["provision", "--dry-run"]).code, Some(0));
+
+    what_somebody_changed_is_told_and_mended(stack, &place);
+    a_foreign_host_is_not_touched(stack, &token);
+
+    let json = zabbix(&place, &["remove", "--json"]);
+    assert_eq!(json.code, Some(0), "{json:?}");
+    let told: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(told["changes"].as_array().unwrap().len(), 10, "{told}");
+    assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "removal leaves nothing");
+    assert_eq!(zabbix(&place, &["remove"]).out, "");
+}
+
+fn what_somebody_changed_is_told_and_mended(stack: &Stack, place: &Place) {
+    let host =
+        stack.api("host.get", json!({ "filter": { "host": ["web"] }, "output": ["hostid"] }));
+    let ask = json!({ "hostids": [host[0]["hostid"]], "output": "extend" });
+    let macros = stack.api("usermacro.get", ask);
+    let out = macros.as_array().unwrap().iter().find(|m| m["macro"] == "{$FLYBALL.OUT}").unwrap();
+    stack.api("usermacro.update", json!({ "hostmacroid": out["hostmacroid"], "value": "99" }));
+    let item = json!({ "filter": { "key_": ["flyball.cpu.mean"] }, "templated": true });
+    let item = stack.api("item.get", item);
+    stack.api("item.update", json!({ "itemid": item[0]["itemid"], "delay": "7s" }));
+    let told = zabbix(place, &["provision"]).out;
+    assert!(told.contains("update host web\n         {$FLYBALL.OUT}: 99 -> 30\n"), "{told}");
+    assert!(told.contains("~ item \"Mean CPU\": delay 7s -> 1s"), "{told}");
+    assert_eq!(zabbix(place, &["provision"]).out, "");
+}
+
+fn a_foreign_host_is_not_touched(stack: &Stack, token: &std::path::Path) {
+    let host = json!({ "host": "shop", "groups": [{ "groupid": "2" }] });
+    let made = stack.api("host.create", host);
+    let place = place(&api_of(stack), token, "", &["new", "shop"]);
+    let before = dump(stack);
+    for act in ["provision", "remove"] {
+        let said = zabbix(&place, &[act]);
+        assert_eq!(said.code, Some(2), "{said:?}");
+        let want = "Zabbix has a host \"shop\" that flyball did not make; it was not touched";
+        assert!(said.err.contains(want) && said.err.contains("host_prefix"), "{}", said.err);
+        assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "nothing was done");
+    }
+    stack.api("host.delete", made["hostids"].clone());
+}
+
+pub(crate) fn bad_doors_are_one_clear_error_each(stack: &Stack) {
+    let wrong = stack.path("wrong");
+    std::fs::write(&wrong, "0".repeat(64)).unwrap();
+    let user = stack.api(
+        "user.create",
+        json!({
+            "username": "reader", "passwd": "not-easily-guessed-1", "roleid": "1",
+            "usrgrps": [{ "usrgrpid": "8" }],
+        }),
+    );
+    let reader = stack.token_file("reader", user["userids"][0].as_str().unwrap());
+    let admin = stack.path("admin");
+    let (api, elsewhere) = (api_of(stack), format!("{}/zabbix/api_jsonrpc.php", stack.web()));
+    let (api, trapper) = (api.as_str(), format!("http://127.0.0.1:{}/api", stack.trapper_port));
+    for (api, token, part) in [
+        (api, &wrong, "does not accept the token"),
+        (api, &reader, "the token's user may not call"),
+        (elsewhere.as_str(), &admin, "hint: `api` is the frontend"),
+        (trapper.as_str(), &admin, "hint: "),
+        ("http://127.0.0.1:9/api_jsonrpc.php", &admin, "cannot reach Zabbix at http://127.0.0.1:9"),
+    ] {
+        let place = place(api, token, "", &["web"]);
+        let said = zabbix(&place, &["provision"]);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+        assert!(said.err.contains(part) && said.err.contains("hint: "), "{part}: {}", said.err);
+        assert_eq!(said.err.matches("error: ").count(), 1, "{}", said.err);
+        let secret = std::fs::read_to_string(token).unwrap();
+        assert!(!said.err.contains(&secret), "{}", said.err);
+    }
+    stack.api("user.delete", user["userids"].clone());
+}
