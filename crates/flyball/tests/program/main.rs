@@ -16,6 +16,7 @@ mod monitors;
 mod neighbours;
 mod readers;
 mod replicas;
+mod simulate;
 mod state;
 mod support;
 mod traffic;
