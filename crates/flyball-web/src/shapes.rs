@@ -72,6 +72,8 @@ pub(crate) struct Seen {
     mean_cpu: Option<f64>,
     /// Mean share of their time in which CPU limits held the same replicas back.
     held_cpu: Option<f64>,
+    /// Replicas' worth of CPU in use, with each count of that time.
+    cpu_used: Option<f64>,
     arrivals_per_s: Option<f64>,
     arrivals_window_ms: u64,
     level_per_s: f64,
