@@ -46,6 +46,10 @@ pub(crate) struct Tally {
     pub(crate) ins: u64,
     /// Replica-milliseconds paid for: starting, ready, draining and stopping alike.
     pub(crate) replica_ms: f64,
+    /// Replicas that became ready.
+    pub(crate) starts: u64,
+    /// Time that those took to start, all together.
+    pub(crate) starts_ms: u64,
 }
 
 impl Tally {
@@ -55,6 +59,8 @@ impl Tally {
             outs: self.outs - before.outs,
             ins: self.ins - before.ins,
             replica_ms: self.replica_ms - before.replica_ms,
+            starts: self.starts - before.starts,
+            starts_ms: self.starts_ms - before.starts_ms,
         }
     }
 }
