@@ -55,10 +55,10 @@ mod alone {
     }
 
     #[test]
-    #[ignore = "the first burst alone is five points of requests over the limit, and live runs of one load differ by as much"]
+    #[ignore = "live runs of one load differ by two points of requests over the limit and more: a burst is five"]
     fn a_demo_comes_to_what_the_simulator_says_of_the_same_load() {
         let place = Place::new();
-        let (mut command, _) = demo(FLYBALL.as_ref(), &place, 50);
+        let (mut command, _) = demo(FLYBALL.as_ref(), &place, 30);
         let said = run(&mut command);
         assert_whole(&said);
         let result: Value = serde_json::from_str(&said.out).unwrap();
