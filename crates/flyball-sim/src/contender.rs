@@ -65,8 +65,8 @@ impl Contender {
 
     /// Decides at one look; memory is carried from look to look.
     ///
-    /// What a person asked for in `seen` goes before a rival's wish.
-    pub fn decide(&mut self, seen: &Observation) -> Decision {
+    /// What a person asked for in `seen` goes before a rival's wish. `seen` is as it was afterwards.
+    pub fn decide(&mut self, seen: &mut Observation) -> Decision {
         match &mut self.rival {
             None => decide(&self.policy, &mut self.memory, seen),
             Some(rival) => {
@@ -77,7 +77,7 @@ impl Contender {
     }
 
     /// Decides at a look of which there is one for each step of a trace, whose load is known.
-    pub fn decide_on_grid(&mut self, seen: &Observation, step: StepLoad) -> Decision {
+    pub fn decide_on_grid(&mut self, seen: &mut Observation, step: StepLoad) -> Decision {
         match &mut self.rival {
             None => decide(&self.policy, &mut self.memory, seen),
             Some(rival) => {
@@ -89,14 +89,24 @@ impl Contender {
 
     /// A rival's wish, as if somebody had asked for it. The errors are kept from the core: that it
     /// removes nothing while they may explain a fall of the load is flyball's caution, not a rival's.
-    fn carry_out(&mut self, seen: &Observation, wish: Wish) -> Decision {
+    fn carry_out(&mut self, seen: &mut Observation, wish: Wish) -> Decision {
         let by = format!("{}: {}", self.name, wish.reason);
-        let asked = Manual { ask: Ask::Pin(wish.count), until: None, by };
-        let mut seen = seen.clone();
-        seen.manual.get_or_insert(asked);
-        if let Some(Reading::Taken { value, .. }) = &mut seen.balancer {
-            value.errors = 0;
-        }
-        decide(&self.policy, &mut self.memory, &seen)
+        let wished = Manual { ask: Ask::Pin(wish.count), until: None, by };
+        // Changed for the moment, since a copy of many replicas costs more than to decide.
+        let asked = seen.manual.clone();
+        seen.manual.get_or_insert(wished);
+        let errors = replace_errors(seen, 0);
+        let decision = decide(&self.policy, &mut self.memory, seen);
+        seen.manual = asked;
+        replace_errors(seen, errors);
+        decision
+    }
+}
+
+/// Puts `errors` in place of what the balancer counted, which is returned.
+fn replace_errors(seen: &mut Observation, errors: u64) -> u64 {
+    match &mut seen.balancer {
+        Some(Reading::Taken { value, .. }) => std::mem::replace(&mut value.errors, errors),
+        _ => 0,
     }
 }

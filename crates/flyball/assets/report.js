@@ -82,12 +82,13 @@ function front(load) {
 }
 
 function supply(load) {
-  const days = load.demand.map((_, n) => n * load.step_s / (load.demand.length * load.step_s > 172800 ? 86400 : 3600));
-  const unit = load.demand.length * load.step_s > 172800 ? "days" : "hours";
+  const span = load.demand.length * load.step_s;
+  const [unit, length] = span > 172800 ? ["days", 86400] : span > 10800 ? ["hours", 3600] : ["minutes", 60];
+  const since = load.demand.map((_, n) => n * load.step_s / length);
   const when = load.demand.map((_, n) => clock(n * load.step_s));
   const line = (name, y, look) => ({
-    type: "scattergl", mode: "lines", name, x: days, y, customdata: when, hovertemplate: "%{y}",
-    line: { shape: "hv", width: 1.5, ...look },
+    type: "scattergl", mode: "lines", name, x: since, y, customdata: when, hovertemplate: "%{y}",
+    line: { shape: "hv", width: 1.2, ...look },
   });
   const runs = load.runs.map((run, n) => ({
     ...line(run.policy, run.serving, { color: COLOURS[n % COLOURS.length] }), visible: n < 3 ? true : "legendonly",
@@ -119,7 +120,8 @@ choices(at("trace"), data.map((load) => load.name), (n) => {
   const steps = `${load.demand.length} steps of ${load.step_s} s`;
   const { start_lag_s: half, start_lag_p99_s: most } = load.runs[0];
   const lag = most === null ? `start lag ${half} s` : `start lag ${half} s (99 of 100 within ${most} s)`;
-  at("facts").textContent = `${load.name}: ${steps}; one replica serves ${load.capacity}; ${lag}`;
+  const followed = load.runs[0].score.p50_ms === null ? "" : "; every request followed";
+  at("facts").textContent = `${load.name}: ${steps}; one replica serves ${load.capacity} ${load.unit}; ${lag}${followed}`;
   scores(load);
   front(load);
   supply(load);

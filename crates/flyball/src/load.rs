@@ -27,6 +27,9 @@ pub const MOST_CONNECTIONS: usize = 2000;
 /// Longest wait for an answer, from the scheduled time, unless it is told otherwise.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
+/// A request that is answered later than this, from the scheduled time, is slow: what people notice.
+pub const SLOW: Duration = Duration::from_millis(250);
+
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 

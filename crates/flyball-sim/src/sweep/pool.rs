@@ -21,7 +21,7 @@ use crate::world::sight::{Counters, Engine, Sight, State};
 pub use lateness::{LIMIT_S, SLOTS};
 
 /// Requests are given up after so long in the queue: the common setting of a balancer.
-const PATIENCE: Overload = Overload::Waits { patience_s: 30.0 };
+const PATIENCE_S: f64 = 30.0;
 /// The first tick, on the clock that policies see; what was there before had been there as long.
 pub(super) const BEGINS: Timestamp = Timestamp::from_ms(1_000_000);
 
@@ -149,8 +149,10 @@ impl Pool {
         let serving = self.serving();
         let per_s = self.rate(serving);
         let before = self.backlog.waiting();
-        let flow = Flow { arrivals: arrived / tick_s, capacity: per_s };
-        let passed = self.backlog.pass(flow, tick_s, PATIENCE, LIMIT_S);
+        // By the tick, so that what arrives is served to the last digit where nothing waits.
+        let flow = Flow { arrivals: arrived, capacity: per_s * tick_s };
+        let patience = Overload::Waits { patience_s: PATIENCE_S / tick_s };
+        let passed = self.backlog.pass(flow, 1.0, patience, LIMIT_S / tick_s);
         let after = self.backlog.waiting() + passed.unserved;
         let fluid = lateness::Fluid { before, after, arrived, per_s };
         let late = arrived * fluid.late_share(serving, passed.served * self.work_s / tick_s);

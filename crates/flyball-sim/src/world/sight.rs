@@ -64,6 +64,11 @@ impl Sight {
         &self.seen
     }
 
+    /// The same, to be given back as it was.
+    pub(crate) fn seen_mut(&mut self) -> &mut Observation {
+        &mut self.seen
+    }
+
     /// Writes everything anew: `replicas` in the order of their names, and ends nobody asked for.
     pub(crate) fn write<'a>(
         &mut self,

@@ -43,7 +43,7 @@ pub(crate) struct Simulate {
     /// What becomes of load that finds no free replica; the default is lost in mode fluid, waits in mode requests
     #[arg(long, value_enum)]
     pub(crate) overload: Option<Overload>,
-    /// How long a request waits before it is given up, where it waits
+    /// How long a request waits before it is given up, where it waits; its work included in mode requests
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) patience: u64,
     /// A request is over the limit that waits longer (mode fluid), or that takes longer in all (mode requests)

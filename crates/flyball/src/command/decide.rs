@@ -89,11 +89,11 @@ fn decide_lines(
         if text.trim_ascii().is_empty() {
             continue;
         }
-        let seen: Observation =
+        let mut seen: Observation =
             serde_json::from_slice(&text).map_err(|error| wrong(column(&error)))?;
         check(&seen, before).map_err(wrong)?;
         before = seen.at;
-        let decision = contender.decide(&seen);
+        let decision = contender.decide(&mut seen);
         let (headline, reason) = (decision.headline(), decision.reason());
         let policy = contender.name();
         let answer = Line { line, policy, headline, reason, decision: &decision };

@@ -83,16 +83,21 @@ fn run_all(options: &Simulate, cases: &[Case]) -> Result<Vec<Outcome>, RunError>
     outcomes.into_iter().collect()
 }
 
-/// A limit that no request can keep makes every policy look the same.
+/// A limit that no request can keep makes every policy look the same, patience that ends before any
+/// request can be answered even more so.
 fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
     for case in cases.iter().filter(|_| options.mode == Mode::Requests) {
         let work_ms = requests(options).work_ms(&case.trace, &settings(options, case));
-        if work_ms > flyball_core::units::seconds(options.slo) * 1000.0 {
-            note(&format!(
-                "a request of {} takes {work_ms:.0} ms, longer than the limit of {} ms\n\
-                 hint: set --slo above that, or --slots to what a replica works on at once",
-                case.trace.name, options.slo
-            ));
+        let times =
+            [("the limit", "--slo", options.slo), ("patience", "--patience", options.patience)];
+        for (what, option, ms) in times {
+            if work_ms > flyball_core::units::seconds(ms) * 1000.0 {
+                note(&format!(
+                    "a request of {} takes {work_ms:.0} ms, longer than {what} of {ms} ms\n\
+                     hint: set {option} above that, or --slots to what a replica works on at once",
+                    case.trace.name
+                ));
+            }
         }
     }
 }

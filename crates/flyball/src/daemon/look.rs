@@ -80,8 +80,8 @@ struct Kept {
 
 impl Kept {
     fn count(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
-        let span_ms = self.looked_at.map_or(0, |before| decision.at.ms_since(before));
-        self.looked_at = Some(decision.at);
+        let before = self.looked_at.replace(decision.at).unwrap_or(decision.at);
+        let span_ms = decision.at.ms_since(before);
         self.tally.outs += u64::from(decision.desired > decision.seen.current);
         self.tally.ins += u64::from(decision.desired < decision.seen.current);
         #[expect(
@@ -90,6 +90,12 @@ impl Kept {
         )]
         let replica_ms = (span_ms * engine.map_or(0, |e| e.replicas.len()) as u64) as f64;
         self.tally.replica_ms += replica_ms;
+        for replica in engine.iter().flat_map(|engine| &engine.replicas) {
+            if let Some(ready_at) = replica.ready_at.filter(|at| *at > before) {
+                self.tally.starts += 1;
+                self.tally.starts_ms += ready_at.ms_since(replica.asked_at);
+            }
+        }
     }
 
     fn count_silence(&mut self, seen: &Observation) {

@@ -15,6 +15,10 @@ pub(crate) struct Tally {
     pub(crate) ins: u64,
     /// Replica-milliseconds paid for: starting, ready, draining and stopping alike.
     pub(crate) replica_ms: f64,
+    /// Replicas that became ready.
+    pub(crate) starts: u64,
+    /// Time that those took to start, all together.
+    pub(crate) starts_ms: u64,
     /// Looks without a word from the engine.
     pub(crate) engine_silent: u64,
     /// Looks without a word from the balancer, where there is one.
@@ -32,6 +36,8 @@ impl Default for Tally {
             outs: 0,
             ins: 0,
             replica_ms: 0.0,
+            starts: 0,
+            starts_ms: 0,
             engine_silent: 0,
             balancer_silent: 0,
             exits: 0,
@@ -41,12 +47,14 @@ impl Default for Tally {
 }
 
 impl Tally {
-    /// The figures of a run that began at `before`: scalings and cost.
+    /// The figures of a run that began at `before`: scalings, cost and starts.
     pub(crate) fn since(self, before: &Self) -> Self {
         Self {
             outs: self.outs - before.outs,
             ins: self.ins - before.ins,
             replica_ms: self.replica_ms - before.replica_ms,
+            starts: self.starts - before.starts,
+            starts_ms: self.starts_ms - before.starts_ms,
             ..self
         }
     }

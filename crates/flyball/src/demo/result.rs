@@ -5,11 +5,12 @@
 use serde_json::json;
 
 use super::rival::{self, Rival};
+use super::simulated::{self, Measured, Simulated};
 use super::trace::Shape;
-use super::{SHARE, WORK_MS};
+use super::{SEED, SHARE, WORK_MS};
 use crate::daemon::{Slot, Tally};
 use crate::failure::Failure;
-use crate::load::LoadReport;
+use crate::load::{LoadReport, SLOW};
 use crate::output::table;
 
 /// The pool is sized by the same cap that the governor keeps.
@@ -22,6 +23,8 @@ pub(super) struct Outcome {
     tally: Tally,
     peak_pool: u32,
     step: Rival,
+    /// Of a whole run of processes.
+    simulated: Option<Simulated>,
 }
 
 impl Outcome {
@@ -31,17 +34,43 @@ impl Outcome {
         tally: &Tally,
         slot: &Slot,
     ) -> Result<Self, Failure> {
-        let work_s = f64::from(WORK_MS) / 1000.0 / SHARE;
+        let work_s = nominal_work_s();
         let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
-        let step =
-            rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), slot.policy.bounds)?;
+        let bounds = slot.policy.bounds;
+        let step = rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), bounds)?;
         Ok(Self {
             run_s: load.elapsed_s,
             tally: tally.clone(),
             peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,
+            simulated: None,
         })
+    }
+
+    /// With what the simulator says of the same load; nothing if the run was cut short.
+    pub(super) fn with_simulated(self, shape: &Shape, slot: &Slot) -> Self {
+        let arrivals = shape.arrivals(SEED);
+        let whole = !self.load.stopped;
+        let simulated = whole.then(|| {
+            simulated::simulate(&slot.policy, &arrivals, shape.run(), self.measured(slot))
+        });
+        Self { simulated: simulated.flatten(), ..self }
+    }
+
+    /// What the run measured; a guess where it was over too soon.
+    #[expect(clippy::cast_precision_loss, reason = "the starts of a demo stay far below 2^52 ms")]
+    fn measured(&self, slot: &Slot) -> Measured {
+        let Tally { starts, starts_ms, .. } = self.tally;
+        let start_ms = if starts > 0 { starts_ms as f64 / starts as f64 } else { 100.0 };
+        let work_s = slot.live().and_then(|live| live.decision.seen.work_s);
+        Measured { start_ms, work_s: work_s.unwrap_or(nominal_work_s()) }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "requests of a demo stay far below 2^52")]
+    fn slow_pct(&self) -> f64 {
+        let slow = self.load.slow + self.load.failed + self.load.unfinished;
+        slow as f64 / self.load.requests.max(1) as f64 * 100.0
     }
 
     fn replica_s(&self) -> f64 {
@@ -54,6 +83,7 @@ impl Outcome {
 
     pub(super) fn json(&self) -> Result<String, Failure> {
         let tenth = |seconds: f64| (seconds * 10.0).round() / 10.0;
+        let thousandth = |percent: f64| (percent * 1_000.0).round() / 1_000.0;
         let object = json!({
             "requests": self.load.requests,
             "failed": self.load.failed,
@@ -61,9 +91,12 @@ impl Outcome {
             "failures": self.load.failures,
             "p50_ms": self.load.p50_ms,
             "p99_ms": self.load.p99_ms,
+            "over_limit_pct": thousandth(self.slow_pct()),
+            "over_limit_pct_simulated": self.simulated.map(|told| thousandth(told.slow_pct)),
             "scale_outs": self.tally.outs,
             "scale_ins": self.tally.ins,
             "replica_seconds": tenth(self.replica_s()),
+            "replica_seconds_simulated": self.simulated.map(|told| tenth(told.replica_s)),
             "replica_seconds_peak_pool": tenth(self.peak_replica_s()),
             "replica_seconds_step": tenth(self.step.replica_s),
             "longest_wait_s_step": tenth(self.step.longest_wait_s),
@@ -81,8 +114,19 @@ impl Outcome {
             row("failed", self.load.failed.to_string()),
             row("median latency", ms(self.load.p50_ms)),
             row("99 % within", ms(self.load.p99_ms)),
+            row(
+                &format!("over {} ms", SLOW.as_millis()),
+                self.beside(format!("{:.1} %", self.slow_pct()), |told| {
+                    format!("{:.1} %", told.slow_pct)
+                }),
+            ),
             row("scale actions", format!("{} out, {} in", self.tally.outs, self.tally.ins)),
-            row("replica-seconds", format!("{:.0}", self.replica_s())),
+            row(
+                "replica-seconds",
+                self.beside(format!("{:.0}", self.replica_s()), |told| {
+                    format!("{:.0}", told.replica_s)
+                }),
+            ),
             row(
                 "  of a fixed pool",
                 self.compared(
@@ -98,9 +142,21 @@ impl Outcome {
         table(&rows)
     }
 
+    fn beside(&self, measured: String, of: impl Fn(Simulated) -> String) -> String {
+        match self.simulated {
+            Some(told) => format!("{measured} (simulated: {})", of(told)),
+            None => measured,
+        }
+    }
+
     fn compared(&self, other_s: f64, what: &str) -> String {
         let saved = (1.0 - self.replica_s() / other_s) * 100.0;
         let more_or_less = if saved >= 0.0 { "less" } else { "more" };
         format!("{other_s:.0}: flyball used {:.0} % {more_or_less} ({what})", saved.abs())
     }
+}
+
+/// What one request is meant to cost, in replica-seconds.
+fn nominal_work_s() -> f64 {
+    f64::from(WORK_MS) / 1000.0 / SHARE
 }

@@ -9,8 +9,8 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::Exchange;
 use super::connections::Refusal;
+use super::{Exchange, SLOW};
 
 /// A request begun this much after its time counts as late: a tenth of what people notice, and ten
 /// times the runtime's clock tick.
@@ -59,6 +59,8 @@ pub struct LoadReport {
     pub requests: u64,
     /// Answered in full with 2xx.
     pub served: u64,
+    /// Of these, answered later than [`SLOW`].
+    pub slow: u64,
     /// Answered otherwise, broken off, or not answered in time.
     pub failed: u64,
     /// Without an answer when the load was told to stop.
@@ -98,6 +100,7 @@ impl Book {
             elapsed_s: 0.0,
             requests: 0,
             served: 0,
+            slow: 0,
             failed: 0,
             unfinished: 0,
             failures: Vec::new(),
@@ -129,8 +132,10 @@ impl Book {
     pub(super) fn ended(&mut self, start: Instant, exchange: Exchange) {
         match exchange.outcome {
             Ok(()) => {
-                let latency = exchange.ended.duration_since(exchange.due).as_micros();
-                self.latencies.saturating_record(u64::try_from(latency).unwrap_or(HIGHEST_US));
+                let latency = exchange.ended.duration_since(exchange.due);
+                let latency_us = u64::try_from(latency.as_micros()).unwrap_or(HIGHEST_US);
+                self.latencies.saturating_record(latency_us);
+                self.report.slow += u64::from(latency > SLOW);
                 self.report.served += 1;
             }
             Err(Refusal { status, reason }) => {

@@ -55,6 +55,22 @@ mod alone {
     }
 
     #[test]
+    #[ignore = "live runs of one load differ by two points of requests over the limit and more: a burst is five"]
+    fn a_demo_comes_to_what_the_simulator_says_of_the_same_load() {
+        let place = Place::new();
+        let (mut command, _) = demo(FLYBALL.as_ref(), &place, 30);
+        let said = run(&mut command);
+        assert_whole(&said);
+        let result: Value = serde_json::from_str(&said.out).unwrap();
+        let figure = |name: &str| result[name].as_f64().unwrap();
+        let (live_s, simulated_s) =
+            (figure("replica_seconds"), figure("replica_seconds_simulated"));
+        assert!((live_s / simulated_s - 1.0).abs() <= 0.10, "{live_s} and {simulated_s}: {result}");
+        let (live, simulated) = (figure("over_limit_pct"), figure("over_limit_pct_simulated"));
+        assert!((live - simulated).abs() <= 1.0, "{live} % and {simulated} % slow: {result}");
+    }
+
+    #[test]
     fn a_user_without_any_rights_can_run_the_demo() {
         let (place, bin) = (Place::new(), Place::new());
         let program = bin.path().join("flyball");

@@ -45,11 +45,11 @@ impl Default for Shown {
 }
 
 impl Fluid<'_> {
-    /// What a look sees now.
-    pub fn look(&mut self) -> &Observation {
+    /// What a look sees now; to be given back as it was.
+    pub fn look(&mut self) -> &mut Observation {
         if self.physics.metric_lag_ms == 0 {
             self.show();
-            return self.shown.sight.seen();
+            return self.shown.sight.seen_mut();
         }
         self.read_meters();
         let late = self.of_the_past();

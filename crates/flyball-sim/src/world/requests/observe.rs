@@ -47,11 +47,11 @@ impl World {
         self.look().clone()
     }
 
-    /// What a look sees now.
-    pub fn look(&mut self) -> &Observation {
+    /// What a look sees now; to be given back as it was.
+    pub fn look(&mut self) -> &mut Observation {
         self.show();
         if self.setup.metric_lag_ms == 0 || !self.setup.balanced {
-            return self.shown.sight.seen();
+            return self.shown.sight.seen_mut();
         }
         let late = self.of_the_past();
         self.shown.late.insert(late)

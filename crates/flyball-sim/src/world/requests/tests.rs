@@ -93,10 +93,10 @@ fn another_policy_meets_the_same_requests_with_the_same_work() {
         let mut world = World::new(setup, arrivals, Seed(7));
         let mut used = std::collections::BTreeMap::new();
         while world.now_ns < 600_000 * MS {
-            let seen = world.observe();
+            let mut seen = world.observe();
             let engine = seen.engine.value().unwrap();
             used.extend(engine.replicas.iter().map(|r| (r.id.clone(), r.cpu.unwrap().used_ns)));
-            for step in &contender.decide(&seen).plan {
+            for step in &contender.decide(&mut seen).plan {
                 world.carry_out(step);
             }
             world.advance(world.now_ns + 100 * MS, 0);

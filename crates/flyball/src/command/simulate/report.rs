@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use flyball_sim::run::Outcome;
+use flyball_sim::trace::Unit;
 use serde_json::{Value, json};
 
 use super::{Case, result};
@@ -45,6 +46,10 @@ fn trace(case: &Case, outcomes: &[Outcome]) -> Value {
         "name": case.trace.name,
         "step_s": flyball_core::units::seconds(case.steps.step_ms),
         "capacity": case.capacity,
+        "unit": match case.trace.unit {
+            Unit::RequestsPerSecond => "requests/s",
+            Unit::Cores => "cores",
+        },
         "demand": case.steps.demand(case.capacity),
         "runs": runs,
     })
