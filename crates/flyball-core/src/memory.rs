@@ -401,7 +401,13 @@ impl Memory {
         };
         for replica in engine.iter().flat_map(|e| &e.replicas) {
             match replica.phase {
-                Phase::Starting => out.starting += 1,
+                Phase::Starting => {
+                    let due_ms = start_lag_ms.saturating_sub(seen.at.ms_since(replica.asked_at));
+                    let first = out.starting == 0;
+                    out.starting_due_ms =
+                        if first { due_ms } else { due_ms.min(out.starting_due_ms) };
+                    out.starting += 1;
+                }
                 Phase::Ready if self.draining.contains_key(&replica.id) => out.draining += 1,
                 Phase::Ready => {
                     out.ready += 1;

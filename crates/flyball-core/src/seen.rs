@@ -14,6 +14,9 @@ pub struct Seen {
     pub ready: u32,
     /// Replicas that were asked for and are not ready yet.
     pub starting: u32,
+    /// Time until the oldest of those is due, in milliseconds; 0 where there is none or it is late.
+    #[serde(default)]
+    pub starting_due_ms: u64,
     /// Replicas that finish their last requests.
     pub draining: u32,
     /// Replicas that were ready and say that they cannot serve now.

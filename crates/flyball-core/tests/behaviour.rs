@@ -538,12 +538,12 @@ fn an_explanation_adds_up_and_can_be_printed_from_its_record() {
     let read: Decision = serde_json::from_str(&stored).unwrap();
     assert_eq!(read.to_string(), decision.to_string());
     insta::assert_snapshot!(decision, @"
-    web 2 -> 9 (+7)   engine 0 ms old   balancer 0 ms old
+    web 2 -> 10 (+8)   engine 0 ms old   balancer 0 ms old
       seen        2 ready, 0 starting, 0 draining; mean cpu 76.0 %; 120.0/s, 2 in flight, 16 waiting; start lag 1.20 s (measured)
-      utilization 120.0/s over 0.2 s (level 31.8/s over 10 s) x 0.0501 replica-s = 6.01 busy, at most 85 % -> 8
-      backlog     16 waiting, 6.01 busy on 2 ready for 1.2 s: 5.61 replica-s in 3.0 s + arrivals at 95 % -> 9   decides
+      utilization 120.0/s over 0.2 s (level 31.8/s over 10 s) x 0.0500 replica-s = 6.00 busy, at most 85 % -> 8
+      backlog     16 waiting, 6.00 busy on 2 ready for 1.2 s: 5.60 replica-s in 2.0 s + arrivals at 95 % -> 10   decides
       bounds      1..20: ok
-      plan        start 7 (web-6, web-7, web-8, ...)
+      plan        start 8 (web-6, web-7, web-8, ...)
     ");
 }
 
