@@ -190,9 +190,9 @@ fn backlog(per_s: f64, work_s: f64, figures: &Seen) -> Option<Backlog> {
     })
 }
 
-/// Replicas' worth of CPU in use and of time held back. CPU alone
-/// under-tells where work comes in bursts: a replica that is at its limit in every second period
-/// is half busy by its mean, and every request that met a full period waited.
+/// Replicas' worth of CPU in use and of time held back. CPU alone under-tells where work comes in
+/// bursts: a replica that is at its limit in every second period is half busy by its mean, and every
+/// request that met a full period waited.
 fn cpu(share: f64, figures: &Seen) -> Option<Arithmetic> {
     let ready = f64::from(figures.ready);
     let (used, held) = (figures.cpu_used?, figures.held_cpu.map(|held| held * ready));
@@ -216,8 +216,9 @@ fn without_balancer(rule: &Governor, seen: &Observation, figures: &Seen) -> Vec<
 }
 
 /// The count that `wishes` still need with 4 % more load and, where it was counted, one request
-/// more: the margin that keeps a count from swinging when the load sits on the edge between two. At 8 % smooth loads pay 1 to 3 % more for
-/// as few late requests; at 2 % noisy ones do with quick starts, since what is let go is missed.
+/// more: the margin that keeps a count from swinging when the load sits on the edge between two.
+/// At 8 % smooth loads pay 1 to 3 % more for as few late requests; at 2 % noisy ones do with quick
+/// starts, since what is let go is missed.
 pub fn still_needed(wishes: &[Recommendation]) -> Option<u32> {
     const EDGE: f64 = 1.04;
     let needed = |wish: &Recommendation| match &wish.arithmetic {

@@ -96,7 +96,7 @@ mod alone {
             .args(["--header", "Authorization: Bearer correct-horse-battery"])
             // A stream has no end to wait for; `tests/web/events.rs` covers it.
             .args(["--exclude-path", "/api/v1/events", "--exclude-checks", NOT_CHECKED])
-            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "255", "--seed", "1"])
+            .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "270", "--seed", "1"])
             .args(["--workers", "2", "--request-timeout", "10", "--continue-on-failure"])
             .args([
                 "--suppress-health-check",
