@@ -21,7 +21,7 @@ pub(crate) fn of_the_dashboard(stack: &Stack, host: &str) {
     let ask = json!({ "filter": { "host": [host] }, "output": ["hostid"] });
     let id = stack.api("host.get", ask)[0]["hostid"].as_str().unwrap().to_owned();
     let page = format!(
-        "zabbix.php%3Faction%3Dhost.dashboard.view%26hostid%3D{id}%26kiosk%3D1%26from%3Dnow-5m%26to%3Dnow"
+        "zabbix.php%3Faction%3Dhost.dashboard.view%26hostid%3D{id}%26kiosk%3D1%26from%3Dnow-2m%26to%3Dnow"
     );
     let login = "index.php?name=Admin&password=zabbix&enter=Sign%20in&request=";
     let file = std::env::var_os("FLYBALL_PICTURES")
@@ -36,7 +36,7 @@ pub(crate) fn of_the_dashboard(stack: &Stack, host: &str) {
         "--no-first-run",
     ]);
     browser.args(["--disable-background-networking", "--disable-component-update"]);
-    browser.args(["--disable-sync", "--window-size=1000,640", "--virtual-time-budget=8000"]);
+    browser.args(["--disable-sync", "--window-size=1400,1040", "--virtual-time-budget=8000"]);
     browser.arg(format!("--user-data-dir={}", stack.path("browser").display()));
     browser.arg(format!("--screenshot={}", file.display()));
     browser.arg(format!("{}/{login}{page}", stack.web()));
