@@ -138,7 +138,7 @@ mod tests {
             service: "web".to_owned(),
             bounds: BoundsArgs { min: 1, max: 10 },
             start_lag: 20_000,
-            stale_after: 6_000,
+            stale_after: 120_000,
         }
     }
 
