@@ -261,11 +261,20 @@ impl Move {
             Guard::WarmUp { until } => {
                 format!("warm-up     removes nothing {}: too little history", left(until))
             }
-            Guard::Hold { needed, needed_at, window_ms } => format!(
-                "hold        {needed} were needed {:.1} s ago, kept for {:.0} s",
-                seconds(now.ms_since(*needed_at)),
-                seconds(*window_ms)
-            ),
+            Guard::Hold { needed, needed_at, window_ms } => {
+                let kept_s = seconds(*window_ms);
+                match (now.ms_since(*needed_at), needed) {
+                    (0, _) => format!("hold        {needed} with a margin, kept for {kept_s:.0} s"),
+                    (ago_ms, 1) => format!(
+                        "hold        1 was needed {:.1} s ago, kept for {kept_s:.0} s",
+                        seconds(ago_ms)
+                    ),
+                    (ago_ms, _) => format!(
+                        "hold        {needed} were needed {:.1} s ago, kept for {kept_s:.0} s",
+                        seconds(ago_ms)
+                    ),
+                }
+            }
             Guard::Half { surplus, next_at } => {
                 format!("half        of {surplus} to spare at a time, the next {}", left(next_at))
             }

@@ -174,7 +174,7 @@ impl fmt::Display for Recommendation {
             }
             Arithmetic::PileUp { ready, requests, per_replica } => write!(
                 f,
-                "pile-up     {requests} requests in {ready} replicas, over {per_replica} each: half as many again"
+                "pile-up     {requests} requests on {ready} ready, over {per_replica} each: half as many again"
             )?,
             Arithmetic::Waiting { waiting } => write!(f, "waiting     {waiting}: at least one")?,
             Arithmetic::Ratio(terms) => terms.fmt(f)?,

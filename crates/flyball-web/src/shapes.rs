@@ -57,6 +57,8 @@ pub(crate) struct Seen {
     /// Replicas that are ready and not draining.
     ready: u32,
     starting: u32,
+    /// Time until the oldest of those is due; 0 where there is none or it is late.
+    starting_due_ms: u64,
     draining: u32,
     /// Replicas that were ready and say that they cannot serve now.
     unhealthy: u32,

@@ -50,11 +50,13 @@ pub(super) fn hold(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>
     if let Some(count) = still_needed(context.recommendations) {
         memory.needed.push(now, context.policy.bounds.clamp(count), window_ms);
     }
-    if let Some((needed_at, needed)) = memory.needed.max() {
+    // What is never given up needs no hold.
+    let min = context.policy.bounds.min;
+    if let Some((needed_at, needed)) = memory.needed.max().filter(|(_, needed)| *needed > min) {
         let floor = needed.min(context.current);
         chain.at_least(floor, Guard::Hold { needed, needed_at: needed_at.min(now), window_ms });
     }
-    let surplus = context.current.saturating_sub(chain.count);
+    let surplus = context.current.saturating_sub(chain.count.max(min));
     if surplus > 0 {
         let pause_ms = window_ms / REMOVAL_PARTS;
         let next_at = memory.removed_at.map_or(now, |at| at.plus_ms(pause_ms));

@@ -28,7 +28,8 @@ pub(crate) fn agrees(stack: &Stack, daemon: &Daemon, count: f64) {
 }
 
 /// Shows that since `from_s`, in seconds since 1970, Zabbix's mean was what flyball saw within one
-/// interval of reports and one of calculations, a second each, through all steps of the load.
+/// interval of reports, one of calculations and one of the record of what flyball saw, a second each,
+/// through all steps of the load.
 pub(crate) fn kept_up(stack: &Stack, from_s: f64) {
     let since = |key: &str| {
         let all = stack.history("web", key);
@@ -36,7 +37,7 @@ pub(crate) fn kept_up(stack: &Stack, from_s: f64) {
     };
     let (means, seen) = (since("flyball.cpu.mean"), since("flyball.cpu.seen"));
     let off = |(at, mean): &(f64, f64)| {
-        let near = seen.iter().filter(|(seen_at, _)| (at - 2.0..at + 1.0).contains(seen_at));
+        let near = seen.iter().filter(|(seen_at, _)| (at - 3.0..at + 1.0).contains(seen_at));
         let (low, high) = near
             .fold((f64::MAX, f64::MIN), |(low, high), (_, seen)| (low.min(*seen), high.max(*seen)));
         (low - mean).max(mean - high).max(0.0)
