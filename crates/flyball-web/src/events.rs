@@ -17,13 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::ToSchema;
 
+use crate::door::{Door, READERS_MAX};
 use crate::feed::{Follower, Start, Taken};
 use crate::problem::{Kind, Problem};
-use crate::routes::{Door, Refusals};
+use crate::refusals::Refusals;
 use crate::window::words;
 
-/// Readers at once: each keeps a connection, and the page needs some for itself.
-pub(crate) const READERS_MAX: usize = 256;
 /// A comment is sent after so long a silence, so that both ends notice a dead connection.
 const SILENCE: Duration = Duration::from_secs(15);
 /// A reader is asked to come again after this time, before its connection is ended.

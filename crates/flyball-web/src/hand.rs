@@ -14,9 +14,10 @@ use axum::http::{HeaderValue, StatusCode};
 
 use crate::asks::{self, DEFAULT_FOR_MS, Fields, ParseDuration, PauseWish, ScaleWish, Wish};
 use crate::daemon::{AskError, ManualAsk};
+use crate::door::{BODY_BYTES_MAX, Shared};
 use crate::problem::{Kind, Problem};
 use crate::reads::{Name, Told, look_up};
-use crate::routes::{BODY_BYTES_MAX, Refusals, Shared, WishRefusals};
+use crate::refusals::{Refusals, WishRefusals};
 use crate::view::RuleName;
 
 /// Keep a count, or change it by some, for a time.

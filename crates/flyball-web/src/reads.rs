@@ -17,9 +17,10 @@ use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
 use crate::daemon::Which;
+use crate::door::{Door, Shared};
 use crate::metrics;
 use crate::problem::{Kind, Problem};
-use crate::routes::{Door, Refusals, Shared};
+use crate::refusals::Refusals;
 use crate::shapes;
 use crate::view::{Notice, ServiceView};
 use crate::window::{self, DecisionsQuery, ExplainQuery, SamplesQuery};

@@ -15,24 +15,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
-use utoipa::IntoResponses;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::Access;
-use crate::asks::ParseDuration;
-use crate::assets::Assets;
-use crate::daemon::Daemon;
-use crate::events::{self, READERS_MAX};
-use crate::lane::Lane;
-use crate::once::Once;
-use crate::problem::{Document, Kind, Problem};
-use crate::{hand, openapi, reads};
+use crate::door::{BODY_BYTES_MAX, Door, Shared};
+use crate::problem::{Kind, Problem};
+use crate::{events, hand, openapi, reads};
 
-/// A wish by hand is a few dozen bytes.
-pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
 /// Room for a browser's headers with cookies of everything else on the same host.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
@@ -40,87 +30,6 @@ const HEADERS_MAX: usize = 100;
 const TARGET_BYTES_MAX: usize = 8 * 1024;
 /// Longer than any lane's deadline, so that a slow answer is told apart from a slow request.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
-
-/// What all routes share.
-pub(crate) struct Door {
-    pub(crate) daemon: Arc<dyn Daemon>,
-    pub(crate) access: Access,
-    pub(crate) parse_duration_ms: ParseDuration,
-    pub(crate) assets: Assets,
-    /// For questions that read the journal.
-    pub(crate) reads: Lane,
-    /// For wishes, so that a journal that hangs does not keep anybody from scaling by hand.
-    pub(crate) asks: Lane,
-    /// Events that have been acted on.
-    pub(crate) once: Once,
-    /// For those that follow the events.
-    pub(crate) readers: Arc<Semaphore>,
-    /// Turns true when the server shall end.
-    pub(crate) stopped: watch::Receiver<bool>,
-}
-
-impl Door {
-    /// How many follow the events now.
-    pub(crate) fn readers_now(&self) -> usize {
-        READERS_MAX - self.readers.available_permits()
-    }
-}
-
-pub(crate) type Shared = State<Arc<Door>>;
-
-/// How any request may be refused.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) enum Refusals {
-    /// The request is not one that can be read
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Document),
-    /// A token is needed, or that is not the token
-    #[response(status = 401, content_type = "application/problem+json")]
-    TokenNeeded(#[to_schema] Document),
-    /// The token may only read, or the request comes from another site
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] Document),
-    /// There is no such thing
-    #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] Document),
-    /// The request took too long to come
-    #[response(status = 408, content_type = "application/problem+json")]
-    SlowRequest(#[to_schema] Document),
-    /// The path and query are too long
-    #[response(status = 414, content_type = "application/problem+json")]
-    TargetTooLong(#[to_schema] Document),
-    /// The request names another host
-    #[response(status = 421, content_type = "application/problem+json")]
-    WrongHost(#[to_schema] Document),
-    /// A field is wrong, and named
-    #[response(status = 422, content_type = "application/problem+json")]
-    WrongField(#[to_schema] Document),
-    /// The headers are too many or too large
-    #[response(status = 431, content_type = "application/problem+json")]
-    HeadersTooLarge(#[to_schema] Document),
-    /// Not available at the moment
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Document),
-    /// The answer did not come in time
-    #[response(status = 504, content_type = "application/problem+json")]
-    Overdue(#[to_schema] Document),
-}
-
-/// How a wish may be refused besides.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) enum WishRefusals {
-    /// The service cannot do that now
-    #[response(status = 409, content_type = "application/problem+json")]
-    Refused(#[to_schema] Document),
-    /// The body is too large
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Document),
-    /// The body is not JSON
-    #[response(status = 415, content_type = "application/problem+json")]
-    WrongMedia(#[to_schema] Document),
-}
 
 /// Every route with everything around it.
 pub(crate) fn router(door: Arc<Door>) -> Router {

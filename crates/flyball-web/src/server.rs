@@ -22,9 +22,9 @@ use crate::access::Access;
 use crate::asks::ParseDuration;
 use crate::assets::Assets;
 use crate::daemon::Daemon;
-use crate::events::READERS_MAX;
+use crate::door::{Door, READERS_MAX};
 use crate::lane::Lane;
-use crate::routes::{Door, router};
+use crate::routes::router;
 use crate::stalled::Stalled;
 use crate::token::Token;
 
