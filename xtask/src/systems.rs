@@ -2,11 +2,12 @@
 //!
 //! Decides which package of Debian each comes from. Does not know which test needs it: a test that
 //! misses its program says so by itself. Invariant: what cannot be installed here stops nothing
-//! here.
+//! here, and no service of the system is started.
 
-use std::env;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{env, fs, io};
 
 use crate::step;
 
@@ -26,6 +27,7 @@ pub(crate) fn install() {
         return;
     }
     eprintln!("installing {}", missing.join(", "));
+    let _fence = Fence::put_up();
     // Without the lists of packages, as on a fresh machine, nothing can be found in them.
     for arguments in [vec!["update"], [vec!["install"], missing].concat()] {
         let mut apt = Command::new("apt-get");
@@ -33,6 +35,33 @@ pub(crate) fn install() {
         apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
         if let Err(error) = step::run(&mut apt) {
             return eprintln!("{error:#}");
+        }
+    }
+}
+
+/// Asked by Debian's packages whether a service may be started; answers no to all.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Keeps packages from starting the services they bring, until it is dropped.
+struct Fence;
+
+impl Fence {
+    /// Nothing where there is a policy already, or where it may not be written: then nothing can be
+    /// installed either.
+    fn put_up() -> Option<Self> {
+        if Path::new(POLICY).exists() {
+            return None;
+        }
+        let written: io::Result<()> = fs::write(POLICY, "#!/bin/sh\nexit 101\n")
+            .and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)));
+        written.is_ok().then_some(Self)
+    }
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(POLICY) {
+            eprintln!("cannot remove {POLICY}: {error}");
         }
     }
 }
