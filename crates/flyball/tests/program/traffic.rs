@@ -11,7 +11,7 @@ mod alone {
     use rustix::process::Signal;
     use serde_json::{Value, json};
 
-    use crate::support::{DEADLINE, Daemon, Place, Steady, sample, signal, until};
+    use crate::support::{DEADLINE, Daemon, Place, Steady, sample, signal, until, was_load};
 
     /// 1, 2, ... 8, 7, ... 2 and again.
     fn up_and_down() -> impl Iterator<Item = u64> {
@@ -82,7 +82,7 @@ mod alone {
             report.requests, report.p99_ms
         );
         assert_eq!((report.failed, failed), (0, Vec::new()), "{:?}", report.failures);
-        assert!(report.served > 500 && sent > 20, "{report:?}, {sent} long requests");
+        assert!(was_load(&report, 100) && sent > 20, "{report:?}, {sent} long requests");
         assert!(started >= 200, "only {started} changes of the count");
     }
 
@@ -120,6 +120,6 @@ mod alone {
         println!("the floor was back {took:?} after all replicas were killed");
         assert!(took < Duration::from_secs(1), "{took:?}");
         assert_eq!(report.failed, 0, "{:?}", report.failures);
-        assert!(report.served > 1_000, "{report:?}");
+        assert!(was_load(&report, 200), "{report:?}");
     }
 }

@@ -19,7 +19,7 @@ use api::Answer;
 pub(crate) use api::ask;
 pub(crate) use daemon::Daemon;
 pub(crate) use installed::{installed, missing};
-pub(crate) use load::Steady;
+pub(crate) use load::{Steady, was_load};
 pub(crate) use processes::{carriers, signal};
 pub(crate) use program::{FLYBALL, Said, clean, flyball, run};
 
