@@ -48,9 +48,16 @@ pub(crate) fn every_sample_arrives_once_whatever_happens_to_zabbix(stack: &mut S
     let end = now_ms(&daemon);
 
     let samples = samples(&daemon, start, end);
+    let mut missing = Vec::new();
     let arrived = until("every sample", SOON, || {
         let arrived = arrived(stack, start, end);
-        samples.iter().all(|ms| arrived.contains_key(ms)).then_some(arrived)
+        let there = |ms: &&i64| arrived.contains_key(*ms);
+        let now: Vec<i64> = samples.iter().filter(|ms| !there(ms)).map(|ms| ms - start).collect();
+        if now != missing {
+            println!("{} of {} samples are missing: {now:?}", now.len(), samples.len());
+            missing = now;
+        }
+        missing.is_empty().then_some(arrived)
     });
     let twice: Vec<_> = arrived.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "{twice:?}");
