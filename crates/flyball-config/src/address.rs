@@ -1,7 +1,7 @@
 //! Values that say where something is on a network.
 //!
 //! Decides which spellings are accepted; asks no name server. Invariant: what is accepted can be
-//! connected to or bound as it is.
+//! connected to or bound as it is, or once its name has an address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -108,10 +108,8 @@ pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
         return refuse(&format!("\"tcp://{text}\""));
     }
     match text.split_once("://") {
-        Some(("tcp", at)) => match peer(at) {
-            Some(at) => Ok(Socket::Tcp(at)),
-            None => refuse("\"tcp://127.0.0.1:9999\""),
-        },
+        Some(("tcp", at)) if peer(at).is_some() || named(at) => Ok(Socket::Tcp(at.to_owned())),
+        Some(("tcp", _)) => refuse("\"tcp://127.0.0.1:9999\""),
         Some(("unix", path)) if plain(path) && path.starts_with('/') => Ok(unix(path)),
         None if plain(text) => Ok(unix(text)),
         _ => refuse(usual),
@@ -121,6 +119,16 @@ pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
 /// An address that can be connected to.
 fn peer(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|at: &SocketAddr| at.port() > 0)
+}
+
+/// A name and a port, such as `tasks.haproxy:9999` in a network of containers.
+fn named(text: &str) -> bool {
+    let Some((name, port)) = text.rsplit_once(':') else { return false };
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    // Digits and dots alone are an address that was mistyped.
+    name.chars().all(letters)
+        && name.contains(|c: char| c.is_ascii_alphabetic())
+        && port.parse().is_ok_and(|port: u16| port > 0)
 }
 
 fn unix(path: &str) -> Socket {

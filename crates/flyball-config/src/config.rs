@@ -91,8 +91,8 @@ pub struct ZabbixApi {
 pub enum Socket {
     /// A socket file.
     Unix(PathBuf),
-    /// A TCP address.
-    Tcp(SocketAddr),
+    /// `HOST:PORT` over TCP; a name is looked up at each connection.
+    Tcp(String),
 }
 
 /// One service.

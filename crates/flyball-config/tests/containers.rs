@@ -121,7 +121,9 @@ fn a_haproxy_socket_is_a_path_or_an_address() {
     let said_of = |socket: &str| said(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
     for (socket, hint) in [
         ("127.0.0.1:9999", "write socket = \"tcp://127.0.0.1:9999\""),
-        ("tcp://localhost:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://10.0.0.300:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://haproxy:0", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://haproxy", "write socket = \"tcp://127.0.0.1:9999\""),
         ("http://127.0.0.1:9999", "write socket = \"/run/haproxy/admin.sock\""),
         ("unix://admin.sock", "write socket = \"/run/haproxy/admin.sock\""),
         ("", "write socket = \"/run/haproxy/admin.sock\""),

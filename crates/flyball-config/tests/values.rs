@@ -109,7 +109,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(config.docker.host, "tcp://127.0.0.1:2375");
     assert_eq!(config.docker.cgroup_mount, Path::new("/host/cgroup"));
     assert!(!config.docker.labels);
-    let socket = Socket::Tcp("127.0.0.1:9999".parse().unwrap());
+    let socket = Socket::Tcp("127.0.0.1:9999".into());
     assert_eq!(config.haproxy, Haproxy { socket });
     let options = texts(&[("max-size", "10m")]);
     let wanted = Container {
@@ -188,7 +188,9 @@ fn sockets_are_paths_or_addresses() {
     assert_eq!(socket("/run/a"), Socket::Unix("/run/a".into()));
     assert_eq!(socket("unix:///run/a"), Socket::Unix("/run/a".into()));
     assert_eq!(socket("a"), Socket::Unix("/etc/flyball/a".into()));
-    assert_eq!(socket("tcp://[::1]:9"), Socket::Tcp("[::1]:9".parse().unwrap()));
+    for at in ["[::1]:9", "localhost:9999", "tasks.haproxy:9999"] {
+        assert_eq!(socket(&format!("tcp://{at}")), Socket::Tcp(at.into()));
+    }
 }
 
 #[test]

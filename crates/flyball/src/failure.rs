@@ -67,6 +67,8 @@ macro_rules! with_hint {
 }
 
 with_hint!(
+    flyball_agent::AgentError,
+    flyball_agent::Miss,
     flyball_docker::DockerError,
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,

@@ -94,5 +94,5 @@ pub(crate) static SOCKET: Key = key(
     "socket",
     Kind::Socket,
     Fallback::Is("\"/run/haproxy/admin.sock\""),
-    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://IP:PORT`.",
+    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://HOST:PORT`; a name is looked up at each connection.",
 );

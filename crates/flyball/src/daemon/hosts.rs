@@ -70,6 +70,6 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
     match socket {
         Socket::Unix(path) => flyball_haproxy::Socket::Unix(path.clone()),
-        Socket::Tcp(address) => flyball_haproxy::Socket::Tcp(*address),
+        Socket::Tcp(place) => flyball_haproxy::Socket::Tcp(place.clone()),
     }
 }
