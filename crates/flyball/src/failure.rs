@@ -68,6 +68,7 @@ macro_rules! with_hint {
 
 with_hint!(
     flyball_docker::DockerError,
+    flyball_docker::swarm::SwarmError,
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
     flyball_process::ProcessError,
