@@ -99,6 +99,18 @@ pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Docker hosts, as they were written; at least one.
+pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
+    let refuse = || {
+        let example = given.example("[\"unix:///var/run/docker.sock\"]");
+        given.not_a("a list of addresses of managers", example)
+    };
+    let Value::List(items) = &given.node.value else { return Err(refuse()) };
+    let hosts = items.iter().map(|node| docker_host(Given { node, ..given }).map_err(|_| refuse()));
+    let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+    if hosts.is_empty() { Err(refuse()) } else { Ok(hosts) }
+}
+
 /// Where HAProxy's runtime API listens; a path may be relative.
 pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
     let refuse = |example: &str| Err(given.not_a("a socket", given.example(example)));

@@ -230,3 +230,22 @@ fn the_value_of_a_variable_of_a_container_is_in_no_message() {
     );
     assert!(!useless.contains("hunter2"), "{useless}");
 }
+
+#[test]
+fn what_a_swarm_does_by_itself_cannot_be_set() {
+    let said_of = |lines: &str| {
+        said(&format!(
+            "[services.web]\nengine = \"swarm\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n"
+        ))
+    };
+    for (lines, words) in [
+        ("image = \"web:1\"", "services.web.image: means nothing with engine = \"swarm\""),
+        ("start_limit = \"1m\"", "services.web.start_limit: means nothing with engine"),
+        ("reach = \"host\"", "services.web.reach: \"host\" is not a way to a task"),
+        ("network = \"blue\"", "services.web.network: means nothing with reach = \"published\""),
+        ("[swarm]\nmanagers = []", "swarm.managers: a list is not a list of addresses"),
+    ] {
+        let said = said_of(lines);
+        assert!(said.contains(words), "{said}");
+    }
+}

@@ -70,6 +70,7 @@ with_hint!(
     flyball_agent::AgentError,
     flyball_agent::Miss,
     flyball_docker::DockerError,
+    flyball_docker::swarm::SwarmError,
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
     flyball_process::ProcessError,

@@ -7,13 +7,22 @@ use super::{Fallback, Key, Kind, Section, key};
 pub(crate) static ROOT: Section = Section {
     path: "",
     meaning: "",
-    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &ZABBIX_TABLE, &SERVICES_TABLE],
-    later: &["swarm", "mesos", "marathon", "zookeeper", "prometheus"],
+    keys: &[
+        &FLYBALL_TABLE,
+        &DOCKER_TABLE,
+        &SWARM_TABLE,
+        &HAPROXY_TABLE,
+        &ZABBIX_TABLE,
+        &SERVICES_TABLE,
+    ],
+    later: &["mesos", "marathon", "zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
 pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
+pub(crate) static SWARM_TABLE: Key =
+    key("swarm", Kind::Table("swarm"), Fallback::Otherwise("no labels"), "The Docker Swarm.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -82,6 +91,26 @@ pub(crate) static FIND_LABELS: Key = key(
     Kind::Flag,
     Fallback::Is("true"),
     "Whether services are found by the labels of containers.",
+);
+
+pub(crate) static SWARM: Section = Section {
+    path: "swarm",
+    meaning: "The Docker Swarm for services with `engine = \"swarm\"`. \
+              Where this table stands, even empty, services are found by labels, too.",
+    keys: &[&MANAGERS, &FIND_SWARM_LABELS],
+    later: &[],
+};
+pub(crate) static MANAGERS: Key = key(
+    "managers",
+    Kind::Words,
+    Fallback::Otherwise("the Docker host"),
+    "Where managers listen: `[\"unix:///PATH\"]`, `[\"tcp://IP:PORT\"]` without encryption. Where one does not answer, the next one is asked.",
+);
+pub(crate) static FIND_SWARM_LABELS: Key = key(
+    "labels",
+    Kind::Flag,
+    Fallback::Is("true"),
+    "Whether services are found by the labels of Swarm services.",
 );
 
 pub(crate) static HAPROXY: Section = Section {

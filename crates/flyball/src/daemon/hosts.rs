@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use flyball_config::{Config, Engine, Socket};
+use flyball_docker::swarm::{ManagerSettings, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
 use flyball_process::{Launcher, LauncherSettings};
 
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 pub(crate) struct Hosts {
     launcher: Option<Arc<Launcher>>,
     docker: Option<Arc<DockerHost>>,
+    swarm: Option<Arc<SwarmManagers>>,
     haproxy: flyball_haproxy::Socket,
 }
 
@@ -27,12 +29,19 @@ impl Hosts {
         let launcher = if processes { Some(launcher(home)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
-        Ok(Self { launcher, docker, haproxy: socket(&config.haproxy.socket) })
+        let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
+        let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
+        Ok(Self { launcher, docker, swarm, haproxy: socket(&config.haproxy.socket) })
     }
 
     /// What runs containers.
     pub(super) fn docker(&self) -> Result<Arc<DockerHost>, Failure> {
         self.docker.clone().ok_or_else(|| Failure::new("no container can be started here"))
+    }
+
+    /// What runs tasks.
+    pub(super) fn swarm(&self) -> Result<&Arc<SwarmManagers>, Failure> {
+        self.swarm.as_ref().ok_or_else(|| Failure::new("no task of a swarm can be seen here"))
     }
 
     /// Where HAProxy takes commands.
@@ -65,6 +74,11 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
         clock: clock::now,
     };
     Ok(DockerHost::open(settings)?)
+}
+
+pub(crate) fn swarm(config: &Config) -> Result<Arc<SwarmManagers>, Failure> {
+    let managers = config.swarm.managers.clone();
+    Ok(SwarmManagers::open(ManagerSettings { managers, clock: clock::now })?)
 }
 
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
