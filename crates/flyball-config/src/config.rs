@@ -58,6 +58,10 @@ pub struct Swarm {
     pub managers: Vec<String>,
     /// Whether services are also to be found by the labels of Swarm services.
     pub labels: bool,
+    /// What Swarm calls the service of flyball's agents.
+    pub agent: String,
+    /// A file with what agents must be shown; `None`: they let everybody read.
+    pub agent_token_file: Option<PathBuf>,
 }
 
 /// A HAProxy.

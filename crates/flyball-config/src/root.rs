@@ -72,7 +72,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
-    let swarm = systems::swarm(&mut root, docker.as_ref());
+    let swarm = systems::swarm(&mut root, docker.as_ref(), base);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();

@@ -42,19 +42,32 @@ pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<Docker> {
 impl Swarm {
     /// The Swarm that a Docker host manages, and services by labels.
     pub(crate) fn at(docker: &Docker) -> Self {
-        Self { managers: vec![docker.host.clone()], labels: true }
+        Self {
+            managers: vec![docker.host.clone()],
+            labels: true,
+            agent: "flyball-agent".to_owned(),
+            agent_token_file: None,
+        }
     }
 }
 
 /// The Swarm that `root` names; by default that of `docker`.
-pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>) -> Option<Swarm> {
+pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path) -> Option<Swarm> {
     let given = root.names().contains(&keys::SWARM_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::SWARM_TABLE, &keys::SWARM)?;
     let managers = fields.take(&keys::MANAGERS, address::docker_hosts).optional();
     let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag).or(given);
+    let preset = docker.map(Swarm::at);
+    let agent = fields.take(&keys::SWARM_AGENT, check::text).optional();
+    let token = fields.take(&keys::SWARM_AGENT_TOKEN_FILE, check::path).optional();
     fields.finish();
-    let preset = Swarm::at(docker?);
-    Some(Swarm { managers: managers?.unwrap_or(preset.managers), labels: labels? })
+    let preset = preset?;
+    Some(Swarm {
+        managers: managers?.unwrap_or(preset.managers),
+        labels: labels?,
+        agent: agent?.unwrap_or(preset.agent),
+        agent_token_file: token?.map(|path| base.join(path)),
+    })
 }
 
 /// The HAProxy that `root` names.

@@ -30,4 +30,4 @@ pub use engine::{SwarmEngine, SwarmManagers};
 pub use error::SwarmError;
 pub use labels::LabelledSwarm;
 pub use nodes::NODE_ADDRESS;
-pub use settings::{ManagerSettings, SwarmReach, SwarmSettings};
+pub use settings::{ManagerSettings, SwarmAgents, SwarmReach, SwarmSettings};

@@ -97,7 +97,7 @@ pub(crate) static SWARM: Section = Section {
     path: "swarm",
     meaning: "The Docker Swarm for services with `engine = \"swarm\"`. \
               Where this table stands, even empty, services are found by labels, too.",
-    keys: &[&MANAGERS, &FIND_SWARM_LABELS],
+    keys: &[&MANAGERS, &FIND_SWARM_LABELS, &SWARM_AGENT, &SWARM_AGENT_TOKEN_FILE],
     later: &[],
 };
 pub(crate) static MANAGERS: Key = key(
@@ -111,6 +111,18 @@ pub(crate) static FIND_SWARM_LABELS: Key = key(
     Kind::Flag,
     Fallback::Is("true"),
     "Whether services are found by the labels of Swarm services.",
+);
+pub(crate) static SWARM_AGENT: Key = key(
+    "agent",
+    Kind::Text,
+    Fallback::Is("\"flyball-agent\""),
+    "What Swarm calls the global service of flyball's agents, which read CPU time on the nodes.",
+);
+pub(crate) static SWARM_AGENT_TOKEN_FILE: Key = key(
+    "agent_token_file",
+    Kind::Path,
+    Fallback::Otherwise("agents let everybody read"),
+    "A file with the secret that agents must be shown. Read again when it changes.",
 );
 
 pub(crate) static HAPROXY: Section = Section {

@@ -66,6 +66,8 @@ pub(super) async fn service(
     let (manager, nodes) = first_of(managers).await?;
     let name = &settings.swarm_service;
     let services: Vec<ServiceAnswer> = manager.get("list services", "/services").await?;
+    let agents = managers.agents.as_ref().map(|agents| agents.service.as_str());
+    let no_agents = agents.filter(|name| services.iter().all(|it| it.spec.name != **name));
     let Some(answer) = services.into_iter().find(|service| service.spec.name == *name) else {
         return Ok(vec![fatal(&SwarmError::NoService { service: name.clone() })]);
     };
@@ -74,6 +76,10 @@ pub(super) async fn service(
         return Ok(vec![fatal(&error)]);
     }
     let mut findings = Vec::new();
+    findings.extend(no_agents.map(|agents| {
+        let text = format!("there is no service {agents}: CPU time of tasks is not known");
+        remark(text, "make it as docs/guide/swarm.md says, or name it under [swarm] agent")
+    }));
     findings.extend(unreachable(&answer, settings));
     if settings.balanced && settings.reach == SwarmReach::Node {
         findings.extend(nodes.values().filter(|node| node.address.is_none()).map(no_address));

@@ -177,7 +177,8 @@ impl Service {
             let why = "the swarm was not asked yet".to_owned();
             return Reading::Missing { since: heard_at, why };
         }
-        Reading::Taken { at: heard_at, value: inside.state.report(&self.settings) }
+        let agents = self.core.settings.agents.as_ref().map(|agents| &*agents.agents);
+        Reading::Taken { at: heard_at, value: inside.state.report(&self.settings, agents) }
     }
 
     pub(super) fn set_ready(&self, replica: &ReplicaId) {

@@ -39,7 +39,9 @@ async fn carry_out(service: Arc<Service>) {
             let mut inside = service.inside();
             let Some(to) = inside.state.order.take() else {
                 inside.state.working = false;
-                return;
+                drop(inside);
+                // Whoever waits for the end of orders sees it now.
+                return service.changed.notify_one();
             };
             (to, inside.state.wanted())
         };

@@ -3,6 +3,9 @@
 //! Decides whether settings can work at all, before anybody is asked. Asks nobody.
 //! Invariant: there is at least one manager, and each service has a port.
 
+use std::sync::Arc;
+
+use flyball_agent::Agents;
 use flyball_core::units::Timestamp;
 
 use super::error::SwarmError;
@@ -15,6 +18,17 @@ pub struct ManagerSettings {
     pub managers: Vec<String>,
     /// What every reading is stamped with.
     pub clock: fn() -> Timestamp,
+    /// Who reads CPU time on the nodes; `None`: nobody does.
+    pub agents: Option<SwarmAgents>,
+}
+
+/// The agents that run as a service of the Swarm, one on each node.
+#[derive(Clone, Debug)]
+pub struct SwarmAgents {
+    /// What Swarm calls that service. It publishes one port in host mode.
+    pub service: String,
+    /// Who asks them; told which there are.
+    pub agents: Arc<Agents>,
 }
 
 /// How one service of a Swarm is looked at.

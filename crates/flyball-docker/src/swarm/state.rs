@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
+use flyball_agent::Agents;
 use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 
@@ -202,15 +203,16 @@ impl State {
         true
     }
 
-    /// What a look is told.
-    pub(super) fn report(&self, settings: &SwarmSettings) -> EngineReport {
+    /// What a look is told, with the CPU time that `agents` read.
+    pub(super) fn report(&self, settings: &SwarmSettings, agents: Option<&Agents>) -> EngineReport {
         let exits = self.exits.iter().cloned().collect();
         let Some(told) = &self.told else {
             let busy = format!("swarm service {} is not there", settings.swarm_service);
             return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };
         };
         let cores = told.limit_cores.unwrap_or(1.0);
-        let mut replicas: Vec<_> = self.tasks.values().map(|known| known.report(cores)).collect();
+        let tasks = self.tasks.values();
+        let mut replicas: Vec<_> = tasks.map(|known| known.report(cores, agents)).collect();
         replicas.sort_by(|a, b| a.id.cmp(&b.id));
         let stays = |known: &&Known| known.stage != Stage::Leaving;
         let present = self.tasks.values().filter(stays);
@@ -275,7 +277,9 @@ impl Known {
         Self { task, stage, ..self }
     }
 
-    fn report(&self, cores: f64) -> ReplicaReport {
+    fn report(&self, cores: f64, agents: Option<&Agents>) -> ReplicaReport {
+        let (node, container) = (self.task.node.as_deref(), self.task.container.as_deref());
+        let metered = agents.and_then(|agents| agents.reading(node?, container?));
         let phase = match self.stage {
             Stage::Running if self.ready_at.is_some() && self.lost => Phase::Unhealthy,
             Stage::Running if self.ready_at.is_some() => Phase::Ready,
@@ -289,8 +293,8 @@ impl Known {
             ready_at: self.ready_at,
             // Before it runs, another task may still answer there.
             address: self.address.filter(|_| self.stage != Stage::Coming),
-            cpu: None,
-            throttled: None,
+            cpu: metered.map(|metered| metered.cpu),
+            throttled: metered.and_then(|metered| metered.throttled),
             cpu_limit_cores: cores,
             protected: false,
         }

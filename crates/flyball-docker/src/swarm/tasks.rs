@@ -115,6 +115,18 @@ fn address_of(answer: &TaskAnswer, settings: &SwarmSettings, nodes: &Nodes) -> O
     }
 }
 
+/// Where an agent is reached: at the one port that its node publishes for it, whichever that is.
+pub(super) fn agent_of(answer: &TaskAnswer, nodes: &Nodes) -> Option<(String, SocketAddr)> {
+    if answer.desired_state != "running" || answer.status.state != "running" {
+        return None;
+    }
+    let id = answer.node_id.clone()?;
+    let ports = &answer.status.port_status.ports;
+    let port = ports.iter().find(|port| port.publish_mode.as_deref() == Some("host"))?;
+    let address = (nodes.get(&id)?.address?, port.published_port?).into();
+    Some((id, address))
+}
+
 /// Whether a published port is the host's own and leads to `target`.
 pub(super) fn serves(port: &PortAnswer, target: u16) -> bool {
     let tcp = port.protocol.as_deref().is_none_or(|protocol| protocol == "tcp");

@@ -19,7 +19,7 @@ use super::call::{Manager, Stream, filtered};
 use super::core::{Core, Service};
 use super::error::SwarmError;
 use super::nodes::{Nodes, nodes_of};
-use super::tasks::Task;
+use super::tasks::{Task, agent_of};
 
 /// A task is seen to end or to run this late at most; a manager answers in 2 ms for 36 tasks.
 const IDLE: Duration = Duration::from_secs(1);
@@ -86,9 +86,11 @@ async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
     let by_name: BTreeMap<&str, &ServiceAnswer> =
         services.iter().map(|service| (service.spec.name.as_str(), service)).collect();
     let watched = core.services();
-    let ids: Vec<&str> = watched
-        .iter()
-        .filter_map(|service| by_name.get(service.settings.swarm_service.as_str()))
+    let agents = core.settings.agents.as_ref();
+    let names = watched.iter().map(|service| service.settings.swarm_service.as_str());
+    let ids: Vec<&str> = names
+        .chain(agents.map(|agents| agents.service.as_str()))
+        .filter_map(|name| by_name.get(name))
         .map(|answer| answer.id.as_str())
         .collect();
     let (mut tasks, mut nodes) = (BTreeMap::<String, Vec<TaskAnswer>>::new(), Nodes::new());
@@ -100,6 +102,11 @@ async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
         for task in answers {
             tasks.entry(task.service_id.clone()).or_default().push(task);
         }
+    }
+    if let Some(agents) = agents {
+        let answer = by_name.get(agents.service.as_str());
+        let tasks = answer.and_then(|answer| tasks.get(&answer.id)).into_iter().flatten();
+        agents.agents.follow(tasks.filter_map(|task| agent_of(task, &nodes)).collect());
     }
     core.heard(manager, asked_at, &services);
     for service in watched {
@@ -119,7 +126,7 @@ fn tell(
 ) {
     let (settings, now) = (&service.settings, core.now());
     let mut inside = service.inside();
-    let before = inside.listed.then(|| inside.state.report(settings));
+    let before = inside.listed.then(|| inside.state.report(settings, None));
     match answer {
         None => inside.state.gone(),
         Some(answer) if inside.state.learn(answer, settings) => {
@@ -132,7 +139,7 @@ fn tell(
         Some(_) => return,
     }
     inside.listed = true;
-    let news = before.as_ref() != Some(&inside.state.report(settings));
+    let news = before.as_ref() != Some(&inside.state.report(settings, None));
     drop(inside);
     if news {
         service.changed.notify_one();

@@ -4,11 +4,15 @@
 
 mod manager;
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use flyball_agent::{Agents, PullSettings, ServeSettings, serve};
 use flyball_core::observation::{EngineCount, Leaving, Phase, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_docker::swarm::{ManagerSettings, SwarmManagers};
+use flyball_docker::swarm::{
+    ManagerSettings, SwarmAgents, SwarmEngine, SwarmManagers, SwarmSettings,
+};
 use manager::{Manager, clock, engine_of, report, service, task, until};
 use serde_json::{Value, json};
 
@@ -16,7 +20,7 @@ fn id(slot: u64) -> ReplicaId {
     ReplicaId::new(format!("web.{slot}.task{:04}", slot / 10))
 }
 
-async fn wanted(engine: &flyball_docker::swarm::SwarmEngine, count: u32) {
+async fn wanted(engine: &SwarmEngine, count: u32) {
     until(engine, "a count", |seen| {
         let told = seen.value()?.count.as_ref()?.wanted;
         (told == count).then_some(())
@@ -236,10 +240,51 @@ async fn services_describe_themselves_by_labels_of_their_own() {
     manager.script().services[0]["Spec"]["Labels"] =
         json!({ "flyball.service": "shop", "flyball.port": "8080", "other": "x" });
     let managers = vec![manager.host.clone()];
-    let managers = SwarmManagers::open(ManagerSettings { managers, clock }).unwrap();
+    let managers = SwarmManagers::open(ManagerSettings { managers, clock, agents: None }).unwrap();
     let found = managers.discovered().await.unwrap();
     assert_eq!((found.len(), found[0].service.as_str()), (1, "shop"));
     assert_eq!((found[0].swarm_service.as_str(), found[0].labels.len()), ("web", 2));
+}
+
+#[tokio::test]
+async fn cpu_time_comes_from_the_agent_of_a_tasks_node_and_is_missing_without_one() {
+    let container = "4".repeat(64);
+    let root = tempfile::tempdir().unwrap();
+    let place = root.path().join(format!("system.slice/docker-{container}.scope"));
+    std::fs::create_dir_all(&place).unwrap();
+    std::fs::write(root.path().join("cgroup.controllers"), "cpu\n").unwrap();
+    std::fs::write(place.join("cpu.stat"), "usage_usec 7000\n").unwrap();
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let cgroup_mount = root.path().to_owned();
+    let settings = ServeSettings { listen, token: None, cgroup_mount, insecure: false };
+    let agent = serve(settings, std::future::pending()).await.unwrap();
+
+    let manager = Manager::start();
+    let mut of_agent = task(1, "running");
+    of_agent["ServiceID"] = json!("s2");
+    of_agent["Status"]["PortStatus"]["Ports"] = json!([{ "TargetPort": 9810, "PublishedPort": agent.address.port(), "PublishMode": "host" }]);
+    {
+        let mut script = manager.script();
+        let labels = json!({ "Labels": { "flyball.address": "127.0.0.1" } });
+        script.nodes = json!([{ "ID": "n1", "Spec": labels, "Status": { "State": "ready" } }]);
+        script.services.push(json!({ "ID": "s2", "Spec": { "Name": "agents" } }));
+        let mut metered = task(1, "running");
+        metered["Status"]["ContainerStatus"]["ContainerID"] = json!(container);
+        script.tasks = json!([metered, task(2, "running"), of_agent]);
+    }
+    let pull = PullSettings { token: None, interval_ms: 50, clock };
+    let agents = Agents::open(pull).unwrap();
+    let agents = Some(SwarmAgents { service: "agents".into(), agents });
+    let managers = vec![manager.host.clone()];
+    let managers = SwarmManagers::open(ManagerSettings { managers, clock, agents }).unwrap();
+    let engine = SwarmEngine::new(&managers, SwarmSettings::new("web", 8080)).unwrap();
+    let seen = until(&engine, "a counter", |seen| {
+        let seen = seen.value()?;
+        seen.replicas.first()?.cpu.is_some().then(|| seen.clone())
+    })
+    .await;
+    assert_eq!(seen.replicas[0].cpu.unwrap().used_ns, 7_000_000);
+    assert_eq!((seen.replicas.len(), seen.replicas[1].cpu), (2, None));
 }
 
 mod alone {

@@ -73,7 +73,7 @@ impl Manager {
 }
 
 pub(crate) fn engine_of(managers: Vec<String>) -> (Arc<SwarmManagers>, SwarmEngine) {
-    let managers = SwarmManagers::open(ManagerSettings { managers, clock }).unwrap();
+    let managers = SwarmManagers::open(ManagerSettings { managers, clock, agents: None }).unwrap();
     let engine = SwarmEngine::new(&managers, SwarmSettings::new("web", 8080)).unwrap();
     (managers, engine)
 }

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
+use flyball_agent::{Agents, PullSettings, Token};
 use flyball_config::{Config, Engine, Socket};
-use flyball_docker::swarm::{ManagerSettings, SwarmManagers};
+use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
 use flyball_process::{Launcher, LauncherSettings};
 
@@ -13,6 +14,10 @@ use super::home::Home;
 use crate::cli::WATCHDOG;
 use crate::clock;
 use crate::failure::Failure;
+
+/// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
+/// a second cost an agent with 200 containers 1 % of a core.
+const AGENT_MS: u64 = 500;
 
 /// Shared by all services of a daemon.
 pub(crate) struct Hosts {
@@ -77,8 +82,19 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
 }
 
 pub(crate) fn swarm(config: &Config) -> Result<Arc<SwarmManagers>, Failure> {
-    let managers = config.swarm.managers.clone();
-    Ok(SwarmManagers::open(ManagerSettings { managers, clock: clock::now })?)
+    let settings = &config.swarm;
+    let token = settings.agent_token_file.as_ref().map(|path| {
+        Token::of_file(path).map_err(|error| {
+            let what = format!("cannot use the agents' token in {}: {error}", path.display());
+            Failure::new(what).hint("put one line of at least 16 letters and digits into it")
+        })
+    });
+    let token = token.transpose()?;
+    let pull = PullSettings { token, interval_ms: AGENT_MS, clock: clock::now };
+    let agents = Agents::open(pull).map_err(Failure::new)?;
+    let agents = Some(SwarmAgents { service: settings.agent.clone(), agents });
+    let managers = settings.managers.clone();
+    Ok(SwarmManagers::open(ManagerSettings { managers, clock: clock::now, agents })?)
 }
 
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
