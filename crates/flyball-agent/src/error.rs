@@ -68,16 +68,17 @@ pub enum Miss {
 
 impl Miss {
     /// What can be done about it, where that is clear.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
             Self::Refused { .. } => {
-                Some("agent and controller must be given the same secret in their token files")
+                "agent and controller must be given the same secret in their token files"
             }
             Self::Unreachable { .. } => {
-                Some("is `flyball agent` running there, and is its port open to this machine?")
+                "is `flyball agent` running there, and is its port open to this machine?"
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(text.to_owned())
     }
 }
 

@@ -8,7 +8,7 @@
 //! Three layouts are understood: cgroup v2 alone, cgroup v1 alone, and the hybrid that mounts v2
 //! at `unified` beside the v1 controllers. [`Group::of_process`] finds the groups of a process;
 //! [`GroupMeter`] reads them;
-//! [`Group::of_all_containers`] finds those of every container. Where a process has no group of its own, [`TreeMeter`] adds up the
+//! [`Census`] finds those of every container. Where a process has no group of its own, [`TreeMeter`] adds up the
 //! process and its descendants.
 
 mod census;

@@ -113,6 +113,18 @@ impl GroupMeter {
         }
     }
 
+    /// Whether a CPU limit has been enforced on the group at any time: without one nothing can have
+    /// held it back.
+    ///
+    /// # Errors
+    /// Any failure to read.
+    pub fn was_limited(&self) -> Result<bool, CgroupError> {
+        let Some(Counter::V1(file) | Counter::V2(file)) = &self.throttling else {
+            return Ok(false);
+        };
+        file.parse("nr_periods", |text| Some(number_of(text, "nr_periods").unwrap_or(0) > 0))
+    }
+
     /// How long tasks of the group waited for a processor; `None` where the kernel does not count.
     ///
     /// # Errors
@@ -180,6 +192,8 @@ mod tests {
         assert_eq!(meter.used_ns().unwrap(), 123_456_789);
         let held = Throttling { periods: 4, held_ns: 250_000_000 };
         assert_eq!(meter.throttling().unwrap(), Some(held));
+        let cpu = CpuReading { used_ns: 123_456_789, throttling: Some(held) };
+        assert_eq!((meter.cpu().unwrap(), meter.was_limited().unwrap()), (cpu, true));
         assert_eq!(meter.pressure().unwrap(), None);
     }
 
@@ -192,7 +206,7 @@ mod tests {
         fs::write(root.path().join("cpu.pressure"), pressure).unwrap();
         let meter = GroupMeter::open(&Group::unified(root.path().to_owned())).unwrap();
         assert_eq!(meter.used_ns().unwrap(), 1_500_000);
-        assert_eq!(meter.throttling().unwrap(), None);
+        assert_eq!((meter.throttling().unwrap(), meter.was_limited().unwrap()), (None, false));
         assert_eq!(meter.pressure().unwrap(), Some(Pressure { waited_us: 77 }));
 
         let stat = "usage_usec 1500\nnr_throttled 2\nthrottled_usec 30\n";

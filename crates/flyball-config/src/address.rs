@@ -1,7 +1,7 @@
 //! Values that say where something is on a network.
 //!
 //! Decides which spellings are accepted; asks no name server. Invariant: what is accepted can be
-//! connected to or bound as it is.
+//! connected to or bound as it is, or once its name has an address.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -99,6 +99,18 @@ pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Docker hosts, as they were written; at least one.
+pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
+    let refuse = || {
+        let example = given.example("[\"unix:///var/run/docker.sock\"]");
+        given.not_a("a list of addresses of managers", example)
+    };
+    let Value::List(items) = &given.node.value else { return Err(refuse()) };
+    let hosts = items.iter().map(|node| docker_host(Given { node, ..given }).map_err(|_| refuse()));
+    let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
+    if hosts.is_empty() { Err(refuse()) } else { Ok(hosts) }
+}
+
 /// Where HAProxy's runtime API listens; a path may be relative.
 pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
     let refuse = |example: &str| Err(given.not_a("a socket", given.example(example)));
@@ -108,10 +120,8 @@ pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
         return refuse(&format!("\"tcp://{text}\""));
     }
     match text.split_once("://") {
-        Some(("tcp", at)) => match peer(at) {
-            Some(at) => Ok(Socket::Tcp(at)),
-            None => refuse("\"tcp://127.0.0.1:9999\""),
-        },
+        Some(("tcp", at)) if peer(at).is_some() || named(at) => Ok(Socket::Tcp(at.to_owned())),
+        Some(("tcp", _)) => refuse("\"tcp://127.0.0.1:9999\""),
         Some(("unix", path)) if plain(path) && path.starts_with('/') => Ok(unix(path)),
         None if plain(text) => Ok(unix(text)),
         _ => refuse(usual),
@@ -121,6 +131,16 @@ pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
 /// An address that can be connected to.
 fn peer(text: &str) -> Option<SocketAddr> {
     text.parse().ok().filter(|at: &SocketAddr| at.port() > 0)
+}
+
+/// A name and a port, such as `tasks.haproxy:9999` in a network of containers.
+fn named(text: &str) -> bool {
+    let Some((name, port)) = text.rsplit_once(':') else { return false };
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    // Digits and dots alone are an address that was mistyped.
+    name.chars().all(letters)
+        && name.contains(|c: char| c.is_ascii_alphabetic())
+        && port.parse().is_ok_and(|port: u16| port > 0)
 }
 
 fn unix(path: &str) -> Socket {

@@ -17,11 +17,13 @@ pub struct Config {
     pub daemon: Daemon,
     /// The Docker host, for services that run there.
     pub docker: Docker,
+    /// The managers of the Swarm, for services that run there.
+    pub swarm: Swarm,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
     pub zabbix: Option<Zabbix>,
-    /// The services of the file by name; at least one unless `docker.labels`.
+    /// The services of the file by name; at least one unless services are found by labels.
     pub services: BTreeMap<String, Service>,
 }
 
@@ -47,6 +49,19 @@ pub struct Docker {
     pub cgroup_mount: PathBuf,
     /// Whether services are also to be found by the labels of its containers.
     pub labels: bool,
+}
+
+/// A Docker Swarm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Swarm {
+    /// `unix:///PATH` or `tcp://IP:PORT` of each manager to ask; at least one.
+    pub managers: Vec<String>,
+    /// Whether services are also to be found by the labels of Swarm services.
+    pub labels: bool,
+    /// What Swarm calls the service of flyball's agents.
+    pub agent: String,
+    /// A file with what agents must be shown; `None`: they let everybody read.
+    pub agent_token_file: Option<PathBuf>,
 }
 
 /// A HAProxy.
@@ -91,8 +106,8 @@ pub struct ZabbixApi {
 pub enum Socket {
     /// A socket file.
     Unix(PathBuf),
-    /// A TCP address.
-    Tcp(SocketAddr),
+    /// `HOST:PORT` over TCP; a name is looked up at each connection.
+    Tcp(String),
 }
 
 /// One service.
@@ -117,6 +132,8 @@ pub enum Engine {
     Process(Process),
     /// Containers on the Docker host.
     Docker(Container),
+    /// Tasks of a service of the Swarm.
+    Swarm(SwarmService),
 }
 
 /// A replica as a child process.
@@ -160,6 +177,28 @@ pub struct Container {
     pub log: Option<Log>,
     /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
     pub grace_ms: u64,
+}
+
+/// A service of the Swarm whose tasks are the replicas.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SwarmService {
+    /// What Swarm calls it.
+    pub swarm_service: String,
+    /// The port its tasks serve on inside; above 0.
+    pub port: u16,
+    /// How requests reach a task.
+    pub reach: TaskReach,
+    /// Cores to reckon load against where the service sets no limit, at least 0.01.
+    pub cpus: Option<f64>,
+}
+
+/// How requests reach a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskReach {
+    /// At its node's address and the port published there in host mode.
+    Node,
+    /// At its own address in this overlay network, or in the first that it has.
+    Network(Option<String>),
 }
 
 /// How requests reach a container.

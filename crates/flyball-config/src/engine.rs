@@ -10,7 +10,9 @@ use std::path::Path;
 use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
-use crate::{Container, Engine, Log, Process, Reach, address, check, keys};
+use crate::{
+    Container, Engine, Log, Process, Reach, SwarmService, TaskReach, address, check, keys,
+};
 
 /// What container engines give a process between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
@@ -22,6 +24,7 @@ const CONTAINER_CPUS_MIN: f64 = 0.01;
 pub(crate) enum Kind {
     Process,
     Docker,
+    Swarm,
 }
 
 impl Kind {
@@ -30,7 +33,7 @@ impl Kind {
     pub(crate) fn start_lag_ms(self) -> u64 {
         match self {
             Self::Process => 1_000,
-            Self::Docker => 2_000,
+            Self::Docker | Self::Swarm => 2_000,
         }
     }
 }
@@ -44,7 +47,11 @@ struct Common {
 }
 
 /// The engine in `fields` and which one it is, as far as that is known.
-pub(crate) fn engine(fields: &mut Fields<'_>, base: &Path) -> (Option<Kind>, Option<Engine>) {
+pub(crate) fn engine(
+    fields: &mut Fields<'_>,
+    name: &str,
+    base: &Path,
+) -> (Option<Kind>, Option<Engine>) {
     let kind = kind(fields);
     let common = Common {
         command: fields.take(&keys::COMMAND, check::words),
@@ -56,6 +63,7 @@ pub(crate) fn engine(fields: &mut Fields<'_>, base: &Path) -> (Option<Kind>, Opt
         None => None,
         Some(Kind::Process) => process(fields, common, base).map(Engine::Process),
         Some(Kind::Docker) => container(fields, common).map(Engine::Docker),
+        Some(Kind::Swarm) => swarm(fields, name, common.cpus).map(Engine::Swarm),
     };
     (kind, engine)
 }
@@ -81,7 +89,11 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
         (Field::Given { value, .. }, _) => value,
     };
     fields.refuse_useless(&keys::ENGINE, word);
-    Some(if word == "docker" { Kind::Docker } else { Kind::Process })
+    Some(match word {
+        "docker" => Kind::Docker,
+        "swarm" => Kind::Swarm,
+        _ => Kind::Process,
+    })
 }
 
 fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Process> {
@@ -98,13 +110,55 @@ fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Proce
     })
 }
 
-fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
-    let reach = reach(fields);
-    let image = fields.take(&keys::IMAGE, check::text).optional();
+fn swarm(fields: &mut Fields<'_>, name: &str, cpus: Field<f64>) -> Option<SwarmService> {
+    let swarm_service = fields.take(&keys::SWARM_SERVICE, check::text).or(name.to_owned());
+    let (port, reach) = (port(fields), task_reach(fields));
+    let cpus = container_cpus(fields, cpus);
+    Some(SwarmService { swarm_service: swarm_service?, port: port?, reach: reach?, cpus: cpus? })
+}
+
+fn task_reach(fields: &mut Fields<'_>) -> Option<TaskReach> {
+    let span = fields.span_of(&keys::REACH);
+    let word = fields.take(&keys::REACH, check::word).or("published")?;
+    fields.refuse_useless(&keys::REACH, word);
+    let network_span = fields.span_of(&keys::NETWORK);
+    let network = fields.take(&keys::NETWORK, check::text).optional()?;
+    match (word, network) {
+        ("container", network) => Some(TaskReach::Network(network)),
+        ("published", None) => Some(TaskReach::Node),
+        ("published", Some(_)) => {
+            let key = fields.path_of(keys::NETWORK.name);
+            let assign = |word| fields.assign(&keys::REACH, word);
+            let beside = assign("\"published\"");
+            let instead = format!("write {}, or take it out", assign("\"container\""));
+            fields.report(Fault::Useless { key, beside, instead }, &network_span);
+            None
+        }
+        (_, _) => {
+            let fault = Fault::NotA {
+                key: fields.path_of(keys::REACH.name),
+                found: format!("\"{word}\""),
+                wanted: "a way to a task of a Swarm".to_owned(),
+                instead: Some("write \"published\" or \"container\"".to_owned()),
+            };
+            fields.report(fault, &span);
+            None
+        }
+    }
+}
+
+fn port(fields: &mut Fields<'_>) -> Option<u16> {
     let port = fields.take(&keys::PORT, address::port);
     if matches!(port, Field::Absent) {
         fields.missing(&keys::PORT, "8080");
     }
+    port.optional()?
+}
+
+fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
+    let reach = reach(fields);
+    let image = fields.take(&keys::IMAGE, check::text).optional();
+    let port = port(fields);
     let network = fields.take(&keys::NETWORK, check::text).optional();
     let memory_bytes = fields.take(&keys::MEMORY, check::bytes).optional();
     let (labels, log) = (labels(fields), log(fields));
@@ -116,7 +170,7 @@ fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
         labels: labels?,
         cpus: cpus?,
         memory_bytes: memory_bytes?,
-        port: port.optional()??,
+        port: port?,
         reach: reach?,
         network: network?,
         log: log?,

@@ -16,13 +16,13 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Service, daemon};
+use crate::{Config, Docker, Env, Haproxy, Service, Swarm, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
 
 /// Labels that are marks of a container and no settings of its service.
-const MARKS: [&str; 5] = ["service", "replica", "managed", "copy", "protect"];
+const MARKS: [&str; 6] = ["service", "replica", "managed", "copy", "protect", "hold"];
 
 /// Labels that one note names.
 const NOTED_MAX: usize = 5;
@@ -54,9 +54,11 @@ impl Config {
             let key = format!("{}.{key}", keys::FLYBALL.path);
             ConfigErrors::of_file(Fault::NoStateDir { key }, "no file")
         };
+        let docker = Docker::default();
         Ok(Self {
             daemon: daemon::preset(env).ok_or_else(no_place)?,
-            docker: Docker::default(),
+            swarm: Swarm { labels: false, ..Swarm::at(&docker) },
+            docker,
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),

@@ -86,7 +86,9 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
     let of_services = SECTIONS.iter().filter(|section| section.path.starts_with("services."));
     of_services.flat_map(|section| section.keys.iter().map(|key| (*section, *key))).filter(
         |(_, key)| {
-            let of_containers = |only: &Only| only.0 != "engine" || only.1.contains(&"docker");
+            let of_containers = |only: &Only| {
+                only.0 != "engine" || only.1.iter().any(|word| ["docker", "swarm"].contains(word))
+            };
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));

@@ -72,18 +72,21 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
+    let swarm = systems::swarm(&mut root, docker.as_ref(), base);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();
     if let Some(daemon) = &daemon {
         taken.claim_for_daemon(daemon);
     }
-    let by_labels = docker.as_ref().is_none_or(|docker| docker.labels);
+    let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
+        || swarm.as_ref().is_none_or(|swarm| swarm.labels);
     let services = services(&mut root, base, &mut taken, by_labels);
     root.finish();
     Some(Config {
         daemon: daemon?,
         docker: docker?,
+        swarm: swarm?,
         haproxy: haproxy?,
         zabbix: zabbix?,
         services: services?,

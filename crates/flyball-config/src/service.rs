@@ -26,7 +26,7 @@ pub(crate) fn service(
     base: &Path,
 ) -> (Option<Service>, Claims) {
     let (balancer, slots, claims) = balancer(&mut fields, name, base);
-    let (kind, engine) = engine(&mut fields, base);
+    let (kind, engine) = engine(&mut fields, name, base);
     let (bounds, floor_span) = bounds(&mut fields);
     let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);

@@ -1,12 +1,13 @@
-//! The `[docker]` and `[haproxy]` tables: the systems beside flyball that it works with.
+//! The `[docker]`, `[swarm]` and `[haproxy]` tables: the systems beside flyball that it works with.
 //!
 //! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
-//! without a `[docker]` table, no container's label makes a service.
+//! without a `[docker]` table, no container's label makes a service, and without a `[swarm]` table no
+//! Swarm service's.
 
 use std::path::{Path, PathBuf};
 
 use crate::fields::Fields;
-use crate::{Docker, Haproxy, Socket, address, check, keys};
+use crate::{Docker, Haproxy, Socket, Swarm, address, check, keys};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -36,6 +37,37 @@ pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<Docker> {
     let labels = fields.take(&keys::FIND_LABELS, check::flag).or(given);
     fields.finish();
     Some(Docker { host: host?, cgroup_mount: base.join(mount?), labels: labels? })
+}
+
+impl Swarm {
+    /// The Swarm that a Docker host manages, and services by labels.
+    pub(crate) fn at(docker: &Docker) -> Self {
+        Self {
+            managers: vec![docker.host.clone()],
+            labels: true,
+            agent: "flyball-agent".to_owned(),
+            agent_token_file: None,
+        }
+    }
+}
+
+/// The Swarm that `root` names; by default that of `docker`.
+pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path) -> Option<Swarm> {
+    let given = root.names().contains(&keys::SWARM_TABLE.name);
+    let mut fields = root.take_table_or_empty(&keys::SWARM_TABLE, &keys::SWARM)?;
+    let managers = fields.take(&keys::MANAGERS, address::docker_hosts).optional();
+    let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag).or(given);
+    let preset = docker.map(Swarm::at);
+    let agent = fields.take(&keys::SWARM_AGENT, check::text).optional();
+    let token = fields.take(&keys::SWARM_AGENT_TOKEN_FILE, check::path).optional();
+    fields.finish();
+    let preset = preset?;
+    Some(Swarm {
+        managers: managers?.unwrap_or(preset.managers),
+        labels: labels?,
+        agent: agent?.unwrap_or(preset.agent),
+        agent_token_file: token?.map(|path| base.join(path)),
+    })
 }
 
 /// The HAProxy that `root` names.

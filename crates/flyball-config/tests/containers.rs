@@ -121,7 +121,9 @@ fn a_haproxy_socket_is_a_path_or_an_address() {
     let said_of = |socket: &str| said(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
     for (socket, hint) in [
         ("127.0.0.1:9999", "write socket = \"tcp://127.0.0.1:9999\""),
-        ("tcp://localhost:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://10.0.0.300:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://haproxy:0", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("tcp://haproxy", "write socket = \"tcp://127.0.0.1:9999\""),
         ("http://127.0.0.1:9999", "write socket = \"/run/haproxy/admin.sock\""),
         ("unix://admin.sock", "write socket = \"/run/haproxy/admin.sock\""),
         ("", "write socket = \"/run/haproxy/admin.sock\""),
@@ -227,4 +229,23 @@ fn the_value_of_a_variable_of_a_container_is_in_no_message() {
         "[services]\na = { engine = \"process\", log = { t = \"hunter2\" }, env = { a = \"hunter2\" } }",
     );
     assert!(!useless.contains("hunter2"), "{useless}");
+}
+
+#[test]
+fn what_a_swarm_does_by_itself_cannot_be_set() {
+    let said_of = |lines: &str| {
+        said(&format!(
+            "[services.web]\nengine = \"swarm\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n"
+        ))
+    };
+    for (lines, words) in [
+        ("image = \"web:1\"", "services.web.image: means nothing with engine = \"swarm\""),
+        ("start_limit = \"1m\"", "services.web.start_limit: means nothing with engine"),
+        ("reach = \"host\"", "services.web.reach: \"host\" is not a way to a task"),
+        ("network = \"blue\"", "services.web.network: means nothing with reach = \"published\""),
+        ("[swarm]\nmanagers = []", "swarm.managers: a list is not a list of addresses"),
+    ] {
+        let said = said_of(lines);
+        assert!(said.contains(words), "{said}");
+    }
 }

@@ -43,7 +43,7 @@ fn web(lines: &str) -> Service {
 fn container(lines: &str) -> Container {
     match web(lines).engine {
         Engine::Docker(container) => container,
-        Engine::Process(process) => panic!("{process:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -400,4 +400,14 @@ proptest! {
             prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         }
     }
+}
+
+#[test]
+fn labels_of_a_swarm_service_describe_it_too() {
+    let lines = "flyball.engine=swarm\nflyball.swarm-service=shop_web\nflyball.port=80\n\
+                 flyball.balancer=haproxy\nflyball.max=7\nflyball.hold=true";
+    let labelled = labelled(&[("web", lines)]);
+    assert!(labelled.refused.is_empty(), "{:?}", labelled.refused);
+    let Engine::Swarm(service) = &labelled.services["web"].engine else { panic!("{labelled:?}") };
+    assert_eq!((service.swarm_service.as_str(), service.port), ("shop_web", 80));
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use flyball_config::{
     Backend, Balancer, Config, Container, Engine, Env, Haproxy, Log, MINIMAL, OwnedFile, Reach,
-    Ready, Socket, Template, load, parse, reference,
+    Ready, Socket, TaskReach, Template, load, parse, reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
@@ -88,7 +88,7 @@ port = 8080"#;
 fn container(text: &str) -> Container {
     match parsed(text).services["web"].engine.clone() {
         Engine::Docker(container) => container,
-        Engine::Process(process) => panic!("{process:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -109,7 +109,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(config.docker.host, "tcp://127.0.0.1:2375");
     assert_eq!(config.docker.cgroup_mount, Path::new("/host/cgroup"));
     assert!(!config.docker.labels);
-    let socket = Socket::Tcp("127.0.0.1:9999".parse().unwrap());
+    let socket = Socket::Tcp("127.0.0.1:9999".into());
     assert_eq!(config.haproxy, Haproxy { socket });
     let options = texts(&[("max-size", "10m")]);
     let wanted = Container {
@@ -188,7 +188,9 @@ fn sockets_are_paths_or_addresses() {
     assert_eq!(socket("/run/a"), Socket::Unix("/run/a".into()));
     assert_eq!(socket("unix:///run/a"), Socket::Unix("/run/a".into()));
     assert_eq!(socket("a"), Socket::Unix("/etc/flyball/a".into()));
-    assert_eq!(socket("tcp://[::1]:9"), Socket::Tcp("[::1]:9".parse().unwrap()));
+    for at in ["[::1]:9", "localhost:9999", "tasks.haproxy:9999"] {
+        assert_eq!(socket(&format!("tcp://{at}")), Socket::Tcp(at.into()));
+    }
 }
 
 #[test]
@@ -318,7 +320,9 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         let service = around(&section, &key);
         let without = match section.strip_prefix("services.web.policy.") {
             Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
-            None if ["docker", "zabbix"].contains(&&*section) => format!("{service}\n[{section}]"),
+            None if ["docker", "swarm", "zabbix"].contains(&&*section) => {
+                format!("{service}\n[{section}]")
+            }
             None => service.to_owned(),
         };
         let with = with(service, &section, &key, value);
@@ -338,7 +342,11 @@ fn every_key_of_the_reference_is_read() {
         assert!(!said.contains("unknown key"), "{section}.{key}: {said}");
         assert!(said.contains(&format!("{section}.{key}")) || said.contains("duplicate"), "{said}");
     }
-    assert_eq!(rows().len(), 78, "a key was added: is it in EVERYTHING or CONTAINERS above?");
+    assert_eq!(
+        rows().len(),
+        81,
+        "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
+    );
 }
 
 /// Pieces that configurations are made of, and some they are not.
@@ -381,4 +389,33 @@ proptest! {
             prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         }
     }
+}
+
+#[test]
+fn a_service_of_a_swarm_is_what_its_keys_say() {
+    let swarm = |lines: &str| {
+        let text = format!(
+            "[services.web]\nengine = \"swarm\"\nbalancer = \"haproxy\"\nport = 80\n{lines}"
+        );
+        let config = parsed(&text);
+        assert_eq!(config.swarm.managers, ["unix:///var/run/docker.sock"]);
+        match config.services["web"].engine.clone() {
+            Engine::Swarm(service) => service,
+            other => panic!("{other:?}"),
+        }
+    };
+    let plain = swarm("");
+    assert_eq!(
+        (plain.swarm_service.as_str(), plain.port, plain.reach),
+        ("web", 80, TaskReach::Node)
+    );
+    let named = swarm(
+        "swarm_service = \"shop_web\"\nreach = \"container\"\nnetwork = \"blue\"\ncpus = 0.5",
+    );
+    let reach = TaskReach::Network(Some("blue".to_owned()));
+    assert_eq!((named.swarm_service.as_str(), named.reach), ("shop_web", reach));
+    assert_eq!(named.cpus, Some(0.5));
+    let managers =
+        parsed("[swarm]\nmanagers = [\"tcp://10.0.0.1:2375\", \"unix:///a.sock\"]").swarm;
+    assert_eq!((managers.managers.len(), managers.labels), (2, true));
 }

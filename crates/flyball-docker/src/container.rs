@@ -236,7 +236,7 @@ impl Container {
 }
 
 /// A wall-clock time on the clock of readings: as long ago as it is by the wall.
-fn at_wall(wall_ms: Option<i64>, now: Timestamp) -> Timestamp {
+pub(crate) fn at_wall(wall_ms: Option<i64>, now: Timestamp) -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let wall_now = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let age = wall_ms.map_or(0, |then| u64::try_from(wall_now.saturating_sub(then)).unwrap_or(0));

@@ -218,15 +218,21 @@ impl DockerError {
     }
 
     fn unreachable(host: &str, what: &str, answer: &Answer) -> Self {
+        match io_cause(answer) {
+            Some(cause) => Self::of_io(host, what, cause),
+            None => Self::Broken { what: what.into(), why: deepest(answer) },
+        }
+    }
+
+    /// What the failure of a connection to the daemon means.
+    pub(crate) fn of_io(host: &str, what: &str, cause: &io::Error) -> Self {
         use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
-        let cause = io_cause(answer);
-        match cause.map(io::Error::kind) {
-            Some(PermissionDenied) => Self::Permission { host: host.into() },
-            Some(ConnectionRefused | NotFound) => Self::NotRunning {
-                host: host.into(),
-                why: cause.map_or_else(String::new, one_line),
-            },
-            _ => Self::Broken { what: what.into(), why: deepest(answer) },
+        match cause.kind() {
+            PermissionDenied => Self::Permission { host: host.into() },
+            ConnectionRefused | NotFound => {
+                Self::NotRunning { host: host.into(), why: one_line(cause) }
+            }
+            _ => Self::Broken { what: what.into(), why: one_line(cause) },
         }
     }
 
@@ -280,8 +286,8 @@ fn io_cause(answer: &Answer) -> Option<&io::Error> {
     None
 }
 
-fn deepest(answer: &Answer) -> String {
-    let mut last: &dyn std::error::Error = answer;
+pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
     while let Some(next) = last.source() {
         last = next;
     }

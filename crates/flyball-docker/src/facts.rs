@@ -147,7 +147,7 @@ fn health_of(answer: &ContainerInspectResponse) -> Option<Health> {
     }
 }
 
-fn wall_ms(text: &str) -> Option<i64> {
+pub(crate) fn wall_ms(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
 }
 

@@ -34,6 +34,7 @@ mod pump;
 mod service;
 mod settings;
 mod start;
+pub mod swarm;
 mod told;
 
 pub use check::Finding;

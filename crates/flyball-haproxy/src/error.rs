@@ -4,6 +4,7 @@
 //! nobody foresaw is shown as it came.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::settings::Socket;
@@ -159,9 +160,15 @@ pub(crate) fn stats_line(socket: &Socket) -> String {
         Socket::Unix(path) => {
             format!("in `global`: stats socket {} mode 660 level admin", path.display())
         }
-        Socket::Tcp(address) => {
-            let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
-            format!("in `global`: stats socket {family}@{address} level admin")
-        }
+        Socket::Tcp(place) => match place.parse::<SocketAddr>() {
+            Ok(address) => {
+                let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+                format!("in `global`: stats socket {family}@{address} level admin")
+            }
+            Err(_) => {
+                let port = place.rsplit_once(':').map_or("9999", |(_, port)| port);
+                format!("in `global`: stats socket ipv4@:{port} level admin")
+            }
+        },
     }
 }

@@ -5,7 +5,6 @@
 //! a second one: names and numbers are all that goes into a command.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -17,8 +16,9 @@ use crate::mark;
 pub enum Socket {
     /// A socket file on this machine.
     Unix(PathBuf),
-    /// A TCP address. HAProxy asks nobody for a password there: keep it on loopback.
-    Tcp(SocketAddr),
+    /// `HOST:PORT` over TCP; a name is looked up at each connection. HAProxy asks nobody for a
+    /// password there: keep it on loopback, or in a network of its own.
+    Tcp(String),
 }
 
 /// Which backend to keep, and how. All times are milliseconds.
@@ -214,10 +214,11 @@ impl FromStr for Socket {
         let wrong = || HaproxyError::Setting {
             setting: "socket",
             value: text.to_owned(),
-            want: "/PATH, unix:///PATH or tcp://ADDRESS:PORT",
+            want: "/PATH, unix:///PATH or tcp://HOST:PORT",
         };
         if let Some(address) = text.strip_prefix("tcp://") {
-            return address.parse().map(Self::Tcp).map_err(|_| wrong());
+            let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+            return port.map(|_| Self::Tcp(address.to_owned())).ok_or_else(wrong);
         }
         let path = text.strip_prefix("unix://").unwrap_or(text);
         if path.starts_with('/') { Ok(Self::Unix(path.into())) } else { Err(wrong()) }
@@ -242,8 +243,9 @@ mod tests {
         for text in ["/run/haproxy/admin.sock", "unix:///run/haproxy/admin.sock"] {
             assert_eq!(text.parse::<Socket>().unwrap().to_string(), "/run/haproxy/admin.sock");
         }
-        let tcp = "tcp://127.0.0.1:9999";
-        assert_eq!(tcp.parse::<Socket>().unwrap().to_string(), tcp);
+        for tcp in ["tcp://127.0.0.1:9999", "tcp://tasks.haproxy:9999"] {
+            assert_eq!(tcp.parse::<Socket>().unwrap().to_string(), tcp);
+        }
         for text in ["", "admin.sock", "tcp://localhost", "http://127.0.0.1:9999"] {
             assert!(text.parse::<Socket>().is_err(), "{text}");
         }

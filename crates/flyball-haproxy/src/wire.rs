@@ -38,7 +38,9 @@ impl Wire {
             let _turn = self.turn.lock().await;
             match &self.socket {
                 Socket::Unix(path) => self.exchange(UnixStream::connect(path), commands).await,
-                Socket::Tcp(address) => self.exchange(TcpStream::connect(address), commands).await,
+                Socket::Tcp(place) => {
+                    self.exchange(TcpStream::connect(place.as_str()), commands).await
+                }
             }
         };
         timeout(Duration::from_millis(self.limit_ms), call).await.map_err(|_| self.silent())?

@@ -4,7 +4,7 @@
 
 pub(crate) mod simulate;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -56,6 +56,8 @@ pub(crate) enum Command {
     /// Set up what flyball needs in Zabbix, or take it away
     #[command(subcommand)]
     Zabbix(ZabbixAct),
+    /// Tell the CPU time of this machine's containers to a controller on another one
+    Agent(Agent),
     /// Print completions for a shell
     Completions(Completions),
     /// Print the manual page, or write one for each command
@@ -213,6 +215,25 @@ pub(crate) struct ZabbixOptions {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// Where to listen; anything but loopback needs a token
+    #[arg(long, default_value = "0.0.0.0:9810", value_name = "ADDRESS:PORT")]
+    pub(crate) listen: SocketAddr,
+    /// A file that holds what a controller must present, such as a Docker secret
+    #[arg(long, env = "FLYBALL_AGENT_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Where the machine's cgroups are mounted
+    #[arg(long, default_value = "/sys/fs/cgroup", value_name = "DIRECTORY")]
+    pub(crate) cgroup_mount: PathBuf,
+    /// Let everybody read who reaches the address
+    #[arg(long)]
+    pub(crate) insecure: bool,
+    /// Ask the agent there once, as a controller does, and say what is wrong
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["listen", "cgroup_mount", "insecure"])]
+    pub(crate) check: Option<String>,
 }
 
 /// The demo's sample service.

@@ -3,6 +3,7 @@
 //! Decides nothing. Invariant: a command takes only what it needs, and none prints to standard
 //! output but data.
 
+mod agent;
 mod check;
 mod configuration;
 mod cpu;
@@ -17,6 +18,7 @@ mod status;
 mod top;
 mod zabbix;
 
+pub(crate) use agent::agent;
 pub(crate) use check::check;
 use configuration::configuration;
 pub(crate) use cpu::cpu;

@@ -15,6 +15,7 @@ mod labels;
 mod look;
 mod probe;
 mod report;
+mod swarm_labels;
 mod tally;
 mod telling;
 mod zabbix;
@@ -35,11 +36,12 @@ use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
 use crew::Crew;
-pub(crate) use engine::{docker_settings, process_settings};
+pub(crate) use engine::{docker_settings, process_settings, swarm_settings};
 use home::Home;
 use hosts::Hosts;
-pub(crate) use hosts::{docker as open_docker, socket};
+pub(crate) use hosts::{docker as open_docker, socket, swarm as open_swarm};
 use report::Reporting;
+pub(crate) use swarm_labels::labels_of as labels_of_swarm;
 pub(crate) use tally::Tally;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
@@ -91,7 +93,17 @@ impl Daemon {
         }
         if config.docker.labels {
             let host = crew.hosts().docker()?;
+            let stopped = stopped.clone();
             tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
+        }
+        if config.swarm.labels {
+            let managers = Arc::clone(crew.hosts().swarm()?);
+            tokio::spawn(swarm_labels::follow(
+                config.clone(),
+                managers,
+                Arc::clone(&crew),
+                stopped,
+            ));
         }
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {

@@ -67,7 +67,10 @@ macro_rules! with_hint {
 }
 
 with_hint!(
+    flyball_agent::AgentError,
+    flyball_agent::Miss,
     flyball_docker::DockerError,
+    flyball_docker::swarm::SwarmError,
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
     flyball_process::ProcessError,

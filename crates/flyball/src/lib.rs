@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cli::{Cli, Command};
 use failure::Failure;
+use tokio::runtime::Builder;
 
 /// The program: does what was typed.
 pub fn main() -> ExitCode {
@@ -39,6 +40,10 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         // These two run once for each daemon or replica: no runtime of many threads for them.
         Command::Watchdog => Ok(flyball_process::watchdog_main()),
         Command::SampleService(options) => demo::serve(&options),
+        // One on each machine, beside the work: one thread is all that it gets.
+        Command::Agent(options) => {
+            block_on_in(Builder::new_current_thread(), command::agent(options))
+        }
         Command::Demo(options) => block_on(demo::run(options)),
         Command::Run(file) => block_on(command::run(file)),
         Command::Check(options) => block_on(command::check(options)),
@@ -58,6 +63,13 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 fn block_on(task: impl Future<Output = Result<ExitCode, Failure>>) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    block_on_in(Builder::new_multi_thread(), task)
+}
+
+fn block_on_in(
+    mut runtime: Builder,
+    task: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = runtime.enable_all().build();
     runtime.map_err(|error| Failure::new(format!("cannot start: {error}")))?.block_on(task)
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flyball_cgroup::{Census, Group, GroupMeter, Hierarchies};
+use flyball_cgroup::{Census, CgroupError, CpuReading, Group, GroupMeter, Hierarchies};
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -39,10 +39,19 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 pub(super) struct Looker {
     hierarchies: Hierarchies,
     boot_id: String,
-    meters: BTreeMap<String, GroupMeter>,
+    meters: BTreeMap<String, Kept>,
     walked_ns: u64,
     newest: Option<(u64, Bytes)>,
     said_not_whole: bool,
+}
+
+/// The open files of one container.
+#[derive(Debug)]
+struct Kept {
+    meter: GroupMeter,
+    /// As of the last walk. Most containers of a machine have no limit, and half of the files need
+    /// not be read then.
+    limited: bool,
 }
 
 impl Looker {
@@ -79,19 +88,19 @@ impl Looker {
     pub(super) fn scan(&mut self) -> usize {
         self.walked_ns = now_ns();
         let most = containers_max();
-        let Census { groups, whole } = Group::of_all_containers(&self.hierarchies, most);
+        let Census { containers, whole } = Census::take(&self.hierarchies, most);
         if !whole && !self.said_not_whole {
-            tracing::warn!(
-                most = CONTAINERS_MAX,
-                "too many containers or groups: some are left out"
-            );
+            tracing::warn!(most, "too many containers or groups: some are left out");
         }
         self.said_not_whole = !whole;
-        self.meters.retain(|id, _| groups.contains_key(id));
-        for (id, group) in groups {
+        self.meters.retain(|id, kept| {
+            kept.limited = kept.limited || kept.meter.was_limited().unwrap_or(false);
+            containers.contains_key(id)
+        });
+        for (id, usage) in containers {
             let Entry::Vacant(place) = self.meters.entry(id) else { continue };
-            match GroupMeter::open(&group) {
-                Ok(meter) => drop(place.insert(meter)),
+            match Kept::open(&Group::counted_at(&self.hierarchies, usage)) {
+                Ok(kept) => drop(place.insert(kept)),
                 Err(error) if error.is_gone() => {}
                 Err(error) => tracing::debug!(container = place.key(), %error, "no CPU time"),
             }
@@ -102,7 +111,7 @@ impl Looker {
     /// Reads every counter; one that has gone may be opened anew on the next walk.
     fn read(&mut self) -> Vec<Container> {
         let mut read = Vec::with_capacity(self.meters.len());
-        self.meters.retain(|id, meter| match meter.cpu() {
+        self.meters.retain(|id, kept| match kept.read() {
             Ok(cpu) => {
                 let held_ns = cpu.throttling.map(|it| it.held_ns);
                 read.push(Container(id.clone(), cpu.used_ns, held_ns));
@@ -120,6 +129,22 @@ fn containers_max() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = descriptors.saturating_sub(OTHER_DESCRIPTORS) / 2;
     usize::try_from(most).unwrap_or(usize::MAX).min(CONTAINERS_MAX)
+}
+
+impl Kept {
+    fn open(group: &Group) -> Result<Self, CgroupError> {
+        let meter = GroupMeter::open(group)?;
+        let limited = meter.was_limited().unwrap_or(false);
+        Ok(Self { meter, limited })
+    }
+
+    fn read(&self) -> Result<CpuReading, CgroupError> {
+        if self.limited {
+            self.meter.cpu()
+        } else {
+            Ok(CpuReading { used_ns: self.meter.used_ns()?, throttling: None })
+        }
+    }
 }
 
 fn now_ns() -> u64 {

@@ -8,6 +8,11 @@ use super::{Fallback, HOUR_MS, Key, Kind, Only, REPLICAS_MAX, Section, duration,
 
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
+const SWARM: Only = Only("engine", &["swarm"]);
+/// Where replicas have a port of their own inside.
+const PORTED: Only = Only("engine", &["docker", "swarm"]);
+/// Where flyball starts and ends each replica.
+const STARTED: Only = Only("engine", &["process", "docker"]);
 
 /// Docker's own least, in bytes.
 const MEMORY_MIN: u64 = 6 << 20;
@@ -20,6 +25,7 @@ pub(crate) static SERVICE: Section = Section {
         &BALANCER,
         &LISTEN,
         &BACKEND_TABLE,
+        &SWARM_SERVICE,
         &IMAGE,
         &COMMAND,
         &ENV,
@@ -47,7 +53,7 @@ pub(crate) static SERVICE: Section = Section {
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
-    Kind::Choice(&["process", "docker"]),
+    Kind::Choice(&["process", "docker", "swarm"]),
     Fallback::Required,
     "What runs the replicas.",
 );
@@ -71,6 +77,13 @@ pub(crate) static BACKEND_TABLE: Key = key(
     "The backend of HAProxy whose servers the replicas are.",
 )
 .only(&[Only("balancer", &["haproxy"])]);
+pub(crate) static SWARM_SERVICE: Key = key(
+    "swarm_service",
+    Kind::Text,
+    Fallback::Otherwise("the service's name"),
+    "What Swarm calls the service; in a stack, `STACK_NAME`.",
+)
+.only(&[SWARM]);
 pub(crate) static IMAGE: Key = key(
     "image",
     Kind::Text,
@@ -83,13 +96,15 @@ pub(crate) static COMMAND: Key = key(
     Kind::Words,
     Fallback::Otherwise("required for a process; else the image's own"),
     "The program of a replica and its arguments; `{port}` stands for the port that it serves on.",
-);
+)
+.only(&[STARTED]);
 pub(crate) static ENV: Key = key(
     "env",
     Kind::Variables,
     Fallback::Is("{}"),
     "Variables added to a replica's environment. Their values are never shown.",
-);
+)
+.only(&[STARTED]);
 pub(crate) static DIRECTORY: Key = key(
     "directory",
     Kind::Path,
@@ -103,14 +118,14 @@ pub(crate) static PORT: Key = key(
     Fallback::Required,
     "The port that a replica serves on inside of its container. With `reach = \"host\"` it holds only for containers that flyball did not start.",
 )
-.only(&[CONTAINER]);
+.only(&[PORTED]);
 pub(crate) static REACH: Key = key(
     "reach",
     Kind::Choice(&["published", "container", "host"]),
     Fallback::Is("\"published\""),
-    "How requests reach a replica: at a free port of the host; at the container's own address; or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}`.",
+    "How requests reach a replica: at a free port of the host (of a Swarm: the port that its node publishes in host mode); at the container's own address (of a Swarm: in an overlay network); or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}` (not in a Swarm).",
 )
-.only(&[CONTAINER]);
+.only(&[PORTED]);
 pub(crate) static PUBLISH_ON: Key = key(
     "publish_on",
     Kind::Ip,
@@ -122,14 +137,14 @@ pub(crate) static NETWORK: Key = key(
     "network",
     Kind::Text,
     Fallback::Otherwise("that of the copied container, or Docker's default"),
-    "The network that a replica joins.",
+    "The network that a replica joins; of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
 )
-.only(&[CONTAINER, Only("reach", &["published", "container"])]);
+.only(&[PORTED, Only("reach", &["published", "container"])]);
 pub(crate) static CPUS: Key = key(
     "cpus",
     Kind::Cores,
     Fallback::Otherwise("1.0 for a process; else that of the copied container, or no limit"),
-    "Cores that one replica may use; at least 0.01 for a container.",
+    "Cores that one replica may use; at least 0.01 for a container. In a Swarm, what load is reckoned against where the service sets no limit.",
 );
 pub(crate) static MEMORY: Key = key(
     "memory",
@@ -177,13 +192,15 @@ pub(crate) static GRACE: Key = key(
     duration(0, HOUR_MS),
     Fallback::Is("\"10s\""),
     "How long a replica may take to end after SIGTERM before it gets SIGKILL.",
-);
+)
+.only(&[STARTED]);
 pub(crate) static START_LIMIT: Key = key(
     "start_limit",
     duration(100, 24 * HOUR_MS),
     Fallback::Is("\"5m\""),
     "How long a replica may take to become ready before it is given up.",
-);
+)
+.only(&[STARTED]);
 pub(crate) static START_LAG: Key = key(
     "start_lag",
     duration(1, 24 * HOUR_MS),

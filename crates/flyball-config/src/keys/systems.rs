@@ -7,13 +7,22 @@ use super::{Fallback, Key, Kind, Section, key};
 pub(crate) static ROOT: Section = Section {
     path: "",
     meaning: "",
-    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &ZABBIX_TABLE, &SERVICES_TABLE],
-    later: &["swarm", "mesos", "marathon", "zookeeper", "prometheus"],
+    keys: &[
+        &FLYBALL_TABLE,
+        &DOCKER_TABLE,
+        &SWARM_TABLE,
+        &HAPROXY_TABLE,
+        &ZABBIX_TABLE,
+        &SERVICES_TABLE,
+    ],
+    later: &["mesos", "marathon", "zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
 pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
+pub(crate) static SWARM_TABLE: Key =
+    key("swarm", Kind::Table("swarm"), Fallback::Otherwise("no labels"), "The Docker Swarm.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -84,6 +93,38 @@ pub(crate) static FIND_LABELS: Key = key(
     "Whether services are found by the labels of containers.",
 );
 
+pub(crate) static SWARM: Section = Section {
+    path: "swarm",
+    meaning: "The Docker Swarm for services with `engine = \"swarm\"`. \
+              Where this table stands, even empty, services are found by labels, too.",
+    keys: &[&MANAGERS, &FIND_SWARM_LABELS, &SWARM_AGENT, &SWARM_AGENT_TOKEN_FILE],
+    later: &[],
+};
+pub(crate) static MANAGERS: Key = key(
+    "managers",
+    Kind::Words,
+    Fallback::Otherwise("the Docker host"),
+    "Where managers listen: `[\"unix:///PATH\"]`, `[\"tcp://IP:PORT\"]` without encryption. Where one does not answer, the next one is asked.",
+);
+pub(crate) static FIND_SWARM_LABELS: Key = key(
+    "labels",
+    Kind::Flag,
+    Fallback::Is("true"),
+    "Whether services are found by the labels of Swarm services.",
+);
+pub(crate) static SWARM_AGENT: Key = key(
+    "agent",
+    Kind::Text,
+    Fallback::Is("\"flyball-agent\""),
+    "What Swarm calls the global service of flyball's agents, which read CPU time on the nodes.",
+);
+pub(crate) static SWARM_AGENT_TOKEN_FILE: Key = key(
+    "agent_token_file",
+    Kind::Path,
+    Fallback::Otherwise("agents let everybody read"),
+    "A file with the secret that agents must be shown. Read again when it changes.",
+);
+
 pub(crate) static HAPROXY: Section = Section {
     path: "haproxy",
     meaning: "The HAProxy for services with `balancer = \"haproxy\"`.",
@@ -94,5 +135,5 @@ pub(crate) static SOCKET: Key = key(
     "socket",
     Kind::Socket,
     Fallback::Is("\"/run/haproxy/admin.sock\""),
-    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://IP:PORT`.",
+    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://HOST:PORT`; a name is looked up at each connection.",
 );

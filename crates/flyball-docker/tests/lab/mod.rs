@@ -251,7 +251,7 @@ fn end_leftover(directory: &Path) {
 }
 
 /// The processes whose command line names one of `places`.
-fn processes_with(places: &[&str]) -> Vec<String> {
+pub(crate) fn processes_with(places: &[&str]) -> Vec<String> {
     let all = fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|pid| pid.parse::<u32>().is_ok())
@@ -266,7 +266,11 @@ fn processes_with(places: &[&str]) -> Vec<String> {
 /// The first processes of the containers: children of the lab's shims.
 fn containers_of(directory: &Path) -> Vec<String> {
     let mark = directory.join("exec").display().to_string();
-    let shims = processes_with(&[&mark]);
+    children_of_shims(&processes_with(&[&mark]))
+}
+
+/// The children of those of `pids` that are shims.
+pub(crate) fn children_of_shims(pids: &[String]) -> Vec<String> {
     let children = |pid: &String| {
         let path = format!("/proc/{pid}/task/{pid}/children");
         let list = fs::read_to_string(path).unwrap_or_default();
@@ -274,11 +278,11 @@ fn containers_of(directory: &Path) -> Vec<String> {
         let list = if comm.starts_with("containerd-shim") { list } else { String::new() };
         list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
     };
-    shims.iter().flat_map(children).collect()
+    pids.iter().flat_map(children).collect()
 }
 
 /// The application, built once for its text.
-fn app(directory: &Path) -> PathBuf {
+pub(crate) fn app(directory: &Path) -> PathBuf {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     APP.hash(&mut hasher);

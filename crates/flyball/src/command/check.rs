@@ -9,7 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Container, Engine, Problem, Process, Service, Zabbix};
+use flyball_config::{
+    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Zabbix,
+};
+use flyball_docker::swarm::{SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
 use serde::Serialize;
@@ -17,8 +20,8 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    docker_settings, haproxy_settings, open_docker, open_zabbix, process_settings, socket,
-    zabbix_sender,
+    docker_settings, haproxy_settings, labels_of_swarm, open_docker, open_swarm, open_zabbix,
+    process_settings, socket, swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -94,9 +97,26 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
             services.extend(labelled(config, host, &mut findings).await);
         }
     }
+    let swarm = if needs_swarm(config) { Some(open_swarm(config)?) } else { None };
+    let mut managed = false;
+    if let Some(managers) = &swarm {
+        let found = manageable(managers).await;
+        managed = found.ok;
+        findings.push(found);
+        if managed && config.swarm.labels {
+            let found = managers.discovered().await.unwrap_or_default();
+            services.extend(described(config, &labels_of_swarm(&found), &mut findings));
+        }
+    }
     for service in &services {
         let name = &service.name;
         match &service.engine {
+            Engine::Swarm(task) => {
+                if let Some(managers) = swarm.as_ref().filter(|_| managed) {
+                    let settings = swarm_settings(service, task);
+                    findings.extend(scalable(name, SwarmEngine::new(managers, settings)).await);
+                }
+            }
             Engine::Process(process) => findings.push(runnable(name, process)),
             Engine::Docker(container) => {
                 // That Docker does not answer has been said, once for all services.
@@ -156,6 +176,24 @@ fn needs_docker(config: &Config) -> bool {
     containers || config.docker.labels
 }
 
+fn needs_swarm(config: &Config) -> bool {
+    let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
+    tasks || config.swarm.labels
+}
+
+async fn manageable(managers: &SwarmManagers) -> Finding {
+    let key = "swarm.managers".to_owned();
+    match managers.check().await {
+        Ok(facts) => {
+            let (up, all) = facts.nodes;
+            let text =
+                format!("docker {} at {}, {up} of {all} nodes ready", facts.version, facts.host);
+            Finding { key, ok: true, text, hint: None }
+        }
+        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
+    }
+}
+
 async fn reachable(host: &DockerHost) -> Finding {
     let key = "docker.host".to_owned();
     match host.check().await {
@@ -172,7 +210,11 @@ async fn reachable(host: &DockerHost) -> Finding {
 async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding>) -> Vec<Service> {
     let found = host.discover().await.unwrap_or_default();
     let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
-    let found = config.labelled(&labels);
+    described(config, &labels, findings)
+}
+
+fn described(config: &Config, labels: &ServiceLabels, findings: &mut Vec<Finding>) -> Vec<Service> {
+    let found = config.labelled(labels);
     for errors in found.refused.values() {
         findings.extend(errors.problems.iter().map(in_the_file));
     }
@@ -193,14 +235,32 @@ async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) ->
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };
-    let found = match engine.check().await {
-        Ok(found) if found.is_empty() => {
-            let text = "containers can be started".to_owned();
-            return vec![Finding { key, ok: true, text, hint: None }];
+    match engine.check().await {
+        Ok(found) => findings_of(key, found, "containers can be started"),
+        Err(error) => wrong(error.to_string(), error.hint()),
+    }
+}
+
+async fn scalable(
+    name: &str,
+    engine: Result<SwarmEngine, flyball_docker::swarm::SwarmError>,
+) -> Vec<Finding> {
+    let key = format!("services.{name}");
+    let found = async { engine?.check().await };
+    match found.await {
+        Ok(found) => findings_of(key, found, "its count can be changed, and its tasks be reached"),
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            vec![Finding { key, ok: false, text, hint }]
         }
-        Ok(found) => found,
-        Err(error) => return wrong(error.to_string(), error.hint()),
-    };
+    }
+}
+
+/// What Docker's engines found; that all is `well` where that is nothing.
+fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> Vec<Finding> {
+    if found.is_empty() {
+        return vec![Finding { key, ok: true, text: well.to_owned(), hint: None }];
+    }
     let finding = |f: flyball_docker::Finding| Finding {
         key: key.clone(),
         ok: !f.fatal,

@@ -28,7 +28,7 @@ impl Door {
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
-        let address = self.address().await?;
+        let address = look_up(&self.daemon, "a daemon", 7878).await?;
         let token = self.token()?;
         let json = body.map(|body| body.to_string());
         let ask = Ask { method, path, token: token.as_deref(), json };
@@ -46,25 +46,25 @@ impl Door {
         if answer.status < 400 { Ok(value) } else { Err(refusal(answer.status, &value)) }
     }
 
-    async fn address(&self) -> Result<SocketAddr, Failure> {
-        let bad = |why: String| {
-            Failure::new(format!("{:?} is no address of a daemon: {why}", self.daemon))
-                .hint("write HOST:PORT, such as 127.0.0.1:7878")
-        };
-        let found = timeout(LIMIT, lookup_host(&self.daemon));
-        let mut found = found
-            .await
-            .map_err(|_| bad("the name is not found in time".to_owned()))?
-            .map_err(|error| bad(error.to_string()))?;
-        found.next().ok_or_else(|| bad("the name has no address".to_owned()))
-    }
-
     fn token(&self) -> Result<Option<String>, Failure> {
         let Some(path) = &self.token_file else { return Ok(None) };
         let text = std::fs::read_to_string(path)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
         Ok(Some(text.trim().to_owned()))
     }
+}
+
+/// The address of `what`, which may be written with a name.
+pub(super) async fn look_up(written: &str, what: &str, port: u16) -> Result<SocketAddr, Failure> {
+    let bad = |why: String| {
+        Failure::new(format!("{written:?} is no address of {what}: {why}"))
+            .hint(format!("write HOST:PORT, such as 127.0.0.1:{port}"))
+    };
+    let mut found = timeout(LIMIT, lookup_host(written))
+        .await
+        .map_err(|_| bad("the name is not found in time".to_owned()))?
+        .map_err(|error| bad(error.to_string()))?;
+    found.next().ok_or_else(|| bad("the name has no address".to_owned()))
 }
 
 /// A problem document as one line.

@@ -111,6 +111,11 @@ impl Crew {
         self.steer(name, Course::Keep);
     }
 
+    /// Ends the loop of a service and leaves its replicas as they are.
+    pub(super) fn end(&self, name: &str) {
+        self.steer(name, Course::End);
+    }
+
     /// Forgets a service whose loop has ended; false while it has not.
     pub(super) fn forget(&self, name: &str) -> bool {
         let mut loops = self.loops();

@@ -4,9 +4,10 @@
 //! here blocks; an order is taken in at once and its outcome is seen on the next look.
 
 use flyball_config as config;
-use flyball_config::Reach;
+use flyball_config::{Balancer, Reach, TaskReach};
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
 use flyball_process::{ProcessEngine, ProcessSettings};
 
@@ -20,6 +21,8 @@ pub(crate) enum Engine {
     Process(ProcessEngine),
     /// Containers of a Docker host.
     Docker(DockerEngine),
+    /// Tasks of a service of a Swarm.
+    Swarm(SwarmEngine),
 }
 
 impl Engine {
@@ -34,6 +37,10 @@ impl Engine {
                 let settings = docker_settings(&service.name, container);
                 Ok(Self::Docker(DockerEngine::new(hosts.docker()?, settings)?))
             }
+            config::Engine::Swarm(swarm) => {
+                let settings = swarm_settings(service, swarm);
+                Ok(Self::Swarm(SwarmEngine::new(hosts.swarm()?, settings)?))
+            }
         }
     }
 
@@ -42,6 +49,7 @@ impl Engine {
         match self {
             Self::Process(_) => "process",
             Self::Docker(_) => "docker",
+            Self::Swarm(_) => "swarm",
         }
     }
 
@@ -50,6 +58,7 @@ impl Engine {
         match self {
             Self::Process(engine) => Reading::Taken { at: clock::now(), value: engine.observe() },
             Self::Docker(engine) => engine.observe(),
+            Self::Swarm(engine) => engine.observe(),
         }
     }
 
@@ -57,6 +66,8 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.start(replica),
             Self::Docker(engine) => engine.start(replica),
+            // It keeps a count, so no plan starts a replica by name.
+            Self::Swarm(_) => {}
         }
     }
 
@@ -64,6 +75,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.set_ready(replica),
             Self::Docker(engine) => engine.set_ready(replica),
+            Self::Swarm(engine) => engine.set_ready(replica),
         }
     }
 
@@ -71,14 +83,16 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.stop(replica),
             Self::Docker(engine) => engine.stop(replica),
+            Self::Swarm(_) => {}
         }
     }
 
-    /// Tells an engine that keeps a count of its own how many to run, and who leaves.
-    pub(crate) fn scale(&self, _to: u32, _leaving: &[ReplicaId]) {
+    /// Tells an engine that keeps a count of its own how many to run. Swarm chooses who leaves.
+    pub(crate) fn scale(&self, to: u32) {
         match self {
             // Neither keeps a count, so no plan asks for one.
             Self::Process(_) | Self::Docker(_) => {}
+            Self::Swarm(engine) => engine.scale(to),
         }
     }
 
@@ -87,6 +101,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.changed().await,
             Self::Docker(engine) => engine.changed().await,
+            Self::Swarm(engine) => engine.changed().await,
         }
     }
 
@@ -95,6 +110,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.shutdown().await,
             Self::Docker(engine) => engine.shutdown().await,
+            Self::Swarm(engine) => engine.shutdown().await,
         }
     }
 }
@@ -107,6 +123,23 @@ pub(crate) fn process_settings(service: &str, process: &config::Process) -> Proc
         directory: process.directory.clone(),
         cpu_limit_cores: process.cpus,
         grace_ms: process.grace_ms,
+    }
+}
+
+pub(crate) fn swarm_settings(
+    service: &config::Service,
+    swarm: &config::SwarmService,
+) -> SwarmSettings {
+    SwarmSettings {
+        service: service.name.clone(),
+        swarm_service: swarm.swarm_service.clone(),
+        port: swarm.port,
+        reach: match &swarm.reach {
+            TaskReach::Node => SwarmReach::Node,
+            TaskReach::Network(network) => SwarmReach::Network(network.clone()),
+        },
+        cpus: swarm.cpus,
+        balanced: service.balancer != Balancer::None,
     }
 }
 

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
+use flyball_agent::{Agents, PullSettings, Token};
 use flyball_config::{Config, Engine, Socket};
+use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
 use flyball_process::{Launcher, LauncherSettings};
 
@@ -13,10 +15,15 @@ use crate::cli::WATCHDOG;
 use crate::clock;
 use crate::failure::Failure;
 
+/// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
+/// a second cost an agent with 200 containers 1 % of a core.
+const AGENT_MS: u64 = 500;
+
 /// Shared by all services of a daemon.
 pub(crate) struct Hosts {
     launcher: Option<Arc<Launcher>>,
     docker: Option<Arc<DockerHost>>,
+    swarm: Option<Arc<SwarmManagers>>,
     haproxy: flyball_haproxy::Socket,
 }
 
@@ -27,12 +34,19 @@ impl Hosts {
         let launcher = if processes { Some(launcher(home)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
-        Ok(Self { launcher, docker, haproxy: socket(&config.haproxy.socket) })
+        let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
+        let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
+        Ok(Self { launcher, docker, swarm, haproxy: socket(&config.haproxy.socket) })
     }
 
     /// What runs containers.
     pub(super) fn docker(&self) -> Result<Arc<DockerHost>, Failure> {
         self.docker.clone().ok_or_else(|| Failure::new("no container can be started here"))
+    }
+
+    /// What runs tasks.
+    pub(super) fn swarm(&self) -> Result<&Arc<SwarmManagers>, Failure> {
+        self.swarm.as_ref().ok_or_else(|| Failure::new("no task of a swarm can be seen here"))
     }
 
     /// Where HAProxy takes commands.
@@ -67,9 +81,25 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
     Ok(DockerHost::open(settings)?)
 }
 
+pub(crate) fn swarm(config: &Config) -> Result<Arc<SwarmManagers>, Failure> {
+    let settings = &config.swarm;
+    let token = settings.agent_token_file.as_ref().map(|path| {
+        Token::of_file(path).map_err(|error| {
+            let what = format!("cannot use the agents' token in {}: {error}", path.display());
+            Failure::new(what).hint("put one line of at least 16 letters and digits into it")
+        })
+    });
+    let token = token.transpose()?;
+    let pull = PullSettings { token, interval_ms: AGENT_MS, clock: clock::now };
+    let agents = Agents::open(pull).map_err(Failure::new)?;
+    let agents = Some(SwarmAgents { service: settings.agent.clone(), agents });
+    let managers = settings.managers.clone();
+    Ok(SwarmManagers::open(ManagerSettings { managers, clock: clock::now, agents })?)
+}
+
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
     match socket {
         Socket::Unix(path) => flyball_haproxy::Socket::Unix(path.clone()),
-        Socket::Tcp(address) => flyball_haproxy::Socket::Tcp(*address),
+        Socket::Tcp(place) => flyball_haproxy::Socket::Tcp(place.clone()),
     }
 }

@@ -5,6 +5,7 @@
 //! leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
+mod agent;
 mod demo;
 mod example;
 mod kills;

@@ -4,6 +4,7 @@
 //! once. Invariant: every test waits for a condition with a deadline and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
+mod agent;
 mod browser;
 mod clock;
 mod commands;

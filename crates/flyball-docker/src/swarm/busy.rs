@@ -1,0 +1,49 @@
+//! Whether a service must be left alone now.
+//!
+//! Decides it from the state of its update and from one label. Does not know what flyball wants.
+//! Invariant: while an update runs, is paused or rolls back, nothing is told to the service. Any
+//! change would clear that state, resume a paused bad rollout, and turn an automatic rollback into
+//! one to the bad spec.
+
+use std::collections::BTreeMap;
+
+/// `true` on a service that somebody changes by hand for a while.
+pub(super) const HOLD: &str = "flyball.hold";
+
+/// Why nothing may be told to a service with this state of its update and these labels.
+pub(super) fn busy(
+    state: Option<&str>,
+    message: Option<&str>,
+    labels: &BTreeMap<String, String>,
+) -> Option<String> {
+    let held = labels.get(HOLD).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    let what = match state.unwrap_or_default() {
+        "updating" => "its update goes on",
+        "paused" => "its update is paused (docker service update, or docker service rollback)",
+        "rollback_started" => "its update is being rolled back",
+        "rollback_paused" => "its rollback is paused (docker service update mends it)",
+        _ => return held.then(|| format!("its label {HOLD}=true")),
+    };
+    Some(match message.filter(|message| !message.is_empty()) {
+        Some(message) => format!("{what}: {message}"),
+        None => what.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_hold_until_they_are_over_and_a_label_as_long_as_it_stands() {
+        let none = BTreeMap::new();
+        for state in ["updating", "paused", "rollback_started", "rollback_paused"] {
+            assert!(busy(Some(state), None, &none).is_some(), "{state}");
+        }
+        for state in [None, Some("completed"), Some("rollback_completed")] {
+            assert_eq!(busy(state, Some("update completed"), &none), None);
+        }
+        let held = BTreeMap::from([(HOLD.to_owned(), "True".to_owned())]);
+        assert!(busy(None, None, &held).unwrap().contains(HOLD));
+    }
+}

@@ -1,0 +1,242 @@
+//! One request to a manager.
+//!
+//! Decides how a manager is asked: on a connection of its own, with a deadline and a bound on the
+//! answer. Does not know what answers mean. Not through the typed client that containers use: it
+//! drops fields that it does not know, and a service is written back whole.
+//! Invariant: every request has an end, and nothing of it is tried twice.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::error::SwarmError;
+use crate::DockerError;
+
+/// A manager answers from memory in 2 ms; one that has lost its quorum only after 20 s, with an
+/// error. Half of this would give up on a manager under load, twice delays the way to the next one.
+pub(super) const ASK_LIMIT: Duration = Duration::from_secs(5);
+/// The largest answer: 10,000 tasks with their history are about 30 MB.
+const ANSWER_MAX: usize = 64 << 20;
+/// Older ones look an image's digest up anew at every change, and restart all tasks.
+const OLDEST_API: (u32, u32) = (1, 30);
+
+/// A manager, and the version of the API that it is asked in.
+#[derive(Clone, Debug)]
+pub(super) struct Manager {
+    host: String,
+    place: Place,
+    /// `/v1.41`; empty before it is known.
+    prefix: String,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+/// What comes after an answer's head. Dropping it ends the connection.
+pub(super) struct Stream {
+    body: Incoming,
+    connection: AbortHandle,
+}
+
+impl Manager {
+    /// # Errors
+    /// [`DockerError::Address`].
+    pub(super) fn at(host: &str) -> Result<Self, SwarmError> {
+        let place = match host.strip_prefix("unix://") {
+            Some(path) if path.starts_with('/') => Some(Place::Unix(path.into())),
+            Some(_) => None,
+            None => tcp(host).map(Place::Tcp),
+        };
+        let place = place.ok_or_else(|| DockerError::Address { host: host.into() })?;
+        Ok(Self { host: host.into(), place, prefix: String::new() })
+    }
+
+    /// The same in the newest version of the API that the daemon speaks: an older one would drop the
+    /// newer fields of a service on the way.
+    pub(super) async fn agreed(self) -> Result<Self, SwarmError> {
+        let what = "tell its version";
+        let version: Value = self.get(what, "/version").await?;
+        let found = version["ApiVersion"].as_str().unwrap_or_default().to_owned();
+        let number =
+            found.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        match number {
+            Some(number) if number >= OLDEST_API => {
+                Ok(Self { prefix: format!("/v{found}"), ..self })
+            }
+            Some(_) => {
+                let (host, needed) = (self.host, format!("{}.{}", OLDEST_API.0, OLDEST_API.1));
+                Err(DockerError::TooOld { host, found, needed }.into())
+            }
+            None => {
+                let why = format!("no version of the API: {found:?}");
+                Err(DockerError::Broken { what: what.into(), why }.into())
+            }
+        }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Asks for `path` to `what`.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &str,
+    ) -> Result<T, SwarmError> {
+        let body = self.whole(what, Method::GET, path, None).await?;
+        let broken = |error: serde_json::Error| DockerError::Broken {
+            what: what.into(),
+            why: format!("not what it should be: {error}"),
+        };
+        Ok(serde_json::from_slice(&body).map_err(broken)?)
+    }
+
+    /// Sends `body` to `path` to `what`.
+    pub(super) async fn post(
+        &self,
+        what: &str,
+        path: &str,
+        body: &Value,
+    ) -> Result<(), SwarmError> {
+        self.whole(what, Method::POST, path, Some(body)).await.map(drop)
+    }
+
+    /// Asks for `path`, of which the answer has no end.
+    pub(super) async fn stream(&self, what: &str, path: &str) -> Result<Stream, SwarmError> {
+        let asked = async {
+            let (answer, connection) = self.head(what, Method::GET, path, None).await?;
+            if !answer.status().is_success() {
+                return Err(self.refusal(what, answer).await);
+            }
+            Ok(Stream { body: answer.into_body(), connection })
+        };
+        timeout(ASK_LIMIT, asked).await.map_err(|_| DockerError::silent(what, ASK_LIMIT))?
+    }
+
+    async fn whole(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Bytes, SwarmError> {
+        let asked = async {
+            let (answer, _connection) = self.head(what, method, path, body).await?;
+            if !answer.status().is_success() {
+                return Err(self.refusal(what, answer).await);
+            }
+            let read = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+            Ok(read.map_err(|error| broken(what, error.as_ref()))?.to_bytes())
+        };
+        timeout(ASK_LIMIT, asked).await.map_err(|_| DockerError::silent(what, ASK_LIMIT))?
+    }
+
+    async fn refusal(&self, what: &str, answer: Response<Incoming>) -> SwarmError {
+        const WORDS_MAX: usize = 64 << 10;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), WORDS_MAX).collect().await;
+        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let said = serde_json::from_slice(&body)
+            .ok()
+            .and_then(|answer: Value| answer["message"].as_str().map(str::to_owned));
+        let message = said.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
+        SwarmError::refused(&self.host, what, status, &message)
+    }
+
+    async fn head(
+        &self,
+        what: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(Response<Incoming>, AbortHandle), SwarmError> {
+        let io = self.connect().await.map_err(|e| DockerError::of_io(&self.host, what, &e))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(io)).await.map_err(|error| broken(what, &error))?;
+        // Ends with the sender or the body, whichever is dropped last.
+        let connection = tokio::spawn(connection).abort_handle();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.prefix))
+            .header(HOST, "docker")
+            .header("user-agent", concat!("flyball/", env!("CARGO_PKG_VERSION")));
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request =
+            request.body(Full::new(Bytes::from(body))).map_err(|error| broken(what, &error))?;
+        let answer = sender.send_request(request).await.map_err(|error| broken(what, &error))?;
+        Ok((answer, connection))
+    }
+
+    async fn connect(&self) -> std::io::Result<Pin<Box<dyn Io>>> {
+        Ok(match &self.place {
+            Place::Unix(path) => Box::pin(UnixStream::connect(path).await?),
+            Place::Tcp(address) => Box::pin(TcpStream::connect(address).await?),
+        })
+    }
+}
+
+/// Either kind of connection.
+trait Io: AsyncRead + AsyncWrite + Send {}
+impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
+
+impl Stream {
+    /// Waits until more of it came. What it says is not looked at.
+    ///
+    /// # Errors
+    /// It ended or broke.
+    pub(super) async fn more(&mut self) -> Result<(), SwarmError> {
+        let what = "tell events";
+        match self.body.frame().await {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => Err(broken(what, &error).into()),
+            None => {
+                let why = "the stream ended".to_owned();
+                Err(DockerError::Broken { what: what.into(), why }.into())
+            }
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+/// A path with `filters`, which are JSON.
+pub(super) fn filtered(path: &str, filters: &Value) -> String {
+    let filters = filters.to_string();
+    let encoded: String = form_urlencoded::byte_serialize(filters.as_bytes()).collect();
+    format!("{path}?filters={encoded}")
+}
+
+fn tcp(host: &str) -> Option<SocketAddr> {
+    let place = host.strip_prefix("tcp://").or_else(|| host.strip_prefix("http://"))?;
+    place.trim_end_matches('/').replacen("localhost:", "127.0.0.1:", 1).parse().ok()
+}
+
+fn broken(what: &str, error: &(dyn std::error::Error + 'static)) -> DockerError {
+    DockerError::Broken { what: what.into(), why: crate::error::deepest(error) }
+}

@@ -1,0 +1,159 @@
+//! The managers of a Swarm, and the replicas of one service, as the loop sees them.
+//!
+//! Decides nothing about their number. Takes orders in at once and has them carried out in the
+//! background; what became of them is in the next report.
+//! Invariant: services outlive the engine, and it changes nothing of them but their count.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_core::observation::{EngineReport, Reading};
+use flyball_core::units::ReplicaId;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::call::ASK_LIMIT;
+use super::check::{self, ManagerFacts};
+use super::core::{Core, Service};
+use super::error::SwarmError;
+use super::labels::LabelledSwarm;
+use super::order;
+use super::settings::{ManagerSettings, SwarmSettings};
+use super::watcher;
+use crate::{DockerError, Finding};
+
+/// What a shutdown waits for orders under way.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+
+/// The managers of one Swarm, shared by the engines of its services. Dropping it ends the watching.
+pub struct SwarmManagers {
+    core: Arc<Core>,
+    watcher: AbortHandle,
+}
+
+/// Looks after the count of one service. Dropping it leaves the service alone.
+pub struct SwarmEngine {
+    service: Arc<Service>,
+}
+
+impl SwarmManagers {
+    /// Begins to watch a Swarm. No manager need run yet: until one answers, engines report nothing,
+    /// and say why.
+    ///
+    /// # Errors
+    /// [`SwarmError::NoManagers`], an address that is none, or no tokio runtime.
+    pub fn open(settings: ManagerSettings) -> Result<Arc<Self>, SwarmError> {
+        let Some(host) = settings.managers.first().cloned() else {
+            return Err(SwarmError::NoManagers);
+        };
+        for host in &settings.managers {
+            super::call::Manager::at(host)?;
+        }
+        let runtime = Handle::try_current().map_err(|_| DockerError::NoRuntime { host })?;
+        let core = Arc::new(Core::new(settings));
+        let watcher = runtime.spawn(watcher::watch(Arc::clone(&core))).abort_handle();
+        Ok(Arc::new(Self { core, watcher }))
+    }
+
+    /// Asks the first manager that answers what it is.
+    ///
+    /// # Errors
+    /// Why the last one could not be asked.
+    pub async fn check(&self) -> Result<ManagerFacts, SwarmError> {
+        check::managers(&self.core.settings).await
+    }
+
+    /// The services that describe themselves by labels, in the order of their names, as the watcher
+    /// saw them last, which it does each second. Asks nobody; waits at most 5 s for the first answer.
+    ///
+    /// # Errors
+    /// Why no manager can be asked, while none can.
+    pub async fn discovered(&self) -> Result<Vec<LabelledSwarm>, SwarmError> {
+        let listing = timeout(ASK_LIMIT, self.core.listing()).await;
+        listing
+            .map_err(|_| DockerError::silent("list services", ASK_LIMIT))?
+            .map(|listing| listing.to_vec())
+    }
+}
+
+impl Drop for SwarmManagers {
+    fn drop(&mut self) {
+        self.watcher.abort();
+    }
+}
+
+impl fmt::Debug for SwarmManagers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let managers = &self.core.settings.managers;
+        f.debug_struct("SwarmManagers").field("managers", managers).finish_non_exhaustive()
+    }
+}
+
+impl SwarmEngine {
+    /// Checks the settings and begins to look at the service, which need not exist yet.
+    ///
+    /// # Errors
+    /// Every [`SwarmError`] of [`SwarmSettings::validate`].
+    pub fn new(managers: &SwarmManagers, settings: SwarmSettings) -> Result<Self, SwarmError> {
+        settings.validate()?;
+        let service = Arc::new(Service::new(Arc::clone(&managers.core), settings));
+        managers.core.add(&service);
+        Ok(Self { service })
+    }
+
+    /// All that is known now, as old as the latest answer of a manager (a second, as a rule). Waits
+    /// for nothing.
+    ///
+    /// Missing from the loss of the managers until one has told everything again. A service that is
+    /// not there has no replicas and is busy being away.
+    pub fn observe(&self) -> Reading<EngineReport> {
+        self.service.observe()
+    }
+
+    /// Tells the service to run `to` replicas, if that is not what it says already, and if nobody
+    /// changed it since it was last seen. Who leaves is Swarm's own choice.
+    pub fn scale(&self, to: u32) {
+        order::take_in(&self.service, to);
+    }
+
+    /// Takes note that a replica passed its readiness probe. Does nothing for one that does not run
+    /// or is unknown.
+    pub fn set_ready(&self, replica: &ReplicaId) {
+        self.service.set_ready(replica);
+    }
+
+    /// Waits until something has changed since the last call. For one caller at a time.
+    pub async fn changed(&self) {
+        self.service.changed.notified().await;
+    }
+
+    /// What is wrong with the service.
+    ///
+    /// # Errors
+    /// What keeps the managers themselves from being asked.
+    pub async fn check(&self) -> Result<Vec<Finding>, SwarmError> {
+        check::service(&self.service.core.settings, &self.service.settings).await
+    }
+
+    /// Waits at most 6 s for an order under way.
+    pub async fn shutdown(&self) {
+        let idle = async {
+            while self.service.inside().state.working {
+                self.service.changed.notified().await;
+            }
+        };
+        if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
+            let service = &self.service.settings.service;
+            tracing::warn!(%service, "the swarm did not finish what it was asked");
+        }
+    }
+}
+
+impl fmt::Debug for SwarmEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.service.settings;
+        f.debug_struct("SwarmEngine").field("settings", settings).finish_non_exhaustive()
+    }
+}

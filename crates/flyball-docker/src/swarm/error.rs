@@ -1,0 +1,97 @@
+//! What can go wrong between flyball and the managers of a Swarm.
+//!
+//! Decides which fault an answer means and what the user can do about it. Does not know what is
+//! done next.
+//! Invariant: an expected refusal (somebody else changed the service first) is told apart from a
+//! fault, and no value of an environment variable is in any error.
+
+use crate::DockerError;
+
+/// The managers, or a service of theirs, that do not do what is needed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SwarmError {
+    /// The daemon itself cannot be talked to.
+    #[error(transparent)]
+    Docker(#[from] DockerError),
+    /// The daemon is not a manager.
+    #[error("docker at {host} is no manager of a swarm: {why}")]
+    NotAManager {
+        /// The address.
+        host: String,
+        /// What the daemon said.
+        why: String,
+    },
+    /// No manager is named.
+    #[error("no manager of the swarm is named")]
+    NoManagers,
+    /// There is no such service.
+    #[error("swarm service not found: {service}")]
+    NoService {
+        /// Its name in the Swarm.
+        service: String,
+    },
+    /// Its mode has no count.
+    #[error("swarm service {service} is in {mode} mode, which has no count to change")]
+    NotReplicated {
+        /// Its name in the Swarm.
+        service: String,
+        /// `global`, or `job`.
+        mode: &'static str,
+    },
+    /// Somebody else changed the service since it was read: expected, and the next look sees it.
+    #[error("swarm service {service} was changed by somebody else meanwhile")]
+    Conflict {
+        /// Its name in the Swarm.
+        service: String,
+    },
+    /// It is being updated or held: expected, and the next look sees it.
+    #[error("swarm service {service} is left alone: {why}")]
+    Busy {
+        /// Its name in the Swarm.
+        service: String,
+        /// With what.
+        why: String,
+    },
+    /// Its replicas would serve on no port.
+    #[error("service {service}: the port must be above 0")]
+    PortZero {
+        /// Whose.
+        service: String,
+    },
+}
+
+impl SwarmError {
+    /// Whether nothing is wrong: the next look decides anew.
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Busy { .. })
+    }
+
+    /// What the user can do about it, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Docker(error) => return error.hint(),
+            Self::NotAManager { .. } => {
+                "name managers under [swarm] managers (docker node ls shows them)".into()
+            }
+            Self::NoManagers => "write managers = [\"unix:///var/run/docker.sock\"]".into(),
+            Self::NoService { .. } => {
+                "docker service ls shows the names; in a stack they begin with the stack's: set \
+                 swarm_service"
+                    .into()
+            }
+            Self::NotReplicated { service, .. } => {
+                format!("make it anew without --mode, or leave {service} out of flyball")
+            }
+            Self::Conflict { .. } | Self::Busy { .. } | Self::PortZero { .. } => return None,
+        })
+    }
+
+    /// What a status other than 2xx means for the request to do `what`.
+    pub(super) fn refused(host: &str, what: &str, status: u16, message: &str) -> Self {
+        let why: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        if status == 503 && why.contains("not a swarm manager") {
+            return Self::NotAManager { host: host.into(), why };
+        }
+        Self::Docker(DockerError::Refused { what: what.into(), status, why })
+    }
+}

@@ -1,0 +1,117 @@
+//! Telling a service of a Swarm its count.
+//!
+//! Decides whether it may be told now: only to the version that the loop has seen, never while it
+//! is busy, and never what it says already. Tried once; the next look tries again.
+//! Invariant: nothing but the count changes, and no change of anybody else is lost: a service that
+//! was changed since it was read is left as it is.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::answers::ServiceAnswer;
+use super::busy::busy;
+use super::core::Service;
+use super::error::SwarmError;
+use super::spec::RawService;
+
+/// What the manager says of a version that is not the newest.
+const OUT_OF_SEQUENCE: &str = "update out of sequence";
+
+/// Takes an order in; carried out in the background, the newest of several last.
+pub(super) fn take_in(service: &Arc<Service>, to: u32) {
+    let mut inside = service.inside();
+    if inside.state.wanted() == Some(to) {
+        return;
+    }
+    inside.state.order = Some(to);
+    if std::mem::replace(&mut inside.state.working, true) {
+        return;
+    }
+    drop(inside);
+    let order = carry_out(Arc::clone(service));
+    service.core.tasks.spawn(order);
+}
+
+async fn carry_out(service: Arc<Service>) {
+    loop {
+        let (to, seen) = {
+            let mut inside = service.inside();
+            let Some(to) = inside.state.order.take() else {
+                inside.state.working = false;
+                drop(inside);
+                // Whoever waits for the end of orders sees it now.
+                return service.changed.notify_one();
+            };
+            (to, inside.state.wanted())
+        };
+        let done = scale(&service, seen, to).await;
+        complain(&service, done.err());
+        service.core.stir.notify_one();
+        service.changed.notify_one();
+    }
+}
+
+async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), SwarmError> {
+    let name = &service.settings.swarm_service;
+    let manager = service.core.manager()?;
+    let id = service.inside().state.id().map(str::to_owned);
+    let id = id.ok_or_else(|| SwarmError::NoService { service: name.clone() })?;
+    let path = format!("/services/{id}");
+    let answer: Value = manager.get("read a service", &path).await?;
+    let raw = RawService::new(answer);
+    let replicas = raw.replicas(name)?;
+    if let Some(why) = busy_now(&raw) {
+        return Err(SwarmError::Busy { service: name.clone(), why });
+    }
+    if seen != Some(replicas) {
+        return Err(SwarmError::Conflict { service: name.clone() });
+    }
+    if replicas == to {
+        return Ok(());
+    }
+    let version = raw.version();
+    let spec = raw.scaled(to);
+    let path = format!("{path}/update?version={version}");
+    manager.post("scale a service", &path, &spec).await.map_err(|error| meant(error, name))?;
+    service.inside().state.tell(version, to);
+    tracing::debug!(service = %service.settings.service, "swarm was told to run {to}");
+    Ok(())
+}
+
+fn busy_now(raw: &RawService) -> Option<String> {
+    let answer: ServiceAnswer = serde_json::from_value(raw.answer().clone()).ok()?;
+    let update = answer.update_status.unwrap_or_default();
+    busy(update.state.as_deref(), update.message.as_deref(), &answer.spec.labels)
+}
+
+/// A version that is not the newest any more is told by status 500, as is nearly everything.
+fn meant(error: SwarmError, service: &str) -> SwarmError {
+    match error {
+        SwarmError::Docker(crate::DockerError::Refused { ref why, .. })
+            if why.contains(OUT_OF_SEQUENCE) =>
+        {
+            SwarmError::Conflict { service: service.to_owned() }
+        }
+        other => other,
+    }
+}
+
+/// Says a failure, each one once until something else happens.
+fn complain(service: &Service, failure: Option<SwarmError>) {
+    let said = failure.as_ref().map(ToString::to_string).unwrap_or_default();
+    let new = {
+        let mut inside = service.inside();
+        let new = inside.state.complaint != said;
+        inside.state.complaint.clone_from(&said);
+        new
+    };
+    match failure {
+        Some(failure) if failure.is_expected() => tracing::debug!("{failure}"),
+        Some(failure) if new => match failure.hint() {
+            Some(hint) => tracing::warn!("{failure}; hint: {hint}"),
+            None => tracing::warn!("{failure}"),
+        },
+        _ => {}
+    }
+}

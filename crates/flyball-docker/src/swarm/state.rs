@@ -1,0 +1,302 @@
+//! One service of a Swarm as its engine remembers it.
+//!
+//! Decides what the loop is told of it: which tasks are replicas, which of them are ready, what the
+//! count is and who would leave. Does not know how the managers are asked.
+//! Invariant: an answer from before flyball's own latest change says nothing about the count, and a
+//! task keeps the address it had once Swarm has forgotten it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+use flyball_agent::Agents;
+use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
+use flyball_core::units::{ReplicaId, Timestamp};
+
+use super::answers::ServiceAnswer;
+use super::busy::busy;
+use super::nodes::Nodes;
+use super::settings::{SwarmReach, SwarmSettings};
+use super::tasks::{Stage, Task, serves};
+use super::victims::foretell;
+use crate::container::at_wall;
+
+/// As many as a report may carry.
+const EXITS_KEPT: usize = 20;
+
+/// What is known of one service.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// What the latest answer said; `None` before the first one.
+    told: Option<Told>,
+    tasks: BTreeMap<String, Known>,
+    exits: VecDeque<Exit>,
+    /// The version that flyball's latest change was made to, and the count it told.
+    changed: Option<(u64, u32)>,
+    /// What the loop wants told, until that is under way.
+    pub(super) order: Option<u32>,
+    /// Whether an order is being carried out.
+    pub(super) working: bool,
+    /// What was said last about orders that failed, so that it is said once.
+    pub(super) complaint: String,
+}
+
+/// A service as its managers gave it.
+#[derive(Clone, Debug)]
+struct Told {
+    id: String,
+    /// `None` where its mode has no count.
+    wanted: Option<u32>,
+    busy: Option<String>,
+    limit_cores: Option<f64>,
+    /// Whether its tasks have addresses of their own to be reached at.
+    addressed: bool,
+}
+
+/// A task, and what only flyball knows of it.
+#[derive(Debug)]
+struct Known {
+    task: Task,
+    replica: ReplicaId,
+    stage: Stage,
+    asked_at: Timestamp,
+    ready_at: Option<Timestamp>,
+    /// Its node is not heard of.
+    lost: bool,
+    /// The last address that Swarm told; it forgets it before the task ends.
+    address: Option<SocketAddr>,
+}
+
+impl State {
+    /// The service's id, once it was seen.
+    pub(super) fn id(&self) -> Option<&str> {
+        self.told.as_ref().map(|told| told.id.as_str())
+    }
+
+    /// The count that the engine was last told, as far as is known.
+    pub(super) fn wanted(&self) -> Option<u32> {
+        self.told.as_ref()?.wanted
+    }
+
+    /// Flyball has told the count `to` to the version `version` of the service.
+    pub(super) fn tell(&mut self, version: u64, to: u32) {
+        self.changed = Some((version, to));
+        if let Some(told) = &mut self.told {
+            told.wanted = Some(to);
+        }
+    }
+
+    /// The service is not there (any more).
+    pub(super) fn gone(&mut self) {
+        self.told = None;
+        self.tasks.clear();
+    }
+
+    /// Takes in what a manager said of the service; false if it had not seen flyball's own latest
+    /// change yet. `named` is what Swarm calls it.
+    pub(super) fn learn(&mut self, answer: &ServiceAnswer, settings: &SwarmSettings) -> bool {
+        let version = answer.version.index;
+        if self.changed.is_some_and(|(before, _)| version <= before) {
+            return false;
+        }
+        let replicated = answer.spec.mode.replicated.as_ref();
+        let wanted = replicated.map(|mode| mode.replicas.unwrap_or(1));
+        self.notice_others(wanted, &settings.service);
+        let update = answer.update_status.as_ref();
+        let state = update.and_then(|update| update.state.as_deref());
+        let message = update.and_then(|update| update.message.as_deref());
+        let nano = answer.spec.task_template.resources.limits.nano_cpus.filter(|nano| *nano > 0);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a node has far less than 2^52 ns of CPU a second"
+        )]
+        let limit = nano.map(|nano| nano as f64 / 1e9);
+        let ports = &answer.spec.endpoint_spec.ports;
+        self.told = Some(Told {
+            id: answer.id.clone(),
+            wanted,
+            busy: busy(state, message, &answer.spec.labels),
+            limit_cores: limit.or(settings.cpus),
+            addressed: match settings.reach {
+                SwarmReach::Node => ports.iter().any(|port| serves(port, settings.port)),
+                SwarmReach::Network(_) => true,
+            },
+        });
+        true
+    }
+
+    /// Says once that somebody else changed the count.
+    fn notice_others(&mut self, wanted: Option<u32>, service: &str) {
+        let Some((before, now)) = self.wanted().zip(wanted).filter(|(a, b)| a != b) else { return };
+        self.changed = None;
+        if now < before {
+            tracing::warn!(
+                "{service}: somebody else set {now} replicas where there were to be {before}; hint: \
+                 docker stack deploy does so: see docs/guide/swarm.md"
+            );
+        } else {
+            tracing::info!("{service}: somebody else set {now} replicas, after {before}");
+        }
+    }
+
+    /// Takes in all tasks of the service, history too.
+    pub(super) fn see(
+        &mut self,
+        tasks: Vec<Task>,
+        nodes: &Nodes,
+        service: &str,
+        now: Timestamp,
+        first: bool,
+    ) {
+        let mut before = std::mem::take(&mut self.tasks);
+        for task in tasks {
+            let stage = task.stage();
+            let known = before.remove(&task.id);
+            match (stage, known) {
+                (Stage::Past, _) | (Stage::Failed, None) => {}
+                (Stage::Failed, Some(known)) => self.bury(&known, &task, now),
+                (_, known) => {
+                    let known = known.unwrap_or_else(|| {
+                        let created = task.created_wall_ms.filter(|_| first);
+                        let asked_at = if first { at_wall(created, now) } else { now };
+                        Known::new(&task, service, asked_at)
+                    });
+                    self.tasks.insert(task.id.clone(), known.with(task, stage, nodes));
+                }
+            }
+        }
+        self.trust_the_many();
+    }
+
+    /// A manager that hears of few nodes is more likely cut off than they are: where more than half
+    /// of what runs would be lost at once, nothing is. (Requests may well reach it.)
+    fn trust_the_many(&mut self) {
+        let running = self.tasks.values().filter(|known| known.stage == Stage::Running);
+        let (mut all, mut lost) = (0_usize, 0_usize);
+        for known in running {
+            all += 1;
+            lost += usize::from(known.lost);
+        }
+        if lost * 2 > all {
+            self.tasks.values_mut().for_each(|known| known.lost = false);
+        }
+    }
+
+    /// A task that was wanted ended by itself.
+    fn bury(&mut self, known: &Known, task: &Task, now: Timestamp) {
+        if known.stage == Stage::Leaving {
+            return;
+        }
+        // Each one later than the one before, so that nobody who remembers a time misses one.
+        let at = self.exits.back().map_or(now, |last| last.at.plus_ms(1).max(now));
+        let reason = task.complaint.clone().unwrap_or_else(|| format!("it is {}", task.state));
+        let ready_ms = known.ready_at.map(|ready_at| now.ms_since(ready_at));
+        self.exits.push_back(Exit { replica: known.replica.clone(), at, ready_ms, reason });
+        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
+        self.exits.drain(..surplus);
+    }
+
+    /// A replica passed its readiness probe; false for one that is unknown or does not run.
+    pub(super) fn set_ready(&mut self, replica: &ReplicaId, now: Timestamp) -> bool {
+        let known = self.tasks.values_mut().find(|known| known.replica == *replica);
+        let Some(known) = known.filter(|known| known.stage == Stage::Running) else { return false };
+        known.ready_at.get_or_insert(now);
+        true
+    }
+
+    /// What a look is told, with the CPU time that `agents` read.
+    pub(super) fn report(&self, settings: &SwarmSettings, agents: Option<&Agents>) -> EngineReport {
+        let exits = self.exits.iter().cloned().collect();
+        let Some(told) = &self.told else {
+            let busy = format!("swarm service {} is not there", settings.swarm_service);
+            return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };
+        };
+        let cores = told.limit_cores.unwrap_or(1.0);
+        let tasks = self.tasks.values();
+        let mut replicas: Vec<_> = tasks.map(|known| known.report(cores, agents)).collect();
+        replicas.sort_by(|a, b| a.id.cmp(&b.id));
+        let stays = |known: &&Known| known.stage != Stage::Leaving;
+        let present = self.tasks.values().filter(stays);
+        let foretold = foretell(present.map(|known| &known.task)).into_iter();
+        let leaving = foretold.map(|task| self.tasks[&task.id].replica.clone()).collect();
+        let mode = "it is in a mode without a count";
+        EngineReport {
+            replicas,
+            exits,
+            busy: told.busy.clone().or(told.wanted.is_none().then(|| mode.to_owned())),
+            pending: self.pending(told, settings),
+            count: told
+                .wanted
+                .map(|wanted| EngineCount { wanted, leaving: Leaving::Predicted(leaving) }),
+        }
+    }
+
+    /// Why replicas do not come, in Swarm's words or ours.
+    fn pending(&self, told: &Told, settings: &SwarmSettings) -> Option<String> {
+        let coming = self.tasks.values().filter(|known| known.stage == Stage::Coming);
+        let complaint = coming.filter_map(|known| known.task.complaint.clone()).next();
+        complaint.or_else(|| {
+            let unreachable = settings.balanced && !told.addressed;
+            unreachable.then(|| {
+                format!(
+                    "port {} is not published in host mode: no task can be reached",
+                    settings.port
+                )
+            })
+        })
+    }
+
+    /// Whether a running task is ready without being asked: nobody can reach it but Swarm's mesh.
+    pub(super) fn ready_unasked(&mut self, settings: &SwarmSettings, now: Timestamp) {
+        let addressed = self.told.as_ref().is_none_or(|told| told.addressed);
+        if addressed || settings.balanced {
+            return;
+        }
+        for known in self.tasks.values_mut().filter(|known| known.stage == Stage::Running) {
+            known.ready_at.get_or_insert(now);
+        }
+    }
+}
+
+impl Known {
+    fn new(task: &Task, service: &str, asked_at: Timestamp) -> Self {
+        Self {
+            replica: task.replica(service),
+            task: task.clone(),
+            stage: Stage::Coming,
+            asked_at,
+            ready_at: None,
+            lost: false,
+            address: None,
+        }
+    }
+
+    fn with(mut self, task: Task, stage: Stage, nodes: &Nodes) -> Self {
+        let node = task.node.as_deref().and_then(|id| nodes.get(id));
+        self.lost = stage == Stage::Running && node.is_some_and(|node| !node.up);
+        self.address = task.address.or(self.address);
+        Self { task, stage, ..self }
+    }
+
+    fn report(&self, cores: f64, agents: Option<&Agents>) -> ReplicaReport {
+        let (node, container) = (self.task.node.as_deref(), self.task.container.as_deref());
+        let metered = agents.and_then(|agents| agents.reading(node?, container?));
+        let phase = match self.stage {
+            Stage::Running if self.ready_at.is_some() && self.lost => Phase::Unhealthy,
+            Stage::Running if self.ready_at.is_some() => Phase::Ready,
+            Stage::Running | Stage::Coming => Phase::Starting,
+            Stage::Leaving | Stage::Failed | Stage::Past => Phase::Stopping,
+        };
+        ReplicaReport {
+            id: self.replica.clone(),
+            phase,
+            asked_at: self.asked_at,
+            ready_at: self.ready_at,
+            // Before it runs, another task may still answer there.
+            address: self.address.filter(|_| self.stage != Stage::Coming),
+            cpu: metered.map(|metered| metered.cpu),
+            throttled: metered.and_then(|metered| metered.throttled),
+            cpu_limit_cores: cores,
+            protected: false,
+        }
+    }
+}

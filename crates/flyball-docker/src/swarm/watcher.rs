@@ -1,0 +1,147 @@
+//! Keeps what is known of a Swarm in step with it.
+//!
+//! Decides when a manager is asked, and which: events only say that it is time. Managers tell events
+//! of services and nodes, none of tasks on other nodes, so tasks are asked for: often for a while
+//! after an event or an order, and each second otherwise.
+//! Invariant: a lost event costs one second and no more. A manager that does not answer within the
+//! limit is left for the next one, and what is known then is missing, not empty.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::answers::{NodeAnswer, ServiceAnswer, TaskAnswer};
+use super::call::{Manager, Stream, filtered};
+use super::core::{Core, Service};
+use super::error::SwarmError;
+use super::nodes::{Nodes, nodes_of};
+use super::tasks::{Task, agent_of};
+
+/// A task is seen to end or to run this late at most; a manager answers in 2 ms for 36 tasks.
+const IDLE: Duration = Duration::from_secs(1);
+/// Between two looks while tasks move: SIGTERM comes 1.1 s after a task was told to end.
+const STIRRED: Duration = Duration::from_millis(100);
+/// Ten starts take Swarm 2.0 s; a rollout's events come one after another.
+const STIRRED_FOR: Duration = Duration::from_secs(5);
+/// Events come in bursts; the first of them is answered at once.
+const GAP: Duration = Duration::from_millis(20);
+/// Between two tries to reach a manager.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Watches until aborted, one manager at a time.
+pub(super) async fn watch(core: Arc<Core>) {
+    loop {
+        for host in &core.settings.managers {
+            let Err(why) = session(&core, host).await;
+            core.lost(&why);
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// From the first answer of a manager to its loss.
+async fn session(core: &Arc<Core>, host: &str) -> Result<Infallible, SwarmError> {
+    let manager = Manager::at(host)?.agreed().await?;
+    let events = filtered("/events", &json!({ "type": ["service", "node"] }));
+    let mut events = manager.stream("tell events", &events).await?;
+    let mut stirred_until = Instant::now() + STIRRED_FOR;
+    loop {
+        let begun = Instant::now();
+        look(core, &manager).await?;
+        let now = Instant::now();
+        let idle = if now < stirred_until { STIRRED } else { IDLE };
+        if wait(core, &mut events, begun + GAP, begun + idle).await? {
+            stirred_until = Instant::now() + STIRRED_FOR;
+        }
+    }
+}
+
+/// Waits for news, from `earliest` to `latest`; whether there were any.
+async fn wait(
+    core: &Core,
+    events: &mut Stream,
+    earliest: Instant,
+    latest: Instant,
+) -> Result<bool, SwarmError> {
+    let news = tokio::select! {
+        more = events.more() => {
+            more?;
+            true
+        }
+        () = core.stir.notified() => true,
+        () = sleep_until(latest) => false,
+    };
+    sleep_until(earliest).await;
+    Ok(news)
+}
+
+/// Asks for everything once, and tells each service.
+async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
+    let asked_at = core.now();
+    let services: Vec<ServiceAnswer> = manager.get("list services", "/services").await?;
+    let by_name: BTreeMap<&str, &ServiceAnswer> =
+        services.iter().map(|service| (service.spec.name.as_str(), service)).collect();
+    let watched = core.services();
+    let agents = core.settings.agents.as_ref();
+    let names = watched.iter().map(|service| service.settings.swarm_service.as_str());
+    let ids: Vec<&str> = names
+        .chain(agents.map(|agents| agents.service.as_str()))
+        .filter_map(|name| by_name.get(name))
+        .map(|answer| answer.id.as_str())
+        .collect();
+    let (mut tasks, mut nodes) = (BTreeMap::<String, Vec<TaskAnswer>>::new(), Nodes::new());
+    if !ids.is_empty() {
+        let answers: Vec<NodeAnswer> = manager.get("list nodes", "/nodes").await?;
+        nodes = nodes_of(answers);
+        let path = filtered("/tasks", &json!({ "service": ids }));
+        let answers: Vec<TaskAnswer> = manager.get("list tasks", &path).await?;
+        for task in answers {
+            tasks.entry(task.service_id.clone()).or_default().push(task);
+        }
+    }
+    if let Some(agents) = agents {
+        let answer = by_name.get(agents.service.as_str());
+        let tasks = answer.and_then(|answer| tasks.get(&answer.id)).into_iter().flatten();
+        agents.agents.follow(tasks.filter_map(|task| agent_of(task, &nodes)).collect());
+    }
+    core.heard(manager, asked_at, &services);
+    for service in watched {
+        let answer = by_name.get(service.settings.swarm_service.as_str()).copied();
+        let tasks = answer.and_then(|answer| tasks.remove(&answer.id)).unwrap_or_default();
+        tell(core, &service, answer, tasks, &nodes);
+    }
+    Ok(())
+}
+
+fn tell(
+    core: &Core,
+    service: &Service,
+    answer: Option<&ServiceAnswer>,
+    tasks: Vec<TaskAnswer>,
+    nodes: &Nodes,
+) {
+    let (settings, now) = (&service.settings, core.now());
+    let mut inside = service.inside();
+    let before = inside.listed.then(|| inside.state.report(settings, None));
+    match answer {
+        None => inside.state.gone(),
+        Some(answer) if inside.state.learn(answer, settings) => {
+            let tasks = tasks.into_iter().map(|task| Task::of(task, settings, nodes)).collect();
+            let first = !std::mem::replace(&mut inside.known, true);
+            inside.state.see(tasks, nodes, &settings.service, now, first);
+            inside.state.ready_unasked(settings, now);
+        }
+        // From before an order of ours.
+        Some(_) => return,
+    }
+    inside.listed = true;
+    let news = before.as_ref() != Some(&inside.state.report(settings, None));
+    drop(inside);
+    if news {
+        service.changed.notify_one();
+    }
+}
