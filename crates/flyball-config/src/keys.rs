@@ -52,6 +52,7 @@ pub(crate) enum Kind {
     Port,
     Url,
     DockerHost,
+    MesosMaster,
     Socket,
     Path,
     HttpPath,
@@ -101,9 +102,10 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 13] = [
+pub(crate) static SECTIONS: [&Section; 14] = [
     &FLYBALL,
     &DOCKER,
+    &MESOS,
     &HAPROXY,
     &ZABBIX,
     &SERVICE,

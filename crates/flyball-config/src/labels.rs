@@ -16,7 +16,7 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Service, daemon};
+use crate::{Config, Docker, Env, Haproxy, Mesos, Service, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -57,6 +57,7 @@ impl Config {
         Ok(Self {
             daemon: daemon::preset(env).ok_or_else(no_place)?,
             docker: Docker::default(),
+            mesos: Mesos::default(),
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),

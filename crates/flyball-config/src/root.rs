@@ -72,6 +72,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
+    let mesos = systems::mesos(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();
@@ -84,6 +85,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     Some(Config {
         daemon: daemon?,
         docker: docker?,
+        mesos: mesos?,
         haproxy: haproxy?,
         zabbix: zabbix?,
         services: services?,

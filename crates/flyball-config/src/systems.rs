@@ -1,4 +1,4 @@
-//! The `[docker]` and `[haproxy]` tables: the systems beside flyball that it works with.
+//! The `[docker]`, `[mesos]` and `[haproxy]` tables: the systems beside flyball that it works with.
 //!
 //! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
 //! without a `[docker]` table, no container's label makes a service.
@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::fields::Fields;
-use crate::{Docker, Haproxy, Socket, address, check, keys};
+use crate::{Docker, Haproxy, Mesos, MesosMaster, Socket, address, check, keys};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -16,6 +16,13 @@ impl Default for Docker {
             cgroup_mount: PathBuf::from("/sys/fs/cgroup"),
             labels: true,
         }
+    }
+}
+
+impl Default for Mesos {
+    /// A master on this machine, and the resources of nobody.
+    fn default() -> Self {
+        Self { master: MesosMaster::At("127.0.0.1:5050".to_owned()), role: "*".to_owned() }
     }
 }
 
@@ -36,6 +43,16 @@ pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<Docker> {
     let labels = fields.take(&keys::FIND_LABELS, check::flag).or(given);
     fields.finish();
     Some(Docker { host: host?, cgroup_mount: base.join(mount?), labels: labels? })
+}
+
+/// The Mesos cluster that `root` names.
+pub(crate) fn mesos(root: &mut Fields<'_>) -> Option<Mesos> {
+    let mut fields = root.take_table_or_empty(&keys::MESOS_TABLE, &keys::MESOS)?;
+    let preset = Mesos::default();
+    let master = fields.take(&keys::MASTER, address::mesos_master).or(preset.master);
+    let role = fields.take(&keys::ROLE, check::text).or(preset.role);
+    fields.finish();
+    Some(Mesos { master: master?, role: role? })
 }
 
 /// The HAProxy that `root` names.

@@ -43,7 +43,7 @@ fn web(lines: &str) -> Service {
 fn container(lines: &str) -> Container {
     match web(lines).engine {
         Engine::Docker(container) => container,
-        Engine::Process(process) => panic!("{process:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -8,6 +8,8 @@ use super::{Fallback, HOUR_MS, Key, Kind, Only, REPLICAS_MAX, Section, duration,
 
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
+/// What a container is, whoever runs it.
+const IMAGED: Only = Only("engine", &["docker", "mesos"]);
 
 /// Docker's own least, in bytes.
 const MEMORY_MIN: u64 = 6 << 20;
@@ -47,7 +49,7 @@ pub(crate) static SERVICE: Section = Section {
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
-    Kind::Choice(&["process", "docker"]),
+    Kind::Choice(&["process", "docker", "mesos"]),
     Fallback::Required,
     "What runs the replicas.",
 );
@@ -75,9 +77,9 @@ pub(crate) static IMAGE: Key = key(
     "image",
     Kind::Text,
     Fallback::Otherwise("the newest container that is labelled `flyball.service=NAME` is copied"),
-    "The image that replicas are made from.",
+    "The image that replicas are made from; required for `engine = \"mesos\"`.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static COMMAND: Key = key(
     "command",
     Kind::Words,
@@ -103,14 +105,14 @@ pub(crate) static PORT: Key = key(
     Fallback::Required,
     "The port that a replica serves on inside of its container. With `reach = \"host\"` it holds only for containers that flyball did not start.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static REACH: Key = key(
     "reach",
     Kind::Choice(&["published", "container", "host"]),
     Fallback::Is("\"published\""),
-    "How requests reach a replica: at a free port of the host; at the container's own address; or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}`.",
+    "How requests reach a replica: at a free port of the host; at the container's own address; or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}`. On Mesos the port is one that was offered, and `\"container\"` is refused.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static PUBLISH_ON: Key = key(
     "publish_on",
     Kind::Ip,
@@ -128,23 +130,27 @@ pub(crate) static NETWORK: Key = key(
 pub(crate) static CPUS: Key = key(
     "cpus",
     Kind::Cores,
-    Fallback::Otherwise("1.0 for a process; else that of the copied container, or no limit"),
+    Fallback::Otherwise(
+        "1.0 for a process or a task of Mesos; else that of the copied container, or no limit",
+    ),
     "Cores that one replica may use; at least 0.01 for a container.",
 );
 pub(crate) static MEMORY: Key = key(
     "memory",
     Kind::Bytes { from: MEMORY_MIN, to: BYTES_MAX },
-    Fallback::Otherwise("that of the copied container, or no limit"),
-    "Memory that one replica may use.",
+    Fallback::Otherwise(
+        "256MiB for a task of Mesos; else that of the copied container, or no limit",
+    ),
+    "Memory that one replica may use; at least 32MiB for a task of Mesos.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static LABELS: Key = key(
     "labels",
     Kind::Variables,
     Fallback::Is("{}"),
     "Labels of a replica, beside flyball's own.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static LOG: Key = key(
     "log",
     Kind::Variables,

@@ -7,13 +7,22 @@ use super::{Fallback, Key, Kind, Section, key};
 pub(crate) static ROOT: Section = Section {
     path: "",
     meaning: "",
-    keys: &[&FLYBALL_TABLE, &DOCKER_TABLE, &HAPROXY_TABLE, &ZABBIX_TABLE, &SERVICES_TABLE],
-    later: &["swarm", "mesos", "marathon", "zookeeper", "prometheus"],
+    keys: &[
+        &FLYBALL_TABLE,
+        &DOCKER_TABLE,
+        &MESOS_TABLE,
+        &HAPROXY_TABLE,
+        &ZABBIX_TABLE,
+        &SERVICES_TABLE,
+    ],
+    later: &["swarm", "marathon", "zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
 pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
+pub(crate) static MESOS_TABLE: Key =
+    key("mesos", Kind::Table("mesos"), Fallback::Otherwise("all defaults"), "The Mesos cluster.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -82,6 +91,26 @@ pub(crate) static FIND_LABELS: Key = key(
     Kind::Flag,
     Fallback::Is("true"),
     "Whether services are found by the labels of containers.",
+);
+
+pub(crate) static MESOS: Section = Section {
+    path: "mesos",
+    meaning: "The Mesos cluster for services with `engine = \"mesos\"`. Flyball is one framework on it, called \
+              `flyball`; `state_dir` keeps its id, and whoever loses that loses the tasks.",
+    keys: &[&MASTER, &ROLE],
+    later: &["principal", "secret_file"],
+};
+pub(crate) static MASTER: Key = key(
+    "master",
+    Kind::MesosMaster,
+    Fallback::Is("\"http://127.0.0.1:5050\""),
+    "Where a master is, or the ZooKeeper that its leader is found and followed through: `zk://HOST:PORT,HOST:PORT/mesos`.",
+);
+pub(crate) static ROLE: Key = key(
+    "role",
+    Kind::Text,
+    Fallback::Is("\"*\""),
+    "The role that resources are offered to; `*` for those of nobody.",
 );
 
 pub(crate) static HAPROXY: Section = Section {

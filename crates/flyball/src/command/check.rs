@@ -9,16 +9,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Container, Engine, Problem, Process, Service, Zabbix};
+use flyball_config::{
+    Balancer, Config, Container, Engine, Problem, Process, Service, Task, Zabbix,
+};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
+use flyball_mesos::Survey;
 use serde::Serialize;
 
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    docker_settings, haproxy_settings, open_docker, open_zabbix, process_settings, socket,
-    zabbix_sender,
+    docker_settings, haproxy_settings, mesos_master, mesos_settings, open_docker, open_zabbix,
+    process_settings, socket, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -94,6 +97,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
             services.extend(labelled(config, host, &mut findings).await);
         }
     }
+    let cluster = surveyed(config, &mut findings).await?;
     for service in &services {
         let name = &service.name;
         match &service.engine {
@@ -103,6 +107,9 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
                 if let Some(host) = docker.as_ref().filter(|_| answers) {
                     findings.extend(startable(name, container, host).await);
                 }
+            }
+            Engine::Mesos(task) => {
+                findings.extend(cluster.as_ref().map(|survey| placeable(name, task, survey)));
             }
         }
         match &service.balancer {
@@ -184,6 +191,36 @@ async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding
     };
     findings.extend(found.notes.iter().map(noted));
     found.services.into_values().collect()
+}
+
+/// The Mesos cluster, if a service needs one and it answers; that it does not is said once.
+async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Result<Option<Survey>, Failure> {
+    if !config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_))) {
+        return Ok(None);
+    }
+    let key = "mesos.master".to_owned();
+    match Survey::of(&mesos_master(config)?).await {
+        Ok(survey) => {
+            let (at, version) = (&survey.at, &survey.version);
+            let (agents, cpus) = (survey.agents(), survey.cpus());
+            let text = format!("mesos {version} at {at}, {agents} agents, {cpus} cores");
+            findings.push(Finding { key, ok: true, text, hint: None });
+            Ok(Some(survey))
+        }
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            findings.push(Finding { key, ok: false, text, hint });
+            Ok(None)
+        }
+    }
+}
+
+fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
+    let lacking = survey.no_room_for(&mesos_settings(name, task));
+    let ok = lacking.is_none();
+    let hint = lacking.as_ref().map(|_| "lower cpus or memory, or add agents".to_owned());
+    let text = lacking.unwrap_or_else(|| "agents have room for its tasks".to_owned());
+    Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
 async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {

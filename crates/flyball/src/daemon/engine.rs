@@ -8,6 +8,7 @@ use flyball_config::Reach;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
+use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
 
 use super::hosts::Hosts;
@@ -20,6 +21,8 @@ pub(crate) enum Engine {
     Process(ProcessEngine),
     /// Containers of a Docker host.
     Docker(DockerEngine),
+    /// Tasks of a Mesos cluster.
+    Mesos(MesosEngine),
 }
 
 impl Engine {
@@ -34,6 +37,10 @@ impl Engine {
                 let settings = docker_settings(&service.name, container);
                 Ok(Self::Docker(DockerEngine::new(hosts.docker()?, settings)?))
             }
+            config::Engine::Mesos(task) => {
+                let settings = mesos_settings(&service.name, task);
+                Ok(Self::Mesos(MesosEngine::new(hosts.mesos()?, settings)?))
+            }
         }
     }
 
@@ -42,6 +49,7 @@ impl Engine {
         match self {
             Self::Process(_) => "process",
             Self::Docker(_) => "docker",
+            Self::Mesos(_) => "mesos",
         }
     }
 
@@ -50,6 +58,7 @@ impl Engine {
         match self {
             Self::Process(engine) => Reading::Taken { at: clock::now(), value: engine.observe() },
             Self::Docker(engine) => engine.observe(),
+            Self::Mesos(engine) => engine.observe(),
         }
     }
 
@@ -57,6 +66,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.start(replica),
             Self::Docker(engine) => engine.start(replica),
+            Self::Mesos(engine) => engine.start(replica),
         }
     }
 
@@ -64,6 +74,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.set_ready(replica),
             Self::Docker(engine) => engine.set_ready(replica),
+            Self::Mesos(engine) => engine.set_ready(replica),
         }
     }
 
@@ -71,6 +82,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.stop(replica),
             Self::Docker(engine) => engine.stop(replica),
+            Self::Mesos(engine) => engine.stop(replica),
         }
     }
 
@@ -79,6 +91,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.changed().await,
             Self::Docker(engine) => engine.changed().await,
+            Self::Mesos(engine) => engine.changed().await,
         }
     }
 
@@ -87,6 +100,7 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.shutdown().await,
             Self::Docker(engine) => engine.shutdown().await,
+            Self::Mesos(engine) => engine.shutdown().await,
         }
     }
 }
@@ -99,6 +113,20 @@ pub(crate) fn process_settings(service: &str, process: &config::Process) -> Proc
         directory: process.directory.clone(),
         cpu_limit_cores: process.cpus,
         grace_ms: process.grace_ms,
+    }
+}
+
+pub(crate) fn mesos_settings(service: &str, task: &config::Task) -> MesosSettings {
+    MesosSettings {
+        service: service.to_owned(),
+        image: task.image.clone(),
+        command: task.command.clone(),
+        env: task.env.clone(),
+        labels: task.labels.clone(),
+        cpus: task.cpus,
+        memory_bytes: task.memory_bytes,
+        network: task.port.map_or(Network::Host, |port| Network::Bridge { port }),
+        grace_ms: task.grace_ms,
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Decides which of it is needed. Invariant: each is opened once, and only if a service needs it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use flyball_config::{Config, Engine, Socket};
+use flyball_config::{Config, Engine, MesosMaster, Socket};
 use flyball_docker::{DockerHost, HostSettings};
+use flyball_mesos::{ClusterSettings, Master, MesosCluster};
 use flyball_process::{Launcher, LauncherSettings};
 
 use super::home::Home;
@@ -17,6 +19,7 @@ use crate::failure::Failure;
 pub(crate) struct Hosts {
     launcher: Option<Arc<Launcher>>,
     docker: Option<Arc<DockerHost>>,
+    mesos: Option<Arc<MesosCluster>>,
     haproxy: flyball_haproxy::Socket,
 }
 
@@ -27,12 +30,19 @@ impl Hosts {
         let launcher = if processes { Some(launcher(home)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
-        Ok(Self { launcher, docker, haproxy: socket(&config.haproxy.socket) })
+        let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_)));
+        let mesos = if tasks { Some(mesos(config, home.file(FRAMEWORK))?) } else { None };
+        Ok(Self { launcher, docker, mesos, haproxy: socket(&config.haproxy.socket) })
     }
 
     /// What runs containers.
     pub(super) fn docker(&self) -> Result<Arc<DockerHost>, Failure> {
         self.docker.clone().ok_or_else(|| Failure::new("no container can be started here"))
+    }
+
+    /// What runs tasks of Mesos.
+    pub(super) fn mesos(&self) -> Result<Arc<MesosCluster>, Failure> {
+        self.mesos.clone().ok_or_else(|| Failure::new("no task of mesos can be started here"))
     }
 
     /// Where HAProxy takes commands.
@@ -65,6 +75,23 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
         clock: clock::now,
     };
     Ok(DockerHost::open(settings)?)
+}
+
+/// The file in the state directory with the id of flyball's framework.
+const FRAMEWORK: &str = "mesos-framework";
+
+/// How the leading master is found. What is elected is followed from now on.
+pub(crate) fn mesos_master(config: &Config) -> Result<Master, Failure> {
+    Ok(match &config.mesos.master {
+        MesosMaster::At(at) => Master::At(at.clone()),
+        MesosMaster::Elected(_) => return Err(Failure::new("zk:// is not known yet")),
+    })
+}
+
+fn mesos(config: &Config, id_file: PathBuf) -> Result<Arc<MesosCluster>, Failure> {
+    let master = mesos_master(config)?;
+    let role = config.mesos.role.clone();
+    Ok(MesosCluster::open(ClusterSettings { master, role, id_file, clock: clock::now })?)
 }
 
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
