@@ -39,8 +39,6 @@ enum Bench {
     Reload,
     /// Containers behind HAProxy: starts, load steps, scaling at volume, the cost of looking.
     Containers,
-    /// Reporting 5,000 replicas to Zabbix every 5 s.
-    Report,
     /// flyball's policy beside other autoscalers on the traces of a folder, or how often to look.
     Policy,
 }
@@ -57,7 +55,6 @@ impl Bench {
             Self::Simulate => example("flyball-sim", "bench_simulate"),
             Self::Requests => example("flyball-sim", "bench_requests"),
             Self::Reload => example("flyball-haproxy", "bench_reload"),
-            Self::Report => example("flyball-zabbix", "bench_report"),
             Self::Policy => example("flyball-sim", "bench_policy"),
             Self::Containers => {
                 ["bench", "--quiet", "--package", "flyball", "--bench", "containers"]

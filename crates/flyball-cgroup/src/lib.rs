@@ -7,9 +7,11 @@
 //!
 //! Three layouts are understood: cgroup v2 alone, cgroup v1 alone, and the hybrid that mounts v2
 //! at `unified` beside the v1 controllers. [`Group::of_process`] finds the groups of a process;
-//! [`GroupMeter`] reads them. Where a process has no group of its own, [`TreeMeter`] adds up the
+//! [`GroupMeter`] reads them;
+//! [`Group::of_all_containers`] finds those of every container. Where a process has no group of its own, [`TreeMeter`] adds up the
 //! process and its descendants.
 
+mod census;
 mod counter_file;
 mod error;
 mod group;
@@ -18,9 +20,10 @@ mod meter;
 mod process;
 mod tree;
 
+pub use census::Census;
 pub use error::CgroupError;
 pub use group::{Directory, Group};
 pub use hierarchy::Hierarchies;
-pub use meter::{GroupMeter, Pressure, Throttling};
+pub use meter::{CpuReading, GroupMeter, Pressure, Throttling};
 pub use process::ProcessStat;
 pub use tree::TreeMeter;

@@ -31,6 +31,15 @@ pub struct Throttling {
     pub held_ns: u64,
 }
 
+/// CPU time and throttling of one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuReading {
+    /// As [`GroupMeter::used_ns`] gives it.
+    pub used_ns: u64,
+    /// As [`GroupMeter::throttling`] gives it; `None`, too, where that cannot be read.
+    pub throttling: Option<Throttling>,
+}
+
 /// How long at least one task of the group waited for a processor since it began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pressure {
@@ -66,9 +75,7 @@ impl GroupMeter {
     pub fn used_ns(&self) -> Result<u64, CgroupError> {
         match &self.usage {
             Counter::V1(file) => file.parse("usage", |text| text.trim().parse().ok()),
-            Counter::V2(file) => file.parse("usage_usec", |text| {
-                number_of(text, "usage_usec").map(|us| us.saturating_mul(1000))
-            }),
+            Counter::V2(file) => file.parse("usage_usec", used_in),
         }
     }
 
@@ -86,6 +93,23 @@ impl GroupMeter {
             Some(Counter::V2(file)) => {
                 file.parse("nr_throttled", |text| Some(throttling(text, "throttled_usec", 1000)))
             }
+        }
+    }
+
+    /// Both of the above: v2 has them in one file, which is then read once.
+    ///
+    /// # Errors
+    /// Any failure to read the CPU time; [`CgroupError::is_gone`] once the group was removed.
+    pub fn cpu(&self) -> Result<CpuReading, CgroupError> {
+        match (&self.usage, &self.throttling) {
+            (Counter::V2(file), Some(Counter::V2(_))) => file.parse("usage_usec", |text| {
+                let used_ns = used_in(text)?;
+                Some(CpuReading { used_ns, throttling: throttling(text, "throttled_usec", 1000) })
+            }),
+            _ => Ok(CpuReading {
+                used_ns: self.used_ns()?,
+                throttling: self.throttling().unwrap_or(None),
+            }),
         }
     }
 
@@ -114,6 +138,10 @@ impl Counter {
             Directory::V2(dir) => CounterFile::open(dir.join("cpu.stat")).map(Self::V2),
         }
     }
+}
+
+fn used_in(text: &str) -> Option<u64> {
+    number_of(text, "usage_usec").map(|us| us.saturating_mul(1000))
 }
 
 fn throttling(text: &str, time_key: &str, ns_per_unit: u64) -> Option<Throttling> {

@@ -8,7 +8,7 @@ use std::fmt;
 use crate::decision::Decision;
 use crate::plan::Step;
 use crate::seen::Seen;
-use crate::units::seconds;
+use crate::units::{ReplicaId, seconds};
 
 impl Decision {
     /// The first line: what changes, and from what.
@@ -39,25 +39,36 @@ impl Decision {
     }
 
     fn plan_in_words(&self) -> String {
-        let words: Vec<String> = ["start", "route", "drain", "stop"]
-            .into_iter()
-            .filter_map(|verb| {
-                let steps: Vec<&Step> = self.plan.iter().filter(|s| s.verb() == verb).collect();
-                group_in_words(verb, &steps)
-            })
-            .collect();
+        let grouped = ["start", "route", "drain", "stop"].into_iter().filter_map(|verb| {
+            let steps = self.plan.iter().filter(|step| step.verb() == verb);
+            let names: Vec<&str> = steps.filter_map(Step::replica).map(ReplicaId::as_str).collect();
+            (!names.is_empty()).then(|| format!("{verb} {}", named(&names)))
+        });
+        let scaled = self.plan.iter().filter_map(|step| match step {
+            Step::Scale { to, leaving } => Some(scale_in_words(*to, leaving)),
+            _ => None,
+        });
+        let words: Vec<String> = grouped.chain(scaled).collect();
         if words.is_empty() { "nothing to do".to_owned() } else { words.join("; ") }
     }
 }
 
-/// `start 7 (web-6, web-7, ...)`: three names at most, since a plan may hold hundreds.
-fn group_in_words(verb: &str, steps: &[&Step]) -> Option<String> {
+/// `scale to 5 without 2 (web.6.x1y2, web.7.z3a4)`.
+fn scale_in_words(to: u32, leaving: &[ReplicaId]) -> String {
+    let names: Vec<&str> = leaving.iter().map(ReplicaId::as_str).collect();
+    let without =
+        if names.is_empty() { String::new() } else { format!(" without {}", named(&names)) };
+    format!("scale to {to}{without}")
+}
+
+/// `7 (web-6, web-7, ...)`: three names at most, since a plan may hold hundreds.
+fn named(names: &[&str]) -> String {
     const NAMED: usize = 3;
-    let mut names: Vec<&str> = steps.iter().take(NAMED).map(|s| s.replica().as_str()).collect();
-    if steps.len() > NAMED {
-        names.push("...");
+    let mut shown: Vec<&str> = names.iter().take(NAMED).copied().collect();
+    if names.len() > NAMED {
+        shown.push("...");
     }
-    (!steps.is_empty()).then(|| format!("{verb} {} ({})", steps.len(), names.join(", ")))
+    format!("{} ({})", names.len(), shown.join(", "))
 }
 
 impl fmt::Display for Decision {

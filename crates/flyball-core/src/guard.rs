@@ -217,7 +217,11 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
     let (by, until) = (manual.by.clone(), manual.until);
     match manual.ask {
         Ask::Pause => {
-            let kept = *memory.paused_at.get_or_insert(context.figures.current);
+            let paused_at = *memory.paused_at.get_or_insert(context.figures.current);
+            // Whoever pauses may tell the engine another count in person.
+            let engine = context.seen.engine.value();
+            let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
+            let kept = told.unwrap_or(paused_at);
             chain.set_by_hand(kept, Guard::Pause { by, until });
         }
         // For an external policy the pin is the recommendation itself.

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::decision::Decision;
-use crate::observation::{EngineReport, Observation, Phase, ReplicaReport, Route};
+use crate::observation::{
+    BalancerReport, EngineCount, EngineReport, Leaving, Observation, Phase, ReplicaReport, Route,
+};
 use crate::plan::{Step, StopReason};
 use crate::policy::Policy;
 use crate::units::ReplicaId;
@@ -41,6 +43,21 @@ pub enum Broken {
     TouchesForeign(ReplicaId),
     /// A protected replica is drained or stopped.
     RemovesProtected(ReplicaId),
+    /// Replicas are started or stopped where the engine keeps a count of its own, or it is told a
+    /// count where it keeps none.
+    WrongWay(Step),
+    /// Replicas are started, stopped or counted anew while the engine is busy with its own.
+    DisturbsBusy(Step),
+    /// The engine is told another count than its own and the wanted one allow, or one below those
+    /// who are named or foretold to leave.
+    WrongCount {
+        /// What it was told before.
+        from: u32,
+        /// What it is told now.
+        to: u32,
+        /// What is wanted.
+        desired: u32,
+    },
     /// Steps are out of order or there are two for one replica.
     Disordered,
 }
@@ -59,11 +76,18 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
         Some(engine) => {
             broken.extend(starts(engine, decision));
             for step in &decision.plan {
-                broken.extend(check_step(policy, seen, engine, step));
+                broken.extend(way(engine, step));
+                broken.extend(match step {
+                    Step::Scale { to, leaving } => {
+                        check_scale(policy, seen, engine, (*to, decision.desired), leaving)
+                    }
+                    _ => check_step(policy, seen, engine, step),
+                });
             }
         }
     }
     let sorted = decision.plan.windows(2).all(|pair| pair[0] < pair[1]);
+    // One count at most, and one step for each replica.
     let replicas: BTreeSet<_> = decision.plan.iter().map(Step::replica).collect();
     if !sorted || replicas.len() != decision.plan.len() {
         broken.push(Broken::Disordered);
@@ -97,13 +121,76 @@ fn starts(engine: &EngineReport, decision: &Decision) -> Option<Broken> {
     (starts > missing).then_some(Broken::AsksTwice { starts, missing })
 }
 
+/// Whether this engine is to be told such a thing, now.
+fn way(engine: &EngineReport, step: &Step) -> Option<Broken> {
+    let counts = match step {
+        Step::Route { .. } | Step::Drain { .. } => return None,
+        Step::Start { .. } | Step::Stop { .. } => false,
+        Step::Scale { .. } => true,
+    };
+    if counts != engine.count.is_some() {
+        return Some(Broken::WrongWay(step.clone()));
+    }
+    engine.busy.is_some().then(|| Broken::DisturbsBusy(step.clone()))
+}
+
+/// A count between what the engine was told and what is wanted, and nobody at work leaves.
+fn check_scale(
+    policy: &Policy,
+    seen: &Observation,
+    engine: &EngineReport,
+    (to, desired): (u32, u32),
+    leaving: &[ReplicaId],
+) -> Option<Broken> {
+    let EngineCount { wanted, leaving: who } = engine.count.as_ref()?;
+    let wrong = Broken::WrongCount { from: *wanted, to, desired };
+    let fewer = wanted.saturating_sub(to) as usize;
+    let present = engine.replicas.iter().filter(|r| r.phase != Phase::Stopping).count();
+    let unbegun = (*wanted as usize).saturating_sub(present);
+    let between = if to > *wanted { to <= desired } else { to < *wanted && to >= desired };
+    let named = fewer == leaving.len() + unbegun.min((*wanted).saturating_sub(desired) as usize);
+    let foretold = match who {
+        Leaving::Predicted(ids) => ids.starts_with(leaving),
+        Leaving::Chosen => true,
+    } && leaving.iter().collect::<BTreeSet<_>>().len() == leaving.len();
+    if !between || !foretold || if to > *wanted { !leaving.is_empty() } else { !named } {
+        return Some(wrong);
+    }
+    let balancer = seen.balancer.as_ref();
+    let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
+    leaving.iter().find_map(|id| {
+        let Some(replica) = engine.replicas.iter().find(|r| r.id == *id) else {
+            return Some(Broken::TouchesForeign(id.clone()));
+        };
+        leaves_badly(replica, balancer.is_some(), report)
+    })
+}
+
+fn leaves_badly(
+    replica: &ReplicaReport,
+    balanced: bool,
+    report: Option<&BalancerReport>,
+) -> Option<Broken> {
+    let id = replica.id.clone();
+    if replica.protected {
+        return Some(Broken::RemovesProtected(id));
+    }
+    let served = matches!(replica.phase, Phase::Ready | Phase::Unhealthy);
+    if !served || !balanced {
+        return None;
+    }
+    let Some(report) = report else { return Some(Broken::RemovesUnseen(id)) };
+    let routed = report.servers.get(&id).is_some_and(|s| s.route == Route::Routed);
+    routed.then_some(Broken::StopsUndrained(id))
+}
+
 fn check_step(
     policy: &Policy,
     seen: &Observation,
     engine: &EngineReport,
     step: &Step,
 ) -> Option<Broken> {
-    let id = step.replica().clone();
+    let id = step.replica()?.clone();
     let replica = engine.replicas.iter().find(|r| r.id == id);
     let balancer = seen.balancer.as_ref();
     let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
@@ -125,7 +212,9 @@ fn check_step(
         _ if replica.is_some_and(served) && balancer.is_some() && report.is_none() => {
             Some(Broken::RemovesUnseen(id))
         }
-        Step::Stop { why: StopReason::DrainLimit, .. } | Step::Drain { .. } => None,
+        Step::Stop { why: StopReason::DrainLimit, .. }
+        | Step::Drain { .. }
+        | Step::Scale { .. } => None,
         Step::Stop { .. } => {
             let working = server.is_some_and(|s| s.route == Route::Routed || s.in_flight > 0);
             (replica.is_some_and(served) && working).then_some(Broken::StopsUndrained(id))
@@ -152,6 +241,11 @@ impl fmt::Display for Broken {
             Self::StopsUndrained(id) => write!(f, "stops {id} before it was drained"),
             Self::TouchesForeign(id) => write!(f, "touches {id}, which is not there to be touched"),
             Self::RemovesProtected(id) => write!(f, "removes {id}, which is protected"),
+            Self::WrongWay(step) => write!(f, "this engine is not told such a thing: {step}"),
+            Self::DisturbsBusy(step) => write!(f, "disturbs an engine that is busy: {step}"),
+            Self::WrongCount { from, to, desired } => {
+                write!(f, "tells the engine {to} after {from} where {desired} are wanted")
+            }
             Self::Disordered => f.write_str("steps are out of order"),
         }
     }

@@ -419,7 +419,9 @@ impl Memory {
         }
         let measured = u32::try_from(shares.len()).unwrap_or(u32::MAX);
         out.unmeasured = out.ready.saturating_sub(measured);
-        out.current = self.desired.unwrap_or(out.committed());
+        // At the first look: what an engine with a count of its own was told, or what there is.
+        let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
+        out.current = self.desired.or(told).unwrap_or(out.committed());
         out.blind_since = self.blind_since;
         out
     }

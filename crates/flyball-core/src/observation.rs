@@ -96,6 +96,29 @@ pub struct EngineReport {
     pub busy: Option<String>,
     /// Why replicas that were asked for are not starting, while they are not.
     pub pending: Option<String>,
+    /// The count that the engine keeps by itself; `None` where each replica is started and stopped
+    /// by name.
+    #[serde(default)]
+    pub count: Option<EngineCount>,
+}
+
+/// The count of an engine that starts and ends replicas itself until there are so many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineCount {
+    /// What the engine was last told to run, by whoever.
+    pub wanted: u32,
+    /// Who leaves when that is lowered.
+    pub leaving: Leaving,
+}
+
+/// Who leaves when the count of an engine is lowered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Leaving {
+    /// Whoever lowers the count names them.
+    Chosen,
+    /// The engine picks; so far as can be foretold these leave, first to go first.
+    Predicted(Vec<ReplicaId>),
 }
 
 /// One replica as its engine sees it.

@@ -1,8 +1,11 @@
 //! The ordered, fully specified actions that bring a service to its count.
 //!
-//! Decides which replica starts, is routed, drains and stops. Does not know how any of it is done.
+//! Decides which replica starts, is routed, drains and stops, and what an engine that keeps a count
+//! of its own is told. Does not know how any of it is done.
 //! Invariant: a routed replica is drained before it is stopped, and a plan made twice from the same
 //! observation is the same plan, so that carrying it out twice changes nothing more.
+
+mod scale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,6 +49,14 @@ pub enum Step {
         /// Why, for the log.
         why: StopReason,
     },
+    /// Tell an engine that keeps a count of its own how many replicas to run.
+    Scale {
+        /// So many.
+        to: u32,
+        /// Who leaves, as far as that can be named or foretold; empty when the count rises. Fewer
+        /// than the difference where the engine has not begun some of what it was told to run.
+        leaving: Vec<ReplicaId>,
+    },
 }
 
 /// Why a replica is stopped.
@@ -78,13 +89,14 @@ pub struct HeldStarts {
 }
 
 impl Step {
-    /// The replica it acts on.
-    pub fn replica(&self) -> &ReplicaId {
+    /// The replica it acts on; `None` for a count, which is the whole service's.
+    pub fn replica(&self) -> Option<&ReplicaId> {
         match self {
             Self::Start { replica }
             | Self::Route { replica, .. }
             | Self::Drain { replica }
-            | Self::Stop { replica, .. } => replica,
+            | Self::Stop { replica, .. } => Some(replica),
+            Self::Scale { .. } => None,
         }
     }
 
@@ -95,6 +107,7 @@ impl Step {
             Self::Route { .. } => "route",
             Self::Drain { .. } => "drain",
             Self::Stop { .. } => "stop",
+            Self::Scale { .. } => "scale",
         }
     }
 }
@@ -106,6 +119,11 @@ impl fmt::Display for Step {
             Self::Route { replica, address } => write!(f, "route {replica} at {address}"),
             Self::Drain { replica } => write!(f, "drain {replica}"),
             Self::Stop { replica, why } => write!(f, "stop {replica} ({why})"),
+            Self::Scale { to, leaving } if leaving.is_empty() => write!(f, "scale to {to}"),
+            Self::Scale { to, leaving } => {
+                let names: Vec<&str> = leaving.iter().map(ReplicaId::as_str).collect();
+                write!(f, "scale to {to} without {}", names.join(", "))
+            }
         }
     }
 }
@@ -134,9 +152,10 @@ pub fn plan(
     let Some(view) = View::of(policy, seen) else { return (Vec::new(), None) };
     let mut steps = BTreeSet::new();
     // While the engine changes replicas itself, only the balancer is kept in step with it.
-    let held = match view.engine.busy {
-        Some(_) => None,
-        None => resize(&view, memory, desired, &mut steps),
+    let held = match (&view.engine.busy, &view.engine.count) {
+        (Some(_), _) => None,
+        (None, None) => resize(&view, memory, desired, &mut steps),
+        (None, Some(count)) => scale::scale(&view, memory, count, desired, &mut steps),
     };
     route(&view, memory, &mut steps);
     drain_strays(&view, &mut steps);
@@ -223,6 +242,18 @@ impl<'a> View<'a> {
         places.saturating_add(1).saturating_sub(there)
     }
 
+    /// Whether a replica that drains since then has no request left. A report of the balancer from
+    /// before the drain says nothing about it.
+    fn has_drained(&self, id: &ReplicaId, since: Timestamp) -> bool {
+        let BalancerView::Known(at, report) = self.balancer else { return false };
+        let idle = |server: &ServerReport| server.route == Route::Draining && server.in_flight == 0;
+        at > since && report.servers.get(id).is_none_or(idle)
+    }
+
+    fn drain_is_over(&self, since: Timestamp) -> bool {
+        self.now.ms_since(since) >= self.policy.timing.drain_limit_ms
+    }
+
     fn unhealthy(&self) -> impl Iterator<Item = &'a ReplicaReport> {
         self.engine.replicas.iter().filter(|r| r.phase == Phase::Unhealthy)
     }
@@ -286,24 +317,34 @@ fn start(
     missing: usize,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
-    let failures = memory.failures.clone();
-    let allowed = match failures.count {
-        0..Failures::FREE => missing,
-        _ if view.now >= failures.retry_at && !view.starting() => missing.min(1),
-        _ => 0,
-    };
+    let (allowed, held) = allowed_starts(view, &memory.failures, missing);
     for _ in 0..allowed {
         let replica = ReplicaId::numbered(&view.policy.service, memory.next_number);
         memory.next_number += 1;
         memory.asked.insert(replica.clone(), view.now);
         steps.insert(Step::Start { replica });
     }
-    (missing > allowed).then(|| HeldStarts {
+    held
+}
+
+/// How many of `missing` replicas may start now, and what is held back.
+fn allowed_starts(
+    view: &View<'_>,
+    failures: &Failures,
+    missing: usize,
+) -> (usize, Option<HeldStarts>) {
+    let allowed = match failures.count {
+        0..Failures::FREE => missing,
+        _ if view.now >= failures.retry_at && !view.starting() => missing.min(1),
+        _ => 0,
+    };
+    let held = (missing > allowed).then(|| HeldStarts {
         count: u32::try_from(missing - allowed).unwrap_or(u32::MAX),
         failures: failures.count,
         until: failures.retry_at,
-        why: failures.why,
-    })
+        why: failures.why.clone(),
+    });
+    (allowed, held)
 }
 
 impl View<'_> {
@@ -316,7 +357,7 @@ impl View<'_> {
 /// of equals the youngest.
 fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTreeSet<Step>) {
     let mut victims = view.committed(memory);
-    let given_up: BTreeSet<ReplicaId> = steps.iter().map(|s| s.replica().clone()).collect();
+    let given_up: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
     victims.sort_by_key(|r| {
         let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
@@ -384,7 +425,7 @@ fn retire_unhealthy(
 /// Servers whose replica is gone, going or cannot serve get nothing more.
 fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
-    let planned: BTreeSet<ReplicaId> = steps.iter().map(|s| s.replica().clone()).collect();
+    let planned: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     for (id, server) in report.servers.iter().filter(|(id, _)| !planned.contains(*id)) {
         let stays =
             view.replica(id).is_some_and(|r| matches!(r.phase, Phase::Starting | Phase::Ready));
@@ -396,16 +437,14 @@ fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
 
 /// Stops what has drained; repeats a drain that did not take.
 fn finish_drains(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
-    let BalancerView::Known(at, report) = view.balancer else { return };
+    let BalancerView::Known(_, report) = view.balancer else { return };
     let served = |r: &ReplicaReport| matches!(r.phase, Phase::Ready | Phase::Unhealthy);
     let there = |id: &ReplicaId| view.replica(id).is_some_and(served);
     let begun = memory.draining.iter().filter(|(_, since)| **since < view.now);
     for (id, since) in begun.filter(|(id, _)| there(id)) {
         let server = report.servers.get(id);
-        // A report from before the drain says nothing about it.
-        let idle =
-            at > *since && server.is_none_or(|s| s.route == Route::Draining && s.in_flight == 0);
-        let over = view.now.ms_since(*since) >= view.policy.timing.drain_limit_ms;
+        let idle = view.has_drained(id, *since);
+        let over = view.drain_is_over(*since);
         if idle {
             steps.insert(Step::Stop { replica: id.clone(), why: StopReason::Drained });
         } else if over {

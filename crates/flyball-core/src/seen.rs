@@ -22,7 +22,8 @@ pub struct Seen {
     /// Replicas that were ready and say that they cannot serve now.
     #[serde(default)]
     pub unhealthy: u32,
-    /// The count of the last decision; at the first look, what there is.
+    /// The count of the last decision; at the first look, what an engine that keeps a count of its
+    /// own was told, or what there is.
     pub current: u32,
     /// Ready replicas whose CPU has no reading yet.
     pub unmeasured: u32,

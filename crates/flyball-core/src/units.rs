@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +50,14 @@ impl Timestamp {
 pub struct ReplicaId {
     /// Read off the name once: names are compared far more often than made.
     number: Option<u64>,
-    name: Box<str>,
+    /// Shared: the same name stands in the memory, the observation and the plan of every look.
+    name: Arc<str>,
 }
 
 impl ReplicaId {
     /// Takes `name` as it is.
     pub fn new(name: impl Into<String>) -> Self {
-        let name = name.into().into_boxed_str();
+        let name: Arc<str> = name.into().into();
         let number = name.rsplit_once('-').and_then(|(_, digits)| digits.parse().ok());
         Self { number, name }
     }
@@ -84,7 +86,7 @@ impl From<String> for ReplicaId {
 
 impl From<ReplicaId> for String {
     fn from(id: ReplicaId) -> Self {
-        id.name.into()
+        id.name.as_ref().to_owned()
     }
 }
 

@@ -425,6 +425,7 @@ impl State {
             exits: self.exits.iter().cloned().collect(),
             busy: self.told.hold(Instant::now()).map(str::to_owned),
             pending: self.pending.clone(),
+            count: None,
         }
     }
 

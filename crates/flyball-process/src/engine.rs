@@ -110,6 +110,7 @@ impl ProcessEngine {
             exits: state.exits.iter().cloned().collect(),
             busy: None,
             pending: state.pending.clone(),
+            count: None,
         }
     }
 

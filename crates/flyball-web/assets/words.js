@@ -48,7 +48,8 @@ export function planWords(plan) {
   const byKind = new Map();
   for (const step of plan) {
     const [kind, terms] = Object.entries(step)[0];
-    byKind.set(kind, [...(byKind.get(kind) ?? []), terms.replica]);
+    const name = kind === "scale" ? `to ${terms.to}` : terms.replica;
+    byKind.set(kind, [...(byKind.get(kind) ?? []), name]);
   }
   return [...byKind].map(([kind, names]) =>
     `${kind} ${names.length > 2 ? names.length : names.join(" and ")}`).join(", ");

@@ -189,7 +189,7 @@ impl World {
             }
         };
         let replicas = self.replicas.iter().map(report).collect();
-        EngineReport { replicas, exits: self.exits.clone(), busy: None, pending: None }
+        EngineReport { replicas, exits: self.exits.clone(), ..EngineReport::default() }
     }
 
     #[expect(
@@ -239,6 +239,8 @@ impl World {
                 Step::Stop { replica, .. } => {
                     self.replicas.remove(replica);
                 }
+                // The engine shown here keeps no count of its own.
+                Step::Scale { .. } => {}
             }
         }
     }

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use axum::http::header::{self, AsHeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
+use flyball_token::Token;
 
 use crate::problem::{Kind, Problem};
-use crate::token::Token;
 
 /// The rules of one server.
 #[derive(Clone, Debug)]

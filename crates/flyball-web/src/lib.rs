@@ -25,7 +25,6 @@ mod routes;
 mod server;
 mod shapes;
 mod stalled;
-mod token;
 mod view;
 mod window;
 mod words;
@@ -34,8 +33,8 @@ pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};
 pub use daemon::{AskError, Daemon, Fault, ManualAsk, Which};
 pub use feed::{Event, Feed, ReplicaChange};
+pub use flyball_token::Token;
 pub use server::{Server, WebError, WebSettings, serve};
-pub use token::Token;
 pub use view::{
     ManualView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName, ServiceView,
     Threshold,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use flyball_token::Token;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -26,7 +27,6 @@ use crate::door::{Door, READERS_MAX};
 use crate::lane::Lane;
 use crate::routes::router;
 use crate::stalled::Stalled;
-use crate::token::Token;
 
 /// Those that follow the events, and as many for everything else: a page keeps up to six open. The
 /// rest waits in the kernel's queue.

@@ -23,12 +23,16 @@ enum Edges {
 /// The layout: adapters know the core and the leaves, only `flyball` knows everything.
 fn allowed(package: &str) -> Option<Edges> {
     Some(match package {
-        "flyball-core" | "xtask" => Edges::To(&[]),
+        "flyball-core" | "flyball-token" | "xtask" => Edges::To(&[]),
         "flyball-cgroup" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
-        "flyball-config" | "flyball-journal" | "flyball-web" => Edges::To(&["flyball-core"]),
+        "flyball-agent" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-token"]),
+        "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core"]),
+        "flyball-web" => Edges::To(&["flyball-core", "flyball-token"]),
         "flyball-docker" | "flyball-haproxy" | "flyball-process" | "flyball-proxy"
-        | "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-cgroup"]),
-        "flyball-mesos" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-zookeeper"]),
+        | "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"]),
+        "flyball-mesos" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-zookeeper"])
+        }
         "flyball-sim" => Edges::To(&["flyball-core", "flyball-config"]),
         "flyball" => Edges::All,
         _ => return None,

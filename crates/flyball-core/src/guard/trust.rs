@@ -63,10 +63,12 @@ fn by_cpu(context: &Context<'_>) -> bool {
 }
 
 /// An engine that is busy with something of its own is left alone. (The plan starts and stops
-/// nothing meanwhile, whatever the count.)
+/// nothing meanwhile, whatever the count.) One that keeps a count of its own may run more than that
+/// while it replaces replicas, which says nothing about the need.
 pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
-    let busy = context.seen.engine.value().and_then(|engine| engine.busy.as_ref());
-    if let Some(with) = busy {
-        chain.set(context.current, Guard::Busy { with: with.clone() });
+    let Some(engine) = context.seen.engine.value() else { return };
+    let kept = if engine.count.is_some() { context.figures.current } else { context.current };
+    if let Some(with) = &engine.busy {
+        chain.set(kept, Guard::Busy { with: with.clone() });
     }
 }

@@ -47,6 +47,10 @@ pub(crate) struct World {
     /// What another program says, renewed at every look.
     pub(crate) advice: Option<Advice>,
     pub(crate) busy: Option<String>,
+    /// What an engine that keeps a count of its own was told; it removes the newest first.
+    pub(crate) told: Option<u32>,
+    /// Whether whoever lowers that count names who leaves.
+    pub(crate) chosen: bool,
 }
 
 pub(crate) struct Replica {
@@ -96,6 +100,8 @@ impl World {
             manual: None,
             advice: None,
             busy: None,
+            told: None,
+            chosen: false,
         }
     }
 
@@ -147,6 +153,7 @@ impl World {
 
     fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
+        self.follow_count();
         let span_s = ms as f64 / 1000.0;
         for replica in self.replicas.values_mut() {
             let due = self.now_ms >= replica.asked_ms + self.lag_ms && !replica.never_ready;
@@ -219,6 +226,26 @@ impl World {
             exits: self.exits.clone(),
             busy: self.busy.clone(),
             pending: None,
+            count: self.told.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
+        }
+    }
+
+    fn leaving(&self) -> Leaving {
+        match self.chosen {
+            true => Leaving::Chosen,
+            false => Leaving::Predicted(self.replicas.keys().rev().cloned().collect()),
+        }
+    }
+
+    /// What an engine does by itself to reach its count.
+    fn follow_count(&mut self) {
+        let Some(told) = self.told else { return };
+        while self.replicas.len() > told as usize {
+            self.replicas.pop_last();
+        }
+        while self.replicas.len() < told as usize {
+            let number = self.replicas.keys().filter_map(ReplicaId::number).max().unwrap_or(0) + 1;
+            self.add(ReplicaId::numbered("web", number));
         }
     }
 
@@ -254,6 +281,13 @@ impl World {
             }
             Step::Stop { replica, .. } => {
                 self.replicas.remove(replica);
+            }
+            Step::Scale { to, leaving } => {
+                assert!(self.told.is_some());
+                if self.chosen {
+                    self.replicas.retain(|id, _| !leaving.contains(id));
+                }
+                self.told = Some(*to);
             }
         }
     }

@@ -181,6 +181,8 @@ impl Pool {
                 Step::Route { replica, .. } => self.set_route(replica, Route::Routed),
                 Step::Drain { replica } => self.set_route(replica, Route::Draining),
                 Step::Stop { replica, .. } => self.remove(|body| body.id == *replica),
+                // The pool's engine keeps no count of its own.
+                Step::Scale { .. } => {}
             }
         }
     }

@@ -237,6 +237,8 @@ impl<'a> Fluid<'a> {
                 self.shown.outdated = true;
                 self.replicas.retain(|r| r.id != *replica);
             }
+            // No engine of this world keeps a count of its own.
+            Step::Scale { .. } => {}
         }
     }
 

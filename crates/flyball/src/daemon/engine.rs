@@ -86,6 +86,14 @@ impl Engine {
         }
     }
 
+    /// Tells an engine that keeps a count of its own how many to run, and who leaves.
+    pub(crate) fn scale(&self, _to: u32, _leaving: &[ReplicaId]) {
+        match self {
+            // Neither keeps a count, so no plan asks for one.
+            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => {}
+        }
+    }
+
     /// Returns when a replica came, went or changed.
     pub(crate) async fn changed(&self) {
         match self {

@@ -253,6 +253,9 @@ fn figures(host: &Arc<str>, sample: &Sample, moments: &mut Moments) -> Vec<Value
 }
 
 #[cfg(test)]
+mod cost;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

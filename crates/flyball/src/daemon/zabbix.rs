@@ -21,7 +21,12 @@ pub(crate) struct HostNames(String);
 
 impl HostNames {
     pub(crate) fn new(zabbix: &Zabbix) -> Self {
-        Self(zabbix.host_prefix.clone())
+        Self::prefixed(&zabbix.host_prefix)
+    }
+
+    /// The hosts whose names begin with `prefix`.
+    pub(crate) fn prefixed(prefix: &str) -> Self {
+        Self(prefix.to_owned())
     }
 
     /// The host of `service`.

@@ -109,16 +109,16 @@ impl Watch {
                 Step::Start { replica } => {
                     self.starts.insert(replica.clone(), now);
                 }
-                Step::Stop { .. } => {}
+                Step::Stop { .. } | Step::Scale { .. } => {}
             }
         }
     }
 
     fn check_step(&self, look: &Look<'_>, step: &Step) -> Result<(), Breach> {
-        let Some(replica) = look.truth(step.replica()) else { return Ok(()) };
-        let id = step.replica();
+        let Some(id) = step.replica() else { return Ok(()) };
+        let Some(replica) = look.truth(id) else { return Ok(()) };
         match step {
-            Step::Start { .. } => Ok(()),
+            Step::Start { .. } | Step::Scale { .. } => Ok(()),
             Step::Route { .. } => match replica.phase {
                 Some(Phase::Starting) => Err(Breach::RoutesUnready(id.clone())),
                 _ => Ok(()),
@@ -182,9 +182,8 @@ impl Watch {
             shown || self.starts.contains_key(&replica.id)
         };
         // One that is there already is not started again: the order is idempotent.
-        let new = |step: &&Step| {
-            matches!(step, Step::Start { .. }) && look.truth(step.replica()).is_none()
-        };
+        let new =
+            |step: &&Step| matches!(step, Step::Start { replica } if look.truth(replica).is_none());
         let starts = look.decision.plan.iter().filter(new).count();
         let coming = look.world.replicas.iter().filter(stays).filter(known).count() + starts;
         let desired = look.decision.desired;
@@ -218,7 +217,7 @@ impl<'a> Look<'a> {
         let leaving = |replica: &ReplicaId| {
             self.decision.plan.iter().any(|step| {
                 let leaves = matches!(step, Step::Drain { .. } | Step::Stop { .. });
-                leaves && step.replica() == replica
+                leaves && step.replica() == Some(replica)
             })
         };
         let stays = engine

@@ -21,6 +21,8 @@ impl World {
             Step::Route { replica, .. } => self.route(replica),
             Step::Drain { replica } => self.drain(replica),
             Step::Stop { replica, .. } => self.stop(replica),
+            // No engine of this world keeps a count of its own.
+            Step::Scale { .. } => {}
         }
     }
 

@@ -1,7 +1,8 @@
 //! The secrets that callers present.
 //!
-//! Decides when two are the same and when a file is read again. Invariant: a token is never shown,
-//! and a file that cannot be read leaves the token that was read last in force.
+//! Decides when two are the same and when a file is read again. Does not know who calls whom.
+//! Invariant: a token is never shown, and a file that cannot be read leaves the token that was read
+//! last in force.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,14 +39,19 @@ impl Token {
         Ok(Self { text: Arc::new(RwLock::new(text)), file: Some(path.to_owned()) })
     }
 
+    /// The secret itself, to be presented to others. Keep it out of messages.
+    pub fn expose(&self) -> String {
+        self.text.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Compares in a time that depends on the lengths only.
-    pub(crate) fn is(&self, presented: &[u8]) -> bool {
+    pub fn is(&self, presented: &[u8]) -> bool {
         let own = self.text.read().unwrap_or_else(PoisonError::into_inner);
         own.as_bytes().ct_eq(presented).into()
     }
 
     /// Reads the file again and again; returns at once where there is none. Nobody waits for it.
-    pub(crate) async fn follow(self) {
+    pub async fn follow(self) {
         let Some(path) = self.file else { return };
         let mut trouble = String::new();
         loop {

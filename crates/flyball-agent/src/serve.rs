@@ -1,0 +1,225 @@
+//! The serving side: answers with the counters of this machine.
+//!
+//! Decides who is answered. Does not know which containers matter, and needs no Docker.
+//! Invariant: without the token nothing is told; connections are bounded in number, in the size of
+//! their headers and in their life; nobody changes anything here.
+
+mod look;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flyball_token::Token;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::AgentError;
+use crate::answer::PATH;
+use crate::serve::look::Looker;
+
+/// One controller needs one; a second may take over from it, and people look. The rest waits in the
+/// kernel's queue.
+const CONNECTIONS_MAX: usize = 16;
+/// A question has three short headers.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 32;
+/// How long a client may take to send its headers, and how long an idle connection is kept: a
+/// controller asks at least every 2 s, and whoever sends nothing must not hold a place for long.
+const HEADER_LIMIT: Duration = Duration::from_secs(10);
+/// A connection is asked to end after this time, so that none is held for ever, read or not.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
+/// How long answers under way may still take once their connection shall end.
+const GRACE: Duration = Duration::from_secs(1);
+/// The pause after the system gave no connection, such as when it is out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How an agent is set up.
+#[derive(Clone, Debug)]
+pub struct ServeSettings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// What must be presented; its file is read again when it changes. `None` only on loopback,
+    /// or with `insecure`.
+    pub token: Option<Token>,
+    /// Where the cgroup hierarchies are mounted.
+    pub cgroup_mount: PathBuf,
+    /// Whether everybody may read who reaches the address.
+    pub insecure: bool,
+}
+
+/// An agent at work.
+#[derive(Debug)]
+pub struct Agent {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The containers that it found at its start.
+    pub containers: usize,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    /// Waits until it has ended, which it does soon after it was told to stop.
+    pub async fn finished(self) {
+        if self.task.await.is_err() {
+            tracing::error!(address = %self.address, "the agent died");
+        }
+    }
+}
+
+/// What answers a question.
+#[derive(Debug)]
+struct Desk {
+    token: Option<Token>,
+    looker: Mutex<Looker>,
+}
+
+/// Listens as `settings` say and answers until `stop` is ready.
+///
+/// Returns as soon as the port is open; the rest goes on in tasks of its own.
+///
+/// # Errors
+/// An address that is taken or needs a token that is not there, and a machine without counters.
+pub async fn serve(
+    settings: ServeSettings,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<Agent, AgentError> {
+    let wanted = settings.listen;
+    if settings.token.is_none() && !settings.insecure && !wanted.ip().is_loopback() {
+        return Err(AgentError::TokenMissing { address: wanted });
+    }
+    let mut looker = Looker::open(&settings.cgroup_mount)?;
+    let containers = looker.scan();
+    let bind = |source| AgentError::Bind { address: wanted, source };
+    let listener = TcpListener::bind(wanted).await.map_err(bind)?;
+    let address = listener.local_addr().map_err(bind)?;
+    let desk = Arc::new(Desk { token: settings.token.clone(), looker: Mutex::new(looker) });
+    let task = tokio::spawn(async move {
+        let follow =
+            settings.token.map(|token| AbortOnDropHandle::new(tokio::spawn(token.follow())));
+        accept(listener, desk, stop).await;
+        drop(follow);
+    });
+    Ok(Agent { address, containers, task })
+}
+
+async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output = ()>) {
+    let (stop_all, stopped) = watch::channel(false);
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut open = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, stream) = tokio::select! {
+            () = &mut stop => break,
+            Some(_) = open.join_next() => continue,
+            (place, accepted) = next => match accepted {
+                Ok((stream, _)) => (place, stream),
+                Err(error) => {
+                    tracing::warn!(%error, "no connection from the system");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let (desk, stopped) = (Arc::clone(&desk), stopped.clone());
+        open.spawn(async move {
+            converse(stream, desk, stopped).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    stop_all.send_replace(true);
+    while open.join_next().await.is_some() {}
+}
+
+/// Answers one connection's questions until it ends, it has lived long enough, or all shall stop.
+async fn converse(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Receiver<bool>) {
+    let _latency_only = stream.set_nodelay(true);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let answer = desk.answer(&request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_LIMIT)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), answer);
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection broke off");
+            }
+            return;
+        }
+        _ = stopped.wait_for(|stop| *stop) => {}
+        () = sleep(CONNECTION_LIMIT) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    if timeout(GRACE, connection).await.is_err() {
+        tracing::debug!("a connection was cut off: its client took too long");
+    }
+}
+
+impl Desk {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !self.may_read(request) {
+            let mut refusal = told(StatusCode::UNAUTHORIZED, "send the token as Bearer\n");
+            let headers = refusal.headers_mut();
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            // Whoever has no token shall not hold a place.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            return refusal;
+        }
+        match (request.method(), request.uri().path()) {
+            (&Method::GET, PATH) => self.counters(),
+            (_, PATH) => told(StatusCode::METHOD_NOT_ALLOWED, "there is only GET\n"),
+            _ => told(StatusCode::NOT_FOUND, "there is only /v1/cpu\n"),
+        }
+    }
+
+    /// A header that is there twice is none.
+    fn may_read(&self, request: &Request<Incoming>) -> bool {
+        let Some(token) = &self.token else { return true };
+        let mut all = request.headers().get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (all.next(), all.next()) else { return false };
+        let presented = value.as_bytes().split_at_checked(b"Bearer ".len());
+        presented.is_some_and(|(scheme, presented)| {
+            scheme.eq_ignore_ascii_case(b"Bearer ") && token.is(presented)
+        })
+    }
+
+    fn counters(&self) -> Response<Full<Bytes>> {
+        let body = self.looker.lock().unwrap_or_else(PoisonError::into_inner).look();
+        with_type(Response::new(Full::new(body)), "application/json")
+    }
+}
+
+fn told(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
+    *answer.status_mut() = status;
+    with_type(answer, "text/plain")
+}
+
+fn with_type(mut answer: Response<Full<Bytes>>, of: &'static str) -> Response<Full<Bytes>> {
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(of));
+    answer
+}

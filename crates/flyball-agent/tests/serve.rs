@@ -1,0 +1,207 @@
+//! The agent's own side, asked by programs that are not a controller.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use flyball_agent::{
+    Agent, AgentError, Answer, CONTAINERS_MAX, Container, Miss, ServeSettings, Token, ask, serve,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A machine with pure v2 and so many containers.
+fn machine(containers: usize) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("cgroup.controllers"), "cpu\n").unwrap();
+    (0..containers).for_each(|n| put(root.path(), n, 1_000));
+    root
+}
+
+fn id(n: usize) -> String {
+    format!("{n:064x}")
+}
+
+fn put(root: &Path, n: usize, usage_us: u64) {
+    let place = root.join(format!("system.slice/docker-{}.scope", id(n)));
+    fs::create_dir_all(&place).unwrap();
+    fs::write(place.join("cpu.stat"), format!("usage_usec {usage_us}\n")).unwrap();
+}
+
+fn settings(mount: &Path, token: Option<Token>) -> ServeSettings {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    ServeSettings { listen, token, cgroup_mount: mount.to_owned(), insecure: false }
+}
+
+async fn start(settings: ServeSettings) -> (Agent, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel();
+    let agent = serve(settings, async move { drop(stopped.await) }).await.unwrap();
+    (agent, stop)
+}
+
+async fn until_answer(address: SocketAddr, condition: impl Fn(&Answer) -> bool) -> Answer {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let answer = ask(address, None).await.unwrap();
+        if condition(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// Everything that comes back before the agent ends the connection.
+async fn raw(address: SocketAddr, text: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(DEADLINE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn containers_that_come_and_go_are_followed() {
+    let root = machine(1);
+    let (agent, _stop) = start(settings(root.path(), None)).await;
+    assert_eq!(agent.containers, 1);
+    let answer = ask(agent.address, None).await.unwrap();
+    assert_eq!(answer.containers, [Container(id(0), 1_000_000, None)]);
+    put(root.path(), 0, 3_000);
+    put(root.path(), 1, 5);
+    let answer = until_answer(agent.address, |answer| answer.containers.len() == 2).await;
+    let wanted = [Container(id(0), 3_000_000, None), Container(id(1), 5_000, None)];
+    assert_eq!(answer.containers, wanted);
+    fs::remove_dir_all(root.path().join(format!("system.slice/docker-{}.scope", id(0)))).unwrap();
+    until_answer(agent.address, |answer| answer.containers.len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_counter_that_cannot_be_read_is_left_out_and_not_zero() {
+    let root = machine(2);
+    fs::write(root.path().join(format!("system.slice/docker-{}.scope/cpu.stat", id(1))), "x\n")
+        .unwrap();
+    let (agent, _stop) = start(settings(root.path(), None)).await;
+    let answer = ask(agent.address, None).await.unwrap();
+    assert_eq!(answer.containers, [Container(id(0), 1_000_000, None)]);
+}
+
+#[tokio::test]
+async fn many_askers_cost_one_reading() {
+    let root = machine(1);
+    let (agent, _stop) = start(settings(root.path(), None)).await;
+    let began = Instant::now();
+    let mut moments = Vec::new();
+    for _ in 0..50 {
+        moments.push(ask(agent.address, None).await.unwrap().at_ns);
+    }
+    moments.dedup();
+    let most = began.elapsed().as_millis() / 20 + 1;
+    assert!(moments.len() as u128 <= most, "{} readings, at most {most}", moments.len());
+}
+
+#[tokio::test]
+async fn only_the_token_opens_and_a_new_one_in_the_file_replaces_it() {
+    let root = machine(1);
+    let file = root.path().join("token");
+    fs::write(&file, "first\n").unwrap();
+    let token = Some(Token::of_file(&file).unwrap());
+    let (agent, _stop) = start(settings(root.path(), token)).await;
+    let refused = |outcome| matches!(outcome, Err(Miss::Refused { .. }));
+    assert!(ask(agent.address, Token::new("first")).await.is_ok());
+    assert!(refused(ask(agent.address, None).await));
+    assert!(refused(ask(agent.address, Token::new("firs")).await));
+    fs::write(&file, "second\n").unwrap();
+    let deadline = Instant::now() + DEADLINE;
+    while ask(agent.address, Token::new("second")).await.is_err() {
+        assert!(Instant::now() < deadline, "the new token does not count");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(refused(ask(agent.address, Token::new("first")).await));
+}
+
+#[tokio::test]
+async fn what_is_no_question_is_refused_and_ends_the_connection() {
+    let root = machine(1);
+    let (agent, _stop) = start(settings(root.path(), Token::new("s3cret"))).await;
+    let question = |line: &str, header: &str| {
+        format!("{line} HTTP/1.1\r\nhost: a\r\n{header}connection: close\r\n\r\n")
+    };
+    let right = "authorization: bearer s3cret\r\n";
+    let long = format!("{right}x: {}\r\n", "y".repeat(20_000));
+    let twice = format!("{right}{right}");
+    for (line, header, status) in [
+        ("GET /v1/cpu", right, "200"),
+        ("POST /v1/cpu", right, "405"),
+        ("GET /", right, "404"),
+        ("GET /v1/cpu", "", "401"),
+        ("GET /", "", "401"),
+        ("GET /v1/cpu", "authorization: Basic s3cret\r\n", "401"),
+        ("GET /v1/cpu", "authorization: Bearer\r\n", "401"),
+        ("GET /v1/cpu", twice.as_str(), "401"),
+        ("GET /v1/cpu", long.as_str(), "431"),
+    ] {
+        let answer = raw(agent.address, &question(line, header)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{line} {header}: {answer}");
+        assert!(!answer.contains("s3cret"), "{answer}");
+    }
+    assert!(raw(agent.address, "\u{1}\u{2}\r\n\r\n").await.contains("400"));
+    assert!(ask(agent.address, Token::new("s3cret")).await.is_ok());
+}
+
+#[tokio::test]
+async fn silent_connections_beyond_the_bound_do_not_shut_a_controller_out_that_is_in() {
+    let root = machine(1);
+    let (agent, stop) = start(settings(root.path(), None)).await;
+    let mut controller = TcpStream::connect(agent.address).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..40 {
+        idle.push(TcpStream::connect(agent.address).await.unwrap());
+    }
+    controller.write_all(b"GET /v1/cpu HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut start = [0; 12];
+    timeout(DEADLINE, controller.read_exact(&mut start)).await.unwrap().unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+    // And it ends in time with all of them open.
+    stop.send(()).unwrap();
+    timeout(Duration::from_secs(3), agent.finished()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_with_more_containers_than_are_told_tells_as_many_as_it_may() {
+    let root = machine(CONTAINERS_MAX + 1);
+    let (agent, _stop) = start(settings(root.path(), None)).await;
+    // There may be descriptors for fewer here, and the connection needs one, too.
+    let answer = ask(agent.address, None).await.unwrap();
+    assert!(!answer.containers.is_empty() && answer.containers.len() <= CONTAINERS_MAX);
+    assert_eq!(answer.containers.len(), agent.containers);
+}
+
+#[tokio::test]
+async fn what_keeps_an_agent_from_starting_is_named_with_a_way_out() {
+    let root = machine(0);
+    let mut open = settings(root.path(), None);
+    open.listen = SocketAddr::from(([0, 0, 0, 0], 0));
+    let error = serve(open.clone(), async {}).await.unwrap_err();
+    assert!(matches!(error, AgentError::TokenMissing { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("--token-file"));
+    open.insecure = true;
+    serve(open, async {}).await.unwrap().finished().await;
+
+    let (agent, _stop) = start(settings(root.path(), None)).await;
+    let mut taken = settings(root.path(), None);
+    taken.listen = agent.address;
+    let error = serve(taken, async {}).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("--listen"), "{error}");
+
+    let empty = tempfile::tempdir().unwrap();
+    let error = serve(settings(empty.path(), None), async {}).await.unwrap_err();
+    assert!(error.hint().unwrap().contains("/sys/fs/cgroup"), "{error}");
+}

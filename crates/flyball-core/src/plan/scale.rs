@@ -1,0 +1,135 @@
+//! What an engine that keeps a count of its own is told.
+//!
+//! Decides the count, and who is drained before it is lowered. Does not start, give up or retire
+//! single replicas: the engine does that.
+//! Invariant: the count is never lowered past a replica that still gets requests, and one told again
+//! from the same observation is the same count.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use super::{BalancerView, HeldStarts, Step, View, allowed_starts};
+use crate::memory::Memory;
+use crate::observation::{EngineCount, Leaving, Phase, ReplicaReport, Route};
+
+/// Raises the count to `desired` at once; lowers it as far as those who will leave have drained.
+pub(super) fn scale(
+    view: &View<'_>,
+    memory: &mut Memory,
+    count: &EngineCount,
+    desired: u32,
+    steps: &mut BTreeSet<Step>,
+) -> Option<HeldStarts> {
+    let wanted = count.wanted;
+    // What the engine has not begun yet goes first, and nobody misses it.
+    let unbegun = size(wanted).saturating_sub(present(view).count());
+    let surplus = size(wanted.saturating_sub(desired));
+    let idle = surplus.min(unbegun);
+    let victims = victims(view, memory, &count.leaving, surplus - idle);
+    memory.draining.retain(|id, _| victims.iter().any(|victim| victim.id == *id));
+    if desired > wanted {
+        let missing = size(desired - wanted);
+        let (allowed, held) = allowed_starts(view, &memory.failures, missing);
+        if allowed > 0 {
+            steps.insert(Step::Scale { to: wanted + number(allowed), leaving: Vec::new() });
+        }
+        return held;
+    }
+    for victim in &victims {
+        drain(view, memory, victim, steps);
+    }
+    let gone = |victim: &&&ReplicaReport| may_leave(view, memory, victim);
+    let leaving: Vec<_> = match count.leaving {
+        Leaving::Chosen => victims.iter().filter(gone).map(|victim| victim.id.clone()).collect(),
+        Leaving::Predicted(_) => {
+            victims.iter().take_while(gone).map(|victim| victim.id.clone()).collect()
+        }
+    };
+    let fewer = idle + leaving.len();
+    if fewer > 0 {
+        memory.removed_at = Some(view.now);
+        steps.insert(Step::Scale { to: wanted - number(fewer), leaving });
+    }
+    None
+}
+
+/// Who the engine runs or is about to.
+fn present<'a>(view: &View<'a>) -> impl Iterator<Item = &'a ReplicaReport> {
+    view.engine.replicas.iter().filter(|replica| replica.phase != Phase::Stopping)
+}
+
+/// The first `surplus` to leave. Where they can be chosen: first who cannot serve, then who does not
+/// yet, then who drains already, then who has the fewest requests; of equals the youngest.
+fn victims<'a>(
+    view: &View<'a>,
+    memory: &Memory,
+    leaving: &Leaving,
+    surplus: usize,
+) -> Vec<&'a ReplicaReport> {
+    if let Leaving::Predicted(ids) = leaving {
+        let stays = |r: &&ReplicaReport| r.phase != Phase::Stopping && !r.protected;
+        let mut named = BTreeSet::new();
+        // Past one that may not leave or is not known, nothing can be foretold.
+        return ids
+            .iter()
+            .map_while(|id| view.replica(id).filter(stays).filter(|_| named.insert(id)))
+            .take(surplus)
+            .collect();
+    }
+    let mut victims: Vec<_> = present(view).filter(|replica| !replica.protected).collect();
+    victims.sort_by_key(|replica| {
+        let use_now = match replica.phase {
+            Phase::Unhealthy => 0,
+            Phase::Starting => 1,
+            Phase::Ready | Phase::Stopping => 2,
+        };
+        let stays = !memory.draining.contains_key(&replica.id);
+        let in_flight = view.server(&replica.id).map_or(0, |server| server.in_flight);
+        (use_now, stays, in_flight, Reverse(replica.asked_at), replica.id.clone())
+    });
+    victims.truncate(surplus);
+    victims
+}
+
+/// Begins to drain a victim, or repeats a drain that did not take.
+fn drain(view: &View<'_>, memory: &mut Memory, victim: &ReplicaReport, steps: &mut BTreeSet<Step>) {
+    let served = matches!(victim.phase, Phase::Ready | Phase::Unhealthy);
+    if !served || !matches!(view.balancer, BalancerView::Known(..)) {
+        return;
+    }
+    let replica = victim.id.clone();
+    let begins = !memory.draining.contains_key(&replica);
+    if begins {
+        memory.draining.insert(replica.clone(), view.now);
+        memory.removed_at = Some(view.now);
+    }
+    let routed = view.server(&replica).is_some_and(|server| server.route == Route::Routed);
+    if routed || begins && victim.phase == Phase::Ready {
+        steps.insert(Step::Drain { replica });
+    }
+}
+
+/// Whether nobody misses a victim. One that still gets requests stays, also past the drain limit:
+/// its balancer does not take the order, and every one of its requests would fail.
+fn may_leave(view: &View<'_>, memory: &Memory, victim: &ReplicaReport) -> bool {
+    if victim.phase == Phase::Starting {
+        return true;
+    }
+    match view.balancer {
+        BalancerView::None => true,
+        BalancerView::Unknown => false,
+        BalancerView::Known(..) => memory.draining.get(&victim.id).is_some_and(|since| {
+            let routed = view.server(&victim.id).is_some_and(|s| s.route == Route::Routed);
+            let drained = view.has_drained(&victim.id, *since);
+            *since < view.now && !routed && (drained || view.drain_is_over(*since))
+        }),
+    }
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
