@@ -107,15 +107,20 @@ pub(crate) fn mesos_master(given: Given<'_>) -> Result<MesosMaster, Fault> {
     };
     let Value::Text(text) = &given.node.value else { return Err(refuse()) };
     if text.starts_with("zk://") {
-        return zookeeper(given, "/mesos").map(MesosMaster::Elected);
+        return zookeeper_at(given, "/mesos").map(MesosMaster::Elected);
     }
     let at = text.strip_prefix("http://").map(|at| at.trim_end_matches('/'));
     let at = at.filter(|at| is_host_and_port(at)).ok_or_else(refuse)?;
     Ok(MesosMaster::At(at.to_owned()))
 }
 
+/// The place where flyballs find out which of them acts.
+pub(crate) fn zookeeper(given: Given<'_>) -> Result<Ensemble, Fault> {
+    zookeeper_at(given, "/flyball")
+}
+
 /// Servers of ZooKeeper and a path on them: `zk://HOST:PORT,HOST:PORT/PATH`.
-pub(crate) fn zookeeper(given: Given<'_>, usual: &str) -> Result<Ensemble, Fault> {
+pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, Fault> {
     let refuse = || {
         let example = format!("\"zk://10.0.0.1:2181,10.0.0.2:2181{usual}\"");
         given.not_a("servers of ZooKeeper and a path", given.example(&example))

@@ -19,6 +19,8 @@ pub struct Config {
     pub docker: Docker,
     /// The Mesos cluster, for services that run there.
     pub mesos: Mesos,
+    /// Several flyballs of which one acts, if there are several.
+    pub ha: Option<Ha>,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
@@ -49,6 +51,15 @@ pub struct Docker {
     pub cgroup_mount: PathBuf,
     /// Whether services are also to be found by the labels of its containers.
     pub labels: bool,
+}
+
+/// Several flyballs of which one acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ha {
+    /// Where they find out which one.
+    pub zookeeper: Ensemble,
+    /// How long ZooKeeper waits for word from it, in milliseconds, 1 to 60 s.
+    pub session_ms: u64,
 }
 
 /// A Mesos cluster.

@@ -53,6 +53,7 @@ pub(crate) enum Kind {
     Url,
     DockerHost,
     MesosMaster,
+    Zookeeper,
     Socket,
     Path,
     HttpPath,
@@ -102,10 +103,11 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 14] = [
+pub(crate) static SECTIONS: [&Section; 15] = [
     &FLYBALL,
     &DOCKER,
     &MESOS,
+    &HA,
     &HAPROXY,
     &ZABBIX,
     &SERVICE,

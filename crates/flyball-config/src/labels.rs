@@ -58,6 +58,7 @@ impl Config {
             daemon: daemon::preset(env).ok_or_else(no_place)?,
             docker: Docker::default(),
             mesos: Mesos::default(),
+            ha: None,
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),

@@ -1,12 +1,13 @@
-//! The `[docker]`, `[mesos]` and `[haproxy]` tables: the systems beside flyball that it works with.
+//! The `[docker]`, `[mesos]`, `[ha]` and `[haproxy]` tables: the systems beside flyball that it works with.
 //!
 //! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
 //! without a `[docker]` table, no container's label makes a service.
 
 use std::path::{Path, PathBuf};
 
-use crate::fields::Fields;
-use crate::{Docker, Haproxy, Mesos, MesosMaster, Socket, address, check, keys};
+use crate::fields::{Field, Fields};
+use crate::value::Span;
+use crate::{Docker, Ha, Haproxy, Mesos, MesosMaster, Socket, address, check, keys};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -53,6 +54,22 @@ pub(crate) fn mesos(root: &mut Fields<'_>) -> Option<Mesos> {
     let role = fields.take(&keys::ROLE, check::text).or(preset.role);
     fields.finish();
     Some(Mesos { master: master?, role: role? })
+}
+
+/// Several flyballs, if `root` speaks of them, and where it does; `None` if anything was reported.
+pub(crate) fn ha(root: &mut Fields<'_>) -> Option<Option<(Ha, Span)>> {
+    if !root.names().contains(&keys::HA_TABLE.name) {
+        return Some(None);
+    }
+    let mut fields = root.take_table(&keys::HA_TABLE, &keys::HA)?;
+    let zookeeper = fields.take(&keys::ZOOKEEPER, address::zookeeper);
+    if matches!(zookeeper, Field::Absent) {
+        fields.missing(&keys::ZOOKEEPER, "\"zk://10.0.0.1:2181,10.0.0.2:2181/flyball\"");
+    }
+    let session_ms = fields.take(&keys::SESSION, check::duration_ms).or(6_000);
+    let span = fields.span.clone();
+    fields.finish();
+    Some(Some((Ha { zookeeper: zookeeper.optional()??, session_ms: session_ms? }, span)))
 }
 
 /// The HAProxy that `root` names.

@@ -139,6 +139,21 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(web.policy.rule, Rule::Governor(rule));
 }
 
+/// As little as several flyballs need.
+const HA: &str = "[ha]\nzookeeper = \"zk://10.0.0.1:2181/flyball\"";
+
+#[test]
+fn several_flyballs_share_a_zookeeper_and_no_processes() {
+    let ha = parsed(&format!("{COPIED}\n{HA}\nsession = \"2s\"")).ha.unwrap();
+    assert_eq!((ha.zookeeper.path.as_str(), ha.session_ms), ("/flyball", 2_000));
+    let said = |text: &str| parse(text, "f", &nobody()).unwrap_err().to_string();
+    assert!(said(&format!("{COPIED}\n[ha]")).contains("ha.zookeeper: missing"));
+    let shared = said(&format!("{MINIMAL}\n{HA}"));
+    assert!(shared.contains("services.web.engine: \"process\""), "{shared}");
+    let short = said(&format!("{COPIED}\n{HA}\nsession = \"500ms\""));
+    assert!(short.contains("at least 1s"), "{short}");
+}
+
 /// A service on Mesos with all that it takes.
 const TASKS: &str = r#"
 [mesos]
@@ -359,7 +374,8 @@ fn rows() -> Vec<(String, String, String)> {
 /// A service in which `section.key` means something.
 fn around(section: &str, key: &str) -> &'static str {
     let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
-    if process.to_string().contains("means nothing with") { COPIED } else { MINIMAL }
+    let other = process.to_string().contains("means nothing with") || section == "ha";
+    if other { COPIED } else { MINIMAL }
 }
 
 /// `service` with `section.key = value` set beside it.
@@ -385,12 +401,16 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         let service = around(&section, &key);
         let without = match section.strip_prefix("services.web.policy.") {
             Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
+            None if section == "ha" => format!("{service}\n{HA}"),
             None if ["docker", "mesos", "zabbix"].contains(&&*section) => {
                 format!("{service}\n[{section}]")
             }
             None => service.to_owned(),
         };
-        let with = with(service, &section, &key, value);
+        let with = match &*section {
+            "ha" => format!("{service}\n{HA}\n{key} = {value}"),
+            _ => with(service, &section, &key, value),
+        };
         assert_eq!(parsed(&with), parsed(&without), "{section}.{key}");
         checked += 1;
     }
@@ -407,7 +427,7 @@ fn every_key_of_the_reference_is_read() {
         assert!(!said.contains("unknown key"), "{section}.{key}: {said}");
         assert!(said.contains(&format!("{section}.{key}")) || said.contains("duplicate"), "{said}");
     }
-    assert_eq!(rows().len(), 80, "a key was added: is it in EVERYTHING or CONTAINERS above?");
+    assert_eq!(rows().len(), 82, "a key was added: is it in EVERYTHING or CONTAINERS above?");
 }
 
 /// Pieces that configurations are made of, and some they are not.

@@ -1,3 +1,5 @@
+//! What the book knows and says next, for what it was told.
+
 use serde_json::json;
 
 use super::*;

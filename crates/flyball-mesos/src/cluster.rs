@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use flyball_core::units::Timestamp;
+use flyball_zookeeper::ZookeeperError;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -75,17 +76,36 @@ impl Core {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The framework's id, if it has one.
+    pub(crate) async fn known_id(&self) -> Result<Option<String>, MesosError> {
+        if let Some(shared) = &self.settings.shared
+            && let Some(id) = shared.noted(NOTE).await.map_err(of_note)?
+        {
+            return Ok(Some(id).filter(|id| !id.is_empty()));
+        }
+        Ok(self.book().framework.clone())
+    }
+
     /// Keeps the framework's id, before anything is done under it.
-    pub(crate) fn keep_id(&self, id: &str) -> Result<(), MesosError> {
+    pub(crate) async fn keep_id(&self, id: &str) -> Result<(), MesosError> {
         let path = &self.settings.id_file;
-        write_id(path, id).map_err(|error| of_file(path, &error))
+        write_id(path, id).map_err(|error| of_file(path, &error))?;
+        match &self.settings.shared {
+            Some(shared) => shared.note(NOTE, id).await.map_err(of_note),
+            None => Ok(()),
+        }
     }
 
     /// The framework is no more: the next subscription is that of a new one.
-    pub(crate) fn forget(&self, why: &str) {
+    pub(crate) async fn forget(&self, why: &str) {
         tracing::warn!("mesos removed flyball's framework, and its tasks with it: {why}");
         if let Err(error) = fs::remove_file(&self.settings.id_file) {
             tracing::warn!("{}", of_file(&self.settings.id_file, &error));
+        }
+        if let Some(shared) = &self.settings.shared
+            && let Err(error) = shared.note(NOTE, "").await
+        {
+            tracing::warn!("{}", of_note(error));
         }
         let now = self.now();
         self.book().forget(now);
@@ -128,6 +148,13 @@ fn write_id(path: &Path, id: &str) -> std::io::Result<()> {
     writeln!(file, "{id}")?;
     file.sync_all()?;
     fs::rename(new, path)
+}
+
+/// What the id is noted under.
+const NOTE: &str = "mesos-framework";
+
+fn of_note(error: ZookeeperError) -> MesosError {
+    MesosError::Note { why: error.to_string() }
 }
 
 fn of_file(path: &Path, error: &std::io::Error) -> MesosError {

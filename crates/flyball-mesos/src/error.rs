@@ -87,6 +87,12 @@ pub enum MesosError {
         /// What the system said.
         why: String,
     },
+    /// The framework's id cannot be noted for the next leader, or read.
+    #[error("cannot note the framework's id: {why}")]
+    Note {
+        /// What ZooKeeper said.
+        why: String,
+    },
     /// There is no tokio runtime to work in.
     #[error("mesos can only be asked inside of a tokio runtime")]
     NoRuntime,
@@ -110,6 +116,7 @@ impl MesosError {
             | Self::Refused { .. }
             | Self::Elsewhere { .. }
             | Self::Ended { .. }
+            | Self::Note { .. }
             | Self::NoRuntime => return None,
         };
         Some(hint.to_owned())

@@ -55,7 +55,7 @@ pub(crate) async fn follow(core: Arc<Core>) {
         core.lost(&why);
         match &why {
             MesosError::Elsewhere { at } => sent_to = Some(at.clone()),
-            MesosError::Ended { why } if is_removed(why) => core.forget(why),
+            MesosError::Ended { why } if is_removed(why) => core.forget(why).await,
             _ => {}
         }
         pause = if begun.elapsed() > GOOD_SESSION { PAUSE_FIRST } else { pause };
@@ -72,14 +72,14 @@ fn is_removed(why: &str) -> bool {
 /// From one connection to its loss.
 async fn session(core: &Arc<Core>, sent_to: Option<String>) -> Result<Infallible, MesosError> {
     let at = sent_to.or_else(|| leader(core)).ok_or(MesosError::NoLeader)?;
-    let known = core.book().framework.clone();
+    let known = core.known_id().await?;
     let mut stream = Subscription::open(&at, known.as_deref(), &core.settings.role).await?;
     let framework = match timed(&at, stream.next()).await?? {
         Event::Subscribed { framework } => framework,
         Event::Error(why) => return Err(MesosError::Ended { why }),
         _ => return Err(stream.connection.broken("subscribe", "events before the subscription")),
     };
-    core.keep_id(&framework)?;
+    core.keep_id(&framework).await?;
     let now = core.now();
     core.book().subscribed(framework.clone(), now);
     tracing::info!("subscribed to the mesos master {at} as framework {framework}");

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flyball_core::units::Timestamp;
+use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 
 use crate::MesosError;
@@ -21,6 +23,9 @@ pub struct ClusterSettings {
     pub role: String,
     /// Where the framework's id is kept from run to run. Whoever loses it loses the tasks.
     pub id_file: PathBuf,
+    /// Who notes the id for whichever flyball leads next, where there are several; it is then taken
+    /// from there, whatever is in the file.
+    pub shared: Option<Arc<Candidate>>,
     /// The clock that everything is told by.
     pub clock: fn() -> Timestamp,
 }

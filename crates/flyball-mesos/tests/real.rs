@@ -67,6 +67,7 @@ mod alone {
             master: Master::At(mesos.at.clone()),
             role: "*".into(),
             id_file: folder.path().join("id"),
+            shared: None,
             clock,
         });
         let mut settings = MesosSettings::new("web", IMAGE, 8080);

@@ -25,6 +25,7 @@ fn cluster(master: &Master, folder: &Path) -> Arc<MesosCluster> {
         master: flyball_mesos::Master::At(master.at.clone()),
         role: "*".into(),
         id_file: folder.join("id"),
+        shared: None,
         clock,
     };
     MesosCluster::open(settings).unwrap()

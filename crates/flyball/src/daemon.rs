@@ -27,6 +27,7 @@ use std::time::Duration;
 use flyball_config::{Config, parse_duration};
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Server, Token, WebSettings, serve};
+use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -38,7 +39,7 @@ use crew::Crew;
 pub(crate) use engine::{docker_settings, mesos_settings, process_settings};
 use home::Home;
 use hosts::Hosts;
-pub(crate) use hosts::{docker as open_docker, mesos_master, socket};
+pub(crate) use hosts::{docker as open_docker, ensemble, mesos_master, socket};
 use report::Reporting;
 pub(crate) use tally::Tally;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
@@ -65,15 +66,19 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything that `config` names.
+    /// Starts everything that `config` names; what the next flyball must know goes through
+    /// `shared`, where there are several.
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing is left running then.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        config: &Config,
+        shared: Option<Arc<Candidate>>,
+    ) -> Result<Self, Failure> {
         let home = Home::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
         let journal = open_journal(config)?;
-        let hosts = Hosts::open(config, &home)?;
+        let hosts = Hosts::open(config, &home, shared)?;
         let board = Arc::new(Board::new(Arc::clone(&journal))?);
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);

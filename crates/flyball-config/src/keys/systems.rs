@@ -2,7 +2,7 @@
 //!
 //! Decides nothing beyond the table. Invariant: that of the table of keys.
 
-use super::{Fallback, Key, Kind, Section, key};
+use super::{Fallback, Key, Kind, Section, duration, key};
 
 pub(crate) static ROOT: Section = Section {
     path: "",
@@ -11,6 +11,7 @@ pub(crate) static ROOT: Section = Section {
         &FLYBALL_TABLE,
         &DOCKER_TABLE,
         &MESOS_TABLE,
+        &HA_TABLE,
         &HAPROXY_TABLE,
         &ZABBIX_TABLE,
         &SERVICES_TABLE,
@@ -23,6 +24,8 @@ pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
 pub(crate) static MESOS_TABLE: Key =
     key("mesos", Kind::Table("mesos"), Fallback::Otherwise("all defaults"), "The Mesos cluster.");
+pub(crate) static HA_TABLE: Key =
+    key("ha", Kind::Table("ha"), Fallback::Otherwise("one flyball"), "Several flyballs.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -111,6 +114,26 @@ pub(crate) static ROLE: Key = key(
     Kind::Text,
     Fallback::Is("\"*\""),
     "The role that resources are offered to; `*` for those of nobody.",
+);
+
+pub(crate) static HA: Section = Section {
+    path: "ha",
+    meaning: "Several flyballs for the same services, of which one acts and the others stand by. \
+              All of them have the same services, and reach the same systems.",
+    keys: &[&ZOOKEEPER, &SESSION],
+    later: &[],
+};
+pub(crate) static ZOOKEEPER: Key = key(
+    "zookeeper",
+    Kind::Zookeeper,
+    Fallback::Required,
+    "The ZooKeeper that lets one of them act, and a path on it that nobody else uses: `zk://HOST:PORT,HOST:PORT/flyball`.",
+);
+pub(crate) static SESSION: Key = key(
+    "session",
+    duration(1_000, 60_000),
+    Fallback::Is("\"6s\""),
+    "How long ZooKeeper waits for word from the one that acts; it stops by itself after two thirds of that.",
 );
 
 pub(crate) static HAPROXY: Section = Section {

@@ -89,7 +89,7 @@ impl Engine {
     /// Tells an engine that keeps a count of its own how many to run, and who leaves.
     pub(crate) fn scale(&self, _to: u32, _leaving: &[ReplicaId]) {
         match self {
-            // Neither keeps a count, so no plan asks for one.
+            // None of them keeps a count, so no plan asks for one.
             Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => {}
         }
     }

@@ -9,6 +9,7 @@ use flyball_config::{Config, Engine, MesosMaster, Socket};
 use flyball_docker::{DockerHost, HostSettings};
 use flyball_mesos::{ClusterSettings, Master, MesosCluster};
 use flyball_process::{Launcher, LauncherSettings};
+use flyball_zookeeper::{Candidate, follow_mesos};
 
 use super::home::Home;
 use crate::cli::WATCHDOG;
@@ -24,14 +25,19 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Opens what the services of `config` need.
-    pub(super) fn open(config: &Config, home: &Home) -> Result<Self, Failure> {
+    /// Opens what the services of `config` need. What the next flyball must know goes through
+    /// `shared`, where there are several.
+    pub(super) fn open(
+        config: &Config,
+        home: &Home,
+        shared: Option<Arc<Candidate>>,
+    ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
         let launcher = if processes { Some(launcher(home)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_)));
-        let mesos = if tasks { Some(mesos(config, home.file(FRAMEWORK))?) } else { None };
+        let mesos = if tasks { Some(mesos(config, home.file(FRAMEWORK), shared)?) } else { None };
         Ok(Self { launcher, docker, mesos, haproxy: socket(&config.haproxy.socket) })
     }
 
@@ -81,17 +87,25 @@ pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
 const FRAMEWORK: &str = "mesos-framework";
 
 /// How the leading master is found. What is elected is followed from now on.
-pub(crate) fn mesos_master(config: &Config) -> Result<Master, Failure> {
-    Ok(match &config.mesos.master {
+pub(crate) fn mesos_master(config: &Config) -> Master {
+    match &config.mesos.master {
         MesosMaster::At(at) => Master::At(at.clone()),
-        MesosMaster::Elected(_) => return Err(Failure::new("zk:// is not known yet")),
-    })
+        MesosMaster::Elected(at) => Master::Elected(follow_mesos(ensemble(at))),
+    }
 }
 
-fn mesos(config: &Config, id_file: PathBuf) -> Result<Arc<MesosCluster>, Failure> {
-    let master = mesos_master(config)?;
-    let role = config.mesos.role.clone();
-    Ok(MesosCluster::open(ClusterSettings { master, role, id_file, clock: clock::now })?)
+pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> flyball_zookeeper::Ensemble {
+    flyball_zookeeper::Ensemble { servers: at.servers.clone(), path: at.path.clone() }
+}
+
+fn mesos(
+    config: &Config,
+    id_file: PathBuf,
+    shared: Option<Arc<Candidate>>,
+) -> Result<Arc<MesosCluster>, Failure> {
+    let (master, role) = (mesos_master(config), config.mesos.role.clone());
+    let settings = ClusterSettings { master, role, id_file, shared, clock: clock::now };
+    Ok(MesosCluster::open(settings)?)
 }
 
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
