@@ -5,9 +5,10 @@
 //! where the last ended, and the bounds have the last word.
 //!
 //! The order: the rule's own pace first (hold window, cooldown, rates), then distrust (stale
-//! readings, errors, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
+//! readings, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
 //! the bounds.
 
+mod futility;
 mod pace;
 mod trust;
 
@@ -21,6 +22,8 @@ use crate::policy::{Policy, Rule};
 use crate::recommend::{Recommendation, largest};
 use crate::seen::Seen;
 use crate::units::{Timestamp, seconds};
+
+pub use futility::{Futile, Push};
 
 /// One guard's change of the count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,6 +97,8 @@ pub enum Guard {
         /// Until then at least.
         until: Timestamp,
     },
+    /// Nothing is added while more replicas have just brought nothing.
+    Futile(Futile),
     /// The engine is busy with something of its own.
     Busy {
         /// With what.
@@ -154,8 +159,8 @@ impl Chain {
         }
     }
 
-    /// Sets the count by hand: recorded also where it changes nothing, since it will.
-    fn set_by_hand(&mut self, after: u32, guard: Guard) {
+    /// Sets the count, and records that also where it changes nothing, since it will.
+    fn set_for_now(&mut self, after: u32, guard: Guard) {
         self.moves.push(Move { before: self.count, after, guard });
         self.count = after;
     }
@@ -197,6 +202,9 @@ pub fn guard(
     pace::warm_up(&mut chain, memory, &context);
     trust::errors(&mut chain, memory, &context);
     trust::stale(&mut chain, memory, &context);
+    if let Rule::Governor(_) = &policy.rule {
+        futility::futility(&mut chain, memory, &context);
+    }
     trust::busy(&mut chain, &context);
     manual(&mut chain, memory, &context);
     protected(&mut chain, &context);
@@ -222,13 +230,13 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
             let engine = context.seen.engine.value();
             let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
             let kept = told.unwrap_or(paused_at);
-            chain.set_by_hand(kept, Guard::Pause { by, until });
+            chain.set_for_now(kept, Guard::Pause { by, until });
         }
         // For an external policy the pin is the recommendation itself.
         Ask::Pin(_) if external => {}
         Ask::Pin(count) => {
             memory.paused_at = None;
-            chain.set_by_hand(count, Guard::Pin { by, until });
+            chain.set_for_now(count, Guard::Pin { by, until });
         }
     }
 }
@@ -299,6 +307,9 @@ impl Move {
                 "errors      {errors:.0} of {arrivals:.0} requests: removes nothing {}",
                 left(until)
             ),
+            Guard::Futile(futile) => {
+                format!("futile      {futile}; adds nothing {}", left(&futile.until))
+            }
             Guard::Busy { with } => format!("busy        the engine is busy: {with}"),
             Guard::Pause { by, until } => format!("paused      by {by}{}", lasting(until.as_ref())),
             Guard::Pin { by, until } => format!("pinned      by {by}{}", lasting(until.as_ref())),

@@ -18,6 +18,7 @@ use crate::estimate::lag::StartLags;
 use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
+use crate::guard::Push;
 use crate::observation::{
     BalancerReport, CpuCounter, EngineReport, Observation, Phase, ReplicaReport, Route,
     ServerReport, ThrottleCounter,
@@ -34,6 +35,8 @@ const FIRST_ANSWER_MS: u64 = 1_000;
 const SETTLE_MS: u64 = 1_000;
 /// Errors of the last 10 s and 2 min.
 const ERROR_BINS: (u64, usize) = (1_000, 121);
+/// Answers of the last 10 s.
+const ANSWERED_BINS: (u64, usize) = (1_000, 11);
 
 /// The memory of one service. Starts empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +62,9 @@ pub struct Memory {
     pub paused_at: Option<u32>,
     /// When errors last explained a fall of the load.
     pub tainted_at: Option<Timestamp>,
+    /// What raising the count brings, while requests wait.
+    #[serde(default)]
+    pub push: Option<Push>,
     /// Since when no reading has been trustworthy.
     pub blind_since: Option<Timestamp>,
     /// Replicas being drained, and since when.
@@ -82,6 +88,8 @@ pub struct Memory {
     pub lags: StartLags,
     errors: Option<(u64, u64, Timestamp)>,
     error_bins: Bins,
+    answered: Option<(u64, u64, Timestamp)>,
+    answered_bins: Bins,
     seen_at: Option<Timestamp>,
     replicas: BTreeMap<ReplicaId, Past>,
 }
@@ -123,6 +131,7 @@ impl Default for Memory {
             removed_at: None,
             paused_at: None,
             tainted_at: None,
+            push: None,
             blind_since: None,
             draining: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -135,6 +144,8 @@ impl Default for Memory {
             lags: StartLags::default(),
             errors: None,
             error_bins: Bins::new(ERROR_BINS.0, ERROR_BINS.1),
+            answered: None,
+            answered_bins: Bins::new(ANSWERED_BINS.0, ANSWERED_BINS.1),
             seen_at: None,
             replicas: BTreeMap::new(),
         }
@@ -155,6 +166,13 @@ impl Memory {
         let (errors, _) = self.error_bins.sum(now, window_ms)?;
         let (per_s, span_ms) = self.arrivals.mean(now, window_ms)?;
         Some((errors, per_s * seconds(span_ms)))
+    }
+
+    /// Requests answered without an error per second over the last `window_ms`, 10 s at most; `None`
+    /// without a reading.
+    pub fn answered_per_s(&self, now: Timestamp, window_ms: u64) -> Option<f64> {
+        let (answered, span_ms) = self.answered_bins.sum(now, window_ms)?;
+        Some(answered / seconds(span_ms))
     }
 
     fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
@@ -220,14 +238,20 @@ impl Memory {
 
     fn see_balancer(&mut self, at: Timestamp, balancer: &BalancerReport) {
         self.arrivals.see(at, balancer.epoch, balancer.arrivals);
-        let before = self.errors.replace((balancer.epoch, balancer.errors, at));
-        if let Some((epoch, errors, before_at)) = before
-            && epoch == balancer.epoch
-            && errors <= balancer.errors
-        {
-            #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
-            self.error_bins.add(before_at, at, (balancer.errors - errors) as f64);
-        }
+        let open = balancer.servers.values().map(|server| u64::from(server.in_flight));
+        let open = open.sum::<u64>() + u64::from(balancer.waiting) + balancer.errors;
+        let answered = balancer.arrivals.saturating_sub(open);
+        let count = |bins: &mut Bins, before: &mut Option<_>, counted| {
+            if let Some((epoch, count, before_at)) = before.replace((balancer.epoch, counted, at))
+                && epoch == balancer.epoch
+                && count <= counted
+            {
+                #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
+                bins.add(before_at, at, (counted - count) as f64);
+            }
+        };
+        count(&mut self.error_bins, &mut self.errors, balancer.errors);
+        count(&mut self.answered_bins, &mut self.answered, answered);
     }
 
     fn see_engine(

@@ -45,9 +45,10 @@ const STATES: [(ReplicaState, &str); 5] = [
     (ReplicaState::Stopping, "stopping"),
 ];
 
-const NOTICES: [(NoticeKind, &str); 7] = [
+const NOTICES: [(NoticeKind, &str); 8] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
+    (NoticeKind::Futile, "futile"),
     (NoticeKind::Trouble, "trouble"),
     (NoticeKind::AtMaximum, "at_maximum"),
     (NoticeKind::Paused, "paused"),

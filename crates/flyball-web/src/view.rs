@@ -173,6 +173,8 @@ pub enum NoticeKind {
     StartsHeld,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
+    /// More replicas brought nothing: something else is too slow.
+    Futile,
     /// Needs more than its bounds allow, or uses all of them.
     AtMaximum,
     /// Kept as it is by hand.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
+use flyball_core::guard::Guard;
 use flyball_core::observation::Ask;
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
@@ -77,6 +78,7 @@ pub fn notices(view: &ServiceView) -> Vec<Notice> {
     if let Some(decision) = &view.decision {
         all.extend(blind(decision));
         all.extend(decision.held_starts.as_ref().map(|held| starts_held(decision, held)));
+        all.extend(futile(decision));
         all.extend(at_maximum(decision, view.bounds));
         all.extend(held(decision, view.bounds).filter(|_| view.manual.is_none()));
     }
@@ -113,6 +115,19 @@ fn starts_held(decision: &Decision, held: &HeldStarts) -> Notice {
         since_wall_ms: None,
         until_wall_ms: Some(wall_ms(decision, held.until)),
     }
+}
+
+fn futile(decision: &Decision) -> Option<Notice> {
+    let futile = decision.moves.iter().find_map(|step| match &step.guard {
+        Guard::Futile(futile) => Some(futile),
+        _ => None,
+    })?;
+    Some(Notice {
+        kind: NoticeKind::Futile,
+        text: futile.to_string(),
+        since_wall_ms: None,
+        until_wall_ms: Some(wall_ms(decision, futile.until)),
+    })
 }
 
 fn at_maximum(decision: &Decision, bounds: Bounds) -> Option<Notice> {

@@ -32,6 +32,8 @@ pub(crate) struct World {
     pub(crate) work_s: f64,
     /// Requests per second.
     pub(crate) load: f64,
+    /// Requests per second that something behind the replicas lets pass, all of them together.
+    pub(crate) ceiling_per_s: Option<f64>,
     /// Time in which each replica's limit holds it back, as a share of the time it works; `None`
     /// where nobody counts.
     pub(crate) held_per_used: Option<f64>,
@@ -88,6 +90,7 @@ impl World {
             lag_ms: 1_000,
             work_s: 0.05,
             load: 0.0,
+            ceiling_per_s: None,
             held_per_used: None,
             replicas: BTreeMap::new(),
             exits: Vec::new(),
@@ -166,7 +169,8 @@ impl World {
         let routed = |r: &Replica| !self.balanced || r.route == Some(Route::Routed);
         let serving = self.replicas.values().filter(|r| r.ready_ms.is_some() && routed(r)).count();
         let capacity = serving as f64 * span_s / self.work_s;
-        let served = self.waiting.min(capacity);
+        let let_pass = self.ceiling_per_s.map_or(f64::MAX, |per_s| per_s * span_s);
+        let served = self.waiting.min(capacity).min(let_pass);
         self.waiting -= served;
         let now_ms = self.now_ms;
         let balanced = self.balanced;

@@ -1,6 +1,7 @@
 //! The states that must not be missed, each told from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
+use flyball_core::guard::{Futile, Guard, Move};
 use flyball_core::observation::Ask;
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
@@ -51,6 +52,23 @@ fn blind_and_held_starts_carry_wall_clock_times() {
     assert_eq!(all[1].kind, NoticeKind::StartsHeld);
     assert_eq!(all[1].until_wall_ms, Some(NOW_WALL_MS + 8_000));
     assert_eq!(all[1].text, "2 starts held back after 4 failures: exit status 1");
+}
+
+#[test]
+fn replicas_that_bring_nothing_are_a_notice_with_what_they_brought() {
+    let mut view = view("web");
+    let decision = view.decision.as_mut().unwrap();
+    let until = Timestamp::from_ms(decision.at.as_ms() + 60_000);
+    let futile = Futile { ready: (4, 11), answered_per_s: (59.8, 60.2), cpu: 0.09, until };
+    decision.moves.push(Move { before: 11, after: 11, guard: Guard::Futile(futile) });
+    let all = notices(&view);
+    assert_eq!(
+        (all[0].kind, all[0].until_wall_ms),
+        (NoticeKind::Futile, Some(NOW_WALL_MS + 60_000))
+    );
+    let said = "7 more replicas answer 60.2/s instead of 59.8/s and use 9 % of their CPU: \
+                something else is too slow";
+    assert_eq!(all[0].text, said);
 }
 
 #[test]

@@ -7,11 +7,12 @@ mod alone {
     use std::os::unix::process::CommandExt;
     use std::path::Path;
     use std::process::{Command, Stdio};
+    use std::time::Duration;
 
     use rustix::process::{Signal, getuid};
     use serde_json::Value;
 
-    use crate::support::{FLYBALL, Place, Said, carriers, clean, run, signal, until};
+    use crate::support::{FLYBALL, Place, Said, carriers, clean, run, run_within, signal, until};
 
     /// A user that owns nothing.
     const NOBODY: u32 = 65_534;
@@ -60,7 +61,7 @@ mod alone {
     fn a_demo_comes_to_what_the_simulator_says_of_the_same_load() {
         let place = Place::new();
         let (mut command, _) = demo(FLYBALL.as_ref(), &place, 90);
-        let said = run(&mut command);
+        let said = run_within(&mut command, Duration::from_secs(120));
         assert_whole(&said);
         let result: Value = serde_json::from_str(&said.out).unwrap();
         let figure = |name: &str| result[name].as_f64().unwrap();

@@ -153,7 +153,7 @@ fn state(view: &Value) -> String {
     let notices = view.get("notices").and_then(Value::as_array);
     if let Some(first) = notices.and_then(|all| all.first()) {
         let kind = first.get("kind").and_then(Value::as_str).unwrap_or_default();
-        let pressing = ["blind", "starts_held", "trouble", "at_maximum"].contains(&kind);
+        let pressing = ["blind", "starts_held", "trouble", "futile", "at_maximum"].contains(&kind);
         return format!("{}{}", if pressing { "! " } else { "" }, word(first, "text"));
     }
     let desired = view.pointer("/decision/desired");

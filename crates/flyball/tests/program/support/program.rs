@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::DEADLINE;
 
@@ -41,10 +41,16 @@ pub(crate) fn clean(command: &mut Command) {
 /// Runs `command` to its end.
 #[track_caller]
 pub(crate) fn run(command: &mut Command) -> Said {
+    run_within(command, 3 * DEADLINE)
+}
+
+/// The same for one that may take as long as `limit`.
+#[track_caller]
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Said {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (out, err) = (thread::spawn(|| read(out)), thread::spawn(|| read(err)));
-    let deadline = Instant::now() + 3 * DEADLINE;
+    let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
@@ -54,7 +60,7 @@ pub(crate) fn run(command: &mut Command) -> Said {
             child.wait().unwrap();
             panic!("{command:?} did not end: {}", err.join().unwrap());
         }
-        thread::sleep(std::time::Duration::from_millis(3));
+        thread::sleep(Duration::from_millis(3));
     };
     Said { code: status.code(), out: out.join().unwrap(), err: err.join().unwrap() }
 }
