@@ -11,9 +11,14 @@ use std::{env, fs, io};
 
 use crate::step;
 
-/// Each program and the package that brings it.
-const REAL: [(&str, &str); 3] =
-    [("haproxy", "haproxy"), ("chromium", "chromium"), ("promtool", "prometheus")];
+/// Each program, or another file, and the package that brings it.
+const REAL: [(&str, &str); 4] = [
+    ("haproxy", "haproxy"),
+    ("chromium", "chromium"),
+    ("promtool", "prometheus"),
+    // No program of its own: tests start its classes with java, which it brings.
+    ("/usr/share/java/zookeeper.jar", "zookeeper"),
+];
 
 /// Installs what is missing, where somebody may who runs this. A test could do so as well, but
 /// downloading a browser takes longer than a test may.

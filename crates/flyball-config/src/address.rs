@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::check::Given;
-use crate::config::Socket;
+use crate::config::{Ensemble, MesosMaster, Socket};
 use crate::fault::Fault;
 use crate::value::Value;
 
@@ -109,6 +109,44 @@ pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
     let hosts = items.iter().map(|node| docker_host(Given { node, ..given }).map_err(|_| refuse()));
     let hosts = hosts.collect::<Result<Vec<_>, _>>()?;
     if hosts.is_empty() { Err(refuse()) } else { Ok(hosts) }
+}
+
+/// Where the masters of a Mesos cluster are.
+pub(crate) fn mesos_master(given: Given<'_>) -> Result<MesosMaster, Fault> {
+    let refuse = || {
+        let example = given.example("\"http://127.0.0.1:5050\"");
+        given.not_a("the address of a Mesos master", example)
+    };
+    let Value::Text(text) = &given.node.value else { return Err(refuse()) };
+    if text.starts_with("zk://") {
+        return zookeeper_at(given, "/mesos").map(MesosMaster::Elected);
+    }
+    let at = text.strip_prefix("http://").map(|at| at.trim_end_matches('/'));
+    let at = at.filter(|at| is_host_and_port(at)).ok_or_else(refuse)?;
+    Ok(MesosMaster::At(at.to_owned()))
+}
+
+/// The place where flyballs find out which of them acts.
+pub(crate) fn zookeeper(given: Given<'_>) -> Result<Ensemble, Fault> {
+    zookeeper_at(given, "/flyball")
+}
+
+/// Servers of ZooKeeper and a path on them: `zk://HOST:PORT,HOST:PORT/PATH`.
+pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, Fault> {
+    let refuse = || {
+        let example = format!("\"zk://10.0.0.1:2181,10.0.0.2:2181{usual}\"");
+        given.not_a("servers of ZooKeeper and a path", given.example(&example))
+    };
+    let Value::Text(text) = &given.node.value else { return Err(refuse()) };
+    let rest = text.strip_prefix("zk://").ok_or_else(refuse)?;
+    let (servers, path) = rest.split_once('/').ok_or_else(refuse)?;
+    let parts_fine = path.split('/').all(|part| {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
+    });
+    let servers_fine = servers.split(',').all(is_host_and_port);
+    let ensemble = || Ensemble { servers: servers.to_owned(), path: format!("/{path}") };
+    (parts_fine && servers_fine).then(ensemble).ok_or_else(refuse)
 }
 
 /// Where HAProxy's runtime API listens; a path may be relative.

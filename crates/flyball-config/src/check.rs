@@ -271,7 +271,7 @@ pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fa
 }
 
 /// Words that a later version will know.
-const LATER: [&str; 3] = ["swarm", "mesos", "marathon"];
+const LATER: [&str; 2] = ["swarm", "marathon"];
 
 /// What is wrong with `word`, of which there is none among `known`.
 pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {

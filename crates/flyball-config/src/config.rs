@@ -19,6 +19,10 @@ pub struct Config {
     pub docker: Docker,
     /// The managers of the Swarm, for services that run there.
     pub swarm: Swarm,
+    /// The Mesos cluster, for services that run there.
+    pub mesos: Mesos,
+    /// Several flyballs of which one acts, if there are several.
+    pub ha: Option<Ha>,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
@@ -62,6 +66,42 @@ pub struct Swarm {
     pub agent: String,
     /// A file with what agents must be shown; `None`: they let everybody read.
     pub agent_token_file: Option<PathBuf>,
+}
+
+/// Several flyballs of which one acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ha {
+    /// Where they find out which one.
+    pub zookeeper: Ensemble,
+    /// How long ZooKeeper waits for word from it, in milliseconds, 1 to 60 s.
+    pub session_ms: u64,
+}
+
+/// A Mesos cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mesos {
+    /// Where its leading master is found.
+    pub master: MesosMaster,
+    /// The role that resources are offered to.
+    pub role: String,
+}
+
+/// How the leading master of a Mesos cluster is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MesosMaster {
+    /// At this `HOST:PORT`, or where that one says.
+    At(String),
+    /// By what masters write into ZooKeeper.
+    Elected(Ensemble),
+}
+
+/// Servers of ZooKeeper, and a path on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ensemble {
+    /// `HOST:PORT`, separated by commas; at least one.
+    pub servers: String,
+    /// Begins with a slash and does not end with one.
+    pub path: String,
 }
 
 /// A HAProxy.
@@ -134,6 +174,8 @@ pub enum Engine {
     Docker(Container),
     /// Tasks of a service of the Swarm.
     Swarm(SwarmService),
+    /// Tasks of the Mesos cluster.
+    Mesos(Task),
 }
 
 /// A replica as a child process.
@@ -201,6 +243,28 @@ pub enum TaskReach {
     Network(Option<String>),
 }
 
+/// A replica as a task of Mesos. What is empty is as the image has it.
+#[derive(Clone, PartialEq)]
+pub struct Task {
+    /// The image.
+    pub image: String,
+    /// The program and its arguments, or empty; `{port}` stands for the port it serves on.
+    pub command: Vec<String>,
+    /// Variables added to its environment; may hold secrets, so `Debug` shows names only.
+    pub env: BTreeMap<String, String>,
+    /// Labels added to flyball's own; none begins with `flyball.`.
+    pub labels: BTreeMap<String, String>,
+    /// Cores it is given, at least 0.01.
+    pub cpus: f64,
+    /// Memory it is given, in bytes, at least 32 MiB.
+    pub memory_bytes: u64,
+    /// The port it serves on inside, which one of its agent's leads to; `None` where it shares its
+    /// agent's network and is told its port.
+    pub port: Option<u16>,
+    /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
+    pub grace_ms: u64,
+}
+
 /// How requests reach a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -246,6 +310,21 @@ impl fmt::Debug for Container {
             .field("reach", &self.reach)
             .field("network", &self.network)
             .field("log", &self.log)
+            .field("grace_ms", &self.grace_ms)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("image", &self.image)
+            .field("command", &self.command)
+            .field("env", &self.env.keys())
+            .field("labels", &self.labels)
+            .field("cpus", &self.cpus)
+            .field("memory_bytes", &self.memory_bytes)
+            .field("port", &self.port)
             .field("grace_ms", &self.grace_ms)
             .finish()
     }

@@ -7,17 +7,21 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
+use crate::bytes::show_bytes;
 use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::{
-    Container, Engine, Log, Process, Reach, SwarmService, TaskReach, address, check, keys,
+    Container, Engine, Log, Process, Reach, SwarmService, Task, TaskReach, address, check, keys,
 };
 
 /// What container engines give a process between SIGTERM and SIGKILL.
 const GRACE_MS: u64 = 10_000;
-/// Docker's own least share of a core.
+/// Docker's own least share of a core, and Mesos's.
 const CONTAINER_CPUS_MIN: f64 = 0.01;
+/// Mesos's own least, and what a task is given where nothing is said, in bytes.
+const TASK_MEMORY_MIN: u64 = 32 << 20;
+const TASK_MEMORY: u64 = 256 << 20;
 
 /// Which engine is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +29,7 @@ pub(crate) enum Kind {
     Process,
     Docker,
     Swarm,
+    Mesos,
 }
 
 impl Kind {
@@ -33,7 +38,7 @@ impl Kind {
     pub(crate) fn start_lag_ms(self) -> u64 {
         match self {
             Self::Process => 1_000,
-            Self::Docker | Self::Swarm => 2_000,
+            Self::Docker | Self::Swarm | Self::Mesos => 2_000,
         }
     }
 }
@@ -64,6 +69,7 @@ pub(crate) fn engine(
         Some(Kind::Process) => process(fields, common, base).map(Engine::Process),
         Some(Kind::Docker) => container(fields, common).map(Engine::Docker),
         Some(Kind::Swarm) => swarm(fields, name, common.cpus).map(Engine::Swarm),
+        Some(Kind::Mesos) => task(fields, common).map(Engine::Mesos),
     };
     (kind, engine)
 }
@@ -76,10 +82,10 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
             fields.missing(&keys::ENGINE, "\"docker\" or \"process\"");
             return None;
         }
-        (Field::Given { value: "process", span }, Dialect::Labels) => {
+        (Field::Given { value: word @ ("process" | "mesos"), span }, Dialect::Labels) => {
             let fault = Fault::NotA {
                 key: fields.path_of(keys::ENGINE.name),
-                found: "\"process\"".to_owned(),
+                found: format!("\"{word}\""),
                 wanted: "an engine of containers".to_owned(),
                 instead: Some("take it out: what has labels is a container".to_owned()),
             };
@@ -92,6 +98,7 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
     Some(match word {
         "docker" => Kind::Docker,
         "swarm" => Kind::Swarm,
+        "mesos" => Kind::Mesos,
         _ => Kind::Process,
     })
 }
@@ -176,6 +183,56 @@ fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
         log: log?,
         grace_ms: common.grace_ms?,
     })
+}
+
+fn task(fields: &mut Fields<'_>, common: Common) -> Option<Task> {
+    let host_network = host_network(fields);
+    let image = fields.take(&keys::IMAGE, check::text);
+    if matches!(image, Field::Absent) {
+        fields.missing(&keys::IMAGE, "\"registry.example/web:1.4\"");
+    }
+    let port = fields.take(&keys::PORT, address::port);
+    if matches!(port, Field::Absent) && host_network == Some(false) {
+        fields.missing(&keys::PORT, "8080");
+    }
+    let memory = fields.take(&keys::MEMORY, check::bytes);
+    if let Some((bytes, span)) = memory.given()
+        && *bytes < TASK_MEMORY_MIN
+    {
+        let (key, found) = (fields.path_of(keys::MEMORY.name), show_bytes(*bytes));
+        let limit = format!("at least {}", show_bytes(TASK_MEMORY_MIN));
+        fields.report(Fault::OutOfRange { key, found, limit }, span);
+    }
+    let (labels, cpus) = (labels(fields), container_cpus(fields, common.cpus));
+    let inner = port.optional()?.filter(|_| host_network == Some(false));
+    if inner.is_none() && !host_network? {
+        return None;
+    }
+    Some(Task {
+        image: image.optional()??,
+        command: common.command.or(Vec::new())?,
+        env: common.env?,
+        labels: labels?,
+        cpus: cpus?.unwrap_or(1.0),
+        memory_bytes: memory.or(TASK_MEMORY)?,
+        port: inner,
+        grace_ms: common.grace_ms?,
+    })
+}
+
+/// Whether a task of Mesos shares its agent's network. No agent leads to a container's own address.
+fn host_network(fields: &mut Fields<'_>) -> Option<bool> {
+    let reach = fields.take(&keys::REACH, check::word);
+    if let Some((&"container", span)) = reach.given() {
+        let fault = Fault::NotA {
+            key: fields.path_of(keys::REACH.name),
+            found: "\"container\"".to_owned(),
+            wanted: "a way to a task of Mesos".to_owned(),
+            instead: Some("write reach = \"published\" or \"host\"".to_owned()),
+        };
+        fields.report(fault, span);
+    }
+    Some(reach.or("published")? == "host")
 }
 
 fn reach(fields: &mut Fields<'_>) -> Option<Reach> {

@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Port,
     Url,
     DockerHost,
+    MesosMaster,
+    Zookeeper,
     Socket,
     Path,
     HttpPath,
@@ -101,10 +103,12 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 14] = [
+pub(crate) static SECTIONS: [&Section; 16] = [
     &FLYBALL,
     &DOCKER,
     &SWARM,
+    &MESOS,
+    &HA,
     &HAPROXY,
     &ZABBIX,
     &SERVICE,

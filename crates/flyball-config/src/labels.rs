@@ -16,7 +16,7 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Service, Swarm, daemon};
+use crate::{Config, Docker, Env, Haproxy, Mesos, Service, Swarm, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -59,6 +59,8 @@ impl Config {
             daemon: daemon::preset(env).ok_or_else(no_place)?,
             swarm: Swarm { labels: false, ..Swarm::at(&docker) },
             docker,
+            mesos: Mesos::default(),
+            ha: None,
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),

@@ -36,8 +36,9 @@ use std::path::Path;
 
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::{
-    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Haproxy, Log, OwnedFile, Process,
-    Reach, Ready, Service, Socket, Swarm, SwarmService, TaskReach, Template, Zabbix, ZabbixApi,
+    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, Ha, Haproxy, Log,
+    Mesos, MesosMaster, OwnedFile, Process, Reach, Ready, Service, Socket, Swarm, SwarmService,
+    Task, TaskReach, Template, Zabbix, ZabbixApi,
 };
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;

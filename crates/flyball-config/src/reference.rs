@@ -126,6 +126,8 @@ fn kind(kind: &Kind) -> String {
         Kind::Url => "`http://` or `https://` address".to_owned(),
         Kind::Port => "whole number, 1 to 65535".to_owned(),
         Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
+        Kind::MesosMaster => "`http://` or `zk://` address".to_owned(),
+        Kind::Zookeeper => "`zk://` address".to_owned(),
         Kind::Socket => "path or `tcp://` address".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::HttpPath => "path that starts with `/`".to_owned(),

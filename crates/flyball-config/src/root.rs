@@ -15,8 +15,8 @@ use crate::service::{is_service_name, service};
 use crate::source::{Source, TEXT_MAX};
 use crate::systems;
 use crate::taken::{Claims, Owner, Taken};
-use crate::value::{Entry, Table, Value, table_from};
-use crate::{Config, Env, Service, daemon, keys, zabbix};
+use crate::value::{Entry, Span, Table, Value, table_from};
+use crate::{Config, Engine, Env, Service, daemon, keys, zabbix};
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -73,6 +73,8 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
     let swarm = systems::swarm(&mut root, docker.as_ref(), base);
+    let mesos = systems::mesos(&mut root);
+    let ha = systems::ha(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();
@@ -82,11 +84,16 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
         || swarm.as_ref().is_none_or(|swarm| swarm.labels);
     let services = services(&mut root, base, &mut taken, by_labels);
+    if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
+        refuse_processes(&mut root, services, span);
+    }
     root.finish();
     Some(Config {
         daemon: daemon?,
         docker: docker?,
         swarm: swarm?,
+        mesos: mesos?,
+        ha: ha?.map(|(ha, _)| ha),
         haproxy: haproxy?,
         zabbix: zabbix?,
         services: services?,
@@ -129,6 +136,21 @@ fn services(
         }
     }
     services
+}
+
+/// Processes end with the flyball that started them: no other one could take them over.
+fn refuse_processes(root: &mut Fields<'_>, services: &BTreeMap<String, Service>, ha: &Span) {
+    for (name, service) in services {
+        if matches!(service.engine, Engine::Process(_)) {
+            let fault = Fault::NotA {
+                key: format!("{}.{name}.engine", keys::SERVICES_TABLE.name),
+                found: "\"process\"".to_owned(),
+                wanted: "an engine that several flyballs share".to_owned(),
+                instead: Some("take [ha] out: processes end with their flyball".to_owned()),
+            };
+            root.report(fault, ha);
+        }
+    }
 }
 
 fn named(

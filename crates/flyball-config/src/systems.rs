@@ -1,4 +1,5 @@
-//! The `[docker]`, `[swarm]` and `[haproxy]` tables: the systems beside flyball that it works with.
+//! The `[docker]`, `[swarm]`, `[mesos]`, `[ha]` and `[haproxy]` tables: the systems beside flyball that it
+//! works with.
 //!
 //! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
 //! without a `[docker]` table, no container's label makes a service, and without a `[swarm]` table no
@@ -6,8 +7,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fields::Fields;
-use crate::{Docker, Haproxy, Socket, Swarm, address, check, keys};
+use crate::fields::{Field, Fields};
+use crate::value::Span;
+use crate::{Docker, Ha, Haproxy, Mesos, MesosMaster, Socket, Swarm, address, check, keys};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -17,6 +19,13 @@ impl Default for Docker {
             cgroup_mount: PathBuf::from("/sys/fs/cgroup"),
             labels: true,
         }
+    }
+}
+
+impl Default for Mesos {
+    /// A master on this machine, and the resources of nobody.
+    fn default() -> Self {
+        Self { master: MesosMaster::At("127.0.0.1:5050".to_owned()), role: "*".to_owned() }
     }
 }
 
@@ -68,6 +77,32 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
         agent: agent?.unwrap_or(preset.agent),
         agent_token_file: token?.map(|path| base.join(path)),
     })
+}
+
+/// The Mesos cluster that `root` names.
+pub(crate) fn mesos(root: &mut Fields<'_>) -> Option<Mesos> {
+    let mut fields = root.take_table_or_empty(&keys::MESOS_TABLE, &keys::MESOS)?;
+    let preset = Mesos::default();
+    let master = fields.take(&keys::MASTER, address::mesos_master).or(preset.master);
+    let role = fields.take(&keys::ROLE, check::text).or(preset.role);
+    fields.finish();
+    Some(Mesos { master: master?, role: role? })
+}
+
+/// Several flyballs, if `root` speaks of them, and where it does; `None` if anything was reported.
+pub(crate) fn ha(root: &mut Fields<'_>) -> Option<Option<(Ha, Span)>> {
+    if !root.names().contains(&keys::HA_TABLE.name) {
+        return Some(None);
+    }
+    let mut fields = root.take_table(&keys::HA_TABLE, &keys::HA)?;
+    let zookeeper = fields.take(&keys::ZOOKEEPER, address::zookeeper);
+    if matches!(zookeeper, Field::Absent) {
+        fields.missing(&keys::ZOOKEEPER, "\"zk://10.0.0.1:2181,10.0.0.2:2181/flyball\"");
+    }
+    let session_ms = fields.take(&keys::SESSION, check::duration_ms).or(6_000);
+    let span = fields.span.clone();
+    fields.finish();
+    Some(Some((Ha { zookeeper: zookeeper.optional()??, session_ms: session_ms? }, span)))
 }
 
 /// The HAProxy that `root` names.

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Env, Haproxy, Log, MINIMAL, OwnedFile, Reach,
-    Ready, Socket, TaskReach, Template, load, parse, reference,
+    Backend, Balancer, Config, Container, Engine, Ensemble, Env, Haproxy, Log, MINIMAL, Mesos,
+    MesosMaster, OwnedFile, Reach, Ready, Socket, Task, TaskReach, Template, load, parse,
+    reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
@@ -137,6 +138,88 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(web.balancer, Balancer::Haproxy { backend, slots: Some(8) });
     let rule = Governor { slots: Some(8), ..Governor::default() };
     assert_eq!(web.policy.rule, Rule::Governor(rule));
+}
+
+/// As little as several flyballs need.
+const HA: &str = "[ha]\nzookeeper = \"zk://10.0.0.1:2181/flyball\"";
+
+#[test]
+fn several_flyballs_share_a_zookeeper_and_no_processes() {
+    let ha = parsed(&format!("{COPIED}\n{HA}\nsession = \"2s\"")).ha.unwrap();
+    assert_eq!((ha.zookeeper.path.as_str(), ha.session_ms), ("/flyball", 2_000));
+    let said = |text: &str| parse(text, "f", &nobody()).unwrap_err().to_string();
+    assert!(said(&format!("{COPIED}\n[ha]")).contains("ha.zookeeper: missing"));
+    let shared = said(&format!("{MINIMAL}\n{HA}"));
+    assert!(shared.contains("services.web.engine: \"process\""), "{shared}");
+    let short = said(&format!("{COPIED}\n{HA}\nsession = \"500ms\""));
+    assert!(short.contains("at least 1s"), "{short}");
+}
+
+/// A service on Mesos with all that it takes.
+const TASKS: &str = r#"
+[mesos]
+master = "zk://10.0.0.1:2181,zk.example:2181/mesos"
+role = "web"
+
+[services.web]
+engine = "mesos"
+balancer = "haproxy"
+image = "registry.example/web:1.4"
+command = ["./server", "{port}"]
+env = { MODE = "fast" }
+labels = { "com.example.team" = "a" }
+port = 8080
+cpus = 0.5
+memory = "64MiB"
+grace = "3s"
+"#;
+
+#[test]
+fn every_key_of_tasks_arrives_where_it_belongs() {
+    let config = parsed(TASKS);
+    let (servers, path) = ("10.0.0.1:2181,zk.example:2181".to_owned(), "/mesos".to_owned());
+    let master = MesosMaster::Elected(Ensemble { servers, path });
+    assert_eq!(config.mesos, Mesos { master, role: "web".into() });
+    let task = |text: &str| match parsed(text).services["web"].engine.clone() {
+        Engine::Mesos(task) => task,
+        other => panic!("{other:?}"),
+    };
+    let wanted = Task {
+        image: "registry.example/web:1.4".into(),
+        command: vec!["./server".into(), "{port}".into()],
+        env: texts(&[("MODE", "fast")]),
+        labels: texts(&[("com.example.team", "a")]),
+        cpus: 0.5,
+        memory_bytes: 64 << 20,
+        port: Some(8080),
+        grace_ms: 3_000,
+    };
+    assert_eq!(task(TASKS), wanted);
+    assert_eq!(task(&format!("{TASKS}reach = \"host\"")).port, None);
+    let at = TASKS.replace("zk://10.0.0.1:2181,zk.example:2181/mesos", "http://m1:5050/");
+    assert_eq!(parsed(&at).mesos.master, MesosMaster::At("m1:5050".into()));
+}
+
+#[test]
+fn what_no_task_of_mesos_can_be_is_refused() {
+    let said = |from: &str, to: &str| {
+        parse(&TASKS.replace(from, to), "f", &nobody()).unwrap_err().to_string()
+    };
+    let refused = [
+        ("image = \"registry.example/web:1.4\"", "", "services.web.image: missing"),
+        ("port = 8080", "", "services.web.port: missing"),
+        ("port = 8080", "port = 8080\nreach = \"container\"", "\"published\" or \"host\""),
+        ("\"64MiB\"", "\"16MiB\"", "at least 32MiB"),
+        ("cpus = 0.5", "cpus = 0.001", "at least 0.01"),
+        ("grace = \"3s\"", "network = \"blue\"", "means nothing with engine = \"mesos\""),
+        ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://u:p@h:2181/mesos", "zk://10.0.0.1"),
+        ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://10.0.0.1:2181", "zk://10.0.0.1"),
+        ("zk://10.0.0.1:2181,zk.example:2181/mesos", "10.0.0.1:5050", "http://127.0.0.1:5050"),
+    ];
+    for (from, to, words) in refused {
+        let said = said(from, to);
+        assert!(said.contains(words), "{to}: {said}");
+    }
 }
 
 #[test]
@@ -294,7 +377,8 @@ fn rows() -> Vec<(String, String, String)> {
 /// A service in which `section.key` means something.
 fn around(section: &str, key: &str) -> &'static str {
     let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
-    if process.to_string().contains("means nothing with") { COPIED } else { MINIMAL }
+    let other = process.to_string().contains("means nothing with") || section == "ha";
+    if other { COPIED } else { MINIMAL }
 }
 
 /// `service` with `section.key = value` set beside it.
@@ -320,12 +404,16 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         let service = around(&section, &key);
         let without = match section.strip_prefix("services.web.policy.") {
             Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
-            None if ["docker", "swarm", "zabbix"].contains(&&*section) => {
+            None if section == "ha" => format!("{service}\n{HA}"),
+            None if ["docker", "swarm", "mesos", "zabbix"].contains(&&*section) => {
                 format!("{service}\n[{section}]")
             }
             None => service.to_owned(),
         };
-        let with = with(service, &section, &key, value);
+        let with = match &*section {
+            "ha" => format!("{service}\n{HA}\n{key} = {value}"),
+            _ => with(service, &section, &key, value),
+        };
         assert_eq!(parsed(&with), parsed(&without), "{section}.{key}");
         checked += 1;
     }
@@ -344,7 +432,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        81,
+        87,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }

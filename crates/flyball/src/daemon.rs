@@ -28,6 +28,7 @@ use std::time::Duration;
 use flyball_config::{Config, parse_duration};
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Server, Token, WebSettings, serve};
+use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -36,10 +37,12 @@ use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
 use crew::Crew;
-pub(crate) use engine::{docker_settings, process_settings, swarm_settings};
+pub(crate) use engine::{docker_settings, mesos_settings, process_settings, swarm_settings};
 use home::Home;
 use hosts::Hosts;
-pub(crate) use hosts::{docker as open_docker, socket, swarm as open_swarm};
+pub(crate) use hosts::{
+    docker as open_docker, ensemble, mesos_master, socket, swarm as open_swarm,
+};
 use report::Reporting;
 pub(crate) use swarm_labels::labels_of as labels_of_swarm;
 pub(crate) use tally::Tally;
@@ -67,15 +70,19 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts everything that `config` names.
+    /// Starts everything that `config` names; what the next flyball must know goes through
+    /// `shared`, where there are several.
     ///
     /// # Errors
     /// The first thing that cannot be had; nothing is left running then.
-    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn start(
+        config: &Config,
+        shared: Option<Arc<Candidate>>,
+    ) -> Result<Self, Failure> {
         let home = Home::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
         let journal = open_journal(config)?;
-        let hosts = Hosts::open(config, &home)?;
+        let hosts = Hosts::open(config, &home, shared)?;
         let board = Arc::new(Board::new(Arc::clone(&journal))?);
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);

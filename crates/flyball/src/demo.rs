@@ -94,7 +94,7 @@ async fn run_within(
         Some(containers) => of_containers(options.seconds, folder, containers),
     };
     let config = flyball_config::parse(&text, "the demo's configuration", &Env::of_process())?;
-    let daemon = Daemon::start(&config).await?;
+    let daemon = Daemon::start(&config, None).await?;
     let service = containers.map_or(SERVICE, |containers| &containers.service);
     let front = containers.map(|containers| containers.front);
     let watched = watch_run(&daemon, service, front, options, stopped).await;

@@ -73,6 +73,7 @@ with_hint!(
     flyball_docker::swarm::SwarmError,
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
+    flyball_mesos::MesosError,
     flyball_process::ProcessError,
     flyball_proxy::ProxyError,
     flyball_web::WebError,

@@ -13,6 +13,7 @@ mod demo;
 mod failure;
 mod http;
 pub mod load;
+mod office;
 mod output;
 
 use std::process::ExitCode;

@@ -10,9 +10,13 @@ const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
 const SWARM: Only = Only("engine", &["swarm"]);
 /// Where replicas have a port of their own inside.
-const PORTED: Only = Only("engine", &["docker", "swarm"]);
+const PORTED: Only = Only("engine", &["docker", "swarm", "mesos"]);
+/// Where replicas may be in networks of their own.
+const NETWORKED: Only = Only("engine", &["docker", "swarm"]);
 /// Where flyball starts and ends each replica.
-const STARTED: Only = Only("engine", &["process", "docker"]);
+const STARTED: Only = Only("engine", &["process", "docker", "mesos"]);
+/// What a container is, whoever runs it.
+const IMAGED: Only = Only("engine", &["docker", "mesos"]);
 
 /// Docker's own least, in bytes.
 const MEMORY_MIN: u64 = 6 << 20;
@@ -53,7 +57,7 @@ pub(crate) static SERVICE: Section = Section {
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
-    Kind::Choice(&["process", "docker", "swarm"]),
+    Kind::Choice(&["process", "docker", "swarm", "mesos"]),
     Fallback::Required,
     "What runs the replicas.",
 );
@@ -88,9 +92,9 @@ pub(crate) static IMAGE: Key = key(
     "image",
     Kind::Text,
     Fallback::Otherwise("the newest container that is labelled `flyball.service=NAME` is copied"),
-    "The image that replicas are made from.",
+    "The image that replicas are made from; required for `engine = \"mesos\"`.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static COMMAND: Key = key(
     "command",
     Kind::Words,
@@ -123,7 +127,7 @@ pub(crate) static REACH: Key = key(
     "reach",
     Kind::Choice(&["published", "container", "host"]),
     Fallback::Is("\"published\""),
-    "How requests reach a replica: at a free port of the host (of a Swarm: the port that its node publishes in host mode); at the container's own address (of a Swarm: in an overlay network); or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}` (not in a Swarm).",
+    "How requests reach a replica: at a free port of the host (of a Swarm: the port that its node publishes in host mode); at the container's own address (of a Swarm: in an overlay network); or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}` (not in a Swarm). On Mesos the port is one that was offered, and `\"container\"` is refused.",
 )
 .only(&[PORTED]);
 pub(crate) static PUBLISH_ON: Key = key(
@@ -139,27 +143,31 @@ pub(crate) static NETWORK: Key = key(
     Fallback::Otherwise("that of the copied container, or Docker's default"),
     "The network that a replica joins; of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
 )
-.only(&[PORTED, Only("reach", &["published", "container"])]);
+.only(&[NETWORKED, Only("reach", &["published", "container"])]);
 pub(crate) static CPUS: Key = key(
     "cpus",
     Kind::Cores,
-    Fallback::Otherwise("1.0 for a process; else that of the copied container, or no limit"),
+    Fallback::Otherwise(
+        "1.0 for a process or a task of Mesos; else that of the copied container, or no limit",
+    ),
     "Cores that one replica may use; at least 0.01 for a container. In a Swarm, what load is reckoned against where the service sets no limit.",
 );
 pub(crate) static MEMORY: Key = key(
     "memory",
     Kind::Bytes { from: MEMORY_MIN, to: BYTES_MAX },
-    Fallback::Otherwise("that of the copied container, or no limit"),
-    "Memory that one replica may use.",
+    Fallback::Otherwise(
+        "256MiB for a task of Mesos; else that of the copied container, or no limit",
+    ),
+    "Memory that one replica may use; at least 32MiB for a task of Mesos.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static LABELS: Key = key(
     "labels",
     Kind::Variables,
     Fallback::Is("{}"),
     "Labels of a replica, beside flyball's own.",
 )
-.only(&[CONTAINER]);
+.only(&[IMAGED]);
 pub(crate) static LOG: Key = key(
     "log",
     Kind::Variables,

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing beyond the table. Invariant: that of the table of keys.
 
-use super::{Fallback, Key, Kind, Section, key};
+use super::{Fallback, Key, Kind, Section, duration, key};
 
 pub(crate) static ROOT: Section = Section {
     path: "",
@@ -11,11 +11,13 @@ pub(crate) static ROOT: Section = Section {
         &FLYBALL_TABLE,
         &DOCKER_TABLE,
         &SWARM_TABLE,
+        &MESOS_TABLE,
+        &HA_TABLE,
         &HAPROXY_TABLE,
         &ZABBIX_TABLE,
         &SERVICES_TABLE,
     ],
-    later: &["mesos", "marathon", "zookeeper", "prometheus"],
+    later: &["marathon", "zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
@@ -23,6 +25,10 @@ pub(crate) static DOCKER_TABLE: Key =
     key("docker", Kind::Table("docker"), Fallback::Otherwise("no labels"), "The Docker host.");
 pub(crate) static SWARM_TABLE: Key =
     key("swarm", Kind::Table("swarm"), Fallback::Otherwise("no labels"), "The Docker Swarm.");
+pub(crate) static MESOS_TABLE: Key =
+    key("mesos", Kind::Table("mesos"), Fallback::Otherwise("all defaults"), "The Mesos cluster.");
+pub(crate) static HA_TABLE: Key =
+    key("ha", Kind::Table("ha"), Fallback::Otherwise("one flyball"), "Several flyballs.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -123,6 +129,46 @@ pub(crate) static SWARM_AGENT_TOKEN_FILE: Key = key(
     Kind::Path,
     Fallback::Otherwise("agents let everybody read"),
     "A file with the secret that agents must be shown. Read again when it changes.",
+);
+
+pub(crate) static MESOS: Section = Section {
+    path: "mesos",
+    meaning: "The Mesos cluster for services with `engine = \"mesos\"`. Flyball is one framework on it, called \
+              `flyball`; `state_dir` keeps its id, and whoever loses that loses the tasks.",
+    keys: &[&MASTER, &ROLE],
+    later: &["principal", "secret_file"],
+};
+pub(crate) static MASTER: Key = key(
+    "master",
+    Kind::MesosMaster,
+    Fallback::Is("\"http://127.0.0.1:5050\""),
+    "Where a master is, or the ZooKeeper that its leader is found and followed through: `zk://HOST:PORT,HOST:PORT/mesos`.",
+);
+pub(crate) static ROLE: Key = key(
+    "role",
+    Kind::Text,
+    Fallback::Is("\"*\""),
+    "The role that resources are offered to; `*` for those of nobody.",
+);
+
+pub(crate) static HA: Section = Section {
+    path: "ha",
+    meaning: "Several flyballs for the same services, of which one acts and the others stand by. \
+              All of them have the same services, and reach the same systems.",
+    keys: &[&ZOOKEEPER, &SESSION],
+    later: &[],
+};
+pub(crate) static ZOOKEEPER: Key = key(
+    "zookeeper",
+    Kind::Zookeeper,
+    Fallback::Required,
+    "The ZooKeeper that lets one of them act, and a path on it that nobody else uses: `zk://HOST:PORT,HOST:PORT/flyball`.",
+);
+pub(crate) static SESSION: Key = key(
+    "session",
+    duration(1_000, 60_000),
+    Fallback::Is("\"6s\""),
+    "How long ZooKeeper waits for word from the one that acts; it stops by itself after two thirds of that.",
 );
 
 pub(crate) static HAPROXY: Section = Section {

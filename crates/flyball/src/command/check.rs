@@ -10,18 +10,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Zabbix,
+    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
 };
 use flyball_docker::swarm::{SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
+use flyball_mesos::Survey;
 use serde::Serialize;
 
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    docker_settings, haproxy_settings, labels_of_swarm, open_docker, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    docker_settings, haproxy_settings, labels_of_swarm, mesos_master, mesos_settings, open_docker,
+    open_swarm, open_zabbix, process_settings, socket, swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -87,64 +88,97 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         findings.extend(told(zabbix).await);
     }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
-    let docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
-    let mut answers = false;
-    if let Some(host) = &docker {
-        let found = reachable(host).await;
-        answers = found.ok;
-        findings.push(found);
-        if answers && config.docker.labels {
-            services.extend(labelled(config, host, &mut findings).await);
-        }
-    }
-    let swarm = if needs_swarm(config) { Some(open_swarm(config)?) } else { None };
-    let mut managed = false;
-    if let Some(managers) = &swarm {
-        let found = manageable(managers).await;
-        managed = found.ok;
-        findings.push(found);
-        if managed && config.swarm.labels {
-            let found = managers.discovered().await.unwrap_or_default();
-            services.extend(described(config, &labels_of_swarm(&found), &mut findings));
-        }
-    }
+    let systems = Systems::asked(config, &mut services, &mut findings).await?;
     for service in &services {
-        let name = &service.name;
-        match &service.engine {
-            Engine::Swarm(task) => {
-                if let Some(managers) = swarm.as_ref().filter(|_| managed) {
-                    let settings = swarm_settings(service, task);
-                    findings.extend(scalable(name, SwarmEngine::new(managers, settings)).await);
-                }
-            }
-            Engine::Process(process) => findings.push(runnable(name, process)),
-            Engine::Docker(container) => {
-                // That Docker does not answer has been said, once for all services.
-                if let Some(host) = docker.as_ref().filter(|_| answers) {
-                    findings.extend(startable(name, container, host).await);
-                }
-            }
-        }
-        match &service.balancer {
-            Balancer::Proxy { listen, .. } => {
-                findings.push(listening(&format!("services.{name}.listen"), *listen));
-            }
-            Balancer::Haproxy { backend, slots } => {
-                let socket = socket(&config.haproxy.socket);
-                let settings = haproxy_settings(service, backend, *slots, socket);
-                let found = Haproxy::check(&settings).await;
-                let key = format!("services.{name}.haproxy");
-                findings.extend(found.into_iter().map(|f| Finding {
-                    key: key.clone(),
-                    ok: f.ok,
-                    text: f.what,
-                    hint: f.hint,
-                }));
-            }
-            Balancer::None => {}
-        }
+        findings.extend(systems.look_at_engine(service).await);
+        findings.extend(look_at_balancer(config, service).await);
     }
     Ok(findings)
+}
+
+/// What runs replicas. One that does not answer is not here: that has been said, once for all
+/// services.
+struct Systems {
+    docker: Option<Arc<DockerHost>>,
+    swarm: Option<Arc<SwarmManagers>>,
+    mesos: Option<Survey>,
+}
+
+impl Systems {
+    /// Those that `config` needs; adds the services that their labels describe.
+    async fn asked(
+        config: &Config,
+        services: &mut Vec<Service>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Self, Failure> {
+        let mut docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
+        if let Some(host) = &docker {
+            let found = reachable(host).await;
+            let answers = found.ok;
+            findings.push(found);
+            if answers && config.docker.labels {
+                services.extend(labelled(config, host, findings).await);
+            }
+            docker = docker.filter(|_| answers);
+        }
+        let mut swarm = if needs_swarm(config) { Some(open_swarm(config)?) } else { None };
+        if let Some(managers) = &swarm {
+            let found = manageable(managers).await;
+            let answers = found.ok;
+            findings.push(found);
+            if answers && config.swarm.labels {
+                let found = managers.discovered().await.unwrap_or_default();
+                services.extend(described(config, &labels_of_swarm(&found), findings));
+            }
+            swarm = swarm.filter(|_| answers);
+        }
+        let mesos = surveyed(config, findings).await;
+        Ok(Self { docker, swarm, mesos })
+    }
+
+    async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
+        let name = &service.name;
+        match &service.engine {
+            Engine::Process(process) => vec![runnable(name, process)],
+            Engine::Docker(container) => match &self.docker {
+                Some(host) => startable(name, container, host).await,
+                None => Vec::new(),
+            },
+            Engine::Swarm(task) => match &self.swarm {
+                Some(managers) => {
+                    let settings = swarm_settings(service, task);
+                    scalable(name, SwarmEngine::new(managers, settings)).await
+                }
+                None => Vec::new(),
+            },
+            Engine::Mesos(task) => {
+                self.mesos.iter().map(|survey| placeable(name, task, survey)).collect()
+            }
+        }
+    }
+}
+
+async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
+    let name = &service.name;
+    match &service.balancer {
+        Balancer::Proxy { listen, .. } => {
+            vec![listening(&format!("services.{name}.listen"), *listen)]
+        }
+        Balancer::Haproxy { backend, slots } => {
+            let socket = socket(&config.haproxy.socket);
+            let settings = haproxy_settings(service, backend, *slots, socket);
+            let found = Haproxy::check(&settings).await;
+            let key = format!("services.{name}.haproxy");
+            let finding = |f: flyball_haproxy::Finding| Finding {
+                key: key.clone(),
+                ok: f.ok,
+                text: f.what,
+                hint: f.hint,
+            };
+            found.into_iter().map(finding).collect()
+        }
+        Balancer::None => Vec::new(),
+    }
 }
 
 /// Whether the trapper takes values, and which Zabbix the API is of.
@@ -226,6 +260,36 @@ fn described(config: &Config, labels: &ServiceLabels, findings: &mut Vec<Finding
     };
     findings.extend(found.notes.iter().map(noted));
     found.services.into_values().collect()
+}
+
+/// The Mesos cluster, if a service needs one and it answers; that it does not is said once.
+async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<Survey> {
+    if !config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_))) {
+        return None;
+    }
+    let key = "mesos.master".to_owned();
+    match Survey::of(&mesos_master(config)).await {
+        Ok(survey) => {
+            let (at, version) = (&survey.at, &survey.version);
+            let (agents, cpus) = (survey.agents(), survey.cpus());
+            let text = format!("mesos {version} at {at}, {agents} agents, {cpus} cores");
+            findings.push(Finding { key, ok: true, text, hint: None });
+            Some(survey)
+        }
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            findings.push(Finding { key, ok: false, text, hint });
+            None
+        }
+    }
+}
+
+fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
+    let lacking = survey.no_room_for(&mesos_settings(name, task));
+    let ok = lacking.is_none();
+    let hint = lacking.as_ref().map(|_| "lower cpus or memory, or add agents".to_owned());
+    let text = lacking.unwrap_or_else(|| "agents have room for its tasks".to_owned());
+    Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
 async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {

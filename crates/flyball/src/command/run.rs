@@ -11,14 +11,26 @@ use crate::cli::ConfigFile;
 use crate::command::configuration;
 use crate::daemon::{Daemon, open_docker};
 use crate::failure::Failure;
+use crate::office::Office;
 
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
-    let stopped = stopped_by_signal()?;
+    let mut stopped = std::pin::pin!(stopped_by_signal()?);
     if config.services.is_empty() {
         docker_answers(&config).await?;
     }
-    let daemon = Daemon::start(&config).await?;
+    let office = match &config.ha {
+        None => None,
+        Some(ha) => tokio::select! {
+            office = Office::enter(ha, format!("http://{}/", config.daemon.listen)) => Some(office?),
+            name = &mut stopped => {
+                tracing::info!("{name}: stopping");
+                return Ok(ExitCode::SUCCESS);
+            }
+        },
+    };
+    let shared = office.as_ref().map(Office::candidate);
+    let daemon = Daemon::start(&config, shared).await?;
     tracing::info!(
         "flyball {}: page and API on http://{}/",
         env!("CARGO_PKG_VERSION"),
@@ -41,6 +53,8 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let name = stopped.await;
     tracing::info!("{name}: stopping");
     daemon.stop().await;
+    // Only now may another one act.
+    drop(office);
     Ok(ExitCode::SUCCESS)
 }
 

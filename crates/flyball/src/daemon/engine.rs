@@ -9,6 +9,7 @@ use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
+use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
 
 use super::hosts::Hosts;
@@ -23,6 +24,8 @@ pub(crate) enum Engine {
     Docker(DockerEngine),
     /// Tasks of a service of a Swarm.
     Swarm(SwarmEngine),
+    /// Tasks of a Mesos cluster.
+    Mesos(MesosEngine),
 }
 
 impl Engine {
@@ -41,6 +44,10 @@ impl Engine {
                 let settings = swarm_settings(service, swarm);
                 Ok(Self::Swarm(SwarmEngine::new(hosts.swarm()?, settings)?))
             }
+            config::Engine::Mesos(task) => {
+                let settings = mesos_settings(&service.name, task);
+                Ok(Self::Mesos(MesosEngine::new(hosts.mesos()?, settings)?))
+            }
         }
     }
 
@@ -50,6 +57,7 @@ impl Engine {
             Self::Process(_) => "process",
             Self::Docker(_) => "docker",
             Self::Swarm(_) => "swarm",
+            Self::Mesos(_) => "mesos",
         }
     }
 
@@ -59,6 +67,7 @@ impl Engine {
             Self::Process(engine) => Reading::Taken { at: clock::now(), value: engine.observe() },
             Self::Docker(engine) => engine.observe(),
             Self::Swarm(engine) => engine.observe(),
+            Self::Mesos(engine) => engine.observe(),
         }
     }
 
@@ -68,6 +77,7 @@ impl Engine {
             Self::Docker(engine) => engine.start(replica),
             // It keeps a count, so no plan starts a replica by name.
             Self::Swarm(_) => {}
+            Self::Mesos(engine) => engine.start(replica),
         }
     }
 
@@ -76,6 +86,7 @@ impl Engine {
             Self::Process(engine) => engine.set_ready(replica),
             Self::Docker(engine) => engine.set_ready(replica),
             Self::Swarm(engine) => engine.set_ready(replica),
+            Self::Mesos(engine) => engine.set_ready(replica),
         }
     }
 
@@ -84,15 +95,16 @@ impl Engine {
             Self::Process(engine) => engine.stop(replica),
             Self::Docker(engine) => engine.stop(replica),
             Self::Swarm(_) => {}
+            Self::Mesos(engine) => engine.stop(replica),
         }
     }
 
     /// Tells an engine that keeps a count of its own how many to run. Swarm chooses who leaves.
     pub(crate) fn scale(&self, to: u32) {
         match self {
-            // Neither keeps a count, so no plan asks for one.
-            Self::Process(_) | Self::Docker(_) => {}
             Self::Swarm(engine) => engine.scale(to),
+            // None of them keeps a count, so no plan asks for one.
+            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => {}
         }
     }
 
@@ -102,6 +114,7 @@ impl Engine {
             Self::Process(engine) => engine.changed().await,
             Self::Docker(engine) => engine.changed().await,
             Self::Swarm(engine) => engine.changed().await,
+            Self::Mesos(engine) => engine.changed().await,
         }
     }
 
@@ -111,6 +124,7 @@ impl Engine {
             Self::Process(engine) => engine.shutdown().await,
             Self::Docker(engine) => engine.shutdown().await,
             Self::Swarm(engine) => engine.shutdown().await,
+            Self::Mesos(engine) => engine.shutdown().await,
         }
     }
 }
@@ -140,6 +154,20 @@ pub(crate) fn swarm_settings(
         },
         cpus: swarm.cpus,
         balanced: service.balancer != Balancer::None,
+    }
+}
+
+pub(crate) fn mesos_settings(service: &str, task: &config::Task) -> MesosSettings {
+    MesosSettings {
+        service: service.to_owned(),
+        image: task.image.clone(),
+        command: task.command.clone(),
+        env: task.env.clone(),
+        labels: task.labels.clone(),
+        cpus: task.cpus,
+        memory_bytes: task.memory_bytes,
+        network: task.port.map_or(Network::Host, |port| Network::Bridge { port }),
+        grace_ms: task.grace_ms,
     }
 }
 

@@ -40,6 +40,11 @@ impl Home {
         Ok(Self { path, _lock: lock })
     }
 
+    /// Where something is kept in it from run to run.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
     /// Names this directory.
     pub(crate) fn mark(&self) -> String {
         self.path.display().to_string()

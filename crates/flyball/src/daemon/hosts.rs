@@ -2,13 +2,16 @@
 //!
 //! Decides which of it is needed. Invariant: each is opened once, and only if a service needs it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flyball_agent::{Agents, PullSettings, Token};
-use flyball_config::{Config, Engine, Socket};
+use flyball_config::{Config, Engine, MesosMaster, Socket};
 use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
+use flyball_mesos::{ClusterSettings, Master, MesosCluster};
 use flyball_process::{Launcher, LauncherSettings};
+use flyball_zookeeper::{Candidate, follow_mesos};
 
 use super::home::Home;
 use crate::cli::WATCHDOG;
@@ -24,19 +27,27 @@ pub(crate) struct Hosts {
     launcher: Option<Arc<Launcher>>,
     docker: Option<Arc<DockerHost>>,
     swarm: Option<Arc<SwarmManagers>>,
+    mesos: Option<Arc<MesosCluster>>,
     haproxy: flyball_haproxy::Socket,
 }
 
 impl Hosts {
-    /// Opens what the services of `config` need.
-    pub(super) fn open(config: &Config, home: &Home) -> Result<Self, Failure> {
+    /// Opens what the services of `config` need. What the next flyball must know goes through
+    /// `shared`, where there are several.
+    pub(super) fn open(
+        config: &Config,
+        home: &Home,
+        shared: Option<Arc<Candidate>>,
+    ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
         let launcher = if processes { Some(launcher(home)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
         let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
-        Ok(Self { launcher, docker, swarm, haproxy: socket(&config.haproxy.socket) })
+        let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_)));
+        let mesos = if tasks { Some(mesos(config, home.file(FRAMEWORK), shared)?) } else { None };
+        Ok(Self { launcher, docker, swarm, mesos, haproxy: socket(&config.haproxy.socket) })
     }
 
     /// What runs containers.
@@ -47,6 +58,11 @@ impl Hosts {
     /// What runs tasks.
     pub(super) fn swarm(&self) -> Result<&Arc<SwarmManagers>, Failure> {
         self.swarm.as_ref().ok_or_else(|| Failure::new("no task of a swarm can be seen here"))
+    }
+
+    /// What runs tasks of Mesos.
+    pub(super) fn mesos(&self) -> Result<Arc<MesosCluster>, Failure> {
+        self.mesos.clone().ok_or_else(|| Failure::new("no task of mesos can be started here"))
     }
 
     /// Where HAProxy takes commands.
@@ -95,6 +111,31 @@ pub(crate) fn swarm(config: &Config) -> Result<Arc<SwarmManagers>, Failure> {
     let agents = Some(SwarmAgents { service: settings.agent.clone(), agents });
     let managers = settings.managers.clone();
     Ok(SwarmManagers::open(ManagerSettings { managers, clock: clock::now, agents })?)
+}
+
+/// The file in the state directory with the id of flyball's framework.
+const FRAMEWORK: &str = "mesos-framework";
+
+/// How the leading master is found. What is elected is followed from now on.
+pub(crate) fn mesos_master(config: &Config) -> Master {
+    match &config.mesos.master {
+        MesosMaster::At(at) => Master::At(at.clone()),
+        MesosMaster::Elected(at) => Master::Elected(follow_mesos(ensemble(at))),
+    }
+}
+
+pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> flyball_zookeeper::Ensemble {
+    flyball_zookeeper::Ensemble { servers: at.servers.clone(), path: at.path.clone() }
+}
+
+fn mesos(
+    config: &Config,
+    id_file: PathBuf,
+    shared: Option<Arc<Candidate>>,
+) -> Result<Arc<MesosCluster>, Failure> {
+    let (master, role) = (mesos_master(config), config.mesos.role.clone());
+    let settings = ClusterSettings { master, role, id_file, shared, clock: clock::now };
+    Ok(MesosCluster::open(settings)?)
 }
 
 pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {

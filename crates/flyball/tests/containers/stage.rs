@@ -81,7 +81,12 @@ impl Stage {
 
     /// The running containers of a service, by their ids, with their names.
     pub(crate) fn containers(&self, service: &str) -> BTreeMap<String, String> {
-        let filters = HashMap::from([("label", vec![format!("flyball.service={service}")])]);
+        self.labelled(&format!("flyball.service={service}"))
+    }
+
+    /// The running containers with a label, by their ids, with their names.
+    pub(crate) fn labelled(&self, label: &str) -> BTreeMap<String, String> {
+        let filters = HashMap::from([("label", vec![label.to_owned()])]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         let all = self.wait(async { self.lab.client().await.list_containers(Some(options)).await });
         let name = |names: Option<Vec<String>>| names.unwrap_or_default().concat();

@@ -1,0 +1,152 @@
+//! HTTP to a master or an agent.
+//!
+//! Decides nothing. Invariant: connecting and asking have a deadline each, and no answer is read
+//! beyond a bound.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use crate::MesosError;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// 20,000 tasks at 1.5 kB each.
+pub(crate) const ANSWER_MAX: usize = 32 << 20;
+/// What is repeated of a refusal.
+const WORDS_MAX: usize = 300;
+
+/// One connection. Dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    at: String,
+    sender: SendRequest<Full<Bytes>>,
+    driver: AbortHandle,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Connection {
+    /// Connects to `at`, a `HOST:PORT`.
+    pub(crate) async fn open(at: &str) -> Result<Self, MesosError> {
+        let unreachable = |why: String| MesosError::Unreachable { at: at.to_owned(), why };
+        let opening = async {
+            let stream = TcpStream::connect(at).await.map_err(|e| unreachable(e.to_string()))?;
+            // Calls are small and follow each other: none waits for the one before.
+            let _unsupported = stream.set_nodelay(true);
+            handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(e.to_string()))
+        };
+        let opened = timeout(CONNECT_LIMIT, opening).await;
+        let (sender, connection) = opened.map_err(|_| silent(at, "connect", CONNECT_LIMIT))??;
+        let driver = tokio::spawn(async move {
+            // Whatever ends the connection is told by the request under way.
+            let _ended = connection.await;
+        });
+        Ok(Self { at: at.to_owned(), sender, driver: driver.abort_handle() })
+    }
+
+    /// Sends a request; gives the answer's head and its body as it comes, if the status is 200 or
+    /// 202.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, MesosError> {
+        let what = request.uri().path().to_owned();
+        let sending = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        let answer = timeout(limit, sending).await;
+        let answer = answer.map_err(|_| silent(&self.at, &what, limit))?;
+        let answer = answer.map_err(|error| self.broken(&what, error))?;
+        match answer.status().as_u16() {
+            200 | 202 => Ok(answer),
+            301 | 302 | 307 | 308 => Err(self.elsewhere(&what, answer.headers().get(LOCATION))),
+            status => {
+                let body = timeout(limit, Limited::new(answer.into_body(), 4_096).collect()).await;
+                let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes());
+                let words = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
+                let why = words.trim().chars().take(WORDS_MAX).collect();
+                Err(MesosError::Refused { at: self.at.clone(), what, status, why })
+            }
+        }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(crate) async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Bytes, MesosError> {
+        let what = request.uri().path().to_owned();
+        let asking = async {
+            let answer = self.send(request, limit).await?;
+            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
+            let body = body.map_err(|error| {
+                let too_long = error.is::<LengthLimitError>();
+                let long = format!("more than {ANSWER_MAX} bytes");
+                self.broken(&what, if too_long { long } else { error.to_string() })
+            })?;
+            Ok(body.to_bytes())
+        };
+        let answer = timeout(limit, asking).await;
+        answer.unwrap_or_else(|_| Err(silent(&self.at, &what, limit)))
+    }
+
+    /// Where the leader is, as a master that does not lead says it: `//HOST:PORT/PATH`.
+    fn elsewhere(&self, what: &str, location: Option<&HeaderValue>) -> MesosError {
+        let location = location.and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let place = location.split_once("//").and_then(|(_, rest)| rest.split('/').next());
+        match place.filter(|place| place.contains(':') && *place != self.at) {
+            Some(place) => MesosError::Elsewhere { at: place.to_owned() },
+            None => self.broken(what, format!("leads to {location:?}")),
+        }
+    }
+
+    pub(crate) fn broken(&self, what: &str, why: impl ToString) -> MesosError {
+        let (at, what) = (self.at.clone(), what.to_owned());
+        MesosError::Broken { at, what, why: why.to_string() }
+    }
+}
+
+/// One question on a connection of its own.
+pub(crate) async fn get(at: &str, path: &str, limit: Duration) -> Result<Bytes, MesosError> {
+    let asking = async { Connection::open(at).await?.ask(request(at, path, None), limit).await };
+    timeout(limit, asking).await.unwrap_or_else(|_| Err(silent(at, path, limit)))
+}
+
+/// A request for JSON, with a body of JSON if there is one.
+pub(crate) fn request(at: &str, path: &str, body: Option<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
+    *request.method_mut() = if body.is_some() { hyper::Method::POST } else { hyper::Method::GET };
+    *request.uri_mut() = path.parse().unwrap_or_default();
+    let headers = request.headers_mut();
+    if let Ok(host) = HeaderValue::from_str(at) {
+        headers.insert(HOST, host);
+    }
+    let agent = concat!("flyball/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    request
+}
+
+pub(crate) fn silent(at: &str, what: &str, limit: Duration) -> MesosError {
+    let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+    MesosError::Silent { at: at.to_owned(), what: what.to_owned(), limit_ms }
+}

@@ -1,0 +1,198 @@
+//! CPU time of tasks, as their agents count it.
+//!
+//! Decides which agents are asked: those with a running task of ours, each once a second and never
+//! twice at a time (an agent answers at most twice a second, whoever asks). Invariant: counters
+//! carry the agent's own time, moved onto this machine's clock, so that a slow answer does not look
+//! like work; what an agent does not say is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flyball_core::observation::{CpuCounter, ThrottleCounter};
+use flyball_core::units::Timestamp;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::agents::Agent;
+use crate::cluster::Core;
+use crate::http;
+use crate::task::{Stage, Used};
+
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Two polls may be missed before counters are given up.
+const POLL_LIMIT: Duration = Duration::from_secs(2);
+/// Answers of some 100 kB each.
+const POLLS_AT_ONCE: usize = 32;
+/// A clock of an agent that runs away from ours by so much, or was set, is taken anew. Half of it
+/// would mistake a slow answer for that; twice would show counters late.
+const DRIFT_MS_MAX: f64 = 1_000.0;
+
+/// Asks until aborted.
+pub(crate) async fn follow(core: Arc<Core>) {
+    let mut ticks = interval(POLL_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let places = Arc::new(Semaphore::new(POLLS_AT_ONCE));
+    let meters: Arc<Mutex<BTreeMap<String, Meter>>> = Arc::default();
+    let mut polls = tokio::task::JoinSet::new();
+    loop {
+        ticks.tick().await;
+        while polls.try_join_next().is_some() {}
+        for (id, agent) in due(&core, &mut meters.lock().unwrap_or_else(PoisonError::into_inner)) {
+            let (core, places, meters) =
+                (Arc::clone(&core), Arc::clone(&places), Arc::clone(&meters));
+            polls.spawn(async move {
+                // Never closed.
+                let Ok(_place) = places.acquire().await else { return };
+                let answer = ask(&agent).await;
+                let now = core.now();
+                let mut meters = meters.lock().unwrap_or_else(PoisonError::into_inner);
+                let Some(meter) = meters.get_mut(&id) else { return };
+                meter.asking = false;
+                match answer {
+                    Ok(readings) => tell(&core, meter, readings, now),
+                    Err(why) => tracing::debug!(agent = id, why, "no statistics"),
+                }
+            });
+        }
+    }
+}
+
+/// The agents to ask now; those that nothing runs on are forgotten.
+fn due(core: &Core, meters: &mut BTreeMap<String, Meter>) -> Vec<(String, Agent)> {
+    let book = core.book();
+    let running = book.tasks.values().filter(|task| task.stage == Stage::Running);
+    let busy: BTreeSet<&String> = running.map(|task| &task.agent).collect();
+    meters.retain(|id, _| busy.contains(id));
+    let mut due = Vec::new();
+    for id in busy {
+        let Some(agent) = book.agents.get(id) else { continue };
+        let meter = meters.entry(id.clone()).or_default();
+        if !std::mem::replace(&mut meter.asking, true) {
+            due.push((id.clone(), agent.clone()));
+        }
+    }
+    due
+}
+
+async fn ask(agent: &Agent) -> Result<Vec<Reading>, String> {
+    let path = format!("{}/monitor/statistics", agent.path);
+    let answer = http::get(&agent.at.to_string(), &path, POLL_LIMIT).await;
+    let answer = answer.map_err(|error| error.to_string())?;
+    serde_json::from_slice(&answer).map_err(|error| error.to_string())
+}
+
+fn tell(core: &Core, meter: &mut Meter, readings: Vec<Reading>, now: Timestamp) {
+    let mut book = core.book();
+    let framework = book.framework.clone().unwrap_or_default();
+    for reading in readings.iter().filter(|reading| reading.framework_id == framework) {
+        if let Some(used) = meter.used(&reading.statistics, now) {
+            // The executor that Mesos makes for a task of its own is called like the task.
+            book.counted(&reading.executor_id, used);
+        }
+    }
+}
+
+/// One agent's clock.
+#[derive(Debug, Default)]
+struct Meter {
+    asking: bool,
+    /// Our time minus the agent's, in milliseconds.
+    ahead_ms: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Reading {
+    #[serde(default)]
+    executor_id: String,
+    #[serde(default)]
+    framework_id: String,
+    #[serde(default)]
+    statistics: Statistics,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Statistics {
+    timestamp: Option<f64>,
+    cpus_user_time_secs: Option<f64>,
+    cpus_system_time_secs: Option<f64>,
+    cpus_throttled_time_secs: Option<f64>,
+}
+
+impl Meter {
+    /// `None` unless the agent gave a time and both parts of the CPU time.
+    fn used(&mut self, said: &Statistics, now: Timestamp) -> Option<Used> {
+        let fine = |seconds: &f64| seconds.is_finite() && *seconds >= 0.0;
+        let theirs_ms = said.timestamp.filter(fine)? * 1_000.0;
+        let user = said.cpus_user_time_secs.filter(fine)?;
+        let system = said.cpus_system_time_secs.filter(fine)?;
+        #[expect(clippy::cast_precision_loss, reason = "times stay far below 2^52 ms")]
+        let ours_ms = now.as_ms() as f64;
+        let drifted = |ahead: &f64| (ours_ms - theirs_ms - ahead).abs() <= DRIFT_MS_MAX;
+        let ahead = self.ahead_ms.filter(drifted).unwrap_or(ours_ms - theirs_ms);
+        self.ahead_ms = Some(ahead);
+        let at = Timestamp::from_ms(whole(theirs_ms + ahead));
+        let cpu = CpuCounter { at, used_ns: whole((user + system) * 1e9) };
+        let held = said.cpus_throttled_time_secs.filter(fine);
+        let throttled = held.map(|held| ThrottleCounter { at, held_ns: whole(held * 1e9) });
+        Some(Used { heard_at: now, cpu, throttled })
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float-to-int cast saturates: wanted here"
+)]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(at_s: f64, cpu_s: f64) -> Statistics {
+        Statistics {
+            timestamp: Some(at_s),
+            cpus_user_time_secs: Some(cpu_s),
+            cpus_system_time_secs: Some(0.5),
+            cpus_throttled_time_secs: None,
+        }
+    }
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_ms(ms)
+    }
+
+    #[test]
+    fn a_late_answer_does_not_change_the_time_between_two_counters() {
+        let mut meter = Meter::default();
+        let first = meter.used(&said(1_795_408_148.25, 1.0), at(10_000)).unwrap();
+        let late = meter.used(&said(1_795_408_149.25, 1.5), at(11_700)).unwrap();
+        assert_eq!(late.cpu.at.ms_since(first.cpu.at), 1_000);
+        assert_eq!(late.cpu.used_ns - first.cpu.used_ns, 500_000_000);
+    }
+
+    #[test]
+    fn an_agent_whose_clock_was_set_is_followed_from_then_on() {
+        let mut meter = Meter::default();
+        meter.used(&said(1_000.0, 1.0), at(10_000)).unwrap();
+        let jumped = meter.used(&said(5_000.0, 1.0), at(11_000)).unwrap();
+        assert_eq!(jumped.cpu.at, at(11_000));
+    }
+
+    #[test]
+    fn what_an_agent_does_not_say_is_missing_and_not_zero() {
+        let mut meter = Meter::default();
+        for broken in [
+            Statistics { timestamp: None, ..said(1.0, 1.0) },
+            Statistics { cpus_system_time_secs: None, ..said(1.0, 1.0) },
+            said(1.0, -1.0),
+            said(f64::NAN, 1.0),
+        ] {
+            assert_eq!(meter.used(&broken, at(1)), None, "{broken:?}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! A master that says what a test wants, in the shapes of a real one.
+//!
+//! It listens on 127.0.0.1 and ends with the test. What was said to it is kept, in order.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Longer than anything here takes; reaching it is a failure.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How it answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    /// It takes connections and says nothing.
+    Silent,
+    /// It does not lead; this one does.
+    Follows(String),
+    /// Every subscription is ended with these words.
+    Ends(&'static str),
+}
+
+#[derive(Default)]
+pub(crate) struct Script {
+    pub(crate) mood: Mood,
+    /// What is listed.
+    pub(crate) tasks: Vec<Value>,
+    /// Bytes for the stream.
+    events: VecDeque<Vec<u8>>,
+    /// Subscriptions and calls, in order.
+    pub(crate) said: Vec<Value>,
+    subscriptions: usize,
+}
+
+/// The master.
+pub(crate) struct Master {
+    pub(crate) at: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    script: Mutex<Script>,
+    news: Notify,
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Master {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let shared: Arc<Shared> = Arc::default();
+        let served = Arc::clone(&shared);
+        let task = tokio::spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                connections.spawn(serve(stream, Arc::clone(&served)));
+            }
+        });
+        Self { at, shared, task }
+    }
+
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
+        self.shared.script.lock().unwrap()
+    }
+
+    /// Says an event.
+    pub(crate) fn tell(&self, event: &Value) {
+        let text = event.to_string();
+        self.tell_bytes(format!("{}\n{text}", text.len()).into_bytes());
+    }
+
+    /// Says whatever these bytes are; none end the stream.
+    pub(crate) fn tell_bytes(&self, bytes: Vec<u8>) {
+        self.script().events.push_back(bytes);
+        self.shared.news.notify_waiters();
+    }
+
+    /// Waits for a call of `kind` that was not waited for yet, and gives it.
+    pub(crate) async fn heard(&self, kind: &str) -> Value {
+        let began = Instant::now();
+        loop {
+            {
+                let mut script = self.script();
+                if let Some(at) = script.said.iter().position(|call| call["type"] == kind) {
+                    return script.said.remove(at);
+                }
+                let calls = &script.said;
+                assert!(began.elapsed() < DEADLINE, "no {kind} among {calls:#?}");
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// An offer of 2 cores, 1 GiB and a thousand ports of this machine.
+pub(crate) fn offers(id: &str) -> Value {
+    let scalar = |name: &str, value: f64| {
+        json!({ "name": name, "type": "SCALAR", "scalar": { "value": value },
+            "allocation_info": { "role": "*" } })
+    };
+    json!({ "type": "OFFERS", "offers": { "offers": [{
+        "id": { "value": id }, "framework_id": { "value": "F" }, "agent_id": { "value": "S0" },
+        "hostname": "localhost", "url": { "scheme": "http", "path": "/slave(1)",
+            "address": { "hostname": "localhost", "ip": "127.0.0.1", "port": 5051 } },
+        "resources": [scalar("cpus", 2.0), scalar("mem", 1024.0), {
+            "name": "ports", "type": "RANGES", "allocation_info": { "role": "*" },
+            "ranges": { "range": [{ "begin": 31_000, "end": 31_999 }] } }],
+    }] } })
+}
+
+pub(crate) fn update(task: &Value, state: &str) -> Value {
+    json!({ "type": "UPDATE", "update": { "status": { "task_id": task, "state": state,
+        "agent_id": { "value": "S0" }, "uuid": "dXVpZA==", "source": "SOURCE_EXECUTOR",
+        "timestamp": 1_795_408_141.69 } } })
+}
+
+/// Requests on one connection, until one takes it for the stream.
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    while let Some((path, body)) = request(&mut stream).await {
+        let mood = shared.script.lock().unwrap().mood.clone();
+        match mood {
+            Mood::Silent => std::future::pending().await,
+            Mood::Follows(leader) => {
+                let head = format!(
+                    "HTTP/1.1 307 x\r\nlocation: //{leader}{path}\r\ncontent-length: 0\r\n\r\n"
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                continue;
+            }
+            Mood::Well | Mood::Ends(_) => {}
+        }
+        if body["type"] == "SUBSCRIBE" {
+            return events(&mut stream, &shared, body).await;
+        }
+        let answer = {
+            let mut script = shared.script.lock().unwrap();
+            if !body.is_null() {
+                script.said.push(body);
+            }
+            match path.split('?').next().unwrap() {
+                "/master/tasks" => json!({ "tasks": script.tasks }).to_string(),
+                "/master/slaves" => {
+                    let pid = "slave(1)@127.0.0.1:5051";
+                    json!({ "slaves": [{ "id": "S0", "pid": pid, "active": true }] }).to_string()
+                }
+                "/version" => json!({ "version": "1.11.0" }).to_string(),
+                _ => String::new(),
+            }
+        };
+        let status = if path.ends_with("/scheduler") { 202 } else { 200 };
+        let head = format!("HTTP/1.1 {status} OK\r\ncontent-length: {}\r\n\r\n", answer.len());
+        if stream.write_all((head + &answer).as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The stream of one subscription: SUBSCRIBED, then whatever is told.
+async fn events(stream: &mut TcpStream, shared: &Shared, call: Value) {
+    let (first, own) = {
+        let mut script = shared.script.lock().unwrap();
+        script.subscriptions += 1;
+        let known = call["framework_id"]["value"].as_str();
+        let framework = known.map_or(format!("F{}", script.subscriptions), str::to_owned);
+        script.said.push(call);
+        let first = match script.mood {
+            Mood::Ends(why) => json!({ "type": "ERROR", "error": { "message": why } }),
+            _ => json!({ "type": "SUBSCRIBED", "subscribed": {
+                "framework_id": { "value": framework }, "heartbeat_interval_seconds": 15.0 } }),
+        };
+        (first.to_string(), script.subscriptions)
+    };
+    let head = "HTTP/1.1 200 OK\r\nmesos-stream-id: 12-34\r\ntransfer-encoding: chunked\r\n\r\n";
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut next = Some(format!("{}\n{first}", first.len()).into_bytes());
+    loop {
+        match next {
+            Some(bytes) if bytes.is_empty() => return,
+            Some(bytes) => {
+                let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat();
+                if stream.write_all(&chunk).await.is_err() {
+                    return;
+                }
+            }
+            None => {
+                let _news =
+                    tokio::time::timeout(Duration::from_millis(5), shared.news.notified()).await;
+            }
+        }
+        let mut script = shared.script.lock().unwrap();
+        if script.subscriptions != own {
+            return;
+        }
+        next = script.events.pop_front();
+    }
+}
+
+async fn request(stream: &mut TcpStream) -> Option<(String, Value)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let path = head.split(' ').nth(1)?.to_owned();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.ok()?;
+    let mut body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let (Some(id), Value::Object(call)) = (head.split("mesos-stream-id: ").nth(1), &mut body) {
+        call.insert("stream".into(), id.lines().next().unwrap().into());
+    }
+    Some((path, body))
+}

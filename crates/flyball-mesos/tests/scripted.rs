@@ -1,0 +1,189 @@
+//! What becomes of the engine when a master answers well, oddly or not at all.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod master;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use flyball_core::observation::{EngineReport, Phase, Reading};
+use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_mesos::{ClusterSettings, MesosCluster, MesosEngine, MesosSettings, Survey};
+use serde_json::{Value, json};
+
+use master::{DEADLINE, Master, Mood, offers, update};
+
+fn clock() -> Timestamp {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let ms = START.get_or_init(Instant::now).elapsed().as_millis();
+    Timestamp::from_ms(1 + u64::try_from(ms).unwrap())
+}
+
+fn cluster(master: &Master, folder: &Path) -> Arc<MesosCluster> {
+    let settings = ClusterSettings {
+        master: flyball_mesos::Master::At(master.at.clone()),
+        role: "*".into(),
+        id_file: folder.join("id"),
+        shared: None,
+        clock,
+    };
+    MesosCluster::open(settings).unwrap()
+}
+
+fn engine(cluster: &Arc<MesosCluster>) -> MesosEngine {
+    let settings = MesosSettings { cpus: 0.5, ..MesosSettings::new("web", "web:1", 80) };
+    MesosEngine::new(Arc::clone(cluster), settings).unwrap()
+}
+
+fn id(name: &str) -> ReplicaId {
+    ReplicaId::new(name)
+}
+
+/// Looks until the report is as wanted.
+async fn observed(
+    engine: &MesosEngine,
+    wanted: impl Fn(&Reading<EngineReport>) -> bool,
+) -> Reading<EngineReport> {
+    let began = Instant::now();
+    loop {
+        let seen = engine.observe();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(began.elapsed() < DEADLINE, "never came: {seen:#?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+fn phases(seen: &Reading<EngineReport>) -> Vec<Phase> {
+    seen.value().iter().flat_map(|report| &report.replicas).map(|r| r.phase).collect()
+}
+
+fn is_known(seen: &Reading<EngineReport>) -> bool {
+    seen.value().is_some()
+}
+
+/// Has `web-1` running; gives its task's id.
+async fn run_one(master: &Master, engine: &MesosEngine) -> Value {
+    observed(engine, is_known).await;
+    engine.start(&id("web-1"));
+    master.heard("REVIVE").await;
+    master.tell(&offers("o1"));
+    let call = master.heard("ACCEPT").await;
+    let task = call["accept"]["operations"][0]["launch"]["task_infos"][0]["task_id"].clone();
+    master.tell(&update(&task, "TASK_RUNNING"));
+    let running = |seen: &Reading<EngineReport>| {
+        seen.value().is_some_and(|report| report.replicas.iter().any(|r| r.address.is_some()))
+    };
+    observed(engine, running).await;
+    task
+}
+
+#[tokio::test]
+async fn a_replica_is_launched_acknowledged_and_killed_with_its_grace() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    let cluster = cluster(&master, folder.path());
+    let engine = engine(&cluster);
+    let task = run_one(&master, &engine).await;
+    let acknowledged = master.heard("ACKNOWLEDGE").await;
+    assert_eq!(acknowledged["acknowledge"]["task_id"], task);
+    assert_eq!(acknowledged["stream"], "12-34");
+    engine.set_ready(&id("web-1"));
+    assert_eq!(phases(&engine.observe()), [Phase::Ready]);
+    engine.stop(&id("web-1"));
+    assert_eq!(phases(&engine.observe()), [Phase::Stopping]);
+    let kill = master.heard("KILL").await;
+    assert_eq!(kill["kill"]["kill_policy"]["grace_period"]["nanoseconds"], 10_000_000_000_u64);
+    master.tell(&update(&task, "TASK_KILLED"));
+    observed(&engine, |seen| phases(seen).is_empty() && is_known(seen)).await;
+}
+
+#[tokio::test]
+async fn the_next_run_has_the_same_framework_and_finds_its_tasks() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    {
+        let cluster = cluster(&master, folder.path());
+        observed(&engine(&cluster), is_known).await;
+    }
+    assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
+    let label = |key: &str, value: &str| json!({ "key": key, "value": value });
+    master.script().tasks = vec![json!({ "id": "web-7.a", "framework_id": "F1", "slave_id": "S0",
+        "state": "TASK_RUNNING", "resources": { "cpus": 0.5, "ports": "[31007-31007]" },
+        "labels": [label("flyball.service", "web"), label("flyball.replica", "web-7")] })];
+    let cluster = cluster(&master, folder.path());
+    let seen = observed(&engine(&cluster), |seen| !phases(seen).is_empty()).await;
+    assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1");
+    let found = &seen.value().unwrap().replicas[0];
+    assert_eq!(found.id, id("web-7"));
+    assert_eq!(found.address.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:31007"));
+}
+
+#[tokio::test]
+async fn a_master_that_falls_silent_is_missing_within_seconds_and_found_again() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    let cluster = cluster(&master, folder.path());
+    let engine = engine(&cluster);
+    run_one(&master, &engine).await;
+    master.script().mood = Mood::Silent;
+    let seen = observed(&engine, |seen| !is_known(seen)).await;
+    assert!(matches!(seen, Reading::Missing { why, .. } if why.contains("did not answer")));
+    master.script().mood = Mood::Well;
+    let seen = observed(&engine, is_known).await;
+    assert_eq!(phases(&seen), [Phase::Starting], "it is still there");
+    let asked = master.heard("RECONCILE").await;
+    assert_eq!(asked["reconcile"]["tasks"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_or_turns_to_rubbish_is_begun_again() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    let cluster = cluster(&master, folder.path());
+    let engine = engine(&cluster);
+    run_one(&master, &engine).await;
+    master.heard("SUBSCRIBE").await;
+    for broken in ["", "no record\n", "99999999999\n", "4\n{\"a\n", "9\n{\"type\":}"] {
+        master.tell_bytes(broken.as_bytes().to_vec());
+        assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1", "{broken:?}");
+        let seen = observed(&engine, is_known).await;
+        assert_eq!(phases(&seen), [Phase::Starting], "{broken:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_does_not_lead_says_who_does() {
+    let (master, leader) = (Master::start().await, Master::start().await);
+    master.script().mood = Mood::Follows(leader.at.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = cluster(&master, folder.path());
+    observed(&engine(&cluster), is_known).await;
+    leader.heard("SUBSCRIBE").await;
+    let first = flyball_mesos::Master::At(master.at.clone());
+    assert_eq!(Survey::of(&first).await.unwrap().at, leader.at);
+    // Two that send to each other are no leader.
+    leader.script().mood = Mood::Follows(master.at.clone());
+    assert_eq!(Survey::of(&first).await, Err(flyball_mesos::MesosError::NoLeader));
+}
+
+#[tokio::test]
+async fn a_framework_that_was_removed_is_begun_anew() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    let cluster = cluster(&master, folder.path());
+    let engine = engine(&cluster);
+    run_one(&master, &engine).await;
+    master.heard("SUBSCRIBE").await;
+    master.script().mood = Mood::Ends("Framework has been removed");
+    master.tell_bytes(Vec::new());
+    assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1");
+    master.script().mood = Mood::Well;
+    let seen = observed(&engine, |seen| is_known(seen) && phases(seen).is_empty()).await;
+    assert!(seen.value().unwrap().exits[0].reason.contains("removed the framework"));
+    assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
+}
+
+#[tokio::test]
+async fn nobody_at_the_address_is_said_with_the_address_and_a_hint() {
+    let nobody = { Master::start().await.at.clone() };
+    let error = Survey::of(&flyball_mesos::Master::At(nobody.clone())).await.unwrap_err();
+    assert!(error.to_string().contains(&nobody) && error.hint().is_some(), "{error}");
+}

@@ -1,0 +1,291 @@
+//! One of several that want to lead, of which ZooKeeper lets one.
+//!
+//! Decides whether this one may act now. Does not know what acting is. Invariant: two terms never
+//! overlap, and each has a higher number than the one before: see [`crate::lease`] for why.
+//!
+//! ```text
+//!            session            lock                    lock gone, session expired
+//!  connect --------> stand ------------> lead --------------------------------------> connect
+//!                                         |  word from ZooKeeper renews the lease
+//!                                         |  none for 2/3 of a session: no term, until there is
+//! ```
+
+use std::convert::Infallible;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use zookeeper_client::{Acls, Client, CreateMode, Error, LockClient, LockOptions, LockPrefix};
+
+use crate::lease::{Lease, Moment};
+use crate::notes::Desk;
+use crate::{Ensemble, ZookeeperError};
+
+/// What candidates are called in ZooKeeper, beside a number.
+const NAME: &str = "flyball-";
+/// Between two tries to get a session.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Where and how to stand.
+#[derive(Clone, Debug)]
+pub struct CandidateSettings {
+    /// Everybody who stands at this place is one of those of whom one leads.
+    pub ensemble: Ensemble,
+    /// How long ZooKeeper waits for word from a leader, in milliseconds: what is gained by a
+    /// shorter one is a quicker takeover, what is lost is patience with a slow network.
+    pub session_ms: u64,
+    /// What others are told of whoever leads, such as the address of its page.
+    pub word: String,
+}
+
+/// A stretch of leading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term {
+    /// Higher than that of every term before, whoever's it was (ZooKeeper's transaction number).
+    pub number: i64,
+}
+
+/// Stands for election until dropped; a leader that is dropped makes room at once.
+pub struct Candidate {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    term: Option<(Term, Lease)>,
+    leader: Option<String>,
+    /// While the lock is held.
+    desk: Option<Desk>,
+    silent: Option<ZookeeperError>,
+}
+
+impl Candidate {
+    /// Begins to stand.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn stand(settings: CandidateSettings) -> Self {
+        let shared: Arc<Shared> = Arc::default();
+        let task = tokio::spawn(run(settings, Arc::clone(&shared)));
+        Self { shared, task }
+    }
+
+    /// The term, while this one may act. To be asked right before each action: an action may take
+    /// a third of a session from then on.
+    pub fn term(&self) -> Option<Term> {
+        let now = Moment::now();
+        self.shared.state().term.and_then(|(term, lease)| lease.holds(now).then_some(term))
+    }
+
+    /// The word of whoever leads, as far as is known.
+    pub fn leader(&self) -> Option<String> {
+        self.shared.state().leader.clone()
+    }
+
+    /// Why ZooKeeper cannot be asked, while it cannot.
+    pub fn silent(&self) -> Option<ZookeeperError> {
+        self.shared.state().silent.clone()
+    }
+
+    pub(crate) fn desk(&self) -> Result<Desk, ZookeeperError> {
+        let desk = self.shared.state().desk.clone();
+        desk.filter(|_| self.term().is_some()).ok_or(ZookeeperError::NotLeading)
+    }
+
+    /// Waits until a term began or ended since the last call, as far as that was an event: the end
+    /// of a lease comes with time alone. For one caller at a time.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+}
+
+impl Drop for Candidate {
+    fn drop(&mut self) {
+        self.shared.leave();
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Before the lock is let go: then others may lead. Nothing holds on to the session, either.
+    fn leave(&self) {
+        let mut state = self.state();
+        (state.term, state.desk) = (None, None);
+    }
+
+    fn lost(&self, why: &ZookeeperError) {
+        self.leave();
+        let mut state = self.state();
+        if state.silent.as_ref() != Some(why) {
+            tracing::warn!("{why}");
+        }
+        state.silent = Some(why.clone());
+        drop(state);
+        self.changed.notify_one();
+    }
+}
+
+async fn run(settings: CandidateSettings, shared: Arc<Shared>) {
+    let wanted = Duration::from_millis(settings.session_ms);
+    loop {
+        let client = match settings.ensemble.connect(wanted).await {
+            Ok(client) => client,
+            Err(why) => {
+                shared.lost(&why);
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        shared.state().silent = None;
+        let Err(why) = stand(&settings, &client, &shared).await;
+        shared.lost(&why);
+        sleep(PAUSE).await;
+    }
+}
+
+/// From a session to its end, or to that of a term.
+async fn stand(
+    settings: &CandidateSettings,
+    client: &Client,
+    shared: &Shared,
+) -> Result<Infallible, ZookeeperError> {
+    let mut states = client.state_watcher();
+    let ended = async { while !states.changed().await.is_terminated() {} };
+    let standing = async {
+        let lock = tokio::select! {
+            lock = lock(settings, client) => lock?,
+            never = watch_leader(settings, client, shared) => match never? {},
+        };
+        lead(settings, client, &lock, shared).await
+    };
+    tokio::select! {
+        standing = standing => standing,
+        () = ended => {
+            let (servers, why) = (settings.ensemble.servers.clone(), "the session ended".into());
+            Err(ZookeeperError::Unreachable { servers, why })
+        }
+    }
+}
+
+/// Waits, for as long as it takes, until nobody stands before this one.
+async fn lock<'a>(
+    settings: &'a CandidateSettings,
+    client: &'a Client,
+) -> Result<LockClient<'a>, ZookeeperError> {
+    let refused = |error: Error| ZookeeperError::Refused {
+        servers: settings.ensemble.servers.clone(),
+        what: "stand for election",
+        why: error.to_string(),
+    };
+    let acls = Acls::anyone_all();
+    let ancestors = CreateMode::Persistent.with_acls(acls);
+    let options = LockOptions::new(acls).with_ancestor_options(ancestors).map_err(refused)?;
+    let prefix = LockPrefix::new_curator(&settings.ensemble.path, NAME).map_err(refused)?;
+    client.lock(prefix, settings.word.as_bytes(), options).await.map_err(refused)
+}
+
+/// Keeps the word of whoever leads.
+async fn watch_leader(
+    settings: &CandidateSettings,
+    client: &Client,
+    shared: &Shared,
+) -> Result<Infallible, ZookeeperError> {
+    let every = client.session_timeout() / 3;
+    loop {
+        let word = leader(settings, client, every).await;
+        if let Ok(word) = word {
+            shared.state().leader = word;
+        }
+        sleep(every).await;
+    }
+}
+
+async fn leader(
+    settings: &CandidateSettings,
+    client: &Client,
+    limit: Duration,
+) -> Result<Option<String>, ZookeeperError> {
+    let ensemble = &settings.ensemble;
+    let names =
+        ensemble.ask("list candidates", limit, client.list_children(&ensemble.path)).await?;
+    let number = |name: &String| name.rsplit_once(NAME)?.1.parse::<u64>().ok();
+    let Some(first) = names.into_iter().filter(|name| number(name).is_some()).min_by_key(number)
+    else {
+        return Ok(None);
+    };
+    let path = format!("{}/{first}", ensemble.path);
+    let (word, _) = ensemble.ask("read the leader", limit, client.get_data(&path)).await?;
+    Ok(String::from_utf8(word).ok())
+}
+
+/// Leads until the lock is gone. The lease ends by itself whenever ZooKeeper is silent.
+async fn lead(
+    settings: &CandidateSettings,
+    client: &Client,
+    lock: &LockClient<'_>,
+    shared: &Shared,
+) -> Result<Infallible, ZookeeperError> {
+    // What the servers granted, which may be other than what was asked for.
+    let session = client.session_timeout();
+    let (ensemble, path) = (&settings.ensemble, lock.lock_path().to_owned());
+    shared.state().desk = Some(Desk {
+        ensemble: ensemble.clone(),
+        client: client.clone(),
+        lock: path.clone(),
+        limit: session / 3,
+    });
+    let mut ticks = interval(session / 6);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let sent = Moment::now();
+        // A write, so that more than half of the servers have it; and only while the lock is there.
+        let write = lock.set_data(&path, settings.word.as_bytes(), None);
+        match ensemble.ask("renew the lease", session / 3, write).await {
+            Ok(stat) => shared.renew(settings, Term { number: stat.czxid }, session, sent),
+            Err(ZookeeperError::Silent { .. }) => {
+                tracing::debug!("zookeeper is silent: the lease is not renewed");
+            }
+            Err(why) => {
+                shared.leave();
+                return Err(why);
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn renew(&self, settings: &CandidateSettings, term: Term, session: Duration, sent: Moment) {
+        let mut state = self.state();
+        match &mut state.term {
+            Some((known, lease)) if *known == term => lease.renew(sent),
+            other => {
+                *other = Some((term, Lease::new(session, sent)));
+                state.leader = Some(settings.word.clone());
+                drop(state);
+                tracing::info!(term = term.number, "this flyball leads");
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidate").field("term", &self.term()).finish_non_exhaustive()
+    }
+}

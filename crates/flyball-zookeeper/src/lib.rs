@@ -1,0 +1,15 @@
+//! Who leads, by what ZooKeeper holds.
+//!
+//! Decides which Mesos master leads ([`follow_mesos`]), and whether this flyball may act
+//! ([`Candidate`]). Does not know what a leader does. Invariant: while nothing is heard of
+//! ZooKeeper nobody becomes a leader here, and whoever is one stops being one in time.
+
+mod candidate;
+mod ensemble;
+mod lease;
+mod mesos;
+mod notes;
+
+pub use candidate::{Candidate, CandidateSettings, Term};
+pub use ensemble::{Ensemble, ZookeeperError};
+pub use mesos::follow_mesos;
