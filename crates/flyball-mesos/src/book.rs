@@ -270,8 +270,10 @@ impl Book {
             .map(|(id, task)| (id.clone(), Some(task.agent.clone())))
             .collect();
         self.outbox.extend(missing.chunks(ASK_MAX).map(|tasks| Call::Reconcile(tasks.to_vec())));
+        let name = |task: &Task| (task.service.clone(), task.replica.clone());
+        let mut names: BTreeSet<(String, ReplicaId)> = self.tasks.values().map(name).collect();
         for task in listing.tasks {
-            self.adopt(task, now);
+            self.adopt(task, &mut names, now);
         }
         if !std::mem::replace(&mut self.whole, true) {
             self.revive = self.pools.values().any(|pool| !pool.orders.is_empty());
@@ -280,7 +282,12 @@ impl Book {
     }
 
     /// A task of an earlier run, or one that Mesos found again.
-    fn adopt(&mut self, listed: ListedTask, now: Timestamp) {
+    fn adopt(
+        &mut self,
+        listed: ListedTask,
+        names: &mut BTreeSet<(String, ReplicaId)>,
+        now: Timestamp,
+    ) {
         let ListedTask { id, service, replica, agent, state, cpus, port, age } = listed;
         let place = self.agents.get(&agent).zip(port).map(|(agent, port)| agent.address(port));
         if let Some(known) = self.tasks.get_mut(&id) {
@@ -302,7 +309,7 @@ impl Book {
         pool.changed.notify_one();
         // Of two with one name the later known is called by its task and ends: it was given up for
         // lost and placed again.
-        let double = self.tasks.values().any(|t| t.service == service && t.replica == replica);
+        let double = !names.insert((service.clone(), replica.clone()));
         if double {
             replica = ReplicaId::new(id.clone());
         }

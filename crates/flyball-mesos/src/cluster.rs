@@ -1,38 +1,21 @@
 //! One Mesos cluster and flyball's framework on it, shared by the engines of its services.
 //!
-//! Decides what is kept from run to run: the framework's id and nothing else. Does not know what a
-//! master says. Invariant: the id is on the disk before any task is launched under it.
+//! Decides what runs as long as it does: the session and the meters. Does not know what a master
+//! says. Invariant: dropping it ends the connection and leaves the tasks.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
-use flyball_core::units::Timestamp;
-use flyball_zookeeper::ZookeeperError;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::book::Book;
+use crate::shared::{Core, read_id};
 use crate::{ClusterSettings, Master, MesosError, session, usage};
 
 /// One cluster. Dropping it ends the connection; tasks stay.
 pub struct MesosCluster {
     pub(crate) core: Arc<Core>,
     tasks: [AbortHandle; 2],
-}
-
-/// What the session, the meters and the engines have in common.
-pub(crate) struct Core {
-    pub(crate) settings: ClusterSettings,
-    /// Something was asked for.
-    pub(crate) wake: Notify,
-    /// All that was to be said has been taken by the master, as far as is known.
-    pub(crate) said: Notify,
-    book: Mutex<Book>,
 }
 
 impl MesosCluster {
@@ -50,9 +33,7 @@ impl MesosCluster {
             return Err(MesosError::Address { at: at.clone() });
         }
         let framework = read_id(&settings.id_file)?;
-        let book = Mutex::new(Book::new(framework, (settings.clock)()));
-        let (wake, said) = (Notify::new(), Notify::new());
-        let core = Arc::new(Core { settings, wake, said, book });
+        let core = Arc::new(Core::new(settings, framework));
         let tasks = [
             runtime.spawn(session::follow(Arc::clone(&core))).abort_handle(),
             runtime.spawn(usage::follow(Arc::clone(&core))).abort_handle(),
@@ -67,98 +48,9 @@ impl Drop for MesosCluster {
     }
 }
 
-impl Core {
-    pub(crate) fn now(&self) -> Timestamp {
-        (self.settings.clock)()
-    }
-
-    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The framework's id, if it has one.
-    pub(crate) async fn known_id(&self) -> Result<Option<String>, MesosError> {
-        if let Some(shared) = &self.settings.shared
-            && let Some(id) = shared.noted(NOTE).await.map_err(of_note)?
-        {
-            return Ok(Some(id).filter(|id| !id.is_empty()));
-        }
-        Ok(self.book().framework.clone())
-    }
-
-    /// Keeps the framework's id, before anything is done under it.
-    pub(crate) async fn keep_id(&self, id: &str) -> Result<(), MesosError> {
-        let path = &self.settings.id_file;
-        write_id(path, id).map_err(|error| of_file(path, &error))?;
-        match &self.settings.shared {
-            Some(shared) => shared.note(NOTE, id).await.map_err(of_note),
-            None => Ok(()),
-        }
-    }
-
-    /// The framework is no more: the next subscription is that of a new one.
-    pub(crate) async fn forget(&self, why: &str) {
-        tracing::warn!("mesos removed flyball's framework, and its tasks with it: {why}");
-        if let Err(error) = fs::remove_file(&self.settings.id_file) {
-            tracing::warn!("{}", of_file(&self.settings.id_file, &error));
-        }
-        if let Some(shared) = &self.settings.shared
-            && let Err(error) = shared.note(NOTE, "").await
-        {
-            tracing::warn!("{}", of_note(error));
-        }
-        let now = self.now();
-        self.book().forget(now);
-    }
-
-    /// The connection is lost, or could not be had: said once for each reason.
-    pub(crate) fn lost(&self, why: &MesosError) {
-        if self.book().lost(why.to_string()) {
-            match why.hint() {
-                Some(hint) => tracing::warn!("{why}; hint: {hint}"),
-                None => tracing::warn!("{why}"),
-            }
-        }
-    }
-}
-
-/// Milliseconds since 1970, for ids that are never used again.
-pub(crate) fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 fn is_host_and_port(at: &str) -> bool {
     let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
     at.rsplit_once(':').is_some_and(|(host, rest)| !host.is_empty() && port(rest))
-}
-
-fn read_id(path: &Path) -> Result<Option<String>, MesosError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|id| !id.is_empty())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(of_file(path, &error)),
-    }
-}
-
-/// Whole or not at all, whatever happens meanwhile.
-fn write_id(path: &Path, id: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{id}")?;
-    file.sync_all()?;
-    fs::rename(new, path)
-}
-
-/// What the id is noted under.
-const NOTE: &str = "mesos-framework";
-
-fn of_note(error: ZookeeperError) -> MesosError {
-    MesosError::Note { why: error.to_string() }
-}
-
-fn of_file(path: &Path, error: &std::io::Error) -> MesosError {
-    MesosError::IdFile { path: path.to_owned(), why: error.to_string() }
 }
 
 impl fmt::Debug for MesosCluster {
@@ -171,16 +63,6 @@ impl fmt::Debug for MesosCluster {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_id_is_the_same_after_a_restart_and_a_missing_one_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mesos-framework");
-        assert_eq!(read_id(&path), Ok(None));
-        write_id(&path, "abf3dbcc-0000").unwrap();
-        assert_eq!(read_id(&path), Ok(Some("abf3dbcc-0000".into())));
-        assert!(read_id(folder.path()).is_err());
-    }
 
     #[test]
     fn a_master_is_named_by_host_and_port() {

@@ -34,6 +34,7 @@ mod pool;
 mod records;
 mod session;
 mod settings;
+mod shared;
 mod survey;
 mod task;
 mod usage;

@@ -17,11 +17,11 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::cluster::{Core, wall_ms};
 use crate::event::Event;
 use crate::http::{self, Connection};
 use crate::listing::{self, Listing};
 use crate::records::Records;
+use crate::shared::{Core, wall_ms};
 use crate::{Master, MesosError};
 
 /// Masters answer this from memory; one under load takes some 100 ms.

@@ -16,8 +16,8 @@ use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::agents::Agent;
-use crate::cluster::Core;
 use crate::http;
+use crate::shared::Core;
 use crate::task::{Stage, Used};
 
 const POLL_EVERY: Duration = Duration::from_secs(1);

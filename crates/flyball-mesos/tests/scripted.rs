@@ -187,3 +187,21 @@ async fn nobody_at_the_address_is_said_with_the_address_and_a_hint() {
     let error = Survey::of(&flyball_mesos::Master::At(nobody.clone())).await.unwrap_err();
     assert!(error.to_string().contains(&nobody) && error.hint().is_some(), "{error}");
 }
+
+#[tokio::test]
+async fn ten_thousand_tasks_of_an_earlier_run_are_taken_in_at_once() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("id"), "F1").unwrap();
+    let task = |n: usize| {
+        let label = |key: &str, value: &str| json!({ "key": key, "value": value });
+        json!({ "id": format!("web-{n}.a"), "framework_id": "F1", "slave_id": "S0",
+            "state": "TASK_RUNNING", "resources": { "cpus": 0.5, "ports": "[31007-31007]" },
+            "container": { "docker": { "image": "x".repeat(1_000) } },
+            "labels": [label("flyball.service", "web"), label("flyball.replica", &format!("web-{n}"))] })
+    };
+    master.script().tasks = (1..=10_000).map(task).collect();
+    let cluster = cluster(&master, folder.path());
+    let began = Instant::now();
+    observed(&engine(&cluster), |seen| phases(seen).len() == 10_000).await;
+    println!("10,000 tasks were taken in after {:?}", began.elapsed());
+}
