@@ -5,7 +5,8 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::unwrap_used,
-    reason = "a world of small numbers, for tests only"
+    dead_code,
+    reason = "a world of small numbers, for tests only, each of which uses its own part of it"
 )]
 
 use std::collections::BTreeMap;
