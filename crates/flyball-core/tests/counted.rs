@@ -135,6 +135,25 @@ fn who_is_no_longer_foretold_to_leave_gets_requests_again() {
 }
 
 #[test]
+fn who_was_told_to_leave_gets_no_requests_while_the_engine_still_shows_it() {
+    let mut world = counted(governor(1, 50), 1);
+    world.leave_ms = 1_000;
+    world.load = 100.0;
+    world.pass(60_000);
+    assert!(world.ready() >= 6);
+    world.load = 10.0;
+    let mut last = world.told;
+    for _ in 0..1_500 {
+        let decision = world.look();
+        assert!(world.told <= last, "it goes up again:\n{decision}");
+        last = world.told;
+        let back = decision.plan.iter().any(|step| matches!(step, Step::Route { .. }));
+        assert!(!back, "who left gets requests again:\n{decision}");
+    }
+    assert_eq!(world.told, Some(1));
+}
+
+#[test]
 fn what_the_engine_has_not_begun_goes_first() {
     let mut world = counted(policy(Rule::External, 1, 10), 3);
     world.pass(5_000);

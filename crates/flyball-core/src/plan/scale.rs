@@ -2,8 +2,8 @@
 //!
 //! Decides the count, and who is drained before it is lowered. Does not start, give up or retire
 //! single replicas: the engine does that.
-//! Invariant: the count is never lowered past a replica that still gets requests, and one told again
-//! from the same observation is the same count.
+//! Invariant: the count is never lowered past a replica that still gets requests, nor before the engine
+//! shows what the last one took away, and one told again from the same observation is the same count.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -25,7 +25,9 @@ pub(super) fn scale(
     let unbegun = size(wanted).saturating_sub(present(view).count());
     let surplus = size(wanted.saturating_sub(desired));
     let idle = surplus.min(unbegun);
-    let victims = victims(view, memory, &count.leaving, surplus - idle);
+    // What it was told to take away may still be there: who left it no request keeps none.
+    let told = present(view).count().saturating_sub(size(wanted));
+    let victims = victims(view, memory, &count.leaving, told + surplus - idle);
     memory.draining.retain(|id, _| victims.iter().any(|victim| victim.id == *id));
     if desired > wanted {
         let missing = size(desired - wanted);
@@ -37,6 +39,10 @@ pub(super) fn scale(
     }
     for victim in &victims {
         drain(view, memory, victim, steps);
+    }
+    // Told a second count before the first one shows, it might take away twice.
+    if told > 0 {
+        return None;
     }
     let gone = |victim: &&&ReplicaReport| may_leave(view, memory, victim);
     let leaving: Vec<_> = match count.leaving {

@@ -52,6 +52,9 @@ pub(crate) struct World {
     pub(crate) busy: Option<String>,
     /// What an engine that keeps a count of its own was told; it removes the newest first.
     pub(crate) told: Option<u32>,
+    /// How long it takes until it shows that.
+    pub(crate) leave_ms: u64,
+    lowered_ms: u64,
     /// Whether whoever lowers that count names who leaves.
     pub(crate) chosen: bool,
 }
@@ -105,6 +108,8 @@ impl World {
             advice: None,
             busy: None,
             told: None,
+            leave_ms: 0,
+            lowered_ms: 0,
             chosen: false,
         }
     }
@@ -245,7 +250,8 @@ impl World {
     /// What an engine does by itself to reach its count.
     fn follow_count(&mut self) {
         let Some(told) = self.told else { return };
-        while self.replicas.len() > told as usize {
+        let shows = self.now_ms >= self.lowered_ms + self.leave_ms;
+        while shows && self.replicas.len() > told as usize {
             self.replicas.pop_last();
         }
         while self.replicas.len() < told as usize {
@@ -291,6 +297,9 @@ impl World {
                 assert!(self.told.is_some());
                 if self.chosen {
                     self.replicas.retain(|id, _| !leaving.contains(id));
+                }
+                if self.told > Some(*to) {
+                    self.lowered_ms = self.now_ms;
                 }
                 self.told = Some(*to);
             }

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
 mod deploys;
+mod example;
 #[path = "../../../flyball-docker/tests/lab/mod.rs"]
 mod lab;
 mod losses;

@@ -28,13 +28,23 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Asks again every few milliseconds until there is an answer.
 #[track_caller]
-pub(crate) fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub(crate) fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    until_within(DEADLINE, what, condition)
+}
+
+/// The same for what may take as long as `limit`.
+#[track_caller]
+pub(crate) fn until_within<T>(
+    limit: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "not within {} s: {what}", DEADLINE.as_secs());
+        assert!(Instant::now() < deadline, "not within {} s: {what}", limit.as_secs());
         sleep(Duration::from_millis(3));
     }
 }
