@@ -3,7 +3,10 @@
 /// Loads the machine.
 mod alone {
     use crate::stage::{Stage, scale, want};
-    use crate::support::{Steady, until};
+    use crate::support::{Steady, until, until_within};
+
+    /// A daemon that was killed joins its Swarm again after a time-out of 20 s, and a bit.
+    const REJOIN: std::time::Duration = std::time::Duration::from_secs(60);
 
     #[test]
     fn what_a_lost_node_ran_is_replaced_once_by_swarm_and_nothing_is_removed_for_it() {
@@ -36,6 +39,18 @@ mod alone {
         let killed = load.finish();
         println!("cut: {cut:?}\nkilled: {killed:?}");
         assert_eq!(killed.failed, 0, "{:?}", killed.failures);
+
+        // It comes back: what it still ran is ended by Swarm, and nothing is doubled.
+        let load = Steady::start(stage.front(), 50);
+        stage.swarm.nodes[2].start();
+        let state = ["node", "inspect", "--format", "{{.Status.State}}", &third];
+        until_within(REJOIN, "the node", || {
+            stage.swarm.nodes[0].try_docker(&state).filter(|said| said.trim() == "ready")
+        });
+        daemon.until_settled("web", 6);
+        let back = load.finish();
+        assert_eq!(back.failed, 0, "{:?}", back.failures);
+        assert_eq!(stage.swarm.spec("web")["Mode"]["Replicated"]["Replicas"], 6);
         assert_eq!(daemon.said("somebody else"), 0, "{}", daemon.log());
     }
 

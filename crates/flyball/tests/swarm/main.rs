@@ -4,12 +4,7 @@
 //! One file for each promise. Invariant: every test waits for a condition with a deadline and
 //! leaves nothing behind: no process, namespace, interface, mount, cgroup or firewall rule.
 //! The routing mesh is left out: where the kernel has no IPVS it refuses connections.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test may"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "a test may")]
 
 mod deploys;
 mod example;
