@@ -215,8 +215,8 @@ impl Told {
         true
     }
 
-    /// The CPU of each replica that serves: those of which the mean is here, so that the one over
-    /// there is of the same. One without a reading has no value.
+    /// The CPU of each replica that serves and whose CPU is known here, which it is not while a new
+    /// one warms up: those of which the mean is here, so that the one over there is of the same.
     fn shares(
         &mut self,
         live: &Live,
@@ -230,7 +230,8 @@ impl Told {
             let Some(meter) = self.replicas.get_mut(&replica.id).filter(|_| serves) else {
                 continue;
             };
-            let Some(percent) = meter.percent(replica) else { continue };
+            let known = live.shares.get(&replica.id).is_some_and(|(share, _)| share.is_some());
+            let Some(percent) = meter.percent(replica).filter(|_| known) else { continue };
             let at = moments.at(live.decision.wall_ms);
             values.extend(Value::number(&self.host, Arc::clone(&meter.key), percent, at));
             if replica_hosts {

@@ -88,11 +88,13 @@ fn seen(look: u64, memory: &mut Memory) -> Seen {
     };
     let decision = decide(&policy, memory, &seen);
     let sample = Some(Sample::of(&decision, None));
+    let share = |r: &ReplicaReport| (r.id.clone(), (memory.busy_share(r), None));
+    let shares = engine.replicas.iter().map(share).collect();
     let live = Live {
         decision,
         engine: Some(engine),
         balancer: None,
-        shares: BTreeMap::new(),
+        shares,
         draining: std::collections::BTreeSet::new(),
         tally: crate::daemon::tally::Tally::default(),
         latency: None,
