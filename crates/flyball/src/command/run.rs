@@ -16,7 +16,8 @@ use crate::office::Office;
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
     let mut stopped = std::pin::pin!(stopped_by_signal()?);
-    if config.services.is_empty() {
+    // Managers of a Swarm may come back; the Docker host is asked only where nothing else is named.
+    if config.services.is_empty() && !config.swarm.labels {
         docker_answers(&config).await?;
     }
     let office = match &config.ha {

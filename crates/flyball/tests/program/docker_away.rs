@@ -101,3 +101,15 @@ fn while_docker_is_away_one_warning_is_logged_and_one_decision_kept() {
     let kept = kept.as_array().unwrap().len();
     assert_eq!(kept, 1);
 }
+
+/// Found by labels in a Swarm elsewhere, services need no Docker here.
+#[test]
+fn a_controller_of_a_swarm_starts_without_a_docker_of_its_own() {
+    let place = Place::new();
+    let nowhere = format!("unix://{}", place.path().join("none.sock").display());
+    place.configure(&format!(
+        "[docker]\nhost = {nowhere:?}\nlabels = false\n[swarm]\nmanagers = [\"tcp://127.0.0.1:1\"]\n"
+    ));
+    let daemon = Daemon::start(&place);
+    assert_eq!(daemon.get("/api/v1/services").json(), serde_json::json!([]));
+}
