@@ -8,6 +8,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +44,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container(
     /// Its id: 64 hex digits, lower case.
-    pub String,
+    pub Arc<str>,
     /// CPU time that it used since it started, in nanoseconds.
     pub u64,
     /// How long its CPU limit has held it back since, in nanoseconds; `None` where nothing limits
@@ -64,7 +65,7 @@ impl Answer {
             Err(format!("cores: {}", answer.cores))
         } else if answer.containers.len() > CONTAINERS_MAX {
             Err(format!("{} containers", answer.containers.len()))
-        } else if !answer.containers.iter().all(|it| known(&it.0) && ids.insert(it.0.as_str())) {
+        } else if !answer.containers.iter().all(|it| known(&it.0) && ids.insert(&*it.0)) {
             Err("the id of a container".to_owned())
         } else {
             Ok(answer)
@@ -85,7 +86,7 @@ mod tests {
     fn an_answer_reads_as_it_was_written() {
         let id = "0a".repeat(32);
         let answer = parse(2, &format!("[[\"{id}\",5,null]]")).unwrap();
-        assert_eq!(answer.containers, [Container(id, 5, None)]);
+        assert_eq!(answer.containers, [Container(id.into(), 5, None)]);
         let text = serde_json::to_vec(&answer).unwrap();
         assert_eq!(Answer::parse(&text), Ok(answer));
     }
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_largest_answer_fits_into_its_bound() {
-        let line = |n| Container(format!("{n:064x}"), u64::MAX, Some(u64::MAX));
+        let line = |n| Container(format!("{n:064x}").into(), u64::MAX, Some(u64::MAX));
         let containers = (0..CONTAINERS_MAX).map(line).collect();
         let answer =
             Answer { boot_id: "b".repeat(64), at_ns: u64::MAX, cores: CORES_MAX, containers };

@@ -73,11 +73,11 @@ async fn containers_that_come_and_go_are_followed() {
     let (agent, _stop) = start(settings(root.path(), None)).await;
     assert_eq!(agent.containers, 1);
     let answer = ask(agent.address, None).await.unwrap();
-    assert_eq!(answer.containers, [Container(id(0), 1_000_000, None)]);
+    assert_eq!(answer.containers, [Container(id(0).into(), 1_000_000, None)]);
     put(root.path(), 0, 3_000);
     put(root.path(), 1, 5);
     let answer = until_answer(agent.address, |answer| answer.containers.len() == 2).await;
-    let wanted = [Container(id(0), 3_000_000, None), Container(id(1), 5_000, None)];
+    let wanted = [Container(id(0).into(), 3_000_000, None), Container(id(1).into(), 5_000, None)];
     assert_eq!(answer.containers, wanted);
     fs::remove_dir_all(root.path().join(format!("system.slice/docker-{}.scope", id(0)))).unwrap();
     until_answer(agent.address, |answer| answer.containers.len() == 1).await;
@@ -90,7 +90,7 @@ async fn a_counter_that_cannot_be_read_is_left_out_and_not_zero() {
         .unwrap();
     let (agent, _stop) = start(settings(root.path(), None)).await;
     let answer = ask(agent.address, None).await.unwrap();
-    assert_eq!(answer.containers, [Container(id(0), 1_000_000, None)]);
+    assert_eq!(answer.containers, [Container(id(0).into(), 1_000_000, None)]);
 }
 
 #[tokio::test]

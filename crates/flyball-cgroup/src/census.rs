@@ -139,7 +139,7 @@ mod tests {
         assert!(census.whole);
         let read = census.containers.into_iter().map(|(id, usage)| {
             let group = Group::counted_at(hierarchies, usage);
-            let cpu = GroupMeter::open(&group).unwrap().cpu().unwrap();
+            let cpu = GroupMeter::open(&group).unwrap().cpu_since(None).unwrap();
             (id, cpu.used_ns, cpu.throttling.map(|it| it.held_ns))
         });
         read.collect()

@@ -96,21 +96,24 @@ impl GroupMeter {
         }
     }
 
-    /// Both of the above: v2 has them in one file, which is then read once.
+    /// Both of the above: v2 has them in one file, which is then read once. v1 has two, and where no
+    /// CPU time was used since `last` its throttling still holds: a group that is held back has used
+    /// up its share, and the time is added when it goes on.
     ///
     /// # Errors
     /// Any failure to read the CPU time; [`CgroupError::is_gone`] once the group was removed.
-    pub fn cpu(&self) -> Result<CpuReading, CgroupError> {
-        match (&self.usage, &self.throttling) {
-            (Counter::V2(file), Some(Counter::V2(_))) => file.parse("usage_usec", |text| {
+    pub fn cpu_since(&self, last: Option<CpuReading>) -> Result<CpuReading, CgroupError> {
+        if let (Counter::V2(file), Some(Counter::V2(_))) = (&self.usage, &self.throttling) {
+            return file.parse("usage_usec", |text| {
                 let used_ns = used_in(text)?;
                 Some(CpuReading { used_ns, throttling: throttling(text, "throttled_usec", 1000) })
-            }),
-            _ => Ok(CpuReading {
-                used_ns: self.used_ns()?,
-                throttling: self.throttling().unwrap_or(None),
-            }),
+            });
         }
+        let used_ns = self.used_ns()?;
+        if let Some(last) = last.filter(|last| last.used_ns == used_ns) {
+            return Ok(last);
+        }
+        Ok(CpuReading { used_ns, throttling: self.throttling().unwrap_or(None) })
     }
 
     /// Whether a CPU limit has been enforced on the group at any time: without one nothing can have
@@ -193,8 +196,24 @@ mod tests {
         let held = Throttling { periods: 4, held_ns: 250_000_000 };
         assert_eq!(meter.throttling().unwrap(), Some(held));
         let cpu = CpuReading { used_ns: 123_456_789, throttling: Some(held) };
-        assert_eq!((meter.cpu().unwrap(), meter.was_limited().unwrap()), (cpu, true));
+        assert_eq!((meter.cpu_since(None).unwrap(), meter.was_limited().unwrap()), (cpu, true));
         assert_eq!(meter.pressure().unwrap(), None);
+    }
+
+    #[test]
+    fn v1_throttling_is_read_again_once_cpu_time_was_used() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(root.path().join(file), text).unwrap();
+        let stat = |held| format!("nr_periods 10\nnr_throttled 4\nthrottled_time {held}\n");
+        write("cpuacct.usage", "5\n");
+        write("cpu.stat", &stat(70));
+        let meter = v1(root.path());
+        let first = meter.cpu_since(None).unwrap();
+        write("cpu.stat", &stat(90));
+        assert_eq!(meter.cpu_since(Some(first)).unwrap(), first);
+        write("cpuacct.usage", "6\n");
+        let next = meter.cpu_since(Some(first)).unwrap();
+        assert_eq!((next.used_ns, next.throttling.unwrap().held_ns), (6, 90));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! whoever takes differences starts anew and never sees a rate that nobody had.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
@@ -27,7 +28,7 @@ const LATE_NS: u64 = 100_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     epoch: Option<Epoch>,
-    containers: BTreeMap<String, Counted>,
+    containers: BTreeMap<Arc<str>, Counted>,
     missed: u32,
     silence: Option<String>,
 }
@@ -178,7 +179,7 @@ mod tests {
     }
 
     fn answer(boot: &str, at_ms: u64, used_ms: u64, held_ms: u64) -> Answer {
-        let container = Container(id(), used_ms * MS, Some(held_ms * MS));
+        let container = Container(id().into(), used_ms * MS, Some(held_ms * MS));
         let containers = vec![container];
         Answer { boot_id: boot.to_owned(), at_ns: at_ms * MS, cores: 2, containers }
     }

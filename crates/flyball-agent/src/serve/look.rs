@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,10 @@ use crate::answer::{Answer, CONTAINERS_MAX, Container};
 /// So long after a walk the tree is walked again: a new container is told a second late at most,
 /// which is less than it takes to start and to pass its readiness probe twice.
 const WALK_NS: u64 = 1_000_000_000;
+
+/// So long after containers were last looked at for a CPU limit they are looked at again. Only a limit
+/// that is set on a running container is seen that late; each second would be a fifth more to read.
+const LIMITS_NS: u64 = 10_000_000_000;
 
 /// So long an answer serves everybody: a fifth of the shortest time between looks (100 ms).
 const FRESH_NS: u64 = 20_000_000;
@@ -39,8 +44,9 @@ const ONLINE: &str = "/sys/devices/system/cpu/online";
 pub(super) struct Looker {
     hierarchies: Hierarchies,
     boot_id: String,
-    meters: BTreeMap<String, Kept>,
+    meters: BTreeMap<Arc<str>, Kept>,
     walked_ns: u64,
+    limits_ns: u64,
     newest: Option<(u64, Bytes)>,
     said_not_whole: bool,
 }
@@ -49,9 +55,10 @@ pub(super) struct Looker {
 #[derive(Debug)]
 struct Kept {
     meter: GroupMeter,
-    /// As of the last walk. Most containers of a machine have no limit, and half of the files need
-    /// not be read then.
+    /// Most containers of a machine have no limit, and half of the files need not be read then.
     limited: bool,
+    /// Where it is limited.
+    last: Option<CpuReading>,
 }
 
 impl Looker {
@@ -59,8 +66,15 @@ impl Looker {
         let hierarchies = Hierarchies::at(mount)?;
         let boot_id = read(BOOT_ID)?;
         cores()?;
-        let meters = BTreeMap::new();
-        Ok(Self { hierarchies, boot_id, meters, walked_ns: 0, newest: None, said_not_whole: false })
+        Ok(Self {
+            hierarchies,
+            boot_id,
+            meters: BTreeMap::new(),
+            walked_ns: 0,
+            limits_ns: 0,
+            newest: None,
+            said_not_whole: false,
+        })
     }
 
     /// The answer for whoever asks now.
@@ -93,16 +107,17 @@ impl Looker {
             tracing::warn!(most, "too many containers or groups: some are left out");
         }
         self.said_not_whole = !whole;
-        self.meters.retain(|id, kept| {
-            kept.limited = kept.limited || kept.meter.was_limited().unwrap_or(false);
-            containers.contains_key(id)
-        });
+        self.meters.retain(|id, _| containers.contains_key(&**id));
+        if self.walked_ns.saturating_sub(self.limits_ns) >= LIMITS_NS {
+            self.limits_ns = self.walked_ns;
+            self.meters.values_mut().for_each(Kept::look_for_limit);
+        }
         for (id, usage) in containers {
-            let Entry::Vacant(place) = self.meters.entry(id) else { continue };
+            let Entry::Vacant(place) = self.meters.entry(id.into()) else { continue };
             match Kept::open(&Group::counted_at(&self.hierarchies, usage)) {
                 Ok(kept) => drop(place.insert(kept)),
                 Err(error) if error.is_gone() => {}
-                Err(error) => tracing::debug!(container = place.key(), %error, "no CPU time"),
+                Err(error) => tracing::debug!(container = %place.key(), %error, "no CPU time"),
             }
         }
         self.meters.len()
@@ -114,7 +129,7 @@ impl Looker {
         self.meters.retain(|id, kept| match kept.read() {
             Ok(cpu) => {
                 let held_ns = cpu.throttling.map(|it| it.held_ns);
-                read.push(Container(id.clone(), cpu.used_ns, held_ns));
+                read.push(Container(Arc::clone(id), cpu.used_ns, held_ns));
                 true
             }
             Err(error) => !error.is_gone(),
@@ -133,17 +148,22 @@ fn containers_max() -> usize {
 
 impl Kept {
     fn open(group: &Group) -> Result<Self, CgroupError> {
-        let meter = GroupMeter::open(group)?;
-        let limited = meter.was_limited().unwrap_or(false);
-        Ok(Self { meter, limited })
+        let mut kept = Self { meter: GroupMeter::open(group)?, limited: false, last: None };
+        kept.look_for_limit();
+        Ok(kept)
     }
 
-    fn read(&self) -> Result<CpuReading, CgroupError> {
-        if self.limited {
-            self.meter.cpu()
-        } else {
-            Ok(CpuReading { used_ns: self.meter.used_ns()?, throttling: None })
+    fn look_for_limit(&mut self) {
+        self.limited = self.limited || self.meter.was_limited().unwrap_or(false);
+    }
+
+    fn read(&mut self) -> Result<CpuReading, CgroupError> {
+        if !self.limited {
+            return Ok(CpuReading { used_ns: self.meter.used_ns()?, throttling: None });
         }
+        let read = self.meter.cpu_since(self.last)?;
+        self.last = Some(read);
+        Ok(read)
     }
 }
 

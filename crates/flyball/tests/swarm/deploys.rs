@@ -60,8 +60,9 @@ mod alone {
     #[test]
     fn a_paused_update_is_left_as_it_is_until_somebody_mends_it() {
         let Some(stage) = Stage::set(1) else { return };
-        let pause = ["--update-failure-action", "pause", "--update-monitor", "1s"];
-        stage.create(3, &pause);
+        // Without the delay Swarm may replace a second task before it sees that the first has ended.
+        let pause = ["--update-failure-action", "pause", "--update-delay", "3s"];
+        stage.create(3, &[&pause[..], &["--update-monitor", "1s"]].concat());
         let daemon = stage.fly(&[0], "policy = \"external\"\nmin = 1\nmax = 12");
         daemon.until_settled("web", 3);
         // The new tasks end at once.
@@ -82,7 +83,8 @@ mod alone {
         std::thread::sleep(std::time::Duration::from_secs(4));
         assert_eq!(version(), before);
         until_ready(&daemon, 2);
-        stage.swarm.docker(&["service", "update", "-d", "--env-rm", "EXIT", "web"]);
+        let mend = ["service", "update", "-d", "--env-rm", "EXIT", "--update-delay", "0s", "web"];
+        stage.swarm.docker(&mend);
         // The next starts wait until one has lasted for ten seconds.
         until_ready(&daemon, 3);
         daemon.until_settled("web", 6);
