@@ -106,14 +106,22 @@ impl Agents {
         node.reading(container)
     }
 
-    /// Why a node says nothing, for each that does not. A node that is new is given time.
-    pub fn silent(&self) -> BTreeMap<String, String> {
+    /// Why a node tells no CPU time: it has missed enough questions, or it has no agent where others
+    /// have. `None` while it tells, while it is new, and where no node is asked.
+    pub fn silence(&self, node: &str) -> Option<String> {
         let asked = held(&self.asked);
-        let silent = asked.iter().filter_map(|(name, it)| {
-            let node = held(&it.node);
-            Some((name.clone(), node.silence()?.to_owned()))
-        });
-        silent.collect()
+        match asked.get(node) {
+            Some(it) => held(&it.node).silence().map(str::to_owned),
+            None => (!asked.is_empty()).then(|| "no agent runs there".to_owned()),
+        }
+    }
+
+    /// Asks the agent at `address` once, with the token of these settings.
+    ///
+    /// # Errors
+    /// Whatever kept it from an answer.
+    pub async fn ask(&self, address: SocketAddr) -> Result<Answer, Miss> {
+        ask(address, self.settings.token.clone()).await
     }
 
     fn begin(&self, name: &str, address: SocketAddr) -> Asked {

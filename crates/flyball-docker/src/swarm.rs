@@ -8,6 +8,7 @@
 //! Swarm starts, places, restarts and ends tasks by itself. Whom it ends cannot be chosen, but
 //! nearly always foretold, so that they can be drained before.
 
+mod agents;
 mod answers;
 mod busy;
 mod call;
@@ -20,14 +21,17 @@ mod nodes;
 mod order;
 mod settings;
 mod spec;
+mod spread;
 mod state;
 mod tasks;
 mod victims;
 mod watcher;
 
+pub use agents::AgentFacts;
 pub use check::ManagerFacts;
 pub use engine::{SwarmEngine, SwarmManagers};
 pub use error::SwarmError;
 pub use labels::LabelledSwarm;
 pub use nodes::NODE_ADDRESS;
 pub use settings::{ManagerSettings, SwarmAgents, SwarmReach, SwarmSettings};
+pub use spread::SwarmNode;

@@ -51,9 +51,22 @@ export function replicas(view) {
     element("td", { class_: "number", text: lasting(view.now_wall_ms - replica.asked_wall_ms) }),
     element("td", { class_: "number" }, cpu(replica.cpu, replica.held_back)),
     element("td", { class_: "number", text: count(replica.in_flight) }),
-    element("td", { class_: "wide", text: replica.address ?? "–" })));
+    element("td", { class_: "wide", text: replica.address ?? "–" }),
+    ...(view.nodes.length ? [element("td", { class_: "wide", text: replica.node ?? "–" })] : [])));
   at("replicas").replaceChildren(...rows);
+  nodes(view);
   at("no-replicas").hidden = rows.length > 0;
+}
+
+function nodes(view) {
+  at("nodes").hidden = at("node-column").hidden = view.nodes.length === 0;
+  at("nodes").replaceChildren(...view.nodes.map((node) => {
+    const [shape, state, more] = !node.up ? ["!", "unhealthy", "not heard of"]
+      : node.silence != null ? ["?", "unhealthy", "no CPU time"] : ["●", "ready", ""];
+    return element("li", { title: node.silence },
+      element("span", { class_: `state ${state}` }, element("span", { class_: "shape", "aria-hidden": "true", text: shape })),
+      ` ${node.name} `, element("strong", { text: node.replicas.length }), more && ` ${more}`);
+  }));
 }
 
 function cpu(share, heldBack) {

@@ -22,7 +22,7 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
-    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, PolicyView,
+    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, NodeView, PolicyView,
     ReplicaState, ReplicaView, ServiceView, WebSettings, Which, serve,
 };
 
@@ -281,6 +281,7 @@ impl World {
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
+            nodes: self.nodes(),
             manual: self.manual.as_ref().map(|manual| ManualView {
                 ask: manual.ask,
                 until_wall_ms: manual.until.map(|until| self.wall_ms(until.as_ms())),
@@ -311,8 +312,34 @@ impl World {
             held_back: None,
             in_flight: ready.then_some((replica.share * 3.0).round() as u32),
             address: ready.then(|| address(id)),
+            node: self.spreads().then(|| node(id)),
         }
     }
+
+    fn spreads(&self) -> bool {
+        self.trouble == Trouble::None
+    }
+
+    /// Three machines, the last of which tells no CPU time.
+    fn nodes(&self) -> Vec<NodeView> {
+        let names = ["node-1", "node-2", "node-3"].into_iter().filter(|_| self.spreads());
+        let nodes = names.map(|name| NodeView {
+            name: name.to_owned(),
+            up: true,
+            silence: (name == "node-3").then(|| "the agent refuses the token".to_owned()),
+            replicas: self
+                .replicas
+                .keys()
+                .filter(|id| node(id) == name)
+                .map(ToString::to_string)
+                .collect(),
+        });
+        nodes.collect()
+    }
+}
+
+fn node(id: &ReplicaId) -> String {
+    format!("node-{}", id.number().unwrap_or(0) % 3 + 1)
 }
 
 fn address(id: &ReplicaId) -> SocketAddr {

@@ -36,7 +36,7 @@ pub use feed::{Event, Feed, ReplicaChange};
 pub use flyball_token::Token;
 pub use server::{Server, WebError, WebSettings, serve};
 pub use view::{
-    ManualView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName, ServiceView,
-    Threshold,
+    ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName,
+    ServiceView, Threshold,
 };
 pub use words::{Explained, notices, summary};

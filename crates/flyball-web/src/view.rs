@@ -38,6 +38,8 @@ pub struct ServiceView {
     pub decision: Option<Decision>,
     /// Its replicas, in the order of their names.
     pub replicas: Vec<ReplicaView>,
+    /// The machines they are on, where the engine knows several; in the order of their names.
+    pub nodes: Vec<NodeView>,
     /// What was asked for by hand, while it lasts.
     pub manual: Option<ManualView>,
     /// What else must not be missed. What follows from the decision and from `manual` is added at
@@ -120,6 +122,21 @@ pub struct ReplicaView {
     /// Where it serves.
     #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
+    /// The machine it is on, one of the service's `nodes`.
+    pub node: Option<String>,
+}
+
+/// One machine of a cluster that has replicas of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// Whether the cluster hears of it.
+    pub up: bool,
+    /// Why CPU times of its replicas are missing, once that lasts.
+    pub silence: Option<String>,
+    /// The service's replicas on it, whatever their state.
+    pub replicas: Vec<String>,
 }
 
 /// What a replica is doing: the engine's phase and the balancer's route in one word.

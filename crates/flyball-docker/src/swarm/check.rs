@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::agents::{self, AgentFacts};
 use super::answers::{NodeAnswer, ServiceAnswer};
 use super::busy::busy;
 use super::call::Manager;
@@ -29,6 +30,8 @@ pub struct ManagerFacts {
     pub version: String,
     /// Nodes that it hears of, and all of them.
     pub nodes: (usize, usize),
+    /// What agents answered; `None` where nobody shall read CPU time, or no service of agents runs.
+    pub agents: Option<AgentFacts>,
 }
 
 /// Asks the first manager that answers; the last failure if none does.
@@ -37,7 +40,12 @@ pub(super) async fn managers(settings: &ManagerSettings) -> Result<ManagerFacts,
     let version: Value = manager.get("tell its version", "/version").await?;
     let up = nodes.values().filter(|node| node.up).count();
     let version = version["Version"].as_str().unwrap_or_default().to_owned();
-    Ok(ManagerFacts { host: manager.host().to_owned(), version, nodes: (up, nodes.len()) })
+    let agents = match &settings.agents {
+        Some(agents) => agents::asked(&manager, agents, &nodes).await?,
+        None => None,
+    };
+    let (host, nodes) = (manager.host().to_owned(), (up, nodes.len()));
+    Ok(ManagerFacts { host, version, nodes, agents })
 }
 
 async fn first_of(

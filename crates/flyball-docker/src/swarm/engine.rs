@@ -21,6 +21,7 @@ use super::error::SwarmError;
 use super::labels::LabelledSwarm;
 use super::order;
 use super::settings::{ManagerSettings, SwarmSettings};
+use super::spread::SwarmNode;
 use super::watcher;
 use crate::{DockerError, Finding};
 
@@ -110,6 +111,13 @@ impl SwarmEngine {
     /// not there has no replicas and is busy being away.
     pub fn observe(&self) -> Reading<EngineReport> {
         self.service.observe()
+    }
+
+    /// The machines that replicas are on, in the order of their names, as far as is known now; none
+    /// before the first answer of a manager. Waits for nothing.
+    pub fn nodes(&self) -> Vec<SwarmNode> {
+        let agents = self.service.core.settings.agents.as_ref().map(|agents| &*agents.agents);
+        self.service.inside().state.spread(agents)
     }
 
     /// Tells the service to run `to` replicas, if that is not what it says already, and if nobody

@@ -14,8 +14,9 @@ use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::answers::ServiceAnswer;
 use super::busy::busy;
-use super::nodes::Nodes;
+use super::nodes::{Node, Nodes};
 use super::settings::{SwarmReach, SwarmSettings};
+use super::spread::{SwarmNode, spread};
 use super::tasks::{Stage, Task, serves};
 use super::victims::foretell;
 use crate::container::at_wall;
@@ -60,7 +61,9 @@ struct Known {
     stage: Stage,
     asked_at: Timestamp,
     ready_at: Option<Timestamp>,
-    /// Its node is not heard of.
+    /// The machine that it is on.
+    node: Option<Node>,
+    /// That is not heard of.
     lost: bool,
     /// The last address that Swarm told; it forgets it before the task ends.
     address: Option<SocketAddr>,
@@ -195,6 +198,14 @@ impl State {
         self.exits.drain(..surplus);
     }
 
+    /// Which machines the replicas are on.
+    pub(super) fn spread(&self, agents: Option<&Agents>) -> Vec<SwarmNode> {
+        let placed = self.tasks.values().filter_map(|known| {
+            Some((known.task.node.as_deref()?, known.node.as_ref()?, &known.replica))
+        });
+        spread(placed, agents)
+    }
+
     /// A replica passed its readiness probe; false for one that is unknown or does not run.
     pub(super) fn set_ready(&mut self, replica: &ReplicaId, now: Timestamp) -> bool {
         let known = self.tasks.values_mut().find(|known| known.replica == *replica);
@@ -265,14 +276,15 @@ impl Known {
             stage: Stage::Coming,
             asked_at,
             ready_at: None,
+            node: None,
             lost: false,
             address: None,
         }
     }
 
     fn with(mut self, task: Task, stage: Stage, nodes: &Nodes) -> Self {
-        let node = task.node.as_deref().and_then(|id| nodes.get(id));
-        self.lost = stage == Stage::Running && node.is_some_and(|node| !node.up);
+        self.node = task.node.as_deref().and_then(|id| nodes.get(id)).cloned();
+        self.lost = stage == Stage::Running && self.node.as_ref().is_some_and(|node| !node.up);
         self.address = task.address.or(self.address);
         Self { task, stage, ..self }
     }

@@ -285,6 +285,18 @@ async fn cpu_time_comes_from_the_agent_of_a_tasks_node_and_is_missing_without_on
     .await;
     assert_eq!(seen.replicas[0].cpu.unwrap().used_ns, 7_000_000);
     assert_eq!((seen.replicas.len(), seen.replicas[1].cpu), (2, None));
+    let nodes = engine.nodes();
+    assert_eq!((nodes.len(), nodes[0].up, &nodes[0].silence), (1, true, &None));
+    assert_eq!(nodes[0].replicas, [id(1), id(2)]);
+    let told = managers.check().await.unwrap().agents.unwrap();
+    assert_eq!((told.told, told.silent.len()), (1, 0));
+
+    // The agent moves to where nobody listens.
+    manager.script().tasks[2]["Status"]["PortStatus"]["Ports"][0]["PublishedPort"] = json!(1);
+    until(&engine, "silence", |_| engine.nodes().first()?.silence.clone()).await;
+    let told = managers.check().await.unwrap().agents.unwrap();
+    assert_eq!(told.told, 0);
+    assert!(told.silent["n1"].contains("cannot connect to 127.0.0.1:1"), "{told:?}");
 }
 
 mod alone {

@@ -60,6 +60,7 @@ pub(crate) fn view(name: &str) -> ServiceView {
         now_wall_ms: NOW_WALL_MS,
         decision: (name != "new").then(|| decision(name, NOW_WALL_MS)),
         replicas: Vec::new(),
+        nodes: Vec::new(),
         manual: None,
         notices: Vec::new(),
         counters: Counters::default(),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use flyball_config::{
     Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
 };
-use flyball_docker::swarm::{SwarmEngine, SwarmManagers};
+use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
 use flyball_mesos::Survey;
@@ -124,8 +124,8 @@ impl Systems {
         let mut swarm = if needs_swarm(config) { Some(open_swarm(config)?) } else { None };
         if let Some(managers) = &swarm {
             let found = manageable(managers).await;
-            let answers = found.ok;
-            findings.push(found);
+            let answers = found.first().is_some_and(|manager| manager.ok);
+            findings.extend(found);
             if answers && config.swarm.labels {
                 let found = managers.discovered().await.unwrap_or_default();
                 services.extend(described(config, &labels_of_swarm(&found), findings));
@@ -215,17 +215,36 @@ fn needs_swarm(config: &Config) -> bool {
     tasks || config.swarm.labels
 }
 
-async fn manageable(managers: &SwarmManagers) -> Finding {
+/// The managers of a Swarm, and its agents where one of them answers.
+async fn manageable(managers: &SwarmManagers) -> Vec<Finding> {
     let key = "swarm.managers".to_owned();
-    match managers.check().await {
-        Ok(facts) => {
-            let (up, all) = facts.nodes;
-            let text =
-                format!("docker {} at {}, {up} of {all} nodes ready", facts.version, facts.host);
-            Finding { key, ok: true, text, hint: None }
+    let facts = match managers.check().await {
+        Ok(facts) => facts,
+        Err(error) => {
+            return vec![Finding { key, ok: false, text: error.to_string(), hint: error.hint() }];
         }
-        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
+    };
+    let (up, all) = facts.nodes;
+    let text = format!("docker {} at {}, {up} of {all} nodes ready", facts.version, facts.host);
+    let manager = Finding { key, ok: true, text, hint: None };
+    [manager].into_iter().chain(facts.agents.iter().flat_map(telling)).collect()
+}
+
+/// Each agent that tells no CPU time, or that all do.
+fn telling(agents: &AgentFacts) -> Vec<Finding> {
+    let key = "swarm.agent".to_owned();
+    if agents.silent.is_empty() {
+        let text = format!("agents of {} nodes tell CPU time", agents.told);
+        return vec![Finding { key, ok: true, text, hint: None }];
     }
+    let hint = "the reason on the node: docker service ps and docker service logs of the agents";
+    let silent = agents.silent.iter().map(|(node, why)| Finding {
+        key: key.clone(),
+        ok: false,
+        text: format!("no CPU time from node {node}: {why}"),
+        hint: Some(hint.to_owned()),
+    });
+    silent.collect()
 }
 
 async fn reachable(host: &DockerHost) -> Finding {

@@ -22,7 +22,10 @@ pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
             let view = options.door.get(&path).await?;
             print_services(std::slice::from_ref(&view), options.door.json)?;
             if !options.door.json {
-                print(&format!("\n{}", replicas(&view)))?;
+                print(&format!("\n{}", table(&replica_rows(&view))))?;
+                if !list(&view, "nodes").is_empty() {
+                    print(&format!("\n{}", table(&node_rows(&view))))?;
+                }
             }
         }
     }
@@ -48,9 +51,8 @@ pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure>
     rows.extend(views.iter().map(row));
     print(&table(&rows))?;
     for view in views {
-        let notices = view.get("notices").and_then(Value::as_array).cloned().unwrap_or_default();
-        for notice in notices {
-            print(&format!("{}: {}", word(view, "name"), notice_line(view, &notice)))?;
+        for notice in list(view, "notices") {
+            print(&format!("{}: {}", word(view, "name"), notice_line(view, notice)))?;
         }
     }
     Ok(())
@@ -89,22 +91,48 @@ fn row(view: &Value) -> Vec<String> {
     ]
 }
 
-fn replicas(view: &Value) -> String {
+/// The replicas of a service, below a line that names the columns; with their nodes where there are
+/// any.
+pub(super) fn replica_rows(view: &Value) -> Vec<Vec<String>> {
     let now_ms = number(view, "now_wall_ms").unwrap_or(0.0);
-    let head = ["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS"];
+    let with_node = !list(view, "nodes").is_empty();
+    let head = ["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS", "NODE"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for replica in view.get("replicas").and_then(Value::as_array).into_iter().flatten() {
+    rows.extend(list(view, "replicas").iter().map(|replica| {
         let asked_ms = number(replica, "asked_wall_ms").unwrap_or(now_ms);
-        rows.push(vec![
+        vec![
             word(replica, "id"),
             word(replica, "state"),
             age((now_ms - asked_ms) / 1000.0),
             share(replica.get("cpu")),
             word(replica, "in_flight"),
             word(replica, "address"),
-        ]);
+            word(replica, "node"),
+        ]
+    }));
+    if !with_node {
+        rows.iter_mut().for_each(|row| drop(row.pop()));
     }
-    table(&rows)
+    rows
+}
+
+/// The machines that replicas are on, below a line that names the columns.
+fn node_rows(view: &Value) -> Vec<Vec<String>> {
+    let head = ["NODE", "REPLICAS", "STATE"].map(str::to_owned).to_vec();
+    let rows = list(view, "nodes").iter().map(|node| {
+        let state = match (node.get("up"), node.get("silence")) {
+            (Some(Value::Bool(false)), _) => "not heard of",
+            (_, None | Some(Value::Null)) => "up",
+            _ => "up, no CPU time",
+        };
+        let count = list(node, "replicas").len();
+        vec![word(node, "name"), count.to_string(), state.to_owned()]
+    });
+    std::iter::once(head).chain(rows).collect()
+}
+
+fn list<'a>(of: &'a Value, key: &str) -> &'a [Value] {
+    of.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
 /// A time that has passed, in its two largest units: "3 min 20 s"; the future has age 0.
@@ -149,6 +177,25 @@ mod tests {
     fn an_age_is_told_in_its_two_largest_units() {
         let told = [-5.0, 59.9, 200.0, 7_300.0, 90_000.0].map(age);
         assert_eq!(told, ["0 s", "59 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn replicas_have_a_node_only_where_there_are_several() {
+        let replica = json!({ "id": "web.1.x", "state": "ready", "node": "n1" });
+        let mut view = json!({ "replicas": [replica], "nodes": [] });
+        let rows = replica_rows(&view);
+        assert_eq!((rows[0].len(), rows[1].len()), (6, 6));
+        let node = |name: &str, up, silence: Option<&str>| json!({ "name": name, "up": up, "silence": silence, "replicas": ["web.1.x"] });
+        view["nodes"] = json!([
+            node("n1", true, None),
+            node("n2", false, None),
+            node("n3", true, Some("mute"))
+        ]);
+        assert_eq!(replica_rows(&view)[1].last().unwrap(), "n1");
+        let states: Vec<String> = node_rows(&view).into_iter().map(|row| row.join(" ")).collect();
+        let wanted =
+            ["NODE REPLICAS STATE", "n1 1 up", "n2 1 not heard of", "n3 1 up, no CPU time"];
+        assert_eq!(states, wanted);
     }
 
     #[test]

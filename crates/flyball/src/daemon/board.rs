@@ -19,8 +19,8 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, Notice, NoticeKind, PolicyView,
-    ReplicaState, ReplicaView, ServiceView, Spread, Which,
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, NodeView, Notice, NoticeKind,
+    PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
 };
 use tokio::sync::Notify;
 
@@ -32,6 +32,8 @@ use crate::clock;
 pub(crate) struct Live {
     pub(crate) decision: Decision,
     pub(crate) engine: Option<EngineReport>,
+    /// The machines that replicas are on, as [`super::engine::Engine::nodes`] gives them.
+    pub(crate) nodes: Vec<NodeView>,
     pub(crate) balancer: Option<BalancerReport>,
     /// Of the CPU limit, and of the time in which it held the replica back.
     pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
@@ -153,13 +155,14 @@ impl Slot {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
             replicas: live.as_ref().map(|live| replicas(live)).unwrap_or_default(),
+            nodes: live.as_ref().map(|live| live.nodes.clone()).unwrap_or_default(),
             decision: live.as_ref().map(|live| live.decision.clone()),
             manual: self.manual(now).map(|manual| ManualView {
                 ask: manual.ask,
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: live.as_ref().and_then(|live| engine_trouble(live)).into_iter().collect(),
+            notices: live.iter().flat_map(|live| trouble(live)).collect(),
             counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
     }
@@ -174,18 +177,46 @@ fn counters(live: &Live) -> Counters {
     }
 }
 
-/// What the engine says of itself, if anything must not be missed.
-fn engine_trouble(live: &Live) -> Option<Notice> {
+/// What the engine and the machines of its replicas say, if anything must not be missed.
+fn trouble(live: &Live) -> Vec<Notice> {
+    let notice =
+        |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
+    engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
+}
+
+fn engine_trouble(live: &Live) -> Option<String> {
     let engine = live.engine.as_ref()?;
     let busy = || engine.busy.as_ref().map(|with| format!("the engine is busy: {with}"));
     let pending = || engine.pending.as_ref().map(|why| format!("replicas do not start: {why}"));
-    let text = pending().or_else(busy)?;
-    Some(Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None })
+    pending().or_else(busy)
+}
+
+/// One sentence for machines that are away, and one for those whose CPU time is missing.
+fn node_trouble(nodes: &[NodeView]) -> Vec<String> {
+    let away = nodes.iter().filter(|node| !node.up);
+    let away = away.map(|node| format!("the cluster does not hear of node {}", node.name));
+    let silent = nodes.iter().filter(|node| node.up).filter_map(|node| {
+        Some(format!("no CPU time from node {}: {}", node.name, node.silence.as_ref()?))
+    });
+    first_of(away).into_iter().chain(first_of(silent)).collect()
+}
+
+/// The first of `texts`, and how many are like it.
+fn first_of(mut texts: impl Iterator<Item = String>) -> Option<String> {
+    let first = texts.next()?;
+    Some(match texts.count() {
+        0 => first,
+        more => format!("{first} (and {more} more)"),
+    })
 }
 
 fn replicas(live: &Live) -> Vec<ReplicaView> {
+    let named = live.nodes.iter().flat_map(|node| {
+        node.replicas.iter().map(|replica| (replica.as_str(), node.name.as_str()))
+    });
+    let nodes: BTreeMap<&str, &str> = named.collect();
     let known = live.engine.iter().flat_map(|engine| &engine.replicas);
-    known.map(|replica| replica_view(live, replica)).collect()
+    known.map(|replica| replica_view(live, replica, &nodes)).collect()
 }
 
 /// What `replica` is doing, as far as its engine, its server and the plan tell.
@@ -205,7 +236,7 @@ pub(super) fn state_of(
     }
 }
 
-fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
+fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
@@ -216,6 +247,7 @@ fn replica_view(live: &Live, replica: &ReplicaReport) -> ReplicaView {
         held_back,
         in_flight: server.map(|s| s.in_flight),
         address: replica.address,
+        node: nodes.get(replica.id.as_str()).map(|node| (*node).to_owned()),
     }
 }
 
@@ -386,4 +418,30 @@ fn within_bounds(slot: &Slot, asked: i64) -> Result<u32, AskError> {
             max: bounds.max,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_in_trouble_are_told_in_a_sentence_of_each_kind() {
+        let node = |name: &str, up, silence: Option<&str>| NodeView {
+            name: name.to_owned(),
+            up,
+            silence: silence.map(str::to_owned),
+            replicas: Vec::new(),
+        };
+        let well = node("n1", true, None);
+        assert_eq!(node_trouble(std::slice::from_ref(&well)), [""; 0]);
+        let gone = node("n2", false, Some("it does not answer"));
+        let [mute, dumb] = ["n3", "n4"].map(|name| node(name, true, Some("it refuses the token")));
+        assert_eq!(
+            node_trouble(&[well, gone, mute, dumb]),
+            [
+                "the cluster does not hear of node n2",
+                "no CPU time from node n3: it refuses the token (and 1 more)"
+            ]
+        );
+    }
 }

@@ -7,10 +7,11 @@ use flyball_config as config;
 use flyball_config::{Balancer, Reach, TaskReach};
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
+use flyball_docker::swarm::{SwarmEngine, SwarmNode, SwarmReach, SwarmSettings};
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
 use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
+use flyball_web::NodeView;
 
 use super::hosts::Hosts;
 use crate::clock;
@@ -71,6 +72,14 @@ impl Engine {
         }
     }
 
+    /// The machines that replicas are on; none where the engine has but one, or does not know.
+    pub(crate) fn nodes(&self) -> Vec<NodeView> {
+        match self {
+            Self::Swarm(engine) => engine.nodes().into_iter().map(node_view).collect(),
+            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => Vec::new(),
+        }
+    }
+
     pub(crate) fn start(&self, replica: &ReplicaId) {
         match self {
             Self::Process(engine) => engine.start(replica),
@@ -126,6 +135,15 @@ impl Engine {
             Self::Swarm(engine) => engine.shutdown().await,
             Self::Mesos(engine) => engine.shutdown().await,
         }
+    }
+}
+
+fn node_view(node: SwarmNode) -> NodeView {
+    NodeView {
+        name: node.name,
+        up: node.up,
+        silence: node.silence,
+        replicas: node.replicas.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -278,7 +278,8 @@ impl Look {
         self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
         let (decision, tally) = (decision.clone(), kept.tally.clone());
         let latency = self.balancer.times();
-        let live = Live { decision, engine, balancer, shares, draining, tally, latency };
+        let nodes = self.engine.nodes();
+        let live = Live { decision, engine, nodes, balancer, shares, draining, tally, latency };
         let live = Arc::new(live);
         self.slot.publish(Arc::clone(&live));
         live

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 use serde_json::Value;
 
-use super::super::status::{age, notice_line, number, share, word};
+use super::super::status::{notice_line, number, replica_rows, share, word};
 use crate::failure::Failure;
 
 /// The widest bar of replicas; a larger pool is drawn to scale.
@@ -186,19 +186,9 @@ fn draw_service(frame: &mut Frame<'_>, area: Rect, view: &Value) {
 }
 
 fn replicas(view: &Value) -> Table<'static> {
-    let now_ms = number(view, "now_wall_ms").unwrap_or(0.0);
-    let all = view.get("replicas").and_then(Value::as_array).cloned().unwrap_or_default();
-    let rows = all.into_iter().map(move |replica| {
-        let asked_ms = number(&replica, "asked_wall_ms").unwrap_or(now_ms);
-        Row::new([
-            word(&replica, "id"),
-            word(&replica, "state"),
-            age((now_ms - asked_ms) / 1000.0),
-            share(replica.get("cpu")),
-            word(&replica, "in_flight"),
-            word(&replica, "address"),
-        ])
-    });
+    let mut rows = replica_rows(view).into_iter();
+    let head = rows.next().unwrap_or_default();
+    let columns = head.len();
     let widths = [
         Constraint::Min(16),
         Constraint::Length(9),
@@ -206,11 +196,10 @@ fn replicas(view: &Value) -> Table<'static> {
         Constraint::Length(6),
         Constraint::Length(9),
         Constraint::Fill(1),
+        Constraint::Fill(1),
     ];
-    Table::new(rows, widths).header(
-        Row::new(["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS"])
-            .style(Style::new().add_modifier(Modifier::DIM)),
-    )
+    Table::new(rows.map(Row::new), widths.into_iter().take(columns))
+        .header(Row::new(head).style(Style::new().add_modifier(Modifier::DIM)))
 }
 
 #[cfg(test)]

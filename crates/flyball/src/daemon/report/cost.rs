@@ -91,6 +91,7 @@ fn seen(look: u64, memory: &mut Memory) -> Seen {
     let share = |r: &ReplicaReport| (r.id.clone(), (memory.busy_share(r), None));
     let shares = engine.replicas.iter().map(share).collect();
     let live = Live {
+        nodes: Vec::new(),
         decision,
         engine: Some(engine),
         balancer: None,
