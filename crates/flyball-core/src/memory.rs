@@ -5,27 +5,28 @@
 //! caution. A fresh memory (after a restart) decides safely: it holds until its windows are full.
 
 mod failures;
+mod past;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::arrivals::{Arrivals, Rate};
 use crate::estimate::bins::Bins;
-use crate::estimate::busyness::Busyness;
 use crate::estimate::lag::StartLags;
 use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
 use crate::guard::Push;
 use crate::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Phase, ReplicaReport, Route,
-    ServerReport, ThrottleCounter,
+    BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
 use crate::seen::Seen;
 use crate::units::{ReplicaId, Timestamp, seconds};
+
+use past::Past;
 
 pub use failures::Failures;
 
@@ -92,21 +93,6 @@ pub struct Memory {
     answered_bins: Bins,
     seen_at: Option<Timestamp>,
     replicas: BTreeMap<ReplicaId, Past>,
-}
-
-/// What is remembered of one replica.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Past {
-    busyness: Busyness,
-    /// The same of the time in which its limit held it back.
-    #[serde(default)]
-    held: Busyness,
-    /// The balancer's epoch and the requests answered, when the newest CPU counter was read.
-    served: Option<(u64, u64)>,
-    lag_known: bool,
-    /// Whether its start was given up.
-    #[serde(default)]
-    given_up: bool,
 }
 
 /// How busy replicas were since the last look: the sums of their shares and of the times those are
@@ -203,8 +189,10 @@ impl Memory {
     /// more than it used: bursts of a replica that otherwise idles (a collection of garbage on
     /// eight threads) are held back at any load, and would ask for more replicas without end.
     fn mean_held(&self, engine: &EngineReport) -> Option<f64> {
-        let measured =
-            self.serving(engine).filter_map(|r| Some((self.busy_share(r)?, self.held_share(r))));
+        let measured = self.serving(engine).filter_map(|replica| {
+            let past = self.replicas.get(&replica.id)?;
+            Some((past.busyness.cores()? / replica.cpu_limit_cores, past.held.cores()))
+        });
         let measured: Vec<(f64, Option<f64>)> = measured.collect();
         measured.iter().find(|(_, held)| held.is_some())?;
         let counted = |&(used, held): &(f64, Option<f64>)| {
@@ -263,13 +251,15 @@ impl Memory {
     ) {
         let (lag_ms, _) = self.start_lag_ms(policy);
         let window_ms = policy.cpu_window_ms(lag_ms);
+        let stale_ms = policy.timing.stale_after_ms;
         let idle = balancer.is_some_and(|b| b.servers.values().all(|s| s.in_flight == 0));
         self.work.fade(self.seen_at.map_or(0, |before| now.ms_since(before)));
-        let protection: BTreeMap<&ReplicaId, bool> =
-            engine.replicas.iter().map(|r| (&r.id, r.protected)).collect();
-        self.replicas.retain(|id, _| protection.contains_key(id));
-        // A replica that became protected while it drained comes back.
-        self.draining.retain(|id, _| protection.get(id) == Some(&false));
+        if !self.draining.is_empty() {
+            // A replica that became protected while it drained comes back.
+            let may_go = engine.replicas.iter().filter(|r| !r.protected);
+            let may_go: BTreeSet<&ReplicaId> = may_go.map(|r| &r.id).collect();
+            self.draining.retain(|id, _| may_go.contains(id));
+        }
         // A server may outlive its replica: its name is taken, too.
         let servers = balancer.iter().flat_map(|b| b.servers.keys());
         let names = engine.replicas.iter().map(|r| &r.id).chain(servers);
@@ -281,19 +271,29 @@ impl Memory {
             self.adopt_drain(now, replica, server);
             let served = balancer.zip(server).map(|(b, s)| (b.epoch, s.served));
             let counter = replica.cpu.filter(|_| is_warm(now, lag_ms, replica));
-            self.see_work(policy, replica, served, idle, &mut lately);
-            self.see_lag(now, replica, balancer.is_some(), server);
+            let serving = replica.phase == Phase::Ready && !self.draining.contains_key(&replica.id);
             let past = self.replicas.entry(replica.id.clone()).or_default();
-            if let Some(counter) = counter {
-                past.busyness.see(counter, window_ms);
-                match replica.throttled {
-                    Some(ThrottleCounter { at, held_ns: used_ns }) => {
-                        past.held.see(CpuCounter { at, used_ns }, window_ms);
-                    }
-                    // What is not known any more is not held for true.
-                    None => past.held = Busyness::default(),
+            if let Some(worked) = past.worked(stale_ms, replica, served) {
+                if serving && worked.span_ms > 0 {
+                    lately.add(worked.busy_s, worked.span_ms);
+                }
+                if let Some(served) = worked.served {
+                    self.work.see(worked.busy_s, served, idle);
                 }
             }
+            if self.since.is_some_and(|since| replica.asked_at >= since)
+                && let Some(lag_ms) = past.start_lag_ms(now, replica, balancer.is_some(), server)
+            {
+                self.lags.see(lag_ms);
+            }
+            if let Some(counter) = counter {
+                past.see_cpu(counter, replica.throttled, window_ms);
+            }
+        }
+        // Names are unique, so that a longer memory is one of replicas that are gone.
+        if self.replicas.len() > engine.replicas.len() {
+            let there: BTreeSet<&ReplicaId> = engine.replicas.iter().map(|r| &r.id).collect();
+            self.replicas.retain(|id, _| there.contains(id));
         }
         if lately.count > 0.0 {
             let ready = u32::try_from(self.serving(engine).count()).unwrap_or(u32::MAX);
@@ -316,48 +316,6 @@ impl Memory {
         }
     }
 
-    /// What this replica worked since its last reading goes into how much is used and, with what
-    /// it answered meanwhile, into the cost of a request.
-    ///
-    /// A reading that repeats itself adds nothing. Over a gap in which readings would have become
-    /// stale, counters may have begun again and passed the old ones unnoticed: it is left out.
-    fn see_work(
-        &mut self,
-        policy: &Policy,
-        replica: &ReplicaReport,
-        served: Option<(u64, u64)>,
-        idle: bool,
-        lately: &mut Lately,
-    ) {
-        let serving = replica.phase == Phase::Ready && !self.draining.contains_key(&replica.id);
-        let past = self.replicas.entry(replica.id.clone()).or_default();
-        let before = past.busyness.newest();
-        let again = before.is_some_and(|before| replica.cpu.is_none_or(|cpu| cpu.at <= before.at));
-        if again && served.is_some() {
-            return;
-        }
-        let served_before = std::mem::replace(&mut past.served, served);
-        let (Some(before), Some(counter)) = (before, replica.cpu) else { return };
-        let span_ms = counter.at.ms_since(before.at);
-        if span_ms > policy.timing.stale_after_ms {
-            (past.busyness, past.held) = (Busyness::default(), Busyness::default());
-            return;
-        }
-        let Some(used_ns) = counter.used_ns.checked_sub(before.used_ns) else { return };
-        #[expect(clippy::cast_precision_loss, reason = "2^52 ns are 52 days of one core")]
-        let busy_s = used_ns as f64 / 1e9 / replica.cpu_limit_cores;
-        if serving && span_ms > 0 {
-            lately.add(busy_s, span_ms);
-        }
-        if let (Some((epoch_before, served_before)), Some((epoch, served))) =
-            (served_before, served)
-            && epoch_before == epoch
-            && let Some(served) = served.checked_sub(served_before)
-        {
-            self.work.see(busy_s, served, idle);
-        }
-    }
-
     /// Takes a start for failed that has not become ready in time: once, however often the order to
     /// end it has to be given.
     pub(crate) fn give_up(&mut self, now: Timestamp, replica: &ReplicaReport) {
@@ -367,29 +325,6 @@ impl Memory {
             let why = format!("{} was not ready after {age_s} s", replica.id);
             self.failures.fail(now, &replica.id, self.next_number, why);
         }
-    }
-
-    /// A start is measured once, when its end is known.
-    fn see_lag(
-        &mut self,
-        now: Timestamp,
-        replica: &ReplicaReport,
-        balanced: bool,
-        server: Option<&ServerReport>,
-    ) {
-        let ours = self.since.is_some_and(|since| replica.asked_at >= since);
-        let known = self.replicas.get(&replica.id).is_some_and(|past| past.lag_known);
-        let Some(ready_at) = replica.ready_at.filter(|_| ours && !known) else { return };
-        let answered = server.and_then(|s| s.first_served_at);
-        let wait_over = now.ms_since(ready_at) > FIRST_ANSWER_MS;
-        let end = match answered {
-            Some(at) if at.ms_since(ready_at) <= FIRST_ANSWER_MS => at.max(ready_at),
-            Some(_) => ready_at,
-            None if !balanced || wait_over => ready_at,
-            None => return,
-        };
-        self.lags.see(end.ms_since(replica.asked_at));
-        self.replicas.entry(replica.id.clone()).or_default().lag_known = true;
     }
 
     fn summarize(

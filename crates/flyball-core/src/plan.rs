@@ -7,7 +7,7 @@
 
 mod scale;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -188,7 +188,8 @@ struct View<'a> {
     /// When the engine's report was made.
     at: Timestamp,
     engine: &'a EngineReport,
-    replicas: BTreeMap<&'a ReplicaId, &'a ReplicaReport>,
+    /// The same in the order of their names.
+    replicas: Vec<&'a ReplicaReport>,
     balancer: BalancerView<'a>,
 }
 
@@ -215,7 +216,8 @@ impl<'a> View<'a> {
         if now.ms_since(*at) > limit_ms {
             return None;
         }
-        let replicas = engine.replicas.iter().map(|r| (&r.id, r)).collect();
+        let mut replicas: Vec<&ReplicaReport> = engine.replicas.iter().collect();
+        replicas.sort_by(|a, b| a.id.cmp(&b.id));
         Some(Self { policy, now, at: *at, engine, replicas, balancer })
     }
 
@@ -259,7 +261,8 @@ impl<'a> View<'a> {
     }
 
     fn replica(&self, id: &ReplicaId) -> Option<&'a ReplicaReport> {
-        self.replicas.get(id).copied()
+        let place = self.replicas.binary_search_by(|replica| replica.id.cmp(id)).ok()?;
+        self.replicas.get(place).copied()
     }
 
     fn server(&self, id: &ReplicaId) -> Option<&'a ServerReport> {
@@ -356,6 +359,9 @@ impl View<'_> {
 /// Takes away what is not needed: first what is still starting, then what has the fewest requests;
 /// of equals the youngest.
 fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTreeSet<Step>) {
+    if surplus == 0 {
+        return;
+    }
     let mut victims = view.committed(memory);
     let given_up: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
@@ -386,17 +392,29 @@ fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTre
 /// earlier run is routed once more: its server may stand for an address of the past.
 fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
-    memory.routed.retain(|id, _| view.replica(id).is_some());
+    forget_routes(view, memory);
     for replica in view.committed(memory) {
         let Some(address) = replica.address.filter(|_| replica.phase == Phase::Ready) else {
             continue;
         };
         let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
-        let ordered = memory.routed.insert(replica.id.clone(), address) == Some(address);
+        let ordered = memory.routed.get(&replica.id) == Some(&address);
+        if !ordered {
+            memory.routed.insert(replica.id.clone(), address);
+        }
         if !(routed && ordered) {
             steps.insert(Step::Route { replica: replica.id.clone(), address });
         }
     }
+}
+
+/// Both are in the order of names, so that one walk along them is enough.
+fn forget_routes(view: &View<'_>, memory: &mut Memory) {
+    let mut there = view.replicas.iter().map(|replica| &replica.id).peekable();
+    memory.routed.retain(|id, _| {
+        while there.next_if(|there| *there < id).is_some() {}
+        there.peek() == Some(&id)
+    });
 }
 
 /// Takes away those that cannot serve once enough others are ready. Until then they may come back
@@ -407,6 +425,9 @@ fn retire_unhealthy(
     desired: usize,
     steps: &mut BTreeSet<Step>,
 ) {
+    if view.unhealthy().next().is_none() {
+        return;
+    }
     let ready = view.committed(memory).iter().filter(|r| r.phase == Phase::Ready).count();
     for replica in view.unhealthy().filter(|r| !r.protected && ready >= desired) {
         match view.balancer {

@@ -92,7 +92,12 @@ impl From<ReplicaId> for String {
 
 impl Ord for ReplicaId {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.number, &self.name).cmp(&(other.number, &other.name))
+        // Most names are compared with another handle of themselves.
+        let same = || Arc::ptr_eq(&self.name, &other.name);
+        self.number.cmp(&other.number).then_with(|| match same() {
+            true => Ordering::Equal,
+            false => self.name.cmp(&other.name),
+        })
     }
 }
 

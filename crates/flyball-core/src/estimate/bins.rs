@@ -61,11 +61,16 @@ impl Bins {
         let oldest = self.oldest();
         let first = (from.as_ms() / self.width_ms).max(oldest);
         let skipped = usize::try_from(first - oldest).unwrap_or(usize::MAX);
+        let last = now.as_ms().saturating_sub(1) / self.width_ms;
         let mut sum = 0.0;
-        for (bin, count) in (first..).zip(self.counts.iter().skip(skipped)) {
+        for (bin, count) in (first..=last).zip(self.counts.range(skipped.min(self.counts.len())..))
+        {
             // Only the bins at both ends can be covered in part.
-            let part = self.overlap_ms(bin, from, now) / self.filled_ms(bin, now);
-            sum += f64::from(*count) * part.min(1.0);
+            let part = match bin {
+                bin if bin > first && bin < last => 1.0,
+                bin => (self.overlap_ms(bin, from, now) / self.filled_ms(bin, now)).min(1.0),
+            };
+            sum += f64::from(*count) * part;
         }
         Some((sum, span_ms))
     }
