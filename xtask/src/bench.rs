@@ -35,6 +35,8 @@ enum Bench {
     Simulate,
     /// Requests/s of the simulator's world of requests.
     Requests,
+    /// What the governor's `slo` costs and brings where requests are not as modelled.
+    Slo,
     /// A change of HAProxy's servers at run time, beside an edit of its file and a reload.
     Reload,
     /// Containers behind HAProxy: starts, load steps, scaling at volume, the cost of looking.
@@ -54,6 +56,7 @@ impl Bench {
             Self::Decide => example("flyball-core", "bench_decide"),
             Self::Simulate => example("flyball-sim", "bench_simulate"),
             Self::Requests => example("flyball-sim", "bench_requests"),
+            Self::Slo => example("flyball-sim", "bench_slo"),
             Self::Reload => example("flyball-haproxy", "bench_reload"),
             Self::Policy => example("flyball-sim", "bench_policy"),
             Self::Containers => {

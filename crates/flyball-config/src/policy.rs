@@ -126,8 +126,10 @@ fn advised(mut fields: Fields<'_>) -> Option<Rule> {
 fn governor(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
     let busy_cap = fields.take(&keys::BUSY_CAP, check::share).or(by_default.busy_cap);
     let hold_ms = fields.take(&keys::HOLD, check::duration_ms).optional();
+    let slo_ms = fields.take(&keys::SLO, check::duration_ms).optional();
     fields.finish();
-    Some(Rule::Governor(Governor { busy_cap: busy_cap?, hold_ms: hold_ms?, ..by_default }))
+    let (busy_cap, hold_ms, slo_ms) = (busy_cap?, hold_ms?, slo_ms?);
+    Some(Rule::Governor(Governor { busy_cap, hold_ms, slo_ms, ..by_default }))
 }
 
 fn target(mut fields: Fields<'_>) -> Option<Rule> {

@@ -43,7 +43,7 @@ start_limit = "90s"
 start_lag = "250ms"
 look = "10s"
 slots = 8
-policy = { governor = { busy_cap = "70%", hold = "30s" } }
+policy = { governor = { busy_cap = "70%", hold = "30s", slo = "250ms" } }
 "#;
 
 const CONTAINERS: &str = r#"
@@ -303,7 +303,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_status: false });
     assert_eq!(web.policy.service, "web");
     assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
-    let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000) };
+    let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };
     assert_eq!(web.policy.rule, Rule::Governor(rule));
     let timing = web.policy.timing;
     assert_eq!((timing.look_ms, timing.drain_limit_ms), (Some(10_000), 60_000));
@@ -432,7 +432,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        87,
+        88,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }

@@ -10,7 +10,7 @@ use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::plan::plan;
 use crate::policy::Policy;
-use crate::recommend::recommend;
+use crate::recommend::{headroom, recommend};
 use crate::seen::Seen;
 use crate::units::Timestamp;
 
@@ -29,6 +29,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decis
     let (desired, moves) = guard(policy, memory, seen, &figures, &recommendations);
     let (plan, held_starts) = plan(policy, memory, seen, desired);
     remember(policy, memory, seen, desired);
+    headroom::judge(policy, memory, seen, &figures, &recommendations);
     Decision {
         service: policy.service.clone(),
         at: seen.at,

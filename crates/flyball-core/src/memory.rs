@@ -23,6 +23,7 @@ use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
+use crate::recommend::Headroom;
 use crate::seen::Seen;
 use crate::units::{ReplicaId, Timestamp, seconds};
 
@@ -82,6 +83,9 @@ pub struct Memory {
     pub arrivals: Arrivals,
     /// What a request costs.
     pub work: Work,
+    /// What is kept beyond the governor's cap.
+    #[serde(default)]
+    pub headroom: Headroom,
     /// Replicas' worth of CPU in use.
     #[serde(default)]
     pub usage: Usage,
@@ -126,6 +130,7 @@ impl Default for Memory {
             next_number: 1,
             arrivals: Arrivals::default(),
             work: Work::default(),
+            headroom: Headroom::default(),
             usage: Usage::default(),
             lags: StartLags::default(),
             errors: None,

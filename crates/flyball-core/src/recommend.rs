@@ -6,6 +6,7 @@
 
 pub mod advised;
 pub mod governor;
+pub mod headroom;
 pub mod step;
 pub mod target;
 
@@ -21,6 +22,7 @@ use crate::units::replicas_for;
 
 pub use advised::{Heard, Said};
 pub use governor::{Backlog, Utilization};
+pub use headroom::{Headroom, Spare};
 pub use step::Threshold;
 pub use target::Ratio;
 
@@ -91,7 +93,7 @@ impl Arithmetic {
     /// The count for `slack` times the demand: what is still needed before a surplus is a surplus.
     pub(crate) fn count_with(&self, slack: f64) -> u32 {
         match self {
-            Self::Utilization(terms) => replicas_for(terms.busy() * slack / terms.busy_cap),
+            Self::Utilization(terms) => replicas_for(terms.demand(slack)),
             Self::Backlog(terms) => replicas_for(terms.demand()),
             Self::Cpu { used, held, share } => {
                 replicas_for((used + held.unwrap_or(0.0)) * slack / share)
@@ -119,7 +121,7 @@ pub fn recommend(
     figures: &Seen,
 ) -> Vec<Recommendation> {
     match &policy.rule {
-        Rule::Governor(rule) => governor::recommend(rule, seen, figures),
+        Rule::Governor(rule) => governor::recommend(rule, memory, seen, figures),
         Rule::Target(rule) => {
             let wish = target::recommend(rule, policy, memory, seen, figures);
             wish.or_else(|| woken(figures)).into_iter().collect()

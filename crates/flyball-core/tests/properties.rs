@@ -23,9 +23,15 @@ prop_compose! {
 
 fn rule() -> impl Strategy<Value = Rule> {
     prop_oneof![
-        (0.2..1.0, proptest::option::of(1_u32..20), proptest::option::of(0_u64..60_000)).prop_map(
-            |(busy_cap, slots, hold_ms)| Rule::Governor(Governor { busy_cap, slots, hold_ms })
-        ),
+        (
+            0.2..1.0,
+            proptest::option::of(1_u32..20),
+            proptest::option::of(0_u64..60_000),
+            proptest::option::of(1_u64..1_000)
+        )
+            .prop_map(|(busy_cap, slots, hold_ms, slo_ms)| {
+                Rule::Governor(Governor { busy_cap, slots, hold_ms, slo_ms })
+            }),
         (0.1..1.0, 0_u64..60_000, 0.0..1.0).prop_map(|(cpu, in_window_ms, in_share)| {
             Rule::Target(Target { cpu, in_window_ms, in_share, ..Target::default() })
         }),
@@ -194,7 +200,12 @@ impl Look {
             errors: self.errors,
             waiting: self.waiting,
             servers: self.servers.iter().map(server).collect(),
-            latency: None,
+            latency: self.errors.is_multiple_of(2).then(|| LatencyReport {
+                window_ms: 10_000,
+                count: self.arrivals,
+                p50_ms: f64::from(self.waiting),
+                p99_ms: f64::from(self.waiting) * 10.0,
+            }),
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) static EXTERNAL_TABLE: Key = key(
 pub(crate) static GOVERNOR: Section = Section {
     path: "services.NAME.policy.governor",
     meaning: "Settings of the default policy.",
-    keys: &[&BUSY_CAP, &HOLD],
+    keys: &[&BUSY_CAP, &HOLD, &SLO],
     later: &[],
 };
 pub(crate) static BUSY_CAP: Key = key(
@@ -53,6 +53,12 @@ pub(crate) static HOLD: Key = key(
     duration(0, 24 * HOUR_MS),
     Fallback::Otherwise("three start lags, at least 5 s"),
     "How long a surplus must last before it is removed.",
+);
+pub(crate) static SLO: Key = key(
+    "slo",
+    duration(1, HOUR_MS),
+    Fallback::Otherwise("latency changes no count"),
+    "The time in which 99 of 100 requests should be answered. While they are not although the replicas are as busy as planned, more are kept, up to 60 % more. Only the embedded proxy measures it.",
 );
 
 pub(crate) static TARGET: Section = Section {

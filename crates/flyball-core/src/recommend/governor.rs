@@ -12,7 +12,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Arithmetic, Recommendation};
+use super::{Arithmetic, Recommendation, Spare};
+use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::policy::Governor;
 use crate::seen::Seen;
@@ -53,12 +54,20 @@ pub struct Utilization {
     pub work_s: f64,
     /// The largest share of its time that a replica should be busy.
     pub busy_cap: f64,
+    /// What is kept beyond that, since requests were late at the cap.
+    #[serde(default)]
+    pub spare: Option<Spare>,
 }
 
 impl Utilization {
     /// Replicas' worth of work that arrives.
     pub fn busy(&self) -> f64 {
         self.arrivals_per_s.max(self.level_per_s) * self.work_s
+    }
+
+    /// Replicas that do `slack` times that work at the cap, and those beyond.
+    pub(super) fn demand(&self, slack: f64) -> f64 {
+        self.busy() * slack / self.busy_cap * self.spare.map_or(1.0, |spare| spare.factor)
     }
 
     /// One request's part of those that the load was told by: the least that it can be off; 0
@@ -86,7 +95,13 @@ impl fmt::Display for Utilization {
             self.work_s,
             self.busy(),
             self.busy_cap * 100.0
-        )
+        )?;
+        match self.spare {
+            Some(Spare { factor, slo_ms }) => {
+                write!(f, ", x {factor:.2} to keep 99 % within {slo_ms} ms")
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -141,11 +156,15 @@ impl fmt::Display for Backlog {
 /// The governor's wishes.
 pub(super) fn recommend(
     rule: &Governor,
+    memory: &Memory,
     seen: &Observation,
     figures: &Seen,
 ) -> Vec<Recommendation> {
     let mut wishes = match (figures.arrivals_per_s, figures.work_s) {
-        (Some(per_s), Some(work_s)) => from_demand(rule, per_s, work_s, figures),
+        (Some(per_s), Some(work_s)) => {
+            let spare = memory.headroom.spare(rule);
+            from_demand((rule.busy_cap, spare), per_s, work_s, figures)
+        }
         (Some(_), None) => {
             [cpu(CPU_SHARE, figures), pile_up(rule, figures)].into_iter().flatten().collect()
         }
@@ -158,14 +177,20 @@ pub(super) fn recommend(
     wishes.into_iter().map(Arithmetic::recommend).collect()
 }
 
-fn from_demand(rule: &Governor, per_s: f64, work_s: f64, figures: &Seen) -> Vec<Arithmetic> {
+fn from_demand(
+    (busy_cap, spare): (f64, Option<Spare>),
+    per_s: f64,
+    work_s: f64,
+    figures: &Seen,
+) -> Vec<Arithmetic> {
     let utilization = Utilization {
         arrivals_per_s: per_s,
         window_ms: figures.arrivals_window_ms,
         level_per_s: figures.level_per_s,
         level_window_ms: figures.level_window_ms,
         work_s,
-        busy_cap: rule.busy_cap,
+        busy_cap,
+        spare,
     };
     let backlog = backlog(per_s, work_s, figures).map(Arithmetic::Backlog);
     [Some(Arithmetic::Utilization(utilization)), backlog].into_iter().flatten().collect()

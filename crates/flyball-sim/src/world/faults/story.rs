@@ -215,6 +215,7 @@ fn policy(dice: &mut Dice, look_ms: u64, lag_looks: u64) -> Policy {
             busy_cap: dice.between(0.6, 0.95),
             slots: dice.whether(0.5).then_some(2),
             hold_ms: Some(look_ms * (lag_looks + dice.range(0, 8))),
+            slo_ms: lag_looks.is_multiple_of(2).then_some(100),
         }),
     };
     let timing = Timing {

@@ -51,6 +51,11 @@ impl World {
         self.counters = super::Counters { epoch: self.counters.epoch + 1, arrivals: 0, errors: 0 };
     }
 
+    /// Requests that arrive from now on are `factor` times the work.
+    pub fn change_work(&mut self, factor: f64) {
+        self.work_factor = factor;
+    }
+
     /// Somebody else starts a replica called `id`.
     pub fn start_foreign(&mut self, id: &ReplicaId) {
         self.start(id);

@@ -1,12 +1,13 @@
 //! The world of requests against what is known of queues, and against itself.
 
+use flyball_core::decision::Decision;
 use flyball_core::observation::{Phase, Reading};
 use flyball_core::plan::{Step, StopReason};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::units::ReplicaId;
 
 use super::arrivals::{Arrivals, MS, nanos};
-use super::run::{Outcome, run};
+use super::run::{Outcome, drive, run};
 use super::service::{Spread, Times};
 use super::{Cold, Setup, World};
 use crate::contender::Contender;
@@ -17,6 +18,27 @@ fn policy(max: u32) -> Policy {
     let timing = Timing { start_lag_prior_ms: 1_000, ..Timing::default() };
     let rule = Rule::Governor(Governor::default());
     Policy { service: "web".to_owned(), bounds: Bounds { min: 1, max }, rule, timing }
+}
+
+/// The last decision after ten minutes of requests of which one in fifty takes as long as ten.
+fn kept_late(slo_ms: Option<u64>) -> Decision {
+    let work = Times { mean_ms: 20.0, spread: Spread::Lognormal { cv: 2.0 } };
+    let setup = Setup { work, ..Setup::default() };
+    let arrivals = Arrivals::of_rates(vec![100.0; 60], 10_000, u64::MAX / MS, Seed(1));
+    let rule = Rule::Governor(Governor { slo_ms, ..Governor::default() });
+    let mut contender = Contender::own("governor", Policy { rule, ..policy(20) });
+    let mut world = World::running(setup, arrivals, Seed(1), ("web", 3));
+    let (end_ns, mut last) = (world.end_ns(), None);
+    drive(&mut contender, &mut world, end_ns, |_, decision| last = Some(decision.clone())).unwrap();
+    last.unwrap()
+}
+
+#[test]
+fn replicas_that_miss_their_slo_as_busy_as_planned_get_headroom_and_say_so() {
+    let (without, with) = (kept_late(None), kept_late(Some(100)));
+    assert!(with.desired > without.desired, "{with}\n{without}");
+    assert!(with.to_string().contains("to keep 99 % within 100 ms"), "{with}");
+    assert!(!without.to_string().contains("to keep 99 %"), "{without}");
 }
 
 fn fixed(count: u32) -> Contender {
