@@ -60,7 +60,7 @@ impl Name {
         let head = parts.next().unwrap_or_default();
         let parts: Vec<&str> = parts.collect();
         let kind = match (head, parts.as_slice()) {
-            ("governor", []) => Ok(Kind::Own(Rule::Governor(Governor::default()))),
+            ("governor", parts) => governor(parts).map(Kind::Own),
             ("target", parts) => target(parts).map(Kind::Own),
             ("step", parts) => step(parts).map(Kind::Own),
             ("static", ["mean"]) => Ok(Kind::StaticMean),
@@ -77,7 +77,7 @@ impl Name {
             Err(why) => Err(NameError {
                 name: text.to_owned(),
                 why,
-                hint: "one of governor, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s, kpa:80, aws:70, nomad:70, amest, jcwimer, marathon-lb, seed".to_owned(),
+                hint: "one of governor, governor:250ms, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s, kpa:80, aws:70, nomad:70, amest, jcwimer, marathon-lb, seed".to_owned(),
             }),
         }
     }
@@ -133,6 +133,16 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
+fn governor(parts: &[&str]) -> Result<Rule, String> {
+    let slo_ms = match parts {
+        [] => None,
+        // With a unit, so that nobody takes it for a percentage.
+        [slo] if slo.ends_with('s') => Some(span_ms(slo)?),
+        _ => return Err("governor takes the time of 99 of 100 requests, such as 250ms".to_owned()),
+    };
+    Ok(Rule::Governor(Governor { slo_ms, ..Governor::default() }))
+}
+
 fn target(parts: &[&str]) -> Result<Rule, String> {
     let default = Target::default();
     match parts {
@@ -155,12 +165,11 @@ fn step(parts: &[&str]) -> Result<Rule, String> {
     Ok(Rule::Step(rule))
 }
 
-/// A time such as `0s`, `90s` or `5m`.
+/// A time such as `0s`, `250ms`, `90s` or `5m`.
 pub(crate) fn span_ms(text: &str) -> Result<u64, String> {
-    let (number, unit_ms) = match text.strip_suffix('m') {
-        Some(minutes) => (minutes, 60_000),
-        None => (text.strip_suffix('s').unwrap_or(text), 1_000),
-    };
+    let units = [("ms", 1), ("m", 60_000), ("s", 1_000)];
+    let unit = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
+    let (number, unit_ms) = unit.unwrap_or((text, 1_000));
     let number: Option<u64> = number.parse().ok();
     let ms = number.and_then(|number| number.checked_mul(unit_ms));
     ms.ok_or_else(|| format!("`{text}` is not a time such as 90s or 5m"))
@@ -170,5 +179,21 @@ fn fixed(count: &str) -> Result<Rival, String> {
     match count.parse() {
         Ok(count) if count > 0 => Ok(Rival::Fixed(Fixed::new(count))),
         _ => Err(format!("`{count}` is neither mean, peak nor a count above 0")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_slo_has_a_unit_so_that_nobody_takes_it_for_a_share() {
+        let name = Name::parse("governor:250ms").unwrap();
+        let kept = Governor { slo_ms: Some(250), ..Governor::default() };
+        assert!(matches!(name.kind, Kind::Own(Rule::Governor(rule)) if rule == kept));
+        for bad in ["governor:70", "governor:ms", "governor:250ms:1"] {
+            let why = Name::parse(bad).unwrap_err().to_string();
+            assert!(why.contains(bad) && why.contains("hint: "), "{why}");
+        }
     }
 }
