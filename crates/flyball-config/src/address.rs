@@ -111,19 +111,23 @@ pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
     if hosts.is_empty() { Err(refuse()) } else { Ok(hosts) }
 }
 
-/// Where the masters of a Mesos cluster are.
-pub(crate) fn mesos_master(given: Given<'_>) -> Result<MesosMaster, Fault> {
+/// Where the masters of a Mesos cluster are, and whether that says that they are asked with TLS.
+pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool>), Fault> {
     let refuse = || {
         let example = given.example("\"http://127.0.0.1:5050\"");
         given.not_a("the address of a Mesos master", example)
     };
     let Value::Text(text) = &given.node.value else { return Err(refuse()) };
     if text.starts_with("zk://") {
-        return zookeeper_at(given, "/mesos").map(MesosMaster::Elected);
+        return zookeeper_at(given, "/mesos").map(|at| (MesosMaster::Elected(at), None));
     }
-    let at = text.strip_prefix("http://").map(|at| at.trim_end_matches('/'));
-    let at = at.filter(|at| is_host_and_port(at)).ok_or_else(refuse)?;
-    Ok(MesosMaster::At(at.to_owned()))
+    let encrypted = text.strip_prefix("https://").map(|at| (at, true));
+    let (at, tls) = encrypted
+        .or_else(|| Some((text.strip_prefix("http://")?, false)))
+        .map(|(at, tls)| (at.trim_end_matches('/'), tls))
+        .filter(|(at, _)| is_host_and_port(at))
+        .ok_or_else(refuse)?;
+    Ok((MesosMaster::At(at.to_owned()), Some(tls)))
 }
 
 /// The place where flyballs find out which of them acts.

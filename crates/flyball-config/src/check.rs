@@ -164,6 +164,14 @@ pub(crate) fn text(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Who somebody is: in HTTP's basic authentication a colon ends it.
+pub(crate) fn principal(given: Given<'_>) -> Result<String, Fault> {
+    text(given)
+        .ok()
+        .filter(|name| !name.contains(':'))
+        .ok_or_else(|| given.not_a("a name without a colon", given.example("\"flyball\"")))
+}
+
 pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
     match &given.node.value {

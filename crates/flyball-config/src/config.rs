@@ -84,6 +84,14 @@ pub struct Mesos {
     pub master: MesosMaster,
     /// The role that resources are offered to.
     pub role: String,
+    /// Whether masters and agents are asked with TLS.
+    pub tls: bool,
+    /// Who may sign for them; `None`: those whom the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// Who flyball is there.
+    pub principal: String,
+    /// What shows that; `None`: nothing does, and nobody asks.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// How the leading master of a Mesos cluster is found.

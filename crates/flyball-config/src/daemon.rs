@@ -6,12 +6,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::address;
 use crate::check;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
+use crate::keys::Key;
 use crate::{Daemon, Env, keys};
 
 /// Where the API is by default: loopback, and a port that nothing else is registered for.
@@ -37,13 +38,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
     let token = fields.take(&keys::TOKEN_FILE, check::path);
     let read = fields.take(&keys::READ_TOKEN_FILE, check::path);
     for (key, field) in [(&keys::TOKEN_FILE, &token), (&keys::READ_TOKEN_FILE, &read)] {
-        if let Some((path, span)) = field.given()
-            && let Err(why) = read_token(&base.join(path))
-        {
-            let key = fields.path_of(key.name);
-            let path = base.join(path).display().to_string();
-            fields.report(Fault::BadToken { key, path, why }, span);
-        }
+        refuse_bad_token(&mut fields, key, field, base);
     }
     if let Some((address, span)) = listen.given()
         && !address.ip().to_canonical().is_loopback()
@@ -73,7 +68,23 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
     })
 }
 
-pub(crate) fn read_token(path: &Path) -> Result<(), String> {
+/// Reports a file of `key` that holds no secret.
+pub(crate) fn refuse_bad_token(
+    fields: &mut Fields<'_>,
+    key: &Key,
+    given: &Field<PathBuf>,
+    base: &Path,
+) {
+    if let Some((path, span)) = given.given()
+        && let Err(why) = read_token(&base.join(path))
+    {
+        let key = fields.path_of(key.name);
+        let path = base.join(path).display().to_string();
+        fields.report(Fault::BadToken { key, path, why }, span);
+    }
+}
+
+fn read_token(path: &Path) -> Result<(), String> {
     let plain = |error: std::io::Error| format!("cannot be read: {error}");
     if !path.metadata().map_err(plain)?.is_file() {
         return Err("is not a regular file".to_owned());

@@ -73,7 +73,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         .and_then(|fields| daemon::daemon(fields, base, env));
     let docker = systems::docker(&mut root, base);
     let swarm = systems::swarm(&mut root, docker.as_ref(), base);
-    let mesos = systems::mesos(&mut root);
+    let mesos = systems::mesos(&mut root, base);
     let ha = systems::ha(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);

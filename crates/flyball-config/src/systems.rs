@@ -7,9 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::value::Span;
-use crate::{Docker, Ha, Haproxy, Mesos, MesosMaster, Socket, Swarm, address, check, keys};
+use crate::{Docker, Ha, Haproxy, Mesos, MesosMaster, Socket, Swarm, address, check, daemon, keys};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -25,7 +26,14 @@ impl Default for Docker {
 impl Default for Mesos {
     /// A master on this machine, and the resources of nobody.
     fn default() -> Self {
-        Self { master: MesosMaster::At("127.0.0.1:5050".to_owned()), role: "*".to_owned() }
+        Self {
+            master: MesosMaster::At("127.0.0.1:5050".to_owned()),
+            role: "*".to_owned(),
+            tls: false,
+            ca_file: None,
+            principal: "flyball".to_owned(),
+            secret_file: None,
+        }
     }
 }
 
@@ -80,13 +88,39 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
 }
 
 /// The Mesos cluster that `root` names.
-pub(crate) fn mesos(root: &mut Fields<'_>) -> Option<Mesos> {
+pub(crate) fn mesos(root: &mut Fields<'_>, base: &Path) -> Option<Mesos> {
     let mut fields = root.take_table_or_empty(&keys::MESOS_TABLE, &keys::MESOS)?;
     let preset = Mesos::default();
-    let master = fields.take(&keys::MASTER, address::mesos_master).or(preset.master);
+    let master = fields.take(&keys::MASTER, address::mesos_master);
     let role = fields.take(&keys::ROLE, check::text).or(preset.role);
+    let tls = fields.take(&keys::MESOS_TLS, check::flag);
+    let by_address = master.given().and_then(|((_, tls), _)| *tls);
+    if let (Some(by_address), Some((given, span))) = (by_address, tls.given())
+        && *given != by_address
+    {
+        let (given, scheme) = (*given, if *given { "https" } else { "http" });
+        let fault = Fault::NotA {
+            key: fields.path_of(keys::MESOS_TLS.name),
+            found: given.to_string(),
+            wanted: "what the address of the master says".to_owned(),
+            instead: Some(format!("write master = \"{scheme}://HOST:PORT\" and leave tls out")),
+        };
+        fields.report(fault, span);
+    }
+    let ca_file = fields.take(&keys::MESOS_CA_FILE, check::path).optional();
+    let principal = fields.take(&keys::PRINCIPAL, check::principal);
+    let secret = fields.take(&keys::SECRET_FILE, check::path);
+    daemon::refuse_bad_token(&mut fields, &keys::SECRET_FILE, &secret, base);
     fields.finish();
-    Some(Mesos { master: master?, role: role? })
+    let (master, by_address) = master.or((preset.master, Some(preset.tls)))?;
+    Some(Mesos {
+        master,
+        role: role?,
+        tls: tls.or(false)? || by_address == Some(true),
+        ca_file: ca_file?.map(|path| base.join(path)),
+        principal: principal.or(preset.principal)?,
+        secret_file: secret.optional()?.map(|path| base.join(path)),
+    })
 }
 
 /// Several flyballs, if `root` speaks of them, and where it does; `None` if anything was reported.

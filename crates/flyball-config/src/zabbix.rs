@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::{Zabbix, ZabbixApi, address, check, daemon, keys};
 
@@ -53,13 +52,7 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
 fn api(fields: &mut Fields<'_>, base: &Path) -> Option<Option<ZabbixApi>> {
     let url = fields.take(&keys::API, address::url);
     let token = fields.take(&keys::API_TOKEN_FILE, check::path);
-    if let Some((path, span)) = token.given()
-        && let Err(why) = daemon::read_token(&base.join(path))
-    {
-        let key = fields.path_of(keys::API_TOKEN_FILE.name);
-        let path = base.join(path).display().to_string();
-        fields.report(Fault::BadToken { key, path, why }, span);
-    }
+    daemon::refuse_bad_token(fields, &keys::API_TOKEN_FILE, &token, base);
     if url.given().is_some() && matches!(token, Field::Absent) {
         fields.missing(&keys::API_TOKEN_FILE, "\"/etc/flyball/zabbix-token\"");
     }

@@ -179,7 +179,24 @@ fn every_key_of_tasks_arrives_where_it_belongs() {
     let config = parsed(TASKS);
     let (servers, path) = ("10.0.0.1:2181,zk.example:2181".to_owned(), "/mesos".to_owned());
     let master = MesosMaster::Elected(Ensemble { servers, path });
-    assert_eq!(config.mesos, Mesos { master, role: "web".into() });
+    let preset = Mesos { master, role: "web".into(), ..Mesos::default() };
+    assert_eq!(config.mesos, preset);
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "s3cret\n").unwrap();
+    let guarded = TASKS.replace(
+        "role = \"web\"",
+        &format!(
+            "tls = true\nca_file = \"ca.pem\"\nprincipal = \"web\"\nsecret_file = {secret:?}",
+            secret = secret.path()
+        ),
+    );
+    let mesos = parsed(&guarded).mesos;
+    assert!(mesos.tls);
+    assert_eq!(mesos.ca_file.as_deref(), Some(std::path::Path::new("/etc/flyball/ca.pem")));
+    assert_eq!(
+        (mesos.principal.as_str(), mesos.secret_file.as_deref()),
+        ("web", Some(secret.path()))
+    );
     let task = |text: &str| match parsed(text).services["web"].engine.clone() {
         Engine::Mesos(task) => task,
         other => panic!("{other:?}"),
@@ -198,6 +215,9 @@ fn every_key_of_tasks_arrives_where_it_belongs() {
     assert_eq!(task(&format!("{TASKS}reach = \"host\"")).port, None);
     let at = TASKS.replace("zk://10.0.0.1:2181,zk.example:2181/mesos", "http://m1:5050/");
     assert_eq!(parsed(&at).mesos.master, MesosMaster::At("m1:5050".into()));
+    assert!(!parsed(&at).mesos.tls);
+    let encrypted = parsed(&at.replace("http:", "https:")).mesos;
+    assert_eq!((encrypted.master, encrypted.tls), (MesosMaster::At("m1:5050".into()), true));
 }
 
 #[test]
@@ -215,6 +235,13 @@ fn what_no_task_of_mesos_can_be_is_refused() {
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://u:p@h:2181/mesos", "zk://10.0.0.1"),
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://10.0.0.1:2181", "zk://10.0.0.1"),
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "10.0.0.1:5050", "http://127.0.0.1:5050"),
+        ("role = \"web\"", "principal = \"a:b\"", "mesos.principal: \"a:b\" is not a name without"),
+        ("role = \"web\"", "secret_file = \"/none\"", "mesos.secret_file"),
+        (
+            "zk://10.0.0.1:2181,zk.example:2181/mesos\"",
+            "http://m:1\"\ntls = true",
+            "write master = \"https:",
+        ),
     ];
     for (from, to, words) in refused {
         let said = said(from, to);
@@ -432,7 +459,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        88,
+        92,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }

@@ -92,12 +92,12 @@ impl Call {
 }
 
 /// The first call, which opens the stream of events; as a framework of old if it has an id.
-pub(crate) fn subscribe(framework: Option<&str>, role: &str) -> Bytes {
+pub(crate) fn subscribe(framework: Option<&str>, role: &str, principal: Option<&str>) -> Bytes {
     let id = framework.map(|id| json!({ "value": id }));
     let mut call = json!({ "type": "SUBSCRIBE", "framework_id": id, "subscribe": {
         "framework_info": {
             "id": id, "name": "flyball", "user": "root", "roles": [role],
-            "failover_timeout": FAILOVER_S, "checkpoint": true,
+            "principal": principal, "failover_timeout": FAILOVER_S, "checkpoint": true,
             "capabilities": [{ "type": "MULTI_ROLE" }, { "type": "PARTITION_AWARE" }],
         },
     } });
@@ -247,9 +247,11 @@ mod tests {
         assert_eq!(body["framework_id"]["value"], "F");
         assert_eq!(body["kill"].get("agent_id"), None);
         assert_eq!(body["kill"]["kill_policy"]["grace_period"]["nanoseconds"], 1_500_000_000);
-        let first: Value = serde_json::from_slice(&subscribe(None, "*")).unwrap();
+        let first: Value = serde_json::from_slice(&subscribe(None, "*", None)).unwrap();
         assert_eq!(first.get("framework_id"), None);
-        let again: Value = serde_json::from_slice(&subscribe(Some("F"), "*")).unwrap();
+        assert_eq!(first["subscribe"]["framework_info"].get("principal"), None);
+        let again: Value = serde_json::from_slice(&subscribe(Some("F"), "*", Some("web"))).unwrap();
         assert_eq!(again["subscribe"]["framework_info"]["id"], again["framework_id"]);
+        assert_eq!(again["subscribe"]["framework_info"]["principal"], "web");
     }
 }

@@ -105,11 +105,17 @@ impl MesosError {
             Self::Setting { .. } => "raise cpus or memory of the service",
             Self::Address { .. } => "write master = \"http://HOST:5050\" under [mesos]",
             Self::NoLeader => "look at the masters and at ZooKeeper; flyball waits for one",
+            Self::Unreachable { why, .. } if why.starts_with("TLS") => {
+                "ca_file under [mesos] must hold who signed its certificate, and that must name this address"
+            }
             Self::Unreachable { .. } | Self::Silent { .. } => {
                 "is the master running there? master under [mesos] says where it is looked for"
             }
-            Self::Refused { status: 401 | 403, .. } => {
-                "this master wants frameworks to authenticate, which flyball cannot do"
+            Self::Refused { status: 401, .. } => {
+                "principal and secret_file under [mesos] must be one of its --credentials"
+            }
+            Self::Refused { status: 403, .. } => {
+                "its --acls must allow this principal to do so, and role under [mesos]"
             }
             Self::IdFile { .. } => "make state_dir writable: without the id tasks would be lost",
             Self::Broken { .. }

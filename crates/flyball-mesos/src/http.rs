@@ -9,14 +9,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
-use hyper::{Request, Response};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::MesosError;
+use crate::{Access, MesosError};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// 20,000 tasks at 1.5 kB each.
@@ -28,6 +27,7 @@ const WORDS_MAX: usize = 300;
 #[derive(Debug)]
 pub(crate) struct Connection {
     at: String,
+    authorization: Option<HeaderValue>,
     sender: SendRequest<Full<Bytes>>,
     driver: AbortHandle,
 }
@@ -40,21 +40,46 @@ impl Drop for Connection {
 
 impl Connection {
     /// Connects to `at`, a `HOST:PORT`.
-    pub(crate) async fn open(at: &str) -> Result<Self, MesosError> {
+    pub(crate) async fn open(access: &Access, at: &str) -> Result<Self, MesosError> {
         let unreachable = |why: String| MesosError::Unreachable { at: at.to_owned(), why };
-        let opening = async {
-            let stream = TcpStream::connect(at).await.map_err(|e| unreachable(e.to_string()))?;
-            // Calls are small and follow each other: none waits for the one before.
-            let _unsupported = stream.set_nodelay(true);
-            handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(e.to_string()))
-        };
-        let opened = timeout(CONNECT_LIMIT, opening).await;
-        let (sender, connection) = opened.map_err(|_| silent(at, "connect", CONNECT_LIMIT))??;
+        let place = host_and_port(at).ok_or_else(|| MesosError::Address { at: at.to_owned() })?;
+        let stream = flyball_tls::connect(place, access.tls.as_ref(), CONNECT_LIMIT).await;
+        let stream = stream.map_err(|error| unreachable(error.to_string()))?;
+        let opened = handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = opened.map_err(|error| unreachable(error.to_string()))?;
         let driver = tokio::spawn(async move {
             // Whatever ends the connection is told by the request under way.
             let _ended = connection.await;
         });
-        Ok(Self { at: at.to_owned(), sender, driver: driver.abort_handle() })
+        let authorization = access.authorization();
+        Ok(Self { at: at.to_owned(), authorization, sender, driver: driver.abort_handle() })
+    }
+
+    /// A request for JSON to this one, with a body of JSON if there is one.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Request<Full<Bytes>> {
+        let has_body = body.is_some();
+        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        let headers = request.headers_mut();
+        if let Ok(host) = HeaderValue::from_str(&self.at) {
+            headers.insert(HOST, host);
+        }
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let agent = concat!("flyball/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if has_body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        request
     }
 
     /// Sends a request; gives the answer's head and its body as it comes, if the status is 200 or
@@ -123,30 +148,43 @@ impl Connection {
 }
 
 /// One question on a connection of its own.
-pub(crate) async fn get(at: &str, path: &str, limit: Duration) -> Result<Bytes, MesosError> {
-    let asking = async { Connection::open(at).await?.ask(request(at, path, None), limit).await };
+pub(crate) async fn get(
+    access: &Access,
+    at: &str,
+    path: &str,
+    limit: Duration,
+) -> Result<Bytes, MesosError> {
+    let asking = async {
+        let mut connection = Connection::open(access, at).await?;
+        connection.ask(connection.request(Method::GET, path, None), limit).await
+    };
     timeout(limit, asking).await.unwrap_or_else(|_| Err(silent(at, path, limit)))
 }
 
-/// A request for JSON, with a body of JSON if there is one.
-pub(crate) fn request(at: &str, path: &str, body: Option<Bytes>) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(body.clone().unwrap_or_default()));
-    *request.method_mut() = if body.is_some() { hyper::Method::POST } else { hyper::Method::GET };
-    *request.uri_mut() = path.parse().unwrap_or_default();
-    let headers = request.headers_mut();
-    if let Ok(host) = HeaderValue::from_str(at) {
-        headers.insert(HOST, host);
-    }
-    let agent = concat!("flyball/", env!("CARGO_PKG_VERSION"));
-    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-    if body.is_some() {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    }
-    request
+/// The host, without brackets, and the port of a `HOST:PORT`.
+pub(crate) fn host_and_port(at: &str) -> Option<(&str, u16)> {
+    let (host, port) = at.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port = port.parse().ok().filter(|port| *port > 0)?;
+    (!bare.is_empty()).then_some((bare, port))
 }
 
 pub(crate) fn silent(at: &str, what: &str, limit: Duration) -> MesosError {
     let limit_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
     MesosError::Silent { at: at.to_owned(), what: what.to_owned(), limit_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_named_by_host_and_port() {
+        assert_eq!(host_and_port("10.0.0.1:5050"), Some(("10.0.0.1", 5050)));
+        assert_eq!(host_and_port("mesos.example:5050"), Some(("mesos.example", 5050)));
+        assert_eq!(host_and_port("[fd00::1]:5050"), Some(("fd00::1", 5050)));
+        for bad in ["", "host", ":5050", "host:", "host:0", "http://host"] {
+            assert_eq!(host_and_port(bad), None, "{bad}");
+        }
+    }
 }

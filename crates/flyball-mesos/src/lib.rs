@@ -19,6 +19,7 @@
 //!
 //! Tasks outlive flyball: the framework's id is in a file, and the next run that has it finds them.
 
+mod access;
 mod agents;
 mod book;
 mod call;
@@ -39,8 +40,10 @@ mod survey;
 mod task;
 mod usage;
 
+pub use access::{Access, Credential};
 pub use cluster::MesosCluster;
 pub use engine::MesosEngine;
 pub use error::MesosError;
+pub use flyball_tls::{Tls, TlsError, TlsSettings};
 pub use settings::{ClusterSettings, Master, MesosSettings, Network};
 pub use survey::Survey;

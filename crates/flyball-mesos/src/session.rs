@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use hyper::Method;
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use tokio::sync::mpsc;
@@ -73,7 +74,7 @@ fn is_removed(why: &str) -> bool {
 async fn session(core: &Arc<Core>, sent_to: Option<String>) -> Result<Infallible, MesosError> {
     let at = sent_to.or_else(|| leader(core)).ok_or(MesosError::NoLeader)?;
     let known = core.known_id().await?;
-    let mut stream = Subscription::open(&at, known.as_deref(), &core.settings.role).await?;
+    let mut stream = Subscription::open(core, &at, known.as_deref()).await?;
     let framework = match timed(&at, stream.next()).await?? {
         Event::Subscribed { framework } => framework,
         Event::Error(why) => return Err(MesosError::Ended { why }),
@@ -83,7 +84,7 @@ async fn session(core: &Arc<Core>, sent_to: Option<String>) -> Result<Infallible
     let now = core.now();
     core.book().subscribed(framework.clone(), now);
     tracing::info!("subscribed to the mesos master {at} as framework {framework}");
-    let speaker = Speaker::start(&at, &framework, stream.id.clone());
+    let speaker = Speaker::start(core, &at, &framework, stream.id.clone());
     Session { core, at, framework, stream, speaker, chores: JoinSet::new() }.run().await
 }
 
@@ -131,7 +132,7 @@ impl Session<'_> {
                 () = self.core.wake.notified() => {}
                 _ = beat.tick() => {
                     if !std::mem::replace(&mut beating, true) {
-                        self.chores.spawn(ask_for_life(self.at.clone()));
+                        self.chores.spawn(ask_for_life(Arc::clone(self.core), self.at.clone()));
                     }
                 }
             }
@@ -141,7 +142,11 @@ impl Session<'_> {
             }
             if list_at <= Instant::now() && !std::mem::replace(&mut listing, true) {
                 list_at = Instant::now() + LIST_EVERY;
-                self.chores.spawn(list(self.at.clone(), self.framework.clone()));
+                self.chores.spawn(list(
+                    Arc::clone(self.core),
+                    self.at.clone(),
+                    self.framework.clone(),
+                ));
             }
             self.speak().await?;
         }
@@ -213,20 +218,21 @@ async fn timed<T>(at: &str, answer: impl Future<Output = T>) -> Result<T, MesosE
     timeout(CALL_LIMIT, answer).await.map_err(|_| http::silent(at, "subscribe", CALL_LIMIT))
 }
 
-async fn ask_for_life(at: String) -> Result<Chore, MesosError> {
-    http::get(&at, "/master/health", BEAT_LIMIT).await?;
+async fn ask_for_life(core: Arc<Core>, at: String) -> Result<Chore, MesosError> {
+    http::get(&core.settings.access, &at, "/master/health", BEAT_LIMIT).await?;
     Ok(Chore::Beat)
 }
 
-async fn list(at: String, framework: String) -> Result<Chore, MesosError> {
+async fn list(core: Arc<Core>, at: String, framework: String) -> Result<Chore, MesosError> {
+    let access = &core.settings.access;
     let path = format!("/master/tasks?framework_id={framework}&limit={TASKS_MAX}");
     let broken = |what: &str| {
         let (at, what) = (at.clone(), what.to_owned());
         move |why| MesosError::Broken { at, what, why }
     };
-    let agents = http::get(&at, "/master/slaves", LIST_LIMIT).await?;
+    let agents = http::get(access, &at, "/master/slaves", LIST_LIMIT).await?;
     let agents = listing::agents(&agents).map_err(broken("/master/slaves"))?;
-    let tasks = http::get(&at, &path, LIST_LIMIT).await?;
+    let tasks = http::get(access, &at, &path, LIST_LIMIT).await?;
     let tasks = listing::tasks(&tasks, &framework).map_err(broken("/master/tasks"))?;
     Ok(Chore::List(Listing { agents, tasks }))
 }
@@ -244,10 +250,12 @@ const PATH: &str = "/master/api/v1/scheduler";
 const STREAM: &str = "mesos-stream-id";
 
 impl Subscription {
-    async fn open(at: &str, framework: Option<&str>, role: &str) -> Result<Self, MesosError> {
-        let mut connection = Connection::open(at).await?;
-        let body = crate::call::subscribe(framework, role);
-        let answer = connection.send(http::request(at, PATH, Some(body)), CALL_LIMIT).await?;
+    async fn open(core: &Core, at: &str, framework: Option<&str>) -> Result<Self, MesosError> {
+        let (access, role) = (&core.settings.access, &core.settings.role);
+        let mut connection = Connection::open(access, at).await?;
+        let body = crate::call::subscribe(framework, role, access.principal());
+        let request = connection.request(Method::POST, PATH, Some(body));
+        let answer = connection.send(request, CALL_LIMIT).await?;
         let id = answer.headers().get(STREAM).cloned();
         Ok(Self { connection, body: answer.into_body(), records: Records::default(), id })
     }
@@ -278,10 +286,10 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn start(at: &str, framework: &str, stream: Option<HeaderValue>) -> Self {
+    fn start(core: &Arc<Core>, at: &str, framework: &str, stream: Option<HeaderValue>) -> Self {
         let (queue, calls) = mpsc::channel(CALLS_MAX);
         tracing::debug!(framework, "calls go to {at}");
-        let task = tokio::spawn(speak(at.to_owned(), stream, calls));
+        let task = tokio::spawn(speak(Arc::clone(core), at.to_owned(), stream, calls));
         Self { queue, task }
     }
 }
@@ -293,14 +301,15 @@ impl Drop for Speaker {
 }
 
 async fn speak(
+    core: Arc<Core>,
     at: String,
     stream: Option<HeaderValue>,
     mut calls: mpsc::Receiver<Bytes>,
 ) -> MesosError {
     let saying = async {
-        let mut connection = Connection::open(&at).await?;
+        let mut connection = Connection::open(&core.settings.access, &at).await?;
         while let Some(call) = calls.recv().await {
-            let mut request = http::request(&at, PATH, Some(call));
+            let mut request = connection.request(Method::POST, PATH, Some(call));
             if let Some(stream) = &stream {
                 request.headers_mut().insert(STREAM, stream.clone());
             }

@@ -12,13 +12,15 @@ use flyball_core::units::Timestamp;
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 
-use crate::MesosError;
+use crate::{Access, MesosError};
 
 /// A cluster, and flyball's own framework on it.
 #[derive(Clone, Debug)]
 pub struct ClusterSettings {
     /// Where its leading master is.
     pub master: Master,
+    /// How it and its agents are spoken to.
+    pub access: Access,
     /// The role that resources are offered to; `*` for those of nobody.
     pub role: String,
     /// Where the framework's id is kept from run to run. Whoever loses it loses the tasks.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::{Master, MesosError, MesosSettings, http};
+use crate::{Access, Master, MesosError, MesosSettings, http};
 
 const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// Masters that send on, before it is said that they send in circles.
@@ -39,7 +39,7 @@ impl Survey {
     ///
     /// # Errors
     /// What keeps it from being asked: nobody leads, not running, silent.
-    pub async fn of(master: &Master) -> Result<Self, MesosError> {
+    pub async fn of(master: &Master, access: &Access) -> Result<Self, MesosError> {
         let at = match master {
             Master::At(at) => at.clone(),
             Master::Elected(leader) => {
@@ -48,8 +48,8 @@ impl Survey {
                 found.ok().and_then(|it| it.ok()?.clone()).ok_or(MesosError::NoLeader)?
             }
         };
-        let (at, slaves) = ask(at, "/master/slaves").await?;
-        let (at, version) = ask(at, "/version").await?;
+        let (at, slaves) = ask(access, at, "/master/slaves").await?;
+        let (at, version) = ask(access, at, "/version").await?;
         let version = version.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Self { at, version, rooms: rooms(&slaves) })
     }
@@ -94,9 +94,9 @@ fn rooms(slaves: &Value) -> Vec<Room> {
 }
 
 /// What the leader answers, and where it is.
-async fn ask(mut at: String, path: &str) -> Result<(String, Value), MesosError> {
+async fn ask(access: &Access, mut at: String, path: &str) -> Result<(String, Value), MesosError> {
     for _ in 0..HOPS_MAX {
-        let answer = match http::get(&at, path, ASK_LIMIT).await {
+        let answer = match http::get(access, &at, path, ASK_LIMIT).await {
             Err(MesosError::Elsewhere { at: leader }) => {
                 at = leader;
                 continue;

@@ -45,7 +45,7 @@ pub(crate) async fn follow(core: Arc<Core>) {
             polls.spawn(async move {
                 // Never closed.
                 let Ok(_place) = places.acquire().await else { return };
-                let answer = ask(&agent).await;
+                let answer = ask(&core, &agent).await;
                 let now = core.now();
                 let mut meters = meters.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(meter) = meters.get_mut(&id) else { return };
@@ -76,9 +76,9 @@ fn due(core: &Core, meters: &mut BTreeMap<String, Meter>) -> Vec<(String, Agent)
     due
 }
 
-async fn ask(agent: &Agent) -> Result<Vec<Reading>, String> {
+async fn ask(core: &Core, agent: &Agent) -> Result<Vec<Reading>, String> {
     let path = format!("{}/monitor/statistics", agent.path);
-    let answer = http::get(&agent.at.to_string(), &path, POLL_LIMIT).await;
+    let answer = http::get(&core.settings.access, &agent.at.to_string(), &path, POLL_LIMIT).await;
     let answer = answer.map_err(|error| error.to_string())?;
     serde_json::from_slice(&answer).map_err(|error| error.to_string())
 }

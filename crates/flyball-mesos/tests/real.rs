@@ -16,7 +16,9 @@ mod alone {
     use flyball_cgroup::{Group, GroupMeter, Hierarchies};
     use flyball_core::observation::{CpuCounter, ReplicaReport};
     use flyball_core::units::{ReplicaId, Timestamp};
-    use flyball_mesos::{ClusterSettings, Master, MesosCluster, MesosEngine, MesosSettings};
+    use flyball_mesos::{
+        Access, ClusterSettings, Master, MesosCluster, MesosEngine, MesosSettings,
+    };
 
     use crate::cluster::Mesos;
     use crate::lab::{IMAGE, Lab, not_run_here};
@@ -65,6 +67,7 @@ mod alone {
         let folder = tempfile::tempdir().unwrap();
         let cluster = MesosCluster::open(ClusterSettings {
             master: Master::At(mesos.at.clone()),
+            access: Access::default(),
             role: "*".into(),
             id_file: folder.path().join("id"),
             shared: None,

@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_mesos::{ClusterSettings, MesosCluster, MesosEngine, MesosSettings, Survey};
+use flyball_mesos::{
+    Access, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings, Survey, Tls,
+    TlsSettings,
+};
+use flyball_token::Token;
 use serde_json::{Value, json};
 
-use master::{DEADLINE, Master, Mood, offers, update};
+use master::{CA_FILE, DEADLINE, Master, Mood, offers, update};
 
 fn clock() -> Timestamp {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -21,8 +25,13 @@ fn clock() -> Timestamp {
 }
 
 fn cluster(master: &Master, folder: &Path) -> Arc<MesosCluster> {
+    cluster_by(master, folder, Access::default())
+}
+
+fn cluster_by(master: &Master, folder: &Path, access: Access) -> Arc<MesosCluster> {
     let settings = ClusterSettings {
         master: flyball_mesos::Master::At(master.at.clone()),
+        access,
         role: "*".into(),
         id_file: folder.join("id"),
         shared: None,
@@ -159,10 +168,13 @@ async fn a_master_that_does_not_lead_says_who_does() {
     observed(&engine(&cluster), is_known).await;
     leader.heard("SUBSCRIBE").await;
     let first = flyball_mesos::Master::At(master.at.clone());
-    assert_eq!(Survey::of(&first).await.unwrap().at, leader.at);
+    assert_eq!(Survey::of(&first, &Access::default()).await.unwrap().at, leader.at);
     // Two that send to each other are no leader.
     leader.script().mood = Mood::Follows(master.at.clone());
-    assert_eq!(Survey::of(&first).await, Err(flyball_mesos::MesosError::NoLeader));
+    assert_eq!(
+        Survey::of(&first, &Access::default()).await,
+        Err(flyball_mesos::MesosError::NoLeader)
+    );
 }
 
 #[tokio::test]
@@ -181,10 +193,53 @@ async fn a_framework_that_was_removed_is_begun_anew() {
     assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
 }
 
+fn trusting(ca_file: Option<&str>) -> Option<Tls> {
+    let settings = TlsSettings { ca_file: ca_file.map(Into::into), own: None };
+    Some(Tls::open(&settings).unwrap())
+}
+
+#[tokio::test]
+async fn a_master_with_tls_and_passwords_is_told_who_flyball_is_and_runs_its_tasks() {
+    let (master, folder) = (Master::start_encrypted().await, tempfile::tempdir().unwrap());
+    // web:s3cret
+    master.script().authorization = Some("Basic d2ViOnMzY3JldA==");
+    let secret = Token::new("s3cret").unwrap();
+    let credential = Some(Credential { principal: "web".into(), secret });
+    let access = Access { tls: trusting(Some(CA_FILE)), credential };
+    let cluster = cluster_by(&master, folder.path(), access);
+    run_one(&master, &engine(&cluster)).await;
+    let subscribed = master.heard("SUBSCRIBE").await;
+    assert_eq!(subscribed["subscribe"]["framework_info"]["principal"], "web");
+    master.heard("ACKNOWLEDGE").await;
+}
+
+#[tokio::test]
+async fn a_master_that_is_not_trusted_or_does_not_trust_is_said_with_the_key_that_helps() {
+    let master = Master::start_encrypted().await;
+    let at = flyball_mesos::Master::At(master.at.clone());
+    let said = async |access: Access| {
+        let error = Survey::of(&at, &access).await.unwrap_err();
+        format!("{error}; hint: {}", error.hint().unwrap_or_default())
+    };
+    let stranger = said(Access { tls: trusting(None), credential: None }).await;
+    assert!(stranger.contains("TLS: ") && stranger.contains("ca_file"), "{stranger}");
+    let other_name = flyball_mesos::Master::At(master.at.replace("127.0.0.1", "localhost"));
+    let trusted = Access { tls: trusting(Some(CA_FILE)), credential: None };
+    let error = Survey::of(&other_name, &trusted).await.unwrap_err().to_string();
+    assert!(error.contains("not valid for name \"localhost\""), "{error}");
+    let plain = said(Access::default()).await;
+    assert!(plain.contains(&master.at), "{plain}");
+    master.script().authorization = Some("Basic x");
+    let nobody = said(trusted).await;
+    assert!(nobody.contains("status 401") && nobody.contains("secret_file"), "{nobody}");
+}
+
 #[tokio::test]
 async fn nobody_at_the_address_is_said_with_the_address_and_a_hint() {
     let nobody = { Master::start().await.at.clone() };
-    let error = Survey::of(&flyball_mesos::Master::At(nobody.clone())).await.unwrap_err();
+    let error = Survey::of(&flyball_mesos::Master::At(nobody.clone()), &Access::default())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains(&nobody) && error.hint().is_some(), "{error}");
 }
 

@@ -8,11 +8,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use flyball_tls::TlsSettings;
 use serde_json::{Value, json};
 
 use crate::error::{ZabbixError, start_of};
 use crate::http::{ApiUrl, Http};
-use crate::peer::TlsSettings;
 use crate::version::Version;
 
 /// An import of a template takes a second or two; a busy frontend ten times that.

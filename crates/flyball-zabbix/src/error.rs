@@ -3,7 +3,7 @@
 //! Decides nothing. Invariant: each message names the thing and its value, and none ever holds a
 //! token.
 
-use std::path::PathBuf;
+use flyball_tls::TlsError;
 
 /// Why Zabbix could not be asked, or did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,15 +19,8 @@ pub enum ZabbixError {
         want: &'static str,
     },
     /// A file with certificates or a key that is of no use.
-    #[error("{} holds no usable {what}: {why}", path.display())]
-    Certificate {
-        /// The file.
-        path: PathBuf,
-        /// What it should hold.
-        what: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// Nobody answers there.
     #[error("cannot reach Zabbix at {at}: {why}")]
     Unreachable {
@@ -157,7 +150,7 @@ impl ZabbixError {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Setting { .. } | Self::Call { .. } => return None,
-            Self::Certificate { .. } => "it must be PEM, as openssl writes it",
+            Self::Certificate(_) => "it must be PEM, as openssl writes it",
             Self::Unreachable { .. } => {
                 "is it running, and are trapper (port 10051) and api (the web frontend) under [zabbix] right?"
             }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use flyball_tls::{Tls, TlsSettings};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::Request;
 use hyper::body::Body as _;
@@ -14,7 +15,7 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use crate::error::ZabbixError;
-use crate::peer::{Peer, Tls, TlsSettings, connect};
+use crate::peer::{Peer, connect};
 
 /// The longest answer: a dump of a template with 5,000 replicas has about 4 MB.
 const ANSWER_MAX: usize = 32 << 20;

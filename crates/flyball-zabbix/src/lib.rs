@@ -23,8 +23,9 @@ mod version;
 
 pub use api::{Api, ApiSettings, ApiToken};
 pub use error::ZabbixError;
+pub use flyball_tls::TlsSettings;
 pub use http::ApiUrl;
-pub use peer::{Peer, TlsSettings};
+pub use peer::Peer;
 pub use reporter::{Replica, Reporter, Standing};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
 pub use setup::{

@@ -1,22 +1,12 @@
-//! Where Zabbix listens, and the way there: TCP, with TLS or without.
+//! Where Zabbix listens, and the way there.
 //!
-//! Decides which spellings of an address are taken and whom to trust. Knows neither frames nor
-//! HTTP. Invariant: getting a connection takes no longer than its deadline, TLS included.
-//!
-//! TLS is rustls, so certificates only: Zabbix's pre-shared keys would need OpenSSL.
+//! Decides which spellings of an address are taken. Knows neither frames nor HTTP. Invariant: getting
+//! a connection takes no longer than its deadline, TLS included.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
+use flyball_tls::{Stream, Tls};
 
 use crate::error::ZabbixError;
 
@@ -58,97 +48,15 @@ impl fmt::Display for Peer {
     }
 }
 
-/// Whom to trust, and who flyball says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsSettings {
-    /// Certificates (PEM) of who may sign Zabbix's; `None`: the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Flyball's own certificate and key (PEM), which a Zabbix server always wants to see.
-    pub own: Option<(PathBuf, PathBuf)>,
-}
-
-/// What makes TLS connections.
-#[derive(Clone)]
-pub(crate) struct Tls(TlsConnector);
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tls(..)")
-    }
-}
-
-impl Tls {
-    /// Reads the files that `settings` names.
-    pub(crate) fn open(settings: &TlsSettings) -> Result<Self, ZabbixError> {
-        let mut roots = RootCertStore::empty();
-        match &settings.ca_file {
-            Some(path) => {
-                for certificate in certificates(path)? {
-                    roots.add(certificate).map_err(|e| bad(path, "certificate", e))?;
-                }
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            }
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| ZabbixError::Unreachable {
-                at: "TLS".to_owned(),
-                why: error.to_string(),
-            })?
-            .with_root_certificates(roots);
-        let config = match &settings.own {
-            None => config.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let own = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, "key", e))?;
-                config
-                    .with_client_auth_cert(certificates(certificate)?, own)
-                    .map_err(|e| bad(certificate, "certificate", e))?
-            }
-        };
-        Ok(Self(TlsConnector::from(Arc::new(config))))
-    }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ZabbixError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| bad(path, "certificate", error))?;
-    if found.is_empty() { Err(bad(path, "certificate", "it has none")) } else { Ok(found) }
-}
-
-fn bad(path: &Path, what: &'static str, why: impl fmt::Display) -> ZabbixError {
-    ZabbixError::Certificate { path: path.to_owned(), what, why: why.to_string() }
-}
-
-/// What can be read and written.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
 /// A connection to `peer` within `limit`.
 pub(crate) async fn connect(
     peer: &Peer,
     tls: Option<&Tls>,
     limit: Duration,
 ) -> Result<Box<dyn Stream>, ZabbixError> {
-    let unreachable = |why: String| ZabbixError::Unreachable { at: peer.to_string(), why };
-    let connecting = async {
-        let stream = TcpStream::connect((peer.host.as_str(), peer.port))
-            .await
-            .map_err(|error| unreachable(error.to_string()))?;
-        // Each request is written whole.
-        stream.set_nodelay(true).map_err(|error| unreachable(error.to_string()))?;
-        let Some(tls) = tls else { return Ok(Box::new(stream) as Box<dyn Stream>) };
-        let name = ServerName::try_from(peer.host.clone())
-            .map_err(|error| unreachable(error.to_string()))?;
-        let stream = tls.0.connect(name, stream).await;
-        let stream = stream.map_err(|error| unreachable(format!("TLS: {error}")))?;
-        Ok(Box::new(stream) as Box<dyn Stream>)
-    };
-    timeout(limit, connecting).await.unwrap_or_else(|_| {
-        Err(unreachable(format!("no connection within {} ms", limit.as_millis())))
-    })
+    let connected = flyball_tls::connect((&peer.host, peer.port), tls, limit).await;
+    connected
+        .map_err(|error| ZabbixError::Unreachable { at: peer.to_string(), why: error.to_string() })
 }
 
 #[cfg(test)]

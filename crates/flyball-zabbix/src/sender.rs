@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_tls::{Tls, TlsSettings};
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::error::{ZabbixError, start_of};
 use crate::frame::{self, BadFrame, Prefix};
-use crate::peer::{Peer, Tls, TlsSettings, connect};
+use crate::peer::{Peer, connect};
 use crate::value::{Moment, Value};
 
 /// Values in one packet at most: the server holds one of its few trappers for each packet, and

@@ -41,7 +41,7 @@ pub(crate) use engine::{docker_settings, mesos_settings, process_settings, swarm
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{
-    docker as open_docker, ensemble, mesos_master, socket, swarm as open_swarm,
+    docker as open_docker, ensemble, mesos_access, mesos_master, socket, swarm as open_swarm,
 };
 use report::Reporting;
 pub(crate) use swarm_labels::labels_of as labels_of_swarm;

@@ -23,16 +23,22 @@ enum Edges {
 /// The layout: adapters know the core and the leaves, only `flyball` knows everything.
 fn allowed(package: &str) -> Option<Edges> {
     Some(match package {
-        "flyball-core" | "flyball-token" | "xtask" => Edges::To(&[]),
+        "flyball-core" | "flyball-tls" | "flyball-token" | "xtask" => Edges::To(&[]),
         "flyball-cgroup" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
         "flyball-agent" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-token"]),
         "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core"]),
         "flyball-web" => Edges::To(&["flyball-core", "flyball-token"]),
-        "flyball-docker" | "flyball-haproxy" | "flyball-process" | "flyball-proxy"
-        | "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"]),
-        "flyball-mesos" => {
-            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-zookeeper"])
+        "flyball-docker" | "flyball-haproxy" | "flyball-process" | "flyball-proxy" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"])
         }
+        "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),
+        "flyball-mesos" => Edges::To(&[
+            "flyball-core",
+            "flyball-cgroup",
+            "flyball-tls",
+            "flyball-token",
+            "flyball-zookeeper",
+        ]),
         "flyball-sim" => Edges::To(&["flyball-core", "flyball-config"]),
         "flyball" => Edges::All,
         _ => return None,

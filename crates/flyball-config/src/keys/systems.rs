@@ -135,20 +135,44 @@ pub(crate) static MESOS: Section = Section {
     path: "mesos",
     meaning: "The Mesos cluster for services with `engine = \"mesos\"`. Flyball is one framework on it, called \
               `flyball`; `state_dir` keeps its id, and whoever loses that loses the tasks.",
-    keys: &[&MASTER, &ROLE],
-    later: &["principal", "secret_file"],
+    keys: &[&MASTER, &ROLE, &MESOS_TLS, &MESOS_CA_FILE, &PRINCIPAL, &SECRET_FILE],
+    later: &[],
 };
 pub(crate) static MASTER: Key = key(
     "master",
     Kind::MesosMaster,
     Fallback::Is("\"http://127.0.0.1:5050\""),
-    "Where a master is, or the ZooKeeper that its leader is found and followed through: `zk://HOST:PORT,HOST:PORT/mesos`.",
+    "Where a master is (with TLS: `https://HOST:PORT`), or the ZooKeeper that its leader is found and followed through: `zk://HOST:PORT,HOST:PORT/mesos`.",
 );
 pub(crate) static ROLE: Key = key(
     "role",
     Kind::Text,
     Fallback::Is("\"*\""),
     "The role that resources are offered to; `*` for those of nobody.",
+);
+pub(crate) static MESOS_TLS: Key = key(
+    "tls",
+    Kind::Flag,
+    Fallback::Otherwise("true where `master` begins with `https://`"),
+    "Whether masters and agents are asked with TLS; their certificates must name the addresses that they are asked at. Only with `zk://`.",
+);
+pub(crate) static MESOS_CA_FILE: Key = key(
+    "ca_file",
+    Kind::Path,
+    Fallback::Otherwise("those of the system"),
+    "Certificates (PEM) of who may sign for masters and agents.",
+);
+pub(crate) static PRINCIPAL: Key = key(
+    "principal",
+    Kind::Text,
+    Fallback::Is("\"flyball\""),
+    "Who flyball is to masters and agents that want to know (HTTP's basic authentication), with `secret_file`; and whose framework it is.",
+);
+pub(crate) static SECRET_FILE: Key = key(
+    "secret_file",
+    Kind::Path,
+    Fallback::Otherwise("nobody asks who flyball is"),
+    "A file with the principal's secret. Read again when it changes.",
 );
 
 pub(crate) static HA: Section = Section {

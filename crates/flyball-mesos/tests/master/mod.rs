@@ -6,11 +6,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
 /// Longer than anything here takes; reaching it is a failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
@@ -31,6 +35,8 @@ pub(crate) enum Mood {
 #[derive(Default)]
 pub(crate) struct Script {
     pub(crate) mood: Mood,
+    /// The header without which nothing is answered.
+    pub(crate) authorization: Option<&'static str>,
     /// What is listed.
     pub(crate) tasks: Vec<Value>,
     /// Bytes for the stream.
@@ -61,6 +67,15 @@ impl Drop for Master {
 
 impl Master {
     pub(crate) async fn start() -> Self {
+        Self::listen(None).await
+    }
+
+    /// One that speaks TLS and shows a certificate for 127.0.0.1, which [`CA_FILE`] signed.
+    pub(crate) async fn start_encrypted() -> Self {
+        Self::listen(Some(encrypting())).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap().to_string();
         let shared: Arc<Shared> = Arc::default();
@@ -68,7 +83,13 @@ impl Master {
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, Arc::clone(&served)));
+                let (tls, served) = (tls.clone(), Arc::clone(&served));
+                connections.spawn(async move {
+                    let Some(tls) = tls else { return serve(stream, served).await };
+                    // Whoever does not trust it hangs up.
+                    let Ok(stream) = tls.accept(stream).await else { return };
+                    serve(stream, served).await;
+                });
             }
         });
         Self { at, shared, task }
@@ -107,6 +128,26 @@ impl Master {
     }
 }
 
+/// Who signed for the encrypted one.
+pub(crate) const CA_FILE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/master/certificates/ca.pem");
+
+/// With a certificate and a key that are good for nothing but tests, until 2126.
+fn encrypting() -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("certificates/master.pem"));
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificates/master.key"));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let settings = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.unwrap()], key.unwrap());
+    TlsAcceptor::from(Arc::new(settings.unwrap()))
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// An offer of 2 cores, 1 GiB and a thousand ports of this machine.
 pub(crate) fn offers(id: &str) -> Value {
     let scalar = |name: &str, value: f64| {
@@ -130,8 +171,8 @@ pub(crate) fn update(task: &Value, state: &str) -> Value {
 }
 
 /// Requests on one connection, until one takes it for the stream.
-async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
-    while let Some((path, body)) = request(&mut stream).await {
+async fn serve(mut stream: impl Stream, shared: Arc<Shared>) {
+    while let Some((head, path, body)) = request(&mut stream).await {
         let mood = shared.script.lock().unwrap().mood.clone();
         match mood {
             Mood::Silent => std::future::pending().await,
@@ -143,6 +184,12 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 continue;
             }
             Mood::Well | Mood::Ends(_) => {}
+        }
+        let wanted = shared.script.lock().unwrap().authorization;
+        if wanted.is_some_and(|wanted| !head.contains(&format!("authorization: {wanted}\r\n"))) {
+            let head = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n";
+            let _ = stream.write_all(head.as_bytes()).await;
+            continue;
         }
         if body["type"] == "SUBSCRIBE" {
             return events(&mut stream, &shared, body).await;
@@ -171,7 +218,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// The stream of one subscription: SUBSCRIBED, then whatever is told.
-async fn events(stream: &mut TcpStream, shared: &Shared, call: Value) {
+async fn events(stream: &mut impl Stream, shared: &Shared, call: Value) {
     let (first, own) = {
         let mut script = shared.script.lock().unwrap();
         script.subscriptions += 1;
@@ -210,12 +257,13 @@ async fn events(stream: &mut TcpStream, shared: &Shared, call: Value) {
     }
 }
 
-async fn request(stream: &mut TcpStream) -> Option<(String, Value)> {
+async fn request(stream: &mut impl Stream) -> Option<(String, String, Value)> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let said = String::from_utf8(head).unwrap();
+    let head = said.to_ascii_lowercase();
     let path = head.split(' ').nth(1)?.to_owned();
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
@@ -224,5 +272,5 @@ async fn request(stream: &mut TcpStream) -> Option<(String, Value)> {
     if let (Some(id), Value::Object(call)) = (head.split("mesos-stream-id: ").nth(1), &mut body) {
         call.insert("stream".into(), id.lines().next().unwrap().into());
     }
-    Some((path, body))
+    Some((said, path, body))
 }

@@ -21,8 +21,8 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    docker_settings, haproxy_settings, labels_of_swarm, mesos_master, mesos_settings, open_docker,
-    open_swarm, open_zabbix, process_settings, socket, swarm_settings, zabbix_sender,
+    docker_settings, haproxy_settings, labels_of_swarm, mesos_access, mesos_master, mesos_settings,
+    open_docker, open_swarm, open_zabbix, process_settings, socket, swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -287,7 +287,15 @@ async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<Survey
         return None;
     }
     let key = "mesos.master".to_owned();
-    match Survey::of(&mesos_master(config)).await {
+    let access = match mesos_access(config) {
+        Ok(access) => access,
+        Err(failure) => {
+            let (text, hint) = (failure.what().to_owned(), failure.way_out());
+            findings.push(Finding { key: "mesos".to_owned(), ok: false, text, hint });
+            return None;
+        }
+    };
+    match Survey::of(&mesos_master(config), &access).await {
         Ok(survey) => {
             let (at, version) = (&survey.at, &survey.version);
             let (agents, cpus) = (survey.agents(), survey.cpus());

@@ -9,7 +9,7 @@ use flyball_agent::{Agents, PullSettings, Token};
 use flyball_config::{Config, Engine, MesosMaster, Socket};
 use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
-use flyball_mesos::{ClusterSettings, Master, MesosCluster};
+use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
 use flyball_zookeeper::{Candidate, follow_mesos};
 
@@ -124,6 +124,22 @@ pub(crate) fn mesos_master(config: &Config) -> Master {
     }
 }
 
+/// How masters and agents are spoken to. Reads the files with secret and certificates.
+pub(crate) fn mesos_access(config: &Config) -> Result<Access, Failure> {
+    let mesos = &config.mesos;
+    let tls = TlsSettings { ca_file: mesos.ca_file.clone(), own: None };
+    let tls = mesos.tls.then(|| Tls::open(&tls)).transpose().map_err(|error| {
+        Failure::new(format!("mesos.ca_file: {error}")).hint("it must be PEM, as openssl writes it")
+    })?;
+    let credential = mesos.secret_file.as_ref().map(|path| {
+        let secret = Token::of_file(path).map_err(|error| {
+            Failure::new(format!("mesos.secret_file: {}: {error}", path.display()))
+        })?;
+        Ok::<_, Failure>(Credential { principal: mesos.principal.clone(), secret })
+    });
+    Ok(Access { tls, credential: credential.transpose()? })
+}
+
 pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> flyball_zookeeper::Ensemble {
     flyball_zookeeper::Ensemble { servers: at.servers.clone(), path: at.path.clone() }
 }
@@ -134,7 +150,11 @@ fn mesos(
     shared: Option<Arc<Candidate>>,
 ) -> Result<Arc<MesosCluster>, Failure> {
     let (master, role) = (mesos_master(config), config.mesos.role.clone());
-    let settings = ClusterSettings { master, role, id_file, shared, clock: clock::now };
+    let access = mesos_access(config)?;
+    if access.credential.is_some() && access.tls.is_none() {
+        tracing::warn!("the secret of mesos.secret_file can be read on its way: use TLS");
+    }
+    let settings = ClusterSettings { master, access, role, id_file, shared, clock: clock::now };
     Ok(MesosCluster::open(settings)?)
 }
 

@@ -1,0 +1,141 @@
+//! Connections to other machines: TCP, with TLS or without.
+//!
+//! Decides whom to trust. Knows neither what is spoken nor who is called. Invariant: getting a
+//! connection takes no longer than its deadline, the look-up of the name and TLS included.
+//!
+//! TLS is rustls, so certificates only: pre-shared keys would need OpenSSL.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+/// Whom to trust, and who flyball says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificates (PEM) of who may sign the other side's; `None`: the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Flyball's own certificate and key (PEM), for those who want to see one.
+    pub own: Option<(PathBuf, PathBuf)>,
+}
+
+/// A file with certificates or a key that is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} holds no usable {what}: {why}", path.display())]
+pub struct TlsError {
+    /// The file.
+    pub path: PathBuf,
+    /// What it should hold.
+    pub what: &'static str,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What makes TLS connections. Clones share what was read.
+#[derive(Clone)]
+pub struct Tls(TlsConnector);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls(..)")
+    }
+}
+
+impl Tls {
+    /// Reads the files that `settings` names, once.
+    ///
+    /// # Errors
+    /// One of them cannot be read, or is not PEM.
+    pub fn open(settings: &TlsSettings) -> Result<Self, TlsError> {
+        let mut roots = RootCertStore::empty();
+        match &settings.ca_file {
+            Some(path) => {
+                for certificate in certificates(path)? {
+                    roots.add(certificate).map_err(|e| bad(path, "certificate", e))?;
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| bad(Path::new("TLS"), "version", error))?
+            .with_root_certificates(roots);
+        let config = match &settings.own {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let own = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, "key", e))?;
+                config
+                    .with_client_auth_cert(certificates(certificate)?, own)
+                    .map_err(|e| bad(certificate, "certificate", e))?
+            }
+        };
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    let found: Vec<_> = read.map_err(|error| bad(path, "certificate", error))?;
+    if found.is_empty() { Err(bad(path, "certificate", "it has none")) } else { Ok(found) }
+}
+
+fn bad(path: &Path, what: &'static str, why: impl fmt::Display) -> TlsError {
+    TlsError { path: path.to_owned(), what, why: why.to_string() }
+}
+
+/// What can be read and written.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection to a port of `host`, a name or an IP address without brackets, within `limit`. With
+/// TLS the other side's certificate must name `host`, as it is written here.
+///
+/// # Errors
+/// What the system or TLS said; [`io::ErrorKind::TimedOut`] once `limit` has passed.
+pub async fn connect(
+    (host, port): (&str, u16),
+    tls: Option<&Tls>,
+    limit: Duration,
+) -> io::Result<Box<dyn Stream>> {
+    let connecting = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        // Requests are written whole, and none waits for the one before.
+        stream.set_nodelay(true)?;
+        let Some(tls) = tls else { return Ok(Box::new(stream) as Box<dyn Stream>) };
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let stream = tls.0.connect(name, stream).await;
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("TLS: {error}"));
+        Ok(Box::new(stream.map_err(named)?) as Box<dyn Stream>)
+    };
+    timeout(limit, connecting).await.unwrap_or_else(|_| {
+        let why = format!("no connection within {} ms", limit.as_millis());
+        Err(io::Error::new(io::ErrorKind::TimedOut, why))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_certificates_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = TlsSettings { ca_file: Some(file.path().to_owned()), own: None };
+        let error = Tls::open(&settings).unwrap_err();
+        assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
+        let missing = TlsSettings { ca_file: Some("/none/ca.pem".into()), own: None };
+        assert_eq!(Tls::open(&missing).unwrap_err().path, Path::new("/none/ca.pem"));
+    }
+}
