@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use flyball_core::observation::Ask;
 use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
 
 use crate::error::JournalError;
 
 /// What was asked for by hand, in wall-clock time: other clocks do not outlive the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredManual {
     /// What.
     pub ask: Ask,

@@ -9,6 +9,7 @@ import { overview } from "./overview.js";
 import * as panels from "./panels.js";
 import { at } from "./parts.js";
 import * as service from "./service.js";
+import { standby } from "./standby.js";
 import { clock } from "./words.js";
 
 const LOOK_MS = 1_000;
@@ -27,7 +28,13 @@ function chosen() {
 }
 
 async function look() {
-  const views = await ask("/api/v1/services");
+  const [office, views] = await Promise.all([ask("/api/v1/office"), ask("/api/v1/services")]);
+  const standsBy = office.role === "stands_by";
+  at("standby").hidden = !standsBy;
+  if (standsBy) {
+    for (const id of ["all", "main", "picker"]) at(id).hidden = true;
+    return standby(office, views);
+  }
   page.names = views.map((view) => view.name);
   const { name, rangeMs } = chosen();
   panels.picker(page.names, name);

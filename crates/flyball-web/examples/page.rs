@@ -22,8 +22,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
-    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, NodeView, PolicyView,
-    ReplicaState, ReplicaView, ServiceView, WebSettings, Which, serve,
+    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, NodeView, OfficeView,
+    PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which, serve,
 };
 
 const LOOK_MS: u64 = 500;
@@ -364,6 +364,10 @@ impl Fair {
 }
 
 impl Daemon for Fair {
+    fn office(&self) -> OfficeView {
+        OfficeView::alone(0)
+    }
+
     fn services(&self) -> Vec<ServiceView> {
         let worlds = self.worlds.lock().unwrap_or_else(PoisonError::into_inner);
         worlds.values().map(World::view).collect()

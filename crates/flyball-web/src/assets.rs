@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("../assets/page.html");
 pub const PLOTLY: &str = include_str!(concat!(env!("OUT_DIR"), "/plotly.min.js"));
 
 /// Own files share one hash: they import each other by relative paths.
-const OWN: [(&str, &str); 13] = [
+const OWN: [(&str, &str); 14] = [
     ("icon.svg", include_str!("../assets/icon.svg")),
     ("plotly.css", include_str!("../assets/plotly.css")),
     ("page.css", include_str!("../assets/page.css")),
@@ -28,6 +28,7 @@ const OWN: [(&str, &str); 13] = [
     ("panels.js", include_str!("../assets/panels.js")),
     ("parts.js", include_str!("../assets/parts.js")),
     ("service.js", include_str!("../assets/service.js")),
+    ("standby.js", include_str!("../assets/standby.js")),
     ("words.js", include_str!("../assets/words.js")),
 ];
 

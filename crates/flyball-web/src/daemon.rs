@@ -7,16 +7,20 @@ use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
 use crate::feed::Feed;
+use crate::office::OfficeView;
 use crate::view::ServiceView;
 
 /// What the door needs from the program behind it.
 ///
-/// `services`, `service` and `feed` are called on the server's own threads and must answer from memory.
+/// `services`, `service`, `office` and `feed` are called on the server's own threads and must answer from memory.
 /// All others may wait for a disk or for the loop: they are called on threads kept for waiting, a
 /// bounded number at a time, and the client is told when one took too long.
 pub trait Daemon: Send + Sync + 'static {
     /// Every service as it is now, in the order of their names.
     fn services(&self) -> Vec<ServiceView>;
+
+    /// Whether this flyball acts, where one of several does.
+    fn office(&self) -> OfficeView;
 
     /// One service as it is now.
     fn service(&self, name: &str) -> Option<ServiceView> {

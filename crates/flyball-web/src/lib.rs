@@ -16,6 +16,7 @@ mod feed;
 mod hand;
 mod lane;
 mod metrics;
+mod office;
 mod once;
 mod openapi;
 mod problem;
@@ -34,6 +35,7 @@ pub use counters::{Counters, LOOK_ENDS_S, Spread};
 pub use daemon::{AskError, Daemon, Fault, ManualAsk, Which};
 pub use feed::{Event, Feed, ReplicaChange};
 pub use flyball_token::Token;
+pub use office::{OfficeView, Role};
 pub use server::{Server, WebError, WebSettings, serve};
 pub use view::{
     ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName,

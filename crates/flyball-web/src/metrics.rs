@@ -14,15 +14,21 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::counters::Spread;
+use crate::office::{OfficeView, Role};
 use crate::view::{NoticeKind, ReplicaState, ServiceView};
 use crate::words::notices;
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 
 /// Everything about `views`, in the text format of Prometheus.
-pub(crate) fn exposition(views: Vec<ServiceView>, readers: usize) -> Result<String, fmt::Error> {
+pub(crate) fn exposition(
+    views: Vec<ServiceView>,
+    office: &OfficeView,
+    readers: usize,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { views, readers }));
+    let office = office.clone();
+    registry.register_collector(Box::new(Snapshot { views, office, readers }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
@@ -31,6 +37,7 @@ pub(crate) fn exposition(views: Vec<ServiceView>, readers: usize) -> Result<Stri
 #[derive(Debug)]
 struct Snapshot {
     views: Vec<ServiceView>,
+    office: OfficeView,
     readers: usize,
 }
 
@@ -75,7 +82,24 @@ impl Snapshot {
         let help = "Clients that follow the event stream";
         let family =
             encoder.encode_descriptor("flyball_event_readers", help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)
+        ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)?;
+        self.office(encoder)
+    }
+
+    /// Nothing of the only one: it always acts.
+    fn office(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let acts = match self.office.role {
+            Role::Alone => return Ok(()),
+            Role::Acts => 1_i64,
+            Role::StandsBy => 0,
+        };
+        let help = "1 while this one of several flyballs acts, 0 while it stands by";
+        let family = encoder.encode_descriptor("flyball_acts", help, None, MetricType::Gauge)?;
+        ConstGauge::new(acts).encode(family)?;
+        let Some(term) = self.office.term else { return Ok(()) };
+        let help = "The number of the term of whichever flyball acts, as far as this one knows";
+        let family = encoder.encode_descriptor("flyball_term", help, None, MetricType::Gauge)?;
+        ConstGauge::new(term).encode(family)
     }
 
     fn replicas(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

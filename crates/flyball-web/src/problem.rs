@@ -18,6 +18,7 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     field: Option<String>,
+    leader: Option<String>,
 }
 
 /// What kind of error it is: this is what programs tell apart.
@@ -44,6 +45,7 @@ pub(crate) enum Kind {
     Unavailable,
     Busy,
     Overdue,
+    StandsBy,
 }
 
 impl Kind {
@@ -84,24 +86,30 @@ impl Kind {
             Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "not available now"),
             Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "too many such requests at once"),
             Self::Overdue => ("overdue", S::GATEWAY_TIMEOUT, "no answer in time"),
+            Self::StandsBy => ("stands-by", S::SERVICE_UNAVAILABLE, "another flyball acts"),
         }
     }
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), field: None }
+        Self { kind, detail: detail.into(), field: None, leader: None }
     }
 
     /// A problem with one field of the body or the query.
     pub(crate) fn field(field: &str, detail: impl Into<String>) -> Self {
-        Self { kind: Kind::WrongField, detail: detail.into(), field: Some(field.to_owned()) }
+        Self::new(Kind::WrongField, detail).in_field(field)
     }
 
     /// Says which field it was.
     pub(crate) fn in_field(mut self, field: &str) -> Self {
         self.field = Some(field.to_owned());
         self
+    }
+
+    /// It is for whoever acts.
+    pub(crate) fn stands_by(detail: String, leader: Option<String>) -> Self {
+        Self { leader, ..Self::new(Kind::StandsBy, detail) }
     }
 
     pub(crate) fn unknown_service(name: &str) -> Self {
@@ -166,6 +174,10 @@ pub(crate) struct Document {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
+    /// The flyball that can be asked instead: the address of its page and its machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    leader: Option<String>,
 }
 
 impl IntoResponse for Problem {
@@ -177,6 +189,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: self.detail,
             field: self.field,
+            leader: self.leader,
         };
         let mut response = (status, axum::Json(document)).into_response();
         let headers = response.headers_mut();

@@ -75,8 +75,9 @@ pub(crate) async fn ready(State(door): Shared) -> Result<&'static str, Problem> 
 #[utoipa::path(get, path = "/metrics", tag = "monitoring",
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String), Refusals))]
 pub(crate) async fn metrics(State(door): Shared) -> Result<Response, Problem> {
-    let text = metrics::exposition(door.daemon.services(), door.readers_now())
-        .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
+    let text =
+        metrics::exposition(door.daemon.services(), &door.daemon.office(), door.readers_now())
+            .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 

@@ -38,7 +38,7 @@ pub(crate) enum Refusals {
     /// The headers are too many or too large
     #[response(status = 431, content_type = "application/problem+json")]
     HeadersTooLarge(#[to_schema] Document),
-    /// Not available at the moment
+    /// Not available at the moment, or another flyball acts, which is named
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] Document),
     /// The answer did not come in time

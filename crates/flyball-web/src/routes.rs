@@ -21,7 +21,7 @@ use utoipa_axum::routes;
 
 use crate::door::{BODY_BYTES_MAX, Door, Shared};
 use crate::problem::{Kind, Problem};
-use crate::{events, hand, openapi, reads};
+use crate::{events, hand, office, openapi, reads};
 
 /// Room for a browser's headers with cookies of everything else on the same host.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
@@ -37,6 +37,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .routes(routes!(reads::healthy))
         .routes(routes!(reads::ready))
         .routes(routes!(reads::metrics))
+        .routes(routes!(office::office))
         .routes(routes!(reads::services))
         .routes(routes!(reads::service))
         .routes(routes!(reads::decisions))
@@ -58,6 +59,7 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(Arc::clone(&door), office::check_office))
         .layer(from_fn_with_state(Arc::clone(&door), check_access))
         .layer(from_fn(limit_size))
         .layer(from_fn(limit_time))

@@ -3,6 +3,7 @@
 //! Knows nothing of services. Invariant: connections are bounded in number, in the size of their
 //! headers and in their life, and once told to stop the server ends within [`GRACE`].
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -72,9 +73,17 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     task: JoinHandle<()>,
+    /// Closed with the port.
+    port: oneshot::Receiver<Infallible>,
 }
 
 impl Server {
+    /// Waits until the port is free, which it is as soon as the server was told to stop. Answers
+    /// under way may take longer, and nobody waits for them.
+    pub async fn port_free(self) {
+        let _closed = self.port.await;
+    }
+
     /// Waits until the server has ended, which it does soon after it was told to stop.
     pub async fn finished(self) {
         if self.task.await.is_err() {
@@ -174,11 +183,12 @@ pub async fn serve(
         readers: Arc::new(Semaphore::new(READERS_MAX)),
         stopped,
     };
+    let (open, port) = oneshot::channel();
     let task = tokio::spawn(async move {
-        accept(listener, router(Arc::new(door)), stop_all, stop).await;
+        accept((listener, open), router(Arc::new(door)), stop_all, stop).await;
         following.iter().for_each(JoinHandle::abort);
     });
-    Ok(Server { address, task })
+    Ok(Server { address, task, port })
 }
 
 async fn look_up(listen: &str) -> Result<SocketAddr, WebError> {
@@ -195,7 +205,7 @@ fn host_of(listen: &str) -> &str {
 }
 
 async fn accept(
-    listener: TcpListener,
+    (listener, port): (TcpListener, oneshot::Sender<Infallible>),
     routes: Router,
     stop_all: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
@@ -227,6 +237,7 @@ async fn accept(
         });
     }
     drop(listener);
+    drop(port);
     stop_all.send_replace(true);
     while open.join_next().await.is_some() {}
 }

@@ -18,7 +18,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use zookeeper_client::{Acls, Client, CreateMode, Error, LockClient, LockOptions, LockPrefix};
+use zookeeper_client::{
+    Acls, Client, CreateMode, Error, LockClient, LockOptions, LockPrefix, Stat,
+};
 
 use crate::lease::{Lease, Moment};
 use crate::notes::Desk;
@@ -48,6 +50,17 @@ pub struct Term {
     pub number: i64,
 }
 
+/// Whoever leads, as it tells the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leader {
+    /// What it is to be told as, see [`CandidateSettings::word`].
+    pub word: String,
+    /// Its term.
+    pub term: Term,
+    /// When that began, by ZooKeeper's clock, in milliseconds since 1970-01-01 UTC.
+    pub since_wall_ms: i64,
+}
+
 /// Stands for election until dropped; a leader that is dropped makes room at once.
 pub struct Candidate {
     shared: Arc<Shared>,
@@ -63,7 +76,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     term: Option<(Term, Lease)>,
-    leader: Option<String>,
+    leader: Option<Leader>,
     /// While the lock is held.
     desk: Option<Desk>,
     silent: Option<ZookeeperError>,
@@ -87,8 +100,8 @@ impl Candidate {
         self.shared.state().term.and_then(|(term, lease)| lease.holds(now).then_some(term))
     }
 
-    /// The word of whoever leads, as far as is known.
-    pub fn leader(&self) -> Option<String> {
+    /// Whoever leads, as it was last heard; [`Self::silent`] says whether that may be old.
+    pub fn leader(&self) -> Option<Leader> {
         self.shared.state().leader.clone()
     }
 
@@ -198,6 +211,20 @@ async fn lock<'a>(
     client.lock(prefix, settings.word.as_bytes(), options).await.map_err(refused)
 }
 
+impl Leader {
+    /// A word on the first line and, once its term has begun, since when on the second.
+    fn read(data: &[u8], stat: &Stat) -> Option<Self> {
+        let text = std::str::from_utf8(data).ok()?;
+        let (word, since) = text.split_once('\n').unwrap_or((text, ""));
+        let since_wall_ms = since.parse().unwrap_or(stat.mtime);
+        Some(Self { word: word.to_owned(), term: Term { number: stat.czxid }, since_wall_ms })
+    }
+
+    fn written(&self) -> String {
+        format!("{}\n{}", self.word, self.since_wall_ms)
+    }
+}
+
 /// Keeps the word of whoever leads.
 async fn watch_leader(
     settings: &CandidateSettings,
@@ -206,9 +233,13 @@ async fn watch_leader(
 ) -> Result<Infallible, ZookeeperError> {
     let every = client.session_timeout() / 3;
     loop {
-        let word = leader(settings, client, every).await;
-        if let Ok(word) = word {
-            shared.state().leader = word;
+        let heard = leader(settings, client, every).await;
+        {
+            let mut state = shared.state();
+            match heard {
+                Ok(leader) => (state.leader, state.silent) = (leader, None),
+                Err(why) => state.silent = Some(why),
+            }
         }
         sleep(every).await;
     }
@@ -218,18 +249,44 @@ async fn leader(
     settings: &CandidateSettings,
     client: &Client,
     limit: Duration,
-) -> Result<Option<String>, ZookeeperError> {
+) -> Result<Option<Leader>, ZookeeperError> {
     let ensemble = &settings.ensemble;
     let names =
         ensemble.ask("list candidates", limit, client.list_children(&ensemble.path)).await?;
+    match standing(names).first() {
+        Some(first) => ensemble.leader_at(client, first, limit).await,
+        None => Ok(None),
+    }
+}
+
+/// The nodes of candidates, that of the leader first.
+pub(crate) fn standing(names: Vec<String>) -> Vec<String> {
     let number = |name: &String| name.rsplit_once(NAME)?.1.parse::<u64>().ok();
-    let Some(first) = names.into_iter().filter(|name| number(name).is_some()).min_by_key(number)
-    else {
-        return Ok(None);
-    };
-    let path = format!("{}/{first}", ensemble.path);
-    let (word, _) = ensemble.ask("read the leader", limit, client.get_data(&path)).await?;
-    Ok(String::from_utf8(word).ok())
+    let mut names: Vec<_> = names.into_iter().filter(|name| number(name).is_some()).collect();
+    names.sort_by_key(number);
+    names
+}
+
+impl Ensemble {
+    /// What a candidate tells of itself; `None` if it has gone.
+    pub(crate) async fn leader_at(
+        &self,
+        client: &Client,
+        name: &str,
+        limit: Duration,
+    ) -> Result<Option<Leader>, ZookeeperError> {
+        let path = format!("{}/{name}", self.path);
+        let read = async {
+            match client.get_data(&path).await {
+                Ok(read) => Ok(Some(read)),
+                // It has gone since it was listed.
+                Err(Error::NoNode) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let read = self.ask("read a candidate", limit, read).await?;
+        Ok(read.and_then(|(data, stat)| Leader::read(&data, &stat)))
+    }
 }
 
 /// Leads until the lock is gone. The lease ends by itself whenever ZooKeeper is silent.
@@ -250,13 +307,19 @@ async fn lead(
     });
     let mut ticks = interval(session / 6);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut text = settings.word.clone();
     loop {
         ticks.tick().await;
         let sent = Moment::now();
         // A write, so that more than half of the servers have it; and only while the lock is there.
-        let write = lock.set_data(&path, settings.word.as_bytes(), None);
+        let write = lock.set_data(&path, text.as_bytes(), None);
         match ensemble.ask("renew the lease", session / 3, write).await {
-            Ok(stat) => shared.renew(settings, Term { number: stat.czxid }, session, sent),
+            Ok(stat) => {
+                if let Some(leader) = Leader::read(text.as_bytes(), &stat) {
+                    text = leader.written();
+                    shared.renew(leader, session, sent);
+                }
+            }
             Err(ZookeeperError::Silent { .. }) => {
                 tracing::debug!("zookeeper is silent: the lease is not renewed");
             }
@@ -269,13 +332,14 @@ async fn lead(
 }
 
 impl Shared {
-    fn renew(&self, settings: &CandidateSettings, term: Term, session: Duration, sent: Moment) {
+    fn renew(&self, leader: Leader, session: Duration, sent: Moment) {
+        let term = leader.term;
         let mut state = self.state();
         match &mut state.term {
             Some((known, lease)) if *known == term => lease.renew(sent),
             other => {
                 *other = Some((term, Lease::new(session, sent)));
-                state.leader = Some(settings.word.clone());
+                (state.leader, state.silent) = (Some(leader), None);
                 drop(state);
                 tracing::info!(term = term.number, "this flyball leads");
                 self.changed.notify_one();

@@ -9,7 +9,9 @@ mod ensemble;
 mod lease;
 mod mesos;
 mod notes;
+mod survey;
 
-pub use candidate::{Candidate, CandidateSettings, Term};
+pub use candidate::{Candidate, CandidateSettings, Leader, Term};
 pub use ensemble::{Ensemble, ZookeeperError};
 pub use mesos::follow_mesos;
+pub use survey::Survey;

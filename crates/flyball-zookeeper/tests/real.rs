@@ -5,17 +5,14 @@ mod servers;
 
 /// Measures time, and fills the machine with servers.
 mod alone {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::Ordering;
     use std::time::{Duration, Instant};
 
     use flyball_zookeeper::{Candidate, CandidateSettings, Ensemble, Term, follow_mesos};
-    use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::watch;
-    use tokio::task::JoinSet;
     use zookeeper_client::{Acls, Client, CreateMode};
 
-    use crate::servers::Servers;
+    use crate::servers::{Servers, relay};
 
     const DEADLINE: Duration = Duration::from_secs(20);
     const SESSION: Duration = Duration::from_secs(2);
@@ -55,45 +52,6 @@ mod alone {
         }
     }
 
-    /// Leads to `target` until it is cut.
-    async fn relay(target: String) -> (String, Arc<AtomicBool>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (at, cut) =
-            (listener.local_addr().unwrap().to_string(), Arc::new(AtomicBool::new(false)));
-        let is_cut = Arc::clone(&cut);
-        tokio::spawn(async move {
-            let mut ways = JoinSet::new();
-            loop {
-                tokio::select! {
-                    Ok((mut near, _)) = listener.accept() => {
-                        let (target, is_cut) = (target.clone(), Arc::clone(&is_cut));
-                        ways.spawn(async move {
-                            while is_cut.load(Ordering::Relaxed) {
-                                tokio::time::sleep(Duration::from_millis(5)).await;
-                            }
-                            let Ok(mut far) = TcpStream::connect(target).await else { return };
-                            let stop = async {
-                                while !is_cut.load(Ordering::Relaxed) {
-                                    tokio::time::sleep(Duration::from_millis(5)).await;
-                                }
-                            };
-                            tokio::select! {
-                                _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
-                                () = stop => {}
-                            }
-                            // Neither end hears anything any more, nor that it is over.
-                            while is_cut.load(Ordering::Relaxed) {
-                                tokio::time::sleep(Duration::from_millis(5)).await;
-                            }
-                        });
-                    }
-                    Some(_) = ways.join_next() => {}
-                }
-            }
-        });
-        (at, cut)
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn of_two_one_leads_whatever_is_cut_and_another_within_a_session_and_two_seconds() {
         let Some(mut servers) = Servers::up() else { return };
@@ -109,8 +67,14 @@ mod alone {
         alone.highest = a.term().unwrap();
         let b = candidate(&servers.addresses(), "b");
         let mut watched = Watched { both: [&a, &b], highest: alone.highest };
-        let told = |_: [Option<Term>; 2]| (b.leader().as_deref() == Some("a")).then_some(());
+        let told = |_: [Option<Term>; 2]| {
+            b.leader().is_some_and(|leader| leader.word == "a").then_some(())
+        };
         watched.until("that the other is told", told).await;
+        // Both tell the same of whoever leads: who, under which number, and since when.
+        let same = |_: [Option<Term>; 2]| (a.leader() == b.leader()).then_some(());
+        watched.until("that both tell the same", same).await;
+        assert_eq!(b.leader().map(|leader| leader.term), a.term());
 
         // Its way to the servers is cut: it stops before the other begins.
         cut.store(true, Ordering::Relaxed);

@@ -9,25 +9,28 @@ mod balancer;
 mod board;
 mod crew;
 mod engine;
+mod fence;
 mod home;
 mod hosts;
 mod labels;
 mod look;
 mod probe;
 mod report;
+mod standby;
 mod swarm_labels;
 mod tally;
 mod telling;
+mod wishes;
 mod zabbix;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flyball_config::{Config, parse_duration};
 use flyball_journal::{Journal, Retention};
-use flyball_web::{Server, Token, WebSettings, serve};
+use flyball_web::{Daemon as Port, Server, Token, WebSettings, serve};
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,14 +41,17 @@ pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
 use crew::Crew;
 pub(crate) use engine::{docker_settings, mesos_settings, process_settings, swarm_settings};
+use fence::Fence;
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{
     docker as open_docker, ensemble, mesos_access, mesos_master, socket, swarm as open_swarm,
 };
 use report::Reporting;
+pub(crate) use standby::Standby;
 pub(crate) use swarm_labels::labels_of as labels_of_swarm;
 pub(crate) use tally::Tally;
+use wishes::Wishes;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
 /// History is kept for so long...
@@ -82,19 +88,36 @@ impl Daemon {
         let home = Home::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
         let journal = open_journal(config)?;
-        let hosts = Hosts::open(config, &home, shared)?;
-        let board = Arc::new(Board::new(Arc::clone(&journal))?);
+        let mut manuals = journal.manuals()?;
+        let wishes = match &shared {
+            None => None,
+            Some(candidate) => {
+                let (wishes, known) = Wishes::take_over(Arc::clone(candidate), manuals).await;
+                manuals = known;
+                Some(wishes)
+            }
+        };
+        let hosts = Hosts::open(config, &home, shared.clone())?;
+        let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes)?);
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
-        let shared = (Arc::clone(&board), Arc::clone(&journal));
-        let crew = Arc::new(Crew::new(hosts, shared.0, shared.1, witness, advised)?);
+        let crew = Arc::new(Crew {
+            hosts,
+            board: Arc::clone(&board),
+            journal: Arc::clone(&journal),
+            manuals,
+            witness,
+            advised,
+            fence: Fence(shared),
+            loops: Mutex::default(),
+        });
         let mut ready = Vec::new();
         for service in config.services.values() {
             ready.push(crew.prepare(service).await?);
         }
         let (stop, stopped) = watch::channel(false);
-        let web = serve_web(config, tokens, Arc::clone(&board), stopped.clone()).await?;
+        let web = serve_web(config, tokens, board.clone(), stopped.clone()).await?;
         for service in ready {
             crew.begin(service);
         }
@@ -200,7 +223,7 @@ fn open_journal(config: &Config) -> Result<Arc<Journal>, Failure> {
 async fn serve_web(
     config: &Config,
     tokens: Tokens,
-    board: Arc<Board>,
+    port: Arc<dyn Port>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Server, Failure> {
     let settings = WebSettings {
@@ -213,5 +236,5 @@ async fn serve_web(
         // A closed channel means that the daemon is gone: stop, too.
         let _gone = stopped.wait_for(|stop| *stop).await;
     };
-    Ok(serve(settings, board, stop).await?)
+    Ok(serve(settings, port, stop).await?)
 }

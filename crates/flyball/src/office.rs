@@ -11,10 +11,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_config::Ha;
+use flyball_config::{Config, Ha};
+use flyball_web::{OfficeView, Role};
 use flyball_zookeeper::{Candidate, CandidateSettings};
 use tokio::time::timeout;
 
+use crate::clock;
 use crate::daemon::ensemble;
 use crate::failure::Failure;
 
@@ -30,15 +32,19 @@ pub(crate) struct Office {
 }
 
 impl Office {
-    /// Stands by until this flyball is the one that acts.
-    pub(crate) async fn enter(ha: &Ha, word: String) -> Result<Self, Failure> {
+    /// Begins to stand for election.
+    pub(crate) fn stand(config: &Config, ha: &Ha) -> Arc<Candidate> {
         let (ensemble, session_ms) = (ensemble(&ha.zookeeper), ha.session_ms);
-        let settings = CandidateSettings { ensemble, session_ms, word };
-        let candidate = Arc::new(Candidate::stand(settings));
+        let settings = CandidateSettings { ensemble, session_ms, word: word(config) };
         tracing::info!("standing by at {}{}", ha.zookeeper.servers, ha.zookeeper.path);
+        Arc::new(Candidate::stand(settings))
+    }
+
+    /// Waits until `candidate` is the one that acts.
+    pub(crate) async fn enter(candidate: Arc<Candidate>) -> Result<Self, Failure> {
         let mut told = None;
         while candidate.term().is_none() {
-            let leader = candidate.leader();
+            let leader = candidate.leader().map(|leader| leader.word);
             if leader != told {
                 tracing::info!("{} acts", leader.as_deref().unwrap_or("nobody"));
                 told = leader;
@@ -64,6 +70,34 @@ impl Office {
     /// What notes for the next leader are written with.
     pub(crate) fn candidate(&self) -> Arc<Candidate> {
         Arc::clone(&self.candidate)
+    }
+}
+
+/// What the others are told of this one: where its page is, and on which machine.
+pub(crate) fn word(config: &Config) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = Some(machine.trim()).filter(|name| !name.is_empty()).unwrap_or("localhost");
+    let listen = config.daemon.listen;
+    if listen.ip().is_unspecified() {
+        format!("http://{machine}:{}/ on {machine}", listen.port())
+    } else {
+        format!("http://{listen}/ on {machine}")
+    }
+}
+
+/// Who acts, as `candidate` knows it; without one there is but this flyball.
+pub(crate) fn view(candidate: Option<&Candidate>) -> OfficeView {
+    let alone = OfficeView::alone(clock::wall_ms());
+    let Some(candidate) = candidate else { return alone };
+    let acts = candidate.term().is_some();
+    let leader = candidate.leader();
+    OfficeView {
+        role: if acts { Role::Acts } else { Role::StandsBy },
+        term: leader.as_ref().map(|leader| leader.term.number),
+        since_wall_ms: leader.as_ref().map(|leader| leader.since_wall_ms),
+        leader: leader.map(|leader| leader.word),
+        trouble: candidate.silent().map(|why| why.to_string()),
+        ..alone
     }
 }
 

@@ -6,5 +6,6 @@ mod api;
 mod door;
 mod events;
 mod metrics;
+mod office;
 mod scripted;
 mod words;

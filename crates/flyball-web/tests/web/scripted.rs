@@ -13,7 +13,7 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::Timestamp;
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, PolicyView, ServiceView, Token,
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, OfficeView, PolicyView, ServiceView, Token,
     WebSettings, Which, serve,
 };
 use serde_json::Value;
@@ -87,12 +87,15 @@ pub(crate) struct Scripted {
     /// The stretches and limits that the reads were asked for.
     pub(crate) read: Mutex<Vec<(i64, i64, usize)>>,
     pub(crate) feed: Feed,
+    pub(crate) office: Mutex<OfficeView>,
 }
 
 impl Scripted {
     pub(crate) fn new(mood: Mood) -> Arc<Self> {
         let (asked, read) = (Mutex::default(), Mutex::default());
-        Arc::new(Self { names: vec!["batch", "web"], mood, asked, read, feed: Feed::start() })
+        let (names, feed) = (vec!["batch", "web"], Feed::start());
+        let office = Mutex::new(OfficeView::alone(NOW_WALL_MS));
+        Arc::new(Self { names, mood, asked, read, feed, office })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -114,6 +117,10 @@ impl Scripted {
 }
 
 impl Daemon for Scripted {
+    fn office(&self) -> OfficeView {
+        self.office.lock().unwrap().clone()
+    }
+
     fn services(&self) -> Vec<ServiceView> {
         self.names.iter().map(|name| view(name)).collect()
     }

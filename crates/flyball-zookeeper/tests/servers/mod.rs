@@ -5,8 +5,12 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 /// Debian's package, which brings no service.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
@@ -101,6 +105,44 @@ impl Drop for Servers {
     fn drop(&mut self) {
         (0..3).for_each(|server| self.kill(server));
     }
+}
+
+/// Leads to `target` until it is cut.
+pub(crate) async fn relay(target: String) -> (String, Arc<AtomicBool>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (at, cut) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicBool::new(false)));
+    let is_cut = Arc::clone(&cut);
+    tokio::spawn(async move {
+        let mut ways = JoinSet::new();
+        loop {
+            tokio::select! {
+                Ok((mut near, _)) = listener.accept() => {
+                    let (target, is_cut) = (target.clone(), Arc::clone(&is_cut));
+                    ways.spawn(async move {
+                        while is_cut.load(Ordering::Relaxed) {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                        let Ok(mut far) = tokio::net::TcpStream::connect(target).await else { return };
+                        let stop = async {
+                            while !is_cut.load(Ordering::Relaxed) {
+                                tokio::time::sleep(Duration::from_millis(5)).await;
+                            }
+                        };
+                        tokio::select! {
+                            _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                            () = stop => {}
+                        }
+                        // Neither end hears anything any more, nor that it is over.
+                        while is_cut.load(Ordering::Relaxed) {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                    });
+                }
+                Some(_) = ways.join_next() => {}
+            }
+        }
+    });
+    (at, cut)
 }
 
 /// Ticks of half a second, so that sessions may be as short as one.

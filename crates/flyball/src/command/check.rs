@@ -4,6 +4,8 @@
 //! tried and let go. Invariant: each finding names the key or the place in the file that it is
 //! about, and how to mend it.
 
+mod ha;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
@@ -84,6 +86,9 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         listening("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    if let Some(ha) = &config.ha {
+        findings.extend(ha::look_at(ha).await);
+    }
     if let Some(zabbix) = &config.zabbix {
         findings.extend(told(zabbix).await);
     }

@@ -77,9 +77,18 @@ fn refusal(status: u16, problem: &Value) -> Failure {
         Some("token-needed") => Some("give the daemon's token with --token-file"),
         Some("unknown-service") => Some("`flyball status` lists the services"),
         Some("outside-bounds") => Some("min and max are in the daemon's configuration"),
+        Some("stands-by") => {
+            let place = text("leader").and_then(|leader| place_of(&leader).map(str::to_owned));
+            return Failure::hinted(what, place.map(|place| format!("ask it: --daemon {place}")));
+        }
         _ => None,
     };
     Failure::hinted(what, hint.map(str::to_owned))
+}
+
+/// The `HOST:PORT` in `http://HOST:PORT/ on MACHINE`.
+fn place_of(leader: &str) -> Option<&str> {
+    leader.strip_prefix("http://")?.split('/').next()
 }
 
 /// `name` as a part of a path.

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ConfigFile;
 use crate::command::configuration;
-use crate::daemon::{Daemon, open_docker};
+use crate::daemon::{Daemon, Standby, open_docker};
 use crate::failure::Failure;
 use crate::office::Office;
 
@@ -22,13 +22,19 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     }
     let office = match &config.ha {
         None => None,
-        Some(ha) => tokio::select! {
-            office = Office::enter(ha, format!("http://{}/", config.daemon.listen)) => Some(office?),
-            name = &mut stopped => {
-                tracing::info!("{name}: stopping");
-                return Ok(ExitCode::SUCCESS);
-            }
-        },
+        Some(ha) => {
+            let candidate = Office::stand(&config, ha);
+            let standby = Standby::serve(&config, &candidate).await?;
+            let office = tokio::select! {
+                office = Office::enter(candidate) => office?,
+                name = &mut stopped => {
+                    tracing::info!("{name}: stopping");
+                    return Ok(ExitCode::SUCCESS);
+                }
+            };
+            standby.leave().await;
+            Some(office)
+        }
     };
     let shared = office.as_ref().map(Office::candidate);
     let daemon = Daemon::start(&config, shared).await?;

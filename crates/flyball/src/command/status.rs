@@ -9,9 +9,10 @@ use serde_json::Value;
 use super::door::segment;
 use crate::cli::Status;
 use crate::failure::Failure;
-use crate::output::{print, table};
+use crate::output::{note, print, table};
 
 pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
+    let office = options.door.get("/api/v1/office").await?;
     match &options.service {
         None => {
             let answer = options.door.get("/api/v1/services").await?;
@@ -29,7 +30,31 @@ pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
             }
         }
     }
+    if let Some(line) = office_line(&office) {
+        if options.door.json { note(&line) } else { print(&format!("\n{line}"))? }
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which of several flyballs acts: "this flyball stands by; http://10.0.0.1:7878/ on a acts (for 3 min 20 s)".
+fn office_line(office: &Value) -> Option<String> {
+    let stands_by = match office.get("role").and_then(Value::as_str)? {
+        "acts" => false,
+        "stands_by" => true,
+        _ => return None,
+    };
+    let since = number(office, "since_wall_ms").zip(number(office, "now_wall_ms"));
+    let lasts = since.map(|(since, now)| format!(" (for {})", age((now - since) / 1000.0)));
+    let lasts = lasts.unwrap_or_default();
+    let mut line = match office.get("leader").and_then(Value::as_str) {
+        _ if !stands_by => format!("this flyball acts, term {}{lasts}", word(office, "term")),
+        Some(leader) => format!("this flyball stands by; {leader} acts{lasts}"),
+        None => "this flyball stands by; nobody acts".to_owned(),
+    };
+    if let Some(trouble) = office.get("trouble").and_then(Value::as_str) {
+        line += &format!("; that may be out of date: {trouble}");
+    }
+    Some(line)
 }
 
 /// The services of a listing, whether it is a bare array or an object that holds one.
@@ -177,6 +202,18 @@ mod tests {
     fn an_age_is_told_in_its_two_largest_units() {
         let told = [-5.0, 59.9, 200.0, 7_300.0, 90_000.0].map(age);
         assert_eq!(told, ["0 s", "59 s", "3 min 20 s", "2 h 1 min", "1 d 1 h"]);
+    }
+
+    #[test]
+    fn one_of_several_says_who_acts_and_since_when() {
+        let office = json!({ "role": "stands_by", "leader": "http://10.0.0.1:7878/ on a",
+            "term": 7, "since_wall_ms": 1_000, "now_wall_ms": 201_000, "trouble": null });
+        let said = "this flyball stands by; http://10.0.0.1:7878/ on a acts (for 3 min 20 s)";
+        assert_eq!(office_line(&office).as_deref(), Some(said));
+        let nobody = json!({ "role": "stands_by", "leader": null, "trouble": "no servers" });
+        let said = "this flyball stands by; nobody acts; that may be out of date: no servers";
+        assert_eq!(office_line(&nobody).as_deref(), Some(said));
+        assert_eq!(office_line(&json!({ "role": "alone" })), None);
     }
 
     #[test]

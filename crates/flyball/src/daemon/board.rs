@@ -20,12 +20,14 @@ use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, NodeView, Notice, NoticeKind,
-    PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
+    OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
 };
+use flyball_zookeeper::Candidate;
 use tokio::sync::Notify;
 
 use super::tally::Tally;
-use crate::clock;
+use super::wishes::Wishes;
+use crate::{clock, office};
 
 /// The last look at one service.
 #[derive(Debug)]
@@ -257,13 +259,20 @@ pub(crate) struct Board {
     journal: Arc<Journal>,
     reader: Mutex<Reader>,
     feed: Feed,
+    /// Where one of several flyballs acts: by what, and what the next one is told.
+    candidate: Option<Arc<Candidate>>,
+    wishes: Option<Wishes>,
 }
 
 impl Board {
     /// An empty board. Must be called within a runtime.
-    pub(crate) fn new(journal: Arc<Journal>) -> Result<Self, JournalError> {
-        let reader = Mutex::new(journal.reader()?);
-        Ok(Self { slots: RwLock::default(), journal, reader, feed: Feed::start() })
+    pub(super) fn new(
+        journal: Arc<Journal>,
+        candidate: Option<Arc<Candidate>>,
+        wishes: Option<Wishes>,
+    ) -> Result<Self, JournalError> {
+        let (slots, reader) = (RwLock::default(), Mutex::new(journal.reader()?));
+        Ok(Self { slots, journal, reader, feed: Feed::start(), candidate, wishes })
     }
 
     /// One service's place; `None` if there is no such service.
@@ -318,6 +327,10 @@ impl Daemon for Board {
     fn services(&self) -> Vec<ServiceView> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner).clone();
         slots.values().map(|slot| self.shown(slot)).collect()
+    }
+
+    fn office(&self) -> OfficeView {
+        office::view(self.candidate.as_deref())
     }
 
     fn service(&self, name: &str) -> Option<ServiceView> {
@@ -378,6 +391,9 @@ impl Daemon for Board {
         // A hand on the wheel counts also where it cannot be written down.
         if let Err(error) = self.journal.set_manual(service, stored.as_ref()) {
             tracing::warn!("{service}: what was asked will not survive a restart: {error}");
+        }
+        if let Some(wishes) = &self.wishes {
+            wishes.put(service, stored.as_ref());
         }
         slot.set_manual(manual);
         Ok(self.shown(&slot))

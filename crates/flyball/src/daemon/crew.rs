@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::balancer::Balancer;
 use super::board::{Board, Slot};
 use super::engine::Engine;
+use super::fence::Fence;
 use super::hosts::Hosts;
 use super::look::{Course, Look};
 use super::probe::Prober;
@@ -28,18 +29,20 @@ use crate::failure::Failure;
 
 /// All loops.
 pub(super) struct Crew {
-    hosts: Hosts,
-    board: Arc<Board>,
-    journal: Arc<Journal>,
-    manuals: BTreeMap<String, StoredManual>,
-    witness: Option<Witness>,
+    pub(super) hosts: Hosts,
+    pub(super) board: Arc<Board>,
+    pub(super) journal: Arc<Journal>,
+    /// What was asked by hand before.
+    pub(super) manuals: BTreeMap<String, StoredManual>,
+    pub(super) witness: Option<Witness>,
     /// Whether there is somebody who advises services.
-    advised: bool,
-    loops: Mutex<Loops>,
+    pub(super) advised: bool,
+    pub(super) fence: Fence,
+    pub(super) loops: Mutex<Loops>,
 }
 
 #[derive(Default)]
-struct Loops {
+pub(super) struct Loops {
     running: JoinSet<()>,
     courses: BTreeMap<String, watch::Sender<Course>>,
 }
@@ -51,18 +54,6 @@ pub(super) struct Ready {
 }
 
 impl Crew {
-    pub(super) fn new(
-        hosts: Hosts,
-        board: Arc<Board>,
-        journal: Arc<Journal>,
-        witness: Option<Witness>,
-        advised: bool,
-    ) -> Result<Self, Failure> {
-        let manuals = journal.manuals()?;
-        let loops = Mutex::default();
-        Ok(Self { hosts, board, journal, manuals, witness, advised, loops })
-    }
-
     pub(super) fn hosts(&self) -> &Hosts {
         &self.hosts
     }
@@ -87,7 +78,9 @@ impl Crew {
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
         let telling = Telling::new(self.board.feed().clone(), &service.name);
         let witness = self.witness.clone();
-        let look = Look { policy, engine, balancer, prober, slot, journal, telling, witness };
+        let fence = self.fence.clone();
+        let look =
+            Look { policy, engine, balancer, prober, slot, journal, telling, witness, fence };
         Ok(Ready { look, name: service.name.clone() })
     }
 

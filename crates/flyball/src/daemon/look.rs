@@ -26,6 +26,7 @@ use tokio::time::sleep;
 use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
+use super::fence::{Fence, Leave};
 use super::probe::Prober;
 use super::report::Witness;
 use super::tally::Tally;
@@ -61,6 +62,7 @@ pub(crate) struct Look {
     pub(crate) telling: Telling,
     /// Told of each look that is kept, if anybody is.
     pub(crate) witness: Option<Witness>,
+    pub(crate) fence: Fence,
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -148,7 +150,9 @@ impl Look {
         self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
-            self.act(step);
+            if !self.act(step) {
+                break;
+            }
         }
         kept.count(&decision, seen.engine.value());
         kept.count_silence(&seen);
@@ -187,7 +191,18 @@ impl Look {
         }
     }
 
-    fn act(&self, step: &Step) {
+    /// Carries a step out, unless another flyball may act by now.
+    fn act(&self, step: &Step) -> bool {
+        let service = &self.policy.service;
+        match self.fence.leave() {
+            Leave::Alone => tracing::debug!(service, "{step}"),
+            // What shows from the logs of all of them that no two acted at the same time.
+            Leave::Term(term) => tracing::info!(term, "{service}: {step}"),
+            Leave::None => {
+                tracing::warn!("{service}: not done, the term is over: {step}");
+                return false;
+            }
+        }
         match step {
             Step::Start { replica } => self.engine.start(replica),
             Step::Route { replica, address } => self.balancer.route(replica, *address),
@@ -195,6 +210,7 @@ impl Look {
             Step::Stop { replica, .. } => self.engine.stop(replica),
             Step::Scale { to, .. } => self.engine.scale(*to),
         }
+        true
     }
 
     /// The sample, if one is due and was kept.
@@ -241,9 +257,6 @@ impl Look {
                     held.why
                 );
             }
-        }
-        for step in &decision.plan {
-            tracing::debug!(service = %decision.service, "{step}");
         }
     }
 

@@ -38,7 +38,7 @@ fn used_ns(id: &str) -> u64 {
 }
 
 fn told_ns(answer: &Answer, id: &str) -> Option<u64> {
-    answer.containers.iter().find(|it| it.0 == id).map(|it| it.1)
+    answer.containers.iter().find(|it| *it.0 == *id).map(|it| it.1)
 }
 
 /// A container that burns all that it gets of a tenth of a core.
@@ -77,7 +77,7 @@ fn an_agent_tells_what_the_kernel_says_of_real_containers_and_follows_their_comi
     // And its clock goes as ours does.
     let passed = Duration::from_nanos(answer.at_ns - first.at_ns);
     assert!(passed.abs_diff(begun.elapsed()) < Duration::from_millis(500), "{passed:?}");
-    let held = answer.containers.iter().find(|it| it.0 == busy).unwrap().2;
+    let held = answer.containers.iter().find(|it| *it.0 == *busy).unwrap().2;
     assert!(held.is_some_and(|ns| ns > 0), "{held:?}");
 
     let later = runtime.block_on(lab.run_body("later", burning()));

@@ -1,7 +1,7 @@
 //! The page in a real browser: it needs nothing from elsewhere, shows what happens, and its buttons
 //! do what they say.
 
-mod chromium;
+pub(crate) mod chromium;
 
 /// Loads the machine: a demo and a browser.
 mod alone {

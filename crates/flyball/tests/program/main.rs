@@ -11,12 +11,16 @@ mod commands;
 mod configuration;
 mod demo;
 mod docker_away;
+mod ha;
 mod history;
 mod kills;
 mod monitors;
 mod neighbours;
 mod readers;
 mod replicas;
+#[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
+#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
+mod servers;
 mod simulate;
 mod state;
 mod support;

@@ -1,0 +1,119 @@
+//! What is served while another flyball acts: who does, and the configuration; nothing else.
+//!
+//! Decides nothing. Looks at no engine and keeps no history. Invariant: it gives its port back as soon
+//! as it is told to, so that a takeover waits for no client.
+
+use std::sync::Arc;
+
+use flyball_config::{Balancer, Config, Engine, Service};
+use flyball_core::decision::Decision;
+use flyball_core::record::Sample;
+use flyball_web::{
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, OfficeView, PolicyView, Server,
+    ServiceView, Which,
+};
+use flyball_zookeeper::Candidate;
+use tokio::sync::watch;
+
+use super::{Tokens, serve_web};
+use crate::clock;
+use crate::failure::Failure;
+use crate::office;
+
+/// A page and an API that only read.
+pub(crate) struct Standby {
+    web: Server,
+    stop: watch::Sender<bool>,
+}
+
+impl Standby {
+    /// Serves what `candidate` knows, where the daemon of `config` will be.
+    ///
+    /// # Errors
+    /// The address cannot be had, or a token not be read: what the daemon would fail for, too.
+    pub(crate) async fn serve(
+        config: &Config,
+        candidate: &Arc<Candidate>,
+    ) -> Result<Self, Failure> {
+        let (stop, stopped) = watch::channel(false);
+        let services = config.services.values().cloned().collect();
+        let known = Known { candidate: Arc::clone(candidate), services, feed: Feed::start() };
+        let web = serve_web(config, Tokens::read(config)?, Arc::new(known), stopped).await?;
+        tracing::info!("standing by: a page that only reads is on http://{}/", web.address);
+        Ok(Self { web, stop })
+    }
+
+    /// Makes room for the daemon. Answers under way may still be given.
+    pub(crate) async fn leave(self) {
+        self.stop.send_replace(true);
+        self.web.port_free().await;
+    }
+}
+
+struct Known {
+    candidate: Arc<Candidate>,
+    services: Vec<Service>,
+    feed: Feed,
+}
+
+/// The door lets none of this through while another one acts; a term may begin in between.
+const TAKES_OVER: &str = "this flyball is just taking over";
+
+impl Daemon for Known {
+    fn services(&self) -> Vec<ServiceView> {
+        self.services.iter().map(view).collect()
+    }
+
+    fn office(&self) -> OfficeView {
+        office::view(Some(&self.candidate))
+    }
+
+    fn decisions(&self, _: &str, _: &Which) -> Result<Vec<Decision>, Fault> {
+        Err(Fault::Unavailable(TAKES_OVER.to_owned()))
+    }
+
+    fn decision_at(&self, _: &str, _: i64) -> Result<Option<Decision>, Fault> {
+        Err(Fault::Unavailable(TAKES_OVER.to_owned()))
+    }
+
+    fn samples(&self, _: &str, _: i64, _: i64, _: usize) -> Result<Vec<Sample>, Fault> {
+        Err(Fault::Unavailable(TAKES_OVER.to_owned()))
+    }
+
+    fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    fn ask(&self, _: &str, _: ManualAsk, _: Option<u64>, _: &str) -> Result<ServiceView, AskError> {
+        Err(AskError::Unavailable(TAKES_OVER.to_owned()))
+    }
+}
+
+fn view(service: &Service) -> ServiceView {
+    let engine = match service.engine {
+        Engine::Process(_) => "process",
+        Engine::Docker(_) => "docker",
+        Engine::Swarm(_) => "swarm",
+        Engine::Mesos(_) => "mesos",
+    };
+    let balancer = match service.balancer {
+        Balancer::Proxy { .. } => "proxy",
+        Balancer::Haproxy { .. } => "haproxy",
+        Balancer::None => "none",
+    };
+    ServiceView {
+        name: service.name.clone(),
+        engine: engine.to_owned(),
+        balancer: balancer.to_owned(),
+        address: None,
+        bounds: service.policy.bounds,
+        policy: PolicyView::of(&service.policy),
+        now_wall_ms: clock::wall_ms(),
+        decision: None,
+        replicas: Vec::new(),
+        nodes: Vec::new(),
+        manual: None,
+        notices: Vec::new(),
+        counters: Counters::default(),
+    }
+}

@@ -1,0 +1,153 @@
+//! Two flyballs, of which one acts: what the other one says meanwhile, and what it knows when it takes
+//! over.
+
+/// Fills the machine with servers, and measures the time of a takeover.
+mod alone {
+    use std::fs::File;
+    use std::net::SocketAddr;
+    use std::process::Child;
+    use std::time::{Duration, Instant};
+
+    use serde_json::Value;
+
+    use crate::browser::chromium::Chromium;
+    use crate::servers::Servers;
+    use crate::support::{Place, ask, flyball, free_port, installed, run, until};
+
+    const SESSION: Duration = Duration::from_secs(2);
+
+    /// A flyball whose page stays where it is, with a service on a Docker that is not there.
+    struct Flyball {
+        place: Place,
+        at: SocketAddr,
+        child: Child,
+    }
+
+    impl Flyball {
+        fn start(servers: &Servers) -> Self {
+            let place = Place::new();
+            let at = SocketAddr::from(([127, 0, 0, 1], free_port()));
+            let (state, nowhere) = (place.state(), place.path().join("docker.sock"));
+            place.write(
+                "flyball.toml",
+                &format!(
+                    "[flyball]\nlisten = \"{at}\"\nstate_dir = {state:?}\n\
+                     [ha]\nzookeeper = \"zk://{}/ours/flyball\"\nsession = \"2s\"\n\
+                     [docker]\nhost = \"unix://{}\"\n[services.web]\nengine = \"docker\"\n\
+                     balancer = \"none\"\nimage = \"x:1\"\nport = 80\nmin = 2\nmax = 6\n",
+                    servers.addresses(),
+                    nowhere.display(),
+                ),
+            );
+            let mut command = flyball(["run", "-c", place.config().to_str().unwrap()]);
+            let log = File::create(place.path().join("log")).unwrap();
+            Self { child: command.stderr(log).spawn().unwrap(), place, at }
+        }
+
+        fn get(&self, path: &str) -> Option<Value> {
+            Some(ask(self.at, "GET", path, None).ok()?.json())
+        }
+
+        fn role(&self) -> Option<String> {
+            Some(self.get("/api/v1/office")?["role"].as_str()?.to_owned())
+        }
+
+        fn until_it(&self, role: &str) {
+            until(&format!("that it {role}"), || (self.role()? == role).then_some(()));
+        }
+
+        /// The command line, asked of this one.
+        fn said(&self, words: &[&str]) -> crate::support::Said {
+            let at = self.at.to_string();
+            run(&mut flyball([words, &["--daemon", &at]].concat()))
+        }
+
+        /// What `flyball check` says of ZooKeeper.
+        fn checked(&self) -> String {
+            let said = run(&mut flyball(["check", "-c", self.place.config().to_str().unwrap()]));
+            let mut lines =
+                said.out.lines().filter(|line| line.contains(" ha")).collect::<Vec<_>>();
+            lines.sort_unstable();
+            lines.join("\n")
+        }
+    }
+
+    impl Drop for Flyball {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                let log = std::fs::read_to_string(self.place.path().join("log"));
+                eprintln!("a flyball said:\n{}", log.unwrap_or_default());
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    #[test]
+    fn the_one_that_stands_by_says_who_acts_refuses_wishes_and_takes_over_with_what_was_wished() {
+        let Some(servers) = Servers::up() else { return };
+        let mut first = Flyball::start(&servers);
+        first.until_it("acts");
+        let second = Flyball::start(&servers);
+        second.until_it("stands_by");
+        let leader = format!("http://{}/ on ", first.at);
+        until("that it knows who acts", || {
+            second.get("/api/v1/office")?["leader"].as_str()?.starts_with(&leader).then_some(())
+        });
+        let status = second.said(&["status"]);
+        assert!(status.out.contains(&format!("stands by; {leader}")), "{status:?}");
+        assert!(first.said(&["status"]).out.contains("this flyball acts, term "));
+        let refused = second.said(&["scale", "web", "5"]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        let hint = format!("hint: ask it: --daemon {}", first.at);
+        assert!(refused.err.contains(&hint), "{refused:?}");
+        let paused = first.said(&["pause", "web", "--for", "1h"]);
+        assert_eq!(paused.code, Some(0), "{paused:?}");
+        let checked = second.checked();
+        assert!(checked.contains("3 of 3 servers answer"), "{checked}");
+        assert!(checked.contains("/ours/flyball is there, sessions of 2000 ms"), "{checked}");
+        assert!(checked.contains(&leader) && checked.contains("1 stand by"), "{checked}");
+        let mut browser = installed("chromium", "chromium").map(|it| Chromium::start(&it));
+        if let Some(browser) = &mut browser {
+            looked_at(browser, &second, &leader);
+        }
+
+        first.child.kill().unwrap();
+        first.child.wait().unwrap();
+        let at = Instant::now();
+        second.until_it("acts");
+        let took = at.elapsed();
+        println!("killed: the page of the other tells that it acts after {took:?}");
+        assert!(took < SESSION + Duration::from_secs(2), "{took:?}");
+        // A pause that an operator asked the other one for still holds.
+        until("the pause", || {
+            (second.get("/api/v1/services/web")?["manual"]["ask"] == "pause").then_some(())
+        });
+        if let Some(browser) = &mut browser {
+            browser.until("document.getElementById('standby').hidden");
+            browser.until("document.querySelector('#notices [data-kind=paused]')");
+            assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
+        }
+    }
+
+    /// The page says it in words and with a shape, and has nothing to press.
+    fn looked_at(browser: &mut Chromium, standby: &Flyball, leader: &str) {
+        browser.look_like(1280, "light");
+        browser.open(&format!("http://{}/", standby.at));
+        browser.until("document.querySelector('#standby-notices [data-kind=stands_by]')");
+        browser.until(&format!(
+            "document.getElementById('standby-notices').textContent.includes({leader:?})"
+        ));
+        browser.until(
+            "document.getElementById('standby-title').textContent === 'This flyball stands by'",
+        );
+        browser.until("document.getElementById('hand').offsetParent === null");
+        for (width, scheme) in [(1280, "light"), (390, "dark")] {
+            browser.look_like(width, scheme);
+            let wider =
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(browser.value(wider), 0, "nothing sticks out at {width}");
+            browser.picture(&format!("standby-{width}-{scheme}"));
+        }
+    }
+}
