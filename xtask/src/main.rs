@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `bench` and `sim`.
+//! The project's own commands: `cargo xtask test`, `tidy`, `bench`, `sim` and `lab`.
 //!
 //! Decides which command runs. Knows nothing of what flyball does.
 //! Invariant: exit status 0 means that everything asked for was run and passed.
@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod lab;
 mod sim;
 mod step;
 mod systems;
@@ -38,6 +39,8 @@ enum Command {
     /// Simulated services under faults, one for each seed. Exit status 3: code panicked, 4: an
     /// invariant was broken, 5: a service did not settle.
     Sim(sim::Arguments),
+    /// A system of others, scripted, to try flyball with by hand.
+    Lab(lab::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(&root()),
         Command::Bench(arguments) => return bench::run(&root(), &arguments),
         Command::Sim(arguments) => return sim::run(&root(), &arguments),
+        Command::Lab(arguments) => return lab::run(&root(), &arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

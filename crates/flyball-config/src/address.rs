@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::check::Given;
-use crate::config::{Ensemble, MesosMaster, Socket};
+use crate::config::{Ensemble, MarathonPlace, MesosMaster, Socket};
 use crate::fault::Fault;
 use crate::value::Value;
 
@@ -128,6 +128,24 @@ pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool
         .filter(|(at, _)| is_host_and_port(at))
         .ok_or_else(refuse)?;
     Ok((MesosMaster::At(at.to_owned()), Some(tls)))
+}
+
+/// Where a Marathon is: `http://HOST:PORT,HOST:PORT`, or by ZooKeeper.
+pub(crate) fn marathon(given: Given<'_>) -> Result<MarathonPlace, Fault> {
+    let refuse = || {
+        let example = given.example("\"http://127.0.0.1:8080\"");
+        given.not_a("the address of a Marathon", example)
+    };
+    let Value::Text(text) = &given.node.value else { return Err(refuse()) };
+    if text.starts_with("zk://") {
+        return zookeeper_at(given, "/marathon").map(MarathonPlace::Elected);
+    }
+    let all = text.strip_prefix("http://").map(|all| all.trim_end_matches('/'));
+    let all: Vec<&str> = all.ok_or_else(refuse)?.split(',').collect();
+    if !all.iter().all(|at| is_host_and_port(at)) {
+        return Err(refuse());
+    }
+    Ok(MarathonPlace::At(all.into_iter().map(str::to_owned).collect()))
 }
 
 /// The place where flyballs find out which of them acts.

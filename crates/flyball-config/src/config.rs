@@ -21,6 +21,8 @@ pub struct Config {
     pub swarm: Swarm,
     /// The Mesos cluster, for services that run there.
     pub mesos: Mesos,
+    /// The Marathon, for apps of it.
+    pub marathon: Marathon,
     /// Several flyballs of which one acts, if there are several.
     pub ha: Option<Ha>,
     /// The HAProxy, for services that it balances.
@@ -92,6 +94,28 @@ pub struct Mesos {
     pub principal: String,
     /// What shows that; `None`: nothing does, and nobody asks.
     pub secret_file: Option<PathBuf>,
+}
+
+/// A Marathon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marathon {
+    /// Where it is found.
+    pub place: MarathonPlace,
+    /// A file with `USER:PASSWORD`, which it is shown.
+    pub credentials_file: Option<PathBuf>,
+    /// A file with a token of DC/OS, which it is shown.
+    pub token_file: Option<PathBuf>,
+    /// Whether services are also to be found by the labels of apps.
+    pub labels: bool,
+}
+
+/// How a Marathon is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarathonPlace {
+    /// At each of these `HOST:PORT`; at least one.
+    At(Vec<String>),
+    /// By what Marathons write into ZooKeeper.
+    Elected(Ensemble),
 }
 
 /// How the leading master of a Mesos cluster is found.
@@ -184,6 +208,8 @@ pub enum Engine {
     Swarm(SwarmService),
     /// Tasks of the Mesos cluster.
     Mesos(Task),
+    /// Tasks of an app of Marathon.
+    Marathon(MarathonApp),
 }
 
 /// A replica as a child process.
@@ -249,6 +275,15 @@ pub enum TaskReach {
     Node,
     /// At its own address in this overlay network, or in the first that it has.
     Network(Option<String>),
+}
+
+/// An app of Marathon whose tasks are the replicas.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarathonApp {
+    /// Its id, such as `/shop/web`.
+    pub app: String,
+    /// The port its tasks serve on inside, or as the app defines it; `None`: the first of its ports.
+    pub port: Option<u16>,
 }
 
 /// A replica as a task of Mesos. What is empty is as the image has it.

@@ -12,7 +12,8 @@ use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::{
-    Container, Engine, Log, Process, Reach, SwarmService, Task, TaskReach, address, check, keys,
+    Container, Engine, Log, MarathonApp, Process, Reach, SwarmService, Task, TaskReach, address,
+    check, keys,
 };
 
 /// What container engines give a process between SIGTERM and SIGKILL.
@@ -30,6 +31,7 @@ pub(crate) enum Kind {
     Docker,
     Swarm,
     Mesos,
+    Marathon,
 }
 
 impl Kind {
@@ -38,7 +40,7 @@ impl Kind {
     pub(crate) fn start_lag_ms(self) -> u64 {
         match self {
             Self::Process => 1_000,
-            Self::Docker | Self::Swarm | Self::Mesos => 2_000,
+            Self::Docker | Self::Swarm | Self::Mesos | Self::Marathon => 2_000,
         }
     }
 }
@@ -70,6 +72,7 @@ pub(crate) fn engine(
         Some(Kind::Docker) => container(fields, common).map(Engine::Docker),
         Some(Kind::Swarm) => swarm(fields, name, common.cpus).map(Engine::Swarm),
         Some(Kind::Mesos) => task(fields, common).map(Engine::Mesos),
+        Some(Kind::Marathon) => app(fields, name).map(Engine::Marathon),
     };
     (kind, engine)
 }
@@ -99,6 +102,7 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
         "docker" => Kind::Docker,
         "swarm" => Kind::Swarm,
         "mesos" => Kind::Mesos,
+        "marathon" => Kind::Marathon,
         _ => Kind::Process,
     })
 }
@@ -122,6 +126,12 @@ fn swarm(fields: &mut Fields<'_>, name: &str, cpus: Field<f64>) -> Option<SwarmS
     let (port, reach) = (port(fields), task_reach(fields));
     let cpus = container_cpus(fields, cpus);
     Some(SwarmService { swarm_service: swarm_service?, port: port?, reach: reach?, cpus: cpus? })
+}
+
+fn app(fields: &mut Fields<'_>, name: &str) -> Option<MarathonApp> {
+    let app = fields.take(&keys::APP, check::text).or(format!("/{name}"));
+    let port = fields.take(&keys::PORT, address::port).optional();
+    Some(MarathonApp { app: app?, port: port? })
 }
 
 fn task_reach(fields: &mut Fields<'_>) -> Option<TaskReach> {

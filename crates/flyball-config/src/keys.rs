@@ -53,6 +53,7 @@ pub(crate) enum Kind {
     Url,
     DockerHost,
     MesosMaster,
+    Marathon,
     Zookeeper,
     Socket,
     Path,
@@ -103,11 +104,12 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 16] = [
+pub(crate) static SECTIONS: [&Section; 17] = [
     &FLYBALL,
     &DOCKER,
     &SWARM,
     &MESOS,
+    &MARATHON,
     &HA,
     &HAPROXY,
     &ZABBIX,

@@ -16,7 +16,7 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Mesos, Service, Swarm, daemon};
+use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Service, Swarm, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -60,6 +60,7 @@ impl Config {
             swarm: Swarm { labels: false, ..Swarm::at(&docker) },
             docker,
             mesos: Mesos::default(),
+            marathon: Marathon::default(),
             ha: None,
             haproxy: Haproxy::default(),
             zabbix: None,

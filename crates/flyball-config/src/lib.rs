@@ -37,8 +37,8 @@ use std::path::Path;
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::{
     Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, Ha, Haproxy, Log,
-    Mesos, MesosMaster, OwnedFile, Process, Reach, Ready, Service, Socket, Swarm, SwarmService,
-    Task, TaskReach, Template, Zabbix, ZabbixApi,
+    Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process, Reach, Ready,
+    Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix, ZabbixApi,
 };
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;

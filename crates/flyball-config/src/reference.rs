@@ -87,7 +87,8 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
     of_services.flat_map(|section| section.keys.iter().map(|key| (*section, *key))).filter(
         |(_, key)| {
             let of_containers = |only: &Only| {
-                only.0 != "engine" || only.1.iter().any(|word| ["docker", "swarm"].contains(word))
+                only.0 != "engine"
+                    || only.1.iter().any(|word| ["docker", "swarm", "marathon"].contains(word))
             };
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
@@ -127,6 +128,7 @@ fn kind(kind: &Kind) -> String {
         Kind::Port => "whole number, 1 to 65535".to_owned(),
         Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
         Kind::MesosMaster => "`http://` or `zk://` address".to_owned(),
+        Kind::Marathon => "`http://` addresses or `zk://` address".to_owned(),
         Kind::Zookeeper => "`zk://` address".to_owned(),
         Kind::Socket => "path or `tcp://` address".to_owned(),
         Kind::Path => "path".to_owned(),

@@ -74,6 +74,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let docker = systems::docker(&mut root, base);
     let swarm = systems::swarm(&mut root, docker.as_ref(), base);
     let mesos = systems::mesos(&mut root, base);
+    let marathon = systems::marathon(&mut root, base);
     let ha = systems::ha(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
@@ -82,7 +83,8 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         taken.claim_for_daemon(daemon);
     }
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
-        || swarm.as_ref().is_none_or(|swarm| swarm.labels);
+        || swarm.as_ref().is_none_or(|swarm| swarm.labels)
+        || marathon.as_ref().is_none_or(|marathon| marathon.labels);
     let services = services(&mut root, base, &mut taken, by_labels);
     if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
         refuse_processes(&mut root, services, span);
@@ -93,6 +95,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         docker: docker?,
         swarm: swarm?,
         mesos: mesos?,
+        marathon: marathon?,
         ha: ha?.map(|(ha, _)| ha),
         haproxy: haproxy?,
         zabbix: zabbix?,

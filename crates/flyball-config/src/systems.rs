@@ -1,4 +1,4 @@
-//! The `[docker]`, `[swarm]`, `[mesos]`, `[ha]` and `[haproxy]` tables: the systems beside flyball that it
+//! The `[docker]`, `[swarm]`, `[mesos]`, `[marathon]`, `[ha]` and `[haproxy]` tables: the systems beside flyball that it
 //! works with.
 //!
 //! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
@@ -10,7 +10,10 @@ use std::path::{Path, PathBuf};
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::value::Span;
-use crate::{Docker, Ha, Haproxy, Mesos, MesosMaster, Socket, Swarm, address, check, daemon, keys};
+use crate::{
+    Docker, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Socket, Swarm, address,
+    check, daemon, keys,
+};
 
 impl Default for Docker {
     /// Docker where it is nearly everywhere, and services by labels.
@@ -33,6 +36,18 @@ impl Default for Mesos {
             ca_file: None,
             principal: "flyball".to_owned(),
             secret_file: None,
+        }
+    }
+}
+
+impl Default for Marathon {
+    /// One on this machine that wants no credentials; no services by labels.
+    fn default() -> Self {
+        Self {
+            place: MarathonPlace::At(vec!["127.0.0.1:8080".to_owned()]),
+            credentials_file: None,
+            token_file: None,
+            labels: false,
         }
     }
 }
@@ -120,6 +135,33 @@ pub(crate) fn mesos(root: &mut Fields<'_>, base: &Path) -> Option<Mesos> {
         ca_file: ca_file?.map(|path| base.join(path)),
         principal: principal.or(preset.principal)?,
         secret_file: secret.optional()?.map(|path| base.join(path)),
+    })
+}
+
+/// The Marathon that `root` names.
+pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
+    let given = root.names().contains(&keys::MARATHON_TABLE.name);
+    let mut fields = root.take_table_or_empty(&keys::MARATHON_TABLE, &keys::MARATHON)?;
+    let preset = Marathon::default();
+    let place = fields.take(&keys::MARATHON_URL, address::marathon).or(preset.place);
+    let labels = fields.take(&keys::FIND_APP_LABELS, check::flag).or(given);
+    let token_span = fields.span_of(&keys::MARATHON_TOKEN_FILE);
+    let credentials = fields.take(&keys::CREDENTIALS_FILE, check::path).optional();
+    let token = fields.take(&keys::MARATHON_TOKEN_FILE, check::path).optional();
+    if let (Some(Some(_)), Some(Some(_))) = (&credentials, &token) {
+        let fault = Fault::Useless {
+            key: fields.path_of(keys::MARATHON_TOKEN_FILE.name),
+            beside: keys::CREDENTIALS_FILE.name.to_owned(),
+            instead: "keep the one that Marathon wants".to_owned(),
+        };
+        fields.report(fault, &token_span);
+    }
+    fields.finish();
+    Some(Marathon {
+        place: place?,
+        credentials_file: credentials?.map(|path| base.join(path)),
+        token_file: token?.map(|path| base.join(path)),
+        labels: labels?,
     })
 }
 

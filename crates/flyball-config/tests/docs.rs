@@ -1,4 +1,5 @@
-//! `docs/reference/config.md` is what the code says. `UPDATE_DOCS=1 cargo test` writes it anew.
+//! `docs/reference/config.md` is what the code says, and examples are read without a complaint.
+//! `UPDATE_DOCS=1 cargo test` writes the page anew.
 
 use std::path::Path;
 
@@ -11,4 +12,15 @@ fn the_reference_page_says_what_the_code_says() {
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(found == wanted, "{} is out of date: run UPDATE_DOCS=1 cargo test", path.display());
+}
+
+#[test]
+fn the_examples_for_mesos_are_read_as_they_are() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/mesos");
+    let env = flyball_config::Env { home: Some("/home/f".into()), ..Default::default() };
+    for name in ["mesos", "marathon"] {
+        let config = flyball_config::load(&folder.join(format!("{name}.toml")), &env);
+        let config = config.unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        assert_eq!(config.services["web"].policy.bounds.max, 20, "{name}");
+    }
 }

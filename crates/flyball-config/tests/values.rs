@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Ensemble, Env, Haproxy, Log, MINIMAL, Mesos,
-    MesosMaster, OwnedFile, Reach, Ready, Socket, Task, TaskReach, Template, load, parse,
-    reference,
+    Backend, Balancer, Config, Container, Engine, Ensemble, Env, Haproxy, Log, MINIMAL,
+    MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Reach, Ready, Socket, Task,
+    TaskReach, Template, load, parse, reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
@@ -432,7 +432,7 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         let without = match section.strip_prefix("services.web.policy.") {
             Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
             None if section == "ha" => format!("{service}\n{HA}"),
-            None if ["docker", "swarm", "mesos", "zabbix"].contains(&&*section) => {
+            None if ["docker", "swarm", "mesos", "marathon", "zabbix"].contains(&&*section) => {
                 format!("{service}\n[{section}]")
             }
             None => service.to_owned(),
@@ -459,7 +459,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        92,
+        97,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }
@@ -503,6 +503,40 @@ proptest! {
             let shown = errors.to_string();
             prop_assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
         }
+    }
+}
+
+#[test]
+fn an_app_of_marathon_is_what_its_keys_say() {
+    let service = |lines: &str| {
+        format!("[services.web]\nengine = \"marathon\"\nbalancer = \"haproxy\"\n{lines}")
+    };
+    let app = |lines: &str| match parsed(&service(lines)).services["web"].engine.clone() {
+        Engine::Marathon(app) => app,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(app(""), MarathonApp { app: "/web".into(), port: None });
+    let named = app("app = \"/shop/web\"\nport = 8080");
+    assert_eq!(named, MarathonApp { app: "/shop/web".into(), port: Some(8080) });
+    let found = |lines: &str| parsed(&format!("{}\n[marathon]\n{lines}", service(""))).marathon;
+    let preset = found("");
+    assert_eq!(preset.place, MarathonPlace::At(vec!["127.0.0.1:8080".into()]));
+    assert!(preset.labels && !parsed(&service("")).marathon.labels);
+    let several = found("url = \"http://m1:8080,10.0.0.2:8080/\"\ntoken_file = \"t\"");
+    assert_eq!(several.place, MarathonPlace::At(vec!["m1:8080".into(), "10.0.0.2:8080".into()]));
+    let elected = found("url = \"zk://10.0.0.1:2181/marathon\"\nlabels = false");
+    let (servers, path) = ("10.0.0.1:2181".to_owned(), "/marathon".to_owned());
+    assert_eq!(elected.place, MarathonPlace::Elected(Ensemble { servers, path }));
+    for (lines, wanted) in [
+        ("cpus = 0.5", "means nothing with engine = \"marathon\""),
+        ("image = \"web:1\"", "means nothing with engine = \"marathon\""),
+        ("[marathon]\nurl = \"https://m1:8443\"", "http://127.0.0.1:8080"),
+        ("[marathon]\nurl = \"http://m1:8080,\"", "http://127.0.0.1:8080"),
+        ("[marathon]\nurl = \"zk://u:p@h:2181/marathon\"", "zk://10.0.0.1"),
+        ("[marathon]\ntoken_file = \"t\"\ncredentials_file = \"c\"", "keep the one"),
+    ] {
+        let said = parse(&service(lines), "f", &nobody()).unwrap_err().to_string();
+        assert!(said.contains(wanted), "{lines}: {said}");
     }
 }
 

@@ -82,9 +82,18 @@ impl Connection {
         request
     }
 
-    /// Sends a request; gives the answer's head and its body as it comes, if the status is 200 or
-    /// 202.
-    pub(crate) async fn send(
+    /// Where it leads.
+    pub(crate) fn at(&self) -> &str {
+        &self.at
+    }
+
+    /// Whether the other end has closed it meanwhile.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
+    /// Sends a request; gives the answer's head and its body as it comes, whatever the status.
+    pub(crate) async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
         limit: Duration,
@@ -96,7 +105,18 @@ impl Connection {
         };
         let answer = timeout(limit, sending).await;
         let answer = answer.map_err(|_| silent(&self.at, &what, limit))?;
-        let answer = answer.map_err(|error| self.broken(&what, error))?;
+        answer.map_err(|error| self.broken(&what, error))
+    }
+
+    /// Sends a request; gives the answer's head and its body as it comes, if the status is 200 or
+    /// 202.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, MesosError> {
+        let what = request.uri().path().to_owned();
+        let answer = self.exchange(request, limit).await?;
         match answer.status().as_u16() {
             200 | 202 => Ok(answer),
             301 | 302 | 307 | 308 => Err(self.elsewhere(&what, answer.headers().get(LOCATION))),
@@ -119,16 +139,21 @@ impl Connection {
         let what = request.uri().path().to_owned();
         let asking = async {
             let answer = self.send(request, limit).await?;
-            let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            let body = body.map_err(|error| {
-                let too_long = error.is::<LengthLimitError>();
-                let long = format!("more than {ANSWER_MAX} bytes");
-                self.broken(&what, if too_long { long } else { error.to_string() })
-            })?;
-            Ok(body.to_bytes())
+            self.whole(&what, answer.into_body()).await
         };
         let answer = timeout(limit, asking).await;
         answer.unwrap_or_else(|_| Err(silent(&self.at, &what, limit)))
+    }
+
+    /// All of an answer, if it is no longer than [`ANSWER_MAX`].
+    pub(crate) async fn whole(&self, what: &str, body: Incoming) -> Result<Bytes, MesosError> {
+        let body = Limited::new(body, ANSWER_MAX).collect().await;
+        let body = body.map_err(|error| {
+            let too_long = error.is::<LengthLimitError>();
+            let long = format!("more than {ANSWER_MAX} bytes");
+            self.broken(what, if too_long { long } else { error.to_string() })
+        })?;
+        Ok(body.to_bytes())
     }
 
     /// Where the leader is, as a master that does not lead says it: `//HOST:PORT/PATH`.

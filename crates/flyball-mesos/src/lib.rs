@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod http;
 mod listing;
+pub mod marathon;
 mod offer;
 mod placing;
 mod pool;

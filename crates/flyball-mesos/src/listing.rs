@@ -109,6 +109,11 @@ fn first_port(ranges: &str) -> Option<u16> {
 /// The agents in an answer of `/master/slaves`, by their ids.
 pub(crate) fn agents(answer: &[u8]) -> Result<BTreeMap<String, Agent>, String> {
     let answer: Value = serde_json::from_slice(answer).map_err(|error| error.to_string())?;
+    agents_of(&answer)
+}
+
+/// The same in an answer that was parsed.
+pub(crate) fn agents_of(answer: &Value) -> Result<BTreeMap<String, Agent>, String> {
     let slaves = answer.get("slaves").and_then(Value::as_array).ok_or("no list of agents")?;
     let agent = |slave: &Value| {
         let text = |key: &str| slave.get(key).and_then(Value::as_str);

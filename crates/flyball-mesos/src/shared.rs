@@ -3,6 +3,7 @@
 //! Decides what is kept from run to run: the framework's id and nothing else. Invariant: the id is on
 //! the disk, and noted for the next leader where there is one, before any task is launched under it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -13,8 +14,11 @@ use flyball_core::units::Timestamp;
 use flyball_zookeeper::ZookeeperError;
 use tokio::sync::Notify;
 
+use crate::agents::Agent;
 use crate::book::Book;
-use crate::{ClusterSettings, MesosError};
+use crate::task::{Stage, Used};
+use crate::usage::Ledger;
+use crate::{Access, ClusterSettings, MesosError};
 
 /// One cluster, as everything here works with it.
 pub(crate) struct Core {
@@ -83,6 +87,30 @@ impl Core {
                 Some(hint) => tracing::warn!("{why}; hint: {hint}"),
                 None => tracing::warn!("{why}"),
             }
+        }
+    }
+}
+
+impl Ledger for Core {
+    fn now(&self) -> Timestamp {
+        Core::now(self)
+    }
+
+    fn access(&self) -> &Access {
+        &self.settings.access
+    }
+
+    fn busy_agents(&self) -> BTreeMap<String, Agent> {
+        let book = self.book();
+        let running = book.tasks.values().filter(|task| task.stage == Stage::Running);
+        let agent = |id: &String| Some((id.clone(), book.agents.get(id)?.clone()));
+        running.filter_map(|task| agent(&task.agent)).collect()
+    }
+
+    fn counted(&self, framework: &str, task: &str, used: Used) {
+        let mut book = self.book();
+        if book.framework.as_deref() == Some(framework) {
+            book.counted(task, used);
         }
     }
 }

@@ -40,14 +40,7 @@ impl Survey {
     /// # Errors
     /// What keeps it from being asked: nobody leads, not running, silent.
     pub async fn of(master: &Master, access: &Access) -> Result<Self, MesosError> {
-        let at = match master {
-            Master::At(at) => at.clone(),
-            Master::Elected(leader) => {
-                let mut leader = leader.clone();
-                let found = timeout(LEADER_LIMIT, leader.wait_for(Option::is_some)).await;
-                found.ok().and_then(|it| it.ok()?.clone()).ok_or(MesosError::NoLeader)?
-            }
-        };
+        let at = place(master).await?;
         let (at, slaves) = ask(access, at, "/master/slaves").await?;
         let (at, version) = ask(access, at, "/version").await?;
         let version = version.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -93,8 +86,24 @@ fn rooms(slaves: &Value) -> Vec<Room> {
     active.filter_map(room).collect()
 }
 
+/// Where to ask first.
+pub(crate) async fn place(master: &Master) -> Result<String, MesosError> {
+    match master {
+        Master::At(at) => Ok(at.clone()),
+        Master::Elected(leader) => {
+            let mut leader = leader.clone();
+            let found = timeout(LEADER_LIMIT, leader.wait_for(Option::is_some)).await;
+            found.ok().and_then(|it| it.ok()?.clone()).ok_or(MesosError::NoLeader)
+        }
+    }
+}
+
 /// What the leader answers, and where it is.
-async fn ask(access: &Access, mut at: String, path: &str) -> Result<(String, Value), MesosError> {
+pub(crate) async fn ask(
+    access: &Access,
+    mut at: String,
+    path: &str,
+) -> Result<(String, Value), MesosError> {
     for _ in 0..HOPS_MAX {
         let answer = match http::get(access, &at, path, ASK_LIMIT).await {
             Err(MesosError::Elsewhere { at: leader }) => {

@@ -9,7 +9,7 @@ use flyball_core::observation::{CpuCounter, Phase, ReplicaReport, ThrottleCounte
 use flyball_core::units::{ReplicaId, Timestamp};
 
 /// A silent agent's counters count for so long, in milliseconds: three polls and a deadline.
-const COUNTER_MS_MAX: u64 = 5_000;
+pub(crate) const COUNTER_MS_MAX: u64 = 5_000;
 
 /// What is known of one task.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //! carry the agent's own time, moved onto this machine's clock, so that a slow answer does not look
 //! like work; what an agent does not say is missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::Access;
 use crate::agents::Agent;
 use crate::http;
-use crate::shared::Core;
-use crate::task::{Stage, Used};
+use crate::task::Used;
 
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Two polls may be missed before counters are given up.
@@ -29,8 +29,22 @@ const POLLS_AT_ONCE: usize = 32;
 /// would mistake a slow answer for that; twice would show counters late.
 const DRIFT_MS_MAX: f64 = 1_000.0;
 
+/// Whose tasks are metered.
+pub(crate) trait Ledger: Send + Sync + 'static {
+    fn now(&self) -> Timestamp;
+
+    /// How agents are spoken to.
+    fn access(&self) -> &Access;
+
+    /// The agents that a task of ours runs on, by their ids.
+    fn busy_agents(&self) -> BTreeMap<String, Agent>;
+
+    /// What an agent counted for tasks of `framework`, by their ids.
+    fn counted(&self, framework: &str, task: &str, used: Used);
+}
+
 /// Asks until aborted.
-pub(crate) async fn follow(core: Arc<Core>) {
+pub(crate) async fn follow<L: Ledger>(core: Arc<L>) {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let places = Arc::new(Semaphore::new(POLLS_AT_ONCE));
@@ -39,19 +53,19 @@ pub(crate) async fn follow(core: Arc<Core>) {
     loop {
         ticks.tick().await;
         while polls.try_join_next().is_some() {}
-        for (id, agent) in due(&core, &mut meters.lock().unwrap_or_else(PoisonError::into_inner)) {
+        for (id, agent) in due(&*core, &mut meters.lock().unwrap_or_else(PoisonError::into_inner)) {
             let (core, places, meters) =
                 (Arc::clone(&core), Arc::clone(&places), Arc::clone(&meters));
             polls.spawn(async move {
                 // Never closed.
                 let Ok(_place) = places.acquire().await else { return };
-                let answer = ask(&core, &agent).await;
+                let answer = ask(core.access(), &agent).await;
                 let now = core.now();
                 let mut meters = meters.lock().unwrap_or_else(PoisonError::into_inner);
                 let Some(meter) = meters.get_mut(&id) else { return };
                 meter.asking = false;
                 match answer {
-                    Ok(readings) => tell(&core, meter, readings, now),
+                    Ok(readings) => tell(&*core, meter, readings, now),
                     Err(why) => tracing::debug!(agent = id, why, "no statistics"),
                 }
             });
@@ -60,36 +74,31 @@ pub(crate) async fn follow(core: Arc<Core>) {
 }
 
 /// The agents to ask now; those that nothing runs on are forgotten.
-fn due(core: &Core, meters: &mut BTreeMap<String, Meter>) -> Vec<(String, Agent)> {
-    let book = core.book();
-    let running = book.tasks.values().filter(|task| task.stage == Stage::Running);
-    let busy: BTreeSet<&String> = running.map(|task| &task.agent).collect();
-    meters.retain(|id, _| busy.contains(id));
+fn due(core: &impl Ledger, meters: &mut BTreeMap<String, Meter>) -> Vec<(String, Agent)> {
+    let busy = core.busy_agents();
+    meters.retain(|id, _| busy.contains_key(id));
     let mut due = Vec::new();
-    for id in busy {
-        let Some(agent) = book.agents.get(id) else { continue };
+    for (id, agent) in busy {
         let meter = meters.entry(id.clone()).or_default();
         if !std::mem::replace(&mut meter.asking, true) {
-            due.push((id.clone(), agent.clone()));
+            due.push((id, agent));
         }
     }
     due
 }
 
-async fn ask(core: &Core, agent: &Agent) -> Result<Vec<Reading>, String> {
+async fn ask(access: &Access, agent: &Agent) -> Result<Vec<Reading>, String> {
     let path = format!("{}/monitor/statistics", agent.path);
-    let answer = http::get(&core.settings.access, &agent.at.to_string(), &path, POLL_LIMIT).await;
+    let answer = http::get(access, &agent.at.to_string(), &path, POLL_LIMIT).await;
     let answer = answer.map_err(|error| error.to_string())?;
     serde_json::from_slice(&answer).map_err(|error| error.to_string())
 }
 
-fn tell(core: &Core, meter: &mut Meter, readings: Vec<Reading>, now: Timestamp) {
-    let mut book = core.book();
-    let framework = book.framework.clone().unwrap_or_default();
-    for reading in readings.iter().filter(|reading| reading.framework_id == framework) {
+fn tell(core: &impl Ledger, meter: &mut Meter, readings: Vec<Reading>, now: Timestamp) {
+    for reading in readings {
         if let Some(used) = meter.used(&reading.statistics, now) {
             // The executor that Mesos makes for a task of its own is called like the task.
-            book.counted(&reading.executor_id, used);
+            core.counted(&reading.framework_id, &reading.executor_id, used);
         }
     }
 }

@@ -7,6 +7,7 @@
 mod advice;
 mod balancer;
 mod board;
+mod count_labels;
 mod crew;
 mod engine;
 mod fence;
@@ -17,7 +18,6 @@ mod look;
 mod probe;
 mod report;
 mod standby;
-mod swarm_labels;
 mod tally;
 mod telling;
 mod wishes;
@@ -39,17 +39,20 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
+pub(crate) use count_labels::{labels_of_apps, labels_of_swarm};
 use crew::Crew;
-pub(crate) use engine::{docker_settings, mesos_settings, process_settings, swarm_settings};
+pub(crate) use engine::{
+    app_settings, docker_settings, mesos_settings, process_settings, swarm_settings,
+};
 use fence::Fence;
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{
-    docker as open_docker, ensemble, mesos_access, mesos_master, socket, swarm as open_swarm,
+    docker as open_docker, ensemble, marathon as open_marathon, mesos_access, mesos_master, socket,
+    swarm as open_swarm,
 };
 use report::Reporting;
 pub(crate) use standby::Standby;
-pub(crate) use swarm_labels::labels_of as labels_of_swarm;
 pub(crate) use tally::Tally;
 use wishes::Wishes;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
@@ -126,14 +129,16 @@ impl Daemon {
             let stopped = stopped.clone();
             tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
         }
+        let mut sources = Vec::new();
         if config.swarm.labels {
-            let managers = Arc::clone(crew.hosts().swarm()?);
-            tokio::spawn(swarm_labels::follow(
-                config.clone(),
-                managers,
-                Arc::clone(&crew),
-                stopped,
-            ));
+            sources.push(count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?)));
+        }
+        if config.marathon.labels {
+            sources.push(count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?)));
+        }
+        for source in sources {
+            let (crew, stopped) = (Arc::clone(&crew), stopped.clone());
+            tokio::spawn(count_labels::follow(config.clone(), source, crew, stopped));
         }
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {

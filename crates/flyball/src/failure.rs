@@ -74,6 +74,7 @@ with_hint!(
     flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
     flyball_mesos::MesosError,
+    flyball_mesos::marathon::MarathonError,
     flyball_process::ProcessError,
     flyball_proxy::ProxyError,
     flyball_web::WebError,

@@ -23,7 +23,9 @@ enum Edges {
 /// The layout: adapters know the core and the leaves, only `flyball` knows everything.
 fn allowed(package: &str) -> Option<Edges> {
     Some(match package {
-        "flyball-core" | "flyball-tls" | "flyball-token" | "xtask" => Edges::To(&[]),
+        "flyball-core" | "flyball-lab" | "flyball-tls" | "flyball-token" | "xtask" => {
+            Edges::To(&[])
+        }
         "flyball-cgroup" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
         "flyball-agent" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-token"]),
         "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core"]),
@@ -32,9 +34,11 @@ fn allowed(package: &str) -> Option<Edges> {
             Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"])
         }
         "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),
+        // Its tests run against the lab's Marathon.
         "flyball-mesos" => Edges::To(&[
             "flyball-core",
             "flyball-cgroup",
+            "flyball-lab",
             "flyball-tls",
             "flyball-token",
             "flyball-zookeeper",

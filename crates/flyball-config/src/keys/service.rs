@@ -10,7 +10,12 @@ const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
 const SWARM: Only = Only("engine", &["swarm"]);
 /// Where replicas have a port of their own inside.
-const PORTED: Only = Only("engine", &["docker", "swarm", "mesos"]);
+const PORTED: Only = Only("engine", &["docker", "swarm", "mesos", "marathon"]);
+/// Where flyball says how requests reach a replica.
+const REACHED: Only = Only("engine", &["docker", "swarm", "mesos"]);
+/// Where an engine does not know what a replica may use.
+const MEASURED: Only = Only("engine", &["process", "docker", "swarm", "mesos"]);
+const MARATHON: Only = Only("engine", &["marathon"]);
 /// Where replicas may be in networks of their own.
 const NETWORKED: Only = Only("engine", &["docker", "swarm"]);
 /// Where flyball starts and ends each replica.
@@ -30,6 +35,7 @@ pub(crate) static SERVICE: Section = Section {
         &LISTEN,
         &BACKEND_TABLE,
         &SWARM_SERVICE,
+        &APP,
         &IMAGE,
         &COMMAND,
         &ENV,
@@ -57,7 +63,7 @@ pub(crate) static SERVICE: Section = Section {
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
-    Kind::Choice(&["process", "docker", "swarm", "mesos"]),
+    Kind::Choice(&["process", "docker", "swarm", "mesos", "marathon"]),
     Fallback::Required,
     "What runs the replicas.",
 );
@@ -88,6 +94,13 @@ pub(crate) static SWARM_SERVICE: Key = key(
     "What Swarm calls the service; in a stack, `STACK_NAME`.",
 )
 .only(&[SWARM]);
+pub(crate) static APP: Key = key(
+    "app",
+    Kind::Text,
+    Fallback::Otherwise("`/` and the service's name"),
+    "The id of the app of Marathon, with its groups: `/GROUP/NAME`.",
+)
+.only(&[MARATHON]);
 pub(crate) static IMAGE: Key = key(
     "image",
     Kind::Text,
@@ -119,7 +132,7 @@ pub(crate) static DIRECTORY: Key = key(
 pub(crate) static PORT: Key = key(
     "port",
     Kind::Port,
-    Fallback::Required,
+    Fallback::Otherwise("required; with `engine = \"marathon\"` the first port of the app"),
     "The port that a replica serves on inside of its container. With `reach = \"host\"` it holds only for containers that flyball did not start.",
 )
 .only(&[PORTED]);
@@ -129,7 +142,7 @@ pub(crate) static REACH: Key = key(
     Fallback::Is("\"published\""),
     "How requests reach a replica: at a free port of the host (of a Swarm: the port that its node publishes in host mode); at the container's own address (of a Swarm: in an overlay network); or in the host's own network, at a free port that it is told in the variable `PORT` and by `{port}` (not in a Swarm). On Mesos the port is one that was offered, and `\"container\"` is refused.",
 )
-.only(&[PORTED]);
+.only(&[REACHED]);
 pub(crate) static PUBLISH_ON: Key = key(
     "publish_on",
     Kind::Ip,
@@ -151,7 +164,8 @@ pub(crate) static CPUS: Key = key(
         "1.0 for a process or a task of Mesos; else that of the copied container, or no limit",
     ),
     "Cores that one replica may use; at least 0.01 for a container. In a Swarm, what load is reckoned against where the service sets no limit.",
-);
+)
+.only(&[MEASURED]);
 pub(crate) static MEMORY: Key = key(
     "memory",
     Kind::Bytes { from: MEMORY_MIN, to: BYTES_MAX },

@@ -12,12 +12,13 @@ pub(crate) static ROOT: Section = Section {
         &DOCKER_TABLE,
         &SWARM_TABLE,
         &MESOS_TABLE,
+        &MARATHON_TABLE,
         &HA_TABLE,
         &HAPROXY_TABLE,
         &ZABBIX_TABLE,
         &SERVICES_TABLE,
     ],
-    later: &["marathon", "zookeeper", "prometheus"],
+    later: &["zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
@@ -27,6 +28,8 @@ pub(crate) static SWARM_TABLE: Key =
     key("swarm", Kind::Table("swarm"), Fallback::Otherwise("no labels"), "The Docker Swarm.");
 pub(crate) static MESOS_TABLE: Key =
     key("mesos", Kind::Table("mesos"), Fallback::Otherwise("all defaults"), "The Mesos cluster.");
+pub(crate) static MARATHON_TABLE: Key =
+    key("marathon", Kind::Table("marathon"), Fallback::Otherwise("no labels"), "The Marathon.");
 pub(crate) static HA_TABLE: Key =
     key("ha", Kind::Table("ha"), Fallback::Otherwise("one flyball"), "Several flyballs.");
 pub(crate) static HAPROXY_TABLE: Key =
@@ -173,6 +176,38 @@ pub(crate) static SECRET_FILE: Key = key(
     Kind::Path,
     Fallback::Otherwise("nobody asks who flyball is"),
     "A file with the principal's secret. Read again when it changes.",
+);
+
+pub(crate) static MARATHON: Section = Section {
+    path: "marathon",
+    meaning: "The Marathon for services with `engine = \"marathon\"`. \
+              CPU time is read from the agents of the cluster under `[mesos]`.",
+    keys: &[&MARATHON_URL, &FIND_APP_LABELS, &CREDENTIALS_FILE, &MARATHON_TOKEN_FILE],
+    later: &[],
+};
+pub(crate) static MARATHON_URL: Key = key(
+    "url",
+    Kind::Marathon,
+    Fallback::Is("\"http://127.0.0.1:8080\""),
+    "Where Marathons are, in the order in which they are tried: `http://HOST:PORT,HOST:PORT`; or the ZooKeeper that the leader is found and followed through: `zk://HOST:PORT,HOST:PORT/marathon`.",
+);
+pub(crate) static FIND_APP_LABELS: Key = key(
+    "labels",
+    Kind::Flag,
+    Fallback::Otherwise("true where the table is there"),
+    "Whether services are found by the labels of apps.",
+);
+pub(crate) static CREDENTIALS_FILE: Key = key(
+    "credentials_file",
+    Kind::Path,
+    Fallback::Otherwise("none are shown"),
+    "A file with `USER:PASSWORD` on one line, for a Marathon that wants HTTP basic authentication. Read again for each connection.",
+);
+pub(crate) static MARATHON_TOKEN_FILE: Key = key(
+    "token_file",
+    Kind::Path,
+    Fallback::Otherwise("none is shown"),
+    "A file with a token of DC/OS, instead. Read again for each connection.",
 );
 
 pub(crate) static HA: Section = Section {

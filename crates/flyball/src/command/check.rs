@@ -18,13 +18,15 @@ use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
 use flyball_mesos::Survey;
+use flyball_mesos::marathon::{Marathon, MarathonEngine};
 use serde::Serialize;
 
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    docker_settings, haproxy_settings, labels_of_swarm, mesos_access, mesos_master, mesos_settings,
-    open_docker, open_swarm, open_zabbix, process_settings, socket, swarm_settings, zabbix_sender,
+    app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
+    process_settings, socket, swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -107,6 +109,7 @@ struct Systems {
     docker: Option<Arc<DockerHost>>,
     swarm: Option<Arc<SwarmManagers>>,
     mesos: Option<Survey>,
+    marathon: Option<Arc<Marathon>>,
 }
 
 impl Systems {
@@ -138,7 +141,8 @@ impl Systems {
             swarm = swarm.filter(|_| answers);
         }
         let mesos = surveyed(config, findings).await;
-        Ok(Self { docker, swarm, mesos })
+        let marathon = apps(config, services, findings).await?;
+        Ok(Self { docker, swarm, mesos, marathon })
     }
 
     async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
@@ -159,6 +163,13 @@ impl Systems {
             Engine::Mesos(task) => {
                 self.mesos.iter().map(|survey| placeable(name, task, survey)).collect()
             }
+            Engine::Marathon(app) => match &self.marathon {
+                Some(marathon) => {
+                    let settings = app_settings(service, app);
+                    countable(name, MarathonEngine::new(marathon, settings)).await
+                }
+                None => Vec::new(),
+            },
         }
     }
 }
@@ -312,6 +323,60 @@ async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<Survey
             let (text, hint) = (error.to_string(), error.hint());
             findings.push(Finding { key, ok: false, text, hint });
             None
+        }
+    }
+}
+
+/// The Marathon, if a service needs one and it answers; adds the services that its labels describe.
+async fn apps(
+    config: &Config,
+    services: &mut Vec<Service>,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<Arc<Marathon>>, Failure> {
+    let named = config.services.values().any(|s| matches!(s.engine, Engine::Marathon(_)));
+    if !named && !config.marathon.labels {
+        return Ok(None);
+    }
+    let (key, marathon) = ("marathon.url".to_owned(), open_marathon(config)?);
+    match marathon.check().await {
+        Ok(facts) => {
+            let text = format!("marathon {} at {}", facts.version, facts.at);
+            findings.push(Finding { key, ok: true, text, hint: None });
+        }
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            findings.push(Finding { key, ok: false, text, hint });
+            return Ok(None);
+        }
+    }
+    if config.marathon.labels {
+        let found = marathon.discovered().await.unwrap_or_default();
+        services.extend(described(config, &labels_of_apps(&found), findings));
+    }
+    Ok(Some(marathon))
+}
+
+async fn countable(
+    name: &str,
+    engine: Result<MarathonEngine, flyball_mesos::marathon::MarathonError>,
+) -> Vec<Finding> {
+    let key = format!("services.{name}");
+    let found = async { engine?.check().await };
+    let well = "its count can be changed, and its tasks be reached".to_owned();
+    match found.await {
+        Ok(found) if found.is_empty() => vec![Finding { key, ok: true, text: well, hint: None }],
+        Ok(found) => {
+            let finding = |f: flyball_mesos::marathon::Finding| Finding {
+                key: key.clone(),
+                ok: !f.fatal,
+                text: f.text,
+                hint: f.hint,
+            };
+            found.into_iter().map(finding).collect()
+        }
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            vec![Finding { key, ok: false, text, hint }]
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
     let mut stopped = std::pin::pin!(stopped_by_signal()?);
     // Managers of a Swarm may come back; the Docker host is asked only where nothing else is named.
-    if config.services.is_empty() && !config.swarm.labels {
+    if config.services.is_empty() && !config.swarm.labels && !config.marathon.labels {
         docker_answers(&config).await?;
     }
     let office = match &config.ha {

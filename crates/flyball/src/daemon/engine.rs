@@ -9,6 +9,7 @@ use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::swarm::{SwarmEngine, SwarmNode, SwarmReach, SwarmSettings};
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
+use flyball_mesos::marathon::{AppSettings, MarathonEngine};
 use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
 use flyball_web::NodeView;
@@ -27,6 +28,8 @@ pub(crate) enum Engine {
     Swarm(SwarmEngine),
     /// Tasks of a Mesos cluster.
     Mesos(MesosEngine),
+    /// Tasks of an app of Marathon.
+    Marathon(MarathonEngine),
 }
 
 impl Engine {
@@ -49,6 +52,10 @@ impl Engine {
                 let settings = mesos_settings(&service.name, task);
                 Ok(Self::Mesos(MesosEngine::new(hosts.mesos()?, settings)?))
             }
+            config::Engine::Marathon(app) => {
+                let settings = app_settings(service, app);
+                Ok(Self::Marathon(MarathonEngine::new(hosts.marathon()?, settings)?))
+            }
         }
     }
 
@@ -59,6 +66,7 @@ impl Engine {
             Self::Docker(_) => "docker",
             Self::Swarm(_) => "swarm",
             Self::Mesos(_) => "mesos",
+            Self::Marathon(_) => "marathon",
         }
     }
 
@@ -69,6 +77,7 @@ impl Engine {
             Self::Docker(engine) => engine.observe(),
             Self::Swarm(engine) => engine.observe(),
             Self::Mesos(engine) => engine.observe(),
+            Self::Marathon(engine) => engine.observe(),
         }
     }
 
@@ -76,7 +85,7 @@ impl Engine {
     pub(crate) fn nodes(&self) -> Vec<NodeView> {
         match self {
             Self::Swarm(engine) => engine.nodes().into_iter().map(node_view).collect(),
-            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => Vec::new(),
+            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) | Self::Marathon(_) => Vec::new(),
         }
     }
 
@@ -84,8 +93,8 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.start(replica),
             Self::Docker(engine) => engine.start(replica),
-            // It keeps a count, so no plan starts a replica by name.
-            Self::Swarm(_) => {}
+            // They keep a count, so no plan starts a replica by name.
+            Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.start(replica),
         }
     }
@@ -96,6 +105,7 @@ impl Engine {
             Self::Docker(engine) => engine.set_ready(replica),
             Self::Swarm(engine) => engine.set_ready(replica),
             Self::Mesos(engine) => engine.set_ready(replica),
+            Self::Marathon(engine) => engine.set_ready(replica),
         }
     }
 
@@ -103,15 +113,17 @@ impl Engine {
         match self {
             Self::Process(engine) => engine.stop(replica),
             Self::Docker(engine) => engine.stop(replica),
-            Self::Swarm(_) => {}
+            Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.stop(replica),
         }
     }
 
-    /// Tells an engine that keeps a count of its own how many to run. Swarm chooses who leaves.
-    pub(crate) fn scale(&self, to: u32) {
+    /// Tells an engine that keeps a count of its own how many to run, and who
+    /// leaves for it, which Swarm chooses itself.
+    pub(crate) fn scale(&self, to: u32, leaving: &[ReplicaId]) {
         match self {
             Self::Swarm(engine) => engine.scale(to),
+            Self::Marathon(engine) => engine.scale(to, leaving),
             // None of them keeps a count, so no plan asks for one.
             Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => {}
         }
@@ -124,6 +136,7 @@ impl Engine {
             Self::Docker(engine) => engine.changed().await,
             Self::Swarm(engine) => engine.changed().await,
             Self::Mesos(engine) => engine.changed().await,
+            Self::Marathon(engine) => engine.changed().await,
         }
     }
 
@@ -134,6 +147,7 @@ impl Engine {
             Self::Docker(engine) => engine.shutdown().await,
             Self::Swarm(engine) => engine.shutdown().await,
             Self::Mesos(engine) => engine.shutdown().await,
+            Self::Marathon(engine) => engine.shutdown().await,
         }
     }
 }
@@ -171,6 +185,15 @@ pub(crate) fn swarm_settings(
             TaskReach::Network(network) => SwarmReach::Network(network.clone()),
         },
         cpus: swarm.cpus,
+        balanced: service.balancer != Balancer::None,
+    }
+}
+
+pub(crate) fn app_settings(service: &config::Service, app: &config::MarathonApp) -> AppSettings {
+    AppSettings {
+        service: service.name.clone(),
+        app: app.app.clone(),
+        port: app.port,
         balanced: service.balancer != Balancer::None,
     }
 }

@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use flyball_agent::{Agents, PullSettings, Token};
-use flyball_config::{Config, Engine, MesosMaster, Socket};
+use flyball_config::{Config, Engine, MarathonPlace, MesosMaster, Socket};
 use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
 use flyball_docker::{DockerHost, HostSettings};
+use flyball_mesos::marathon::{Credentials, Marathon, MarathonPlaces, MarathonSettings};
 use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
-use flyball_zookeeper::{Candidate, follow_mesos};
+use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
 
 use super::home::Home;
 use crate::cli::WATCHDOG;
@@ -28,6 +29,7 @@ pub(crate) struct Hosts {
     docker: Option<Arc<DockerHost>>,
     swarm: Option<Arc<SwarmManagers>>,
     mesos: Option<Arc<MesosCluster>>,
+    marathon: Option<Arc<Marathon>>,
     haproxy: flyball_haproxy::Socket,
 }
 
@@ -47,7 +49,17 @@ impl Hosts {
         let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_)));
         let mesos = if tasks { Some(mesos(config, home.file(FRAMEWORK), shared)?) } else { None };
-        Ok(Self { launcher, docker, swarm, mesos, haproxy: socket(&config.haproxy.socket) })
+        let apps = config.services.values().any(|s| matches!(s.engine, Engine::Marathon(_)));
+        let apps = apps || config.marathon.labels;
+        let marathon = if apps { Some(marathon(config)?) } else { None };
+        Ok(Self {
+            launcher,
+            docker,
+            swarm,
+            mesos,
+            marathon,
+            haproxy: socket(&config.haproxy.socket),
+        })
     }
 
     /// What runs containers.
@@ -63,6 +75,11 @@ impl Hosts {
     /// What runs tasks of Mesos.
     pub(super) fn mesos(&self) -> Result<Arc<MesosCluster>, Failure> {
         self.mesos.clone().ok_or_else(|| Failure::new("no task of mesos can be started here"))
+    }
+
+    /// What runs apps.
+    pub(super) fn marathon(&self) -> Result<&Arc<Marathon>, Failure> {
+        self.marathon.as_ref().ok_or_else(|| Failure::new("no app of marathon can be seen here"))
     }
 
     /// Where HAProxy takes commands.
@@ -142,6 +159,19 @@ pub(crate) fn mesos_access(config: &Config) -> Result<Access, Failure> {
 
 pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> flyball_zookeeper::Ensemble {
     flyball_zookeeper::Ensemble { servers: at.servers.clone(), path: at.path.clone() }
+}
+
+pub(crate) fn marathon(config: &Config) -> Result<Arc<Marathon>, Failure> {
+    let settings = &config.marathon;
+    let places = match &settings.place {
+        MarathonPlace::At(all) => MarathonPlaces::At(all.clone()),
+        MarathonPlace::Elected(at) => MarathonPlaces::Elected(follow_marathon(ensemble(at))),
+    };
+    let basic = settings.credentials_file.clone().map(Credentials::Basic);
+    let credentials = basic.or_else(|| settings.token_file.clone().map(Credentials::Token));
+    let (mesos, labels) = (Some(mesos_master(config)), settings.labels);
+    let (access, clock) = (mesos_access(config)?, clock::now);
+    Ok(Marathon::open(MarathonSettings { places, credentials, mesos, access, labels, clock })?)
 }
 
 fn mesos(

@@ -208,7 +208,7 @@ impl Look {
             Step::Route { replica, address } => self.balancer.route(replica, *address),
             Step::Drain { replica } => self.balancer.drain(replica),
             Step::Stop { replica, .. } => self.engine.stop(replica),
-            Step::Scale { to, .. } => self.engine.scale(*to),
+            Step::Scale { to, leaving } => self.engine.scale(*to, leaving),
         }
         true
     }

@@ -95,6 +95,7 @@ fn view(service: &Service) -> ServiceView {
         Engine::Docker(_) => "docker",
         Engine::Swarm(_) => "swarm",
         Engine::Mesos(_) => "mesos",
+        Engine::Marathon(_) => "marathon",
     };
     let balancer = match service.balancer {
         Balancer::Proxy { .. } => "proxy",

@@ -1,0 +1,163 @@
+//! A Marathon, and the replicas of one service, as the loop sees them.
+//!
+//! Decides nothing about their number. Takes orders in at once and has them carried out in the
+//! background; what became of them is in the next report.
+//! Invariant: apps outlive the engine, and it changes nothing of them but their count.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flyball_core::observation::{EngineReport, Reading};
+use flyball_core::units::ReplicaId;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::call::ASK_LIMIT;
+use super::check::{self, Finding, MarathonFacts};
+use super::core::{Core, Service};
+use super::error::MarathonError;
+use super::labels::LabelledApp;
+use super::settings::{AppSettings, MarathonPlaces, MarathonSettings};
+use super::{meters, order, watcher};
+use crate::http::host_and_port;
+use crate::usage;
+
+/// What a shutdown waits for orders under way.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+
+/// One Marathon, shared by the engines of its apps. Dropping it ends the watching.
+pub struct Marathon {
+    core: Arc<Core>,
+    tasks: Vec<AbortHandle>,
+}
+
+/// Looks after the count of one app. Dropping it leaves the app alone.
+pub struct MarathonEngine {
+    service: Arc<Service>,
+}
+
+impl Marathon {
+    /// Begins to watch a Marathon, which need not run yet: until it answers, engines report nothing,
+    /// and say why.
+    ///
+    /// # Errors
+    /// [`MarathonError::Address`], or [`MarathonError::NoRuntime`].
+    pub fn open(settings: MarathonSettings) -> Result<Arc<Self>, MarathonError> {
+        let runtime = Handle::try_current().map_err(|_| MarathonError::NoRuntime)?;
+        if let MarathonPlaces::At(all) = &settings.places {
+            let wrong = all.iter().find(|at| host_and_port(at).is_none()).cloned();
+            if wrong.is_some() || all.is_empty() {
+                return Err(MarathonError::Address { at: wrong.unwrap_or_default() });
+            }
+        }
+        let mesos = settings.mesos.clone();
+        let core = Arc::new(Core::new(settings));
+        let mut tasks = vec![runtime.spawn(watcher::watch(Arc::clone(&core))).abort_handle()];
+        if let Some(master) = mesos {
+            tasks.push(runtime.spawn(meters::follow(Arc::clone(&core), master)).abort_handle());
+            tasks.push(runtime.spawn(usage::follow(Arc::clone(&core))).abort_handle());
+        }
+        Ok(Arc::new(Self { core, tasks }))
+    }
+
+    /// Asks the first Marathon that answers what it is.
+    ///
+    /// # Errors
+    /// Why the last one could not be asked.
+    pub async fn check(&self) -> Result<MarathonFacts, MarathonError> {
+        check::marathon(&self.core.settings).await
+    }
+
+    /// The apps that describe themselves by labels, in the order of their names, as the watcher saw
+    /// them last, some 2 s ago at most. Asks nobody; waits at most 5 s for the first answer.
+    ///
+    /// # Errors
+    /// Why Marathon cannot be asked, while it cannot.
+    pub async fn discovered(&self) -> Result<Vec<LabelledApp>, MarathonError> {
+        let listing = timeout(ASK_LIMIT, self.core.listing()).await;
+        let late = |_| crate::http::silent("marathon", "list apps", ASK_LIMIT);
+        listing.map_err(late)?.map(|listing| listing.to_vec())
+    }
+}
+
+impl Drop for Marathon {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(AbortHandle::abort);
+    }
+}
+
+impl fmt::Debug for Marathon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = &self.core.settings.places;
+        f.debug_struct("Marathon").field("places", places).finish_non_exhaustive()
+    }
+}
+
+impl MarathonEngine {
+    /// Checks the settings and begins to look at the app, which need not exist yet.
+    ///
+    /// # Errors
+    /// Every [`MarathonError`] of [`AppSettings::validate`].
+    pub fn new(marathon: &Marathon, settings: AppSettings) -> Result<Self, MarathonError> {
+        settings.validate()?;
+        let service = Arc::new(Service::new(Arc::clone(&marathon.core), settings));
+        marathon.core.add(&service);
+        Ok(Self { service })
+    }
+
+    /// All that is known now, as old as Marathon's latest answer (a second, as a rule). CPU counters
+    /// are those of the Mesos agents, at most 5 s old. Waits for nothing.
+    ///
+    /// Missing from the loss of Marathon until one has told everything again. An app that is not
+    /// there has no replicas and is busy being away.
+    pub fn observe(&self) -> Reading<EngineReport> {
+        self.service.observe()
+    }
+
+    /// Tells the app to run `to` tasks and, where that is fewer, to end those of `leaving`, if nobody
+    /// changed it since it was last seen. Does nothing while somebody else is at work on it.
+    pub fn scale(&self, to: u32, leaving: &[ReplicaId]) {
+        order::take_in(&self.service, to, leaving);
+    }
+
+    /// Takes note that a replica passed its readiness probe. Does nothing for one that does not run
+    /// or is unknown.
+    pub fn set_ready(&self, replica: &ReplicaId) {
+        self.service.set_ready(replica);
+    }
+
+    /// Waits until something has changed since the last call. For one caller at a time.
+    pub async fn changed(&self) {
+        self.service.changed.notified().await;
+    }
+
+    /// What is wrong with the app.
+    ///
+    /// # Errors
+    /// What keeps Marathon itself from being asked.
+    pub async fn check(&self) -> Result<Vec<Finding>, MarathonError> {
+        check::app(&self.service.core.settings, &self.service.settings).await
+    }
+
+    /// Waits at most 6 s for an order under way.
+    pub async fn shutdown(&self) {
+        let idle = async {
+            while self.service.inside().state.working {
+                self.service.changed.notified().await;
+            }
+        };
+        if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
+            let service = &self.service.settings.service;
+            tracing::warn!(%service, "marathon did not finish what it was asked");
+        }
+    }
+}
+
+impl fmt::Debug for MarathonEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.service.settings;
+        f.debug_struct("MarathonEngine").field("settings", settings).finish_non_exhaustive()
+    }
+}

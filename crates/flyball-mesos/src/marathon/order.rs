@@ -1,0 +1,187 @@
+//! Telling an app of Marathon its count.
+//!
+//! Decides whether it may be told now: only from the count that the loop has seen, never while
+//! somebody else is at work on it. Tried once; the next look tries again.
+//! Invariant: nothing but the count changes; a lock is overridden only where each deployment that
+//! holds it is flyball's own; who leaves was named by the loop.
+
+use std::sync::Arc;
+
+use flyball_core::units::ReplicaId;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::answers::OneApp;
+use super::call::Link;
+use super::core::{Service, Site};
+use super::error::MarathonError;
+use super::rollouts::lockers;
+use super::state::Order;
+use super::task::{Names, Stage, Task};
+use super::watcher::path_of;
+use super::{answers::AppAnswer, app::App};
+
+/// The status of an app that a deployment has.
+const LOCKED: u16 = 409;
+
+/// Takes an order in; carried out in the background, the newest of several last.
+pub(super) fn take_in(service: &Arc<Service>, to: u32, leaving: &[ReplicaId]) {
+    let mut inside = service.inside();
+    if inside.state.wanted() == Some(to) {
+        return;
+    }
+    inside.state.order = Some(Order { to, leaving: leaving.to_vec() });
+    if std::mem::replace(&mut inside.state.working, true) {
+        return;
+    }
+    drop(inside);
+    tokio::spawn(carry_out(Arc::clone(service)));
+}
+
+async fn carry_out(service: Arc<Service>) {
+    loop {
+        let (order, seen) = {
+            let mut inside = service.inside();
+            let Some(order) = inside.state.order.take() else {
+                inside.state.working = false;
+                drop(inside);
+                // Whoever waits for the end of orders sees it now.
+                return service.changed.notify_one();
+            };
+            (order, inside.state.wanted())
+        };
+        let done = scale(&service, seen, &order).await;
+        complain(&service, done.err());
+        service.core.stir.notify_one();
+        service.changed.notify_one();
+    }
+}
+
+async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<(), MarathonError> {
+    let id = &service.settings.app;
+    let site = service.core.site()?;
+    let mut link = Link::open(&site.at, service.core.settings.credentials.as_ref()).await?;
+    let answer: Option<OneApp> = link.find(&path_of(id)).await?;
+    let answer = answer.ok_or_else(|| MarathonError::NoApp { app: id.clone() })?.app;
+    let conflict = || MarathonError::Conflict { app: id.clone() };
+    if answer.instances != seen {
+        return Err(conflict());
+    }
+    let foreign = {
+        let inside = service.inside();
+        let mut others = answer.deployments.iter().filter(|one| !inside.state.own.has(&one.id));
+        others.next().map(|one| one.id.clone())
+    };
+    if let Some(other) = foreign {
+        return Err(locked(id, &other));
+    }
+    let victims = victims(service, order, &answer).ok_or_else(conflict)?;
+    let from = answer.instances.unwrap_or_default();
+    let leave = u32::try_from(victims.len()).unwrap_or(u32::MAX);
+    // What Marathon has not begun yet is taken back by the next look.
+    let to = if victims.is_empty() { order.to } else { from.saturating_sub(leave) };
+    let change = if victims.is_empty() { count(&site, id, to) } else { kill(&victims) };
+    let sent = change_with_own_lock(service, &mut link, &change).await;
+    let now = service.core.now();
+    let mut inside = service.inside();
+    let deployment = sent.inspect_err(|error| {
+        if error.leaves_doubt() {
+            inside.state.doubt(now);
+        }
+    })?;
+    inside.state.tell(to, deployment, &victims, now);
+    drop(inside);
+    tracing::debug!(service = %service.settings.service, ?victims, "marathon was told to run {to}");
+    Ok(())
+}
+
+/// The tasks to end, each still there; none where the count rises or has not been reached.
+/// `None` where that has changed since it was decided.
+fn victims(service: &Service, order: &Order, answer: &AppAnswer) -> Option<Vec<String>> {
+    let ids = service.inside().state.tasks_of(&order.leaving)?;
+    let app = App::of(answer, service.settings.port);
+    let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, &Names::new()));
+    let there: Vec<Task> =
+        tasks.filter(|task| !matches!(task.stage, Stage::Over | Stage::Killing)).collect();
+    if ids.is_empty() {
+        // Nobody was named, so nobody who is there may leave.
+        let more = order.to >= answer.instances.unwrap_or_default();
+        let room = u32::try_from(there.len()).is_ok_and(|there| there <= order.to);
+        return (more || room).then(Vec::new);
+    }
+    ids.iter().all(|id| there.iter().any(|task| task.id == *id)).then_some(ids)
+}
+
+/// One change of an app.
+struct Change {
+    method: Method,
+    path: String,
+    body: Value,
+}
+
+fn count(site: &Site, id: &str, to: u32) -> Change {
+    // PUT makes an app that is not there, which nobody wants; old versions know no other way.
+    let method = if site.patches { Method::PATCH } else { Method::PUT };
+    Change { method, path: format!("/v2/apps{id}"), body: json!({ "instances": to }) }
+}
+
+fn kill(ids: &[String]) -> Change {
+    let path = "/v2/tasks/delete?scale=true".to_owned();
+    Change { method: Method::POST, path, body: json!({ "ids": ids }) }
+}
+
+/// Asks for the change, and once more with force where only flyball's own deployments are in the way.
+async fn change_with_own_lock(
+    service: &Service,
+    link: &mut Link,
+    change: &Change,
+) -> Result<Option<String>, MarathonError> {
+    let Change { method, path, body } = change;
+    let refusal = match link.change(method.clone(), path, body).await? {
+        Ok(deployment) => return Ok(deployment),
+        Err(refusal) => refusal,
+    };
+    if refusal.status != LOCKED {
+        return Err(link.refused(path, refusal));
+    }
+    let lockers = lockers(&refusal.body);
+    let other = {
+        let inside = service.inside();
+        lockers.iter().find(|id| !inside.state.own.has(id)).cloned()
+    };
+    match other {
+        Some(other) => return Err(locked(&service.settings.app, &other)),
+        None if lockers.is_empty() => return Err(link.refused(path, refusal)),
+        None => {}
+    }
+    let sign = if path.contains('?') { '&' } else { '?' };
+    let forced = format!("{path}{sign}force=true");
+    match link.change(method.clone(), &forced, body).await? {
+        Ok(deployment) => Ok(deployment),
+        Err(refusal) => Err(link.refused(&forced, refusal)),
+    }
+}
+
+fn locked(app: &str, by: &str) -> MarathonError {
+    let why = format!("deployment {by} of somebody else goes on");
+    MarathonError::Locked { app: app.to_owned(), why }
+}
+
+/// Says a failure, each one once until something else happens.
+fn complain(service: &Service, failure: Option<MarathonError>) {
+    let said = failure.as_ref().map(ToString::to_string).unwrap_or_default();
+    let new = {
+        let mut inside = service.inside();
+        let new = inside.state.complaint != said;
+        inside.state.complaint.clone_from(&said);
+        new
+    };
+    match failure {
+        Some(failure) if failure.is_expected() => tracing::debug!("{failure}"),
+        Some(failure) if new => match failure.hint() {
+            Some(hint) => tracing::warn!("{failure}; hint: {hint}"),
+            None => tracing::warn!("{failure}"),
+        },
+        _ => {}
+    }
+}

@@ -1,0 +1,47 @@
+//! Systems of others, scripted, to try flyball with by hand.
+//!
+//! Decides which. Builds flyball too, since its sample service is what tasks run. Invariant: none of
+//! them listens on anything but 127.0.0.1.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use crate::step;
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Which system
+    name: Lab,
+    /// What it is told; `--help` says what it takes
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Lab {
+    /// A Marathon with one app, and the agents under it.
+    Marathon,
+}
+
+/// Builds what is needed and runs it until its input ends.
+pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
+    let Lab::Marathon = arguments.name;
+    let mut build = step::cargo(root);
+    build.args(["build", "--quiet", "--package", "flyball", "--package", "flyball-lab"]);
+    if let Err(error) = step::run(&mut build) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    let mut lab = step::cargo(root);
+    lab.args(["run", "--quiet", "--package", "flyball-lab", "--"]).args(&arguments.rest);
+    // The sample service is called by its name.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = vec![root.join("target/debug")];
+    folders.extend(std::env::split_paths(&path));
+    if let Ok(path) = std::env::join_paths(folders) {
+        lab.env("PATH", path);
+    }
+    step::passed_on(&mut lab)
+}
