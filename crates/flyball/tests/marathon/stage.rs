@@ -21,13 +21,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With so many tasks; `None` where HAProxy is not to be had, which has been noted then.
+    /// With so many tasks, each of which takes 40 ms for a request; `None` where HAProxy is not to be had, which has been noted then.
     pub(crate) fn set(instances: usize) -> Option<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let rig = runtime.block_on(Rig::start(""))?;
         let lab = Lab::start(Knobs::default(), None);
-        let cmd = format!("{FLYBALL} sample-service --port $PORT0 --work-ms 1 --share 1");
+        let cmd = format!("{FLYBALL} sample-service --port $PORT0 --work-ms 4 --share 0.1");
         let check = json!({ "protocol": "HTTP", "path": "/healthz" });
         lab.put(json!({ "id": APP, "cmd": cmd, "cpus": 1, "healthChecks": [check] }), instances);
         let place = Place::new();

@@ -7,7 +7,8 @@ mod alone {
     use crate::stage::{APP, Stage};
     use crate::support::{Daemon, Steady, until, was_load};
 
-    const PER_S: u32 = 100;
+    /// What one task can just bear, so that nearly each one that leaves has a request under way.
+    const PER_S: u32 = 20;
 
     /// How long somebody else's rollout holds the app; a minute shows nothing that this does not.
     fn lock_s() -> u64 {
@@ -26,7 +27,7 @@ mod alone {
         let Some(stage) = Stage::set(2) else { return };
         stage.settled(2);
         let load = Steady::start(stage.rig.front, PER_S);
-        for count in [4, 6, 3, 5, 1, 2] {
+        for count in [4, 6, 3, 5, 1, 2, 5, 1, 6, 2, 4, 1] {
             stage.scale(count);
         }
         finish(load);
