@@ -1,6 +1,6 @@
 //! What was asked by hand, for whichever flyball acts next.
 //!
-//! Decides what is kept: every wish that still lasts, in one note at ZooKeeper (docs/design/012).
+//! Decides what is kept: every wish that still lasts, in one note at ZooKeeper (docs/design/014).
 //! Does not know what a wish does. Invariant: the note is written by whoever acts and nobody else,
 //! and a wish that cannot be written down counts all the same.
 
