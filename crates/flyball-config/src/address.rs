@@ -130,22 +130,25 @@ pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool
     Ok((MesosMaster::At(at.to_owned()), Some(tls)))
 }
 
-/// Where a Marathon is: `http://HOST:PORT,HOST:PORT`, or by ZooKeeper.
-pub(crate) fn marathon(given: Given<'_>) -> Result<MarathonPlace, Fault> {
+/// Where a Marathon is: `http://HOST:PORT,HOST:PORT`, or by ZooKeeper; and whether it is asked with
+/// TLS, as `https://` says.
+pub(crate) fn marathon(given: Given<'_>) -> Result<(MarathonPlace, bool), Fault> {
     let refuse = || {
         let example = given.example("\"http://127.0.0.1:8080\"");
         given.not_a("the address of a Marathon", example)
     };
     let Value::Text(text) = &given.node.value else { return Err(refuse()) };
     if text.starts_with("zk://") {
-        return zookeeper_at(given, "/marathon").map(MarathonPlace::Elected);
+        return zookeeper_at(given, "/marathon").map(|at| (MarathonPlace::Elected(at), false));
     }
-    let all = text.strip_prefix("http://").map(|all| all.trim_end_matches('/'));
-    let all: Vec<&str> = all.ok_or_else(refuse)?.split(',').collect();
+    let encrypted = text.strip_prefix("https://").map(|all| (all, true));
+    let all = encrypted.or_else(|| Some((text.strip_prefix("http://")?, false)));
+    let (all, tls) = all.ok_or_else(refuse)?;
+    let all: Vec<&str> = all.trim_end_matches('/').split(',').collect();
     if !all.iter().all(|at| is_host_and_port(at)) {
         return Err(refuse());
     }
-    Ok(MarathonPlace::At(all.into_iter().map(str::to_owned).collect()))
+    Ok((MarathonPlace::At(all.into_iter().map(str::to_owned).collect()), tls))
 }
 
 /// The place where flyballs find out which of them acts.

@@ -101,6 +101,10 @@ pub struct Mesos {
 pub struct Marathon {
     /// Where it is found.
     pub place: MarathonPlace,
+    /// Whether it is asked with TLS.
+    pub tls: bool,
+    /// Who may sign for it; `None`: whom the system trusts.
+    pub ca_file: Option<PathBuf>,
     /// A file with `USER:PASSWORD`, which it is shown.
     pub credentials_file: Option<PathBuf>,
     /// A file with a token of DC/OS, which it is shown.

@@ -45,6 +45,8 @@ impl Default for Marathon {
     fn default() -> Self {
         Self {
             place: MarathonPlace::At(vec!["127.0.0.1:8080".to_owned()]),
+            tls: false,
+            ca_file: None,
             credentials_file: None,
             token_file: None,
             labels: false,
@@ -143,7 +145,8 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
     let given = root.names().contains(&keys::MARATHON_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::MARATHON_TABLE, &keys::MARATHON)?;
     let preset = Marathon::default();
-    let place = fields.take(&keys::MARATHON_URL, address::marathon).or(preset.place);
+    let place = fields.take(&keys::MARATHON_URL, address::marathon).or((preset.place, preset.tls));
+    let ca_file = fields.take(&keys::MARATHON_CA_FILE, check::path).optional();
     let labels = fields.take(&keys::FIND_APP_LABELS, check::flag).or(given);
     let token_span = fields.span_of(&keys::MARATHON_TOKEN_FILE);
     let credentials = fields.take(&keys::CREDENTIALS_FILE, check::path).optional();
@@ -157,8 +160,11 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
         fields.report(fault, &token_span);
     }
     fields.finish();
+    let (place, tls) = place?;
     Some(Marathon {
-        place: place?,
+        place,
+        tls,
+        ca_file: ca_file?.map(|path| base.join(path)),
         credentials_file: credentials?.map(|path| base.join(path)),
         token_file: token?.map(|path| base.join(path)),
         labels: labels?,

@@ -459,7 +459,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        97,
+        98,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }
@@ -524,13 +524,16 @@ fn an_app_of_marathon_is_what_its_keys_say() {
     assert!(preset.labels && !parsed(&service("")).marathon.labels);
     let several = found("url = \"http://m1:8080,10.0.0.2:8080/\"\ntoken_file = \"t\"");
     assert_eq!(several.place, MarathonPlace::At(vec!["m1:8080".into(), "10.0.0.2:8080".into()]));
+    let encrypted = found("url = \"https://m1:8443\"\nca_file = \"ca.pem\"");
+    assert_eq!(encrypted.place, MarathonPlace::At(vec!["m1:8443".into()]));
+    assert!(encrypted.tls && encrypted.ca_file.unwrap().ends_with("ca.pem") && !several.tls);
     let elected = found("url = \"zk://10.0.0.1:2181/marathon\"\nlabels = false");
     let (servers, path) = ("10.0.0.1:2181".to_owned(), "/marathon".to_owned());
     assert_eq!(elected.place, MarathonPlace::Elected(Ensemble { servers, path }));
     for (lines, wanted) in [
         ("cpus = 0.5", "means nothing with engine = \"marathon\""),
         ("image = \"web:1\"", "means nothing with engine = \"marathon\""),
-        ("[marathon]\nurl = \"https://m1:8443\"", "http://127.0.0.1:8080"),
+        ("[marathon]\nurl = \"ftp://m1:8443\"", "http://127.0.0.1:8080"),
         ("[marathon]\nurl = \"http://m1:8080,\"", "http://127.0.0.1:8080"),
         ("[marathon]\nurl = \"zk://u:p@h:2181/marathon\"", "zk://10.0.0.1"),
         ("[marathon]\ntoken_file = \"t\"\ncredentials_file = \"c\"", "keep the one"),

@@ -1,6 +1,9 @@
 //! What becomes of engine `marathon` when Marathon answers well, oddly or not at all.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod encrypting;
+
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,9 @@ use flyball_mesos::marathon::{
 };
 use flyball_mesos::{Access, Master};
 use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use encrypting::{encrypting, trusting};
 
 /// Longer than anything here takes; reaching it is a failure.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -26,9 +32,10 @@ fn settings(lab: &Lab) -> MarathonSettings {
     let places = vec![lab.at(0).to_string(), lab.at(1).to_string()];
     MarathonSettings {
         places: MarathonPlaces::At(places),
+        tls: None,
         credentials: None,
         mesos: None,
-        access: Access::default(),
+        mesos_access: Access::default(),
         labels: false,
         clock,
     }
@@ -93,6 +100,40 @@ async fn a_count_rises_by_patch_and_falls_by_exactly_those_who_were_named() {
     assert_eq!(left, [ids[1].clone(), ids[3].clone()]);
     let asked = lab.asked();
     assert_eq!(asked, ["PATCH /v2/apps/shop/web", "POST /v2/tasks/delete?scale=true"]);
+}
+
+/// Speaks TLS and passes on to `at`, as the balancer in front of many a Marathon does.
+async fn encrypted(at: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let place = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                // Whoever does not trust it hangs up.
+                let Ok(mut stream) = encrypting().accept(stream).await else { return };
+                let mut behind = TcpStream::connect(at).await.unwrap();
+                let _over = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
+            });
+        }
+    });
+    place
+}
+
+#[tokio::test]
+async fn a_marathon_behind_tls_is_asked_only_if_it_is_trusted_and_its_plain_leader_is_not_followed()
+{
+    let lab = Lab::start(Knobs::default(), None);
+    lab.put(json!({ "id": "/shop/web", "cpus": 0.5 }), 1);
+    let places = MarathonPlaces::At(vec![encrypted(lab.at(0)).await]);
+    let settings = |tls| MarathonSettings { tls, places: places.clone(), ..settings(&lab) };
+    let stranger = Marathon::open(settings(trusting(false))).unwrap().check().await.unwrap_err();
+    assert!(stranger.to_string().contains("TLS: "), "{stranger}");
+    let marathon = Marathon::open(settings(trusting(true))).unwrap();
+    let engine = MarathonEngine::new(&marathon, app()).unwrap();
+    settled(&engine, 1).await;
+    engine.scale(2, &[]);
+    settled(&engine, 2).await;
+    assert_eq!(lab.asked(), ["PATCH /v2/apps/shop/web"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What becomes of the engine when a master answers well, oddly or not at all.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod encrypting;
 mod master;
 
 use std::path::Path;
@@ -10,13 +11,13 @@ use std::time::{Duration, Instant};
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_mesos::{
-    Access, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings, Survey, Tls,
-    TlsSettings,
+    Access, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings, Survey,
 };
 use flyball_token::Token;
 use serde_json::{Value, json};
 
-use master::{CA_FILE, DEADLINE, Master, Mood, offers, update};
+use encrypting::trusting;
+use master::{DEADLINE, Master, Mood, offers, update};
 
 fn clock() -> Timestamp {
     static START: OnceLock<Instant> = OnceLock::new();
@@ -193,11 +194,6 @@ async fn a_framework_that_was_removed_is_begun_anew() {
     assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
 }
 
-fn trusting(ca_file: Option<&str>) -> Option<Tls> {
-    let settings = TlsSettings { ca_file: ca_file.map(Into::into), own: None };
-    Some(Tls::open(&settings).unwrap())
-}
-
 #[tokio::test]
 async fn a_master_with_tls_and_passwords_is_told_who_flyball_is_and_runs_its_tasks() {
     let (master, folder) = (Master::start_encrypted().await, tempfile::tempdir().unwrap());
@@ -205,7 +201,7 @@ async fn a_master_with_tls_and_passwords_is_told_who_flyball_is_and_runs_its_tas
     master.script().authorization = Some("Basic d2ViOnMzY3JldA==");
     let secret = Token::new("s3cret").unwrap();
     let credential = Some(Credential { principal: "web".into(), secret });
-    let access = Access { tls: trusting(Some(CA_FILE)), credential };
+    let access = Access { tls: trusting(true), credential };
     let cluster = cluster_by(&master, folder.path(), access);
     run_one(&master, &engine(&cluster)).await;
     let subscribed = master.heard("SUBSCRIBE").await;
@@ -221,10 +217,10 @@ async fn a_master_that_is_not_trusted_or_does_not_trust_is_said_with_the_key_tha
         let error = Survey::of(&at, &access).await.unwrap_err();
         format!("{error}; hint: {}", error.hint().unwrap_or_default())
     };
-    let stranger = said(Access { tls: trusting(None), credential: None }).await;
+    let stranger = said(Access { tls: trusting(false), credential: None }).await;
     assert!(stranger.contains("TLS: ") && stranger.contains("ca_file"), "{stranger}");
     let other_name = flyball_mesos::Master::At(master.at.replace("127.0.0.1", "localhost"));
-    let trusted = Access { tls: trusting(Some(CA_FILE)), credential: None };
+    let trusted = Access { tls: trusting(true), credential: None };
     let error = Survey::of(&other_name, &trusted).await.unwrap_err().to_string();
     assert!(error.contains("not valid for name \"localhost\""), "{error}");
     let plain = said(Access::default()).await;

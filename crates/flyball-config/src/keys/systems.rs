@@ -182,14 +182,26 @@ pub(crate) static MARATHON: Section = Section {
     path: "marathon",
     meaning: "The Marathon for services with `engine = \"marathon\"`. \
               CPU time is read from the agents of the cluster under `[mesos]`.",
-    keys: &[&MARATHON_URL, &FIND_APP_LABELS, &CREDENTIALS_FILE, &MARATHON_TOKEN_FILE],
+    keys: &[
+        &MARATHON_URL,
+        &MARATHON_CA_FILE,
+        &FIND_APP_LABELS,
+        &CREDENTIALS_FILE,
+        &MARATHON_TOKEN_FILE,
+    ],
     later: &[],
 };
 pub(crate) static MARATHON_URL: Key = key(
     "url",
     Kind::Marathon,
     Fallback::Is("\"http://127.0.0.1:8080\""),
-    "Where Marathons are, in the order in which they are tried: `http://HOST:PORT,HOST:PORT`; or the ZooKeeper that the leader is found and followed through: `zk://HOST:PORT,HOST:PORT/marathon`.",
+    "Where Marathons are, in the order in which they are tried: `http://HOST:PORT,HOST:PORT`, or with TLS `https://HOST:PORT,HOST:PORT`; or the ZooKeeper that the leader is found and followed through: `zk://HOST:PORT,HOST:PORT/marathon`.",
+);
+pub(crate) static MARATHON_CA_FILE: Key = key(
+    "ca_file",
+    Kind::Path,
+    Fallback::Otherwise("those of the system"),
+    "Certificates (PEM) of who may sign for Marathon.",
 );
 pub(crate) static FIND_APP_LABELS: Key = key(
     "labels",

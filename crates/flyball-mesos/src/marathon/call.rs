@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::answers::ChangeAnswer;
 use super::error::MarathonError;
-use super::settings::Credentials;
+use super::settings::{Credentials, MarathonSettings};
 use crate::Access;
 use crate::http::{self, Connection};
 
@@ -34,6 +34,8 @@ const DEPLOYMENT: &str = "Marathon-Deployment-Id";
 #[derive(Debug)]
 pub(super) struct Link {
     connection: Connection,
+    /// With TLS or without; credentials are Marathon's own.
+    access: Access,
     authorization: Option<HeaderValue>,
     /// The `HOST:PORT` of the leader, as the latest answer said it.
     pub(super) leader: Option<String>,
@@ -51,13 +53,11 @@ pub(super) struct Refusal {
 pub(super) type Changed = Result<Option<String>, Refusal>;
 
 impl Link {
-    pub(super) async fn open(
-        at: &str,
-        credentials: Option<&Credentials>,
-    ) -> Result<Self, MarathonError> {
-        let authorization = credentials.map(authorization).transpose()?;
-        let connection = Connection::open(&Access::default(), at).await?;
-        Ok(Self { connection, authorization, leader: None })
+    pub(super) async fn open(at: &str, settings: &MarathonSettings) -> Result<Self, MarathonError> {
+        let authorization = settings.credentials.as_ref().map(authorization).transpose()?;
+        let access = Access { tls: settings.tls.clone(), credential: None };
+        let connection = Connection::open(&access, at).await?;
+        Ok(Self { connection, access, authorization, leader: None })
     }
 
     pub(super) fn at(&self) -> &str {
@@ -132,7 +132,7 @@ impl Link {
     ) -> Result<Result<Bytes, Refusal>, MarathonError> {
         if self.connection.is_closed() {
             // An idle connection is closed by the other end; nothing was asked on this one.
-            self.connection = Connection::open(&Access::default(), self.at()).await?;
+            self.connection = Connection::open(&self.access, self.at()).await?;
         }
         let request = self.request(method, path, body);
         let answer = self.connection.exchange(request, ASK_LIMIT).await?;
@@ -161,7 +161,8 @@ impl Link {
         if status.is_redirection() {
             return Err(self.elsewhere(path, answer.headers()));
         }
-        self.leader = header(answer.headers(), LEADER).and_then(|place| host_and_port(&place));
+        let named = header(answer.headers(), LEADER);
+        self.leader = named.and_then(|place| host_and_port(&place, self.scheme()));
         let whole = self.connection.whole(path, answer.into_body());
         let body = tokio::time::timeout(ASK_LIMIT, whole).await;
         let body = body.map_err(|_| http::silent(self.at(), path, ASK_LIMIT))??;
@@ -185,9 +186,14 @@ impl Link {
         MarathonError::Refused { at, what, status, why }
     }
 
+    fn scheme(&self) -> &'static str {
+        if self.access.tls.is_some() { "https" } else { "http" }
+    }
+
     fn elsewhere(&self, path: &str, headers: &HeaderMap) -> MarathonError {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        match location.and_then(host_and_port).filter(|place| place != self.at()) {
+        let place = location.and_then(|place| host_and_port(place, self.scheme()));
+        match place.filter(|place| place != self.at()) {
             Some(at) => MarathonError::Elsewhere { at },
             None => self.connection.broken(path, format!("leads to {location:?}")).into(),
         }
@@ -199,10 +205,11 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Of an address of plain HTTP, `http://HOST:PORT/...` or without the scheme.
-fn host_and_port(place: &str) -> Option<String> {
+/// Of an address with `scheme`, `http://HOST:PORT/...`, or with none: another one is another port,
+/// and credentials never go where they would be in the open.
+fn host_and_port(place: &str, scheme: &str) -> Option<String> {
     let rest = match place.split_once("://") {
-        Some(("http", rest)) => rest,
+        Some((named, rest)) if named == scheme => rest,
         Some(_) => return None,
         None => place.trim_start_matches('/'),
     };
@@ -234,13 +241,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_leader_is_named_with_or_without_its_scheme_and_never_by_https() {
+    fn a_leader_is_named_with_or_without_the_scheme_and_never_by_another() {
         for place in ["http://m1:8080", "m1:8080", "//m1:8080/v2/events", "http://m1:8080/"] {
-            assert_eq!(host_and_port(place).as_deref(), Some("m1:8080"), "{place}");
+            assert_eq!(host_and_port(place, "http").as_deref(), Some("m1:8080"), "{place}");
         }
         for place in ["", "m1", "https://m1:8443", "http://:8080"] {
-            assert_eq!(host_and_port(place), None, "{place}");
+            assert_eq!(host_and_port(place, "http"), None, "{place}");
         }
+        assert_eq!(host_and_port("http://m1:8080", "https"), None);
+        assert_eq!(host_and_port("https://m1:8443/", "https").as_deref(), Some("m1:8443"));
     }
 
     #[test]

@@ -57,7 +57,7 @@ async fn first_of(settings: &MarathonSettings) -> Result<(Link, InfoAnswer), Mar
     let mut failure = MarathonError::NoLeader;
     for at in places {
         let asked = async {
-            let mut link = Link::open(&at, settings.credentials.as_ref()).await?;
+            let mut link = Link::open(&at, settings).await?;
             let info: InfoAnswer = link.get("/v2/info").await?;
             Ok((link, info))
         };
@@ -115,6 +115,6 @@ fn remark(text: String, hint: Option<String>) -> Finding {
 
 async fn agents(marathon: &MarathonSettings) -> Option<usize> {
     let at = place(marathon.mesos.as_ref()?).await.ok()?;
-    let (_, answer) = ask(&marathon.access, at, "/master/slaves").await.ok()?;
+    let (_, answer) = ask(&marathon.mesos_access, at, "/master/slaves").await.ok()?;
     Some(answer.get("slaves")?.as_array()?.len())
 }

@@ -173,7 +173,7 @@ impl Ledger for Core {
     }
 
     fn access(&self) -> &Access {
-        &self.settings.access
+        &self.settings.mesos_access
     }
 
     fn busy_agents(&self) -> BTreeMap<String, Agent> {

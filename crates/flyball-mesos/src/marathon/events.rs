@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::call::Link;
 use super::error::MarathonError;
-use super::settings::Credentials;
+use super::settings::MarathonSettings;
 
 /// Those that can change what a look sees.
 const PATH: &str = "/v2/events?event_type=status_update_event&event_type=instance_changed_event\
@@ -38,13 +38,10 @@ pub(super) struct Events {
 
 impl Events {
     /// Begins to listen at `at`, or at the leader that it leads to.
-    pub(super) async fn open(
-        at: &str,
-        credentials: Option<&Credentials>,
-    ) -> Result<Self, MarathonError> {
+    pub(super) async fn open(at: &str, settings: &MarathonSettings) -> Result<Self, MarathonError> {
         let mut at = at.to_owned();
         for _ in 0..HOPS_MAX {
-            match Link::open(&at, credentials).await?.stream(PATH).await {
+            match Link::open(&at, settings).await?.stream(PATH).await {
                 Err(MarathonError::Elsewhere { at: leader }) => at = leader,
                 Err(error) => return Err(error),
                 Ok((link, body)) => {

@@ -60,7 +60,7 @@ async fn carry_out(service: Arc<Service>) {
 async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<(), MarathonError> {
     let id = &service.settings.app;
     let site = service.core.site()?;
-    let mut link = Link::open(&site.at, service.core.settings.credentials.as_ref()).await?;
+    let mut link = Link::open(&site.at, &service.core.settings).await?;
     let answer: Option<OneApp> = link.find(&path_of(id)).await?;
     let answer = answer.ok_or_else(|| MarathonError::NoApp { app: id.clone() })?.app;
     let conflict = || MarathonError::Conflict { app: id.clone() };

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use flyball_core::units::Timestamp;
+use flyball_tls::Tls;
 use tokio::sync::watch;
 
 use super::error::MarathonError;
@@ -16,12 +17,14 @@ use crate::{Access, Master};
 pub struct MarathonSettings {
     /// Where it is looked for.
     pub places: MarathonPlaces,
+    /// With TLS, whose certificates must name the addresses that are asked; `None`: without.
+    pub tls: Option<Tls>,
     /// What it is shown; `None`: nothing.
     pub credentials: Option<Credentials>,
     /// Whose agents count CPU time; `None`: nobody does.
     pub mesos: Option<Master>,
     /// How that cluster is spoken to.
-    pub access: Access,
+    pub mesos_access: Access,
     /// Whether services are also found by the labels of apps.
     pub labels: bool,
     /// What every reading is stamped with.

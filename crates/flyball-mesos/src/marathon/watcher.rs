@@ -75,7 +75,7 @@ async fn session(
     places: &mut Places,
     at: &str,
 ) -> Result<Infallible, MarathonError> {
-    let mut link = Link::open(at, core.settings.credentials.as_ref()).await?;
+    let mut link = Link::open(at, &core.settings).await?;
     let info: InfoAnswer = link.get("/v2/info").await?;
     let leader = link.leader.take().filter(|leader| places.follows(at, leader));
     if let Some(at) = leader {
@@ -115,7 +115,7 @@ fn knows_patch(version: &str) -> bool {
 /// Stirs at each event about a watched app, and after each gap between events.
 async fn listen(core: Arc<Core>, at: String) {
     loop {
-        match Events::open(&at, core.settings.credentials.as_ref()).await {
+        match Events::open(&at, &core.settings).await {
             Ok(mut events) => loop {
                 core.stir.notify_one();
                 let services = core.services();

@@ -6,15 +6,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+
+use crate::encrypting::encrypting;
 
 /// Longer than anything here takes; reaching it is a failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
@@ -70,7 +69,7 @@ impl Master {
         Self::listen(None).await
     }
 
-    /// One that speaks TLS and shows a certificate for 127.0.0.1, which [`CA_FILE`] signed.
+    /// One that speaks TLS and shows a certificate for 127.0.0.1, which [`crate::encrypting::trusting`] trusts.
     pub(crate) async fn start_encrypted() -> Self {
         Self::listen(Some(encrypting())).await
     }
@@ -126,23 +125,6 @@ impl Master {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
-}
-
-/// Who signed for the encrypted one.
-pub(crate) const CA_FILE: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/master/certificates/ca.pem");
-
-/// With a certificate and a key that are good for nothing but tests, until 2126.
-fn encrypting() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(include_bytes!("certificates/master.pem"));
-    let key = PrivateKeyDer::from_pem_slice(include_bytes!("certificates/master.key"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let settings = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.unwrap()], key.unwrap());
-    TlsAcceptor::from(Arc::new(settings.unwrap()))
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -170,8 +170,24 @@ pub(crate) fn marathon(config: &Config) -> Result<Arc<Marathon>, Failure> {
     let basic = settings.credentials_file.clone().map(Credentials::Basic);
     let credentials = basic.or_else(|| settings.token_file.clone().map(Credentials::Token));
     let (mesos, labels) = (Some(mesos_master(config)), settings.labels);
-    let (access, clock) = (mesos_access(config)?, clock::now);
-    Ok(Marathon::open(MarathonSettings { places, credentials, mesos, access, labels, clock })?)
+    let tls = TlsSettings { ca_file: settings.ca_file.clone(), own: None };
+    let tls = settings.tls.then(|| Tls::open(&tls)).transpose().map_err(|error| {
+        Failure::new(format!("marathon.ca_file: {error}"))
+            .hint("it must be PEM, as openssl writes it")
+    })?;
+    if credentials.is_some() && tls.is_none() {
+        tracing::warn!("what marathon is shown can be read on its way: use https");
+    }
+    let (mesos_access, clock) = (mesos_access(config)?, clock::now);
+    Ok(Marathon::open(MarathonSettings {
+        places,
+        tls,
+        credentials,
+        mesos,
+        mesos_access,
+        labels,
+        clock,
+    })?)
 }
 
 fn mesos(
