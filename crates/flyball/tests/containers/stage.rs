@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use bollard::errors::Error::DockerResponseServerError;
 use bollard::models::{HostConfig, PortBinding};
 use bollard::query_parameters::{
     KillContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -98,12 +99,17 @@ impl Stage {
         seen.unwrap().state.unwrap().running == Some(true)
     }
 
-    /// `docker kill`.
+    /// `docker kill`. One that has ended or gone since it was listed is as dead as it should be.
     pub(crate) fn kill<'a>(&self, ids: impl IntoIterator<Item = &'a String>) {
         self.wait(async {
             let docker = self.lab.client().await;
             let kill = |id: &'a String| docker.kill_container(id, None::<KillContainerOptions>);
-            join_all(ids.into_iter().map(kill)).await.into_iter().for_each(|done| done.unwrap());
+            for done in join_all(ids.into_iter().map(kill)).await {
+                match done {
+                    Err(DockerResponseServerError { status_code: 404 | 409, .. }) => {}
+                    done => done.unwrap(),
+                }
+            }
         });
     }
 
