@@ -144,10 +144,7 @@ pub(crate) fn mesos_master(config: &Config) -> Master {
 /// How masters and agents are spoken to. Reads the files with secret and certificates.
 pub(crate) fn mesos_access(config: &Config) -> Result<Access, Failure> {
     let mesos = &config.mesos;
-    let tls = TlsSettings { ca_file: mesos.ca_file.clone(), own: None };
-    let tls = mesos.tls.then(|| Tls::open(&tls)).transpose().map_err(|error| {
-        Failure::new(format!("mesos.ca_file: {error}")).hint("it must be PEM, as openssl writes it")
-    })?;
+    let tls = mesos.tls.then(|| tls("mesos.ca_file", mesos.ca_file.clone())).transpose()?;
     let credential = mesos.secret_file.as_ref().map(|path| {
         let secret = Token::of_file(path).map_err(|error| {
             Failure::new(format!("mesos.secret_file: {}: {error}", path.display()))
@@ -155,6 +152,13 @@ pub(crate) fn mesos_access(config: &Config) -> Result<Access, Failure> {
         Ok::<_, Failure>(Credential { principal: mesos.principal.clone(), secret })
     });
     Ok(Access { tls, credential: credential.transpose()? })
+}
+
+/// TLS that trusts whoever is signed for by `ca_file`, which `key` of the configuration names.
+fn tls(key: &str, ca_file: Option<PathBuf>) -> Result<Tls, Failure> {
+    Tls::open(&TlsSettings { ca_file, own: None }).map_err(|error| {
+        Failure::new(format!("{key}: {error}")).hint("it must be PEM, as openssl writes it")
+    })
 }
 
 pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> flyball_zookeeper::Ensemble {
@@ -170,11 +174,8 @@ pub(crate) fn marathon(config: &Config) -> Result<Arc<Marathon>, Failure> {
     let basic = settings.credentials_file.clone().map(Credentials::Basic);
     let credentials = basic.or_else(|| settings.token_file.clone().map(Credentials::Token));
     let (mesos, labels) = (Some(mesos_master(config)), settings.labels);
-    let tls = TlsSettings { ca_file: settings.ca_file.clone(), own: None };
-    let tls = settings.tls.then(|| Tls::open(&tls)).transpose().map_err(|error| {
-        Failure::new(format!("marathon.ca_file: {error}"))
-            .hint("it must be PEM, as openssl writes it")
-    })?;
+    let tls =
+        settings.tls.then(|| tls("marathon.ca_file", settings.ca_file.clone())).transpose()?;
     if credentials.is_some() && tls.is_none() {
         tracing::warn!("what marathon is shown can be read on its way: use https");
     }
