@@ -21,6 +21,7 @@ const EXECUTOR: &str = include_str!("mesos-docker-executor");
 const AGENTS: &str = "2";
 const RESOURCES: &str = "cpus:4;mem:2048;disk:1000;ports:[31000-31199]";
 const UP_LIMIT: Duration = Duration::from_secs(30);
+const EXECUTORS_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running Mesos; on drop it ends with all of its tasks.
 pub(crate) struct Mesos {
@@ -55,6 +56,8 @@ impl Mesos {
         fs::write(&executor, EXECUTOR).unwrap();
         fs::set_permissions(&executor, fs::Permissions::from_mode(0o755)).unwrap();
         let state = work.join("state");
+        // An agent that begins lists the containers of its tasks and ends if one goes meanwhile.
+        assert!(self.executors_end(), "executors of the mesos that was killed did not end");
         let _ = fs::remove_dir_all(&state);
         fs::create_dir(&state).unwrap();
         let log = File::options().create(true).append(true).open(work.join("log")).unwrap();
@@ -87,8 +90,12 @@ impl Mesos {
         self.process = Some(process);
         let began = Instant::now();
         while self.agents() != Some(2) {
-            let log = fs::read_to_string(work.join("log")).unwrap_or_default();
-            assert!(began.elapsed() < UP_LIMIT, "mesos is not up within 30 s: {log}");
+            let ended = self.process.as_mut().and_then(|process| process.try_wait().unwrap());
+            assert!(
+                ended.is_none() && began.elapsed() < UP_LIMIT,
+                "mesos is not up, {ended:?}: {}",
+                self.log_end()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -99,6 +106,19 @@ impl Mesos {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// Whether every executor has ended, as each does within a second or two of its agent.
+    fn executors_end(&self) -> bool {
+        let mark = self.work.path().display().to_string();
+        let began = Instant::now();
+        while !processes_with(&mark).is_empty() {
+            if began.elapsed() > EXECUTORS_LIMIT {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        true
     }
 
     /// How many agents are there.
@@ -121,24 +141,25 @@ impl Mesos {
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.work.path().join("log")).unwrap_or_default()
     }
+
+    /// The last of what master and agents said.
+    fn log_end(&self) -> String {
+        let mut log = self.log();
+        log.split_off(log.floor_char_boundary(log.len().saturating_sub(4_000)))
+    }
 }
 
 impl Drop for Mesos {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let log = self.log();
-            eprintln!("mesos said:\n{}", &log[log.len().saturating_sub(4_000)..]);
+            eprintln!("mesos said:\n{}", self.log_end());
         }
         self.kill();
-        // Executors end by themselves within a second; the Docker of the test ends their containers
-        // in any case.
-        let mark = self.work.path().display().to_string();
-        let began = Instant::now();
-        while !processes_with(&mark).is_empty() && began.elapsed() < Duration::from_secs(5) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        for pid in processes_with(&mark) {
-            let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        // The Docker of the test ends containers whose executor does not end.
+        if !self.executors_end() {
+            for pid in processes_with(&self.work.path().display().to_string()) {
+                let _ = Command::new("kill").args(["-KILL", &pid]).status();
+            }
         }
     }
 }
