@@ -7,7 +7,8 @@
 //! In reading order: [`units`], [`observation`] and [`policy`] are what goes in; [`estimate`] turns
 //! counters into figures, [`seen`], and [`memory`] carries them from look to look; [`recommend`], [`guard`]
 //! and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and [`record`] are
-//! what comes out; [`invariants`] says from outside what may never come out.
+//! what comes out; [`invariants`] says from outside what may never come out. [`nodes`] is beside
+//! the loop: adapters tell it, and it is shown.
 
 pub mod decide;
 pub mod decision;
@@ -16,6 +17,7 @@ pub mod explain;
 pub mod guard;
 pub mod invariants;
 pub mod memory;
+pub mod nodes;
 pub mod observation;
 pub mod plan;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! Where an agent is.
+//! What an agent is called and where it is.
 //!
 //! Decides how the ways are read in which Mesos writes that. Asks no name server. Invariant: an
 //! agent whose address is not a number is unknown, for its tasks could not be reached.
@@ -10,33 +10,40 @@ use serde_json::Value;
 /// One agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agent {
+    /// What people call its machine.
+    pub(crate) name: String,
     /// Where its own API is.
     pub(crate) at: SocketAddr,
     /// What the paths of that API begin with, such as `/slave(1)`.
     pub(crate) path: String,
+    /// Whether the master hears of it.
+    pub(crate) active: bool,
 }
 
 impl Agent {
-    /// As in an offer: `{"address":{"ip":...,"port":...},"path":"/slave(1)"}`.
+    /// As in an offer: `{"address":{"hostname":...,"ip":...,"port":...},"path":"/slave(1)"}`.
     pub(crate) fn of_url(url: &Value) -> Option<Self> {
         let address = url.get("address")?;
         let ip: IpAddr = address.get("ip")?.as_str()?.parse().ok()?;
         let port = u16::try_from(address.get("port")?.as_u64()?).ok()?;
         let path = url.get("path").and_then(Value::as_str).unwrap_or_default();
-        Self::at(SocketAddr::new(ip, port), path.trim_start_matches('/'))
+        let name = address.get("hostname").and_then(Value::as_str).unwrap_or_default();
+        Self::at(name, SocketAddr::new(ip, port), path.trim_start_matches('/'))
     }
 
-    /// As in a list of agents: `slave(1)@10.0.0.5:5051`.
-    pub(crate) fn of_pid(pid: &str) -> Option<Self> {
+    /// As in a list of agents: its `hostname`, and its `pid`, such as `slave(1)@10.0.0.5:5051`.
+    pub(crate) fn of_pid(name: &str, pid: &str) -> Option<Self> {
         let (actor, at) = pid.split_once('@')?;
-        Self::at(at.parse().ok()?, actor)
+        Self::at(name, at.parse().ok()?, actor)
     }
 
-    fn at(at: SocketAddr, actor: &str) -> Option<Self> {
+    fn at(name: &str, at: SocketAddr, actor: &str) -> Option<Self> {
         let plain = actor.bytes().all(|b| b.is_ascii_alphanumeric() || b"()_-".contains(&b));
         plain.then(|| Self {
+            name: if name.is_empty() { at.ip().to_string() } else { name.to_owned() },
             at,
             path: format!("/{}", if actor.is_empty() { "slave(1)" } else { actor }),
+            active: true,
         })
     }
 
@@ -57,10 +64,11 @@ mod tests {
             "address": { "hostname": "n1", "ip": "10.0.0.5", "port": 5051 },
         });
         let agent = Agent::of_url(&url).unwrap();
-        assert_eq!(Some(&agent), Agent::of_pid("slave(1)@10.0.0.5:5051").as_ref());
+        assert_eq!(Some(&agent), Agent::of_pid("n1", "slave(1)@10.0.0.5:5051").as_ref());
         assert_eq!(agent.address(31_000).to_string(), "10.0.0.5:31000");
+        assert_eq!(Agent::of_pid("", "slave(1)@10.0.0.5:5051").unwrap().name, "10.0.0.5");
         for bad in ["", "slave(1)", "slave(1)@host:5051", "a b@1.2.3.4:5", "../x@1.2.3.4:5"] {
-            assert_eq!(Agent::of_pid(bad), None, "{bad}");
+            assert_eq!(Agent::of_pid("n1", bad), None, "{bad}");
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::agents::Agent;
 use crate::call::{self, Call};
 use crate::event::{Event, TaskState, Update};
 use crate::listing::{ListedTask, Listing};
+use crate::nodes::Placed;
 use crate::offer::Offer;
 use crate::placing::{Ground, Place};
 use crate::pool::Pool;
@@ -91,6 +92,18 @@ impl Book {
         let (exits, pending) = (pool.exits(), pool.pending(now));
         let value = EngineReport { replicas, exits, pending, ..EngineReport::default() };
         Reading::Taken { at: self.spoke_at, value }
+    }
+
+    /// Where the replicas of a service are that have come to an agent.
+    pub(crate) fn placed(&self, service: &str) -> Vec<Placed<'_>> {
+        let tasks = self.tasks.values().filter(|t| t.service == service && t.is_reported());
+        let placed = tasks.map(|task| Placed {
+            replica: &task.replica,
+            agent: &task.agent,
+            host: None,
+            lost: task.stage == Stage::Unreachable,
+        });
+        placed.collect()
     }
 
     fn silence(&self) -> Option<String> {
@@ -367,7 +380,7 @@ impl Book {
         }
         let mut ground = self.ground();
         let mut launched: BTreeMap<String, Vec<serde_json::Value>> = BTreeMap::new();
-        let Self { pools, tasks, launches, revive, .. } = self;
+        let Self { pools, tasks, agents, launches, revive, .. } = self;
         for pool in pools.values_mut() {
             let needs = pool.needs();
             while let Some((replica, asked_at)) = pool.orders.pop_first() {
@@ -379,6 +392,7 @@ impl Book {
                 *launches += 1;
                 let id = format!("{replica}.{wall_ms:x}-{launches:x}");
                 let task = sent(pool, (replica, asked_at), &place, now);
+                agents.entry(place.agent_id.clone()).or_insert(place.agent);
                 let name = task.replica.as_str();
                 let info = call::task(&pool.settings, (&id, name), &place.agent_id, place.taken);
                 launched.entry(place.offer).or_default().push(info);

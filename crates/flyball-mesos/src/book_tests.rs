@@ -167,7 +167,7 @@ fn while_the_master_is_away_nothing_is_reported_and_orders_wait() {
 #[test]
 fn tasks_of_an_earlier_run_are_found_with_their_addresses() {
     let mut book = book();
-    let agent = Agent::of_pid("slave(1)@10.0.0.7:5051").unwrap();
+    let agent = Agent::of_pid("n7", "slave(1)@10.0.0.7:5051").unwrap();
     let task = |id: &str, replica: &str| ListedTask {
         id: id.into(),
         service: "web".into(),

@@ -8,11 +8,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use crate::nodes::nodes_of;
 use crate::pool::Pool;
 use crate::{MesosCluster, MesosError, MesosSettings};
 
@@ -51,6 +53,14 @@ impl MesosEngine {
     pub fn observe(&self) -> Reading<EngineReport> {
         let now = self.cluster.core.now();
         self.cluster.core.book().observe(&self.settings.service, now)
+    }
+
+    /// The agents that replicas are on, in the order of their names, as far as is known now. Waits for
+    /// nothing.
+    pub fn nodes(&self) -> Vec<Node> {
+        let core = &self.cluster.core;
+        let book = core.book();
+        nodes_of(&book.placed(&self.settings.service), &book.agents, &core.meters)
     }
 
     /// Asks for a replica: the next look sees it starting, and why it does not while no offer fits.

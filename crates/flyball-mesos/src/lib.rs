@@ -30,6 +30,7 @@ mod event;
 mod http;
 mod listing;
 pub mod marathon;
+mod nodes;
 mod offer;
 mod placing;
 mod pool;

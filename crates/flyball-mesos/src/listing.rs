@@ -117,7 +117,10 @@ pub(crate) fn agents_of(answer: &Value) -> Result<BTreeMap<String, Agent>, Strin
     let slaves = answer.get("slaves").and_then(Value::as_array).ok_or("no list of agents")?;
     let agent = |slave: &Value| {
         let text = |key: &str| slave.get(key).and_then(Value::as_str);
-        Some((text("id")?.to_owned(), Agent::of_pid(text("pid")?)?))
+        let name = text("hostname").unwrap_or_default();
+        let active = slave.get("active").and_then(Value::as_bool).unwrap_or(true);
+        let agent = Agent::of_pid(name, text("pid")?)?;
+        Some((text("id")?.to_owned(), Agent { active, ..agent }))
     };
     Ok(slaves.iter().filter_map(agent).collect())
 }
@@ -156,9 +159,11 @@ mod tests {
 
     #[test]
     fn an_agent_that_cannot_be_reached_is_left_out() {
-        let answer = br#"{"slaves":[{"id":"S0","pid":"slave(1)@10.0.0.5:5051"},{"id":"S1"},{}]}"#;
+        let answer = br#"{"slaves":[{"id":"S0","hostname":"n0","pid":"slave(1)@10.0.0.5:5051"},
+            {"id":"S1"},{},{"id":"S2","pid":"slave(1)@10.0.0.7:5051","active":false}]}"#;
         let found = agents(answer).unwrap();
-        assert_eq!(found.keys().collect::<Vec<_>>(), ["S0"]);
+        let found: Vec<_> = found.iter().map(|(id, it)| (&**id, &*it.name, it.active)).collect();
+        assert_eq!(found, [("S0", "n0", true), ("S2", "10.0.0.7", false)]);
         assert!(agents(b"{}").is_err());
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::agents::Agent;
 use crate::book::Book;
 use crate::task::{Stage, Used};
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Meters};
 use crate::{Access, ClusterSettings, MesosError};
 
 /// One cluster, as everything here works with it.
@@ -27,6 +27,8 @@ pub(crate) struct Core {
     pub(crate) wake: Notify,
     /// All that was to be said has been taken by the master, as far as is known.
     pub(crate) said: Notify,
+    /// Who is asked for CPU time.
+    pub(crate) meters: Meters,
     book: Mutex<Book>,
 }
 
@@ -34,7 +36,8 @@ impl Core {
     /// With the id of an earlier run, if there was one.
     pub(crate) fn new(settings: ClusterSettings, framework: Option<String>) -> Self {
         let book = Mutex::new(Book::new(framework, (settings.clock)()));
-        Self { settings, wake: Notify::new(), said: Notify::new(), book }
+        let (wake, said, meters) = (Notify::new(), Notify::new(), Meters::default());
+        Self { settings, wake, said, meters, book }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -98,6 +101,10 @@ impl Ledger for Core {
 
     fn access(&self) -> &Access {
         &self.settings.access
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.meters
     }
 
     fn busy_agents(&self) -> BTreeMap<String, Agent> {

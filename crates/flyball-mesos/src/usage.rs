@@ -6,7 +6,7 @@
 //! like work; what an agent does not say is missing.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flyball_core::observation::{CpuCounter, ThrottleCounter};
@@ -23,6 +23,8 @@ use crate::task::Used;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 /// Two polls may be missed before counters are given up.
 const POLL_LIMIT: Duration = Duration::from_secs(2);
+/// Polls missed in a row from which an agent is called silent: its counters are about to be given up.
+const MISSES_SAID: u32 = 3;
 /// Answers of some 100 kB each.
 const POLLS_AT_ONCE: usize = 32;
 /// A clock of an agent that runs away from ours by so much, or was set, is taken anew. Half of it
@@ -36,6 +38,9 @@ pub(crate) trait Ledger: Send + Sync + 'static {
     /// How agents are spoken to.
     fn access(&self) -> &Access;
 
+    /// Who is asked.
+    fn meters(&self) -> &Meters;
+
     /// The agents that a task of ours runs on, by their ids.
     fn busy_agents(&self) -> BTreeMap<String, Agent>;
 
@@ -43,48 +48,80 @@ pub(crate) trait Ledger: Send + Sync + 'static {
     fn counted(&self, framework: &str, task: &str, used: Used);
 }
 
+/// The agents that are asked, by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Meters(Mutex<BTreeMap<String, Meter>>);
+
+/// What one task used.
+struct Counted {
+    framework: String,
+    task: String,
+    used: Used,
+}
+
+impl Meters {
+    /// Why an agent tells no CPU time, once that lasts.
+    pub(crate) fn silence(&self, agent: &str) -> Option<String> {
+        let meters = self.all();
+        let meter = meters.get(agent).filter(|meter| meter.misses >= MISSES_SAID)?;
+        Some(meter.why.clone())
+    }
+
+    /// Those of `busy` to ask now; those that nothing runs on are forgotten.
+    fn due(&self, busy: BTreeMap<String, Agent>) -> Vec<(String, Agent)> {
+        let mut meters = self.all();
+        meters.retain(|id, _| busy.contains_key(id));
+        let mut ask = |id: &String| {
+            !std::mem::replace(&mut meters.entry(id.clone()).or_default().asking, true)
+        };
+        busy.into_iter().filter(|(id, _)| ask(id)).collect()
+    }
+
+    /// What an answer says; of one that nothing runs on any more, nothing.
+    fn take(&self, id: &str, answer: Result<Vec<Reading>, String>, now: Timestamp) -> Vec<Counted> {
+        let mut meters = self.all();
+        let Some(meter) = meters.get_mut(id) else { return Vec::new() };
+        meter.asking = false;
+        match answer {
+            Ok(readings) => {
+                meter.misses = 0;
+                readings.into_iter().filter_map(|reading| meter.counted(reading, now)).collect()
+            }
+            Err(why) => {
+                tracing::debug!(agent = id, why, "no statistics");
+                (meter.misses, meter.why) = (meter.misses.saturating_add(1), why);
+                Vec::new()
+            }
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, Meter>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Asks until aborted.
 pub(crate) async fn follow<L: Ledger>(core: Arc<L>) {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let places = Arc::new(Semaphore::new(POLLS_AT_ONCE));
-    let meters: Arc<Mutex<BTreeMap<String, Meter>>> = Arc::default();
     let mut polls = tokio::task::JoinSet::new();
     loop {
         ticks.tick().await;
         while polls.try_join_next().is_some() {}
-        for (id, agent) in due(&*core, &mut meters.lock().unwrap_or_else(PoisonError::into_inner)) {
-            let (core, places, meters) =
-                (Arc::clone(&core), Arc::clone(&places), Arc::clone(&meters));
+        for (id, agent) in core.meters().due(core.busy_agents()) {
+            let (core, places) = (Arc::clone(&core), Arc::clone(&places));
             polls.spawn(async move {
                 // Never closed.
                 let Ok(_place) = places.acquire().await else { return };
                 let answer = ask(core.access(), &agent).await;
-                let now = core.now();
-                let mut meters = meters.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(meter) = meters.get_mut(&id) else { return };
-                meter.asking = false;
-                match answer {
-                    Ok(readings) => tell(&*core, meter, readings, now),
-                    Err(why) => tracing::debug!(agent = id, why, "no statistics"),
+                for Counted { framework, task, used } in core.meters().take(&id, answer, core.now())
+                {
+                    core.counted(&framework, &task, used);
                 }
             });
         }
     }
-}
-
-/// The agents to ask now; those that nothing runs on are forgotten.
-fn due(core: &impl Ledger, meters: &mut BTreeMap<String, Meter>) -> Vec<(String, Agent)> {
-    let busy = core.busy_agents();
-    meters.retain(|id, _| busy.contains_key(id));
-    let mut due = Vec::new();
-    for (id, agent) in busy {
-        let meter = meters.entry(id.clone()).or_default();
-        if !std::mem::replace(&mut meter.asking, true) {
-            due.push((id, agent));
-        }
-    }
-    due
 }
 
 async fn ask(access: &Access, agent: &Agent) -> Result<Vec<Reading>, String> {
@@ -94,19 +131,13 @@ async fn ask(access: &Access, agent: &Agent) -> Result<Vec<Reading>, String> {
     serde_json::from_slice(&answer).map_err(|error| error.to_string())
 }
 
-fn tell(core: &impl Ledger, meter: &mut Meter, readings: Vec<Reading>, now: Timestamp) {
-    for reading in readings {
-        if let Some(used) = meter.used(&reading.statistics, now) {
-            // The executor that Mesos makes for a task of its own is called like the task.
-            core.counted(&reading.framework_id, &reading.executor_id, used);
-        }
-    }
-}
-
-/// One agent's clock.
+/// One agent's clock, and how long it has been silent.
 #[derive(Debug, Default)]
 struct Meter {
     asking: bool,
+    /// Polls in a row that brought nothing, and why the last of them did not.
+    misses: u32,
+    why: String,
     /// Our time minus the agent's, in milliseconds.
     ahead_ms: Option<f64>,
 }
@@ -130,6 +161,12 @@ struct Statistics {
 }
 
 impl Meter {
+    fn counted(&mut self, reading: Reading, now: Timestamp) -> Option<Counted> {
+        let used = self.used(&reading.statistics, now)?;
+        // The executor that Mesos makes for a task of its own is called like the task.
+        Some(Counted { framework: reading.framework_id, task: reading.executor_id, used })
+    }
+
     /// `None` unless the agent gave a time and both parts of the CPU time.
     fn used(&mut self, said: &Statistics, now: Timestamp) -> Option<Used> {
         let fine = |seconds: &f64| seconds.is_finite() && *seconds >= 0.0;
@@ -190,6 +227,26 @@ mod tests {
         meter.used(&said(1_000.0, 1.0), at(10_000)).unwrap();
         let jumped = meter.used(&said(5_000.0, 1.0), at(11_000)).unwrap();
         assert_eq!(jumped.cpu.at, at(11_000));
+    }
+
+    #[test]
+    fn an_agent_is_silent_once_that_lasts_and_until_it_answers() {
+        let meters = Meters::default();
+        let busy = || {
+            let agent = Agent::of_pid("n1", "slave(1)@10.0.0.5:5051").unwrap();
+            BTreeMap::from([("S0".to_owned(), agent)])
+        };
+        let refuses = || Err("connection refused".to_owned());
+        for polls in 1..=3 {
+            assert_eq!(meters.silence("S0"), None, "after {polls} polls");
+            assert_eq!((meters.due(busy()).len(), meters.due(busy()).len()), (1, 0));
+            assert!(meters.take("S0", refuses(), at(1)).is_empty());
+        }
+        assert_eq!(meters.silence("S0").as_deref(), Some("connection refused"));
+        meters.take("S0", Ok(Vec::new()), at(1));
+        assert_eq!(meters.silence("S0"), None);
+        meters.due(BTreeMap::new());
+        assert!(meters.take("S0", refuses(), at(1)).is_empty(), "nothing runs there any more");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_mesos::{
@@ -66,6 +67,21 @@ async fn observed(
     }
 }
 
+/// Looks until what is known of the only node is as wanted.
+async fn until(engine: &MesosEngine, wanted: impl Fn(&Node) -> bool) -> Node {
+    let began = Instant::now();
+    loop {
+        let nodes = engine.nodes();
+        if let [node] = &nodes[..]
+            && wanted(node)
+        {
+            return node.clone();
+        }
+        assert!(began.elapsed() < DEADLINE, "never came: {nodes:#?}");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 fn phases(seen: &Reading<EngineReport>) -> Vec<Phase> {
     seen.value().iter().flat_map(|report| &report.replicas).map(|r| r.phase).collect()
 }
@@ -107,6 +123,27 @@ async fn a_replica_is_launched_acknowledged_and_killed_with_its_grace() {
     assert_eq!(kill["kill"]["kill_policy"]["grace_period"]["nanoseconds"], 10_000_000_000_u64);
     master.tell(&update(&task, "TASK_KILLED"));
     observed(&engine, |seen| phases(seen).is_empty() && is_known(seen)).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_tells_no_cpu_time_is_named_until_it_does() {
+    let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
+    master.script().agent_at = Some(master.at.clone());
+    master.script().statistics = "<html>".to_owned();
+    let cluster = cluster(&master, folder.path());
+    let engine = engine(&cluster);
+    assert_eq!(engine.nodes(), []);
+    let task = run_one(&master, &engine).await;
+    let node = until(&engine, |node| node.silence.is_some()).await;
+    assert_eq!((node.name.as_str(), node.up, node.replicas), ("n0", true, vec![id("web-1")]));
+    let used = json!({ "timestamp": 1_795_408_148.25, "cpus_user_time_secs": 1.0,
+        "cpus_system_time_secs": 0.5 });
+    let (task, framework) = (task["value"].clone(), "F1");
+    master.script().statistics =
+        json!([{ "executor_id": task, "framework_id": framework, "statistics": used }]).to_string();
+    until(&engine, |node| node.silence.is_none()).await;
+    let seen = engine.observe();
+    assert!(seen.value().unwrap().replicas[0].cpu.is_some(), "{seen:#?}");
 }
 
 #[tokio::test]

@@ -33,12 +33,17 @@ export function figures(view, sample) {
   const rows = [
     ["Mean CPU", percent(seen?.mean_cpu), view.policy.thresholds.map((t) => `${t.label} ${percent(t.share)}`).join(", ")],
     ["Arrivals", rate(seen?.arrivals_per_s), seen?.work_s == null ? "" : `${millis(seen.work_s * 1000)} of work each`],
-    ["Latency p99", millis(sample?.p99_ms), sample?.p50_ms == null ? "" : `half within ${millis(sample.p50_ms)}`],
+    ["Latency p99", millis(sample?.p99_ms), latencies(view.policy.slo_ms, sample?.p50_ms)],
     ["Waiting", count(sample?.waiting), sample?.in_flight == null ? "" : `${sample.in_flight} in flight`],
     ["Start lag", millis(seen?.start_lag_ms), seen ? (seen.start_lag_measured ? "measured" : "assumed") : ""],
   ];
   at("figures").replaceChildren(...rows.map(([name, value, more]) => element("div", {},
     element("dt", { text: name }), element("dd", { text: value }), element("dd", { class_: "more", text: more }))));
+}
+
+function latencies(limit, half) {
+  const words = [limit != null && `limit ${millis(limit)}`, half != null && `half within ${millis(half)}`];
+  return words.filter(Boolean).join(", ");
 }
 
 const STATES = { ready: "●", starting: "◐", draining: "◌", unhealthy: "!", stopping: "×" };

@@ -437,7 +437,7 @@ impl Daemon for Fair {
 }
 
 fn fair(zero_wall_ms: i64) -> Fair {
-    let governor = || Rule::Governor(Governor::default());
+    let governor = || Rule::Governor(Governor { slo_ms: Some(250), ..Governor::default() });
     let step = StepRule { cooldown_ms: 20_000, cpu_window_ms: 10_000, ..StepRule::default() };
     let kinds = [
         ("web", governor(), Bounds { min: 2, max: 20 }, Trouble::None),

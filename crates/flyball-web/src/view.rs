@@ -57,6 +57,9 @@ pub struct PolicyView {
     pub rule: RuleName,
     /// Lines to draw into the chart of mean CPU.
     pub thresholds: Vec<Threshold>,
+    /// The time in which 99 of 100 requests should be answered, in milliseconds; null where latency
+    /// changes no count.
+    pub slo_ms: Option<u64>,
 }
 
 /// The name of a rule, as in `flyball.toml`.
@@ -99,7 +102,11 @@ impl PolicyView {
             }
             Rule::External => (RuleName::External, Vec::new()),
         };
-        Self { rule, thresholds }
+        let slo_ms = match &policy.rule {
+            Rule::Governor(governor) => governor.slo_ms,
+            _ => None,
+        };
+        Self { rule, thresholds, slo_ms }
     }
 }
 

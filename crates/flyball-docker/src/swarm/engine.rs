@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use tokio::runtime::Handle;
@@ -21,7 +22,6 @@ use super::error::SwarmError;
 use super::labels::LabelledSwarm;
 use super::order;
 use super::settings::{ManagerSettings, SwarmSettings};
-use super::spread::SwarmNode;
 use super::watcher;
 use crate::{DockerError, Finding};
 
@@ -115,7 +115,7 @@ impl SwarmEngine {
 
     /// The machines that replicas are on, in the order of their names, as far as is known now; none
     /// before the first answer of a manager. Waits for nothing.
-    pub fn nodes(&self) -> Vec<SwarmNode> {
+    pub fn nodes(&self) -> Vec<Node> {
         let agents = self.service.core.settings.agents.as_ref().map(|agents| &*agents.agents);
         self.service.inside().state.spread(agents)
     }

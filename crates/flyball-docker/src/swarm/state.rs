@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
 use flyball_agent::Agents;
+use flyball_core::nodes;
 use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 
@@ -16,7 +17,6 @@ use super::answers::ServiceAnswer;
 use super::busy::busy;
 use super::nodes::{Node, Nodes};
 use super::settings::{SwarmReach, SwarmSettings};
-use super::spread::{SwarmNode, spread};
 use super::tasks::{Stage, Task, serves};
 use super::victims::foretell;
 use crate::container::at_wall;
@@ -199,11 +199,19 @@ impl State {
     }
 
     /// Which machines the replicas are on.
-    pub(super) fn spread(&self, agents: Option<&Agents>) -> Vec<SwarmNode> {
-        let placed = self.tasks.values().filter_map(|known| {
-            Some((known.task.node.as_deref()?, known.node.as_ref()?, &known.replica))
-        });
-        spread(placed, agents)
+    pub(super) fn spread(&self, agents: Option<&Agents>) -> Vec<nodes::Node> {
+        let placed = || {
+            self.tasks.values().filter_map(|known| {
+                Some((known.task.node.as_deref()?, known.node.as_ref()?, &known.replica))
+            })
+        };
+        let there: BTreeMap<&str, &Node> = placed().map(|(id, node, _)| (id, node)).collect();
+        nodes::spread(placed().map(|(id, _, replica)| (id, replica)), |id| nodes::Node {
+            name: there.get(id).map_or(id, |node| &node.name).to_owned(),
+            up: there.get(id).is_some_and(|node| node.up),
+            silence: agents.and_then(|agents| agents.silence(id)),
+            replicas: Vec::new(),
+        })
     }
 
     /// A replica passed its readiness probe; false for one that is unknown or does not run.

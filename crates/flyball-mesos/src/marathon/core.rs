@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::sync::{Notify, watch};
@@ -17,8 +18,9 @@ use super::settings::{AppSettings, MarathonSettings};
 use super::state::State;
 use crate::Access;
 use crate::agents::Agent;
+use crate::nodes::nodes_of;
 use crate::task::Used;
-use crate::usage::Ledger;
+use crate::usage::{Ledger, Meters};
 
 /// A Marathon that does not answer is said to be away, and why.
 type Listing = Result<Arc<Vec<LabelledApp>>, MarathonError>;
@@ -32,6 +34,8 @@ pub(super) struct Core {
     /// What labels describe; `None` before the first answer.
     listing: watch::Sender<Option<Listing>>,
     agents: Mutex<BTreeMap<String, Agent>>,
+    /// Who is asked for CPU time.
+    meters: Meters,
 }
 
 /// The Marathon that answers.
@@ -78,6 +82,7 @@ impl Core {
             services: Mutex::default(),
             listing: watch::Sender::default(),
             agents: Mutex::default(),
+            meters: Meters::default(),
         }
     }
 
@@ -176,6 +181,10 @@ impl Ledger for Core {
         &self.settings.mesos_access
     }
 
+    fn meters(&self) -> &Meters {
+        &self.meters
+    }
+
     fn busy_agents(&self) -> BTreeMap<String, Agent> {
         let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut busy = BTreeMap::new();
@@ -224,6 +233,12 @@ impl Service {
                 Reading::Taken { at: heard_at, value }
             }
         }
+    }
+
+    /// Which agents the replicas are on.
+    pub(super) fn nodes(&self) -> Vec<Node> {
+        let agents = self.core.agents.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        nodes_of(&self.inside().state.placed(), &agents, &self.core.meters)
     }
 
     pub(super) fn set_ready(&self, replica: &ReplicaId) {

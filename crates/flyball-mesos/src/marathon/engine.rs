@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use tokio::runtime::Handle;
@@ -114,6 +115,12 @@ impl MarathonEngine {
     /// there has no replicas and is busy being away.
     pub fn observe(&self) -> Reading<EngineReport> {
         self.service.observe()
+    }
+
+    /// The Mesos agents that replicas are on, in the order of their names, as far as is known now. Waits
+    /// for nothing.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.service.nodes()
     }
 
     /// Tells the app to run `to` tasks and, where that is fewer, to end those of `leaving`, if nobody

@@ -16,6 +16,7 @@ use super::app::{App, HOLD, Way};
 use super::rollouts::{Deployments, Own};
 use super::settings::AppSettings;
 use super::task::{Stage, Task};
+use crate::nodes::Placed;
 use crate::task::{COUNTER_MS_MAX, Used};
 
 /// As many as a report may carry.
@@ -100,6 +101,19 @@ impl State {
     pub(super) fn running(&self) -> impl Iterator<Item = &str> {
         let running = self.tasks.values().filter(|known| known.task.stage == Stage::Running);
         running.filter_map(|known| known.task.agent.as_deref())
+    }
+
+    /// Where the replicas are that have come to an agent.
+    pub(super) fn placed(&self) -> Vec<Placed<'_>> {
+        let placed = self.tasks.values().filter_map(|known| {
+            Some(Placed {
+                replica: &known.replica,
+                agent: known.task.agent.as_deref()?,
+                host: known.task.host.as_deref(),
+                lost: known.task.stage == Stage::Unreachable,
+            })
+        });
+        placed.collect()
     }
 
     /// What an agent counted; false if it is no task of this app.

@@ -25,6 +25,8 @@ pub(super) struct Task {
     pub(super) id: String,
     /// The Mesos id of its agent.
     pub(super) agent: Option<String>,
+    /// What people call that agent.
+    pub(super) host: Option<String>,
     pub(super) stage: Stage,
     pub(super) address: Option<SocketAddr>,
     /// When it was staged, in milliseconds since 1970-01-01 UTC.
@@ -54,6 +56,7 @@ impl Task {
         Self {
             id: answer.id.clone(),
             agent: answer.slave_id.clone(),
+            host: answer.host.clone(),
             stage: stage(&state, answer, app),
             address: address(answer, app, names),
             staged_wall_ms: answer.staged_at.as_deref().and_then(wall_ms),
@@ -63,8 +66,8 @@ impl Task {
 
     /// One that Marathon has forgotten already.
     pub(super) fn lost(id: String) -> Self {
-        let (agent, address, staged_wall_ms) = (None, None, None);
-        Self { id, agent, stage: Stage::Over, address, staged_wall_ms, state: String::new() }
+        let (agent, host, address, staged_wall_ms) = (None, None, None, None);
+        Self { id, agent, host, stage: Stage::Over, address, staged_wall_ms, state: String::new() }
     }
 
     /// What the replica is called: `SERVICE.` and the beginning of what is unique in the task's id.

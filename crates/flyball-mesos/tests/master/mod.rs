@@ -38,6 +38,10 @@ pub(crate) struct Script {
     pub(crate) authorization: Option<&'static str>,
     /// What is listed.
     pub(crate) tasks: Vec<Value>,
+    /// Where the agent is that is listed, if not where nobody is.
+    pub(crate) agent_at: Option<String>,
+    /// What that agent counted, if it is this one.
+    pub(crate) statistics: String,
     /// Bytes for the stream.
     events: VecDeque<Vec<u8>>,
     /// Subscriptions and calls, in order.
@@ -184,9 +188,12 @@ async fn serve(mut stream: impl Stream, shared: Arc<Shared>) {
             match path.split('?').next().unwrap() {
                 "/master/tasks" => json!({ "tasks": script.tasks }).to_string(),
                 "/master/slaves" => {
-                    let pid = "slave(1)@127.0.0.1:5051";
-                    json!({ "slaves": [{ "id": "S0", "pid": pid, "active": true }] }).to_string()
+                    let at = script.agent_at.as_deref().unwrap_or("127.0.0.1:5051");
+                    let agent = json!({ "id": "S0", "hostname": "n0", "active": true,
+                        "pid": format!("slave(1)@{at}") });
+                    json!({ "slaves": [agent] }).to_string()
                 }
+                "/slave(1)/monitor/statistics" => script.statistics.clone(),
                 "/version" => json!({ "version": "1.11.0" }).to_string(),
                 _ => String::new(),
             }

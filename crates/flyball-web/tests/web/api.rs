@@ -17,6 +17,10 @@ async fn services_are_listed_with_the_sentences_about_them() {
     assert_eq!(list[1]["name"], "web");
     assert_eq!(list[1]["summary"], "0 replicas ready, going to 2");
     assert_eq!(list[1]["policy"]["thresholds"][0]["label"], "busy cap");
+    assert_eq!(
+        [&list[0], &list[1]].map(|view| view["policy"]["slo_ms"].as_u64()),
+        [None, Some(250)]
+    );
     assert_eq!(list[1]["decision"]["desired"], 2);
     site.close().await;
 }

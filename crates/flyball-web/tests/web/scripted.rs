@@ -48,7 +48,8 @@ pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
 }
 
 pub(crate) fn view(name: &str) -> ServiceView {
-    let rule = if name == "batch" { Rule::External } else { Rule::Governor(Governor::default()) };
+    let governor = Governor { slo_ms: Some(250), ..Governor::default() };
+    let rule = if name == "batch" { Rule::External } else { Rule::Governor(governor) };
     let policy = policy(name, rule);
     ServiceView {
         name: name.to_owned(),

@@ -37,7 +37,7 @@ pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
 }
 
 /// Which of several flyballs acts: "this flyball stands by; http://10.0.0.1:7878/ on a acts (for 3 min 20 s)".
-fn office_line(office: &Value) -> Option<String> {
+pub(super) fn office_line(office: &Value) -> Option<String> {
     let stands_by = match office.get("role").and_then(Value::as_str)? {
         "acts" => false,
         "stands_by" => true,

@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
-use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::status::items;
+use super::status::{items, office_line};
 use crate::cli::{Door, Top};
 use crate::failure::Failure;
-use screen::Screen;
+use screen::{Answer, Screen};
 
 /// How often the daemon is asked.
 const LOOK: Duration = Duration::from_secs(1);
@@ -40,18 +39,14 @@ pub(crate) async fn top(options: Top) -> Result<ExitCode, Failure> {
             .hint("`flyball status` prints the same once"));
     }
     // The first answer before the screen is taken: a daemon that is not there is said plainly.
-    let first = items(&options.door.get("/api/v1/services").await?);
+    let first = ask(&options.door).await?;
     let terminal = ratatui::try_init()?;
     let ended = watch(terminal, &options.door, first).await;
     ratatui::try_restore()?;
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn watch(
-    mut terminal: DefaultTerminal,
-    door: &Door,
-    first: Vec<Value>,
-) -> Result<(), Failure> {
+async fn watch(mut terminal: DefaultTerminal, door: &Door, first: Answer) -> Result<(), Failure> {
     let mut screen = Screen::new(door.daemon.clone());
     screen.answered(first);
     let (pressed, mut keys) = mpsc::channel(16);
@@ -69,7 +64,7 @@ async fn watch(
                 Some(Key::Again) => {}
             },
             Some(answer) = answers.recv() => match answer {
-                Ok(answer) => screen.answered(items(&answer)),
+                Ok(answer) => screen.answered(answer),
                 Err(failure) => screen.unanswered(&failure),
             },
             () = &mut asking => {}
@@ -78,15 +73,21 @@ async fn watch(
 }
 
 /// Beside the keys, so that a daemon that hangs does not keep anybody from leaving.
-async fn ask_again_and_again(door: &Door, told: &mpsc::Sender<Result<Value, Failure>>) {
+async fn ask_again_and_again(door: &Door, told: &mpsc::Sender<Result<Answer, Failure>>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if told.send(door.get("/api/v1/services").await).await.is_err() {
+        if told.send(ask(door).await).await.is_err() {
             return;
         }
     }
+}
+
+async fn ask(door: &Door) -> Result<Answer, Failure> {
+    let services = items(&door.get("/api/v1/services").await?);
+    let office = office_line(&door.get("/api/v1/office").await?);
+    Ok(Answer { services, office })
 }
 
 /// Reads keys until nobody listens or the terminal is gone.

@@ -5,9 +5,10 @@
 
 use flyball_config as config;
 use flyball_config::{Balancer, Reach, TaskReach};
+use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_docker::swarm::{SwarmEngine, SwarmNode, SwarmReach, SwarmSettings};
+use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
 use flyball_mesos::marathon::{AppSettings, MarathonEngine};
 use flyball_mesos::{MesosEngine, MesosSettings, Network};
@@ -83,10 +84,13 @@ impl Engine {
 
     /// The machines that replicas are on; none where the engine has but one, or does not know.
     pub(crate) fn nodes(&self) -> Vec<NodeView> {
-        match self {
-            Self::Swarm(engine) => engine.nodes().into_iter().map(node_view).collect(),
-            Self::Process(_) | Self::Docker(_) | Self::Mesos(_) | Self::Marathon(_) => Vec::new(),
-        }
+        let nodes = match self {
+            Self::Process(_) | Self::Docker(_) => Vec::new(),
+            Self::Swarm(engine) => engine.nodes(),
+            Self::Mesos(engine) => engine.nodes(),
+            Self::Marathon(engine) => engine.nodes(),
+        };
+        nodes.into_iter().map(node_view).collect()
     }
 
     pub(crate) fn start(&self, replica: &ReplicaId) {
@@ -152,7 +156,7 @@ impl Engine {
     }
 }
 
-fn node_view(node: SwarmNode) -> NodeView {
+fn node_view(node: Node) -> NodeView {
     NodeView {
         name: node.name,
         up: node.up,

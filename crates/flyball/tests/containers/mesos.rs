@@ -5,7 +5,7 @@ pub(crate) mod alone {
     use std::collections::BTreeMap;
     use std::time::{Duration, Instant};
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::lab::{IMAGE, not_run_here};
     use crate::load::Long;
@@ -45,6 +45,15 @@ pub(crate) mod alone {
         std::fs::read_to_string(place.state().join("mesos-framework")).unwrap()
     }
 
+    /// How many replicas each agent has, all of which are up and tell CPU time.
+    fn by_agent(daemon: &Daemon) -> Vec<usize> {
+        let view = daemon.service("web");
+        let nodes = view["nodes"].as_array().unwrap();
+        let well = |node: &Value| node["up"] == true && node["silence"].is_null();
+        assert!(nodes.iter().all(well), "{nodes:#?}");
+        nodes.iter().map(|node| node["replicas"].as_array().unwrap().len()).collect()
+    }
+
     #[test]
     fn tasks_come_and_go_under_load_and_no_request_fails() {
         let Some((stage, mesos)) = set() else { return };
@@ -69,6 +78,9 @@ pub(crate) mod alone {
             until(&format!("{count} serving"), || {
                 (daemon.seen("web", "ready") == Some(count)).then_some(())
             });
+            if count == 6 {
+                assert_eq!(by_agent(&daemon), [3, 3]);
+            }
         }
         daemon.until_settled("web", 1);
         let took = began.elapsed();

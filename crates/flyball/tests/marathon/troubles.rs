@@ -22,6 +22,13 @@ mod alone {
         assert!(was_load(&report, PER_S), "{report:?}");
     }
 
+    /// How many of the agents that replicas are on are not heard of.
+    fn away(stage: &Stage) -> usize {
+        let view = stage.daemon.service("web");
+        let nodes = view["nodes"].as_array().unwrap();
+        nodes.iter().filter(|node| node["up"] == false).count()
+    }
+
     #[test]
     fn tasks_come_and_go_under_load_and_no_request_fails() {
         let Some(stage) = Stage::set(2) else { return };
@@ -77,8 +84,10 @@ mod alone {
         let lost = stage.lab.tasks(APP).remove(0).id;
         stage.lab.lose(&lost, true);
         until("the loss", || (stage.daemon.seen("web", "ready") == Some(2)).then_some(()));
+        assert_eq!(away(&stage), 1, "an agent that is not heard of is shown as such");
         stage.lab.lose(&lost, false);
         stage.settled(3);
+        assert_eq!(away(&stage), 0);
         // Killed in the middle of a change: the next run finishes it.
         stage.ask_for(5);
         stage.daemon.kill();

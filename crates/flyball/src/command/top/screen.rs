@@ -19,23 +19,31 @@ const BAR_WIDTH: usize = 20;
 const KEYS: &str =
     "   up and down choose, q ends   █ ready ▒ starting ░ draining x unhealthy · free";
 
+/// What a daemon answers.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) services: Vec<Value>,
+    /// Which of several flyballs acts, in words.
+    pub(super) office: Option<String>,
+}
+
 /// What is known, and what is chosen.
 pub(super) struct Screen {
     daemon: String,
-    services: Vec<Value>,
+    known: Answer,
     chosen: usize,
     trouble: Option<String>,
 }
 
 impl Screen {
     pub(super) fn new(daemon: String) -> Self {
-        Self { daemon, services: Vec::new(), chosen: 0, trouble: None }
+        Self { daemon, known: Answer::default(), chosen: 0, trouble: None }
     }
 
-    pub(super) fn answered(&mut self, services: Vec<Value>) {
-        self.services = services;
+    pub(super) fn answered(&mut self, answer: Answer) {
+        self.known = answer;
         self.trouble = None;
-        self.chosen = self.chosen.min(self.services.len().saturating_sub(1));
+        self.choose(0);
     }
 
     pub(super) fn unanswered(&mut self, failure: &Failure) {
@@ -45,23 +53,26 @@ impl Screen {
 
     /// Moves the choice, without leaving the list.
     pub(super) fn choose(&mut self, by: isize) {
-        let last = self.services.len().saturating_sub(1);
+        let last = self.known.services.len().saturating_sub(1);
         self.chosen = self.chosen.saturating_add_signed(by).min(last);
     }
 
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
-        let rows = u16::try_from(self.services.len()).unwrap_or(u16::MAX).saturating_add(1);
+        let rows = u16::try_from(self.known.services.len()).unwrap_or(u16::MAX).saturating_add(1);
         let half = (frame.area().height / 2).max(4);
-        let [head, table, detail] = Layout::vertical([
+        let office = self.known.office.as_deref();
+        let [head, below, table, detail] = Layout::vertical([
             Constraint::Length(1),
+            Constraint::Length(office.map_or(0, |_| 1)),
             Constraint::Length(rows.min(half)),
             Constraint::Fill(1),
         ])
         .areas(frame.area());
         frame.render_widget(self.head(), head);
+        frame.render_widget(Line::from(office.unwrap_or_default()), below);
         let mut state = TableState::new().with_selected(Some(self.chosen));
         frame.render_stateful_widget(self.table(), table, &mut state);
-        if let Some(view) = self.services.get(self.chosen) {
+        if let Some(view) = self.known.services.get(self.chosen) {
             draw_service(frame, detail, view);
         }
     }
@@ -79,9 +90,11 @@ impl Screen {
 
     fn table(&self) -> Table<'_> {
         let head = ["  SERVICE", "REPLICAS", "WANTED", "CPU", "ARRIVALS", "WAITING", "STATE"];
-        let places = self.services.iter().filter_map(|view| view.pointer("/bounds/max")?.as_u64());
+        let places =
+            self.known.services.iter().filter_map(|view| view.pointer("/bounds/max")?.as_u64());
         let bar = places.max().unwrap_or(0).clamp(4, BAR_WIDTH as u64);
-        let name = self.services.iter().map(|view| word(view, "name").len() + 2).max().unwrap_or(0);
+        let name =
+            self.known.services.iter().map(|view| word(view, "name").len() + 2).max().unwrap_or(0);
         let widths = [
             Constraint::Length(u16::try_from(name.clamp(9, 30)).unwrap_or(30)),
             Constraint::Length(u16::try_from(bar + 4).unwrap_or(24)),
@@ -91,7 +104,8 @@ impl Screen {
             Constraint::Length(7),
             Constraint::Fill(1),
         ];
-        let rows = self.services.iter().enumerate().map(|(i, view)| row(view, i == self.chosen));
+        let rows =
+            self.known.services.iter().enumerate().map(|(i, view)| row(view, i == self.chosen));
         Table::new(rows, widths)
             .header(Row::new(head).style(Style::new().add_modifier(Modifier::DIM)))
             .row_highlight_style(Style::new().add_modifier(Modifier::BOLD))
@@ -227,7 +241,8 @@ mod tests {
     fn the_screen_shows_every_service_and_the_chosen_one_in_full() {
         let mut screen = Screen::new("127.0.0.1:7878".to_owned());
         let blind = json!([{ "kind": "blind", "text": "blind: no trustworthy reading" }]);
-        screen.answered(vec![service("shop", &blind), service("web", &json!([]))]);
+        let services = vec![service("shop", &blind), service("web", &json!([]))];
+        screen.answered(Answer { services, office: None });
         screen.choose(5);
         let mut terminal = Terminal::new(TestBackend::new(96, 11)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
@@ -248,6 +263,19 @@ mod tests {
         ] {
             assert!(shown.contains(text), "{text} in\n{shown}");
         }
+    }
+
+    #[test]
+    fn one_that_stands_by_says_so_above_its_services() {
+        let mut screen = Screen::new("h:1".to_owned());
+        let said = "this flyball stands by; nobody acts";
+        let services = vec![service("web", &json!([]))];
+        screen.answered(Answer { services, office: Some(said.to_owned()) });
+        let mut terminal = Terminal::new(TestBackend::new(60, 9)).unwrap();
+        terminal.draw(|frame| screen.draw(frame)).unwrap();
+        let shown = terminal.backend().to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].contains(said) && lines[2].contains("SERVICE"), "{shown}");
     }
 
     #[test]
