@@ -214,11 +214,12 @@ async fn watch_run(
     }
     let shape = Shape::of_excerpt(Duration::from_secs(options.seconds), PEAK_PER_S)
         .map_err(|error| Failure::new(format!("{error:#}")))?;
+    let arrivals = shape.arrivals(SEED);
     note(&format!(
-        "flyball demo: {} s of a real load, {:.0} requests at up to {PEAK_PER_S:.0}/s\n\
+        "flyball demo: {} s of a real load, {} requests at up to {PEAK_PER_S:.0}/s\n\
          watch it: http://{}/",
         options.seconds,
-        shape.expected(),
+        arrivals.len(),
         daemon.address()
     ));
     let before = slot.tally();
@@ -226,7 +227,7 @@ async fn watch_run(
     let shown = (bar.clone(), Arc::clone(slot));
     let (stop, mut told) = watch::channel(false);
     let sent = load::send(
-        Load::new(target, shape.arrivals(SEED)),
+        Load::new(target, arrivals),
         // A closed channel ends the load as well.
         async move { drop(told.wait_for(|stop| *stop).await) },
         move |progress| show(&shown.0, &shown.1, progress),

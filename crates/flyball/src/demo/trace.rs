@@ -70,12 +70,13 @@ impl Shape {
     }
 
     /// How many arrivals to expect in all.
-    pub(crate) fn expected(&self) -> f64 {
+    #[cfg(test)]
+    fn expected(&self) -> f64 {
         self.rates.iter().sum::<f64>() * self.bin_s
     }
 
     /// When each request arrives, in order: independent users, so that gaps are exponential at the
-    /// rate of their moment. The number of arrivals differs from [`Self::expected`] by chance.
+    /// rate of their moment, and their number differs by chance from what the rates come to.
     pub(crate) fn arrivals(&self, seed: u64) -> Vec<Duration> {
         let mut chance = Chance(seed);
         let mut arrivals = Vec::new();

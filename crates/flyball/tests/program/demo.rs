@@ -43,7 +43,10 @@ mod alone {
         for figure in ["requests", "scale_outs", "scale_ins", "p99_ms"] {
             assert!(result[figure].as_f64() > Some(0.0), "{figure}: {result}");
         }
-        assert!(said.err.contains("watch it: http://127.0.0.1:"), "{}", said.err);
+        let announced = format!(" of a real load, {} requests at up to ", result["requests"]);
+        for words in [announced.as_str(), "watch it: http://127.0.0.1:"] {
+            assert!(said.err.contains(words), "{words}: {}", said.err);
+        }
     }
 
     #[test]
