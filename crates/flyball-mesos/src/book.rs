@@ -94,7 +94,7 @@ impl Book {
         Reading::Taken { at: self.spoke_at, value }
     }
 
-    /// Where the replicas of a service are that have come to an agent.
+    /// Where the replicas of a service are that have an agent.
     pub(crate) fn placed(&self, service: &str) -> Vec<Placed<'_>> {
         let tasks = self.tasks.values().filter(|t| t.service == service && t.is_reported());
         let placed = tasks.map(|task| Placed {

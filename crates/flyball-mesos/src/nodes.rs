@@ -31,11 +31,9 @@ pub(crate) fn nodes_of(
     meters: &Meters,
 ) -> Vec<Node> {
     let lost: BTreeSet<&str> = placed.iter().filter(|it| it.lost).map(|it| it.agent).collect();
-    let hosts: BTreeMap<&str, &str> =
-        placed.iter().filter_map(|it| Some((it.agent, it.host?))).collect();
-    nodes::spread(placed.iter().map(|it| (it.agent, it.replica)), |id| {
+    nodes::spread(placed.iter().map(|it| (it.agent, it.host, it.replica)), |id, host| {
         let agent = agents.get(id);
-        let named = agent.map(|agent| agent.name.as_str()).or_else(|| hosts.get(id).copied());
+        let named = agent.map(|agent| agent.name.as_str()).or(host);
         Node {
             name: named.unwrap_or(id).to_owned(),
             up: !lost.contains(id) && agent.is_none_or(|agent| agent.active),

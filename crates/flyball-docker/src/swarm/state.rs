@@ -200,15 +200,12 @@ impl State {
 
     /// Which machines the replicas are on.
     pub(super) fn spread(&self, agents: Option<&Agents>) -> Vec<nodes::Node> {
-        let placed = || {
-            self.tasks.values().filter_map(|known| {
-                Some((known.task.node.as_deref()?, known.node.as_ref()?, &known.replica))
-            })
-        };
-        let there: BTreeMap<&str, &Node> = placed().map(|(id, node, _)| (id, node)).collect();
-        nodes::spread(placed().map(|(id, _, replica)| (id, replica)), |id| nodes::Node {
-            name: there.get(id).map_or(id, |node| &node.name).to_owned(),
-            up: there.get(id).is_some_and(|node| node.up),
+        let placed = self.tasks.values().filter_map(|known| {
+            Some((known.task.node.as_deref()?, known.node.as_ref()?, &known.replica))
+        });
+        nodes::spread(placed, |id, node: &Node| nodes::Node {
+            name: node.name.clone(),
+            up: node.up,
             silence: agents.and_then(|agents| agents.silence(id)),
             replicas: Vec::new(),
         })

@@ -237,8 +237,9 @@ impl Service {
 
     /// Which agents the replicas are on.
     pub(super) fn nodes(&self) -> Vec<Node> {
-        let agents = self.core.agents.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        nodes_of(&self.inside().state.placed(), &agents, &self.core.meters)
+        let inside = self.inside();
+        let agents = self.core.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        nodes_of(&inside.state.placed(), &agents, &self.core.meters)
     }
 
     pub(super) fn set_ready(&self, replica: &ReplicaId) {

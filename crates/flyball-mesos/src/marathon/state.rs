@@ -15,7 +15,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use super::app::{App, HOLD, Way};
 use super::rollouts::{Deployments, Own};
 use super::settings::AppSettings;
-use super::task::{Stage, Task};
+use super::task::{Stage, Task, UNREACHABLE};
 use crate::nodes::Placed;
 use crate::task::{COUNTER_MS_MAX, Used};
 
@@ -103,14 +103,15 @@ impl State {
         running.filter_map(|known| known.task.agent.as_deref())
     }
 
-    /// Where the replicas are that have come to an agent.
+    /// Where the replicas are that have an agent.
     pub(super) fn placed(&self) -> Vec<Placed<'_>> {
         let placed = self.tasks.values().filter_map(|known| {
             Some(Placed {
                 replica: &known.replica,
                 agent: known.task.agent.as_deref()?,
                 host: known.task.host.as_deref(),
-                lost: known.task.stage == Stage::Unreachable,
+                // Other losses say nothing about the agent.
+                lost: known.task.state == UNREACHABLE,
             })
         });
         placed.collect()

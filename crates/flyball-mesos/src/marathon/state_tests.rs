@@ -184,3 +184,19 @@ fn an_app_that_is_away_has_no_count_and_says_so() {
     assert_eq!((report.replicas, report.count), (Vec::new(), None));
     assert_eq!(report.busy.as_deref(), Some("marathon has no app /web"));
 }
+
+#[test]
+fn only_a_task_that_is_unreachable_says_that_its_agent_is_not_heard_of() {
+    let mut seen = Seen::new();
+    for (state, lost) in [
+        ("TASK_RUNNING", false),
+        ("TASK_LOST", false),
+        ("TASK_UNKNOWN", false),
+        (UNREACHABLE, true),
+    ] {
+        seen.sees(1, &[task(1, state)], none(), none());
+        let placed = seen.state.placed();
+        let told: Vec<_> = placed.iter().map(|it| (it.agent, it.host, it.lost)).collect();
+        assert_eq!(told, [("S0", Some("10.0.0.5"), lost)], "{state}");
+    }
+}

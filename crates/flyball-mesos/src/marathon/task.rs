@@ -16,6 +16,9 @@ use super::app::{App, Way};
 /// Enough of a task's id to tell it from the others of its app.
 const SHORT: usize = 8;
 
+/// The state of a task whose agent the master does not hear of.
+pub(super) const UNREACHABLE: &str = "TASK_UNREACHABLE";
+
 /// The addresses of agents that Marathon gives by name.
 pub(super) type Names = BTreeMap<String, IpAddr>;
 
@@ -44,7 +47,7 @@ pub(super) enum Stage {
     Running,
     /// It is told to end.
     Killing,
-    /// Its agent is not heard of.
+    /// Its agent is not heard of, or Mesos has lost sight of it.
     Unreachable,
     /// It has ended.
     Over,
@@ -96,7 +99,7 @@ fn stage(state: &str, answer: &TaskAnswer, app: &App) -> Stage {
             if ready && (healthy || !app.checked) { Stage::Running } else { Stage::Coming }
         }
         "TASK_KILLING" => Stage::Killing,
-        "TASK_UNREACHABLE" | "TASK_LOST" | "TASK_UNKNOWN" => Stage::Unreachable,
+        UNREACHABLE | "TASK_LOST" | "TASK_UNKNOWN" => Stage::Unreachable,
         "TASK_FAILED"
         | "TASK_FINISHED"
         | "TASK_KILLED"

@@ -69,12 +69,6 @@ impl Shape {
         self.rates.iter().copied().fold(0.0, f64::max)
     }
 
-    /// How many arrivals to expect in all.
-    #[cfg(test)]
-    fn expected(&self) -> f64 {
-        self.rates.iter().sum::<f64>() * self.bin_s
-    }
-
     /// When each request arrives, in order: independent users, so that gaps are exponential at the
     /// rate of their moment, and their number differs by chance from what the rates come to.
     pub(crate) fn arrivals(&self, seed: u64) -> Vec<Duration> {
@@ -142,6 +136,11 @@ fn as_f64(length: usize) -> f64 {
 mod tests {
     use super::*;
 
+    /// How many arrivals the rates come to.
+    fn expected(shape: &Shape) -> f64 {
+        shape.rates.iter().sum::<f64>() * shape.bin_s
+    }
+
     impl Shape {
         /// Requests per second `at` after the start; 0 once the run is over.
         pub(crate) fn rate_at(&self, at: Duration) -> f64 {
@@ -200,7 +199,7 @@ mod tests {
             let (here, there) = (short.rate_at(at), long.rate_at(at * 3));
             assert!((here - there).abs() < 1e-9, "second {second}: {here} and {there}");
         }
-        assert!((long.expected() / short.expected() - 3.0).abs() < 1e-9);
+        assert!((expected(&long) / expected(&short) - 3.0).abs() < 1e-9);
     }
 
     #[test]
@@ -216,7 +215,7 @@ mod tests {
         let arrivals = shape.arrivals(1);
         assert!(arrivals.is_sorted());
         assert!(arrivals.last().unwrap() < &shape.run());
-        let expected = shape.expected();
+        let expected = expected(&shape);
         let off = (as_f64(arrivals.len()) - expected) / expected.sqrt();
         assert!(off.abs() < 4.0, "{} arrivals where {expected:.0} were due", arrivals.len());
         for tenth in 0..10 {
