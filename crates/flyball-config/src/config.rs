@@ -152,6 +152,8 @@ pub struct Haproxy {
 pub struct Zabbix {
     /// Where it takes values, `HOST:PORT`.
     pub trapper: String,
+    /// The name of the zabbix_proxy that takes them; `None`: the server does. Then there is an API.
+    pub proxy: Option<String>,
     /// Time between two reports of each replica's CPU, in milliseconds; at least 1 s.
     pub interval_ms: u64,
     /// What hosts are called before the service's name; may be empty.

@@ -80,7 +80,12 @@ impl Config {
                 continue;
             }
             match described(name, labels, &mut taken) {
-                Ok(service) => drop(labelled.services.insert(name.clone(), service)),
+                Ok(mut service) => {
+                    if let Some(zabbix) = &self.zabbix {
+                        zabbix.widen_window(&mut service.policy);
+                    }
+                    labelled.services.insert(name.clone(), service);
+                }
                 Err(errors) => drop(labelled.refused.insert(name.clone(), errors)),
             }
         }

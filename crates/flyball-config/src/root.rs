@@ -85,7 +85,10 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
         || swarm.as_ref().is_none_or(|swarm| swarm.labels)
         || marathon.as_ref().is_none_or(|marathon| marathon.labels);
-    let services = services(&mut root, base, &mut taken, by_labels);
+    let mut services = services(&mut root, base, &mut taken, by_labels);
+    if let (Some(Some(zabbix)), Some(services)) = (&zabbix, &mut services) {
+        services.values_mut().for_each(|service| zabbix.widen_window(&mut service.policy));
+    }
     if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
         refuse_processes(&mut root, services, span);
     }

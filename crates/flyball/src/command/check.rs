@@ -5,6 +5,7 @@
 //! about, and how to mend it.
 
 mod ha;
+mod zabbix;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
+    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task,
 };
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
@@ -25,8 +26,8 @@ use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
     app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, process_settings, socket,
+    swarm_settings,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -92,7 +93,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         findings.extend(ha::look_at(ha).await);
     }
     if let Some(zabbix) = &config.zabbix {
-        findings.extend(told(zabbix).await);
+        findings.extend(zabbix::look_at(config, zabbix).await);
     }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let systems = Systems::asked(config, &mut services, &mut findings).await?;
@@ -195,30 +196,6 @@ async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
         }
         Balancer::None => Vec::new(),
     }
-}
-
-/// Whether the trapper takes values, and which Zabbix the API is of.
-async fn told(zabbix: &Zabbix) -> Vec<Finding> {
-    let finding = |key: &str, found: Result<String, Failure>| {
-        let key = format!("zabbix.{key}");
-        match found {
-            Ok(text) => Finding { key, ok: true, text, hint: None },
-            Err(failure) => {
-                let (text, hint) = (failure.what().to_owned(), failure.way_out());
-                Finding { key, ok: false, text, hint }
-            }
-        }
-    };
-    let trapper = async {
-        zabbix_sender(zabbix)?.send(&[]).await?;
-        Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
-    };
-    let mut findings = vec![finding("trapper", trapper.await)];
-    if zabbix.api.is_some() {
-        let api = open_zabbix(zabbix, Some(std::time::Duration::from_secs(10))).await;
-        findings.push(finding("api", api.map(|api| format!("Zabbix {}", api.version()))));
-    }
-    findings
 }
 
 fn needs_docker(config: &Config) -> bool {

@@ -40,7 +40,11 @@ pub(crate) fn sender(zabbix: &Zabbix) -> Result<Sender, Failure> {
     let peer = Peer::parse(&zabbix.trapper)
         .ok_or_else(|| Failure::new(format!("{:?} is no trapper's address", zabbix.trapper)))?;
     let tls = zabbix.own_certificate.is_some().then(|| tls(zabbix));
-    Ok(Sender::new(peer, tls.as_ref())?)
+    let sender = Sender::new(peer, tls.as_ref())?;
+    Ok(match &zabbix.proxy {
+        Some(proxy) => sender.with_proxy(proxy),
+        None => sender,
+    })
 }
 
 fn tls(zabbix: &Zabbix) -> TlsSettings {
@@ -88,7 +92,7 @@ pub(crate) fn setup(config: &Config, zabbix: &Zabbix) -> Result<Setup, Failure> 
     let host = |service: &Service| HostSetup {
         host: names.of(&service.name).to_string(),
         service: service.name.clone(),
-        thresholds: thresholds(&service.policy.rule, zabbix.window_ms()),
+        thresholds: thresholds(&service.policy.rule, zabbix.window_ms(&service.policy)),
     };
     let hosts = config.services.values().map(host).collect();
     let webhook = match &zabbix.webhook {
@@ -98,7 +102,7 @@ pub(crate) fn setup(config: &Config, zabbix: &Zabbix) -> Result<Setup, Failure> 
             Some(Webhook { url: url.clone(), token })
         }
     };
-    Ok(Setup { hosts, webhook })
+    Ok(Setup { hosts, webhook, proxy: zabbix.proxy.clone() })
 }
 
 /// Where triggers fire: where the policy moves, as near as two lines of mean CPU can say it.
