@@ -124,3 +124,10 @@ fn another_program_and_thresholds_that_meet_are_refused() {
     let meet = "policy = { external = { out_at = \"20%\", in_at = \"20%\" } }";
     says(meet, "external.in_at: 20% is not less than out_at");
 }
+
+#[test]
+fn a_zabbix_of_a_service_is_sent_to_the_table_that_there_is() {
+    let said = said_of("zabbix = \"127.0.0.1\"");
+    assert!(said.contains("unknown key"), "{said}");
+    assert!(said.contains("hint: [zabbix] is a table of its own in flyball.toml"), "{said}");
+}

@@ -4,7 +4,7 @@
 //! was not run.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -12,6 +12,9 @@ use super::root::{Root, version_here};
 use super::rows::Row;
 use crate::step;
 use crate::test::{NOT_RUN, NotRun};
+
+/// Where nextest's profile `matrix` writes its report, in the workspace wherever cargo builds.
+const REPORT: &str = "target/nextest/matrix/junit.xml";
 
 /// What came of a suite.
 pub(super) struct Outcome {
@@ -34,7 +37,7 @@ impl Outcome {
 /// Runs the suite of `row` with the programs of `debian`, or of this machine.
 pub(super) fn run(root: &Path, row: &Row, debian: Option<&Root>) -> Result<Outcome> {
     let notes = NotRun::new()?;
-    let report = report_file(root);
+    let report = root.join(REPORT);
     // One of an earlier run would be taken for this one's.
     let _old = fs::remove_file(&report);
     let mut nextest = step::cargo(root);
@@ -60,12 +63,6 @@ pub(super) fn run(root: &Path, row: &Row, debian: Option<&Root>) -> Result<Outco
         time_s: counts.time_s,
         not_run: notes.read()?,
     })
-}
-
-fn report_file(root: &Path) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root.join("target"), |folder| root.join(folder));
-    target.join("nextest/matrix/junit.xml")
 }
 
 /// Debian's version without its epoch and its own part: `1:7.0.22+dfsg-1` is 7.0.22.

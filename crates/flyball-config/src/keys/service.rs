@@ -59,7 +59,7 @@ pub(crate) static SERVICE: Section = Section {
         &SLOTS,
         &POLICY_KEY,
     ],
-    later: &["zabbix"],
+    later: &[],
 };
 pub(crate) static ENGINE: Key = key(
     "engine",

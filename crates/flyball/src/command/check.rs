@@ -92,16 +92,27 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
     }
-    if let Some(zabbix) = &config.zabbix {
-        findings.extend(zabbix::look_at(config, zabbix).await);
-    }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let systems = Systems::asked(config, &mut services, &mut findings).await?;
+    if let Some(zabbix) = &config.zabbix {
+        findings.extend(zabbix::look_at(config, &services, zabbix).await);
+    }
     for service in &services {
         findings.extend(systems.look_at_engine(service).await);
         findings.extend(look_at_balancer(config, service).await);
     }
     Ok(findings)
+}
+
+/// All services of `config`, also those that labels describe; and why some may be missing.
+pub(crate) async fn all_services(config: &Config) -> Result<(Vec<Service>, Vec<String>), Failure> {
+    let mut services: Vec<Service> = config.services.values().cloned().collect();
+    let mut findings = Vec::new();
+    if config.docker.labels || config.swarm.labels || config.marathon.labels {
+        Systems::asked(config, &mut services, &mut findings).await?;
+    }
+    let wrong = findings.into_iter().filter(|finding| !finding.ok);
+    Ok((services, wrong.map(|finding| format!("{}: {}", finding.key, finding.text)).collect()))
 }
 
 /// What runs replicas. One that does not answer is not here: that has been said, once for all

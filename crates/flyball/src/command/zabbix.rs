@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::{ZabbixAct, ZabbixOptions};
+use crate::command::check::all_services;
 use crate::command::configuration;
 use crate::daemon::{open_zabbix, zabbix_setup};
 use crate::failure::Failure;
@@ -27,7 +28,9 @@ pub(crate) async fn zabbix(act: ZabbixAct) -> Result<ExitCode, Failure> {
         Failure::new("the configuration has no Zabbix")
             .hint("add a table [zabbix] with api and token_file")
     })?;
-    let setup = zabbix_setup(&config, zabbix)?;
+    let (services, missing) = all_services(&config).await?;
+    missing.iter().for_each(|why| note(&format!("services may be missing here: {why}")));
+    let setup = zabbix_setup(&config, &services, zabbix)?;
     let api = open_zabbix(zabbix, None).await?;
     let outcome = carry_out(&api, &setup, &options, removes).await?;
     tell(&api, &outcome, &options)?;

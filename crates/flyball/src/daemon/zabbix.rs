@@ -86,15 +86,19 @@ fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {
     })
 }
 
-/// All that Zabbix should have for the services of `config`.
-pub(crate) fn setup(config: &Config, zabbix: &Zabbix) -> Result<Setup, Failure> {
+/// All that Zabbix should have for `services`.
+pub(crate) fn setup(
+    config: &Config,
+    services: &[Service],
+    zabbix: &Zabbix,
+) -> Result<Setup, Failure> {
     let names = HostNames::new(zabbix);
     let host = |service: &Service| HostSetup {
         host: names.of(&service.name).to_string(),
         service: service.name.clone(),
         thresholds: thresholds(&service.policy.rule, zabbix.window_ms(&service.policy)),
     };
-    let hosts = config.services.values().map(host).collect();
+    let hosts = services.iter().map(host).collect();
     let webhook = match &zabbix.webhook {
         None => None,
         Some(url) => {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use flyball_config::{Config, Zabbix};
-use flyball_zabbix::{Api, ZabbixError, inspect};
+use flyball_config::{Config, Service, Zabbix};
+use flyball_zabbix::{Api, Setup, ZabbixError, inspect};
 
 use super::Finding;
 use crate::daemon::{open_zabbix, zabbix_sender, zabbix_setup};
@@ -17,7 +17,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether the trapper takes values, which Zabbix the API is of, and whether the services' hosts
 /// there are such that values get through.
-pub(super) async fn look_at(config: &Config, zabbix: &Zabbix) -> Vec<Finding> {
+pub(super) async fn look_at(
+    config: &Config,
+    services: &[Service],
+    zabbix: &Zabbix,
+) -> Vec<Finding> {
     let trapper = async {
         zabbix_sender(zabbix)?.send(&[]).await?;
         Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
@@ -30,18 +34,17 @@ pub(super) async fn look_at(config: &Config, zabbix: &Zabbix) -> Vec<Finding> {
         Err(failure) => findings.push(finding("api", Err(failure))),
         Ok(api) => {
             findings.push(finding("api", Ok(format!("Zabbix {}", api.version()))));
-            findings.extend(hosts(config, zabbix, &api).await);
+            match zabbix_setup(config, services, zabbix) {
+                Ok(setup) => findings.extend(hosts(&setup, &api).await),
+                Err(failure) => findings.push(finding("webhook", Err(failure))),
+            }
         }
     }
     findings
 }
 
-async fn hosts(config: &Config, zabbix: &Zabbix, api: &Api) -> Vec<Finding> {
-    let setup = match zabbix_setup(config, zabbix) {
-        Ok(setup) => setup,
-        Err(failure) => return vec![finding("webhook", Err(failure))],
-    };
-    match inspect(api, &setup).await {
+async fn hosts(setup: &Setup, api: &Api) -> Vec<Finding> {
+    match inspect(api, setup).await {
         Err(error @ ZabbixError::NoProxy { .. }) => vec![finding("proxy", Err(error.into()))],
         Err(error) => vec![finding("hosts", Err(error.into()))],
         Ok(hosts) => {
