@@ -58,7 +58,8 @@ fn dump(stack: &Stack) -> Vec<(String, Value)> {
     let all = kinds.map(|kind| {
         // With all fields Zabbix looks for the latest value of each of ten thousand items.
         let fields = ["itemid", "hostid", "key_", "name", "type", "delay", "params", "status"];
-        let output = if kind == "item" { json!(fields) } else { json!("extend") };
+        let many = matches!(kind, "item" | "itemprototype");
+        let output = if many { json!(fields) } else { json!("extend") };
         let list = stack.api(&format!("{kind}.get"), json!({ "output": output }));
         (kind.to_owned(), without_time(list))
     });
