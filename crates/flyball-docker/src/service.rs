@@ -5,13 +5,14 @@
 //! Invariant: before everything was listed once, and while the host cannot be reached, nothing is
 //! reported, rather than a service without replicas.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use flyball_core::observation::{EngineReport, Exit, Phase, Reading, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -23,9 +24,6 @@ use crate::labels::name_of;
 use crate::settings::Publish;
 use crate::told::Told;
 use crate::{DockerSettings, end};
-
-/// As many as an engine's report may hold.
-const EXITS_KEPT: usize = 20;
 
 /// One service on one host.
 pub(crate) struct Service {
@@ -47,7 +45,7 @@ struct State {
     containers: BTreeMap<String, Container>,
     /// Starts under way.
     orders: BTreeMap<ReplicaId, Order>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
     /// Why the latest start or stop failed, until one succeeds.
     pending: Option<String>,
     told: Told,
@@ -143,7 +141,7 @@ impl Service {
         let order = state.orders.remove(replica);
         if order.is_some_and(|order| !order.cancelled) {
             state.pending = Some(reason.clone());
-            state.tell(Exit { replica: replica.clone(), at, ready_ms: None, reason });
+            state.exits.push(Exit { replica: replica.clone(), at, ready_ms: None, reason });
         }
         drop(state);
         self.changed.notify_one();
@@ -210,7 +208,7 @@ impl Service {
         });
         if let Some(exit) = exit {
             tracing::debug!(replica = %exit.replica, reason = exit.reason, "a replica ended by itself");
-            state.tell(exit);
+            state.exits.push(exit);
         }
         drop(state);
         self.changed.notify_one();
@@ -422,20 +420,11 @@ impl State {
         }
         EngineReport {
             replicas: replicas.into_values().collect(),
-            exits: self.exits.iter().cloned().collect(),
+            exits: self.exits.to_vec(),
             busy: self.told.hold(Instant::now()).map(str::to_owned),
             pending: self.pending.clone(),
             count: None,
         }
-    }
-
-    /// Each one later than the one before, so that nobody who remembers a time misses one.
-    fn tell(&mut self, mut exit: Exit) {
-        let after = self.exits.back().map(|last| last.at.plus_ms(1));
-        exit.at = after.map_or(exit.at, |after| exit.at.max(after));
-        self.exits.push_back(exit);
-        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
-        self.exits.drain(..surplus);
     }
 
     /// No two replicas have one name: of two, the later known is called by its container's id.

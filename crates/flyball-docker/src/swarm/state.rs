@@ -5,13 +5,14 @@
 //! Invariant: an answer from before flyball's own latest change says nothing about the count, and a
 //! task keeps the address it had once Swarm has forgotten it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use flyball_agent::Agents;
 use flyball_core::nodes;
 use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
 
 use super::answers::ServiceAnswer;
 use super::busy::busy;
@@ -21,16 +22,13 @@ use super::tasks::{Stage, Task, serves};
 use super::victims::foretell;
 use crate::container::at_wall;
 
-/// As many as a report may carry.
-const EXITS_KEPT: usize = 20;
-
 /// What is known of one service.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// What the latest answer said; `None` before the first one.
     told: Option<Told>,
     tasks: BTreeMap<String, Known>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
     /// The version that flyball's latest change was made to, and the count it told.
     changed: Option<(u64, u32)>,
     /// What the loop wants told, until that is under way.
@@ -189,13 +187,9 @@ impl State {
         if known.stage == Stage::Leaving {
             return;
         }
-        // Each one later than the one before, so that nobody who remembers a time misses one.
-        let at = self.exits.back().map_or(now, |last| last.at.plus_ms(1).max(now));
         let reason = task.complaint.clone().unwrap_or_else(|| format!("it is {}", task.state));
         let ready_ms = known.ready_at.map(|ready_at| now.ms_since(ready_at));
-        self.exits.push_back(Exit { replica: known.replica.clone(), at, ready_ms, reason });
-        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
-        self.exits.drain(..surplus);
+        self.exits.push(Exit { replica: known.replica.clone(), at: now, ready_ms, reason });
     }
 
     /// Which machines the replicas are on.
@@ -221,7 +215,7 @@ impl State {
 
     /// What a look is told, with the CPU time that `agents` read.
     pub(super) fn report(&self, settings: &SwarmSettings, agents: Option<&Agents>) -> EngineReport {
-        let exits = self.exits.iter().cloned().collect();
+        let exits = self.exits.to_vec();
         let Some(told) = &self.told else {
             let busy = format!("swarm service {} is not there", settings.swarm_service);
             return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };

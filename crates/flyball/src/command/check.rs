@@ -148,7 +148,7 @@ impl Systems {
     async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
-            Engine::Process(process) => vec![runnable(name, process)],
+            Engine::Process(process) => runnable(name, process),
             Engine::Docker(container) => match &self.docker {
                 Some(host) => startable(name, container, host).await,
                 None => Vec::new(),
@@ -431,12 +431,25 @@ fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> 
     found.into_iter().map(finding).collect()
 }
 
-fn runnable(name: &str, process: &Process) -> Finding {
+fn runnable(name: &str, process: &Process) -> Vec<Finding> {
     let key = format!("services.{name}.command");
-    match process_settings(name, process).find_command() {
-        Ok(path) => Finding { key, ok: true, text: path.display().to_string(), hint: None },
-        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
-    }
+    let settings = process_settings(name, process);
+    let command = match settings.find_command() {
+        Ok(path) => {
+            Finding { key: key.clone(), ok: true, text: path.display().to_string(), hint: None }
+        }
+        Err(error) => {
+            let (text, hint) = (error.to_string(), error.hint());
+            Finding { key: key.clone(), ok: false, text, hint }
+        }
+    };
+    let port = settings.port_fault().map(|fault| Finding {
+        key,
+        ok: !fault.is_certain(),
+        text: fault.to_string(),
+        hint: Some(fault.hint()),
+    });
+    [command].into_iter().chain(port).collect()
 }
 
 fn listening(key: &str, address: SocketAddr) -> Finding {
