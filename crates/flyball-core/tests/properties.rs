@@ -179,6 +179,7 @@ impl Look {
             exits: self.exits.iter().map(exit).collect(),
             busy: self.busy.then(|| "a rollout".to_owned()),
             pending: None,
+            notices: Vec::new(),
             count: self.count.clone().map(|(wanted, leaving)| EngineCount {
                 wanted,
                 leaving: leaving.map_or(Leaving::Chosen, |numbers| {

@@ -253,6 +253,6 @@ mod alone {
         }
         assert_eq!((found[0].service.as_str(), found[0].container.as_str()), ("web", "theirs"));
         assert_eq!(found[0].labels["flyball.prot"], "8080");
-        assert!(host.check().await.unwrap().cores > 0);
+        assert!(host.check().await.unwrap().cores.is_some());
     }
 }

@@ -4,5 +4,6 @@
 
 pub mod command;
 mod exits;
+pub mod text;
 
 pub use exits::Exits;

@@ -114,7 +114,7 @@ impl ProcessEngine {
             exits: state.exits.to_vec(),
             busy: None,
             pending: state.pending.clone(),
-            count: None,
+            ..EngineReport::default()
         }
     }
 

@@ -5,6 +5,8 @@
 //! Invariant: an answer from before flyball's own latest change says nothing about the count, and a
 //! task keeps the address it had once Swarm has forgotten it.
 
+mod notices;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -21,6 +23,8 @@ use super::settings::{SwarmReach, SwarmSettings};
 use super::tasks::{Stage, Task, serves};
 use super::victims::foretell;
 use crate::container::at_wall;
+
+pub(super) use notices::AgentsSeen;
 
 /// What is known of one service.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ struct Told {
     id: String,
     /// `None` where its mode has no count.
     wanted: Option<u32>,
+    /// What Swarm calls its mode, where that has no count.
+    mode: &'static str,
     busy: Option<String>,
     limit_cores: Option<f64>,
     /// Whether its tasks have addresses of their own to be reached at.
@@ -115,6 +121,7 @@ impl State {
         self.told = Some(Told {
             id: answer.id.clone(),
             wanted,
+            mode: if answer.spec.mode.global.is_some() { "global" } else { "job" },
             busy: busy(state, message, &answer.spec.labels),
             limit_cores: limit.or(settings.cpus),
             addressed: match settings.reach {
@@ -237,6 +244,7 @@ impl State {
             count: told
                 .wanted
                 .map(|wanted| EngineCount { wanted, leaving: Leaving::Predicted(leaving) }),
+            ..EngineReport::default()
         }
     }
 

@@ -310,6 +310,7 @@ impl State {
             busy: self.busy.clone(),
             pending: self.pending.clone(),
             count: Some(EngineCount { wanted: app.instances, leaving: Leaving::Chosen }),
+            ..EngineReport::default()
         }
     }
 }

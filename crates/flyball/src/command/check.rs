@@ -97,7 +97,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let systems = Systems::asked(config, &mut services, &mut findings).await?;
     for service in &services {
-        findings.extend(systems.look_at_engine(service).await);
+        findings.extend(systems.look_at_engine(config, service).await);
         findings.extend(look_at_balancer(config, service).await);
     }
     Ok(findings)
@@ -145,12 +145,15 @@ impl Systems {
         Ok(Self { docker, swarm, mesos, marathon })
     }
 
-    async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
+    async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
             Engine::Process(process) => runnable(name, process),
             Engine::Docker(container) => match &self.docker {
-                Some(host) => startable(name, container, host).await,
+                Some(host) => {
+                    let balancer = balancer_host(config, service).await;
+                    startable(name, container, host, balancer.as_deref()).await
+                }
                 None => Vec::new(),
             },
             Engine::Swarm(task) => match &self.swarm {
@@ -267,8 +270,8 @@ async fn reachable(host: &DockerHost) -> Finding {
     let key = "docker.host".to_owned();
     match host.check().await {
         Ok(facts) => {
-            let text =
-                format!("docker {}, API {}, {} cores", facts.version, facts.api, facts.cores);
+            let cores = facts.cores.map(|cores| format!(", {cores} cores")).unwrap_or_default();
+            let text = format!("docker {}, API {}{cores}", facts.version, facts.api);
             Finding { key, ok: true, text, hint: None }
         }
         Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
@@ -389,14 +392,30 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
-async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {
+/// What the machine calls itself that the requests of `service` come from.
+async fn balancer_host(config: &Config, service: &Service) -> Option<String> {
+    match &service.balancer {
+        Balancer::Proxy { .. } | Balancer::None => flyball_docker::own_host_name(),
+        Balancer::Haproxy { backend, slots } => {
+            let socket = socket(&config.haproxy.socket);
+            Haproxy::node_at(&haproxy_settings(service, backend, *slots, socket)).await
+        }
+    }
+}
+
+async fn startable(
+    name: &str,
+    container: &Container,
+    host: &Arc<DockerHost>,
+    balancer: Option<&str>,
+) -> Vec<Finding> {
     let key = format!("services.{name}");
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
     let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };
-    match engine.check().await {
+    match engine.check(balancer).await {
         Ok(found) => findings_of(key, found, "containers can be started"),
         Err(error) => wrong(error.to_string(), error.hint()),
     }
