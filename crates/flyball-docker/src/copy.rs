@@ -3,7 +3,7 @@
 //! Pure: the daemon's answer in, the parts of a request out. What becomes of each field is declared
 //! in [`fields`].
 
-pub(crate) mod fields;
+pub mod fields;
 
 use std::collections::BTreeMap;
 

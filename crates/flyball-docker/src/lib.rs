@@ -22,7 +22,7 @@ mod balancer;
 mod birth;
 mod check;
 mod container;
-mod copy;
+pub mod copy;
 mod cpu;
 mod end;
 mod engine;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 /// What becomes of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// The copy has the same.
     Kept,
     /// The copy has it in a form of its own, or with something added.
@@ -20,15 +20,28 @@ pub(crate) enum Fate {
 
 /// The sections of an inspection whose fields are decided about one by one; everything else in it
 /// is decided about as a whole.
-pub(crate) const SECTIONS: [&str; 3] = ["Config", "HostConfig", "NetworkSettings"];
+pub const SECTIONS: [&str; 3] = ["Config", "HostConfig", "NetworkSettings"];
 /// What is decided about one by one for each network.
-pub(crate) const ENDPOINT: &str = "NetworkSettings.Networks.*";
+pub const ENDPOINT: &str = "NetworkSettings.Networks.*";
 
+const REFERENCE_HEAD: &str = "\
+# What a copy keeps
+
+Without an `image`, replicas are copies of the newest container that is labelled `flyball.service=NAME`.
+The names are those of `docker inspect`. `flyball check` prints a line for each field that is set and not copied, and for each that this version of flyball does not know.
+Settings of the service (`command`, `env`, `labels`, `cpus`, `memory`, `log`) come on top. What Docker itself says of a running container (its id, addresses, state) is left out here.
+
+Not copied at all are a container that shares the network of another one (`network_mode: service:...` or `container:...`) and one in the host's network without `reach = \"host\"`:
+`flyball check`, the log and `flyball status` say so.
+
+| field | a copy's | |
+|---|---|---|
+";
 const STATE: &str = "what Docker says of the running container";
 const ADDRESS: &str = "Docker gives each container an address";
 
 /// Every field, in the order of `docker inspect`.
-pub(crate) const FIELDS: &[(&str, Fate)] = &[
+pub const FIELDS: &[(&str, Fate)] = &[
     ("AppArmorProfile", Fate::Anew("follows from HostConfig.SecurityOpt")),
     ("Args", Fate::Anew("follows from Config.Cmd")),
     ("Config.ArgsEscaped", Fate::Kept),
@@ -210,7 +223,7 @@ pub(crate) const FIELDS: &[(&str, Fate)] = &[
 ];
 
 /// What becomes of the field at `path`; `None` if nobody has decided that.
-pub(crate) fn fate(path: &str) -> Option<Fate> {
+pub fn fate(path: &str) -> Option<Fate> {
     FIELDS.iter().find(|(name, _)| *name == path).map(|(_, fate)| *fate)
 }
 
@@ -222,7 +235,7 @@ pub(crate) fn strip(section: &str, fields: &mut Map<String, Value>) {
 }
 
 /// Every field of an inspection with its path as in [`FIELDS`], in the order of the paths.
-pub(crate) fn fields(inspection: &Value) -> Vec<(String, &Value)> {
+pub fn fields(inspection: &Value) -> Vec<(String, &Value)> {
     let mut found = Vec::new();
     for (name, value) in inspection.as_object().into_iter().flatten() {
         if !SECTIONS.contains(&name.as_str()) {
@@ -243,15 +256,41 @@ pub(crate) fn fields(inspection: &Value) -> Vec<(String, &Value)> {
     found
 }
 
-/// Whether anybody set a field: everything but what it is where nobody did.
-pub(crate) fn is_set(value: &Value) -> bool {
+/// The page for users: docs/reference/copies.md.
+pub fn reference() -> String {
+    let mut page = REFERENCE_HEAD.to_owned();
+    let mut decided: Vec<_> = FIELDS.iter().filter(|(_, fate)| !is_own_state(*fate)).collect();
+    decided.sort_by_key(|(path, _)| *path);
+    for (path, fate) in decided {
+        let (word, why) = match fate {
+            Fate::Kept => ("kept", ""),
+            Fate::Changed(why) => ("kept, changed", *why),
+            Fate::Dropped(why) => ("not copied", *why),
+            Fate::Anew(why) => ("its own", *why),
+        };
+        page += &format!("| `{path}` | {word} | {why} |\n");
+    }
+    page
+}
+
+/// What says nothing about the container that somebody wrote down.
+fn is_own_state(fate: Fate) -> bool {
+    matches!(fate, Fate::Anew(why) if why == STATE || why == ADDRESS)
+}
+
+/// Whether anybody set a field: everything but what it is where nobody did. Volumes and ports are
+/// told as names of nothing, `{ "/data": {} }`, which is something.
+pub fn is_set(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Bool(on) => *on,
         Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
         Value::String(text) => !text.is_empty(),
         Value::Array(items) => items.iter().any(is_set),
-        Value::Object(fields) => fields.values().any(is_set),
+        Value::Object(fields) => {
+            let named = |value: &Value| value.as_object().is_some_and(Map::is_empty);
+            fields.values().any(|value| named(value) || is_set(value))
+        }
     }
 }
 
