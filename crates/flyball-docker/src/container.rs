@@ -54,8 +54,10 @@ pub(crate) struct Container {
     last_end: String,
     /// What it had written then.
     pub(crate) log_tail: String,
-    /// The first process of the run that was seen last, and when that run began.
-    run: Option<(Option<u32>, Timestamp)>,
+    /// The first process of the run that was seen last.
+    run: Option<Option<u32>>,
+    /// When the latest run began; `None` after its end, and where its begin was missed.
+    began: Option<Timestamp>,
     /// It was seen running, or this run started it: its end is news.
     pub(crate) noted: bool,
     /// When it ended, and since when it had been ready then.
@@ -104,6 +106,7 @@ impl Container {
             last_end: String::new(),
             log_tail: String::new(),
             run: None,
+            began: None,
             noted: false,
             left: None,
         };
@@ -147,14 +150,21 @@ impl Container {
     /// Takes note of a run that was not seen before.
     fn begin_run(&mut self, now: Timestamp) {
         let pid = self.facts.pid;
-        if self.run.is_some_and(|(seen, _)| seen == pid) {
+        if self.run == Some(pid) {
             return;
         }
         let began = at_wall(self.facts.started_wall_ms, now);
-        if self.run.replace((pid, began)).is_some() {
+        self.began = Some(began);
+        if self.run.replace(pid).is_some() {
             self.asked_at = began;
             self.leaving_since = None;
         }
+    }
+
+    /// It was started: the daemon says so before it can be inspected, and it may end before that.
+    pub(crate) fn started(&mut self, now: Timestamp) {
+        self.leaving_since = None;
+        self.began = Some(now);
     }
 
     /// It answered the probe, which counts unless it has a health check of its own.
@@ -176,16 +186,20 @@ impl Container {
 
     fn count_crash(&mut self, now: Timestamp, code: Option<i64>) {
         let asked = self.leaving_since.is_some() || self.ending != Ending::None;
-        let steady = self.run.is_none_or(|(_, began)| now.ms_since(began) >= STEADY_RUN_MS);
+        let steady = self.is_steady(now);
+        self.began = None;
         self.crashes = if asked || steady { 0 } else { self.crashes + 1 };
         self.last_end = describe(code, false, "", "");
     }
 
     /// Whether it crashes again and again, and has not yet run for long enough since.
     fn is_looping(&self, now: Timestamp) -> bool {
-        let steady = self.run.is_some_and(|(_, began)| now.ms_since(began) >= STEADY_RUN_MS);
         let runs = self.facts.state == State::Running;
-        self.crashes >= CRASHES_SHOWN && !(runs && steady)
+        self.crashes >= CRASHES_SHOWN && !(runs && self.is_steady(now))
+    }
+
+    fn is_steady(&self, now: Timestamp) -> bool {
+        self.began.is_some_and(|began| now.ms_since(began) >= STEADY_RUN_MS)
     }
 
     /// That it crashes again and again, in a sentence for its owner.

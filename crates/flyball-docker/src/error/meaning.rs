@@ -97,7 +97,7 @@ impl DockerError {
             Self::RegistryRefused { image, why }
         } else if says(&["dial tcp", "no such host", "i/o timeout", "TLS", "connection", "EOF"]) {
             Self::RegistryUnreachable { image, why }
-        } else if says(&["manifest unknown", "not found", "does not exist"]) {
+        } else if says(&["manifest unknown", "not found", "does not exist", "HTTP 404"]) {
             Self::ImageNotFound { image }
         } else {
             Self::PullFailed { image, why }

@@ -171,10 +171,11 @@ impl Service {
 
     /// A container was started.
     pub(crate) fn risen(&self, id: &str) {
+        let now = self.core.now();
         let mut state = self.state();
         state.told.risen(id);
         if let Some(container) = state.containers.get_mut(id) {
-            container.leaving_since = None;
+            container.started(now);
         }
     }
 
