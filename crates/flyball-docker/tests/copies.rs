@@ -195,6 +195,55 @@ mod alone {
         all.map(of).collect()
     }
 
+    /// Each of the `changed` fields, and that there are no others.
+    fn look_at_changes(old: &Value, new: &Value, mut changed: BTreeSet<&'static str>) {
+        let mut look = |path: &'static str| {
+            assert!(changed.remove(path), "{path}");
+            let at = |inspection: &Value| {
+                path.split('.').fold(inspection.clone(), |value, name| value[name].clone())
+            };
+            (at(old), at(new))
+        };
+
+        let (_, env) = look("Config.Env");
+        for variable in ["A=1", "PORT=8080", "FLYBALL_REPLICA=web-2", "FLYBALL_SERVICE=web"] {
+            assert!(env.as_array().unwrap().contains(&json!(variable)), "{env}");
+        }
+        assert_eq!(look("Config.ExposedPorts").1, json!({ "8080/tcp": {}, "9090/tcp": {} }));
+        assert_eq!(look("Config.Hostname"), (json!("shop"), json!("shop")));
+        assert_eq!(look("Config.Image").1, old["Image"]);
+        let (old_labels, labels) = look("Config.Labels");
+        assert_eq!(labels["team"], old_labels["team"]);
+        assert_eq!(labels["com.docker.compose.container-number"], "2");
+        assert_eq!(
+            (&labels["flyball.replica"], &labels["flyball.managed"]),
+            (&json!("web-2"), &json!("true"))
+        );
+        assert_eq!(look("HostConfig.Binds").1, json!(["cache:/cache", "/tmp:/host:ro"]));
+        let (_, link) = look("HostConfig.Links");
+        assert!(!is_set(&link), "links of the default network only");
+        let (_, asked) = look("HostConfig.Mounts");
+        assert_eq!(asked[1]["Source"], "shared");
+        assert!(!is_set(&asked[0]["Source"]), "{asked}");
+        assert_eq!(look("HostConfig.NetworkMode").1, "shop_front");
+        let (_, _) = look("Mounts");
+        let (before, after) = (mounts(old), mounts(new));
+        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+        for place in ["/cache", "/shared", "/host"] {
+            assert_eq!(before[place]["Source"], after[place]["Source"], "{place}");
+        }
+        for place in ["/handed-on", "/declared"] {
+            assert_ne!(before[place]["Name"], after[place]["Name"], "{place} is somebody's own");
+        }
+        assert!(changed.remove("NetworkSettings.Networks.*.Aliases"));
+        let networks = &new["NetworkSettings"]["Networks"];
+        let aliases = |network: &str| networks[network]["Aliases"].as_array().unwrap().clone();
+        assert!(aliases("shop_front").contains(&json!("web")));
+        assert!(!aliases("shop_front").contains(&json!("special")));
+        assert!(aliases("shop_back").contains(&json!("web-inside")));
+        assert_eq!(changed, BTreeSet::new(), "each changed field is looked at");
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_copy_has_every_field_of_its_original_or_what_was_decided_about_it() {
         let Some(lab) = Lab::up().await else { return };
@@ -222,53 +271,8 @@ mod alone {
         engine.start(&id(2));
         until_started(&engine, 2).await;
         let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-2").await);
-        let mut changed = compare(&old, &new);
-        let mut look = |path: &'static str| {
-            assert!(changed.remove(path), "{path}");
-            let at = |inspection: &Value| {
-                path.split('.').fold(inspection.clone(), |value, name| value[name].clone())
-            };
-            (at(&old), at(&new))
-        };
-
-        let (_, env) = look("Config.Env");
-        for variable in ["A=1", "PORT=8080", "FLYBALL_REPLICA=web-2", "FLYBALL_SERVICE=web"] {
-            assert!(env.as_array().unwrap().contains(&json!(variable)), "{env}");
-        }
-        assert_eq!(look("Config.ExposedPorts").1, json!({ "8080/tcp": {}, "9090/tcp": {} }));
-        assert_eq!(look("Config.Hostname"), (json!("shop"), json!("shop")));
-        assert_eq!(look("Config.Image").1, old["Image"]);
-        let (old_labels, labels) = look("Config.Labels");
-        assert_eq!(labels["team"], old_labels["team"]);
-        assert_eq!(labels["com.docker.compose.container-number"], "2");
-        assert_eq!(
-            (&labels["flyball.replica"], &labels["flyball.managed"]),
-            (&json!("web-2"), &json!("true"))
-        );
-        assert_eq!(look("HostConfig.Binds").1, json!(["cache:/cache", "/tmp:/host:ro"]));
-        let (_, link) = look("HostConfig.Links");
-        assert!(!is_set(&link), "links of the default network only");
-        let (_, asked) = look("HostConfig.Mounts");
-        assert_eq!(asked[1]["Source"], "shared");
-        assert!(!is_set(&asked[0]["Source"]), "{asked}");
-        assert_eq!(look("HostConfig.NetworkMode").1, "shop_front");
-        let (_, _) = look("Mounts");
-        let (before, after) = (mounts(&old), mounts(&new));
-        assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
-        for place in ["/cache", "/shared", "/host"] {
-            assert_eq!(before[place]["Source"], after[place]["Source"], "{place}");
-        }
-        for place in ["/handed-on", "/declared"] {
-            assert_ne!(before[place]["Name"], after[place]["Name"], "{place} is somebody's own");
-        }
-        assert!(changed.remove("NetworkSettings.Networks.*.Aliases"));
-        let networks = &new["NetworkSettings"]["Networks"];
-        let aliases = |network: &str| networks[network]["Aliases"].as_array().unwrap().clone();
-        assert!(aliases("shop_front").contains(&json!("web")));
-        assert!(!aliases("shop_front").contains(&json!("special")));
-        assert!(aliases("shop_back").contains(&json!("web-inside")));
-        assert_eq!(changed, BTreeSet::new(), "each changed field is looked at");
-
+        let changed = compare(&old, &new);
+        look_at_changes(&old, &new, changed);
         let said: Vec<String> =
             engine.check(None).await.unwrap().into_iter().map(|finding| finding.text).collect();
         for lost in ["HostConfig.PortBindings (8080/tcp at 47113)", "10.213.80.99", "name special"]

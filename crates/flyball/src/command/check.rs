@@ -5,6 +5,7 @@
 //! about, and how to mend it.
 
 mod ha;
+mod local;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
+    Balancer, Config, Container, Engine, Problem, Service, ServiceLabels, Task, Zabbix,
 };
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
@@ -25,8 +26,8 @@ use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
     app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix, socket,
+    swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -148,10 +149,10 @@ impl Systems {
     async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
-            Engine::Process(process) => runnable(name, process),
+            Engine::Process(process) => local::runnable(name, process),
             Engine::Docker(container) => match &self.docker {
                 Some(host) => {
-                    let balancer = balancer_host(config, service).await;
+                    let balancer = local::balancer_host(config, service).await;
                     startable(name, container, host, balancer.as_deref()).await
                 }
                 None => Vec::new(),
@@ -392,17 +393,6 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
-/// What the machine calls itself that the requests of `service` come from.
-async fn balancer_host(config: &Config, service: &Service) -> Option<String> {
-    match &service.balancer {
-        Balancer::Proxy { .. } | Balancer::None => flyball_docker::own_host_name(),
-        Balancer::Haproxy { backend, slots } => {
-            let socket = socket(&config.haproxy.socket);
-            Haproxy::node_at(&haproxy_settings(service, backend, *slots, socket)).await
-        }
-    }
-}
-
 async fn startable(
     name: &str,
     container: &Container,
@@ -448,27 +438,6 @@ fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> 
         hint: f.hint,
     };
     found.into_iter().map(finding).collect()
-}
-
-fn runnable(name: &str, process: &Process) -> Vec<Finding> {
-    let key = format!("services.{name}.command");
-    let settings = process_settings(name, process);
-    let command = match settings.find_command() {
-        Ok(path) => {
-            Finding { key: key.clone(), ok: true, text: path.display().to_string(), hint: None }
-        }
-        Err(error) => {
-            let (text, hint) = (error.to_string(), error.hint());
-            Finding { key: key.clone(), ok: false, text, hint }
-        }
-    };
-    let port = settings.port_fault().map(|fault| Finding {
-        key,
-        ok: !fault.is_certain(),
-        text: fault.to_string(),
-        hint: Some(fault.hint()),
-    });
-    [command].into_iter().chain(port).collect()
 }
 
 fn listening(key: &str, address: SocketAddr) -> Finding {
