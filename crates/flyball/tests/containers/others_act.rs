@@ -108,7 +108,7 @@ mod alone {
     /// An image with nothing but HAProxy and its libraries, from this machine.
     fn import_haproxy(stage: &Stage) {
         let program = crate::rig::program::haproxy().unwrap();
-        let linked = Command::new("ldd").arg(&program).output().unwrap();
+        let linked = Command::new("ldd").arg(program).output().unwrap();
         let linked = String::from_utf8(linked.stdout).unwrap();
         let words = linked.split_whitespace().filter(|word| word.starts_with('/'));
         let mut files: Vec<&str> = words.collect();
