@@ -253,12 +253,14 @@ pub struct Container {
     pub port: u16,
     /// How requests reach it.
     pub reach: Reach,
-    /// The network it joins; `None` with [`Reach::HostNetwork`].
+    /// The network that it is reached in and, where it is no copy, joins; `None` with
+    /// [`Reach::HostNetwork`].
     pub network: Option<String>,
     /// Where its output goes.
     pub log: Option<Log>,
-    /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
-    pub grace_ms: u64,
+    /// Time between its stop signal and SIGKILL, in milliseconds; 0: at once; `None`: as it says
+    /// itself.
+    pub grace_ms: Option<u64>,
 }
 
 /// A service of the Swarm whose tasks are the replicas.

@@ -124,7 +124,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         reach: Reach::Published("10.0.0.1".parse().unwrap()),
         network: Some("blue".into()),
         log: Some(Log { driver: "json-file".into(), options }),
-        grace_ms: 3_000,
+        grace_ms: Some(3_000),
     };
     assert_eq!(container(CONTAINERS), wanted);
     let lines = vec!["balance leastconn".into(), "option httpchk GET /healthz".into()];
@@ -260,7 +260,7 @@ fn a_container_is_a_copy_unless_the_file_says_more() {
     assert_eq!((web.image, web.cpus, web.memory_bytes, web.log), (None, None, None, None));
     assert!(web.command.is_empty() && web.network.is_none());
     assert_eq!(web.reach, Reach::Published("127.0.0.1".parse().unwrap()));
-    assert_eq!(web.grace_ms, 10_000);
+    assert_eq!(web.grace_ms, None, "the container's own");
     assert_eq!(config.services["web"].policy.timing.start_lag_prior_ms, 2_000);
     let by_default = Backend { name: "web".into(), file: None, template: None, check: false };
     assert_eq!(backend(COPIED), by_default);

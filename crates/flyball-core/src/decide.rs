@@ -5,7 +5,7 @@
 //! memory and observation the decision is the same, and it cannot fail.
 
 use crate::decision::Decision;
-use crate::guard::guard;
+use crate::guard::{Guarded, guard};
 use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::plan::plan;
@@ -26,8 +26,8 @@ const CHANGES_MAX: usize = 64;
 pub fn decide(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decision {
     let figures = memory.take_in(policy, seen);
     let recommendations = recommend(policy, memory, seen, &figures);
-    let (desired, moves) = guard(policy, memory, seen, &figures, &recommendations);
-    let (plan, held_starts) = plan(policy, memory, seen, desired);
+    let Guarded { desired, kept, moves } = guard(policy, memory, seen, &figures, &recommendations);
+    let (plan, held_starts) = plan(policy, memory, seen, desired, kept);
     remember(policy, memory, seen, desired);
     headroom::judge(policy, memory, seen, &figures, &recommendations);
     Decision {

@@ -74,7 +74,7 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
     match seen.engine.fresh(seen.at, limit_ms) {
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
         Some(engine) => {
-            broken.extend(starts(engine, decision));
+            broken.extend(starts(policy, engine, decision));
             for step in &decision.plan {
                 broken.extend(way(engine, step));
                 broken.extend(match step {
@@ -113,9 +113,14 @@ fn adds_up(decision: &Decision) -> Option<Broken> {
         .then(|| Broken::DoesNotAddUp(format!("{count} is not {}", decision.desired)))
 }
 
-fn starts(engine: &EngineReport, decision: &Decision) -> Option<Broken> {
+fn starts(policy: &Policy, engine: &EngineReport, decision: &Decision) -> Option<Broken> {
     let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
-    let coming = engine.replicas.iter().filter(|r| r.phase == Phase::Starting).count();
+    // What had its time and may not be stopped does not keep others from starting.
+    let late = |r: &ReplicaReport| {
+        r.protected && decision.at.ms_since(r.asked_at) > policy.timing.start_limit_ms
+    };
+    let comes = |r: &&ReplicaReport| r.phase == Phase::Starting && !late(r);
+    let coming = engine.replicas.iter().filter(comes).count();
     let seen = decision.seen.ready as usize + coming;
     let missing = (decision.desired as usize).saturating_sub(seen);
     (starts > missing).then_some(Broken::AsksTwice { starts, missing })
@@ -205,7 +210,7 @@ fn check_step(
         Step::Drain { .. } if replica.is_some_and(|r| r.phase == Phase::Unhealthy) => {
             report.is_none().then_some(Broken::RemovesUnseen(id))
         }
-        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) && !late(step) => {
+        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) => {
             Some(Broken::RemovesProtected(id))
         }
         _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),
@@ -220,11 +225,6 @@ fn check_step(
             (replica.is_some_and(served) && working).then_some(Broken::StopsUndrained(id))
         }
     }
-}
-
-/// A protected replica that never became ready is not worth protecting.
-fn late(step: &Step) -> bool {
-    matches!(step, Step::Stop { why: StopReason::NeverReady, .. })
 }
 
 impl fmt::Display for Broken {

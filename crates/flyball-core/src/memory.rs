@@ -206,6 +206,19 @@ impl Memory {
         mean(&measured.iter().map(counted).collect::<Vec<_>>())
     }
 
+    /// Whether `replica` has not become ready within the start limit. The time begins anew with a
+    /// memory: one that an earlier run started long ago has only just been asked whether it is
+    /// ready.
+    pub(crate) fn is_overdue(
+        &self,
+        policy: &Policy,
+        now: Timestamp,
+        replica: &ReplicaReport,
+    ) -> bool {
+        let since = replica.asked_at.max(self.since.unwrap_or(now));
+        replica.phase == Phase::Starting && now.ms_since(since) > policy.timing.start_limit_ms
+    }
+
     fn serving<'a>(&'a self, engine: &'a EngineReport) -> impl Iterator<Item = &'a ReplicaReport> {
         let counts =
             |r: &&ReplicaReport| r.phase == Phase::Ready && !self.draining.contains_key(&r.id);
@@ -365,6 +378,12 @@ impl Memory {
         };
         for replica in engine.iter().flat_map(|e| &e.replicas) {
             match replica.phase {
+                // It may not be stopped: all that can be done is to start another one.
+                Phase::Starting
+                    if replica.protected && self.is_overdue(policy, seen.at, replica) =>
+                {
+                    out.unhealthy += 1;
+                }
                 Phase::Starting => {
                     let due_ms = start_lag_ms.saturating_sub(seen.at.ms_since(replica.asked_at));
                     let first = out.starting == 0;

@@ -96,6 +96,10 @@ pub struct EngineReport {
     pub busy: Option<String>,
     /// Why replicas that were asked for are not starting, while they are not.
     pub pending: Option<String>,
+    /// What the owner of the service should know, apart from replicas that do not start: a sentence
+    /// each, with what to do about it.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// The count that the engine keeps by itself; `None` where each replica is started and stopped
     /// by name.
     #[serde(default)]

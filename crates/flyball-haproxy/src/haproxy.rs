@@ -24,7 +24,7 @@ const ENDING_MS: u64 = 1_000;
 
 /// One backend of a HAProxy that runs on its own. Dropping it changes nothing there.
 pub struct Haproxy {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }

@@ -16,6 +16,7 @@ mod error;
 mod file;
 mod haproxy;
 mod mark;
+mod node;
 mod round;
 mod settings;
 mod slots;

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use flyball_engine::command::PortFault;
 use rustix::fs::{Access, access};
 
 use crate::ProcessError;
@@ -87,6 +88,11 @@ impl ProcessSettings {
                 Err(ProcessError::CommandNotFound { service: service(), command: command.clone() })
             }
         }
+    }
+
+    /// Why replicas may not learn their port from the command; `None` if they do.
+    pub fn port_fault(&self) -> Option<PortFault> {
+        PortFault::of(&self.command)
     }
 
     fn candidates(&self, command: &str) -> Vec<PathBuf> {

@@ -149,6 +149,29 @@ async fn only_the_latest_20_exits_are_kept() {
     assert_eq!(exits.last().unwrap().replica, id(25));
 }
 
+/// The first one leaves somebody behind who keeps its output open and cannot be found: its clean-up
+/// takes 200 ms longer than that of the other.
+const SLOW_TO_CLEAR: &str = "test $FLYBALL_REPLICA = web-1 || exit 2; \
+    env -i setsid /bin/sleep 1 & /bin/sleep 0.1; exit 1";
+
+#[tokio::test]
+async fn an_exit_that_is_cleared_late_is_later_than_those_reported_before_it() {
+    // On a busy machine the second one may take longer all the same.
+    for _ in 0..10 {
+        let engine = engine(Way::Session, SLOW_TO_CLEAR, |_| ());
+        engine.start(&id(1));
+        until(&engine, "its end", |e| (phase(e, 1) == Some(Phase::Stopping)).then_some(())).await;
+        engine.start(&id(2));
+        until_gone(&engine).await;
+        let exits = engine.observe().exits;
+        assert!(exits[0].at < exits[1].at, "{exits:?}");
+        if exits[0].replica == id(2) {
+            return;
+        }
+    }
+    panic!("the one that ended first was never cleared last");
+}
+
 #[tokio::test]
 async fn a_command_that_vanished_is_an_exit_and_a_reason_for_pending() {
     let dir = tempfile::tempdir().unwrap();

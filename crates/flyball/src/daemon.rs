@@ -10,6 +10,7 @@ mod board;
 mod count_labels;
 mod crew;
 mod engine;
+mod engine_log;
 mod fence;
 mod home;
 mod hosts;

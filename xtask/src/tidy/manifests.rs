@@ -26,18 +26,22 @@ fn allowed(package: &str) -> Option<Edges> {
         "flyball-core" | "flyball-lab" | "flyball-tls" | "flyball-token" | "xtask" => {
             Edges::To(&[])
         }
-        "flyball-cgroup" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
+        "flyball-cgroup" | "flyball-engine" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
         "flyball-agent" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-token"]),
         "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core"]),
         "flyball-web" => Edges::To(&["flyball-core", "flyball-token"]),
-        "flyball-docker" | "flyball-haproxy" | "flyball-process" | "flyball-proxy" => {
+        "flyball-haproxy" | "flyball-proxy" => {
             Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"])
+        }
+        "flyball-docker" | "flyball-process" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-engine"])
         }
         "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),
         // Its tests run against the lab's Marathon.
         "flyball-mesos" => Edges::To(&[
             "flyball-core",
             "flyball-cgroup",
+            "flyball-engine",
             "flyball-lab",
             "flyball-tls",
             "flyball-token",

@@ -153,8 +153,10 @@ pub(crate) static PUBLISH_ON: Key = key(
 pub(crate) static NETWORK: Key = key(
     "network",
     Kind::Text,
-    Fallback::Otherwise("that of the copied container, or Docker's default"),
-    "The network that a replica joins; of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
+    Fallback::Otherwise(
+        "the only one of the copied container, or the one that the balancer is in, too; without a container to copy, Docker's default",
+    ),
+    "The network that a replica is reached in. A copy stays in all networks of the copied container, of which this is one; the short name in a Compose file will do. A replica of `image` joins this one. Of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
 )
 .only(&[NETWORKED, Only("reach", &["published", "container"])]);
 pub(crate) static CPUS: Key = key(
@@ -212,8 +214,8 @@ pub(crate) static DRAIN: Key = key(
 pub(crate) static GRACE: Key = key(
     "grace",
     duration(0, HOUR_MS),
-    Fallback::Is("\"10s\""),
-    "How long a replica may take to end after SIGTERM before it gets SIGKILL.",
+    Fallback::Otherwise("`\"10s\"`; with `engine = \"docker\"` the container's own (`stop_grace_period`, `--stop-timeout`), or Docker's 10 s"),
+    "How long a replica may take to end after SIGTERM, or its own stop signal, before it gets SIGKILL.",
 )
 .only(&[STARTED]);
 pub(crate) static START_LIMIT: Key = key(

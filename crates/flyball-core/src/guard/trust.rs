@@ -25,7 +25,7 @@ pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'
     if let Some(until) = memory.tainted_at.map(|at| at.plus_ms(clean_ms))
         && now < until
     {
-        chain.at_least(context.current, Guard::Errors { errors, arrivals, until });
+        chain.keep(context, Guard::Errors { errors, arrivals, until });
     }
 }
 
@@ -42,10 +42,10 @@ pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_
     }
     if let Some(balancer) = balancer {
         let age_ms = balancer.age_ms(now);
-        chain.at_least(context.current, Guard::Stale { source: Source::Balancer, age_ms });
+        chain.keep(context, Guard::Stale { source: Source::Balancer, age_ms });
     }
     if by_cpu(context) && context.figures.unmeasured > 0 {
-        chain.at_least(context.current, Guard::Stale { source: Source::Cpu, age_ms: 0 });
+        chain.keep(context, Guard::Stale { source: Source::Cpu, age_ms: 0 });
     }
     if engine_stale {
         let age_ms = engine.age_ms(now);
@@ -63,12 +63,10 @@ fn by_cpu(context: &Context<'_>) -> bool {
 }
 
 /// An engine that is busy with something of its own is left alone. (The plan starts and stops
-/// nothing meanwhile, whatever the count.) One that keeps a count of its own may run more than that
-/// while it replaces replicas, which says nothing about the need.
+/// nothing meanwhile, whatever the count.)
 pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
     let Some(engine) = context.seen.engine.value() else { return };
-    let kept = if engine.count.is_some() { context.figures.current } else { context.current };
     if let Some(with) = &engine.busy {
-        chain.set(kept, Guard::Busy { with: with.clone() });
+        chain.set(context.figures.current, Guard::Busy { with: with.clone() });
     }
 }

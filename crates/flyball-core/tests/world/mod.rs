@@ -236,6 +236,7 @@ impl World {
             exits: self.exits.clone(),
             busy: self.busy.clone(),
             pending: None,
+            notices: Vec::new(),
             count: self.told.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
         }
     }

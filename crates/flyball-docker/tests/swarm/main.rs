@@ -124,6 +124,8 @@ async fn what_no_count_can_change_is_busy_and_said_by_check() {
     let (_managers, engine) = manager.engine();
     let seen = report(&engine).await;
     assert!(seen.count.is_none() && seen.busy.is_some(), "{seen:?}");
+    let told = &seen.notices[0];
+    assert!(told.contains("in global mode") && told.contains("hint: make it anew"), "{told}");
     let found = engine.check().await.unwrap();
     assert!(found[0].fatal && found[0].text.contains("global"), "{found:?}");
     engine.scale(3);

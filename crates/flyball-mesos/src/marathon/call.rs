@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use flyball_engine::text::one_line;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
@@ -180,8 +181,7 @@ impl Link {
     }
 
     pub(super) fn refused(&self, path: &str, refusal: Refusal) -> MarathonError {
-        let words = refusal.words.split_whitespace().collect::<Vec<_>>().join(" ");
-        let why = words.chars().take(WORDS_MAX).collect();
+        let why = one_line(&refusal.words).chars().take(WORDS_MAX).collect();
         let (at, what, status) = (self.at().to_owned(), path.to_owned(), refusal.status);
         MarathonError::Refused { at, what, status, why }
     }

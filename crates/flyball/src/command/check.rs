@@ -5,6 +5,7 @@
 //! about, and how to mend it.
 
 mod ha;
+mod local;
 mod zabbix;
 
 use std::net::{SocketAddr, TcpListener};
@@ -12,9 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task,
-};
+use flyball_config::{Balancer, Config, Container, Engine, Problem, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
 use flyball_haproxy::Haproxy;
@@ -26,8 +25,7 @@ use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
     app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, process_settings, socket,
-    swarm_settings,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, socket, swarm_settings,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -98,7 +96,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         findings.extend(zabbix::look_at(config, &services, zabbix).await);
     }
     for service in &services {
-        findings.extend(systems.look_at_engine(service).await);
+        findings.extend(systems.look_at_engine(config, service).await);
         findings.extend(look_at_balancer(config, service).await);
     }
     Ok(findings)
@@ -157,12 +155,15 @@ impl Systems {
         Ok(Self { docker, swarm, mesos, marathon })
     }
 
-    async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
+    async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
-            Engine::Process(process) => vec![runnable(name, process)],
+            Engine::Process(process) => local::runnable(name, process),
             Engine::Docker(container) => match &self.docker {
-                Some(host) => startable(name, container, host).await,
+                Some(host) => {
+                    let balancer = local::balancer_host(config, service).await;
+                    startable(name, container, host, balancer.as_deref()).await
+                }
                 None => Vec::new(),
             },
             Engine::Swarm(task) => match &self.swarm {
@@ -255,8 +256,8 @@ async fn reachable(host: &DockerHost) -> Finding {
     let key = "docker.host".to_owned();
     match host.check().await {
         Ok(facts) => {
-            let text =
-                format!("docker {}, API {}, {} cores", facts.version, facts.api, facts.cores);
+            let cores = facts.cores.map(|cores| format!(", {cores} cores")).unwrap_or_default();
+            let text = format!("docker {}, API {}{cores}", facts.version, facts.api);
             Finding { key, ok: true, text, hint: None }
         }
         Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
@@ -377,14 +378,19 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
-async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {
+async fn startable(
+    name: &str,
+    container: &Container,
+    host: &Arc<DockerHost>,
+    balancer: Option<&str>,
+) -> Vec<Finding> {
     let key = format!("services.{name}");
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
     let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };
-    match engine.check().await {
+    match engine.check(balancer).await {
         Ok(found) => findings_of(key, found, "containers can be started"),
         Err(error) => wrong(error.to_string(), error.hint()),
     }
@@ -417,14 +423,6 @@ fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> 
         hint: f.hint,
     };
     found.into_iter().map(finding).collect()
-}
-
-fn runnable(name: &str, process: &Process) -> Finding {
-    let key = format!("services.{name}.command");
-    match process_settings(name, process).find_command() {
-        Ok(path) => Finding { key, ok: true, text: path.display().to_string(), hint: None },
-        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
-    }
 }
 
 fn listening(key: &str, address: SocketAddr) -> Finding {

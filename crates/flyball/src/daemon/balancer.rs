@@ -88,6 +88,15 @@ impl Balancer {
         }
     }
 
+    /// What the machine that requests come from calls itself; `None` while it does not say.
+    pub(crate) async fn host_name(&self) -> Option<String> {
+        match self {
+            // Whoever asks replicas whether they are ready reaches them from here, too.
+            Self::Proxy(_) | Self::None => flyball_docker::own_host_name(),
+            Self::Haproxy(haproxy) => haproxy.node().await,
+        }
+    }
+
     pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
         match self {
             Self::Proxy(proxy) => proxy.route(replica, address),

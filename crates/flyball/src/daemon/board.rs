@@ -183,7 +183,13 @@ fn counters(live: &Live) -> Counters {
 fn trouble(live: &Live) -> Vec<Notice> {
     let notice =
         |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
+    let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
+    engine_trouble(live)
+        .into_iter()
+        .chain(told)
+        .chain(node_trouble(&live.nodes))
+        .map(notice)
+        .collect()
 }
 
 fn engine_trouble(live: &Live) -> Option<String> {

@@ -26,6 +26,7 @@ use tokio::time::sleep;
 use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
+use super::engine_log::EngineLog;
 use super::fence::{Fence, Leave};
 use super::probe::Prober;
 use super::report::Witness;
@@ -74,6 +75,7 @@ struct Kept {
     last_exit: Option<Timestamp>,
     last_words: String,
     last_failure: String,
+    engine_log: EngineLog,
     tally: Tally,
     /// Whether the engine was heard at the last look.
     known: bool,
@@ -137,11 +139,13 @@ impl Look {
     async fn look(&mut self, kept: &mut Kept) -> Decision {
         let begun = clock::stopwatch();
         let balancer = self.balancer.observe().await;
+        self.engine.place(&self.balancer).await;
         let engine = self.observe_engine();
         let now = clock::now();
         if let Some(report) = engine.value() {
             self.prober.watch(report);
             self.tell_exits(kept, report);
+            kept.engine_log.write(now, &self.policy.service, &report.notices);
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();

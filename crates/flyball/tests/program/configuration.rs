@@ -188,6 +188,37 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
 }
 
 #[test]
+fn check_finds_a_command_that_does_not_name_its_port() {
+    let said = |port: &str| {
+        let place = Place::with(&sample("web", 1.0, 0.5, "").replace("{port}", port));
+        let said = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
+        let out = said.out.replace(FLYBALL, "FLYBALL");
+        let about: Vec<&str> =
+            out.lines().skip_while(|line| !line.contains("the command")).take(2).collect();
+        (said.code, about.join("\n"))
+    };
+    let (code, text) = said("{prt}");
+    assert_eq!(code, Some(1));
+    assert_snapshot!(text, @r"
+    wrong services.web.command: the command has {prt}, which is not replaced by the port
+          hint: write {port}
+    ");
+    let (code, text) = said("${PORT}");
+    assert_eq!(code, Some(1));
+    assert_snapshot!(text, @r"
+    wrong services.web.command: the command has ${PORT}, which no shell replaces by the port
+          hint: write {port}, or run it with sh -c
+    ");
+    // The program may read the variable PORT: this is worth a hint and no mistake for certain.
+    let (code, text) = said("8080");
+    assert_eq!(code, Some(0));
+    assert_snapshot!(text, @r"
+    ok    services.web.command: the command does not name the port of a replica
+          hint: write {port} where the program takes its port, unless it reads the variable PORT
+    ");
+}
+
+#[test]
 fn check_tells_a_program_what_is_wrong_with_the_text_too() {
     let place = Place::with(&sample("web", 1.0, 0.5, "drian = \"3s\""));
     let said = run(&mut flyball(["check", "--json", "-c", place.config().to_str().unwrap()]));
