@@ -135,6 +135,7 @@ fn kind(kind: &Kind) -> String {
         Kind::HttpPath => "path that starts with `/`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
+        Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),
         Kind::Variables => "table of texts".to_owned(),
         Kind::Cores => "number above 0".to_owned(),
