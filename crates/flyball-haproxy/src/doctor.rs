@@ -75,11 +75,12 @@ async fn see(
 ) -> Vec<Finding> {
     let mut findings = vec![level_finding(settings, wire).await];
     let is_admin = findings.iter().all(|finding| finding.level == Level::Ok);
-    findings.extend(process::look_at(settings, snapshot));
-    findings.extend(backend::look_at(settings, snapshot, &title(settings, source)));
+    let title = title(settings, source);
+    findings.extend(process::look_at(settings, snapshot, &title));
+    findings.extend(backend::look_at(settings, snapshot, &title));
     if is_admin && snapshot.process.takes_servers() && settings.slots.is_none() {
         let mode = snapshot.backend.mode;
-        findings.extend(backend::try_out(settings, mode, wire, &title(settings, source)).await);
+        findings.extend(backend::try_out(settings, mode, wire, &title).await);
     }
     findings
 }

@@ -96,7 +96,36 @@ fn twice(settings: &HaproxySettings, read: &Configuration) -> Option<Finding> {
     Some(Finding::wrong(what, Vec::new()).with_hint(hint))
 }
 
+/// The line that the slots of a backend are made by.
+pub(super) struct SlotLine {
+    pub(super) prefix: String,
+    /// Up to the address.
+    pub(super) begins: String,
+    /// What each slot has: by `default-server`, and by the line itself.
+    pub(super) words: String,
+}
+
 impl Subject<'_> {
+    /// What servers of the configuration have that do not say otherwise.
+    pub(super) fn default_server(&self) -> String {
+        let lines = self.lines.all("default-server").map(|words| words.join(" "));
+        lines.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Where slots are used, and made by a line that is seen. In flyball's own file each has a line
+    /// with all that it is to have.
+    pub(super) fn slot_line(&self) -> Option<SlotLine> {
+        let slots = self.settings.slots.as_ref().filter(|_| self.settings.file.is_none())?;
+        let mut lines = self.lines.all("server-template");
+        let line = lines.find(|words| words.first() == Some(&slots.prefix))?;
+        let (begins, words) = line.split_at_checked(3)?;
+        Some(SlotLine {
+            prefix: slots.prefix.clone(),
+            begins: format!("server-template {}", begins.join(" ")),
+            words: format!("{} {}", self.default_server(), words.join(" ")),
+        })
+    }
+
     pub(super) fn add(&self, line: &str) -> Edit {
         Edit::Add { section: self.title.clone(), line: line.to_owned() }
     }

@@ -10,11 +10,15 @@ use crate::stat::Snapshot;
 /// Slots that are proposed where there are none.
 const SLOTS: u32 = 20;
 
-pub(super) fn look_at(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Finding> {
+pub(super) fn look_at(
+    settings: &HaproxySettings,
+    snapshot: &Snapshot,
+    title: &str,
+) -> Vec<Finding> {
     let process = &snapshot.process;
     let version = &process.version;
     let mut findings = vec![match (&settings.slots, process.takes_servers()) {
-        (None, false) => too_old(settings, snapshot),
+        (None, false) => too_old(settings, snapshot, title),
         (None, true) => Finding::well(format!("HAProxy {version} takes servers at run time")),
         (Some(_), false) => Finding::well(format!("HAProxy {version}, with slots")),
         (Some(_), true) => Finding::advice(format!("HAProxy {version}, with slots"), Vec::new())
@@ -29,11 +33,11 @@ pub(super) fn look_at(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Fi
     findings
 }
 
-fn too_old(settings: &HaproxySettings, snapshot: &Snapshot) -> Finding {
+fn too_old(settings: &HaproxySettings, snapshot: &Snapshot, title: &str) -> Finding {
     let version = snapshot.process.version.clone();
     let options = settings.server_options.line(snapshot.backend.mode);
     let line = format!("server-template fb {SLOTS} 127.0.0.1:1 {options} disabled");
-    let section = format!("backend {}", settings.backend);
+    let section = title.to_owned();
     let value = format!("{{ prefix = \"fb\", count = {SLOTS} }}");
     Finding::wrong(
         HaproxyError::TooOld { version }.to_string(),

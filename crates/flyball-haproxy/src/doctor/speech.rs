@@ -6,7 +6,7 @@
 use crate::finding::{Edit, Finding};
 use crate::options;
 
-use super::configured::Subject;
+use super::configured::{SlotLine, Subject};
 
 /// Words without which HAProxy and a server do not understand each other.
 const SPEECH: [&str; 9] =
@@ -29,15 +29,14 @@ const IDLE: [&str; 13] = [
 ];
 
 pub(super) fn look_at(subject: &Subject<'_>) -> Vec<Finding> {
-    // Slots are made from the configuration, `default-server` included.
-    if subject.settings.slots.is_some() {
-        return Vec::new();
-    }
-    let default = subject.lines.all("default-server").map(|words| words.join(" "));
-    let default = default.collect::<Vec<_>>().join(" ");
+    let default = subject.default_server();
     let servers = subject.lines.all("server").filter_map(|words| words.get(2..));
     let own: Vec<String> = servers.map(|words| format!("{default} {}", words.join(" "))).collect();
-    let mut findings = by_default(subject, &default);
+    // Slots are made from the configuration, `default-server` included.
+    let mut findings = match subject.slot_line() {
+        Some(slots) => slots_without(subject, &slots).into_iter().collect(),
+        None => by_default(subject, &default),
+    };
     // One of them is asked: they are most often alike.
     let other = own.iter().map(|words| missing(subject, words));
     let other = other.map(|missing| speech_of(&missing)).find(|missing| !missing.is_empty());
@@ -52,6 +51,24 @@ pub(super) fn look_at(subject: &Subject<'_>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What slots are made without, though servers are to have it.
+fn slots_without(subject: &Subject<'_>, slots: &SlotLine) -> Option<Finding> {
+    let wanted = subject.settings.server_options.line(subject.mode);
+    let made = options::split(&slots.words);
+    let lacks = |part: &Vec<&str>| !made.contains(part) && part.first() != Some(&"weight");
+    let missing: Vec<Vec<&str>> = options::split(&wanted).into_iter().filter(lacks).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let words = join(missing.iter().map(Vec::as_slice));
+    let what = format!("the slots `{}1`... are made without `{words}`", slots.prefix);
+    let line = format!("{} {wanted} disabled", slots.begins);
+    let (section, old) = (subject.title.clone(), format!("server-template {}", slots.prefix));
+    let edits = vec![Edit::Replace { section, old, line }];
+    let speech = speech_of(&missing);
+    Some(if speech.is_empty() { Finding::advice(what, edits) } else { Finding::wrong(what, edits) })
 }
 
 /// What `default-server` says does not reach servers that are made at run time.
@@ -93,7 +110,8 @@ fn by_default(subject: &Subject<'_>, words: &str) -> Vec<Finding> {
 /// The parts of `words` that a replica would be without.
 fn missing<'a>(subject: &Subject<'_>, words: &'a str) -> Vec<Vec<&'a str>> {
     let options = &subject.settings.server_options;
-    let line = options.line(subject.mode);
+    let slots = subject.slot_line().map(|slots| slots.words).unwrap_or_default();
+    let line = format!("{} {slots}", options.line(subject.mode));
     let said = options::split(&line);
     let is_missing = |part: &Vec<&str>| {
         let chosen = |name: &&str| options::has(&options.words, name);

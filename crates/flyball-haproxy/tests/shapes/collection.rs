@@ -358,7 +358,8 @@ backend web
     Shape {
         name: "peers and a table of theirs",
         text: "peers cluster
-  peer one 127.0.0.1:1
+  peer {host} {other}
+  peer away 127.0.0.1:1
 frontend www
   bind {front}
   http-request track-sc0 src table limits

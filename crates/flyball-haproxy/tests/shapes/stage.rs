@@ -60,6 +60,7 @@ impl Stage {
             .replace("{socket}", &at("admin.sock"))
             .replace("{folder}", &folder.path().display().to_string())
             .replace("{pem}", &at("site.pem"))
+            .replace("{host}", fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim())
             .replace("{front}", &front.to_string())
             .replace("{replica}", &replica.to_string())
             .replace("{other}", &free().to_string())
@@ -168,9 +169,10 @@ impl Stage {
             let head = "GET /app HTTP/1.1\r\nhost: web.test\r\n\
                         authorization: Basic YWRtaW46c2VjcmV0\r\nconnection: close\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
-            let mut text = String::new();
-            stream.read_to_string(&mut text).await?;
-            std::io::Result::Ok(text)
+            let mut text = Vec::new();
+            // Behind `mode tcp` nobody closes the connection.
+            while !text.ends_with(b"replica") && stream.read_buf(&mut text).await? > 0 {}
+            std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };
         let text = tokio::time::timeout(rig::DEADLINE, ask).await.map_err(|e| e.to_string())?;
         let text = text.map_err(|error| error.to_string())?;
