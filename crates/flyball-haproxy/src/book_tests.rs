@@ -33,8 +33,8 @@ fn book_with_slots(count: u32) -> Book {
 /// A server of the name, at the port, with so many requests in flight.
 fn server(admin: Admin, port: u16, in_flight: u32) -> Server {
     let (address, id) = (Some(address(port)), Some(u32::from(port)));
-    let (served, good, is_backup, fault) = (0, 0, false, None);
-    Server { admin, address, in_flight, served, good, is_backup, id, fault }
+    let (served, good, is_backup, coming, fault) = (0, 0, false, false, None);
+    Server { admin, address, in_flight, served, good, is_backup, id, coming, fault }
 }
 
 /// What the process `pid` says. No process has the number 0, so nobody sees such a process.
@@ -313,4 +313,24 @@ fn what_haproxy_refuses_is_in_the_report_until_it_does_not() {
     assert_eq!(trouble(&book).as_deref(), Some(said));
     book.round_ended(None);
     assert_eq!(trouble(&book), None);
+}
+
+#[test]
+fn a_server_that_answered_errors_is_kept_out_although_its_check_passes() {
+    let mut book = book();
+    let names = ["web-1", "web-2", "web-3"];
+    names.into_iter().zip(1..).for_each(|(name, port)| book.route(&id(name), address(port), at(0)));
+    let pool = |fault, coming| {
+        let first = Server { fault, coming, ..server(Admin::Ready, 1, 0) };
+        let [second, third] = [2, 3].map(|port| server(Admin::Ready, port, 0));
+        seen(0, [("fb-web-1", first), ("fb-web-2", second), ("fb-web-3", third)])
+    };
+    let errors = || Some(Fault::Answers("HAProxy detected 10 consecutive errors".to_owned()));
+    book.take_in(at(1_000), pool(errors(), false));
+    assert_eq!(book.changes(at(1_000)), NONE);
+    assert_eq!(book.pace_ms(at(1_000)), Some(SLOW_PACE_MS));
+    book.take_in(at(3_000), pool(Some(Fault::Unsaid), true));
+    assert_eq!(book.changes(at(3_000)), [change("fb-web-1", What::Hold)]);
+    assert_eq!(book.changes(at(11_000)), NONE);
+    assert!(matches!(servers(&book)[&id("web-1")].health, ServerHealth::Down { .. }));
 }

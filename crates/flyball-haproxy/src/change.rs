@@ -27,6 +27,8 @@ pub(crate) enum What {
     Ready,
     /// Use it although it answers errors.
     Spare,
+    /// Do not use it although its check passes.
+    Hold,
     /// Give it no more requests.
     Drain,
     /// Delete it; it has no requests any more.
@@ -81,6 +83,7 @@ impl Change {
             }
             What::Ready => set("ready"),
             What::Spare => format!("set server {server} health up"),
+            What::Hold => format!("set server {server} health down"),
             What::Drain => set("drain"),
             What::Delete => format!("{};del server {server}", set("maint")),
             What::Vacate => set("maint"),
@@ -100,9 +103,8 @@ impl Change {
         match (&self.what, &lines[..]) {
             (What::Add { .. }, [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
             (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
-            (What::Ready | What::Spare | What::Drain | What::Vacate | What::Cut, []) => {
-                Ok(Outcome::Done)
-            }
+            (What::Ready | What::Spare | What::Hold, [])
+            | (What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
             (What::Delete, [CONNECTED]) => Ok(Outcome::Later),
             _ if OVERTAKEN.contains(&first) => Ok(Outcome::Later),
             (What::Add { .. }, _) if NUMBER_TAKEN.iter().all(|part| first.contains(part)) => {

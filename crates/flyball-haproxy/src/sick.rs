@@ -1,9 +1,9 @@
 //! The servers that HAProxy has taken out of use by itself, and what it takes to believe in them
 //! again.
 //!
-//! Decides which of them are down in a report. Where most of a pool answers errors the fault is
-//! none of its servers': all of them stay in use. Invariant: HAProxy lets a server that answers
-//! errors back in after a check that may be no more than a connection, so that alone is no proof.
+//! Decides which of them are down in a report, and for how long one is kept out: HAProxy by itself
+//! lets it back in after two connections. Where most of a pool answers errors, all stay in use.
+//! Invariant: without flyball HAProxy goes on by itself, and no server stays out for ever.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,11 @@ use flyball_core::units::{ReplicaId, Timestamp};
 
 use crate::stat::{Fault, Server};
 
-/// A server that answered errors, is back and gets no request is believed after this time.
+/// A server that answers errors is kept out for so long, and each time twice as long as before.
+const HOLD_MS: u64 = 10_000;
+/// It is tried again at least every 160 s.
+const DOUBLED_MAX: u32 = 4;
+/// One that is back and gets no request within this time is believed.
 const UNTRIED_MS: u64 = 10_000;
 
 /// The servers in question.
@@ -29,8 +33,12 @@ struct Case {
     why: String,
     /// Whether its own answers showed it, and not a check.
     by_answers: bool,
-    /// Its good answers when it was last down.
+    /// Its good answers, and all of them, when it was last down.
     good: u64,
+    served: u64,
+    /// When it was taken out the last time, and how often before.
+    out_since: Timestamp,
+    outs_before: u32,
     /// Since when HAProxy gives it requests again.
     back_since: Option<Timestamp>,
 }
@@ -39,7 +47,7 @@ impl Sick {
     /// Counters began again: what they said before is compared with nothing.
     pub(crate) fn restart(&mut self) {
         for case in self.all.values_mut() {
-            case.good = 0;
+            (case.good, case.served) = (0, 0);
         }
     }
 
@@ -55,7 +63,7 @@ impl Sick {
             self.routed += 1;
             let known = before.remove(replica);
             let case = match &server.fault {
-                Some(fault) => Some(Case::of(fault, server, known)),
+                Some(fault) => Some(Case::of(fault, server, known, at)),
                 None => known.and_then(|known| known.still_open(at, server)),
             };
             self.all.extend(case.map(|case| (replica.clone(), case)));
@@ -74,6 +82,16 @@ impl Sick {
     /// Whether HAProxy should be told to use `replica` nevertheless.
     pub(crate) fn is_spared(&self, replica: &ReplicaId) -> bool {
         self.is_shared() && self.all.get(replica).is_some_and(|case| case.by_answers)
+    }
+
+    /// Whether `replica` should get no requests at `now`, whatever its check says.
+    pub(crate) fn is_held(&self, replica: &ReplicaId, now: Timestamp) -> bool {
+        !self.is_shared() && self.all.get(replica).is_some_and(|case| case.holds(now))
+    }
+
+    /// Whether any is held at `now`: HAProxy lets it back in at any moment.
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
+        !self.is_shared() && self.all.values().any(|case| case.holds(now))
     }
 
     /// Whether servers are being spared: HAProxy takes them out again at any moment.
@@ -99,21 +117,38 @@ impl Sick {
 }
 
 impl Case {
-    fn of(fault: &Fault, server: &Server, known: Option<Self>) -> Self {
-        let (why, by_answers) = match (fault, known) {
-            (Fault::Answers(why), _) => (why.clone(), true),
-            (Fault::Check(why), _) => (why.clone(), false),
-            (Fault::Unsaid, Some(known)) => (known.why, known.by_answers),
-            (Fault::Unsaid, None) => (fault.why().to_owned(), false),
-        };
-        Self { why, by_answers, good: server.good, back_since: None }
+    fn of(fault: &Fault, server: &Server, known: Option<Self>, at: Timestamp) -> Self {
+        let (good, served) = (server.good, server.served);
+        let again = known.as_ref().is_some_and(|known| known.back_since.is_some());
+        match (fault, known) {
+            // It had its chance, and answered errors again.
+            (Fault::Answers(why), Some(known)) if again => {
+                let outs_before = known.outs_before + 1;
+                let (why, out_since) = (why.clone(), at);
+                Self { why, good, served, out_since, outs_before, back_since: None, ..known }
+            }
+            (Fault::Answers(_) | Fault::Unsaid, Some(known)) => {
+                Self { good, served, back_since: None, ..known }
+            }
+            (fault, _) => {
+                let by_answers = matches!(fault, Fault::Answers(_));
+                let (why, outs_before) = (fault.why().to_owned(), 0);
+                Self { why, by_answers, good, served, out_since: at, outs_before, back_since: None }
+            }
+        }
+    }
+
+    fn holds(&self, now: Timestamp) -> bool {
+        let hold_ms = HOLD_MS << self.outs_before.min(DOUBLED_MAX);
+        self.by_answers && now.ms_since(self.out_since) < hold_ms
     }
 
     /// The case of a server that HAProxy gives requests again; `None` once it is closed.
     fn still_open(mut self, at: Timestamp, server: &Server) -> Option<Self> {
         let since = *self.back_since.get_or_insert(at);
-        let proved = server.good > self.good || at.ms_since(since) >= UNTRIED_MS;
-        (self.by_answers && !proved).then_some(self)
+        let untried = server.served <= self.served && at.ms_since(since) >= UNTRIED_MS;
+        let closed = !self.by_answers || server.good > self.good || untried;
+        (!closed).then_some(self)
     }
 }
 
@@ -125,7 +160,8 @@ mod tests {
     fn server(good: u64, fault: Option<Fault>) -> Server {
         let (served, id, in_flight) = (good, Some(1), 0);
         let admin = Admin::Ready;
-        Server { admin, address: None, in_flight, served, good, is_backup: false, id, fault }
+        let (address, is_backup, coming) = (None, false, false);
+        Server { admin, address, in_flight, served, good, is_backup, id, coming, fault }
     }
 
     fn answers() -> Option<Fault> {
@@ -158,6 +194,21 @@ mod tests {
         assert!(down(&mut sick, 1_000, &both(None))[0]);
         assert!(down(&mut sick, 10_999, &both(None))[0]);
         assert!(!down(&mut sick, 11_000, &both(None))[0]);
+    }
+
+    #[test]
+    fn one_that_answers_errors_is_kept_out_and_each_time_for_longer() {
+        let mut sick = Sick::default();
+        let (one, at) = (ReplicaId::new("web-0"), Timestamp::from_ms);
+        let both = |fault, served| [Server { served, ..server(5, fault) }, server(5, None)];
+        down(&mut sick, 0, &both(answers(), 15));
+        down(&mut sick, 2_000, &both(Some(Fault::Unsaid), 15));
+        assert!(sick.is_held(&one, at(9_999)) && !sick.is_held(&one, at(10_000)));
+        down(&mut sick, 12_000, &both(None, 15));
+        // It has got requests, and has answered nothing but errors.
+        assert!(down(&mut sick, 30_000, &both(None, 18))[0]);
+        assert!(down(&mut sick, 30_001, &both(answers(), 25))[0]);
+        assert!(sick.is_held(&one, at(50_000)) && !sick.is_held(&one, at(50_001)));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub(crate) struct Server {
     pub(crate) is_backup: bool,
     /// Its number within the backend; `None` where HAProxy does not say.
     pub(crate) id: Option<u32>,
+    /// It is down, and a check has passed since.
+    pub(crate) coming: bool,
     /// What HAProxy holds against it; `None` while it gets requests, or would.
     pub(crate) fault: Option<Fault>,
 }
@@ -213,6 +215,7 @@ impl Server {
             good,
             is_backup: row.number("bck") == Some(1),
             id: row.number("sid").and_then(|id| id.try_into().ok()),
+            coming: row.text("status").starts_with("DOWN ") && row.text("status").contains('/'),
             fault: Fault::parse(row),
         })
     }

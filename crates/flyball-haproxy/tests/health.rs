@@ -46,9 +46,6 @@ async fn a_replica_that_answers_errors_at_once_does_not_get_the_traffic() {
     assert_eq!(report.servers[&replicas[0].id].route, Route::Routed, "it is not drained");
     assert!(replicas[1..].iter().all(|replica| why(&report, replica).is_none()), "{report:?}");
     assert_eq!(report.trouble, None);
-    // It is down until it has answered a request well: HAProxy's check is a mere connection.
-    replicas[0].answer("200 OK");
-    observed(&haproxy, |r| why(r, &replicas[0]).is_none() || sent_one(rig.front)).await;
 }
 
 /// Sends a request beside everything else.
@@ -146,4 +143,61 @@ async fn through_the_masters_socket_servers_come_and_go_as_well() {
     haproxy.drain(&replica.id);
     observed(&haproxy, |r| r.servers.is_empty()).await;
     assert_eq!(rig.servers().await, [""; 0]);
+}
+
+/// Measures, so that it has the machine to itself.
+mod alone {
+    use super::*;
+
+    const PER_S: u64 = 200;
+    const SECONDS: u64 = 12;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_black_hole_takes_no_more_than_with_observe_layer7_by_hand() {
+        let Some(rig) = Rig::start("").await else { return };
+        let mut by_hand = String::new();
+        let mut hand = Vec::new();
+        for number in 1..=4 {
+            let replica = Replica::start(&format!("hand-{number}"), QUICK).await;
+            let options = "check observe layer7 error-limit 10 on-error mark-down";
+            by_hand += &format!("server s{number} {} {options}\n", replica.address);
+            hand.push(replica);
+        }
+        let Some(other) = Rig::start(&by_hand).await else { return };
+        let haproxy = rig.connect().await;
+        let ours = four(&haproxy).await;
+        for replica in [&hand[0], &ours[0]] {
+            replica.answer("500 Internal Server Error");
+        }
+        let looks = async {
+            loop {
+                haproxy.observe().await;
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let loads = async { tokio::join!(load(rig.front), load(other.front)) };
+        let (failed, by_hand) = tokio::select! {
+            failed = loads => failed,
+            () = looks => unreachable!("it never ends"),
+        };
+        let share = |failed: u64| 100.0 * failed as f64 / (PER_S * SECONDS) as f64;
+        println!(
+            "{failed} failed ({:.2} %), by hand {by_hand} ({:.2} %)",
+            share(failed),
+            share(by_hand)
+        );
+        assert!(failed <= by_hand && failed > 0, "{failed} failed, by hand {by_hand}");
+    }
+
+    /// How many of the requests fail that are sent one after another at their times.
+    async fn load(front: std::net::SocketAddr) -> u64 {
+        let mut requests = tokio::task::JoinSet::new();
+        let mut pace = tokio::time::interval(Duration::from_micros(1_000_000 / PER_S));
+        for _ in 0..PER_S * SECONDS {
+            pace.tick().await;
+            requests.spawn(get(front));
+        }
+        let all = requests.join_all().await;
+        all.iter().filter(|answer| answer.is_err()).count() as u64
+    }
 }

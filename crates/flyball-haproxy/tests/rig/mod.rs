@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
 pub mod program;
-pub mod versions;
 
 use std::fs;
 use std::net::SocketAddr;

@@ -10,11 +10,12 @@ mod rig;
 mod collection;
 mod edit;
 mod stage;
+mod versions;
 
 use collection::{SHAPES, Shape};
 use flyball_haproxy::{Finding, Haproxy, Level};
-use rig::versions::{self, Version};
 use stage::Stage;
+use versions::Version;
 
 /// Rounds of advice until nothing is left: what one line brings in another may concern.
 const ROUNDS: usize = 4;

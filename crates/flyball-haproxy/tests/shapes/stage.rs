@@ -15,7 +15,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::collection::Shape;
 use super::edit::applied;
 use super::rig;
-use super::rig::versions::Version;
+use super::versions::Version;
 
 pub struct Stage {
     pub settings: HaproxySettings,

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::program;
+use super::rig::program;
 
 /// One HAProxy.
 #[derive(Clone, Debug)]
