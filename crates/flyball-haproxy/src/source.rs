@@ -7,8 +7,10 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use crate::configuration::Configuration;
 use crate::settings::{HaproxySettings, Socket};
@@ -38,7 +40,10 @@ pub(crate) async fn find(
     }
     let files = told_files(wire).await;
     let there = match &settings.socket {
-        Socket::Unix(path) => listener(path).await.or(pid),
+        Socket::Unix(path) => {
+            let limit = Duration::from_millis(settings.call_limit_ms);
+            timeout(limit, listener(path)).await.ok().flatten().or(pid)
+        }
         Socket::Tcp(_) => pid,
     };
     let configuration = match there.filter(|pid| is_haproxy(*pid)) {
@@ -76,12 +81,14 @@ fn seen_by(pid: u32, file: &Path) -> PathBuf {
         let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
         folder.join(file)
     };
-    let root = PathBuf::from(format!("/proc/{pid}/root"));
-    if root.join(".").exists() {
-        root.join(inside.strip_prefix("/").unwrap_or(&inside))
-    } else {
-        // Another user's process does not show its root: most likely it is ours.
-        inside
+    let files_of = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/mnt")).ok();
+    match (files_of(&pid.to_string()), files_of("self")) {
+        // In a container. Its root is not asked for elsewhere: HAProxy's own `chroot` moves that.
+        (Some(theirs), Some(ours)) if theirs != ours => {
+            let root = PathBuf::from(format!("/proc/{pid}/root"));
+            root.join(inside.strip_prefix("/").unwrap_or(&inside))
+        }
+        _ => inside,
     }
 }
 

@@ -3,20 +3,20 @@
 //! `{front}` is where a request comes in, `{socket}` the runtime socket, `{replica}` where a replica
 //! listens that the configuration itself plays, for those that speak something else than HTTP.
 
-use flyball_haproxy::{Checks, HaproxySettings, Level};
+use flyball_haproxy::{Checks, HaproxySettings, Level, OwnedFile};
 
 const OLD: (u32, u32) = (2, 2);
 const NEW: (u32, u32) = (2, 6);
 
-pub struct Shape {
-    pub name: &'static str,
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
     /// The first release that starts with it.
-    pub since: (u32, u32),
-    pub backend: &'static str,
+    pub(crate) since: (u32, u32),
+    pub(crate) backend: &'static str,
     /// What stands before `text`.
     above: &'static str,
     text: &'static str,
-    pub settings: fn(&mut HaproxySettings),
+    pub(crate) settings: fn(&mut HaproxySettings),
     /// What `check` has to find fault with, beside what it says of every such release.
     wrong: &'static [&'static str],
     advice: &'static [&'static str],
@@ -65,16 +65,16 @@ const BARE: &str = "global
 ";
 
 impl Shape {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let front = if self.text.contains("{front}") { "" } else { FRONT };
         format!("{}{front}{}", self.above, self.text)
     }
 
-    pub fn has_own_replica(&self) -> bool {
+    pub(crate) fn has_own_replica(&self) -> bool {
         self.text.contains("{replica}")
     }
 
-    pub fn expected(&self, release: (u32, u32)) -> Vec<(Level, &'static str)> {
+    pub(crate) fn expected(&self, release: (u32, u32)) -> Vec<(Level, &'static str)> {
         let mut all = Vec::new();
         if release < NEW {
             all.push((Level::Wrong, TOO_OLD));
@@ -88,7 +88,18 @@ impl Shape {
     }
 }
 
-pub const SHAPES: &[Shape] = &[
+/// Its backend is in the file that flyball makes.
+pub(crate) const OWNED: Shape = Shape {
+    name: "the backend in flyball's file",
+    text: FRONT,
+    settings: |settings| {
+        let lines = "balance leastconn\noption redispatch 1\nhttp-request set-header X-A \"b c\"";
+        settings.file = Some(OwnedFile { path: "flyball.cfg".into(), lines: lines.to_owned() });
+    },
+    ..PLAIN
+};
+
+pub(crate) const SHAPES: &[Shape] = &[
     Shape {
         name: "a backend and nothing else",
         text: "backend web\n  balance leastconn\n",

@@ -18,7 +18,7 @@ const SECTIONS: [&str; 12] = [
 ];
 
 /// `text` with one edit carried out.
-pub fn applied(text: &str, edit: &Edit) -> String {
+pub(crate) fn applied(text: &str, edit: &Edit) -> String {
     match edit {
         Edit::Add { section, line } => in_section(text, section, "", Some(line)),
         Edit::Replace { section, old, line } => in_section(text, section, old, Some(line)),

@@ -13,7 +13,7 @@ mod stage;
 mod versions;
 
 use collection::{SHAPES, Shape};
-use flyball_haproxy::{Finding, Haproxy, Level};
+use flyball_haproxy::{Finding, Haproxy, Level, Slots};
 use stage::Stage;
 use versions::Version;
 
@@ -33,6 +33,30 @@ async fn advice_for_haproxy_2_6_is_taken_by_it_and_a_replica_serves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn advice_for_haproxy_3_0_is_taken_by_it_and_a_replica_serves() {
     all_shapes(versions::new()).await;
+}
+
+/// The file that flyball makes is taken by each release, without servers and with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_haproxy_starts_with_the_owned_file() {
+    for version in [versions::old(), versions::installed(), versions::new()].into_iter().flatten() {
+        let case = format!("{:?}", version.release);
+        let mut stage = Stage::prepare(&collection::OWNED, &version).await;
+        if version.release < (2, 6) {
+            stage.settings.slots = Some(Slots { prefix: "fb".to_owned(), count: 2 });
+        }
+        let haproxy = Haproxy::connect(stage.settings.clone(), rig::clock).await.unwrap();
+        stage.start(&case).await;
+        let found = stage.check().await;
+        assert!(worst(&found) < Level::Wrong, "{case}: {found:#?}");
+        serves(&stage, &case).await;
+        let file = stage.settings.file.as_ref().unwrap().path.clone();
+        let replica = format!(" {} ", stage.replica);
+        rig::file_says(&file, |text| text.contains(&replica) && text.contains("observe")).await;
+        stage.stop();
+        stage.start(&format!("{case}, with servers")).await;
+        assert!(stage.ask().await.is_ok(), "{case}: the file had the server");
+        haproxy.shutdown().await;
+    }
 }
 
 async fn all_shapes(version: Option<Version>) {

@@ -17,10 +17,10 @@ use super::edit::applied;
 use super::rig;
 use super::versions::Version;
 
-pub struct Stage {
-    pub settings: HaproxySettings,
+pub(crate) struct Stage {
+    pub(crate) settings: HaproxySettings,
     /// Where a replica of the kind that the shape has answers.
-    pub replica: SocketAddr,
+    pub(crate) replica: SocketAddr,
     folder: TempDir,
     version: Version,
     text: String,
@@ -49,7 +49,7 @@ fn certificate() -> &'static str {
 }
 
 impl Stage {
-    pub async fn prepare(shape: &Shape, version: &Version) -> Self {
+    pub(crate) async fn prepare(shape: &Shape, version: &Version) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name).display().to_string();
         let (front, replica) = (free(), free());
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Starts HAProxy, which has to say nothing against its configuration.
-    pub async fn start(&mut self, case: &str) {
+    pub(crate) async fn start(&mut self, case: &str) {
         fs::write(self.folder.path().join("haproxy.cfg"), &self.text).unwrap();
         let log = self.folder.path().join("log");
         let file = fs::File::create(&log).unwrap();
@@ -123,18 +123,18 @@ impl Stage {
             && text.contains("Pid: ")
     }
 
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let _ = child.kill();
         let _ = child.wait();
     }
 
-    pub async fn check(&self) -> Vec<Finding> {
+    pub(crate) async fn check(&self) -> Vec<Finding> {
         Haproxy::check(&self.settings, &self.files()).await
     }
 
     /// Does what hints say, in HAProxy's file and in flyball's.
-    pub fn change(&mut self, edits: &[Edit]) {
+    pub(crate) fn change(&mut self, edits: &[Edit]) {
         for edit in edits {
             match edit {
                 Edit::Flyball { key, value } => self.set(key, value),
@@ -163,7 +163,7 @@ impl Stage {
     }
 
     /// One request through the front.
-    pub async fn ask(&self) -> Result<String, String> {
+    pub(crate) async fn ask(&self) -> Result<String, String> {
         let ask = async {
             let mut stream = TcpStream::connect(self.front).await?;
             let head = "GET /app HTTP/1.1\r\nhost: web.test\r\n\

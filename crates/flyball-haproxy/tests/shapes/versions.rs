@@ -12,15 +12,15 @@ use super::rig::program;
 
 /// One HAProxy.
 #[derive(Clone, Debug)]
-pub struct Version {
+pub(crate) struct Version {
     /// Such as 2.6.
-    pub release: (u32, u32),
+    pub(crate) release: (u32, u32),
     /// The program and the words before its own.
     command: Vec<OsString>,
 }
 
 impl Version {
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.command[0]);
         command.args(&self.command[1..]).stdin(Stdio::null());
         command
@@ -28,12 +28,12 @@ impl Version {
 }
 
 /// The HAProxy of Debian 11: no servers at run time.
-pub fn old() -> Option<Version> {
+pub(crate) fn old() -> Option<Version> {
     of_suite("bullseye", (2, 2))
 }
 
 /// The one that this machine has: 2.6 on Debian 12.
-pub fn installed() -> Option<Version> {
+pub(crate) fn installed() -> Option<Version> {
     let path = program::haproxy()?;
     let output = Command::new(path).arg("-v").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -43,7 +43,7 @@ pub fn installed() -> Option<Version> {
 }
 
 /// The HAProxy of Debian 13.
-pub fn new() -> Option<Version> {
+pub(crate) fn new() -> Option<Version> {
     of_suite("trixie", (3, 0))
 }
 

@@ -183,7 +183,9 @@ fn counters(live: &Live) -> Counters {
 fn trouble(live: &Live) -> Vec<Notice> {
     let notice =
         |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
+    let balancer = live.balancer.as_ref().and_then(|balancer| balancer.trouble.clone());
+    let engine = engine_trouble(live).into_iter().chain(balancer);
+    engine.chain(node_trouble(&live.nodes)).map(notice).collect()
 }
 
 fn engine_trouble(live: &Live) -> Option<String> {
