@@ -93,7 +93,8 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));
-            has_value && key.only.iter().all(of_containers)
+            let is_the_files_alone = matches!(key.kind, Kind::Options);
+            has_value && !is_the_files_alone && key.only.iter().all(of_containers)
         },
     )
 }

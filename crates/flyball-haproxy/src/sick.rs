@@ -127,9 +127,10 @@ impl Case {
                 let (why, out_since) = (why.clone(), at);
                 Self { why, good, served, out_since, outs_before, back_since: None, ..known }
             }
-            (Fault::Answers(_) | Fault::Unsaid, Some(known)) => {
+            (Fault::Answers(_), Some(known)) if known.by_answers => {
                 Self { good, served, back_since: None, ..known }
             }
+            (Fault::Unsaid, Some(known)) => Self { good, served, back_since: None, ..known },
             (fault, _) => {
                 let by_answers = matches!(fault, Fault::Answers(_));
                 let (why, outs_before) = (fault.why().to_owned(), 0);
@@ -219,6 +220,17 @@ mod tests {
         assert_eq!(down(&mut sick, 1, &[server(0, check()), server(0, check())]), [true, true]);
         assert!(!sick.spares() && sick.trouble().is_none());
         assert_eq!(down(&mut sick, 2, &[server(0, None), server(0, check())]), [false, true]);
+    }
+
+    #[test]
+    fn a_failed_check_does_not_hide_what_its_answers_show() {
+        let mut sick = Sick::default();
+        let check = Some(Fault::Check("HAProxy's check failed: L4TOUT".to_owned()));
+        let pool = |fault| [server(0, fault), server(0, None)];
+        down(&mut sick, 1, &pool(check));
+        assert!(!sick.holds(Timestamp::from_ms(1)), "its check decides when it is back");
+        down(&mut sick, 2, &pool(answers()));
+        assert!(sick.holds(Timestamp::from_ms(2)));
     }
 
     #[test]

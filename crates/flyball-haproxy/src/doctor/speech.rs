@@ -33,9 +33,10 @@ pub(super) fn look_at(subject: &Subject<'_>) -> Vec<Finding> {
     let servers = subject.lines.all("server").filter_map(|words| words.get(2..));
     let own: Vec<String> = servers.map(|words| format!("{default} {}", words.join(" "))).collect();
     // Slots are made from the configuration, `default-server` included.
-    let mut findings = match subject.slot_line() {
-        Some(slots) => slots_without(subject, &slots).into_iter().collect(),
-        None => by_default(subject, &default),
+    let mut findings = match (&subject.settings.slots, subject.slot_line()) {
+        (None, _) => by_default(subject, &default),
+        (Some(_), Some(slots)) => slots_without(subject, &slots).into_iter().collect(),
+        (Some(_), None) => Vec::new(),
     };
     // One of them is asked: they are most often alike.
     let other = own.iter().map(|words| missing(subject, words));
