@@ -202,7 +202,10 @@ pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
 fn bound(text: &str) -> Option<Option<SocketAddr>> {
     let family = text.strip_prefix("ipv4@").map(|at| (at, "127.0.0.1"));
     let family = family.or_else(|| Some((text.strip_prefix("ipv6@")?, "::1")));
-    let Some((at, loopback)) = family else { return peer(text).map(Some) };
+    let Some((at, loopback)) = family else {
+        let address = text.parse::<SocketAddr>().ok()?;
+        return Some(Some(address).filter(|at| at.port() > 0));
+    };
     let (host, port) = at.rsplit_once(':')?;
     let host = match host.trim_start_matches('[').trim_end_matches(']') {
         "" | "*" | "0.0.0.0" | "::" => loopback,
