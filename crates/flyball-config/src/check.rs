@@ -180,6 +180,14 @@ pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Words of a `server` line. Which of them HAProxy takes is for the balancer to say.
+pub(crate) fn options(given: Given<'_>) -> Result<String, Fault> {
+    match &given.node.value {
+        Value::Text(text) if !text.contains(char::is_control) => Ok(text.trim().to_owned()),
+        _ => Err(given.not_a("words of a server line", given.example("\"ssl verify none\""))),
+    }
+}
+
 /// Texts of one line each; there may be none.
 pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, Fault> {
     let refuse = || given.not_a("a list of lines", given.example("[\"balance leastconn\"]"));

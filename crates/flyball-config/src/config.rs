@@ -418,10 +418,12 @@ pub struct Backend {
     pub name: String,
     /// A file with the whole backend that flyball keeps current.
     pub file: Option<OwnedFile>,
-    /// The slots to use, for HAProxy before 2.5, which cannot make servers at run time.
+    /// The slots to use, for HAProxy before 2.6, which cannot make servers at run time.
     pub template: Option<Template>,
-    /// Whether HAProxy checks the servers, too.
-    pub check: bool,
+    /// Whether HAProxy checks the servers, too; `None`: where the backend is HTTP.
+    pub check: Option<bool>,
+    /// More words of each server, which HAProxy may refuse.
+    pub options: String,
 }
 
 /// A file that flyball writes and nobody else.

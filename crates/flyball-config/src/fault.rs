@@ -137,6 +137,12 @@ pub enum Fault {
         /// What to do.
         instead: String,
     },
+    /// A label that only the operator's file may set.
+    #[error("{key}: a label may not set this")]
+    FileOnly {
+        /// The label.
+        key: String,
+    },
     /// A service name that cannot be used everywhere.
     #[error("{key}: this name cannot be used")]
     BadName {
@@ -196,6 +202,24 @@ listen = "127.0.0.1:8080"
 command = ["./server", "--port", "{port}"]"#;
 
 impl Fault {
+    /// As whoever wrote a label reads it: values of labels stand in no quotes. A list is told as
+    /// TOML has it, which labels take, too.
+    pub(crate) fn in_words_of_labels(mut self) -> Self {
+        let hint = match &mut self {
+            Self::UnknownKey { instead, .. }
+            | Self::UnknownWord { instead, .. }
+            | Self::Useless { instead, .. }
+            | Self::Missing { instead, .. } => Some(instead),
+            Self::NotA { instead, .. } => instead.as_mut(),
+            Self::WordNotYet { known, .. } => Some(known),
+            _ => None,
+        };
+        if let Some(hint) = hint.filter(|hint| !hint.contains('[')) {
+            hint.retain(|c| c != '"');
+        }
+        self
+    }
+
     /// What to do about it; `None` where the message says it all.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -218,6 +242,9 @@ impl Fault {
             Self::NotA { instead, .. } => return instead.clone(),
             Self::OutOfRange { limit, .. } => format!("the value must be {limit}"),
             Self::Contradicts { instead, .. } => (*instead).to_owned(),
+            Self::FileOnly { .. } => {
+                "describe the service in flyball.toml, and set it there".to_owned()
+            }
             Self::BadName { .. } => "use 1 to 63 of a-z, 0-9 and -, and no - in front".to_owned(),
             Self::AddressTaken { .. } => {
                 "give each its own port, or port 0 for any free one".to_owned()

@@ -61,6 +61,8 @@ pub(crate) enum Kind {
     Text,
     /// What HAProxy takes as a name.
     HaproxyName,
+    /// Words of a `server` line of HAProxy.
+    Options,
     Words,
     Lines,
     Variables,

@@ -135,7 +135,9 @@ fn described(
         Some(service) if reports.faults.is_empty() => Ok(service),
         _ => {
             let place = Place::of_file(&format!("labels of service {}", shorten(name)));
-            Err(ConfigErrors::sorted(reports.faults, |_, _| place.clone()))
+            let faults = reports.faults.into_iter();
+            let faults = faults.map(|(fault, span)| (fault.in_words_of_labels(), span)).collect();
+            Err(ConfigErrors::sorted(faults, |_, _| place.clone()))
         }
     }
 }

@@ -93,7 +93,8 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));
-            has_value && key.only.iter().all(of_containers)
+            let is_the_files_alone = matches!(key.kind, Kind::Options);
+            has_value && !is_the_files_alone && key.only.iter().all(of_containers)
         },
     )
 }
@@ -135,6 +136,7 @@ fn kind(kind: &Kind) -> String {
         Kind::HttpPath => "path that starts with `/`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
+        Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),
         Kind::Variables => "table of texts".to_owned(),
         Kind::Cores => "number above 0".to_owned(),

@@ -78,6 +78,7 @@ file = "haproxy/web.cfg"
 lines = ["balance leastconn", "option httpchk GET /healthz"]
 template = { prefix = "fb", count = 50 }
 check = true
+options = "ssl verify none"
 "#;
 
 /// The smallest service on Docker behind HAProxy.
@@ -132,7 +133,8 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         name: "web_1".into(),
         file: Some(OwnedFile { path: "/etc/flyball/haproxy/web.cfg".into(), lines }),
         template: Some(Template { prefix: "fb".into(), count: 50 }),
-        check: true,
+        check: Some(true),
+        options: "ssl verify none".into(),
     };
     let web = &config.services["web"];
     assert_eq!(web.balancer, Balancer::Haproxy { backend, slots: Some(8) });
@@ -262,7 +264,13 @@ fn a_container_is_a_copy_unless_the_file_says_more() {
     assert_eq!(web.reach, Reach::Published("127.0.0.1".parse().unwrap()));
     assert_eq!(web.grace_ms, None, "the container's own");
     assert_eq!(config.services["web"].policy.timing.start_lag_prior_ms, 2_000);
-    let by_default = Backend { name: "web".into(), file: None, template: None, check: false };
+    let by_default = Backend {
+        name: "web".into(),
+        file: None,
+        template: None,
+        check: None,
+        options: String::new(),
+    };
     assert_eq!(backend(COPIED), by_default);
 }
 
@@ -300,6 +308,21 @@ fn sockets_are_paths_or_addresses() {
     assert_eq!(socket("a"), Socket::Unix("/etc/flyball/a".into()));
     for at in ["[::1]:9", "localhost:9999", "tasks.haproxy:9999"] {
         assert_eq!(socket(&format!("tcp://{at}")), Socket::Tcp(at.into()));
+    }
+    // As they stand behind `stats socket`.
+    assert_eq!(socket("unix@/run/a"), Socket::Unix("/run/a".into()));
+    for (bound, asked) in [
+        ("127.0.0.1:9998", "127.0.0.1:9998"),
+        ("ipv4@127.0.0.1:9998", "127.0.0.1:9998"),
+        ("ipv4@*:9998", "127.0.0.1:9998"),
+        ("ipv4@:9998", "127.0.0.1:9998"),
+        ("ipv4@0.0.0.0:9998", "127.0.0.1:9998"),
+        ("ipv6@::1:9998", "[::1]:9998"),
+        ("ipv6@[::1]:9998", "[::1]:9998"),
+        ("ipv6@:::9998", "[::1]:9998"),
+        ("[::1]:9998", "[::1]:9998"),
+    ] {
+        assert_eq!(socket(bound), Socket::Tcp(asked.into()), "{bound}");
     }
 }
 

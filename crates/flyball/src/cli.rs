@@ -79,6 +79,9 @@ pub(crate) struct ConfigFile {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
+    /// HAProxy's own configuration, where check does not find it; once for each file, in their order
+    #[arg(long, value_name = "FILE")]
+    pub(crate) haproxy_config: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

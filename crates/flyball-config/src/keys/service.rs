@@ -273,7 +273,7 @@ pub(crate) static READY_TCP: Key = key(
 pub(crate) static BACKEND: Section = Section {
     path: "services.NAME.haproxy",
     meaning: "The backend that is kept. No two services may have the same.",
-    keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK],
+    keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK, &OPTIONS],
     later: &[],
 };
 pub(crate) static BACKEND_NAME: Key = key(
@@ -286,7 +286,7 @@ pub(crate) static FILE: Key = key(
     "file",
     Kind::Path,
     Fallback::Otherwise("none is kept"),
-    "A file with the whole backend that flyball writes after every change, so that a reload by anybody finds the servers. HAProxy is started with it beside its own: `haproxy -f haproxy.cfg -f FILE`.",
+    "A file with the whole backend that flyball makes when it starts and writes after every change, so that a reload by anybody finds the servers. HAProxy is started with it beside its own, once it is there: `haproxy -f haproxy.cfg -f FILE`.",
 );
 pub(crate) static FILE_LINES: Key = key(
     "lines",
@@ -298,13 +298,19 @@ pub(crate) static TEMPLATE_TABLE: Key = key(
     "template",
     Kind::Table("services.NAME.haproxy.template"),
     Fallback::Otherwise("servers are made as needed"),
-    "The slots to use with HAProxy before 2.5.",
+    "The slots to use with HAProxy before 2.6.",
 );
 pub(crate) static CHECK: Key = key(
     "check",
     Kind::Flag,
-    Fallback::Is("false"),
-    "Whether HAProxy checks the servers, too, beside flyball's own probe.",
+    Fallback::Otherwise("true where the backend has `mode http`"),
+    "Whether HAProxy checks the servers, too, beside flyball's own probe, and takes one out that answers 10 errors in a row (`observe`).",
+);
+pub(crate) static OPTIONS: Key = key(
+    "options",
+    Kind::Options,
+    Fallback::Is("\"\""),
+    "More words of each server, such as `\"ssl verify none\"`, in the file and at run time alike: `default-server` lines do not reach servers that are made at run time. Words about checks take the place of flyball's own. Not a label.",
 );
 
 pub(crate) static TEMPLATE: Section = Section {

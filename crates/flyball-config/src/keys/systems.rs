@@ -252,5 +252,5 @@ pub(crate) static SOCKET: Key = key(
     "socket",
     Kind::Socket,
     Fallback::Is("\"/run/haproxy/admin.sock\""),
-    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://HOST:PORT`; a name is looked up at each connection.",
+    "Where its runtime API listens (`stats socket`, `level admin`), or its master (`haproxy -S`): a path, `unix:///PATH` or `tcp://HOST:PORT`, where a name is looked up at each connection; or as HAProxy itself writes it: `unix@PATH`, `ipv4@IP:PORT`, `ipv6@IP:PORT`, `IP:PORT`.",
 );

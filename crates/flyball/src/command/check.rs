@@ -5,18 +5,18 @@
 //! about, and how to mend it.
 
 mod ha;
+mod haproxy;
 mod local;
+mod ports;
 mod zabbix;
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use flyball_config::{Balancer, Config, Container, Engine, Problem, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
-use flyball_haproxy::Haproxy;
 use flyball_mesos::Survey;
 use flyball_mesos::marathon::{Marathon, MarathonEngine};
 use serde::Serialize;
@@ -24,11 +24,12 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, socket, swarm_settings,
+    app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access, mesos_master,
+    mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
 };
 use crate::failure::Failure;
 use crate::output::print;
+use ports::Ports;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -44,9 +45,20 @@ struct Finding {
     hint: Option<String>,
 }
 
+impl Finding {
+    /// What needs something done is not `ok`, also where flyball can start nevertheless.
+    fn mark(&self) -> &'static str {
+        match (self.ok, &self.hint) {
+            (true, None) => "ok   ",
+            (true, Some(_)) => "warn ",
+            (false, _) => "wrong",
+        }
+    }
+}
+
 pub(crate) async fn check(options: Check) -> Result<ExitCode, Failure> {
     let findings = match configuration(&options.file) {
-        Ok(config) => look_at(&config).await?,
+        Ok(config) => look_at(&config, &options.haproxy_config).await?,
         Err(errors) if options.json => errors.problems.iter().map(in_the_file).collect(),
         Err(errors) => {
             Failure::from(errors).print();
@@ -66,7 +78,7 @@ fn json_line(finding: &Finding) -> Result<String, Failure> {
 }
 
 fn text_line(finding: &Finding) -> String {
-    let mark = if finding.ok { "ok   " } else { "wrong" };
+    let mark = finding.mark();
     let hint =
         finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
     format!("{mark} {}: {}{hint}", finding.key, finding.text)
@@ -82,9 +94,10 @@ fn in_the_file(problem: &Problem) -> Finding {
     Finding { key, ok: false, text, hint }
 }
 
-async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
+async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, Failure> {
+    let ports = Ports::of(&config.daemon).await;
     let mut findings = vec![
-        listening("flyball.listen", config.daemon.listen),
+        ports.look_at("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
     if let Some(ha) = &config.ha {
@@ -97,7 +110,15 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     }
     for service in &services {
         findings.extend(systems.look_at_engine(config, service).await);
-        findings.extend(look_at_balancer(config, service).await);
+        match &service.balancer {
+            Balancer::Proxy { listen, .. } => {
+                findings.push(ports.look_at(&format!("services.{}.listen", service.name), *listen));
+            }
+            Balancer::Haproxy { backend, slots } => {
+                findings.extend(haproxy::look_at(config, service, backend, *slots, haproxy).await);
+            }
+            Balancer::None => {}
+        }
     }
     Ok(findings)
 }
@@ -184,29 +205,6 @@ impl Systems {
                 None => Vec::new(),
             },
         }
-    }
-}
-
-async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
-    let name = &service.name;
-    match &service.balancer {
-        Balancer::Proxy { listen, .. } => {
-            vec![listening(&format!("services.{name}.listen"), *listen)]
-        }
-        Balancer::Haproxy { backend, slots } => {
-            let socket = socket(&config.haproxy.socket);
-            let settings = haproxy_settings(service, backend, *slots, socket);
-            let found = Haproxy::check(&settings).await;
-            let key = format!("services.{name}.haproxy");
-            let finding = |f: flyball_haproxy::Finding| Finding {
-                key: key.clone(),
-                ok: f.ok,
-                text: f.what,
-                hint: f.hint,
-            };
-            found.into_iter().map(finding).collect()
-        }
-        Balancer::None => Vec::new(),
     }
 }
 
@@ -423,17 +421,6 @@ fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> 
         hint: f.hint,
     };
     found.into_iter().map(finding).collect()
-}
-
-fn listening(key: &str, address: SocketAddr) -> Finding {
-    let (ok, text, hint) = match TcpListener::bind(address) {
-        Ok(_) => (true, format!("{address} is free"), None),
-        Err(error) => {
-            let hint = "is flyball running already? otherwise choose another port";
-            (false, format!("cannot listen on {address}: {error}"), Some(hint.to_owned()))
-        }
-    };
-    Finding { key: key.to_owned(), ok, text, hint }
 }
 
 fn writable(key: &str, directory: &Path) -> Finding {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_haproxy::{Check, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
+use flyball_haproxy::{Checks, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
 use flyball_proxy::{Proxy, ProxySettings, Times};
 use flyball_web::Spread;
 
@@ -146,7 +146,12 @@ pub(crate) fn haproxy_settings(
     slots: Option<u32>,
     socket: Socket,
 ) -> HaproxySettings {
-    let check = backend.check.then(Check::default);
+    let checks = match backend.check {
+        None => Checks::WhereHttp,
+        Some(true) => Checks::Always,
+        Some(false) => Checks::Never,
+    };
+    let words = backend.options.clone();
     let file = |file: &config::OwnedFile| OwnedFile {
         path: file.path.clone(),
         lines: file.lines.iter().map(|line| format!("{line}\n")).collect(),
@@ -154,7 +159,7 @@ pub(crate) fn haproxy_settings(
     let template = |t: &config::Template| Slots { prefix: t.prefix.clone(), count: t.count };
     HaproxySettings {
         service: service.name.clone(),
-        server_options: ServerOptions { slots, check, ..ServerOptions::default() },
+        server_options: ServerOptions { slots, checks, words, ..ServerOptions::default() },
         file: backend.file.as_ref().map(file),
         slots: backend.template.as_ref().map(template),
         drain_limit_ms: service.policy.timing.drain_limit_ms,

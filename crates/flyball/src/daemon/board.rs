@@ -183,10 +183,12 @@ fn counters(live: &Live) -> Counters {
 fn trouble(live: &Live) -> Vec<Notice> {
     let notice =
         |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
+    let balancer = live.balancer.as_ref().and_then(|balancer| balancer.trouble.clone());
     let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
     engine_trouble(live)
         .into_iter()
         .chain(told)
+        .chain(balancer)
         .chain(node_trouble(&live.nodes))
         .map(notice)
         .collect()

@@ -12,6 +12,7 @@ mod configuration;
 mod demo;
 mod docker_away;
 mod ha;
+mod haproxy;
 mod history;
 mod kills;
 mod monitors;
