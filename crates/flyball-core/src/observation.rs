@@ -207,6 +207,10 @@ pub struct BalancerReport {
     pub servers: BTreeMap<ReplicaId, ServerReport>,
     /// Times of the requests that ended lately; `None` when none did.
     pub latency: Option<LatencyReport>,
+    /// What is wrong with the servers as a whole, such as a fault that all of them share; `None`
+    /// where nothing is, and where the balancer does not tell.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// One server of a balancer.
@@ -220,6 +224,24 @@ pub struct ServerReport {
     pub served: u64,
     /// When it answered its first one.
     pub first_served_at: Option<Timestamp>,
+    /// What the balancer holds against it.
+    #[serde(default)]
+    pub health: ServerHealth,
+}
+
+/// What a balancer holds against a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerHealth {
+    /// Nothing.
+    #[default]
+    Up,
+    /// It fails: though it is routed it gets no requests, but for what shows whether it has
+    /// recovered. It stays down until that has shown.
+    Down {
+        /// What it did, as the end of a sentence: "5 answers in a row were 500".
+        why: String,
+    },
 }
 
 /// Whether a server gets new requests.

@@ -192,7 +192,8 @@ impl Look {
         let server = |&(number, draining, in_flight, served): &(u64, bool, u32, u64)| {
             let route = if draining { Route::Draining } else { Route::Routed };
             let first_served_at = (served > 0).then(|| ago(now, served));
-            (name(number), ServerReport { route, in_flight, served, first_served_at })
+            let health = ServerHealth::Up;
+            (name(number), ServerReport { route, in_flight, served, first_served_at, health })
         };
         BalancerReport {
             epoch,
@@ -206,6 +207,7 @@ impl Look {
                 p50_ms: f64::from(self.waiting),
                 p99_ms: f64::from(self.waiting) * 10.0,
             }),
+            trouble: None,
         }
     }
 }

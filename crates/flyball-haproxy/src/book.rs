@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use flyball_core::observation::{BalancerReport, Reading, Route, ServerReport};
+use flyball_core::observation::{BalancerReport, Reading, Route, ServerHealth, ServerReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use crate::change::{Change, What};
@@ -317,6 +317,7 @@ impl Book {
                     in_flight: if behind { in_flight.max(1) } else { in_flight },
                     served: seen.map_or(0, |server| server.served),
                     first_served_at: self.first_served.get(replica).copied(),
+                    health: ServerHealth::Up,
                 },
             ))
         };
@@ -327,6 +328,7 @@ impl Book {
             waiting: snapshot.backend.queued,
             servers: self.orders.iter().filter_map(server).collect(),
             latency: None,
+            trouble: None,
         }
     }
 }

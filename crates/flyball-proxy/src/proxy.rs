@@ -71,6 +71,7 @@ impl Proxy {
             waiting,
             servers,
             latency: meter.latency(),
+            trouble: None,
         }
     }
 

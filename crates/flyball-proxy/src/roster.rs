@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flyball_core::observation::{Route, ServerReport};
+use flyball_core::observation::{Route, ServerHealth, ServerReport};
 use flyball_core::units::ReplicaId;
 use tokio::sync::{Notify, oneshot};
 
@@ -239,6 +239,7 @@ impl Roster {
                 in_flight: in_flight + older.map_or(0, |report| report.in_flight),
                 served: server.served(),
                 first_served_at: server.first_served_at(),
+                health: ServerHealth::Up,
             };
             servers.insert(server.replica.clone(), report);
         }

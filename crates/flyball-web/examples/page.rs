@@ -15,7 +15,7 @@ use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
     Ask, BalancerReport, CpuCounter, EngineReport, Exit, LatencyReport, Manual, Observation, Phase,
-    Reading, ReplicaReport, Route, ServerReport,
+    Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
@@ -204,6 +204,7 @@ impl World {
             served: replica.served as u64,
             first_served_at: (replica.served >= 1.0)
                 .then_some(Timestamp::from_ms(replica.asked_ms + START_LAG_MS + 40).min(at)),
+            health: ServerHealth::Up,
         };
         let routed = self.replicas.iter().filter(|(_, r)| r.routed);
         let p50_ms = 31.0 + self.waiting * 1.5;
@@ -219,6 +220,7 @@ impl World {
                 p50_ms,
                 p99_ms: p50_ms * 2.6 + self.load_per_s() * 0.3,
             }),
+            trouble: None,
         }
     }
 

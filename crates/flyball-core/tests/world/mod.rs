@@ -265,7 +265,9 @@ impl World {
             let route = r.route?;
             let first_served_at = r.first_served_ms.map(Timestamp::from_ms);
             let (in_flight, served) = (r.in_flight, r.served as u64);
-            Some((id.clone(), ServerReport { route, in_flight, served, first_served_at }))
+            let health = ServerHealth::Up;
+            let server = ServerReport { route, in_flight, served, first_served_at, health };
+            Some((id.clone(), server))
         };
         BalancerReport {
             epoch: 1,
@@ -274,6 +276,7 @@ impl World {
             waiting: self.waiting as u32,
             servers: self.replicas.iter().filter_map(server).collect(),
             latency: None,
+            trouble: None,
         }
     }
 
