@@ -17,6 +17,8 @@ mod labels;
 mod look;
 mod probe;
 mod report;
+mod room;
+mod sick;
 mod standby;
 mod tally;
 mod telling;
@@ -52,6 +54,7 @@ pub(crate) use hosts::{
     swarm as open_swarm,
 };
 use report::Reporting;
+pub(crate) use room::Room;
 pub(crate) use standby::Standby;
 pub(crate) use tally::Tally;
 use wishes::Wishes;

@@ -5,6 +5,7 @@
 //! about, and how to mend it.
 
 mod ha;
+mod readiness;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -24,9 +25,9 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    Room, app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm,
+    mesos_access, mesos_master, mesos_settings, open_docker, open_marathon, open_swarm,
+    open_zabbix, process_settings, socket, swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -88,6 +89,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         listening("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    findings.extend(proxied(config));
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
     }
@@ -99,6 +101,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     for service in &services {
         findings.extend(systems.look_at_engine(service).await);
         findings.extend(look_at_balancer(config, service).await);
+        findings.push(readiness::look_at(service));
     }
     Ok(findings)
 }
@@ -195,6 +198,18 @@ async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
         }
         Balancer::None => Vec::new(),
     }
+}
+
+/// How many connections the embedded proxies take, where there are any.
+fn proxied(config: &Config) -> Option<Finding> {
+    let is_proxy = |service: &Service| matches!(service.balancer, Balancer::Proxy { .. });
+    let labels = config.docker.labels || config.swarm.labels || config.marathon.labels;
+    if !labels && !config.services.values().any(is_proxy) {
+        return None;
+    }
+    let Room { connections, per_client, .. } = Room::of(&config.proxy);
+    let text = format!("{connections} client connections at once, {per_client} of one client");
+    Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
 }
 
 /// Whether the trapper takes values, and which Zabbix the API is of.
