@@ -14,6 +14,7 @@ mod budget;
 mod eject;
 mod exchange;
 mod expect;
+mod first_head;
 mod flight;
 mod headers;
 mod interim;

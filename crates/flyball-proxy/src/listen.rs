@@ -15,9 +15,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::budget::{Full, Place, Share};
 use crate::exchange;
+use crate::first_head;
 use crate::headers::Peer;
 use crate::interim::Interim;
 use crate::refusal::Reason;
@@ -31,11 +33,12 @@ use crate::watched::{Watch, Watched};
 /// does not spin while connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// What is read ahead of a client, the largest head of a request, and what is kept of an answer for
-/// a client that reads slowly. Heads of 16 kB are what common servers take; nginx takes 32 kB.
-const BUFFER_MAX: usize = 32 * 1024;
+/// a client that reads slowly. HAProxy and Node.js take heads of as much.
+const BUFFER_MAX: usize = 16 * 1024;
 
 /// Where clients come in.
 struct Door {
+    address: SocketAddr,
     shared: Arc<Shared>,
     share: Arc<Share>,
     http: http1::Builder,
@@ -54,7 +57,8 @@ pub(crate) async fn accept(
     let share = settings.budget.join(settings.connections_max, settings.connections_per_client);
     let http = protocol(&shared);
     let (failed, crowd) = (Seldom::default(), Seldom::default());
-    let mut door = Door { shared, share, http, clients: phase.clone(), failed, crowd };
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    let mut door = Door { address, shared, share, http, clients: phase.clone(), failed, crowd };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -64,7 +68,8 @@ pub(crate) async fn accept(
             Ok((stream, address)) => door.take_in(stream, address),
             Err(error) => {
                 if let Some(times) = door.failed.happened(Instant::now()) {
-                    tracing::warn!(%error, times, "cannot accept a client");
+                    let at = door.address;
+                    tracing::warn!(%error, times, "cannot accept a client at {at}");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -105,7 +110,8 @@ impl Door {
         self.shared.meter.crowd.is(full);
         if let Some(times) = self.crowd.happened(Instant::now()) {
             let text = full.in_words(&self.shared.settings);
-            tracing::warn!(times, client = %client.ip(), "client turned away: {text}");
+            let (at, client) = (self.address, client.ip());
+            tracing::warn!(times, "client {client} turned away at {at}: {text}");
         }
         let _gone = say_and_close(stream, &Reason::TooManyConnections.bytes());
     }
@@ -122,7 +128,18 @@ fn say_and_close(stream: TcpStream, answer: &str) -> io::Result<()> {
 
 async fn serve(stream: TcpStream, client: Arc<Client>, http: http1::Builder, _place: Place) {
     let mut phase = client.phase.clone();
-    let stall_limit = span(client.shared.settings.stall_limit_ms);
+    let settings = &client.shared.settings;
+    // A connection's buffers are worth a whole head; without one it ends as it would with them.
+    tokio::select! {
+        biased;
+        head = timeout(span(settings.header_limit_ms), first_head::arrives::<BUFFER_MAX>(&stream)) => {
+            if !matches!(head, Ok(Ok(()))) {
+                return;
+            }
+        }
+        () = reached(&mut phase, Phase::Finishing) => return,
+    }
+    let stall_limit = span(settings.stall_limit_ms);
     let socket = ClientSocket::new(stream, client.held.clone(), client.interim.clone());
     let io = TokioIo::new(Watched::new(socket, stall_limit, Watch::Writes));
     let service = service_fn(move |request| exchange::answer(Arc::clone(&client), request));

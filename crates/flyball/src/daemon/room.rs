@@ -12,8 +12,8 @@ use flyball_config as config;
 use flyball_proxy::Budget;
 
 /// What one connection takes at worst: the buffers of both its sides while a client reads slowly,
-/// measured at 150 kB.
-const CONNECTION_BYTES: u64 = 192 * 1024;
+/// measured at 95 kB.
+const CONNECTION_BYTES: u64 = 128 * 1024;
 /// More are not of use to anybody on one machine, and each takes two descriptors and more.
 const CONNECTIONS_MAX: u64 = 20_000;
 /// As few as a daemon is of any use with.
