@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use flyball_core::policy::Policy;
 
+use crate::Proxy;
+
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -25,6 +27,8 @@ pub struct Config {
     pub marathon: Marathon,
     /// Several flyballs of which one acts, if there are several.
     pub ha: Option<Ha>,
+    /// The embedded proxies of services.
+    pub proxy: Proxy,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
@@ -201,6 +205,8 @@ pub struct Service {
     pub balancer: Balancer,
     /// When a started replica counts as ready.
     pub ready: Ready,
+    /// Time from one probe of a ready replica to the next, in milliseconds; 0: it is not probed.
+    pub liveness_ms: u64,
 }
 
 /// What runs the replicas of a service.
@@ -451,8 +457,9 @@ pub enum Ready {
     Http {
         /// The path; starts with `/`.
         path: String,
-        /// Whether any status counts; otherwise only one below 400.
-        any_status: bool,
+        /// Whether any reply counts but one that says that the replica fails
+        /// ([`flyball_core::observation::is_failure`]); otherwise only a status below 400.
+        any_but_failure: bool,
     },
     /// Once a connection is accepted.
     Tcp,

@@ -6,11 +6,13 @@
 //! section's list is read, and a default that is written here is the one that applies (both are
 //! tested).
 
+mod health;
 mod policy;
 mod service;
 mod systems;
 mod zabbix;
 
+pub(crate) use health::*;
 pub(crate) use policy::*;
 pub(crate) use service::*;
 pub(crate) use systems::*;
@@ -65,6 +67,8 @@ pub(crate) enum Kind {
     Options,
     Words,
     Lines,
+    /// Addresses and networks.
+    Networks,
     Variables,
     Cores,
     Flag,
@@ -106,13 +110,14 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 17] = [
+pub(crate) static SECTIONS: [&Section; 18] = [
     &FLYBALL,
     &DOCKER,
     &SWARM,
     &MESOS,
     &MARATHON,
     &HA,
+    &PROXY,
     &HAPROXY,
     &ZABBIX,
     &SERVICE,

@@ -16,7 +16,7 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Service, Swarm, daemon};
+use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Proxy, Service, Swarm, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -62,6 +62,7 @@ impl Config {
             mesos: Mesos::default(),
             marathon: Marathon::default(),
             ha: None,
+            proxy: Proxy::default(),
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),

@@ -138,6 +138,7 @@ fn kind(kind: &Kind) -> String {
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
         Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),
+        Kind::Networks => "list of IP addresses and networks".to_owned(),
         Kind::Variables => "table of texts".to_owned(),
         Kind::Cores => "number above 0".to_owned(),
         Kind::Flag => "true or false".to_owned(),

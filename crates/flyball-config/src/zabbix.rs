@@ -44,7 +44,7 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
     }
     let mut fields = root.take_table(&keys::ZABBIX_TABLE, &keys::ZABBIX)?;
     let trapper = fields.take(&keys::TRAPPER, address::peer_name);
-    let proxy = fields.take(&keys::PROXY, host_name);
+    let proxy = fields.take(&keys::ZABBIX_PROXY, host_name);
     let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms);
     let prefix = fields.take(&keys::HOST_PREFIX, check::text);
     let replica_hosts = fields.take(&keys::REPLICA_HOSTS, check::flag);

@@ -122,7 +122,7 @@ fn a_service_needs_few_labels() {
     assert_eq!(web.policy.bounds, Bounds { min: 1, max: 10 });
     assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
     assert_eq!(web.policy.timing.start_lag_prior_ms, 2_000);
-    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_but_failure: true });
     assert_eq!(container("").reach, Reach::Published("127.0.0.1".parse().unwrap()));
 }
 

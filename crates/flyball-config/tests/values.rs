@@ -350,7 +350,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!((process.cpus, process.grace_ms), (2.0, 5_000));
     let listen = "127.0.0.1:0".parse().unwrap();
     assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
-    assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_status: false });
+    assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_but_failure: false });
     assert_eq!(web.policy.service, "web");
     assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
     let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };
@@ -367,7 +367,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(config.daemon.listen, "127.0.0.1:7878".parse().unwrap());
     assert_eq!(config.daemon.state_dir, Path::new("/home/a/.local/state/flyball"));
     let web = &config.services["web"];
-    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_but_failure: true });
     assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
     assert_eq!(web.policy.timing.start_lag_prior_ms, 1_000);
     assert_eq!(web.policy.timing.stale_after_ms, 6_000);

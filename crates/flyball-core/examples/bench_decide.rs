@@ -155,5 +155,6 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
         balancer: Some(Reading::Taken { at: now, value: balancer }),
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     }
 }

@@ -5,7 +5,7 @@
 //! where the last ended, and the bounds have the last word.
 //!
 //! The order: the rule's own pace first (hold window, cooldown, rates), then distrust (stale
-//! readings, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
+//! readings, sick replicas, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
 //! the bounds.
 
 mod futility;
@@ -94,6 +94,14 @@ pub enum Guard {
         errors: f64,
         /// Arrivals in the last 10 s.
         arrivals: f64,
+        /// Until then at least.
+        until: Timestamp,
+    },
+    /// Nothing is removed while replicas are sick, and for a hold window after: what they do says
+    /// nothing about the load.
+    Sick {
+        /// So many are now.
+        count: u32,
         /// Until then at least.
         until: Timestamp,
     },
@@ -229,6 +237,7 @@ pub fn guard(
         Rule::External => {}
     }
     pace::warm_up(&mut chain, memory, &context);
+    trust::sick(&mut chain, memory, &context);
     trust::errors(&mut chain, memory, &context);
     trust::stale(&mut chain, memory, &context);
     if let Rule::Governor(_) = &policy.rule {
@@ -338,6 +347,9 @@ impl Move {
                 "errors      {errors:.0} of {arrivals:.0} requests: removes nothing {}",
                 left(until)
             ),
+            Guard::Sick { count, until } => {
+                format!("sick        {}: removes nothing {}", sick_in_words(*count), left(until))
+            }
             Guard::Futile(futile) => {
                 format!("futile      {futile}; adds nothing {}", left(&futile.until))
             }
@@ -349,6 +361,14 @@ impl Move {
                 format!("bounds      {min}..{max}, {} asked for", self.before)
             }
         }
+    }
+}
+
+fn sick_in_words(count: u32) -> String {
+    match count {
+        0 => "replicas failed".to_owned(),
+        1 => "1 replica fails".to_owned(),
+        _ => format!("{count} replicas fail"),
     }
 }
 

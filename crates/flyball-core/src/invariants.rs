@@ -207,7 +207,10 @@ fn check_step(
         Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
         Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
         // Out of rotation is not removed.
-        Step::Drain { .. } if replica.is_some_and(|r| r.phase == Phase::Unhealthy) => {
+        Step::Drain { .. }
+            if replica.is_some_and(|r| r.phase == Phase::Unhealthy)
+                || seen.failing.contains_key(&id) =>
+        {
             report.is_none().then_some(Broken::RemovesUnseen(id))
         }
         _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) => {

@@ -28,6 +28,26 @@ pub struct Observation {
     /// What another program that watches the service says; `None` where none is asked.
     #[serde(default)]
     pub advice: Option<Reading<Advice>>,
+    /// Replicas that no longer pass the probe by which they became ready, again and again. Empty
+    /// where nobody asks them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failing: BTreeMap<ReplicaId, ProbeFailure>,
+}
+
+/// How a replica fails its probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeFailure {
+    /// Whether it does not answer at all. One with too much to do may not, either: such a failure
+    /// counts for nothing while the balancer sees it answer requests.
+    pub silent: bool,
+    /// What it did, as the end of a sentence: "`GET /` was answered with 500".
+    pub why: String,
+}
+
+/// Whether a reply with `status` says that who sent it fails: a server error, but for the two that
+/// blame the request (501, 505), which HAProxy's `observe layer7` leaves out, too.
+pub const fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501 && status != 505
 }
 
 /// What another program that watches the service asks for.

@@ -6,6 +6,7 @@
 //! observation is the same plan, so that carrying it out twice changes nothing more.
 
 mod scale;
+mod sick;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -163,7 +164,7 @@ pub fn plan(
         }
     };
     route(&view, memory, &mut steps);
-    drain_strays(&view, &mut steps);
+    sick::drain_strays(&view, memory, &mut steps);
     (steps.into_iter().collect(), held)
 }
 
@@ -181,7 +182,7 @@ fn resize(
     let missing = missing - take_back(view, memory, missing);
     let held = start(view, memory, missing.min(view.room(memory, missing)), steps);
     remove(view, memory, kept.max(desired), steps);
-    retire_unhealthy(view, memory, desired, steps);
+    sick::retire(view, memory, desired, steps);
     finish_drains(view, memory, steps);
     held
 }
@@ -414,8 +415,9 @@ fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSe
 fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
     forget_routes(view, memory);
-    for replica in view.committed(memory) {
-        let Some(address) = replica.address.filter(|_| replica.phase == Phase::Ready) else {
+    let last = sick::last(view, memory);
+    for replica in view.committed(memory).into_iter().chain(last) {
+        let Some(address) = replica.address.filter(|_| replica.phase != Phase::Starting) else {
             continue;
         };
         let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
@@ -436,45 +438,6 @@ fn forget_routes(view: &View<'_>, memory: &mut Memory) {
         while there.next_if(|there| *there < id).is_some() {}
         there.peek() == Some(&id)
     });
-}
-
-/// Takes away those that cannot serve once enough others are ready. Until then they may come back
-/// sooner than a replacement does.
-fn retire_unhealthy(
-    view: &View<'_>,
-    memory: &mut Memory,
-    desired: usize,
-    steps: &mut BTreeSet<Step>,
-) {
-    if view.unhealthy().next().is_none() {
-        return;
-    }
-    let ready = view.committed(memory).iter().filter(|r| r.phase == Phase::Ready).count();
-    for replica in view.unhealthy().filter(|r| !r.protected && ready >= desired) {
-        match view.balancer {
-            BalancerView::None => {
-                let why = StopReason::Unhealthy;
-                steps.insert(Step::Stop { replica: replica.id.clone(), why });
-            }
-            BalancerView::Known(..) => {
-                memory.draining.entry(replica.id.clone()).or_insert(view.now);
-            }
-            BalancerView::Unknown => {}
-        }
-    }
-}
-
-/// Servers whose replica is gone, going or cannot serve get nothing more.
-fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
-    let BalancerView::Known(_, report) = view.balancer else { return };
-    let planned: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
-    for (id, server) in report.servers.iter().filter(|(id, _)| !planned.contains(*id)) {
-        let stays =
-            view.replica(id).is_some_and(|r| matches!(r.phase, Phase::Starting | Phase::Ready));
-        if !stays && server.route == Route::Routed {
-            steps.insert(Step::Drain { replica: id.clone() });
-        }
-    }
 }
 
 /// Stops what has drained; repeats a drain that did not take.

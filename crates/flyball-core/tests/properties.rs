@@ -139,7 +139,7 @@ impl Look {
             let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(said)];
             Reading::Taken { at: ago(now, age_ms), value }
         });
-        Observation { at, wall_ms: 0, engine, balancer, manual, advice }
+        Observation { at, wall_ms: 0, engine, balancer, manual, advice, failing: BTreeMap::new() }
     }
 
     fn without_throttling(mut self) -> Self {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_core::decide::decide;
@@ -56,7 +57,15 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };
-    let seen = Observation { at, wall_ms, engine, balancer: None, manual: None, advice: None };
+    let seen = Observation {
+        at,
+        wall_ms,
+        engine,
+        balancer: None,
+        manual: None,
+        advice: None,
+        failing: BTreeMap::new(),
+    };
     decide(&policy, &mut Memory::default(), &seen)
 }
 

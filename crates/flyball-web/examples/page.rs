@@ -165,6 +165,7 @@ impl World {
             }),
             manual: self.manual.clone().filter(|m| m.until.is_none_or(|until| until > at)),
             advice: None,
+            failing: BTreeMap::new(),
         }
     }
 
@@ -314,6 +315,7 @@ impl World {
             held_back: None,
             in_flight: ready.then_some((replica.share * 3.0).round() as u32),
             address: ready.then(|| address(id)),
+            sick: None,
             node: self.spreads().then(|| node(id)),
         }
     }

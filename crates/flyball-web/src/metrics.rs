@@ -1,11 +1,12 @@
 //! `GET /metrics`: what Prometheus is told.
 //!
-//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names and
-//! words of closed lists, so their number is bounded; a figure that was not measured is left out,
-//! never 0.
+//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names, words of
+//! closed lists and the names of replicas that are sick now, so their number is bounded; a figure that
+//! was not measured is left out, never 0.
 
 use std::fmt;
 
+use flyball_core::health::Cause;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -52,9 +53,13 @@ const STATES: [(ReplicaState, &str); 5] = [
     (ReplicaState::Stopping, "stopping"),
 ];
 
-const NOTICES: [(NoticeKind, &str); 8] = [
+const CAUSES: [(Cause, &str); 3] =
+    [(Cause::Engine, "engine"), (Cause::Probe, "probe"), (Cause::Balancer, "balancer")];
+
+const NOTICES: [(NoticeKind, &str); 9] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
+    (NoticeKind::Sick, "sick"),
     (NoticeKind::Futile, "futile"),
     (NoticeKind::Trouble, "trouble"),
     (NoticeKind::AtMaximum, "at_maximum"),
@@ -67,6 +72,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.program(&mut encoder)?;
         self.replicas(&mut encoder)?;
+        self.sick(&mut encoder)?;
         self.load(&mut encoder)?;
         self.look(&mut encoder)
     }
@@ -138,6 +144,29 @@ impl Snapshot {
         })
     }
 
+    fn sick(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Replicas that fell sick, by who said so";
+        self.counters(encoder, "flyball_sick", help, |view| {
+            let count = |cause| view.counters.sick.get(&cause).copied().unwrap_or(0);
+            CAUSES.map(|(cause, word)| (Some(("cause", word)), whole(count(cause)))).to_vec()
+        })?;
+        let help = "1 for each replica that is sick now, with who says so";
+        let name = "flyball_replica_sick";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for view in &self.views {
+            for sick in view.decision.iter().flat_map(|decision| &decision.sick) {
+                let word = CAUSES.iter().find(|(cause, _)| *cause == sick.cause);
+                let labels = [
+                    ("service", view.name.as_str()),
+                    ("replica", sick.replica.as_str()),
+                    ("cause", word.map_or("", |(_, word)| word)),
+                ];
+                ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn load(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let balanced = |view: &ServiceView, of: fn(&flyball_core::seen::Seen) -> u32| {
             let seen = view.decision.as_ref().map(|d| &d.seen);
@@ -161,6 +190,11 @@ impl Snapshot {
         let help = "Request times at the embedded balancer, waiting included";
         self.spreads(encoder, "flyball_request_duration_seconds", help, |view| {
             view.counters.latency.as_ref()
+        })?;
+        let help = "Requests and connections that the embedded balancer answered itself, by reason";
+        self.counters(encoder, "flyball_refusals", help, |view| {
+            let all = view.counters.refusals.iter();
+            all.map(|(reason, count)| (Some(("reason", *reason)), whole(*count))).collect()
         })?;
         let help = "What went wrong, by where: a failed request, a look without a word from the \
                     engine or the balancer, a replica that ended by itself, a decision not \

@@ -129,6 +129,8 @@ pub struct ReplicaView {
     /// Where it serves.
     #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
+    /// What it does wrong, as the end of a sentence; `None` where nothing is held against it.
+    pub sick: Option<String>,
     /// The machine it is on, one of the service's `nodes`.
     pub node: Option<String>,
 }
@@ -156,7 +158,7 @@ pub enum ReplicaState {
     Ready,
     /// Finishes the requests it has.
     Draining,
-    /// It was ready and says itself that it cannot serve now.
+    /// It was ready and fails.
     Unhealthy,
     /// Told to end, or leaving by itself.
     Stopping,
@@ -195,6 +197,8 @@ pub enum NoticeKind {
     Blind,
     /// Wanted replicas are not started because the last ones failed.
     StartsHeld,
+    /// Replicas fail, or all of them share a fault.
+    Sick,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
     /// More replicas brought nothing: something else is too slow.

@@ -254,4 +254,10 @@ pub(crate) struct SampleService {
     /// The share of a core that it may use
     #[arg(long, default_value_t = 0.1)]
     pub(crate) share: f64,
+    /// Size of each answer
+    #[arg(long, default_value_t = 3)]
+    pub(crate) answer_bytes: usize,
+    /// The replica of this name answers 500 at once, but at /healthz
+    #[arg(long)]
+    pub(crate) broken: Option<String>,
 }

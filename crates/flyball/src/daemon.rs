@@ -18,6 +18,8 @@ mod labels;
 mod look;
 mod probe;
 mod report;
+mod room;
+mod sick;
 mod standby;
 mod tally;
 mod telling;
@@ -53,6 +55,7 @@ pub(crate) use hosts::{
     swarm as open_swarm,
 };
 use report::Reporting;
+pub(crate) use room::Room;
 pub(crate) use standby::Standby;
 pub(crate) use tally::Tally;
 use wishes::Wishes;

@@ -4,7 +4,10 @@
 
 use crate::bytes::BYTES_MAX;
 
-use super::{Fallback, HOUR_MS, Key, Kind, Only, REPLICAS_MAX, Section, duration, key};
+use super::{
+    EJECT_MAX, Fallback, HOUR_MS, Key, Kind, LIVENESS, Only, REPLICAS_MAX, SICK_AFTER, Section,
+    duration, key,
+};
 
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
@@ -51,6 +54,9 @@ pub(crate) static SERVICE: Section = Section {
         &MIN,
         &MAX,
         &READY,
+        &LIVENESS,
+        &SICK_AFTER,
+        &EJECT_MAX,
         &DRAIN,
         &GRACE,
         &START_LIMIT,
@@ -202,7 +208,9 @@ pub(crate) static MAX: Key =
 pub(crate) static READY: Key = key(
     "ready",
     Kind::Table("services.NAME.ready"),
-    Fallback::Otherwise("any HTTP reply to `GET /`, whatever its status"),
+    Fallback::Otherwise(
+        "any HTTP reply to `GET /` but a server error (5xx other than 501 and 505)",
+    ),
     "When a started replica counts as ready; the word `\"tcp\"` stands for `{ tcp = true }`.",
 );
 pub(crate) static DRAIN: Key = key(

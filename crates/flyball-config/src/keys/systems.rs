@@ -14,6 +14,7 @@ pub(crate) static ROOT: Section = Section {
         &MESOS_TABLE,
         &MARATHON_TABLE,
         &HA_TABLE,
+        &PROXY_TABLE,
         &HAPROXY_TABLE,
         &ZABBIX_TABLE,
         &SERVICES_TABLE,
@@ -32,6 +33,8 @@ pub(crate) static MARATHON_TABLE: Key =
     key("marathon", Kind::Table("marathon"), Fallback::Otherwise("no labels"), "The Marathon.");
 pub(crate) static HA_TABLE: Key =
     key("ha", Kind::Table("ha"), Fallback::Otherwise("one flyball"), "Several flyballs.");
+pub(crate) static PROXY_TABLE: Key =
+    key("proxy", Kind::Table("proxy"), Fallback::Otherwise("all defaults"), "The embedded proxy.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =

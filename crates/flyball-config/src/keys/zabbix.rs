@@ -10,7 +10,7 @@ pub(crate) static ZABBIX: Section = Section {
               `flyball zabbix provision` makes what it needs there.",
     keys: &[
         &TRAPPER,
-        &PROXY,
+        &ZABBIX_PROXY,
         &INTERVAL,
         &HOST_PREFIX,
         &REPLICA_HOSTS,
@@ -29,7 +29,7 @@ pub(crate) static TRAPPER: Key = key(
     Fallback::Is("\"127.0.0.1:10051\""),
     "Where zabbix_server or a zabbix_proxy takes values; for a proxy set `proxy`, too.",
 );
-pub(crate) static PROXY: Key = key(
+pub(crate) static ZABBIX_PROXY: Key = key(
     "proxy",
     Kind::Text,
     Fallback::Otherwise("`trapper` is the server"),

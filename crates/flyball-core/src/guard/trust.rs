@@ -4,6 +4,7 @@
 //! Invariant: these never lower a count. Missing is not zero.
 
 use super::{Chain, Context, Guard, Source};
+use crate::health::{Cause, Sick};
 use crate::memory::Memory;
 use crate::policy::Rule;
 
@@ -26,6 +27,25 @@ pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'
         && now < until
     {
         chain.keep(context, Guard::Errors { errors, arrivals, until });
+    }
+}
+
+/// While replicas are sick, the load looks lower than it is: failing costs little, and callers stay
+/// away. That excuse ends some time after they should have been replaced.
+pub(super) fn sick(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
+    let now = context.seen.at;
+    let hold_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    let excuse_ms = context.policy.timing.sick_after_ms + hold_ms;
+    let excuses = |one: &&Sick| one.cause != Cause::Engine && now.ms_since(one.since) < excuse_ms;
+    let count = memory.sick.values().filter(excuses).count();
+    if count > 0 {
+        memory.sick_at = Some(now);
+    }
+    if let Some(until) = memory.sick_at.map(|at| at.plus_ms(hold_ms))
+        && now < until
+    {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        chain.keep(context, Guard::Sick { count, until });
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod manager;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -339,7 +340,15 @@ mod alone {
             .await;
             let at = clock();
             let (balancer, manual, advice) = (None, None, None);
-            let seen = Observation { at, wall_ms: 0, engine, balancer, manual, advice };
+            let seen = Observation {
+                at,
+                wall_ms: 0,
+                engine,
+                balancer,
+                manual,
+                advice,
+                failing: BTreeMap::new(),
+            };
             let decision = decide(&policy, &mut memory, &seen);
             assert_eq!(decision.seen.starting, u32::try_from(slots).unwrap());
             quickest = quickest.min(begun.elapsed());

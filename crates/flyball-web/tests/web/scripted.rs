@@ -1,5 +1,6 @@
 //! A daemon that answers as it is told, and a client that sends bytes as it is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -42,6 +43,7 @@ pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
         balancer: None,
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     };
     let policy = policy(service, Rule::Governor(Governor::default()));
     decide(&policy, &mut Memory::default(), &seen)

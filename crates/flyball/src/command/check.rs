@@ -8,6 +8,7 @@ mod ha;
 mod haproxy;
 mod local;
 mod ports;
+mod readiness;
 mod zabbix;
 
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access, mesos_master,
-    mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
+    Room, app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -100,6 +101,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
         ports.look_at("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    findings.extend(proxied(config));
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
     }
@@ -119,6 +121,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
             }
             Balancer::None => {}
         }
+        findings.push(readiness::look_at(service));
     }
     Ok(findings)
 }
@@ -206,6 +209,18 @@ impl Systems {
             },
         }
     }
+}
+
+/// How many connections the embedded proxies take, where there are any.
+fn proxied(config: &Config) -> Option<Finding> {
+    let is_proxy = |service: &Service| matches!(service.balancer, Balancer::Proxy { .. });
+    let labels = config.docker.labels || config.swarm.labels || config.marathon.labels;
+    if !labels && !config.services.values().any(is_proxy) {
+        return None;
+    }
+    let Room { connections, per_client, .. } = Room::of(&config.proxy);
+    let text = format!("{connections} client connections at once, {per_client} of one client");
+    Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
 }
 
 fn needs_docker(config: &Config) -> bool {

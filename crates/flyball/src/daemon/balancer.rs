@@ -4,6 +4,7 @@
 //! call here waits longer than a deadline; an order is taken in at once and its outcome is seen on the next look.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
@@ -12,7 +13,7 @@ use flyball_haproxy::{Checks, Haproxy, HaproxySettings, OwnedFile, ServerOptions
 use flyball_proxy::{Proxy, ProxySettings, Times};
 use flyball_web::Spread;
 
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Proxies};
 use crate::clock;
 use crate::failure::Failure;
 
@@ -35,8 +36,7 @@ impl Balancer {
         match &service.balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
-                let (listen, slots) = (*listen, *slots);
-                let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
+                let settings = proxy_settings(service, hosts, *listen, *slots);
                 let proxy = Proxy::bind(settings, clock::now).await;
                 Ok(Self::Proxy(proxy.map_err(|error| of_service(service, &error, error.hint()))?))
             }
@@ -97,6 +97,24 @@ impl Balancer {
         }
     }
 
+    /// What is wrong here that no report says, if anything is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Proxy(proxy) => proxy.crowded(),
+            Self::Haproxy(_) | Self::None => None,
+        }
+    }
+
+    /// Requests and connections that the balancer itself answered, by reason.
+    pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        match self {
+            Self::Proxy(proxy) => {
+                proxy.refusals().into_iter().map(|(reason, count)| (reason.slug(), count)).collect()
+            }
+            Self::Haproxy(_) | Self::None => Vec::new(),
+        }
+    }
+
     pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
         match self {
             Self::Proxy(proxy) => proxy.route(replica, address),
@@ -129,6 +147,26 @@ impl Balancer {
             Self::Haproxy(haproxy) => haproxy.shutdown().await,
             Self::None => {}
         }
+    }
+}
+
+fn proxy_settings(
+    service: &config::Service,
+    hosts: &Hosts,
+    listen: SocketAddr,
+    slots: Option<u32>,
+) -> ProxySettings {
+    let Proxies { room, trusted } = hosts.proxies();
+    let preset = ProxySettings::default();
+    ProxySettings {
+        listen,
+        slots,
+        connections_max: room.connections,
+        connections_per_client: room.per_client,
+        budget: Arc::clone(&room.budget),
+        trusted: trusted.clone(),
+        eject_max: service.policy.timing.eject_max,
+        ..preset
     }
 }
 

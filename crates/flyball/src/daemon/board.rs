@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
+use flyball_core::health::{Sick, Standing};
 use flyball_core::observation::{
     Advice, Ask, BalancerReport, EngineReport, Manual, Phase, Reading, ReplicaReport, Route,
     ServerReport,
@@ -37,6 +38,10 @@ pub(crate) struct Live {
     /// The machines that replicas are on, as [`super::engine::Engine::nodes`] gives them.
     pub(crate) nodes: Vec<NodeView>,
     pub(crate) balancer: Option<BalancerReport>,
+    /// Why the balancer turns clients away, while it does.
+    pub(crate) crowded: Option<String>,
+    /// What the balancer answered itself, by reason.
+    pub(crate) refusals: Vec<(&'static str, u64)>,
     /// Of the CPU limit, and of the time in which it held the replica back.
     pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
     /// What the plan drains, whether the balancer has begun to or not.
@@ -175,20 +180,20 @@ fn counters(live: &Live) -> Counters {
         arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
         failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
         latency: live.latency.clone(),
+        refusals: live.refusals.clone(),
         ..live.tally.counters()
     }
 }
 
-/// What the engine and the machines of its replicas say, if anything must not be missed.
+/// What the engine, the balancer and the machines of replicas say, if anything must not be missed.
 fn trouble(live: &Live) -> Vec<Notice> {
     let notice =
         |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    let balancer = live.balancer.as_ref().and_then(|balancer| balancer.trouble.clone());
     let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
     engine_trouble(live)
         .into_iter()
         .chain(told)
-        .chain(balancer)
+        .chain(live.crowded.clone())
         .chain(node_trouble(&live.nodes))
         .map(notice)
         .collect()
@@ -229,16 +234,25 @@ fn replicas(live: &Live) -> Vec<ReplicaView> {
     known.map(|replica| replica_view(live, replica, &nodes)).collect()
 }
 
+/// What is wrong with `replica`, if anything is.
+pub(super) fn sick_one<'a>(decision: &'a Decision, replica: &ReplicaId) -> Option<&'a Sick> {
+    decision.sick.iter().find(|sick| sick.replica == *replica)
+}
+
 /// What `replica` is doing, as far as its engine, its server and the plan tell.
 pub(super) fn state_of(
     replica: &ReplicaReport,
     server: Option<&ServerReport>,
     draining: &BTreeSet<ReplicaId>,
+    sick: Option<&Sick>,
 ) -> ReplicaState {
     let draining =
         draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
     match replica.phase {
         Phase::Starting => ReplicaState::Starting,
+        Phase::Ready if sick.is_some_and(|sick| sick.standing != Standing::Kept) => {
+            ReplicaState::Unhealthy
+        }
         Phase::Ready if draining => ReplicaState::Draining,
         Phase::Ready => ReplicaState::Ready,
         Phase::Unhealthy => ReplicaState::Unhealthy,
@@ -248,15 +262,17 @@ pub(super) fn state_of(
 
 fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
+    let sick = sick_one(&live.decision, &replica.id);
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
         id: replica.id.to_string(),
-        state: state_of(replica, server, &live.draining),
+        state: state_of(replica, server, &live.draining, sick),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
         held_back,
         in_flight: server.map(|s| s.in_flight),
         address: replica.address,
+        sick: sick.map(|sick| sick.why.clone()),
         node: nodes.get(replica.id.as_str()).map(|node| (*node).to_owned()),
     }
 }

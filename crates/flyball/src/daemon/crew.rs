@@ -74,7 +74,7 @@ impl Crew {
         let balancer = Balancer::build(service, &self.hosts).await?;
         let slot = Arc::new(slot(service, &engine, &balancer));
         slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
-        let prober = Prober::new(service.ready.clone());
+        let prober = Prober::new(service.ready.clone(), service.liveness_ms);
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
         let telling = Telling::new(self.board.feed().clone(), &service.name);
         let witness = self.witness.clone();

@@ -13,8 +13,10 @@ use flyball_mesos::marathon::{Credentials, Marathon, MarathonPlaces, MarathonSet
 use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
 use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
+use ipnet::IpNet;
 
 use super::home::Home;
+use super::room::Room;
 use crate::cli::WATCHDOG;
 use crate::clock;
 use crate::failure::Failure;
@@ -31,6 +33,13 @@ pub(crate) struct Hosts {
     mesos: Option<Arc<MesosCluster>>,
     marathon: Option<Arc<Marathon>>,
     haproxy: flyball_haproxy::Socket,
+    proxies: Proxies,
+}
+
+/// What all embedded proxies share.
+pub(super) struct Proxies {
+    pub(super) room: Room,
+    pub(super) trusted: Vec<IpNet>,
 }
 
 impl Hosts {
@@ -59,6 +68,10 @@ impl Hosts {
             mesos,
             marathon,
             haproxy: socket(&config.haproxy.socket),
+            proxies: Proxies {
+                room: Room::of(&config.proxy),
+                trusted: config.proxy.trusted.clone(),
+            },
         })
     }
 
@@ -85,6 +98,11 @@ impl Hosts {
     /// Where HAProxy takes commands.
     pub(super) fn haproxy(&self) -> flyball_haproxy::Socket {
         self.haproxy.clone()
+    }
+
+    /// What embedded proxies share.
+    pub(super) fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// What starts processes.

@@ -30,6 +30,7 @@ use super::engine_log::EngineLog;
 use super::fence::{Fence, Leave};
 use super::probe::Prober;
 use super::report::Witness;
+use super::sick::SickLog;
 use super::tally::Tally;
 use super::telling::Telling;
 use crate::clock;
@@ -76,6 +77,7 @@ struct Kept {
     last_words: String,
     last_failure: String,
     engine_log: EngineLog,
+    sick: SickLog,
     tally: Tally,
     /// Whether the engine was heard at the last look.
     known: bool,
@@ -99,6 +101,12 @@ impl Kept {
                 self.tally.starts += 1;
                 self.tally.starts_ms += ready_at.ms_since(replica.asked_at);
             }
+        }
+    }
+
+    fn tell_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
+        for cause in self.sick.tell(decision, engine) {
+            *self.tally.sick.entry(cause).or_default() += 1;
         }
     }
 
@@ -149,7 +157,15 @@ impl Look {
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();
-        let seen = Observation { at: now, wall_ms, engine, balancer, manual, advice };
+        let seen = Observation {
+            at: now,
+            wall_ms,
+            engine,
+            balancer,
+            manual,
+            advice,
+            failing: self.prober.failing(),
+        };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
         self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
@@ -159,6 +175,7 @@ impl Look {
             }
         }
         kept.count(&decision, seen.engine.value());
+        kept.tell_sick(&decision, seen.engine.value());
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
@@ -292,11 +309,23 @@ impl Look {
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
         let draining: BTreeSet<ReplicaId> = memory.draining.keys().cloned().collect();
-        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
+        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision);
         let (decision, tally) = (decision.clone(), kept.tally.clone());
         let latency = self.balancer.times();
+        let (crowded, refusals) = (self.balancer.trouble(), self.balancer.refusals());
         let nodes = self.engine.nodes();
-        let live = Live { decision, engine, nodes, balancer, shares, draining, tally, latency };
+        let live = Live {
+            decision,
+            engine,
+            nodes,
+            balancer,
+            crowded,
+            refusals,
+            shares,
+            draining,
+            tally,
+            latency,
+        };
         let live = Arc::new(live);
         self.slot.publish(Arc::clone(&live));
         live

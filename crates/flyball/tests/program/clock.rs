@@ -49,6 +49,7 @@ fn look(number: u64, wall_ms: i64) -> Observation {
         balancer: Some(Reading::Taken { at, value: balancer }),
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     }
 }
 

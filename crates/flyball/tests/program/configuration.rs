@@ -174,6 +174,7 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     ok    flyball.state_dir: PLACE/state can be written to
     ok    services.web.command: FLYBALL
     ok    services.web.listen: 127.0.0.1:0 is free
+    ok    services.web.ready: a replica is ready once GET /healthz is answered with a status below 400; it is probed again every 5s, and replaced when it has been sick for 30s
     ");
     place.configure(&sample("web", 1.0, 0.5, "").replace(FLYBALL, "no-such-program"));
     let said = run(&mut flyball(["check", "--json", "-c", config.to_str().unwrap()]));

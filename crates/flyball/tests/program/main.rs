@@ -9,6 +9,7 @@ mod browser;
 mod clock;
 mod commands;
 mod configuration;
+mod crowds;
 mod demo;
 mod docker_away;
 mod ha;
@@ -22,6 +23,7 @@ mod replicas;
 #[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod servers;
+mod sick;
 mod simulate;
 mod state;
 mod support;
