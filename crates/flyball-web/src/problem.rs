@@ -35,6 +35,7 @@ pub(crate) enum Kind {
     OutsideBounds,
     Refused,
     TokenNeeded,
+    NoToken,
     ReadOnly,
     CrossSite,
     WrongHost,
@@ -68,6 +69,7 @@ impl Kind {
             }
             Self::Refused => ("refused", S::CONFLICT, "the service cannot do that now"),
             Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
+            Self::NoToken => ("no-token", S::FORBIDDEN, "changes from elsewhere need a token"),
             Self::ReadOnly => ("read-only", S::FORBIDDEN, "this token may only read"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
             Self::WrongHost => {
