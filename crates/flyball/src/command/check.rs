@@ -5,6 +5,7 @@
 //! about, and how to mend it.
 
 mod ha;
+mod machine;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -30,6 +31,7 @@ use crate::daemon::{
 };
 use crate::failure::Failure;
 use crate::output::print;
+use crate::plain::{lines, one_line};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -68,9 +70,9 @@ fn json_line(finding: &Finding) -> Result<String, Failure> {
 
 fn text_line(finding: &Finding) -> String {
     let mark = if finding.ok { "ok   " } else { "wrong" };
-    let hint =
-        finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
-    format!("{mark} {}: {}{hint}", finding.key, finding.text)
+    let hint = finding.hint.as_ref();
+    let hint = hint.map(|hint| format!("\n      hint: {}", lines(hint))).unwrap_or_default();
+    format!("{mark} {}: {}{hint}", one_line(&finding.key), lines(&finding.text))
 }
 
 fn in_the_file(problem: &Problem) -> Finding {
@@ -88,6 +90,7 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
         listening("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    findings.extend(machine::look_at(config));
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
     }

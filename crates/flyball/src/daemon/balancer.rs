@@ -36,7 +36,12 @@ impl Balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
                 let (listen, slots) = (*listen, *slots);
-                let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
+                let settings = ProxySettings {
+                    listen,
+                    slots,
+                    connections_max: hosts.connections_of_a_proxy(),
+                    ..ProxySettings::default()
+                };
                 let proxy = Proxy::bind(settings, clock::now).await;
                 Ok(Self::Proxy(proxy.map_err(|error| of_service(service, &error, error.hint()))?))
             }

@@ -17,6 +17,7 @@ use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
 use super::home::Home;
 use crate::cli::WATCHDOG;
 use crate::clock;
+use crate::descriptors::Budget;
 use crate::failure::Failure;
 
 /// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
@@ -31,6 +32,15 @@ pub(crate) struct Hosts {
     mesos: Option<Arc<MesosCluster>>,
     marathon: Option<Arc<Marathon>>,
     haproxy: flyball_haproxy::Socket,
+    room: Room,
+}
+
+/// How many descriptors there are.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    /// The bound that replicas begin with.
+    pub(super) replicas: u64,
+    pub(super) budget: Budget,
 }
 
 impl Hosts {
@@ -39,10 +49,11 @@ impl Hosts {
     pub(super) fn open(
         config: &Config,
         home: &Home,
+        room: Room,
         shared: Option<Arc<Candidate>>,
     ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
-        let launcher = if processes { Some(launcher(home)?) } else { None };
+        let launcher = if processes { Some(launcher(home, &room)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
@@ -59,6 +70,7 @@ impl Hosts {
             mesos,
             marathon,
             haproxy: socket(&config.haproxy.socket),
+            room,
         })
     }
 
@@ -87,19 +99,26 @@ impl Hosts {
         self.haproxy.clone()
     }
 
+    /// Client connections that one proxy may have.
+    pub(super) fn connections_of_a_proxy(&self) -> usize {
+        self.room.budget.of_a_proxy()
+    }
+
     /// What starts processes.
     pub(super) fn launcher(&self) -> Result<Arc<Launcher>, Failure> {
         self.launcher.clone().ok_or_else(|| Failure::new("no process can be started here"))
     }
 }
 
-fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
+fn launcher(home: &Home, room: &Room) -> Result<Arc<Launcher>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
     let settings = LauncherSettings {
         run_mark: home.run_mark(),
         home_mark: home.mark(),
         watchdog: Some(vec![program.into(), WATCHDOG.into()]),
+        descriptors: Some(room.replicas),
+        replicas_max: room.budget.processes,
         cgroup_mount: Some("/sys/fs/cgroup".into()),
     };
     Ok(Arc::new(Launcher::start(settings)?))
