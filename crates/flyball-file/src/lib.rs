@@ -1,4 +1,4 @@
-//! The one way to read a file that a configuration, a command line or the state directory names.
+//! The one way to a file that a configuration, a command line or the state directory names.
 //!
 //! A FIFO would block for ever, a device would give bytes without end: both are refused at once.
 
@@ -6,8 +6,8 @@ mod error;
 mod privacy;
 
 use std::fs::{File, Metadata};
-use std::io::Read as _;
-use std::os::unix::fs::FileTypeExt as _;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
@@ -50,6 +50,39 @@ pub fn read_text(path: &Path, bytes_max: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, bytes_max)?).map_err(|error| FileError::not_text(&error))
 }
 
+/// Opens the file at `path` to be locked, and makes it, for its owner alone, where it is missing.
+///
+/// # Errors
+/// It is of another kind, or the system refuses.
+pub fn open_lock(path: &Path) -> Result<File, FileError> {
+    // Without waiting for the reader that a FIFO would want.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = File::from(rustix::fs::open(path, flags, mode).map_err(FileError::of)?);
+    refuse_other_kinds(&file.metadata()?)?;
+    Ok(file)
+}
+
+/// Puts a file of `bytes`, for its owner alone, in the place of the one at `path`: whole or not at
+/// all, whatever happens meanwhile.
+///
+/// # Errors
+/// The system refuses.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    let new = Path::new(&new);
+    // What an attempt that was cut short left, or whatever else has this name.
+    match std::fs::remove_file(new) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(std::fs::rename(new, path)?)
+}
+
 fn refuse_other_kinds(metadata: &Metadata) -> Result<(), FileError> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -68,7 +101,7 @@ fn refuse_other_kinds(metadata: &Metadata) -> Result<(), FileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::time::{Duration, Instant};
 
     use rustix::fs::{CWD, FileType, mknodat};
@@ -102,6 +135,25 @@ mod tests {
         std::fs::write(&path, b"\n\xff").unwrap();
         let error = read_text(&path, 5).unwrap_err();
         assert_eq!(error.to_string(), "byte 0xff at offset 1, in line 2, is not UTF-8");
+    }
+
+    #[test]
+    fn a_lock_and_a_replacement_wait_for_nobody_and_are_their_owners_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        assert!(open_lock(&fifo).is_err());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        let lock = dir.path().join("lock");
+        open_lock(&lock).unwrap();
+        assert_eq!(mode(&lock), 0o600);
+        let (path, new) = (dir.path().join("id"), dir.path().join("id.new"));
+        mknodat(CWD, &new, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for text in ["one", "two"] {
+            replace(&path, text.as_bytes()).unwrap();
+            assert_eq!(read_text(&path, 10).unwrap(), text);
+        }
+        assert_eq!((mode(&path), new.exists()), (0o600, false));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use flyball_file::keep_private;
+use flyball_file::{keep_private, open_lock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -139,13 +139,7 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 fn lock(dir: &Path) -> Result<File, JournalError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.map_err(|error| cannot_keep(dir, &error))?;
-    let lock = File::options()
-        .mode(0o600)
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join("journal.lock"))
-        .map_err(|error| cannot_keep(dir, &error))?;
+    let lock = open_lock(&dir.join("journal.lock")).map_err(|error| cannot_keep(dir, &error))?;
     let end = Instant::now() + LOCK_LIMIT;
     loop {
         match lock.try_lock() {
@@ -171,7 +165,7 @@ fn take_from_others(dir: &Path) {
     }
 }
 
-fn cannot_keep(dir: &Path, error: &std::io::Error) -> JournalError {
+fn cannot_keep(dir: &Path, error: &dyn std::error::Error) -> JournalError {
     JournalError::Directory { dir: dir.to_owned(), why: error.to_string() }
 }
 

@@ -4,8 +4,7 @@
 //! the disk, and noted for the next leader where there is one, before any task is launched under it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -64,7 +63,8 @@ impl Core {
         let path = &self.settings.id_file;
         // A full disk is no reason to lose the tasks of an id that is kept already.
         if !matches!(read_id(path), Ok(Some(kept)) if kept == id) {
-            write_id(path, id).map_err(|error| of_file(path, &error))?;
+            let line = format!("{id}\n");
+            flyball_file::replace(path, line.as_bytes()).map_err(|error| of_file(path, &error))?;
         }
         match &self.settings.shared {
             Some(shared) => shared.note(NOTE, id).await.map_err(of_note),
@@ -144,15 +144,6 @@ pub(crate) fn read_id(path: &Path) -> Result<Option<String>, MesosError> {
     }
 }
 
-/// Whole or not at all, whatever happens meanwhile.
-fn write_id(path: &Path, id: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{id}")?;
-    file.sync_all()?;
-    fs::rename(new, path)
-}
-
 /// What the id is noted under.
 const NOTE: &str = "mesos-framework";
 
@@ -173,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mesos-framework");
         assert_eq!(read_id(&path), Ok(None));
-        write_id(&path, "abf3dbcc-0000").unwrap();
+        flyball_file::replace(&path, b"abf3dbcc-0000\n").unwrap();
         assert_eq!(read_id(&path), Ok(Some("abf3dbcc-0000".into())));
         assert!(read_id(folder.path()).is_err());
     }

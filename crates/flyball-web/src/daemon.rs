@@ -129,9 +129,6 @@ pub enum AskError {
         /// The ceiling.
         max: u32,
     },
-    /// The service cannot take this wish now.
-    #[error("{0}")]
-    Refused(String),
     /// The loop does not take wishes at the moment.
     #[error("{0}")]
     Unavailable(String),

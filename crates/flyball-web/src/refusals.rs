@@ -51,9 +51,6 @@ pub(crate) enum Refusals {
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "described to clients")]
 pub(crate) enum WishRefusals {
-    /// The service cannot do that now
-    #[response(status = 409, content_type = "application/problem+json")]
-    Refused(#[to_schema] Document),
     /// The body is too large
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(#[to_schema] Document),

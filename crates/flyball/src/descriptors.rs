@@ -128,10 +128,12 @@ impl Budget {
 
     /// The shares in words.
     pub(crate) fn describe(&self) -> String {
-        format!(
-            "at most {}: {} connections for the API, {} for all proxies together",
-            self.limit, self.api, self.of_proxies
-        )
+        let limit = match self.limit {
+            u64::MAX => "without a bound".to_owned(),
+            limit => format!("at most {limit}"),
+        };
+        let Self { api, of_proxies, .. } = self;
+        format!("{limit}: {api} connections for the API, {of_proxies} for all proxies together")
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flyball_agent::{Answer, ServeSettings, Token};
+use flyball_file::may_others_read;
 
 use crate::cli::Agent;
 use crate::clock;
@@ -24,6 +25,10 @@ pub(crate) async fn agent(options: Agent) -> Result<ExitCode, Failure> {
 }
 
 async fn tell(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure> {
+    if let Some(path) = options.token_file.as_deref().filter(|path| may_others_read(path)) {
+        let path = path.display();
+        tracing::warn!("every user of this machine can read {path}; hint: chmod 600 {path}");
+    }
     let stopped = stopped_by_signal()?;
     // Two for each container: 1,024, the usual soft bound, end at 480 of them.
     descriptors::raise();

@@ -479,6 +479,9 @@ fn within_bounds(slot: &Slot, asked: i64) -> Result<u32, AskError> {
 }
 
 #[cfg(test)]
+mod silence;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -4,12 +4,12 @@
 //! held all the same: what cannot be kept in it is said elsewhere.
 
 use std::ffi::OsStr;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flyball_file::keep_private;
+use flyball_file::{keep_private, open_lock};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
@@ -44,14 +44,9 @@ impl Home {
             Ok(()) => close_to_others(path),
         }
         // The file is what earlier versions lock; the directory can be locked on a full disk, too.
-        let own = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path.join("lock"));
+        let own = open_lock(&path.join("lock")).ok();
         let mut locks = Vec::new();
-        for file in [own, File::open(path)].into_iter().flatten() {
+        for file in [own, File::open(path).ok()].into_iter().flatten() {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => locks.push(file),
                 Err(Errno::WOULDBLOCK) => {

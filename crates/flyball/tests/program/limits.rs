@@ -35,7 +35,7 @@ fn answering(daemon: &Daemon) -> usize {
 
 #[test]
 fn where_replicas_do_not_fit_the_start_and_check_say_how_many_and_the_rest_serves() {
-    let place = Place::with(&sample("web", 1.0, 0.01, "min = 40\nmax = 40"));
+    let place = Place::with(&sample("web", 0.01, 0.5, "min = 40\nmax = 40"));
     let said =
         run(&mut bounded("ulimit -n 256", &format!("check -c {}", place.config().display())));
     let missing = "of at most 40 replicas only 24 can be started";
@@ -87,7 +87,7 @@ mod alone {
     /// 1,024 is the soft bound that login shells and systemd give.
     #[test]
     fn four_hundred_replicas_serve_under_a_soft_bound_of_1024() {
-        let place = Place::with(&sample("web", 1.0, 0.01, "min = 400\nmax = 400\nlook = \"1s\""));
+        let place = Place::with(&sample("web", 0.01, 0.5, "min = 400\nmax = 400\nlook = \"1s\""));
         let daemon = Daemon::spawn(&place, bounded("ulimit -Sn 1024", &run_of(&place)));
         until_within(Duration::from_secs(120), "400 replicas", || {
             (daemon.seen("web", "ready")? == 400).then_some(())
