@@ -286,15 +286,9 @@ pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fa
     }
 }
 
-/// Words that a later version will know.
-const LATER: [&str; 2] = ["swarm", "marathon"];
-
 /// What is wrong with `word`, of which there is none among `known`.
 pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {
     let list = known.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ");
-    if LATER.contains(&word) {
-        return Fault::WordNotYet { key: path.to_owned(), word: word.to_owned(), known: list };
-    }
     let instead = nearest(word, known.iter().copied())
         .map_or_else(|| format!("known are {list}"), |near| format!("did you mean \"{near}\"?"));
     Fault::UnknownWord { key: path.to_owned(), word: shorten(word), instead }

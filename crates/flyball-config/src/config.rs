@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flyball_core::policy::Policy;
 
@@ -35,6 +35,26 @@ pub struct Config {
     pub zabbix: Option<Zabbix>,
     /// The services of the file by name; at least one unless services are found by labels.
     pub services: BTreeMap<String, Service>,
+}
+
+impl Config {
+    /// The files that hold a secret, each with its key.
+    pub fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        let zabbix = self.zabbix.as_ref();
+        let api = zabbix.and_then(|zabbix| zabbix.api.as_ref());
+        let key_file = zabbix.and_then(|zabbix| zabbix.own_certificate.as_ref()).map(|own| &own.1);
+        let all = [
+            ("flyball.token_file", self.daemon.token_file.as_ref()),
+            ("flyball.read_token_file", self.daemon.read_token_file.as_ref()),
+            ("swarm.agent_token_file", self.swarm.agent_token_file.as_ref()),
+            ("mesos.secret_file", self.mesos.secret_file.as_ref()),
+            ("marathon.credentials_file", self.marathon.credentials_file.as_ref()),
+            ("marathon.token_file", self.marathon.token_file.as_ref()),
+            ("zabbix.token_file", api.map(|api| &api.token_file)),
+            ("zabbix.key_file", key_file),
+        ];
+        all.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+    }
 }
 
 /// Settings of the daemon.

@@ -260,11 +260,7 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let key = self.dialect.named(&self.path, name);
-            let fault = if self.section.later.contains(&name.as_str()) {
-                Fault::KeyNotYet { key }
-            } else {
-                Fault::UnknownKey { key, instead: self.instead_of(name) }
-            };
+            let fault = Fault::UnknownKey { key, instead: self.instead_of(name) };
             self.reports.faults.push((fault, entry.key_span.clone()));
         }
     }
@@ -279,7 +275,7 @@ impl<'a> Fields<'a> {
         if let Some(other) = SECTIONS.iter().find(elsewhere) {
             return self.dialect.elsewhere(other.path, &name);
         }
-        if !self.path.is_empty() && ROOT.key(&name).is_some() {
+        if self.dialect == Dialect::File && !self.path.is_empty() && ROOT.key(&name).is_some() {
             return format!("[{name}] is a table of its own in flyball.toml");
         }
         let known = || self.section.keys.iter().map(|key| key.name);

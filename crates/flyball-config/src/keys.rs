@@ -25,8 +25,6 @@ pub(crate) struct Section {
     pub(crate) path: &'static str,
     pub(crate) meaning: &'static str,
     pub(crate) keys: &'static [&'static Key],
-    /// Keys of later versions, or of other sections, that are known not to belong here yet.
-    pub(crate) later: &'static [&'static str],
 }
 
 /// One key.

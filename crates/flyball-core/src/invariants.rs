@@ -5,6 +5,8 @@
 //! breaks one of these is not carried out.
 //! Invariant: a check never depends on the code that it checks.
 
+mod terms;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -21,8 +23,8 @@ use crate::units::ReplicaId;
 pub enum Broken {
     /// `desired` is outside `min..=max`.
     OutOfBounds(u32),
-    /// A recommendation's terms do not give its count, or the guards do not lead from the largest
-    /// recommendation to `desired`.
+    /// A recommendation's terms are not what was seen and set, or do not give its count, or the
+    /// guards do not lead from the largest recommendation to `desired`.
     DoesNotAddUp(String),
     /// Something is to be done although the engine's report is stale or missing.
     ActsBlind(Step),
@@ -69,7 +71,7 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
     if !(bounds.min..=bounds.max).contains(&decision.desired) {
         broken.push(Broken::OutOfBounds(decision.desired));
     }
-    broken.extend(adds_up(decision));
+    broken.extend(adds_up(policy, seen, decision));
     let limit_ms = policy.timing.stale_after_ms;
     match seen.engine.fresh(seen.at, limit_ms) {
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
@@ -95,9 +97,10 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
     broken
 }
 
-fn adds_up(decision: &Decision) -> Option<Broken> {
+fn adds_up(policy: &Policy, seen: &Observation, decision: &Decision) -> Option<Broken> {
     for wish in &decision.recommendations {
-        if wish.count != wish.arithmetic.count() {
+        let terms = terms::hold(policy, seen, &decision.seen, &wish.arithmetic);
+        if !terms || wish.count != terms::count(&wish.arithmetic) {
             return Some(Broken::DoesNotAddUp(wish.to_string()));
         }
     }

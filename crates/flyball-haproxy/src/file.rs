@@ -8,11 +8,16 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use flyball_file::FileError;
+
 use crate::book::Line;
 use crate::error::HaproxyError;
 use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, Slots};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
+
+/// The largest file that is looked at: 10,000 servers are 1 MiB.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// Keeps one file.
 pub(crate) struct Keeper {
@@ -87,12 +92,14 @@ pub(crate) fn trouble(settings: &HaproxySettings) -> Option<HaproxyError> {
 
 /// Whether flyball's file is there; an empty one may be replaced.
 fn is_there(path: &Path) -> Result<bool, HaproxyError> {
-    match fs::read_to_string(path) {
+    match flyball_file::read_text(path, BYTES_MAX) {
         Ok(text) if text.starts_with(HEAD) => Ok(true),
         Ok(text) if text.trim().is_empty() => Ok(false),
         Ok(_) => Err(HaproxyError::ForeignFile { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(HaproxyError::File { path: path.to_owned(), source }),
+        Err(FileError::Missing) => Ok(false),
+        Err(error) => {
+            Err(HaproxyError::File { path: path.to_owned(), source: io::Error::other(error) })
+        }
     }
 }
 

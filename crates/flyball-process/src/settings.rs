@@ -24,6 +24,11 @@ pub struct LauncherSettings {
     /// A command that calls [`crate::watchdog_main`]; without one, grandchildren outlive a
     /// `SIGKILL` of flyball until its next start.
     pub watchdog: Option<Vec<OsString>>,
+    /// The bound of descriptors that replicas begin with; `None` for flyball's own. Flyball raises
+    /// its own, and what uses `select` breaks beyond 1,024.
+    pub descriptors: Option<u64>,
+    /// Replicas at once, of all services; one more is not started, and its exit says why.
+    pub replicas_max: usize,
     /// Where cgroups are mounted, for a group per replica if one can be had; `None` for never.
     pub cgroup_mount: Option<PathBuf>,
 }

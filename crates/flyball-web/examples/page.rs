@@ -283,6 +283,7 @@ impl World {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
+            last_seen: None,
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
             nodes: self.nodes(),
             manual: self.manual.as_ref().map(|manual| ManualView {
@@ -470,6 +471,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listen: std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned()),
         token: None,
         read_token: None,
+        connections_max: WebSettings::CONNECTIONS_MAX,
         parse_duration_ms: |text| match text {
             "5m" => Ok(300_000),
             "15m" => Ok(900_000),

@@ -15,21 +15,18 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::counters::Spread;
+use crate::daemon::{Daemon, History};
 use crate::office::{OfficeView, Role};
 use crate::view::{NoticeKind, ReplicaState, ServiceView};
 use crate::words::notices;
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 
-/// Everything about `views`, in the text format of Prometheus.
-pub(crate) fn exposition(
-    views: Vec<ServiceView>,
-    office: &OfficeView,
-    readers: usize,
-) -> Result<String, fmt::Error> {
+/// Everything that `daemon` knows, in the text format of Prometheus; `readers` follow the events.
+pub(crate) fn exposition(daemon: &dyn Daemon, readers: usize) -> Result<String, fmt::Error> {
+    let (views, office, history) = (daemon.services(), daemon.office(), daemon.history());
     let mut registry = Registry::default();
-    let office = office.clone();
-    registry.register_collector(Box::new(Snapshot { views, office, readers }));
+    registry.register_collector(Box::new(Snapshot { views, office, history, readers }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
@@ -39,6 +36,7 @@ pub(crate) fn exposition(
 struct Snapshot {
     views: Vec<ServiceView>,
     office: OfficeView,
+    history: Option<History>,
     readers: usize,
 }
 
@@ -89,7 +87,21 @@ impl Snapshot {
         let family =
             encoder.encode_descriptor("flyball_event_readers", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)?;
+        self.history(encoder)?;
         self.office(encoder)
+    }
+
+    /// Nothing of one that stands by.
+    fn history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(History { kept, lost }) = self.history else { return Ok(()) };
+        let help = "1 while history is kept, 0 while the journal cannot be written";
+        let family =
+            encoder.encode_descriptor("flyball_journal_up", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(kept)).encode(family)?;
+        let help = "Records that could not be kept since flyball began";
+        let name = "flyball_journal_lost_records";
+        let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(lost).encode(family)
     }
 
     /// Nothing of the only one: it always acts.

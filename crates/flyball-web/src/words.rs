@@ -14,7 +14,7 @@ use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 
 use crate::shapes;
-use crate::view::{ManualView, Notice, NoticeKind, ServiceView};
+use crate::view::{LastSeen, ManualView, Notice, NoticeKind, ServiceView};
 
 /// A decision with its explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -42,12 +42,15 @@ impl From<Decision> for Explained {
 }
 
 /// Where a service is and where it goes: "6 replicas ready, 4 starting, going to 10". Without the
-/// engine nobody knows where it is, and that is what it says then.
-pub fn summary(decision: Option<&Decision>) -> String {
+/// engine nobody knows where it is, and that is what it says then, with what was seen `last`.
+pub fn summary(decision: Option<&Decision>, last: Option<&LastSeen>) -> String {
     let Some(decision) = decision else {
         return "not looked at yet".to_owned();
     };
     let seen = &decision.seen;
+    if let Some(last) = last {
+        return format!("{} ready when last seen, how many run is unknown", replicas(last.ready));
+    }
     if seen.engine_age_ms.is_none() {
         return format!("{} wanted, how many run is unknown", replicas(decision.desired));
     }

@@ -27,7 +27,6 @@ pub(crate) static PROXY: Section = Section {
     path: "proxy",
     meaning: "The embedded proxy, for all services with `balancer = \"proxy\"` together.",
     keys: &[&TRUSTED_PROXIES, &CONNECTIONS, &CONNECTIONS_PER_CLIENT],
-    later: &[],
 };
 pub(crate) static TRUSTED_PROXIES: Key = key(
     "trusted_proxies",

@@ -65,7 +65,6 @@ pub(crate) static SERVICE: Section = Section {
         &SLOTS,
         &POLICY_KEY,
     ],
-    later: &[],
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
@@ -236,7 +235,7 @@ pub(crate) static START_LIMIT: Key = key(
 pub(crate) static START_LAG: Key = key(
     "start_lag",
     duration(1, 24 * HOUR_MS),
-    Fallback::Otherwise("1 s for a process, 2 s for a container"),
+    Fallback::Otherwise("1 s for a process, 2 s for everything else"),
     "How long a start is taken to last until it has been measured.",
 );
 pub(crate) static LOOK: Key = key(
@@ -263,7 +262,6 @@ pub(crate) static READY_TABLE: Section = Section {
     path: "services.NAME.ready",
     meaning: "One of the two.",
     keys: &[&READY_HTTP, &READY_TCP],
-    later: &[],
 };
 pub(crate) static READY_HTTP: Key = key(
     "http",
@@ -282,7 +280,6 @@ pub(crate) static BACKEND: Section = Section {
     path: "services.NAME.haproxy",
     meaning: "The backend that is kept. No two services may have the same.",
     keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK, &OPTIONS],
-    later: &[],
 };
 pub(crate) static BACKEND_NAME: Key = key(
     "backend",
@@ -325,7 +322,6 @@ pub(crate) static TEMPLATE: Section = Section {
     path: "services.NAME.haproxy.template",
     meaning: "The slots that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` makes.",
     keys: &[&PREFIX, &COUNT],
-    later: &[],
 };
 pub(crate) static PREFIX: Key =
     key("prefix", Kind::HaproxyName, Fallback::Required, "What the names of the slots begin with.");

@@ -21,7 +21,6 @@ pub(crate) static ZABBIX: Section = Section {
         &KEY_FILE,
         &WEBHOOK,
     ],
-    later: &[],
 };
 pub(crate) static TRAPPER: Key = key(
     "trapper",
@@ -91,7 +90,6 @@ pub(crate) static EXTERNAL: Section = Section {
     meaning: "Settings of a policy that another program drives; `external = \"zabbix\"` stands for all defaults. \
               Zabbix averages and compares by its triggers, flyball keeps the pace and the bounds.",
     keys: &[&FROM, &OUT_AT, &IN_AT, &BY, &COOLDOWN, &ADVICE_WINDOW],
-    later: &[],
 };
 pub(crate) static FROM: Key = key(
     "from",

@@ -217,10 +217,14 @@ fn host_and_port(place: &str, scheme: &str) -> Option<String> {
     http::host_and_port(at).map(|_| at.to_owned())
 }
 
+/// A name and a password, or a token of DC/OS, which is some hundred bytes.
+const CREDENTIALS_BYTES_MAX: u64 = 8_192;
+
 fn authorization(credentials: &Credentials) -> Result<HeaderValue, MarathonError> {
     let (Credentials::Basic(path) | Credentials::Token(path)) = credentials;
     let unusable = |why: String| MarathonError::Credentials { path: path.clone(), why };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let text = flyball_file::read_text(path, CREDENTIALS_BYTES_MAX);
+    let text = text.map_err(|error| unusable(error.to_string()))?;
     let text = text.trim();
     let value = match credentials {
         _ if text.is_empty() => return Err(unusable("nothing is in it".into())),

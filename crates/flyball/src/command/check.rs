@@ -7,6 +7,7 @@
 mod ha;
 mod haproxy;
 mod local;
+mod machine;
 mod ports;
 mod readiness;
 mod zabbix;
@@ -28,8 +29,10 @@ use crate::daemon::{
     Room, app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access,
     mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
 };
+use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::plain::{lines, one_line};
 use ports::Ports;
 
 /// One thing that was looked at.
@@ -80,9 +83,9 @@ fn json_line(finding: &Finding) -> Result<String, Failure> {
 
 fn text_line(finding: &Finding) -> String {
     let mark = finding.mark();
-    let hint =
-        finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
-    format!("{mark} {}: {}{hint}", finding.key, finding.text)
+    let hint = finding.hint.as_ref();
+    let hint = hint.map(|hint| format!("\n      hint: {}", lines(hint))).unwrap_or_default();
+    format!("{mark} {}: {}{hint}", one_line(&finding.key), lines(&finding.text))
 }
 
 fn in_the_file(problem: &Problem) -> Finding {
@@ -101,6 +104,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
         ports.look_at("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    findings.extend(machine::look_at(config));
     findings.extend(proxied(config));
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
@@ -218,7 +222,8 @@ fn proxied(config: &Config) -> Option<Finding> {
     if !labels && !config.services.values().any(is_proxy) {
         return None;
     }
-    let Room { connections, per_client, .. } = Room::of(&config.proxy);
+    let Room { connections, per_client, .. } =
+        Room::of(&config.proxy, &Budget::of(config, descriptors::highest()));
     let text = format!("{connections} client connections at once, {per_client} of one client");
     Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
 }

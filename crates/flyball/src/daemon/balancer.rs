@@ -161,7 +161,7 @@ fn proxy_settings(
     ProxySettings {
         listen,
         slots,
-        connections_max: room.connections,
+        connections_max: room.per_proxy,
         connections_per_client: room.per_client,
         budget: Arc::clone(&room.budget),
         trusted: trusted.clone(),

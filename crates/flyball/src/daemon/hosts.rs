@@ -19,6 +19,7 @@ use super::home::Home;
 use super::room::Room;
 use crate::cli::WATCHDOG;
 use crate::clock;
+use crate::descriptors::Budget;
 use crate::failure::Failure;
 
 /// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
@@ -42,16 +43,25 @@ pub(super) struct Proxies {
     pub(super) trusted: Vec<IpNet>,
 }
 
+/// How many files this process may have open, and who may have how many.
+#[derive(Clone, Debug)]
+pub(super) struct Descriptors {
+    /// The soft limit that replicas start with.
+    pub(super) of_replicas: u64,
+    pub(super) budget: Budget,
+}
+
 impl Hosts {
     /// Opens what the services of `config` need. What the next flyball must know goes through
     /// `shared`, where there are several.
     pub(super) fn open(
         config: &Config,
         home: &Home,
+        descriptors: Descriptors,
         shared: Option<Arc<Candidate>>,
     ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
-        let launcher = if processes { Some(launcher(home)?) } else { None };
+        let launcher = if processes { Some(launcher(home, &descriptors)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
@@ -69,7 +79,7 @@ impl Hosts {
             marathon,
             haproxy: socket(&config.haproxy.socket),
             proxies: Proxies {
-                room: Room::of(&config.proxy),
+                room: Room::of(&config.proxy, &descriptors.budget),
                 trusted: config.proxy.trusted.clone(),
             },
         })
@@ -111,13 +121,15 @@ impl Hosts {
     }
 }
 
-fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
+fn launcher(home: &Home, descriptors: &Descriptors) -> Result<Arc<Launcher>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
     let settings = LauncherSettings {
         run_mark: home.run_mark(),
         home_mark: home.mark(),
         watchdog: Some(vec![program.into(), WATCHDOG.into()]),
+        descriptors: Some(descriptors.of_replicas),
+        replicas_max: descriptors.budget.processes,
         cgroup_mount: Some("/sys/fs/cgroup".into()),
     };
     Ok(Arc::new(Launcher::start(settings)?))

@@ -34,6 +34,7 @@ use super::sick::SickLog;
 use super::tally::Tally;
 use super::telling::Telling;
 use crate::clock;
+use crate::plain::make_one_line;
 
 /// Looks follow each other no faster than this, however many wake-ups come.
 const GAP_MIN: Duration = Duration::from_millis(5);
@@ -146,7 +147,7 @@ impl Look {
     /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
     async fn look(&mut self, kept: &mut Kept) -> Decision {
         let begun = clock::stopwatch();
-        let balancer = self.balancer.observe().await;
+        let balancer = self.balancer.observe().await.map(plain_words);
         self.engine.place(&self.balancer).await;
         let engine = self.observe_engine();
         let now = clock::now();
@@ -187,9 +188,11 @@ impl Look {
 
     /// What the engine knows. Whatever it is busy with keeps nothing that is let go.
     fn observe_engine(&self) -> Reading<EngineReport> {
-        let mut engine = self.engine.observe();
+        let mut engine = plain_words(self.engine.observe());
         if let Reading::Taken { value, .. } = &mut engine {
             value.busy = value.busy.take().filter(|_| self.policy.bounds.max > 0);
+            let reasons = value.exits.iter_mut().map(|exit| &mut exit.reason);
+            reasons.chain(&mut value.busy).chain(&mut value.pending).for_each(make_one_line);
         }
         engine
     }
@@ -346,6 +349,14 @@ impl Look {
             self.engine.set_ready(&replica);
         }
     }
+}
+
+/// What others say of themselves is shown in lines that are flyball's.
+fn plain_words<T>(mut reading: Reading<T>) -> Reading<T> {
+    if let Reading::Missing { why, .. } = &mut reading {
+        make_one_line(why);
+    }
+    reading
 }
 
 fn value_of<T>(reading: Reading<T>) -> Option<T> {

@@ -1,7 +1,7 @@
 //! How many client connections the proxies of this process may have.
 //!
-//! Decides by the memory that is left: one connection too many ends a process with all that it looks
-//! after. Invariant: half of what is left stays for everything else.
+//! As many as memory and descriptors leave room for: one connection too many ends a process with
+//! all that it looks after, so half of the memory that is left stays for everything else.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 use flyball_config as config;
 use flyball_proxy::Budget;
+
+use crate::descriptors;
 
 /// What one connection takes at worst: the buffers of both its sides while a client reads slowly,
 /// measured at 95 kB.
@@ -26,18 +28,24 @@ const FILE_MAX: u64 = 64 * 1024;
 /// The client connections that all proxies share.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
+    /// Of all proxies together.
     pub(crate) connections: usize,
+    /// Of one proxy: none takes the descriptors of another.
+    pub(crate) per_proxy: usize,
     pub(crate) per_client: usize,
     pub(crate) budget: Arc<Budget>,
 }
 
 impl Room {
-    /// What `proxy` says, and where it says nothing, what there is room for.
-    pub(crate) fn of(proxy: &config::Proxy) -> Self {
-        let connections = proxy.connections.map_or_else(for_memory, |count| size(count.into()));
+    /// What `proxy` says, and where it says nothing, what there is memory for; never more than
+    /// there are descriptors for.
+    pub(crate) fn of(proxy: &config::Proxy, descriptors: &descriptors::Budget) -> Self {
+        let wanted = proxy.connections.map_or_else(for_memory, |count| size(count.into()));
+        let connections = wanted.min(descriptors.of_proxies);
+        let per_proxy = connections.min(descriptors.of_a_proxy());
         let part = (connections / CLIENT_PART).max(1);
         let per_client = proxy.connections_per_client.map_or(part, |count| size(count.into()));
-        Self { connections, per_client, budget: Budget::new(connections) }
+        Self { connections, per_proxy, per_client, budget: Budget::new(connections) }
     }
 }
 
@@ -109,18 +117,36 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn descriptors(of_proxies: usize) -> descriptors::Budget {
+        descriptors::Budget {
+            limit: 0,
+            api: 0,
+            of_proxies,
+            proxies: 2,
+            processes: 0,
+            processes_wanted: 0,
+        }
+    }
+
     #[test]
     fn what_is_written_goes_before_what_there_is_room_for() {
         let proxy = config::Proxy { connections: Some(100), ..config::Proxy::default() };
-        let room = Room::of(&proxy);
+        let room = Room::of(&proxy, &descriptors(1_000));
         assert_eq!((room.connections, room.per_client), (100, 25));
         let proxy = config::Proxy { connections_per_client: Some(7), ..proxy };
-        assert_eq!(Room::of(&proxy).per_client, 7);
+        assert_eq!(Room::of(&proxy, &descriptors(1_000)).per_client, 7);
+    }
+
+    #[test]
+    fn nothing_goes_before_what_there_are_descriptors_for() {
+        let proxy = config::Proxy { connections: Some(100), ..config::Proxy::default() };
+        let room = Room::of(&proxy, &descriptors(40));
+        assert_eq!((room.connections, room.per_proxy, room.per_client), (40, 20, 10));
     }
 
     #[test]
     fn this_machine_has_room_for_some() {
-        let room = Room::of(&config::Proxy::default());
+        let room = Room::of(&config::Proxy::default(), &descriptors(100_000));
         assert!((64..=20_000).contains(&room.connections), "{room:?}");
     }
 

@@ -77,8 +77,11 @@ pub(crate) fn api_settings(
     Ok(ApiSettings { url, token, tls, limit })
 }
 
+/// A token of Zabbix is 64 bytes.
+const TOKEN_BYTES_MAX: u64 = 4_096;
+
 fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {
-    let text = std::fs::read_to_string(path)
+    let text = flyball_file::read_text(path, TOKEN_BYTES_MAX)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
     ApiToken::new(&text).ok_or_else(|| {
         Failure::new(format!("{} holds no usable token", path.display()))
