@@ -8,6 +8,7 @@ use std::fmt;
 use crate::decision::Decision;
 use crate::plan::Step;
 use crate::seen::Seen;
+use crate::trouble::FailedStarts;
 use crate::units::{ReplicaId, seconds};
 
 impl Decision {
@@ -26,11 +27,28 @@ impl Decision {
         if let Some(last) = self.moves.last() {
             return squeeze(&last.describe(self.at));
         }
+        if self.is_asleep() {
+            return format!("asleep: {ASLEEP}");
+        }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
-        decisive.map_or_else(
-            || "no reading to go by: the count is kept".to_owned(),
-            |wish| squeeze(&wish.to_string()),
-        )
+        let seen = &self.seen;
+        match decisive {
+            Some(wish) => squeeze(&wish.to_string()),
+            None if seen.engine_age_ms.is_none() => {
+                "the engine says nothing: the count is kept".to_owned()
+            }
+            None if seen.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
+            None => "no reading to go by: the count is kept".to_owned(),
+        }
+    }
+
+    /// Whether the service sleeps: it may have no replica, it has none, and no request waits at its
+    /// balancer, which would see one. False while either of the two says nothing.
+    pub fn is_asleep(&self) -> bool {
+        let seen = &self.seen;
+        let there = seen.committed() + seen.draining + seen.unhealthy;
+        let known = seen.engine_age_ms.is_some() && seen.balancer_age_ms.is_some();
+        known && self.desired == 0 && there == 0 && seen.waiting == 0
     }
 
     /// Whether somebody should see it: the count moves, or something is to be done.
@@ -71,10 +89,35 @@ fn named(names: &[&str]) -> String {
     format!("{} ({})", names.len(), shown.join(", "))
 }
 
+/// Why a service that sleeps has no replica.
+const ASLEEP: &str = "no request waits, and the next one starts a replica";
+
+/// What goes wrong, a line for each.
+fn write_trouble(decision: &Decision, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let seen = &decision.seen;
+    for silence in &seen.trouble.silent {
+        let lasts_s = seconds(decision.at.ms_since(silence.since));
+        writeln!(f, "  silent      {} for {lasts_s:.1} s: {silence}", silence.source)?;
+    }
+    if let Some(late) = &seen.trouble.not_ready {
+        let lasts_s = decision.at.ms_since(late.since) / 1000;
+        let more = if late.more > 0 { format!(" (and {} more)", late.more) } else { String::new() };
+        writeln!(f, "  starting    {} for {lasts_s} s: {}{more}", late.replica, late.why)?;
+    }
+    if let Some(failed) = &seen.trouble.failed_starts {
+        writeln!(f, "  failures    {failed}")?;
+    }
+    match &seen.last_minute {
+        Some(minute) if minute.failed > 0.0 => writeln!(f, "  requests    {minute}"),
+        _ => Ok(()),
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}   {}", self.headline(), ages(&self.seen))?;
         writeln!(f, "  seen        {}", figures(&self.seen))?;
+        write_trouble(self, f)?;
         let largest = self.recommendations.iter().map(|r| r.count).max();
         let mut decided = false;
         for wish in &self.recommendations {
@@ -82,7 +125,9 @@ impl fmt::Display for Decision {
             decided |= decides;
             writeln!(f, "  {wish}{}", if decides { "   decides" } else { "" })?;
         }
-        if self.recommendations.is_empty() {
+        if self.is_asleep() {
+            writeln!(f, "  asleep      {ASLEEP}")?;
+        } else if self.recommendations.is_empty() {
             writeln!(f, "  signals     none to go by -> {} as it was", self.seen.current)?;
         }
         for step in &self.moves {
@@ -96,8 +141,9 @@ impl fmt::Display for Decision {
             let wait_s = seconds(held.until.ms_since(self.at)).ceil();
             writeln!(
                 f,
-                "  back-off    {} not started for {wait_s:.0} s: {} starts failed, last {}",
-                held.count, held.failures, held.why
+                "  back-off    {} not started for {wait_s:.0} s: {}",
+                held.count,
+                FailedStarts::from(held)
             )?;
         }
         write!(f, "  plan        {}", self.plan_in_words())

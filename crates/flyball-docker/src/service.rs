@@ -426,6 +426,7 @@ impl State {
             busy: self.told.hold(Instant::now()).map(str::to_owned),
             pending: self.pending.clone(),
             count: None,
+            not_ready: BTreeMap::new(),
         }
     }
 

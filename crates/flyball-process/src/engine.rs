@@ -111,6 +111,7 @@ impl ProcessEngine {
             busy: None,
             pending: state.pending.clone(),
             count: None,
+            not_ready: BTreeMap::new(),
         }
     }
 

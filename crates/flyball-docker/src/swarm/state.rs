@@ -243,6 +243,7 @@ impl State {
             count: told
                 .wanted
                 .map(|wanted| EngineCount { wanted, leaving: Leaving::Predicted(leaving) }),
+            not_ready: BTreeMap::new(),
         }
     }
 

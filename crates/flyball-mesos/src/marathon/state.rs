@@ -315,6 +315,7 @@ impl State {
             busy: self.busy.clone(),
             pending: self.pending.clone(),
             count: Some(EngineCount { wanted: app.instances, leaving: Leaving::Chosen }),
+            not_ready: BTreeMap::new(),
         }
     }
 }
