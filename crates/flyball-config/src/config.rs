@@ -199,6 +199,8 @@ pub struct Service {
     pub balancer: Balancer,
     /// When a started replica counts as ready.
     pub ready: Ready,
+    /// The share of a minute's requests that may fail before that is said, in 0..=1.
+    pub error_limit: f64,
 }
 
 /// What runs the replicas of a service.

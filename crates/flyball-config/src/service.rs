@@ -18,6 +18,9 @@ use crate::taken::Claims;
 use crate::value::{Span, Value};
 use crate::{Balancer, Ready, Service, policy};
 
+/// Beyond noise, and long before users give up.
+const ERROR_LIMIT: f64 = 0.01;
+
 /// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
 /// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
 pub(crate) fn service(
@@ -30,6 +33,7 @@ pub(crate) fn service(
     let (bounds, floor_span) = bounds(&mut fields);
     let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);
+    let error_limit = fields.take(&keys::ERROR_LIMIT, check::share).or(ERROR_LIMIT);
     let rule = policy::rule(&mut fields, slots);
     if let (Some(bounds), Some(span), Some(rule)) = (bounds, floor_span, &rule)
         && (bounds.min, &balancer) == (0, &Some(Balancer::None))
@@ -47,6 +51,7 @@ pub(crate) fn service(
             engine: engine?,
             balancer: balancer?,
             ready: ready?,
+            error_limit: error_limit?,
         })
     })();
     (service, claims)
