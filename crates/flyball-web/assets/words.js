@@ -32,6 +32,11 @@ export function rate(perS) {
   return perS == null ? none : `${perS.toFixed(perS < 10 ? 1 : 0)}/s`;
 }
 
+// Failed requests of the last minute, per second.
+export function errorsPerS(minute) {
+  return minute && minute.window_ms > 0 ? minute.failed / minute.window_ms * 1000 : null;
+}
+
 export function millis(ms) {
   if (ms == null) return none;
   if (ms >= 10_000) return `${(ms / 1000).toFixed(0)} s`;

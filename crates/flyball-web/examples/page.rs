@@ -14,8 +14,8 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
-    Ask, BalancerReport, CpuCounter, EngineReport, Exit, LatencyReport, Manual, Observation, Phase,
-    Reading, ReplicaReport, Route, ServerHealth, ServerReport,
+    Ask, BalancerReport, CpuCounter, EngineReport, Exit, FailureCounts, LatencyReport, Manual,
+    Observation, Phase, Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
@@ -212,6 +212,7 @@ impl World {
             epoch: 1,
             arrivals: self.arrivals as u64,
             errors: 0,
+            failures: FailureCounts::default(),
             waiting: self.waiting as u32,
             servers: routed.map(|(id, r)| (id.clone(), server(r))).collect(),
             latency: Some(LatencyReport {
@@ -283,6 +284,8 @@ impl World {
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
+            replicas_as_of_wall_ms: None,
+            error_limit: 0.01,
             nodes: self.nodes(),
             manual: self.manual.as_ref().map(|manual| ManualView {
                 ask: manual.ask,
@@ -309,6 +312,7 @@ impl World {
         ReplicaView {
             id: id.to_string(),
             state,
+            reason: None,
             asked_wall_ms: self.wall_ms(replica.asked_ms),
             cpu: ready.then_some(replica.share),
             held_back: None,

@@ -3,6 +3,8 @@
 //! Decides nothing; whoever runs the loop fills it in, `/metrics` shows it. Invariant: counts only
 //! grow, and what nobody counts is `None`, never 0.
 
+use flyball_core::observation::FailureCounts;
+
 /// Upper ends of the spread of look times, in seconds: a look takes 50 us to a few milliseconds,
 /// and one that takes a tenth of a second has waited for a balancer.
 pub const LOOK_ENDS_S: [f64; 10] =
@@ -63,6 +65,8 @@ pub struct Counters {
     pub arrivals: Option<u64>,
     /// Requests that ended in an error, by the balancer's own count.
     pub failed_requests: Option<u64>,
+    /// Who failed them, as far as the balancer tells.
+    pub failures: Option<FailureCounts>,
     /// Request times in seconds, where the balancer tells them apart.
     pub latency: Option<Spread>,
 }

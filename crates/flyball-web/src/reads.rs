@@ -24,7 +24,7 @@ use crate::refusals::Refusals;
 use crate::shapes;
 use crate::view::{Notice, ServiceView};
 use crate::window::{self, DecisionsQuery, ExplainQuery, SamplesQuery};
-use crate::words::{Explained, notices, summary};
+use crate::words::{Explained, notices, summary_of};
 
 /// The name in the path.
 pub(crate) type Name = Result<Path<String>, PathRejection>;
@@ -46,7 +46,7 @@ impl From<ServiceView> for Told {
         let all: Vec<Notice> = notices(&view);
         view.notices = all;
         let why = view.decision.as_ref().map(Decision::reason);
-        Self { summary: summary(view.decision.as_ref()), why, view }
+        Self { summary: summary_of(&view), why, view }
     }
 }
 

@@ -13,13 +13,20 @@ mod engine;
 mod fence;
 mod home;
 mod hosts;
+#[cfg(test)]
+mod hour;
 mod labels;
 mod look;
+mod look_log;
 mod probe;
+mod repeats;
 mod report;
+#[cfg(test)]
+mod scripted;
 mod standby;
 mod tally;
 mod telling;
+mod trouble;
 mod wishes;
 mod zabbix;
 

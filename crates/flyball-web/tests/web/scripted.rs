@@ -61,6 +61,8 @@ pub(crate) fn view(name: &str) -> ServiceView {
         now_wall_ms: NOW_WALL_MS,
         decision: (name != "new").then(|| decision(name, NOW_WALL_MS)),
         replicas: Vec::new(),
+        replicas_as_of_wall_ms: None,
+        error_limit: 0.01,
         nodes: Vec::new(),
         manual: None,
         notices: Vec::new(),

@@ -19,13 +19,14 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, NodeView, Notice, NoticeKind,
-    OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
+    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, NodeView, Notice, OfficeView,
+    PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::Notify;
 
 use super::tally::Tally;
+use super::trouble;
 use super::wishes::Wishes;
 use crate::{clock, office};
 
@@ -33,7 +34,9 @@ use crate::{clock, office};
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) decision: Decision,
-    pub(crate) engine: Option<EngineReport>,
+    pub(crate) engine: Option<Arc<EngineReport>>,
+    /// What the engine said last, and when that was so.
+    pub(crate) last_engine: Option<(Timestamp, Arc<EngineReport>)>,
     /// The machines that replicas are on, as [`super::engine::Engine::nodes`] gives them.
     pub(crate) nodes: Vec<NodeView>,
     pub(crate) balancer: Option<BalancerReport>,
@@ -53,6 +56,8 @@ pub(crate) struct Slot {
     pub(crate) balancer: &'static str,
     /// Where its requests are taken, if flyball does.
     pub(crate) address: Option<SocketAddr>,
+    /// The share of its requests that may fail before that is a notice.
+    pub(crate) error_limit: f64,
     live: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
     /// What whoever advises the service said last; `None` where nobody was asked yet.
@@ -65,15 +70,16 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(
         policy: Policy,
-        engine: &'static str,
-        balancer: &'static str,
+        (engine, balancer): (&'static str, &'static str),
         address: Option<SocketAddr>,
+        error_limit: f64,
     ) -> Self {
         Self {
             policy,
             engine,
             balancer,
             address,
+            error_limit,
             live: ArcSwapOption::empty(),
             manual: Mutex::new(None),
             advice: Mutex::new(None),
@@ -145,7 +151,7 @@ impl Slot {
         self.live().map_or(self.policy.bounds.min, |live| live.decision.desired)
     }
 
-    fn view(&self) -> ServiceView {
+    pub(super) fn view(&self) -> ServiceView {
         let live = self.live();
         let now = clock::now();
         ServiceView {
@@ -157,6 +163,8 @@ impl Slot {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
             replicas: live.as_ref().map(|live| replicas(live)).unwrap_or_default(),
+            replicas_as_of_wall_ms: live.as_ref().and_then(|live| outdated_since(live)),
+            error_limit: self.error_limit,
             nodes: live.as_ref().map(|live| live.nodes.clone()).unwrap_or_default(),
             decision: live.as_ref().map(|live| live.decision.clone()),
             manual: self.manual(now).map(|manual| ManualView {
@@ -164,7 +172,7 @@ impl Slot {
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: live.iter().flat_map(|live| trouble(live)).collect(),
+            notices: live.iter().flat_map(|live| trouble::of_live(live)).collect(),
             counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
     }
@@ -174,42 +182,10 @@ fn counters(live: &Live) -> Counters {
     Counters {
         arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
         failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
+        failures: live.balancer.as_ref().map(|balancer| balancer.failures),
         latency: live.latency.clone(),
         ..live.tally.counters()
     }
-}
-
-/// What the engine and the machines of its replicas say, if anything must not be missed.
-fn trouble(live: &Live) -> Vec<Notice> {
-    let notice =
-        |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
-}
-
-fn engine_trouble(live: &Live) -> Option<String> {
-    let engine = live.engine.as_ref()?;
-    let busy = || engine.busy.as_ref().map(|with| format!("the engine is busy: {with}"));
-    let pending = || engine.pending.as_ref().map(|why| format!("replicas do not start: {why}"));
-    pending().or_else(busy)
-}
-
-/// One sentence for machines that are away, and one for those whose CPU time is missing.
-fn node_trouble(nodes: &[NodeView]) -> Vec<String> {
-    let away = nodes.iter().filter(|node| !node.up);
-    let away = away.map(|node| format!("the cluster does not hear of node {}", node.name));
-    let silent = nodes.iter().filter(|node| node.up).filter_map(|node| {
-        Some(format!("no CPU time from node {}: {}", node.name, node.silence.as_ref()?))
-    });
-    first_of(away).into_iter().chain(first_of(silent)).collect()
-}
-
-/// The first of `texts`, and how many are like it.
-fn first_of(mut texts: impl Iterator<Item = String>) -> Option<String> {
-    let first = texts.next()?;
-    Some(match texts.count() {
-        0 => first,
-        more => format!("{first} (and {more} more)"),
-    })
 }
 
 fn replicas(live: &Live) -> Vec<ReplicaView> {
@@ -217,8 +193,14 @@ fn replicas(live: &Live) -> Vec<ReplicaView> {
         node.replicas.iter().map(|replica| (replica.as_str(), node.name.as_str()))
     });
     let nodes: BTreeMap<&str, &str> = named.collect();
-    let known = live.engine.iter().flat_map(|engine| &engine.replicas);
+    let known = live.last_engine.iter().flat_map(|(_, engine)| &engine.replicas);
     known.map(|replica| replica_view(live, replica, &nodes)).collect()
+}
+
+/// When the engine told of its replicas, if it says nothing now.
+fn outdated_since(live: &Live) -> Option<i64> {
+    let (at, _) = live.last_engine.as_ref().filter(|_| live.engine.is_none())?;
+    Some(clock::wall_of(*at))
 }
 
 /// What `replica` is doing, as far as its engine, its server and the plan tell.
@@ -238,12 +220,19 @@ pub(super) fn state_of(
     }
 }
 
+/// Why `replica` is not ready.
+fn reason(live: &Live, replica: &ReplicaReport) -> Option<String> {
+    let engine = live.engine.as_ref().filter(|_| replica.phase == Phase::Starting)?;
+    engine.not_ready.get(&replica.id).cloned()
+}
+
 fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
         id: replica.id.to_string(),
         state: state_of(replica, server, &live.draining),
+        reason: reason(live, replica),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
         held_back,
@@ -308,12 +297,7 @@ impl Board {
     /// What is wrong with the history, if anything is.
     fn trouble(&self) -> Option<Notice> {
         let fault = self.journal.fault()?;
-        Some(Notice {
-            kind: NoticeKind::Trouble,
-            text: format!("history is not being kept: {fault}"),
-            since_wall_ms: None,
-            until_wall_ms: None,
-        })
+        Some(Notice::trouble(format!("history is not being kept: {fault}")))
     }
 
     fn shown(&self, slot: &Slot) -> ServiceView {
@@ -434,30 +418,4 @@ fn within_bounds(slot: &Slot, asked: i64) -> Result<u32, AskError> {
             max: bounds.max,
         },
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machines_in_trouble_are_told_in_a_sentence_of_each_kind() {
-        let node = |name: &str, up, silence: Option<&str>| NodeView {
-            name: name.to_owned(),
-            up,
-            silence: silence.map(str::to_owned),
-            replicas: Vec::new(),
-        };
-        let well = node("n1", true, None);
-        assert_eq!(node_trouble(std::slice::from_ref(&well)), [""; 0]);
-        let gone = node("n2", false, Some("it does not answer"));
-        let [mute, dumb] = ["n3", "n4"].map(|name| node(name, true, Some("it refuses the token")));
-        assert_eq!(
-            node_trouble(&[well, gone, mute, dumb]),
-            [
-                "the cluster does not hear of node n2",
-                "no CPU time from node n3: it refuses the token (and 1 more)"
-            ]
-        );
-    }
 }

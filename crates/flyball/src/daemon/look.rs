@@ -27,10 +27,12 @@ use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
 use super::fence::{Fence, Leave};
+use super::look_log::LookLog;
 use super::probe::Prober;
 use super::report::Witness;
 use super::tally::Tally;
 use super::telling::Telling;
+use super::trouble;
 use crate::clock;
 
 /// Looks follow each other no faster than this, however many wake-ups come.
@@ -63,6 +65,7 @@ pub(crate) struct Look {
     /// Told of each look that is kept, if anybody is.
     pub(crate) witness: Option<Witness>,
     pub(crate) fence: Fence,
+    pub(crate) log: LookLog,
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -72,9 +75,9 @@ struct Kept {
     sampled_at: Option<Timestamp>,
     recorded_at: Option<Timestamp>,
     last_exit: Option<Timestamp>,
-    last_words: String,
-    last_failure: String,
     tally: Tally,
+    /// What the engine said last, and when that was so.
+    engine: Option<(Timestamp, Arc<EngineReport>)>,
     /// Whether the engine was heard at the last look.
     known: bool,
     looked_at: Option<Timestamp>,
@@ -137,11 +140,12 @@ impl Look {
     async fn look(&mut self, kept: &mut Kept) -> Decision {
         let begun = clock::stopwatch();
         let balancer = self.balancer.observe().await;
-        let engine = self.observe_engine();
+        let mut engine = self.observe_engine();
         let now = clock::now();
-        if let Some(report) = engine.value() {
+        if let Reading::Taken { value: report, .. } = &mut engine {
             self.prober.watch(report);
-            self.tell_exits(kept, report);
+            report.not_ready = self.prober.not_ready(report);
+            self.log_exits(kept, now, report);
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();
@@ -150,7 +154,7 @@ impl Look {
         self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
-            if !self.act(step) {
+            if !self.act(now, step) {
                 break;
             }
         }
@@ -158,6 +162,9 @@ impl Look {
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
+        let mut notices = flyball_web::decided(&live.decision, self.slot.error_limit);
+        notices.extend(trouble::of_service(&live));
+        self.log.states(now, &notices);
         if let Some(witness) = &self.witness {
             witness.tell(live, sample);
         }
@@ -182,24 +189,22 @@ impl Look {
     }
 
     /// A decision that breaks an invariant is a fault in flyball: it is not carried out.
-    fn refuse_broken(&self, kept: &mut Kept, seen: &Observation, decision: &mut Decision) {
+    fn refuse_broken(&mut self, kept: &mut Kept, seen: &Observation, decision: &mut Decision) {
         let broken = invariants::check(&self.policy, seen, decision);
         if let Some(first) = broken.first() {
-            tracing::error!(service = %self.policy.service, "decision refused: {first}");
+            self.log.refused(seen.at, &first.to_string());
             decision.plan.clear();
             kept.tally.refused += 1;
         }
     }
 
-    /// Carries a step out, unless another flyball may act by now.
-    fn act(&self, step: &Step) -> bool {
-        let service = &self.policy.service;
+    /// Carries a step out at `now`, unless another flyball may act by now.
+    fn act(&mut self, now: Timestamp, step: &Step) -> bool {
         match self.fence.leave() {
-            Leave::Alone => tracing::debug!(service, "{step}"),
-            // What shows from the logs of all of them that no two acted at the same time.
-            Leave::Term(term) => tracing::info!(term, "{service}: {step}"),
+            Leave::Alone => tracing::debug!(service = %self.policy.service, "{step}"),
+            Leave::Term(term) => self.log.acted(now, term, step),
             Leave::None => {
-                tracing::warn!("{service}: not done, the term is over: {step}");
+                self.log.not_mine(now, step);
                 return false;
             }
         }
@@ -236,51 +241,28 @@ impl Look {
             self.telling.decision(decision);
             self.journal.record_decision(decision);
         }
-        self.tell(kept, decision);
+        self.log.decided(decision, known);
         sample
     }
 
-    /// One line in the log for each change of the count, and one when starts begin to be held.
-    fn tell(&self, kept: &mut Kept, decision: &Decision) {
-        if kept.known && decision.desired != decision.seen.current {
-            tracing::info!("{}: {}", decision.headline(), decision.reason());
-        }
-        if let Some(held) = &decision.held_starts {
-            // The replica's name differs each time; its last words are what there is to say.
-            let words = held.why.split_once(": ").map_or(held.why.as_str(), |(_, words)| words);
-            if kept.last_words != words {
-                words.clone_into(&mut kept.last_words);
-                tracing::warn!(
-                    "{}: {} starts failed one after another, the next is put off: {}",
-                    decision.service,
-                    held.failures,
-                    held.why
-                );
-            }
-        }
-    }
-
-    fn tell_exits(&self, kept: &mut Kept, engine: &EngineReport) {
-        for exit in &engine.exits {
-            if kept.last_exit.is_some_and(|last| exit.at <= last) {
-                continue;
-            }
+    fn log_exits(&mut self, kept: &mut Kept, now: Timestamp, engine: &EngineReport) {
+        let newest = kept.last_exit;
+        for exit in engine.exits.iter().filter(|e| newest.is_none_or(|newest| e.at > newest)) {
             kept.tally.exits += 1;
-            // A broken image fails again and again in the same words: said once.
-            let again = exit.ready_ms.is_none() && kept.last_failure == exit.reason;
-            if again {
-                tracing::debug!("{} ended, too: {}", exit.replica, exit.reason);
-            } else {
-                tracing::warn!("{} ended: {}", exit.replica, exit.reason);
-            }
-            let failure = if exit.ready_ms.is_none() { exit.reason.as_str() } else { "" };
-            failure.clone_into(&mut kept.last_failure);
+            self.log.ended(now, exit);
         }
-        kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
+        kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(newest);
     }
 
-    fn publish(&mut self, kept: &Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
-        let engine = value_of(seen.engine);
+    fn publish(&mut self, kept: &mut Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
+        let engine = match seen.engine {
+            Reading::Taken { at, value } => {
+                let report = Arc::new(value);
+                kept.engine = Some((at, Arc::clone(&report)));
+                Some(report)
+            }
+            Reading::Missing { .. } => None,
+        };
         let memory = &kept.memory;
         let share =
             |r: &ReplicaReport| (r.id.clone(), (memory.busy_share(r), memory.held_share(r)));
@@ -288,12 +270,21 @@ impl Look {
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
         let draining: BTreeSet<ReplicaId> = memory.draining.keys().cloned().collect();
-        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
+        self.telling.replicas(engine.as_deref(), balancer.as_ref(), &draining, decision.wall_ms);
         let (decision, tally) = (decision.clone(), kept.tally.clone());
         let latency = self.balancer.times();
         let nodes = self.engine.nodes();
-        let live = Live { decision, engine, nodes, balancer, shares, draining, tally, latency };
-        let live = Arc::new(live);
+        let live = Arc::new(Live {
+            decision,
+            engine,
+            last_engine: kept.engine.clone(),
+            nodes,
+            balancer,
+            shares,
+            draining,
+            tally,
+            latency,
+        });
         self.slot.publish(Arc::clone(&live));
         live
     }

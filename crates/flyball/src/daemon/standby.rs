@@ -112,6 +112,8 @@ fn view(service: &Service) -> ServiceView {
         now_wall_ms: clock::wall_ms(),
         decision: None,
         replicas: Vec::new(),
+        replicas_as_of_wall_ms: None,
+        error_limit: service.error_limit,
         nodes: Vec::new(),
         manual: None,
         notices: Vec::new(),

@@ -72,6 +72,7 @@ impl Tally {
             refused: self.refused,
             arrivals: None,
             failed_requests: None,
+            failures: None,
             latency: None,
         }
     }

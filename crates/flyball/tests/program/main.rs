@@ -25,3 +25,4 @@ mod simulate;
 mod state;
 mod support;
 mod traffic;
+mod visible;

@@ -93,7 +93,8 @@ fn seen(look: u64, memory: &mut Memory) -> Seen {
     let live = Live {
         nodes: Vec::new(),
         decision,
-        engine: Some(engine),
+        engine: Some(Arc::new(engine)),
+        last_engine: None,
         balancer: None,
         shares,
         draining: std::collections::BTreeSet::new(),
