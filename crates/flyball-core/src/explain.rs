@@ -24,6 +24,10 @@ impl Decision {
 
     /// What decided the count, in one line: the last guard that moved it, else the largest wish.
     pub fn reason(&self) -> String {
+        let seen = &self.seen;
+        if seen.engine_age_ms.is_none() {
+            return "the engine says nothing: the count is kept".to_owned();
+        }
         if let Some(last) = self.moves.last() {
             return squeeze(&last.describe(self.at));
         }
@@ -31,12 +35,8 @@ impl Decision {
             return format!("asleep: {ASLEEP}");
         }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
-        let seen = &self.seen;
         match decisive {
             Some(wish) => squeeze(&wish.to_string()),
-            None if seen.engine_age_ms.is_none() => {
-                "the engine says nothing: the count is kept".to_owned()
-            }
             None if seen.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
             None => "no reading to go by: the count is kept".to_owned(),
         }

@@ -98,21 +98,23 @@ impl LastMinute {
 }
 
 impl fmt::Display for LastMinute {
-    /// `187 of 9000 requests in the last minute failed (2.1 %): 180 with an error from a replica, 7
-    /// without a replica to take them`
+    /// `187 of 9000 requests in the last minute failed (2.1 %): 180 answered with an error by a
+    /// replica; 7 not taken by any replica`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { failed, arrivals, .. } = self;
         let span = match self.window_ms {
             55_000.. => "the last minute".to_owned(),
             ms => format!("the last {} s", ms.div_ceil(1000)),
         };
-        let percent = self.share() * 100.0;
-        let digits = usize::from(percent < 9.95);
+        // All but one are not all of them.
+        let most = if failed < arrivals { 99.9 } else { 100.0 };
+        let percent = (self.share() * 100.0).min(most);
+        let digits = usize::from(percent < 9.95 || (99.05..100.0).contains(&percent));
         write!(f, "{failed:.0} of {arrivals:.0} requests in {span} failed ({percent:.digits$} %)")?;
         let told = [
-            (self.by_replicas, "with an error from a replica"),
+            (self.by_replicas, "answered with an error by a replica"),
             (self.by_balancer, "refused by the balancer, as no replica was free in time"),
-            (self.unreachable, "without a replica to take them"),
+            (self.unreachable, "not taken by any replica"),
         ];
         let mut told: Vec<_> = told.into_iter().filter(|(count, _)| *count >= 0.5).collect();
         told.sort_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -174,12 +176,15 @@ mod tests {
     fn failed_requests_are_told_with_who_failed_them_the_most_first() {
         assert_eq!(
             MINUTE.to_string(),
-            "187 of 9000 requests in the last minute failed (2.1 %): 180 with an error from a \
-             replica; 7 without a replica to take them"
+            "187 of 9000 requests in the last minute failed (2.1 %): 180 answered with an error by \
+             a replica; 7 not taken by any replica"
         );
         let young =
             LastMinute { window_ms: 12_300, arrivals: 7.0, failed: 7.0, ..LastMinute::default() };
         assert_eq!(young.to_string(), "7 of 7 requests in the last 13 s failed (100 %)");
+        let most = LastMinute { failed: 8_999.0, by_replicas: 8_999.0, unreachable: 0.0, ..MINUTE };
+        let said = "failed (99.9 %): answered with an error by a replica";
+        assert!(most.to_string().ends_with(said), "{most}");
         let refused = LastMinute { by_balancer: 7.0, ..young };
         let said = "failed (100 %): refused by the balancer, as no replica was free in time";
         assert!(refused.to_string().ends_with(said), "{refused}");

@@ -103,7 +103,7 @@ fn requests_that_fail_are_counted_over_a_minute_by_who_failed_them() {
     assert!((590.0..=610.0).contains(&minute.arrivals), "{minute:?}");
     assert!((minute.failed_per_s() - 2.5).abs() < 0.1, "{minute:?}");
     let said = line(&decision, "requests ").unwrap();
-    assert!(said.ends_with("%): without a replica to take them"), "{said}");
+    assert!(said.ends_with("%): not taken by any replica"), "{said}");
     (0..400).for_each(|_| drop(world.look()));
     let decision = world.look();
     assert_eq!(line(&decision, "requests "), None, "a minute later it is over:\n{decision}");

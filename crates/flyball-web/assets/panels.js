@@ -44,12 +44,12 @@ export function figures(view, sample) {
 
 function errorCount(minute) {
   if (minute == null) return "";
-  if (minute.failed === 0) return "none in the last minute";
-  return `${minute.failed} of ${minute.arrivals} in the last minute`;
+  const span = lasting(minute.window_ms);
+  return minute.failed === 0 ? `none in ${span}` : `${minute.failed} of ${minute.arrivals} in ${span}`;
 }
 
 function latencies(limit, half) {
-  const words = [limit != null && `limit ${millis(limit)}`, half != null && `half within ${millis(half)}`];
+  const words = [limit != null && `limit ${millis(limit)}`, half != null && `p50 ${millis(half)}`];
   return words.filter(Boolean).join(", ");
 }
 
@@ -69,6 +69,7 @@ export function replicas(view) {
   at("replicas").replaceChildren(...rows);
   nodes(view);
   at("no-replicas").hidden = rows.length > 0;
+  setText("no-replicas", view.decision?.seen.engine_age_ms == null ? `Not known: the ${view.engine} engine says nothing.` : "None.");
   const old = howOld(view);
   at("old-replicas").hidden = old == null;
   setText("old-replicas", old == null ? "" : `As the ${view.engine} engine told ${old}. It says nothing now.`);

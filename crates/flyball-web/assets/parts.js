@@ -83,5 +83,5 @@ export function fillLegend(node, view) {
   node.replaceChildren(...(old ? [element("strong", { text: `Last seen ${old}:` })] : []),
     ...states.map((state) => key(state, `${seen[state]} ${state}`)),
     element("span", {}, element("i", { class_: "mark wanted", text: "▲" }), `${view.decision.desired} wanted`),
-    element("span", { text: `never fewer than ${view.bounds.min}, never more than ${view.bounds.max}` }));
+    element("span", { text: `${view.bounds.min > 0 ? `never fewer than ${view.bounds.min}, ` : "none while nobody asks, "}never more than ${view.bounds.max}` }));
 }

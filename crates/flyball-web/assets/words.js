@@ -69,6 +69,7 @@ export function kindsOf(plan) {
 export function direction(decision) {
   const before = decision.seen.current;
   const { desired } = decision;
+  if (decision.seen.engine_age_ms == null) return { way: "same", shape: "", words: `${desired} wanted` };
   if (desired > before) return { way: "out", shape: "▲", words: `${before} → ${desired}` };
   if (desired < before) return { way: "in", shape: "▼", words: `${before} → ${desired}` };
   return { way: "same", shape: "", words: `stays at ${desired}` };

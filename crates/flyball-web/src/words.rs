@@ -123,6 +123,12 @@ pub fn decided(decision: &Decision, error_limit: f64) -> Vec<Notice> {
         }
         _ => {}
     }
+    // What does not start is what it lacks, and not what it may have.
+    let starts =
+        |notice: &Notice| matches!(notice.kind, NoticeKind::StartsHeld | NoticeKind::NotReady);
+    if decision.seen.ready < decision.bounds.max && all.iter().any(starts) {
+        all.retain(|notice| notice.kind != NoticeKind::AtMaximum);
+    }
     all
 }
 
@@ -153,7 +159,8 @@ fn blind(decision: &Decision) -> Option<Notice> {
     let silent = &decision.seen.trouble.silent;
     let engine = silent.iter().any(|silence| silence.source == Source::Engine);
     let so = if engine { "nothing is started or removed" } else { "nothing is removed" };
-    let causes: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    let mut causes: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    causes.dedup();
     let text = match causes.is_empty() {
         true => format!("blind: no trustworthy reading, so {so}"),
         false => format!("blind, so {so}: {}", causes.join("; ")),
@@ -207,6 +214,7 @@ fn at_maximum(decision: &Decision, bounds: Bounds) -> Option<Notice> {
     }
     let text = match asked(decision) {
         Some(asked) if asked < bounds.max => return None,
+        None if decision.seen.blind_since.is_some() => return None,
         Some(asked) if asked > bounds.max => {
             format!("at its maximum of {}, {asked} would be needed", bounds.max)
         }

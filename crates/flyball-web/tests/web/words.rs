@@ -129,6 +129,17 @@ fn a_silent_source_is_one_notice_with_its_cause() {
     );
     let said = silent(Source::Balancer, "");
     assert_eq!(said, "blind, so nothing is removed: no reading from the balancer");
+    // Both are away for the same reason.
+    let mut view = view("web");
+    let decision = view.decision.as_mut().unwrap();
+    let (since, why) = (decision.at, "no route to host");
+    let silence = |source| Silence { source, since, why: why.to_owned() };
+    decision.seen.blind_since = Some(since);
+    decision.seen.trouble.silent = vec![silence(Source::Engine), silence(Source::Balancer)];
+    decision.desired = decision.bounds.max;
+    let all = notices(&view);
+    let said = "blind, so nothing is started or removed: no route to host";
+    assert_eq!((all.len(), all[0].text.as_str()), (1, said));
 }
 
 fn late(view: &mut ServiceView, ready: u32, for_ms: u64) {
@@ -183,6 +194,20 @@ fn a_failed_start_and_the_next_one_that_fails_alike_are_one_notice() {
 }
 
 #[test]
+fn a_service_whose_replicas_do_not_start_lacks_those_and_no_higher_maximum() {
+    let kinds = |ready: u32| {
+        let all = told(|view| {
+            wants(view, 6, 4);
+            late(view, ready, 12_000);
+            view.decision.as_mut().unwrap().bounds = Bounds { min: 1, max: 4 };
+        });
+        all.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(1), [NoticeKind::NotReady]);
+    assert_eq!(kinds(4), [NoticeKind::NotReady, NoticeKind::AtMaximum]);
+}
+
+#[test]
 fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
     let failing = |failed, error_limit| {
         told(|view| {
@@ -197,7 +222,8 @@ fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
             });
         })
     };
-    let said = "4 of 200 requests in the last minute failed (2.0 %): with an error from a replica";
+    let said =
+        "4 of 200 requests in the last minute failed (2.0 %): answered with an error by a replica";
     assert_eq!(failing(4.0, 0.01), [(NoticeKind::Failing, said.to_owned())]);
     assert_eq!(failing(4.0, 0.05), []);
     assert_eq!(failing(2.0, 0.0), [], "two of two hundred are chance");

@@ -10,7 +10,7 @@ use flyball_config::{Env, Ready};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_docker::DockerEngine;
 use flyball_journal::{Journal, Retention};
-use flyball_web::{Feed, notices};
+use flyball_web::{Feed, ReplicaState, ServiceView, notices};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -59,7 +59,8 @@ impl MakeWriter<'_> for Written {
 /// What an hour left behind.
 struct Past {
     log: String,
-    /// The notices at its end.
+    /// The service as it is shown at its end.
+    view: ServiceView,
     notices: Vec<String>,
 }
 
@@ -118,9 +119,10 @@ async fn hour(policy: Policy, begin: impl Future<Output = (Engine, Balancer)>) -
     let (engine, balancer) = begin.await;
     let folder = tempfile::tempdir().unwrap();
     let slot = live(policy, engine, balancer, folder.path()).await;
-    let notices = notices(&slot.view()).into_iter().map(|notice| notice.text).collect();
+    let view = slot.view();
+    let notices = notices(&view).into_iter().map(|notice| notice.text).collect();
     let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    Past { log, notices }
+    Past { log, view, notices }
 }
 
 async fn live(policy: Policy, engine: Engine, balancer: Balancer, folder: &Path) -> Arc<Slot> {
@@ -181,7 +183,7 @@ async fn a_crash_loop_with_other_words_each_time_is_said_a_few_times() {
 async fn requests_that_all_fail_are_said_with_who_fails_them() {
     let load = Load { per_s: 10, failed_percent: 100, ..Load::default() };
     let past = hour(policy(4), answering_under(200, load)).await;
-    past.assert_said("failed (100 %): with an error from a replica");
+    past.assert_said("failed (100 %): answered with an error by a replica");
     past.assert_shown("600 of 600 requests in the last minute failed (100 %)");
 }
 
@@ -204,6 +206,23 @@ async fn docker_that_is_away_is_said_once_and_shown_with_its_cause() {
     let past = past.await;
     past.assert_said("docker is not running at unix://");
     past.assert_shown("blind, so nothing is started or removed: docker is not running at unix://");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_goes_away_leaves_what_it_said_last_with_its_age() {
+    let past = hour(policy(4), async {
+        let address = answering(200).await;
+        let gone_at = clock::now().plus_ms(600_000);
+        let engine = ScriptedEngine::new(Starts::Run(address)).until(gone_at);
+        (Engine::Scripted(engine), Balancer::Scripted(ScriptedBalancer::new(Load::default())))
+    });
+    let past = past.await;
+    past.assert_said("web 0 -> 1");
+    past.assert_shown("blind, so nothing is started or removed: docker is not running");
+    let states: Vec<_> = past.view.replicas.iter().map(|replica| replica.state).collect();
+    assert_eq!(states, [ReplicaState::Ready], "as it was last");
+    let age_ms = past.view.now_wall_ms - past.view.replicas_as_of_wall_ms.unwrap();
+    assert!((2_990_000..3_010_000).contains(&age_ms), "{age_ms}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -27,13 +27,20 @@ pub(crate) enum Starts {
 /// An engine whose replicas do as [`Starts`] says.
 pub(crate) struct ScriptedEngine {
     starts: Starts,
+    /// From when on it says nothing.
+    silent_from: Option<Timestamp>,
     state: Mutex<EngineReport>,
     changed: Notify,
 }
 
 impl ScriptedEngine {
     pub(crate) fn new(starts: Starts) -> Self {
-        Self { starts, state: Mutex::default(), changed: Notify::new() }
+        Self { starts, silent_from: None, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// The same until `silent_from`; then it is away.
+    pub(crate) fn until(self, silent_from: Timestamp) -> Self {
+        Self { silent_from: Some(silent_from), ..self }
     }
 
     fn state(&self) -> MutexGuard<'_, EngineReport> {
@@ -41,7 +48,11 @@ impl ScriptedEngine {
     }
 
     pub(crate) fn observe(&self) -> Reading<EngineReport> {
-        Reading::Taken { at: clock::now(), value: self.state().clone() }
+        let now = clock::now();
+        if let Some(since) = self.silent_from.filter(|from| now >= *from) {
+            return Reading::Missing { since, why: "docker is not running".to_owned() };
+        }
+        Reading::Taken { at: now, value: self.state().clone() }
     }
 
     pub(crate) fn start(&self, replica: &ReplicaId) {

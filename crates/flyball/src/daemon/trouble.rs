@@ -57,7 +57,43 @@ fn first_of(mut texts: impl Iterator<Item = String>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use flyball_core::decide::decide;
+    use flyball_core::memory::Memory;
+    use flyball_core::observation::{Observation, Reading};
+    use flyball_core::plan::HeldStarts;
+    use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+    use flyball_core::units::Timestamp;
+
     use super::*;
+
+    /// A decision that puts starts off for `why`.
+    fn decision(why: &str) -> Decision {
+        let at = Timestamp::from_ms(60_000);
+        let engine = Reading::Taken { at, value: EngineReport::default() };
+        let policy = Policy {
+            service: "web".to_owned(),
+            bounds: Bounds { min: 1, max: 4 },
+            rule: Rule::Governor(Governor::default()),
+            timing: Timing::default(),
+        };
+        let seen =
+            Observation { at, wall_ms: 0, engine, balancer: None, manual: None, advice: None };
+        let mut decision = decide(&policy, &mut Memory::default(), &seen);
+        let why = why.to_owned();
+        decision.held_starts = Some(HeldStarts { count: 1, failures: 3, until: at, why });
+        decision
+    }
+
+    #[test]
+    fn what_keeps_replicas_from_starting_is_told_once() {
+        let pending = Some("no image x:1".to_owned());
+        let engine = EngineReport { pending, ..EngineReport::default() };
+        let held = decision("web-3: no image x:1");
+        assert_eq!(of_engine(&engine, &held), None, "the notice of held starts says it");
+        let other = decision("web-3: exit status 1");
+        let said = Some("replicas do not start: no image x:1".to_owned());
+        assert_eq!(of_engine(&engine, &other), said);
+    }
 
     #[test]
     fn machines_in_trouble_are_told_in_a_sentence_of_each_kind() {

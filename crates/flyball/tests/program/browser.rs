@@ -173,7 +173,7 @@ mod alone {
             pictures(browser, &format!("trouble-{name}"));
         };
         shown(&mut browser, "web", "web-1 is not ready: GET /healthz at 127.0.0.1:");
-        shown(&mut browser, "shop", "failed (100 %): with an error from a replica");
+        shown(&mut browser, "shop", "failed (100 %): answered with an error by a replica");
         let errors = "document.getElementById('chart').data.find((t) => t.name === 'errors').y";
         browser.until(&format!("Math.max(...{errors}) > 10"));
         shown(

@@ -71,7 +71,7 @@ fn never_ready(daemon: &Daemon) {
 }
 
 fn failing(daemon: &Daemon) {
-    let failed = |told: &str| told.contains("failed (100 %): with an error from a replica");
+    let failed = |told: &str| told.contains("failed (100 %): answered with an error by a replica");
     let told = until("the failing requests", || {
         notices(daemon, "shop").into_iter().find(|told| failed(told))
     });
