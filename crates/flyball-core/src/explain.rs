@@ -14,6 +14,9 @@ use crate::units::{ReplicaId, seconds};
 impl Decision {
     /// The first line: what changes, and from what.
     pub fn headline(&self) -> String {
+        if self.seen.engine_age_ms.is_none() {
+            return format!("{} wants {}, what runs is not known", self.service, self.desired);
+        }
         let committed = self.seen.committed();
         let change = i64::from(self.desired) - i64::from(committed);
         match change {
@@ -160,8 +163,12 @@ fn ages(seen: &Seen) -> String {
 }
 
 fn figures(seen: &Seen) -> String {
-    let mut text =
-        format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining);
+    let mut text = match seen.engine_age_ms {
+        Some(_) => {
+            format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining)
+        }
+        None => "what runs is not known".to_owned(),
+    };
     if seen.unhealthy > 0 {
         text += &format!(", {} unhealthy", seen.unhealthy);
     }

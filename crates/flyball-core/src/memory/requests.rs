@@ -83,12 +83,10 @@ impl Requests {
         };
         add(&mut self.failed, before.failed, now.failed);
         add(&mut self.answered, before.answered, now.answered);
-        // Nobody told apart what did not happen: most looks end here.
-        if now.failed != before.failed {
-            add(&mut self.by_replicas, before.by_replicas, now.by_replicas);
-            add(&mut self.by_balancer, before.by_balancer, now.by_balancer);
-            add(&mut self.unreachable, before.unreachable, now.unreachable);
-        }
+        // Also where nothing failed: all of them cover the same time.
+        add(&mut self.by_replicas, before.by_replicas, now.by_replicas);
+        add(&mut self.by_balancer, before.by_balancer, now.by_balancer);
+        add(&mut self.unreachable, before.unreachable, now.unreachable);
     }
 
     /// Failed requests within `window_ms`, with the span really covered; `None` without a reading.

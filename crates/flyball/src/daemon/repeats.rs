@@ -141,9 +141,11 @@ impl Known {
     }
 }
 
-/// A text without its figures: `web-12 ended` and `web-13 ended` say the same.
+/// What a text says without its figures, and without what is added to it: `web-12 ended; the next
+/// is put off` and `web-13 ended` say the same.
 fn gist(text: &str) -> impl PartialEq {
-    text.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect::<String>()
+    let (said, _) = text.split_once("; ").unwrap_or((text, ""));
+    said.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect::<String>()
 }
 
 /// "45 s", "5 min", "2 h": as much as one wants to know of how long it has lasted.
@@ -221,5 +223,13 @@ mod tests {
         assert!(repeats.happened(at(60), "end", "web-2 ended").is_none());
         repeats.over(at(3_700));
         assert_eq!(repeats.happened(at(3_700), "end", "web-3 ended").unwrap(), "web-3 ended");
+    }
+
+    #[test]
+    fn what_is_added_to_a_sentence_is_no_other_cause() {
+        let mut repeats = Repeats::default();
+        assert!(repeats.holds(at(0), "starts", "3 starts failed: no disk; put off").is_some());
+        assert!(repeats.holds(at(1), "starts", "4 starts failed: no disk").is_none());
+        assert!(repeats.holds(at(2), "starts", "5 starts failed: no database").is_some());
     }
 }
