@@ -101,6 +101,12 @@ const ROWS: &[Row] = &[
     ),
     ("flyball.token_file", "no token", || nothing().daemon.token_file.is_none()),
     ("flyball.read_token_file", "anybody may read", || nothing().daemon.read_token_file.is_none()),
+    ("proxy.connections", "what descriptors and memory allow, at most 20000", || {
+        nothing().proxy.connections.is_none()
+    }),
+    ("proxy.connections_per_client", "a quarter of `connections`", || {
+        nothing().proxy.connections_per_client.is_none()
+    }),
     ("swarm.managers", "the Docker host", || {
         let elsewhere = parsed("[docker]\nhost = \"tcp://10.0.0.1:2375\"\n[swarm]");
         elsewhere.swarm.managers == ["tcp://10.0.0.1:2375"]
@@ -131,6 +137,7 @@ const ROWS: &[Row] = &[
         zabbix().own_certificate.is_none()
     }),
     ("zabbix.key_file", "none", || zabbix().own_certificate.is_none()),
+    ("zabbix.proxy", "`trapper` is the server", || zabbix().proxy.is_none()),
     ("zabbix.webhook", "Zabbix does not call", || zabbix().webhook.is_none()),
     ("services.web.haproxy", "all defaults", || {
         let (name, options) = ("web".to_owned(), String::new());
@@ -166,12 +173,16 @@ const ROWS: &[Row] = &[
                 && app().port.is_none()
         },
     ),
-    ("services.web.network", "that of the copied container, or Docker's default", || {
-        let swarm = service("swarm", "port = 80\nreach = \"container\"");
-        container().network.is_none()
-            && container().reach == Reach::Published([127, 0, 0, 1].into())
-            && matches!(&swarm.services["web"].engine, Engine::Swarm(s) if s.reach == TaskReach::Network(None))
-    }),
+    (
+        "services.web.network",
+        "the only one of the copied container, or the one that the balancer is in, too; without a container to copy, Docker's default",
+        || {
+            let swarm = service("swarm", "port = 80\nreach = \"container\"");
+            container().network.is_none()
+                && container().reach == Reach::Published([127, 0, 0, 1].into())
+                && matches!(&swarm.services["web"].engine, Engine::Swarm(s) if s.reach == TaskReach::Network(None))
+        },
+    ),
     (
         "services.web.cpus",
         "1.0 for a process or a task of Mesos; else that of the copied container, or no limit",
@@ -185,10 +196,19 @@ const ROWS: &[Row] = &[
     ("services.web.log", "that of the copied container, or Docker's default", || {
         container().log.is_none()
     }),
-    ("services.web.ready", "any HTTP reply to `GET /`, whatever its status", || {
-        let ready = service("docker", "port = 80").services["web"].ready.clone();
-        ready == Ready::Http { path: "/".to_owned(), any_but_failure: true }
-    }),
+    (
+        "services.web.ready",
+        "any HTTP reply to `GET /` but a server error (5xx other than 501 and 505)",
+        || {
+            let ready = service("docker", "port = 80").services["web"].ready.clone();
+            ready == Ready::Http { path: "/".to_owned(), any_but_failure: true }
+        },
+    ),
+    (
+        "services.web.grace",
+        "`\"10s\"`; with `engine = \"docker\"` the container's own (`stop_grace_period`, `--stop-timeout`), or Docker's 10 s",
+        || (process().grace_ms, task().grace_ms, container().grace_ms) == (10_000, 10_000, None),
+    ),
     ("services.web.start_lag", "1 s for a process, 2 s for everything else", || {
         let lag = |engine: &str, lines: &str| policy(engine, lines).timing.start_lag_prior_ms;
         let others = [("docker", "port = 80"), ("swarm", "port = 80"), ("marathon", "")];
@@ -215,6 +235,9 @@ const ROWS: &[Row] = &[
         let ready =
             service("docker", "port = 80\nready = { http = \"/h\" }").services["web"].ready.clone();
         ready == Ready::Http { path: "/h".to_owned(), any_but_failure: false }
+    }),
+    ("services.web.haproxy.check", "true where the backend has `mode http`", || {
+        backend().check.is_none()
     }),
     ("services.web.haproxy.backend", "the service's name", || backend().name == "web"),
     ("services.web.haproxy.file", "none is kept", || backend().file.is_none()),

@@ -12,6 +12,7 @@ mod program;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,16 @@ fn service(name: &str, command: &str, more: &str) -> String {
 
 /// A port on 127.0.0.1 that nobody has now, for those that must stay the same over restarts.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    /// Below the ports that the system gives to connections: one of those could take it meanwhile.
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests are processes beside each other: each begins at a place of its own.
+    let begin = u16::try_from(std::process::id() % 1_250 * 16).unwrap();
+    loop {
+        let port = FIRST + begin.wrapping_add(NEXT.fetch_add(1, Relaxed)) % COUNT;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
