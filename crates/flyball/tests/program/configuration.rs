@@ -199,7 +199,7 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     let findings: Vec<Value> =
         said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["ok"] == false).collect();
-    assert_eq!((findings.len(), wrong.len()), (6, 1), "{findings:?}");
+    assert_eq!((findings.len(), wrong.len()), (8, 1), "{findings:?}");
     assert_eq!(wrong[0]["key"], "services.web.command");
     assert!(wrong[0]["hint"].is_string());
     assert!(!place.state().exists());
