@@ -60,7 +60,13 @@ fn haproxy(
     let template = template(&mut fields);
     let check = fields.take(&keys::CHECK, check::flag).or(false);
     fields.finish();
-    Some(Backend { name: name.or(by_default.0)?, file: file?, template: template?, check: check? })
+    Some(Backend {
+        name: name.or(by_default.0)?,
+        file: file?,
+        template: template?,
+        check: check?,
+        must_ask: false,
+    })
 }
 
 fn file(fields: &mut Fields<'_>, base: &Path, claims: &mut Claims) -> Option<Option<OwnedFile>> {

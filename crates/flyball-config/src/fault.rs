@@ -137,6 +137,26 @@ pub enum Fault {
         /// What to do.
         instead: String,
     },
+    /// A label that says what only the operator may say.
+    #[error("{key}: a label may not set this")]
+    NotByLabel {
+        /// The label.
+        key: String,
+        /// What to do.
+        instead: String,
+    },
+    /// A label that asks for more than labels may.
+    #[error("{key}: {found} is more than a label may ask for, {most}")]
+    MoreThanALabelMay {
+        /// The label.
+        key: String,
+        /// What it says.
+        found: String,
+        /// The most that it may say.
+        most: String,
+        /// What to do.
+        instead: String,
+    },
     /// A service name that cannot be used everywhere.
     #[error("{key}: this name cannot be used")]
     BadName {
@@ -209,7 +229,9 @@ impl Fault {
             Self::TooLarge => "is it the right file?".to_owned(),
             Self::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
             Self::Syntax { .. } => return None,
-            Self::UnknownKey { instead, .. }
+            Self::NotByLabel { instead, .. }
+            | Self::MoreThanALabelMay { instead, .. }
+            | Self::UnknownKey { instead, .. }
             | Self::UnknownWord { instead, .. }
             | Self::Useless { instead, .. }
             | Self::Missing { instead, .. } => instead.clone(),

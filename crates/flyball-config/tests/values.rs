@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Ensemble, Env, Haproxy, Log, MINIMAL,
-    MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Reach, Ready, Socket, Task,
+    Backend, Balancer, Config, Container, Engine, Ensemble, Env, Granted, Haproxy, Log, MINIMAL,
+    MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Permits, Reach, Ready, Socket, Task,
     TaskReach, Template, load, parse, reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
@@ -51,9 +51,15 @@ const CONTAINERS: &str = r#"
 host = "tcp://127.0.0.1:2375"
 cgroup_mount = "/host/cgroup"
 labels = false
+labels_max = 5
+labels_may = ["publish-on", "haproxy.template"]
+labels_from_images = true
+trust_marks = true
 
 [haproxy]
 socket = "tcp://127.0.0.1:9999"
+backends = ["shop"]
+directory = "haproxy"
 
 [services.web]
 engine = "docker"
@@ -84,6 +90,14 @@ check = true
 const COPIED: &str = r#"[services.web]
 engine = "docker"
 balancer = "haproxy"
+adopt = true
+port = 8080"#;
+
+/// The same with an image.
+const IMAGED: &str = r#"[services.web]
+engine = "docker"
+balancer = "haproxy"
+image = "web:1"
 port = 8080"#;
 
 fn container(text: &str) -> Container {
@@ -110,11 +124,17 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(config.docker.host, "tcp://127.0.0.1:2375");
     assert_eq!(config.docker.cgroup_mount, Path::new("/host/cgroup"));
     assert!(!config.docker.labels);
+    let may = ["publish_on", "haproxy.template"].map(str::to_owned).into();
+    assert_eq!(config.docker.permits, Permits { max: 5, may });
+    assert!(config.docker.labels_from_images && config.docker.trust_marks);
     let socket = Socket::Tcp("127.0.0.1:9999".into());
-    assert_eq!(config.haproxy, Haproxy { socket });
+    let (backends, directory) = (["shop".to_owned()].into(), "/etc/flyball/haproxy".into());
+    assert_eq!(config.haproxy, Haproxy { socket, backends, directory });
     let options = texts(&[("max-size", "10m")]);
     let wanted = Container {
         image: Some("registry.example/web:1.4".into()),
+        adopt: false,
+        granted: Granted::ALL,
         command: vec!["./server".into(), "{port}".into()],
         env: texts(&[("MODE", "fast")]),
         labels: texts(&[("com.example.team", "a")]),
@@ -133,6 +153,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         file: Some(OwnedFile { path: "/etc/flyball/haproxy/web.cfg".into(), lines }),
         template: Some(Template { prefix: "fb".into(), count: 50 }),
         check: true,
+        must_ask: false,
     };
     let web = &config.services["web"];
     assert_eq!(web.balancer, Balancer::Haproxy { backend, slots: Some(8) });
@@ -254,15 +275,17 @@ fn a_container_is_a_copy_unless_the_file_says_more() {
     let config = parsed(COPIED);
     assert_eq!(config.docker.host, "unix:///var/run/docker.sock");
     assert!(!config.docker.labels, "without [docker], no label makes a service");
-    let socket = Socket::Unix("/run/haproxy/admin.sock".into());
-    assert_eq!(config.haproxy, Haproxy { socket });
+    assert_eq!(config.haproxy, Haproxy::default());
+    assert_eq!(config.haproxy.socket, Socket::Unix("/run/haproxy/admin.sock".into()));
     let web = container(COPIED);
+    assert!(web.adopt);
     assert_eq!((web.image, web.cpus, web.memory_bytes, web.log), (None, None, None, None));
     assert!(web.command.is_empty() && web.network.is_none());
     assert_eq!(web.reach, Reach::Published("127.0.0.1".parse().unwrap()));
     assert_eq!(web.grace_ms, 10_000);
     assert_eq!(config.services["web"].policy.timing.start_lag_prior_ms, 2_000);
-    let by_default = Backend { name: "web".into(), file: None, template: None, check: false };
+    let by_default =
+        Backend { name: "web".into(), file: None, template: None, check: false, must_ask: false };
     assert_eq!(backend(COPIED), by_default);
 }
 
@@ -392,7 +415,8 @@ fn rows() -> Vec<(String, String, String)> {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         if let Some(title) = line.strip_prefix("## `[") {
             section = title.trim_end_matches("]`").replace("NAME", "web");
-        } else if let [_, key, _, default, _, _] = cells[..]
+        } else if let [_, key, _, default, ..] = cells[..]
+            && cells.len() >= 6
             && key.starts_with('`')
         {
             rows.push((section.clone(), key.replace('`', ""), default.to_owned()));
@@ -405,7 +429,11 @@ fn rows() -> Vec<(String, String, String)> {
 fn around(section: &str, key: &str) -> &'static str {
     let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
     let other = process.to_string().contains("means nothing with") || section == "ha";
-    if other { COPIED } else { MINIMAL }
+    match (other, key) {
+        (false, _) => MINIMAL,
+        (true, "adopt") => IMAGED,
+        (true, _) => COPIED,
+    }
 }
 
 /// `service` with `section.key = value` set beside it.
@@ -459,7 +487,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        98,
+        109,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }

@@ -68,6 +68,11 @@ impl Rig {
         Some(rig)
     }
 
+    /// Has HAProxy read what is at `name` in its folder, too.
+    pub fn read_also(&mut self, name: &str) {
+        self.files.push(self.path(name));
+    }
+
     fn prepare(extra: &str) -> Option<Self> {
         program::haproxy()?;
         let folder = tempfile::tempdir().unwrap();
