@@ -72,6 +72,8 @@ pub struct Swarm {
     pub managers: Vec<String>,
     /// Whether services are also to be found by the labels of Swarm services.
     pub labels: bool,
+    /// Whether `flyball.hold=true` is obeyed: unless the file says that no label is.
+    pub obeys_hold: bool,
     /// What those may say.
     pub permits: Permits,
     /// What Swarm calls the service of flyball's agents.
@@ -121,6 +123,8 @@ pub struct Marathon {
     pub token_file: Option<PathBuf>,
     /// Whether services are also to be found by the labels of apps.
     pub labels: bool,
+    /// Whether `flyball.hold=true` is obeyed: unless the file says that no label is.
+    pub obeys_hold: bool,
     /// What those may say.
     pub permits: Permits,
 }

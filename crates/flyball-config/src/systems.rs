@@ -54,6 +54,7 @@ impl Default for Marathon {
             credentials_file: None,
             token_file: None,
             labels: false,
+            obeys_hold: true,
             permits: Permits::default(),
         }
     }
@@ -100,6 +101,7 @@ impl Swarm {
         Self {
             managers: vec![docker.host.clone()],
             labels: true,
+            obeys_hold: true,
             permits: Permits::default(),
             agent: "flyball-agent".to_owned(),
             agent_token_file: None,
@@ -112,7 +114,9 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
     let given = root.names().contains(&keys::SWARM_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::SWARM_TABLE, &keys::SWARM)?;
     let managers = fields.take(&keys::MANAGERS, address::docker_hosts).optional();
-    let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag).or(given);
+    let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag);
+    let obeys_hold = labels.given().is_none_or(|(labels, _)| *labels);
+    let labels = labels.or(given);
     let permits = Permits::take(&mut fields);
     let preset = docker.map(Swarm::at);
     let agent = fields.take(&keys::SWARM_AGENT, check::text).optional();
@@ -122,6 +126,7 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
     Some(Swarm {
         managers: managers?.unwrap_or(preset.managers),
         labels: labels?,
+        obeys_hold,
         permits: permits?,
         agent: agent?.unwrap_or(preset.agent),
         agent_token_file: token?.map(|path| base.join(path)),
@@ -171,7 +176,9 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
     let preset = Marathon::default();
     let place = fields.take(&keys::MARATHON_URL, address::marathon).or((preset.place, preset.tls));
     let ca_file = fields.take(&keys::MARATHON_CA_FILE, check::path).optional();
-    let labels = fields.take(&keys::FIND_APP_LABELS, check::flag).or(given);
+    let labels = fields.take(&keys::FIND_APP_LABELS, check::flag);
+    let obeys_hold = labels.given().is_none_or(|(labels, _)| *labels);
+    let labels = labels.or(given);
     let permits = Permits::take(&mut fields);
     let token_span = fields.span_of(&keys::MARATHON_TOKEN_FILE);
     let credentials = fields.take(&keys::CREDENTIALS_FILE, check::path).optional();
@@ -193,6 +200,7 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
         credentials_file: credentials?.map(|path| base.join(path)),
         token_file: token?.map(|path| base.join(path)),
         labels: labels?,
+        obeys_hold,
         permits: permits?,
     })
 }

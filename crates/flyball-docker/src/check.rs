@@ -5,11 +5,11 @@
 
 use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
 
+use crate::discovery::discover;
 use crate::facts::{Facts, Way};
 use crate::host::{ASK_LIMIT, Core};
-use crate::labels::services_of;
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings};
+use crate::{DockerError, DockerHost, DockerSettings, LabelledService, Members};
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,15 +114,30 @@ async fn template_findings(
     settings: &DockerSettings,
 ) -> Result<Vec<Finding>, DockerError> {
     let service = &settings.service;
-    let all = services_of(&host.core.list_with(docker).await?);
-    let Some(found) = all.into_iter().find(|found| found.service == *service) else {
+    let claims = discover(&host.core.see_with(docker).await?).services.into_iter();
+    let mut claims = claims.filter(|claim| {
+        let admitted = match &settings.members {
+            Members::Started => claim.own == 0,
+            Members::Adopted => true,
+            Members::Owned(owner) => claim.owner == *owner,
+        };
+        claim.service == *service && admitted
+    });
+    // The oldest one was there first.
+    let oldest = |a: LabelledService, b: LabelledService| {
+        let rank = |claim: &LabelledService| (claim.own == 0, claim.since_s);
+        if rank(&b) < rank(&a) { b } else { a }
+    };
+    let first = claims.next();
+    let Some(found) = first.map(|first| claims.fold(first, oldest)) else {
         return Ok(vec![Finding::fatal(&DockerError::NoTemplate { service: service.clone() })]);
     };
     let name = &found.container;
     let asked = docker.inspect_container(name, None::<InspectContainerOptions>);
     let answer = host.core.ask("inspect a container", ASK_LIMIT, asked).await?;
     let way = Way { publish: &settings.publish, port: settings.port, machine: host.core.machine };
-    let Some(facts) = Facts::of(&answer, way) else { return Ok(Vec::new()) };
+    let standing = host.core.standing_in(&answer).await?;
+    let Some(facts) = Facts::of(&answer, &standing, way) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     if facts.limit_cores.is_none() && settings.cpus.is_none() {
         findings.push(no_limit(name));

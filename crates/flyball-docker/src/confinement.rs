@@ -242,7 +242,8 @@ fn networks(
     let gets = host(birth.body.host_config.as_ref());
     let settings = original.network_settings.as_ref();
     let all = settings.and_then(|settings| settings.networks.as_ref());
-    let mut had_all: BTreeSet<String> = all.into_iter().flat_map(|all| all.keys().cloned()).collect();
+    let mut had_all: BTreeSet<String> =
+        all.into_iter().flat_map(|all| all.keys().cloned()).collect();
     had_all.insert(had.clone());
     // A mode is a network of that name, unless it is one of these: then it is the only one.
     let alone = |mode: &str| ["host", "none"].contains(&mode) || mode.starts_with("container:");

@@ -207,7 +207,10 @@ fn a_copy_joins_no_network_that_its_original_is_not_in() {
     assert_eq!(excess(&template, &joins("blue", "blue", &["admin"]), granted), None);
     let apart = original(host(&[("NetworkMode", json!("container:abc"))]));
     assert!(excess(&apart, &birth(host(&[])), none).is_some());
-    assert_eq!(excess(&apart, &birth(host(&[("NetworkMode", json!("container:abc"))])), none), None);
+    assert_eq!(
+        excess(&apart, &birth(host(&[("NetworkMode", json!("container:abc"))])), none),
+        None
+    );
     let usual = original(host(&[("NetworkMode", json!("default"))]));
     assert_eq!(excess(&usual, &birth(host(&[("NetworkMode", json!("bridge"))])), none), None);
 }

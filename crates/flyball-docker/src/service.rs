@@ -20,7 +20,9 @@ use crate::container::{Container, Ending};
 use crate::facts::{Facts, State as ContainerState, Way};
 use crate::host::Core;
 use crate::labels::name_of;
+use crate::owner::Owner;
 use crate::settings::Publish;
+use crate::standing::Standing;
 use crate::told::Told;
 use crate::{DockerSettings, end};
 
@@ -51,6 +53,8 @@ struct State {
     /// Why the latest start or stop failed, until one succeeds.
     pending: Option<String>,
     told: Told,
+    /// Whom the container belongs to that is copied, where more than one owner may be a replica.
+    original: Option<Owner>,
 }
 
 #[derive(Debug)]
@@ -159,6 +163,15 @@ impl Service {
             _ => BTreeSet::new(),
         };
         (numbers, ports)
+    }
+
+    /// Whose container is copied: the one that was first, among `owners`, the oldest first, as long
+    /// as it is there.
+    pub(crate) fn original_of(&self, owners: &[Owner]) -> Option<Owner> {
+        let mut state = self.state();
+        let kept = state.original.take().filter(|owner| owners.contains(owner));
+        state.original = kept.or_else(|| owners.first().cloned());
+        state.original.clone()
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {
@@ -295,11 +308,12 @@ impl Service {
     pub(crate) fn take(
         self: &Arc<Self>,
         answer: &ContainerInspectResponse,
+        standing: &Standing,
         asked: Instant,
     ) -> Taken {
         let publish = &self.settings.publish;
         let way = Way { publish, port: self.settings.port, machine: self.core.machine };
-        let Some(facts) = Facts::of(answer, way) else { return Taken::Yes };
+        let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes };
         let id = facts.id.clone();
         let mut state = self.state();
         let ordered = state.orders.contains_key(&facts.replica);

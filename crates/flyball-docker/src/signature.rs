@@ -89,7 +89,7 @@ impl Signer {
     }
 
     /// The signature for one replica of one service.
-    pub(crate) fn sign(&self, service: &str, replica: &str) -> String {
+    pub fn sign(&self, service: &str, replica: &str) -> String {
         to_hex(hmac::sign(&self.key, &message(service, replica)).as_ref())
     }
 

@@ -162,8 +162,7 @@ mod tests {
     fn a_service_admits_what_was_started_and_else_only_whom_it_is_for() {
         let signer = Signer::passing().unwrap();
         let compose = |project| {
-            let labels =
-                [(SERVICE, "web"), (COMPOSE_PROJECT, project), (COMPOSE_SERVICE, "web")];
+            let labels = [(SERVICE, "web"), (COMPOSE_PROJECT, project), (COMPOSE_SERVICE, "web")];
             standing(&labels, &[], &signer)
         };
         let shop = Members::Owned(compose("shop").owner().unwrap());

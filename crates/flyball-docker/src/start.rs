@@ -15,15 +15,19 @@ use bollard::query_parameters::{
 use flyball_core::units::ReplicaId;
 use futures_util::StreamExt;
 
-use crate::DockerError;
 use crate::birth::{Birth, Wanted};
+use crate::confinement::{Excess, excess};
+use crate::discovery::Seen;
 use crate::end::remove_by_id;
 use crate::host::{Core, INSPECT_LIMIT};
-use crate::labels::SERVICE;
+use crate::labels::{SERVICE, SIGNATURE, managed};
+use crate::owner::Owner;
 use crate::ports::Port;
 use crate::pump::inspect;
 use crate::service::Service;
 use crate::settings::Publish;
+use crate::standing::Members;
+use crate::{DockerError, DockerSettings};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// On a busy machine, with its network; 3 s were measured on two cores at full load.
@@ -53,15 +57,18 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     // Held until the container has its own.
     let port = port_of(service, &taken)?;
     let number = port.as_ref().map_or(service.settings.port, |port| port.number);
-    let wanted = Wanted { settings: &service.settings, replica, port: number };
+    let signer = core.settings.signer.as_ref();
+    let wanted = Wanted { settings: &service.settings, replica, port: number, signer };
     let birth = match &service.settings.image {
         Some(image) => Birth::of_image(wanted, image),
         None => {
-            let template = template(core, service.name()).await?;
-            Birth::copy(wanted, &template, &numbers).map_err(|error| DockerError::Broken {
-                what: "describe the container to copy".into(),
-                why: error.to_string(),
-            })?
+            let template = template(service).await?;
+            let copy = Birth::copy(wanted, &template, &numbers).map_err(|error| {
+                let what = "describe the container to copy".into();
+                DockerError::Broken { what, why: error.to_string() }
+            })?;
+            refuse_more(&service.settings, &template, &copy)?;
+            copy
         }
     };
     let id = create(core, &birth).await?;
@@ -96,8 +103,24 @@ async fn create(core: &Core, birth: &Birth) -> Result<String, DockerError> {
             pull(core, birth.body.image.as_deref().unwrap_or_default()).await?;
             create_once(core, birth).await
         }
+        // A flyball whose key is lost left its containers, and with them their names.
+        Err(DockerError::NameTaken { name }) if is_left(core, &name).await => {
+            let labels = birth.body.labels.as_ref();
+            let signature = labels.and_then(|labels| labels.get(SIGNATURE)?.get(..6));
+            let name = format!("{}-{}", birth.name, signature.unwrap_or_default());
+            create_once(core, &Birth { name, ..birth.clone() }).await
+        }
         outcome => outcome,
     }
+}
+
+/// Whether the container called `name` carries flyball's marks without its signature.
+async fn is_left(core: &Core, name: &str) -> bool {
+    let asked = core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
+        docker.inspect_container(name, None::<InspectContainerOptions>).await
+    });
+    let labels = asked.await.ok().and_then(|answer| answer.config?.labels);
+    labels.is_some_and(|labels| managed(&labels) && !core.settings.signer.knows(&labels))
 }
 
 async fn create_once(core: &Core, birth: &Birth) -> Result<String, DockerError> {
@@ -155,25 +178,65 @@ async fn run(
     .await
 }
 
+/// A copy never has more than its original, beyond what the operator granted.
+fn refuse_more(
+    settings: &DockerSettings,
+    template: &ContainerInspectResponse,
+    copy: &Birth,
+) -> Result<(), DockerError> {
+    let Some(excess) = excess(template, copy, settings.granted) else { return Ok(()) };
+    let Excess { field, original, copy } = excess;
+    let container = template.name.clone().unwrap_or_default().trim_start_matches('/').to_owned();
+    Err(DockerError::Exceeds {
+        service: settings.service.clone(),
+        container,
+        field,
+        original,
+        copy,
+    })
+}
+
 /// The container that a service without an image is copied from.
-async fn template(core: &Core, service: &str) -> Result<ContainerInspectResponse, DockerError> {
-    let all = core.list().await?;
-    let id = newest(&all, service)
-        .ok_or_else(|| DockerError::NoTemplate { service: service.to_owned() })?;
+async fn template(service: &Service) -> Result<ContainerInspectResponse, DockerError> {
+    let core = &service.core;
+    let all = core.see().await?;
+    let name = service.name();
+    let members: Vec<(&ContainerSummary, Owner)> =
+        all.iter().filter_map(|seen| member(seen, name, &service.settings.members)).collect();
+    let owner = service.original_of(&owners(&members));
+    let mine = members.iter().filter(|(_, other)| owner.as_ref() == Some(other));
+    let id = newest(mine.map(|(summary, _)| *summary))
+        .ok_or_else(|| DockerError::NoTemplate { service: name.to_owned() })?;
     core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
         docker.inspect_container(&id, None::<InspectContainerOptions>).await
     })
     .await
 }
 
+/// A container of the service, and whose it is.
+fn member<'a>(
+    (summary, standing): &'a Seen,
+    service: &str,
+    members: &Members,
+) -> Option<(&'a ContainerSummary, Owner)> {
+    let standing = standing.as_ref().filter(|standing| members.admit(standing))?;
+    let labels = summary.labels.as_ref()?;
+    let is_one = labels.get(SERVICE).is_some_and(|name| name == service);
+    is_one.then_some((summary, standing.owner()?))
+}
+
+/// Whose they are, the owner of the oldest first.
+fn owners(members: &[(&ContainerSummary, Owner)]) -> Vec<Owner> {
+    let mut by_age: Vec<&(&ContainerSummary, Owner)> = members.iter().collect();
+    by_age.sort_by_key(|(summary, _)| (summary.created, summary.id.clone()));
+    by_age.into_iter().map(|(_, owner)| owner.clone()).collect()
+}
+
 /// The newest one that runs; where none does, the newest.
-fn newest(all: &[ContainerSummary], service: &str) -> Option<String> {
+fn newest<'a>(all: impl Iterator<Item = &'a ContainerSummary>) -> Option<String> {
     use bollard::models::ContainerSummaryStateEnum::RUNNING;
-    let of_service = |c: &&ContainerSummary| {
-        c.labels.as_ref().and_then(|labels| labels.get(SERVICE)).is_some_and(|name| name == service)
-    };
     let age = |c: &&ContainerSummary| (c.state == Some(RUNNING), c.created, c.id.clone());
-    all.iter().filter(of_service).max_by_key(age)?.id.clone()
+    all.max_by_key(age)?.id.clone()
 }
 
 #[cfg(test)]
@@ -193,12 +256,13 @@ mod tests {
             labels: Some(HashMap::from([(SERVICE.to_owned(), "web".to_owned())])),
             ..Default::default()
         };
-        let mut all =
-            vec![container("a", 1, RUNNING), container("b", 2, RUNNING), container("c", 3, EXITED)];
-        assert_eq!(newest(&all, "web").as_deref(), Some("b"));
-        all.truncate(0);
-        all.push(container("c", 3, EXITED));
-        assert_eq!(newest(&all, "web").as_deref(), Some("c"));
-        assert_eq!(newest(&all, "api"), None);
+        let all =
+            [container("a", 1, RUNNING), container("b", 2, RUNNING), container("c", 3, EXITED)];
+        assert_eq!(newest(all.iter()).as_deref(), Some("b"));
+        assert_eq!(newest(all[2..].iter()).as_deref(), Some("c"));
+        assert_eq!(newest(all[..0].iter()), None);
+        let whose = |summary, name: &str| (summary, Owner::Named(name.to_owned()));
+        let members = [whose(&all[1], "second"), whose(&all[0], "first")];
+        assert_eq!(owners(&members)[0], Owner::Named("first".into()));
     }
 }

@@ -30,7 +30,8 @@ fn book_with_slots(count: u32) -> Book {
 
 /// A server of the name, at the port, with so many requests in flight.
 fn server(admin: Admin, port: u16, in_flight: u32) -> Server {
-    Server { admin, address: Some(address(port)), in_flight, served: 0, is_backup: false }
+    let (address, weight) = (Some(address(port)), Some(100));
+    Server { admin, address, in_flight, served: 0, is_backup: false, weight }
 }
 
 /// What the process `pid` says. No process has the number 0, so nobody sees such a process.

@@ -33,6 +33,8 @@ pub(crate) enum What {
     Vacate,
     /// Break the connections that it still has.
     Cut,
+    /// Give it another share of the requests.
+    Weigh(u16),
 }
 
 /// What came of a change that did not fail.
@@ -73,6 +75,7 @@ impl Change {
             What::Delete => format!("{};del server {server}", set("maint")),
             What::Vacate => set("maint"),
             What::Cut => format!("shutdown sessions server {server}"),
+            What::Weigh(weight) => format!("set server {server} weight {weight}"),
         }
     }
 
@@ -87,7 +90,9 @@ impl Change {
         match (&self.what, &lines[..]) {
             (What::Add(_), [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
             (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
-            (What::Ready | What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
+            (What::Ready | What::Drain | What::Vacate | What::Cut | What::Weigh(_), []) => {
+                Ok(Outcome::Done)
+            }
             (What::Delete, [CONNECTED]) => Ok(Outcome::Later),
             _ if OVERTAKEN.contains(&first) => Ok(Outcome::Later),
             _ => Err(self.refusal(settings, first, answer)),

@@ -3,9 +3,9 @@
 //! Decides what is worth saying. Asks only; a doctor changes nothing. Invariant: what cannot be
 //! seen through the socket is said to be unseen, not to be well.
 
+use crate::beside;
 use crate::error::{HaproxyError, stats_line};
 use crate::file;
-use crate::mark;
 use crate::round::Shared;
 use crate::settings::{HaproxySettings, OwnedFile, Slots};
 use crate::stat::{Process, Snapshot};
@@ -47,6 +47,9 @@ impl From<&HaproxyError> for Finding {
 /// The look that decides whether the adapter may start at all.
 pub(crate) async fn first_look(shared: &Shared) -> Result<(), HaproxyError> {
     shared.look().await?;
+    if let Some(refused) = shared.book().not_asked() {
+        return Err(refused);
+    }
     if level(&shared.wire).await? != "admin" {
         return Err(HaproxyError::NotAdmin { socket: shared.settings.socket.clone() });
     }
@@ -151,15 +154,18 @@ fn backend(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Finding> {
         ));
     }
     findings.extend(settings.slots.as_ref().and_then(|slots| slot_count(slots, snapshot)));
-    let is_ours = |name: &str| match &settings.slots {
-        Some(slots) => slots.has(name),
-        None => mark::replica(name).is_some(),
-    };
-    let foreign: Vec<&str> =
-        snapshot.servers.keys().map(String::as_str).filter(|name| !is_ours(name)).collect();
+    if beside::asks(snapshot) {
+        findings.push(Finding::well(format!("backend `{}` asks for flyball", settings.backend)));
+    } else if settings.must_ask {
+        findings.push((&HaproxyError::NotAsked { backend: settings.backend.clone() }).into());
+    }
+    let slots = settings.slots.as_ref();
+    let foreign: Vec<&str> = beside::others(snapshot, slots).map(|(name, _)| name).collect();
     if !foreign.is_empty() {
+        let weight = beside::weight(snapshot, slots, settings.server_options.weight);
         findings.push(Finding::well(format!(
-            "servers that flyball does not touch, and whose requests it counts: {}",
+            "servers that flyball does not touch, whose requests it counts, and whose weight its own \
+             have ({weight}): {}",
             foreign.join(", ")
         )));
     }

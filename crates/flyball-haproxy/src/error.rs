@@ -102,6 +102,28 @@ pub enum HaproxyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file may not be where it was said to be.
+    #[error("cannot keep {}: {why}", path.display())]
+    Place {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A line that may not stand in the file.
+    #[error("the line `{line}` cannot be written: {why}")]
+    Line {
+        /// The line, escaped and cut.
+        line: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Labels named the backend, and neither it nor the operator asks for flyball.
+    #[error("backend `{backend}` does not ask for flyball, and only a label names it")]
+    NotAsked {
+        /// The backend.
+        backend: String,
+    },
     /// The file is there and flyball has not written it.
     #[error("{} was not written by flyball and is left alone", path.display())]
     ForeignFile {
@@ -131,6 +153,20 @@ impl HaproxyError {
             Self::ForeignFile { path } => {
                 format!("move {} away, or name another file", path.display())
             }
+            Self::Place { .. } => {
+                "name a regular file, or none yet, below `directory` in [haproxy], \
+                 by the path without links"
+                    .to_owned()
+            }
+            Self::Line { .. } => {
+                "put it into `defaults` or the frontend in haproxy.cfg; in `lines` \
+                 stand directives of a backend that read and run nothing (docs/guide/haproxy.md)"
+                    .to_owned()
+            }
+            Self::NotAsked { backend } => format!(
+                "in `backend {backend}`: server flyball 127.0.0.1:1 disabled; or in flyball.toml, \
+                 under [haproxy]: backends = [\"{backend}\"]"
+            ),
             Self::File { .. } => "flyball must be allowed to write in its folder".to_owned(),
             Self::Setting { .. }
             | Self::Silent { .. }

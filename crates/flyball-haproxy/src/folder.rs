@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, openat, renameat, renameat_with,
-    statat, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, Stat, fstat, fsync, linkat, openat,
+    renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -91,6 +91,11 @@ impl Place {
         Ok(Self { folder, name: name.to_owned(), path: path.to_owned() })
     }
 
+    /// As it was written.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn identity(&self) -> Result<Identity, HaproxyError> {
         let seen = fstat(&self.folder).map_err(|errno| self.unusable(errno))?;
         Ok((seen.st_dev, seen.st_ino, self.name.clone()))
@@ -148,14 +153,7 @@ impl Place {
         beside.push(".new");
         let written = self.write_beside(&beside, text).and_then(|()| {
             match found {
-                // Nobody else's file, made in between, is replaced.
-                Found::Nothing => renameat_with(
-                    &self.folder,
-                    &beside,
-                    &self.folder,
-                    &self.name,
-                    RenameFlags::NOREPLACE,
-                ),
+                Found::Nothing => self.make(&beside),
                 Found::Replaceable { .. } => {
                     renameat(&self.folder, &beside, &self.folder, &self.name)
                 }
@@ -167,8 +165,22 @@ impl Place {
             let _ = unlinkat(&self.folder, &beside, AtFlags::empty());
         }
         written
-            .and_then(|()| rustix::fs::fsync(&self.folder).map_err(io::Error::from))
+            .and_then(|()| fsync(&self.folder).map_err(io::Error::from))
             .map_err(|source| HaproxyError::File { path: self.path.clone(), source })
+    }
+
+    /// Gives what was written beside the file its name. Nobody else's, made in between, is replaced.
+    fn make(&self, beside: &OsString) -> Result<(), Errno> {
+        let folder = &self.folder;
+        let flags = RenameFlags::NOREPLACE;
+        match renameat_with(folder, beside, folder, &self.name, flags) {
+            // Not every file system can do that; all of them refuse a second name for another file.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                linkat(folder, beside, folder, &self.name, AtFlags::empty())?;
+                unlinkat(folder, beside, AtFlags::empty())
+            }
+            renamed => renamed,
+        }
     }
 
     fn write_beside(&self, beside: &OsString, text: &str) -> io::Result<()> {

@@ -3,18 +3,22 @@
 //!
 //! Decides how an order is carried out and when a drained server may be deleted. Does not decide
 //! which replicas get requests: [`Haproxy::route`] and [`Haproxy::drain`] are told.
-//! Invariant: only servers that carry flyball's mark are changed, and what HAProxy holds is seen
-//! afresh before every change, never assumed.
+//! Invariant: only servers that carry flyball's mark are changed, in a backend that only labels name
+//! only while that asks for it, and what HAProxy holds is seen afresh before every change.
 //!
 //! Reading order: `book` (orders beside what was seen), `change` (the difference, and HAProxy's
-//! words for it), `round` (look, change, look), then the edges: `wire`, `stat`, `file`, `doctor`.
+//! words for it), `beside` (servers of others), `round` (look, change, look), then the edges: `wire`,
+//! `stat`, `file` with `folder` and `lines`, `doctor`.
 
+mod beside;
 mod book;
 mod change;
 mod doctor;
 mod error;
 mod file;
+mod folder;
 mod haproxy;
+mod lines;
 mod mark;
 mod round;
 mod settings;
@@ -26,5 +30,6 @@ mod worker;
 
 pub use doctor::Finding;
 pub use error::HaproxyError;
+pub use folder::OwnedFiles;
 pub use haproxy::Haproxy;
 pub use settings::{Check, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};

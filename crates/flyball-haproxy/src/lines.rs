@@ -8,9 +8,7 @@ mod words;
 
 use std::net::SocketAddr;
 
-use expressions::{
-    objection, objection_in_condition, objection_in_format, objection_in_patterns,
-};
+use expressions::{objection, objection_in_condition, objection_in_format, objection_in_patterns};
 use words::words;
 
 use crate::error::HaproxyError;
@@ -153,8 +151,16 @@ const ACTIONS: &[&str] = &[
     "wait-for-body",
 ];
 
-const CHECKS: &[&str] =
-    &["comment", "connect", "disable-on-404", "expect", "send", "send-binary", "send-lf", "send-state"];
+const CHECKS: &[&str] = &[
+    "comment",
+    "connect",
+    "disable-on-404",
+    "expect",
+    "send",
+    "send-binary",
+    "send-lf",
+    "send-state",
+];
 
 /// Words that have an action take its answer from a file.
 const FILES: [&str; 5] = ["file", "lf-file", "errorfile", "errorfiles", "default-errorfiles"];
@@ -274,7 +280,8 @@ fn format_objection(rest: &[String]) -> Option<String> {
 
 /// Of words that are no format: `balance hdr(host)`, `balance hash src`, `stick on src,lower`.
 fn expression_objection(rest: &[String]) -> Option<String> {
-    let behind = |word: &str| ["hash", "on", "match", "store-request", "store-response"].contains(&word);
+    let behind =
+        |word: &str| ["hash", "on", "match", "store-request", "store-response"].contains(&word);
     let outside = rest.iter().take_while(|word| !["if", "unless"].contains(&word.as_str()));
     let mut expects = false;
     for word in outside {

@@ -58,6 +58,8 @@ pub(crate) struct Server {
     /// Answers of its own that have ended (connections, where the backend is not HTTP).
     pub(crate) served: u64,
     pub(crate) is_backup: bool,
+    /// Its share among all servers, as it was set; 0 takes no new requests.
+    pub(crate) weight: Option<u16>,
 }
 
 /// What HAProxy was told to do with a server, whatever its health.
@@ -179,6 +181,11 @@ impl Server {
             in_flight: in_flight.try_into().unwrap_or(u32::MAX),
             served: served?.into_iter().fold(0, u64::saturating_add),
             is_backup: row.number("bck") == Some(1),
+            // Before 2.5 only what is in effect now is told.
+            weight: row
+                .number("uweight")
+                .or_else(|| row.number("weight"))
+                .and_then(|weight| weight.try_into().ok()),
         })
     }
 }

@@ -90,7 +90,8 @@ async fn a_sound_backend_passes_and_is_left_as_it_was() {
 async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
     let Some(rig) = Rig::start("").await else { return };
     let advised = |lines: &str| {
-        let file = OwnedFile { path: rig.path("flyball.cfg"), lines: lines.to_owned() };
+        let (path, directory) = (rig.path("flyball.cfg"), rig.folder.path().to_owned());
+        let file = OwnedFile { path, directory, lines: lines.to_owned() };
         let settings = HaproxySettings { file: Some(file), ..rig.settings() };
         async move {
             let findings = Haproxy::check(&settings).await;

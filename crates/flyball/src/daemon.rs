@@ -7,6 +7,7 @@
 mod advice;
 mod balancer;
 mod board;
+mod claims;
 mod count_labels;
 mod crew;
 mod engine;
@@ -15,8 +16,11 @@ mod home;
 mod hosts;
 mod labels;
 mod look;
+mod owners;
 mod probe;
 mod report;
+mod said;
+mod signer;
 mod standby;
 mod tally;
 mod telling;
@@ -39,7 +43,8 @@ use tokio::time::timeout;
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
-pub(crate) use count_labels::{labels_of_apps, labels_of_swarm};
+pub(crate) use claims::Claims;
+pub(crate) use count_labels::{Claim, claims_of_apps, claims_of_swarm, speaking};
 use crew::Crew;
 pub(crate) use engine::{
     app_settings, docker_settings, mesos_settings, process_settings, swarm_settings,
@@ -48,15 +53,18 @@ use fence::Fence;
 use home::Home;
 use hosts::Hosts;
 pub(crate) use hosts::{
-    docker as open_docker, ensemble, marathon as open_marathon, mesos_access, mesos_master, socket,
-    swarm as open_swarm,
+    HaproxyPlace, docker as open_docker, ensemble, marathon as open_marathon, mesos_access,
+    mesos_master, needs_docker, swarm as open_swarm,
 };
+pub(crate) use owners::Owners;
 use report::Reporting;
 pub(crate) use standby::Standby;
 pub(crate) use tally::Tally;
 use wishes::Wishes;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
+/// The file with the owners of services by the labels of containers, in the state directory.
+pub(crate) const CONTAINER_OWNERS: &str = "container-owners";
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
 /// ...and within so many bytes.
@@ -100,7 +108,11 @@ impl Daemon {
                 Some(wishes)
             }
         };
-        let hosts = Hosts::open(config, &home, shared.clone())?;
+        let signer = match hosts::needs_docker(config) {
+            true => Some(signer::signer(&home, shared.as_ref()).await?),
+            false => None,
+        };
+        let hosts = Hosts::open(config, &home, shared.clone(), signer)?;
         let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes)?);
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);
@@ -117,7 +129,7 @@ impl Daemon {
         });
         let mut ready = Vec::new();
         for service in config.services.values() {
-            ready.push(crew.prepare(service).await?);
+            ready.push(crew.prepare(service, None).await?);
         }
         let (stop, stopped) = watch::channel(false);
         let web = serve_web(config, tokens, board.clone(), stopped.clone()).await?;
@@ -126,19 +138,22 @@ impl Daemon {
         }
         if config.docker.labels {
             let host = crew.hosts().docker()?;
-            let stopped = stopped.clone();
-            tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
+            let owners = Owners::open(home.file(CONTAINER_OWNERS));
+            let (crew, stopped) = (Arc::clone(&crew), stopped.clone());
+            tokio::spawn(labels::follow(config.clone(), host, crew, owners, stopped));
         }
         let mut sources = Vec::new();
         if config.swarm.labels {
-            sources.push(count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?)));
+            let source = count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?));
+            sources.push((source, Owners::open(home.file("swarm-owners"))));
         }
         if config.marathon.labels {
-            sources.push(count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?)));
+            let source = count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?));
+            sources.push((source, Owners::open(home.file("app-owners"))));
         }
-        for source in sources {
+        for (source, owners) in sources {
             let (crew, stopped) = (Arc::clone(&crew), stopped.clone());
-            tokio::spawn(count_labels::follow(config.clone(), source, crew, stopped));
+            tokio::spawn(count_labels::follow(config.clone(), source, crew, owners, stopped));
         }
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {

@@ -117,7 +117,7 @@ impl State {
         self.told = Some(Told {
             id: answer.id.clone(),
             wanted,
-            busy: busy(state, message, &answer.spec.labels),
+            busy: busy(state, message, &answer.spec.labels, settings.obeys_hold),
             limit_cores: limit.or(settings.cpus),
             addressed: match settings.reach {
                 SwarmReach::Node => ports.iter().any(|port| serves(port, settings.port)),

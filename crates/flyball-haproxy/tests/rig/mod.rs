@@ -199,7 +199,8 @@ impl Rig {
 
     /// The same with the backend in flyball's own file.
     pub fn settings_with_file(&self) -> HaproxySettings {
-        let file = OwnedFile { path: self.path("flyball.cfg"), lines: LINES.to_owned() };
+        let (path, directory) = (self.path("flyball.cfg"), self.folder.path().to_owned());
+        let file = OwnedFile { path, directory, lines: LINES.to_owned() };
         HaproxySettings { file: Some(file), ..self.settings() }
     }
 

@@ -6,16 +6,17 @@
 
 mod ha;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
+    Balancer, Config, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
 };
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
-use flyball_docker::{DockerEngine, DockerHost};
+use flyball_docker::{DockerEngine, DockerHost, DockerSettings, Owner};
 use flyball_haproxy::Haproxy;
 use flyball_mesos::Survey;
 use flyball_mesos::marathon::{Marathon, MarathonEngine};
@@ -24,9 +25,10 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    CONTAINER_OWNERS, Claim, Claims, HaproxyPlace, Owners, app_settings, claims_of_apps,
+    claims_of_swarm, docker_settings, haproxy_settings, mesos_access, mesos_master, mesos_settings,
+    needs_docker, open_docker, open_marathon, open_swarm, open_zabbix, process_settings, speaking,
+    swarm_settings, zabbix_sender,
 };
 use crate::failure::Failure;
 use crate::output::print;
@@ -96,9 +98,11 @@ async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
     }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let systems = Systems::asked(config, &mut services, &mut findings).await?;
+    // One for all: two services with one file show.
+    let place = HaproxyPlace::of(config);
     for service in &services {
-        findings.extend(systems.look_at_engine(service).await);
-        findings.extend(look_at_balancer(config, service).await);
+        findings.extend(systems.look_at_engine(config, service).await);
+        findings.extend(look_at_balancer(&place, service).await);
     }
     Ok(findings)
 }
@@ -110,6 +114,8 @@ struct Systems {
     swarm: Option<Arc<SwarmManagers>>,
     mesos: Option<Survey>,
     marathon: Option<Arc<Marathon>>,
+    /// To whom services by the labels of containers belong.
+    owners: BTreeMap<String, Owner>,
 }
 
 impl Systems {
@@ -119,13 +125,17 @@ impl Systems {
         services: &mut Vec<Service>,
         findings: &mut Vec<Finding>,
     ) -> Result<Self, Failure> {
+        let mut owners = BTreeMap::new();
         let mut docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
         if let Some(host) = &docker {
             let found = reachable(host).await;
             let answers = found.ok;
             findings.push(found);
             if answers && config.docker.labels {
-                services.extend(labelled(config, host, findings).await);
+                let claims = claims(config, host).await;
+                services.extend(described(config, &claims.labels(), findings));
+                findings.extend(claims.remarks.into_iter().map(remark));
+                owners = claims.chosen.into_iter().map(|(name, it)| (name, it.owner)).collect();
             }
             docker = docker.filter(|_| answers);
         }
@@ -136,26 +146,31 @@ impl Systems {
             findings.extend(found);
             if answers && config.swarm.labels {
                 let found = managers.discovered().await.unwrap_or_default();
-                services.extend(described(config, &labels_of_swarm(&found), findings));
+                let claims = claims_of_swarm(&found);
+                services.extend(counted(config, &claims, "swarm-owners", findings));
             }
             swarm = swarm.filter(|_| answers);
         }
         let mesos = surveyed(config, findings).await;
         let marathon = apps(config, services, findings).await?;
-        Ok(Self { docker, swarm, mesos, marathon })
+        Ok(Self { docker, swarm, mesos, marathon, owners })
     }
 
-    async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
+    async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
             Engine::Process(process) => vec![runnable(name, process)],
             Engine::Docker(container) => match &self.docker {
-                Some(host) => startable(name, container, host).await,
+                Some(host) => {
+                    let by_file = config.services.contains_key(name);
+                    let owner = self.owners.get(name).filter(|_| !by_file);
+                    startable(docker_settings(name, container, owner), host).await
+                }
                 None => Vec::new(),
             },
             Engine::Swarm(task) => match &self.swarm {
                 Some(managers) => {
-                    let settings = swarm_settings(service, task);
+                    let settings = swarm_settings(service, task, config.swarm.obeys_hold);
                     scalable(name, SwarmEngine::new(managers, settings)).await
                 }
                 None => Vec::new(),
@@ -165,7 +180,7 @@ impl Systems {
             }
             Engine::Marathon(app) => match &self.marathon {
                 Some(marathon) => {
-                    let settings = app_settings(service, app);
+                    let settings = app_settings(service, app, config.marathon.obeys_hold);
                     countable(name, MarathonEngine::new(marathon, settings)).await
                 }
                 None => Vec::new(),
@@ -174,15 +189,14 @@ impl Systems {
     }
 }
 
-async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
+async fn look_at_balancer(place: &HaproxyPlace, service: &Service) -> Vec<Finding> {
     let name = &service.name;
     match &service.balancer {
         Balancer::Proxy { listen, .. } => {
             vec![listening(&format!("services.{name}.listen"), *listen)]
         }
         Balancer::Haproxy { backend, slots } => {
-            let socket = socket(&config.haproxy.socket);
-            let settings = haproxy_settings(service, backend, *slots, socket);
+            let settings = haproxy_settings(service, backend, *slots, place.clone());
             let found = Haproxy::check(&settings).await;
             let key = format!("services.{name}.haproxy");
             let finding = |f: flyball_haproxy::Finding| Finding {
@@ -219,11 +233,6 @@ async fn told(zabbix: &Zabbix) -> Vec<Finding> {
         findings.push(finding("api", api.map(|api| format!("Zabbix {}", api.version()))));
     }
     findings
-}
-
-fn needs_docker(config: &Config) -> bool {
-    let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
-    containers || config.docker.labels
 }
 
 fn needs_swarm(config: &Config) -> bool {
@@ -275,11 +284,29 @@ async fn reachable(host: &DockerHost) -> Finding {
     }
 }
 
-/// The services that labels describe, and what is wrong with the others.
-async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding>) -> Vec<Service> {
+/// Who speaks for which service by the labels of containers.
+async fn claims(config: &Config, host: &DockerHost) -> Claims {
     let found = host.discover().await.unwrap_or_default();
-    let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
+    let owners = Owners::open(config.daemon.state_dir.join(CONTAINER_OWNERS));
+    Claims::of(config, &found, &owners)
+}
+
+/// The services that labels of Swarm services or apps describe; who was first is in `file`.
+fn counted(
+    config: &Config,
+    claims: &[Claim],
+    file: &str,
+    findings: &mut Vec<Finding>,
+) -> Vec<Service> {
+    let owners = Owners::open(config.daemon.state_dir.join(file));
+    let (labels, refused) = speaking(claims, &owners);
+    findings.extend(refused.into_iter().map(remark));
     described(config, &labels, findings)
+}
+
+/// What is to be known about a service, and is no fault of it.
+fn remark((name, text): (String, String)) -> Finding {
+    Finding { key: format!("services.{name}"), ok: true, text, hint: None }
 }
 
 fn described(config: &Config, labels: &ServiceLabels, findings: &mut Vec<Finding>) -> Vec<Service> {
@@ -351,7 +378,7 @@ async fn apps(
     }
     if config.marathon.labels {
         let found = marathon.discovered().await.unwrap_or_default();
-        services.extend(described(config, &labels_of_apps(&found), findings));
+        services.extend(counted(config, &claims_of_apps(&found), "app-owners", findings));
     }
     Ok(Some(marathon))
 }
@@ -389,10 +416,10 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
-async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {
-    let key = format!("services.{name}");
+async fn startable(settings: DockerSettings, host: &Arc<DockerHost>) -> Vec<Finding> {
+    let key = format!("services.{}", settings.service);
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
-    let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
+    let engine = match DockerEngine::new(Arc::clone(host), settings) {
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };

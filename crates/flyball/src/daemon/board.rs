@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     pub(crate) address: Option<SocketAddr>,
     live: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
+    /// What must not be missed about its labels.
+    remarks: Mutex<Vec<String>>,
     /// What whoever advises the service said last; `None` where nobody was asked yet.
     advice: Mutex<Option<Reading<Advice>>>,
     asked: Notify,
@@ -76,6 +78,7 @@ impl Slot {
             address,
             live: ArcSwapOption::empty(),
             manual: Mutex::new(None),
+            remarks: Mutex::default(),
             advice: Mutex::new(None),
             asked: Notify::new(),
             doubted: Notify::new(),
@@ -115,6 +118,16 @@ impl Slot {
     pub(crate) fn set_manual(&self, manual: Option<Manual>) {
         *self.manual.lock().unwrap_or_else(PoisonError::into_inner) = manual;
         self.asked.notify_one();
+    }
+
+    /// Shows `texts` in place of what was shown before.
+    pub(crate) fn set_remarks(&self, texts: Vec<String>) {
+        *self.remarks.lock().unwrap_or_else(PoisonError::into_inner) = texts;
+    }
+
+    fn remarks(&self) -> Vec<Notice> {
+        let texts = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.iter().cloned().map(notice).collect()
     }
 
     /// What was advised last.
@@ -164,7 +177,7 @@ impl Slot {
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: live.iter().flat_map(|live| trouble(live)).collect(),
+            notices: live.iter().flat_map(|live| trouble(live)).chain(self.remarks()).collect(),
             counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
     }
@@ -181,9 +194,11 @@ fn counters(live: &Live) -> Counters {
 
 /// What the engine and the machines of its replicas say, if anything must not be missed.
 fn trouble(live: &Live) -> Vec<Notice> {
-    let notice =
-        |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
     engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
+}
+
+fn notice(text: String) -> Notice {
+    Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None }
 }
 
 fn engine_trouble(live: &Live) -> Option<String> {

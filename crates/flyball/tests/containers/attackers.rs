@@ -97,7 +97,9 @@ pub(crate) fn build_with_buildkit(stage: &Stage, dockerfile: &str) -> Option<Chi
     let client = ["/usr/bin/docker", "docker"].into_iter().find(|program| {
         let mut asked = Command::new(program);
         asked.args(["build", "--help"]).env("DOCKER_BUILDKIT", "1");
-        asked.output().is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("--progress"))
+        asked
+            .output()
+            .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("--progress"))
     })?;
     let mut command = Command::new(client);
     command.args(["-H", &stage.lab.host(), "build", "--progress", "plain", "--network", "none"]);

@@ -112,12 +112,6 @@ impl Daemon {
         (status, self.log())
     }
 
-    /// Whether its process is no more.
-    pub(crate) fn has_ended(&self) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()));
-        stat.is_err() || stat.is_ok_and(|stat| stat.contains(") Z "))
-    }
-
     /// Sends it SIGKILL and collects it.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
