@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod every_label;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use every_label::{May, every_label};
 use flyball_config::{
-    Balancer, Config, Described, Engine, Env, Granted, Limits, Service, Source, parse, reference,
+    Balancer, Config, Described, Engine, Env, Granted, Limits, Service, Source, parse,
 };
 use insta::assert_snapshot;
 
@@ -40,111 +43,38 @@ fn read(config: &Config, source: Source, labels: &[(&str, &str)]) -> Result<Serv
 
 /// A service with one label beside what it needs.
 fn with(config: &Config, name: &str, value: &str) -> Result<Service, String> {
-    let mut labels = vec![("flyball.port", "80"), ("flyball.balancer", "haproxy")];
-    labels.retain(|(known, _)| *known != name);
-    labels.push((name, value));
-    if name.starts_with("flyball.haproxy.template.") {
-        let other = ["flyball.haproxy.template.count", "flyball.haproxy.template.prefix"];
-        labels.extend(other.iter().filter(|it| **it != name).map(|it| (*it, "7")));
-    }
-    if name == "flyball.listen" {
-        labels.retain(|(known, _)| *known != "flyball.balancer");
-    }
-    if name.starts_with("flyball.log.") && name != "flyball.log.driver" {
-        labels.push(("flyball.log.driver", "none"));
-    }
+    let labels = every_label::beside(name, value);
+    let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (&**n, &**v)).collect();
     read(config, container(), &labels)
-}
-
-/// A value for each label of the reference, and what the reference says of it.
-fn rows() -> Vec<(String, &'static str, String)> {
-    let page = reference();
-    let (_, table) = page.split_once("| label | key | may be given |").unwrap();
-    let mut rows = Vec::new();
-    for line in table.lines().filter(|line| line.starts_with("| `flyball.")) {
-        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-        let label = cells[1].trim_matches('`').replace(".NAME", ".driver");
-        rows.push((label.clone(), value_for(&label), cells[3].to_owned()));
-    }
-    for never in [
-        "flyball.haproxy.file",
-        "flyball.haproxy.lines",
-        "flyball.adopt",
-        "flyball.directory",
-        "flyball.engine",
-        "flyball.swarm-service",
-        "flyball.app",
-    ] {
-        rows.push((never.to_owned(), value_for(never), "no".to_owned()));
-    }
-    rows
-}
-
-fn value_for(label: &str) -> &'static str {
-    match label.rsplit('.').next().unwrap_or_default() {
-        "port" | "count" => "80",
-        "min" => "1",
-        "max" | "slots" | "by" | "out-by" => "2",
-        "cpus" => "0.6",
-        "memory" => "65MiB",
-        "balancer" => "none",
-        "listen" => "127.0.0.1:8088",
-        "reach" => "container",
-        "publish-on" => "127.0.0.2",
-        "network" => "admin",
-        "image" => "evil:1",
-        "command" => "sh",
-        "file" => "/etc/haproxy/x.cfg",
-        "lines" => "balance leastconn",
-        "directory" => "/",
-        "adopt" | "check" | "tcp" => "true",
-        "http" => "/healthz",
-        "ready" => "tcp",
-        "policy" => "step",
-        "external" | "from" => "zabbix",
-        "engine" => "swarm",
-        "app" => "/bank",
-        "drain" | "grace" | "start-limit" | "start-lag" | "look" | "hold" | "slo" | "window"
-        | "cooldown" | "in-window" | "out-window" => "50s",
-        "out-at" => "90%",
-        "in-at" | "busy-cap" | "cpu" | "tolerance" | "out-share" | "in-share" => "20%",
-        _ => "x",
-    }
 }
 
 #[test]
 fn every_label_is_obeyed_as_the_reference_says() {
     let default = config("[docker]");
-    let rows = rows();
-    for (label, value, may) in &rows {
-        let key = label.trim_start_matches("flyball.").replace('-', "_");
-        let key = key.trim_end_matches(".driver");
-        let permitted = if key.starts_with("haproxy.template") { "haproxy.template" } else { key };
-        let by_default = with(&default, label, value);
-        let allowed = format!("[docker]\nlabels_may = [\"{permitted}\"]");
-        match may.as_str() {
-            "yes" => {
-                assert!(by_default.is_ok(), "{label}: {by_default:?}");
+    for label in every_label() {
+        let (name, key) = (&label.name, label.permission());
+        let by_default = with(&default, name, label.value);
+        let allowed = format!("[docker]\nlabels_may = [\"{key}\"]");
+        match label.may {
+            May::Always => {
+                assert!(by_default.is_ok(), "{name}: {by_default:?}");
                 let refused = said(&allowed);
-                assert!(refused.contains("labels may always give it"), "{label}: {refused}");
+                assert!(refused.contains("labels may always give it"), "{name}: {refused}");
             }
-            "no" => {
-                assert!(by_default.is_err(), "{label}");
+            May::Never => {
+                assert!(by_default.is_err(), "{name}");
                 let refused = said(&allowed);
-                let only = refused.contains("only this file may set it");
-                assert!(only, "{label}: {refused}");
+                assert!(refused.contains("only this file may set it"), "{name}: {refused}");
             }
-            "with permission" | "up to the container's own, or with permission" => {
+            May::WithPermission => {
                 let refused = by_default.unwrap_err();
-                let hint = format!("labels_may = [\"{permitted}\"] in [docker]");
-                assert!(refused.contains(&hint), "{label}: {refused}");
-                let given = with(&config(&allowed), label, value);
-                assert!(given.is_ok(), "{label}: {given:?}");
+                let hint = format!("labels_may = [\"{key}\"] in [docker]");
+                assert!(refused.contains(&hint), "{name}: {refused}");
+                let given = with(&config(&allowed), name, label.value);
+                assert!(given.is_ok(), "{name}: {given:?}");
             }
-            other => panic!("{label}: {other}"),
         }
     }
-    assert!(rows.len() >= 50, "only {} labels were found in the reference", rows.len());
 }
 
 #[test]

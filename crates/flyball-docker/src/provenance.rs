@@ -249,9 +249,10 @@ impl Core {
         let labels = answer.config.as_ref().and_then(|config| config.labels.as_ref());
         let labels = labels.unwrap_or(&none);
         let signer = &self.settings.signer;
-        let provenance = match signer.knows(labels) {
-            true => self.origins.of(answer.id.as_deref().unwrap_or_default()).unwrap_or_default(),
-            false => self.provenance_in(&self.docker()?, answer).await?,
+        let provenance = match self.origins.of(answer.id.as_deref().unwrap_or_default()) {
+            Some(known) => known,
+            None if signer.knows(labels) => Arc::default(),
+            None => self.provenance_in(&self.docker()?, answer).await?,
         };
         Ok(Standing::of(labels, provenance, signer))
     }

@@ -146,20 +146,23 @@ async fn list(core: Arc<Core>) -> Result<Chore, DockerError> {
         let named = by_service.get(service.name()).into_iter().flatten();
         let own: Vec<&ContainerSummary> =
             named.filter(admitted).map(|(summary, _)| summary).collect();
+        let unknown = by_service.get(service.name()).into_iter().flatten().any(|it| it.1.is_none());
+        let whole = !service.waits(unknown);
         let unclear = service.listed(&own, asked);
-        services.spawn(complete(Arc::clone(&core), service, unclear));
+        services.spawn(complete(Arc::clone(&core), service, unclear, whole));
     }
     services.join_all().await;
     Ok(Chore::List)
 }
 
 /// Asks for what a listing left open. A service of which that fails stays as it was.
-async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>) {
+///
+/// `whole`: whether it is all that there is of the service.
+async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>, mut whole: bool) {
     let mut asked = JoinSet::new();
     for id in unclear {
         asked.spawn(inspect(Arc::clone(&core), Arc::clone(&service), id));
     }
-    let mut whole = true;
     while let Some(done) = asked.join_next().await {
         whole &= done.unwrap_or(false);
     }

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
@@ -22,12 +23,15 @@ use crate::host::Core;
 use crate::labels::name_of;
 use crate::owner::Owner;
 use crate::settings::Publish;
-use crate::standing::Standing;
+use crate::standing::{Members, Standing};
 use crate::told::Told;
 use crate::{DockerSettings, end};
 
 /// As many as an engine's report may hold.
 const EXITS_KEPT: usize = 20;
+
+/// About 10 s.
+const UNCLEAR_MAX: u32 = 3;
 
 /// One service on one host.
 pub(crate) struct Service {
@@ -38,6 +42,8 @@ pub(crate) struct Service {
     pub(crate) tasks: TaskTracker,
     made_at: Timestamp,
     state: Mutex<State>,
+    /// Listings in a row in which it was not known of a container whether it is a replica.
+    unclear: AtomicU32,
 }
 
 #[derive(Debug, Default)]
@@ -75,11 +81,23 @@ impl Service {
     pub(crate) fn new(core: Arc<Core>, settings: DockerSettings) -> Self {
         let made_at = core.now();
         let (changed, tasks) = (Notify::new(), TaskTracker::new());
-        Self { core, settings, changed, tasks, made_at, state: Mutex::default() }
+        let (state, unclear) = (Mutex::default(), AtomicU32::new(0));
+        Self { core, settings, changed, tasks, made_at, state, unclear }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.settings.service
+    }
+
+    /// Whether a listing is not taken for whole, because it is `unclear` whether some container in it
+    /// is a replica. For some listings only: whoever keeps the daemon from telling of a container
+    /// does not keep the service from its replicas for ever.
+    pub(crate) fn waits(&self, unclear: bool) -> bool {
+        if !unclear || self.settings.members == Members::Started {
+            self.unclear.store(0, Relaxed);
+            return false;
+        }
+        self.unclear.fetch_add(1, Relaxed) < UNCLEAR_MAX
     }
 
     /// All that is known now, as old as the daemon's latest sign of life.

@@ -167,7 +167,8 @@ async fn whatever_is_on_the_list_is_taken_by_haproxy() {
     let body: String = lines.iter().map(|line| format!("  {line}\n")).collect();
     let head =
         "defaults\n  mode http\n  timeout connect 1s\n  timeout client 1s\n  timeout server 1s\n";
-    fs::write(&config, format!("{head}backend web\n{body}")).unwrap();
+    let front = "frontend web\n  bind 127.0.0.1:1\n  default_backend web\n";
+    fs::write(&config, format!("{head}{front}backend web\n{body}")).unwrap();
     let checked = std::process::Command::new(program).arg("-c").arg("-f").arg(&config).output();
     let checked = checked.unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));

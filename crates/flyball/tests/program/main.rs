@@ -11,6 +11,8 @@ mod commands;
 mod configuration;
 mod demo;
 mod docker_away;
+#[path = "../../../flyball-config/tests/every_label/mod.rs"]
+mod every_label;
 mod ha;
 mod history;
 mod kills;
@@ -25,3 +27,4 @@ mod simulate;
 mod state;
 mod support;
 mod traffic;
+mod trust;
