@@ -58,13 +58,15 @@ fn haproxy(
     };
     let file = file(&mut fields, base, claims);
     let template = template(&mut fields);
-    let check = fields.take(&keys::CHECK, check::flag).or(false);
+    let checks = fields.take(&keys::CHECK, check::flag).optional();
+    let options = fields.take(&keys::OPTIONS, check::options);
     fields.finish();
     Some(Backend {
         name: name.or(by_default.0)?,
         file: file?,
         template: template?,
-        check: check?,
+        check: checks?,
+        options: options.or(String::new())?,
         must_ask: false,
     })
 }

@@ -20,7 +20,7 @@ use crate::tree::table_of;
 use crate::value::shorten;
 use crate::{
     Balancer, Config, Container, Docker, Engine, Env, Granted, Haproxy, Marathon, Mesos, Permits,
-    Service, Swarm, daemon,
+    Proxy, Service, Swarm, daemon,
 };
 
 /// What each label of ours begins with.
@@ -120,6 +120,7 @@ impl Config {
             mesos: Mesos::default(),
             marathon: Marathon::default(),
             ha: None,
+            proxy: Proxy::default(),
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),
@@ -144,7 +145,12 @@ impl Config {
             };
             let backends = &self.haproxy.backends;
             match (Reader { name, described, permits, backends }).service(&mut taken) {
-                Ok(service) => drop(labelled.services.insert(name.clone(), service)),
+                Ok(mut service) => {
+                    if let Some(zabbix) = &self.zabbix {
+                        zabbix.widen_window(&mut service.policy);
+                    }
+                    labelled.services.insert(name.clone(), service);
+                }
                 Err(errors) => drop(labelled.refused.insert(name.clone(), errors)),
             }
         }
@@ -204,7 +210,10 @@ impl Reader<'_> {
             Some(service) if reports.faults.is_empty() => Ok(service),
             _ => {
                 let place = Place::of_file(&format!("labels of service {}", shorten(self.name)));
-                Err(ConfigErrors::sorted(reports.faults, |_, _| place.clone()))
+                let faults = reports.faults.into_iter();
+                let faults =
+                    faults.map(|(fault, span)| (fault.in_words_of_labels(), span)).collect();
+                Err(ConfigErrors::sorted(faults, |_, _| place.clone()))
             }
         }
     }

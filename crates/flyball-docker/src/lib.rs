@@ -19,10 +19,12 @@
 //! `flyball.protect=false`. Where no image is named it is what replicas are copied from, and no copy
 //! gets more than it has (docs/design/015).
 
+mod balancer;
 mod birth;
 mod check;
 mod confinement;
 mod container;
+pub mod copy;
 mod cpu;
 mod discovery;
 mod end;
@@ -32,18 +34,21 @@ mod facts;
 mod host;
 mod image;
 pub mod labels;
+mod networks;
 mod owner;
 mod ports;
 mod provenance;
 mod pump;
 mod service;
 mod settings;
+mod signals;
 mod signature;
 mod standing;
 mod start;
 pub mod swarm;
 mod told;
 
+pub use balancer::own_host_name;
 pub use check::Finding;
 pub use discovery::{Discovery, Ignored, LabelledService};
 pub use engine::DockerEngine;

@@ -27,12 +27,14 @@ use crate::pump::inspect;
 use crate::service::Service;
 use crate::settings::Publish;
 use crate::standing::Members;
-use crate::{DockerError, DockerSettings};
+use crate::{DockerError, DockerSettings, copy};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// On a busy machine, with its network; 3 s were measured on two cores at full load.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const PULL_LIMIT: Duration = Duration::from_secs(600);
+/// Names that Compose would give and other containers have, one after another.
+const NAMES_TRIED: u32 = 8;
 
 /// Carries out the order for `replica`.
 pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
@@ -53,29 +55,22 @@ pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
 
 async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerError> {
     let core = &service.core;
-    let (numbers, taken) = service.taken();
     // Held until the container has its own.
-    let port = port_of(service, &taken)?;
+    let port = port_of(service, &service.ports_taken())?;
     let number = port.as_ref().map_or(service.settings.port, |port| port.number);
     let signer = core.settings.signer.as_ref();
     let wanted = Wanted { settings: &service.settings, replica, port: number, signer };
-    let birth = match &service.settings.image {
-        Some(image) => Birth::of_image(wanted, image),
-        None => {
-            let template = template(service).await?;
-            let copy = Birth::copy(wanted, &template, &numbers).map_err(|error| {
-                let what = "describe the container to copy".into();
-                DockerError::Broken { what, why: error.to_string() }
-            })?;
-            refuse_more(&service.settings, &template, &copy)?;
-            copy
+    let (id, further) = match &service.settings.image {
+        Some(image) => {
+            let birth = Birth::of_image(wanted, image);
+            (create(core, &birth).await?, birth.further)
         }
+        None => copy_newest(service, wanted).await?,
     };
-    let id = create(core, &birth).await?;
     if !service.wanted(replica) {
         return remove_by_id(core, &id).await;
     }
-    if let Err(error) = run(core, &id, birth.further).await {
+    if let Err(error) = run(core, &id, further).await {
         if let Err(left) = remove_by_id(core, &id).await {
             tracing::warn!(container = id, %left, "what could not be started is still there");
         }
@@ -84,6 +79,37 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     // Who cancels it from now on finds a container to stop.
     inspect(Arc::clone(core), Arc::clone(service), id).await;
     Ok(())
+}
+
+/// Networks that a container has yet to join.
+type Further = Vec<(String, bollard::models::EndpointSettings)>;
+
+/// Creates a copy of the service's newest container; gives its id and the networks to join.
+async fn copy_newest(
+    service: &Service,
+    wanted: Wanted<'_>,
+) -> Result<(String, Further), DockerError> {
+    let core = &service.core;
+    let template = template(service).await?;
+    copy::refuse(&template, &service.settings, &service.balancer())?;
+    let mut refused = None;
+    for _ in 0..NAMES_TRIED {
+        let number = service.reserve_number(wanted.replica, refused);
+        let birth =
+            Birth::copy(wanted, &template, number).map_err(|error| DockerError::Broken {
+                what: "describe the container to copy".into(),
+                why: error.to_string(),
+            })?;
+        refuse_more(&service.settings, &template, &birth)?;
+        match create(core, &birth).await {
+            // A container that is not the service's may have the name, as one of an older Compose.
+            Err(DockerError::NameTaken { .. }) if birth.name != wanted.replica.as_str() => {
+                refused = number;
+            }
+            created => return Ok((created?, birth.further)),
+        }
+    }
+    Err(DockerError::NameTaken { name: format!("{} and {NAMES_TRIED} more", wanted.replica) })
 }
 
 fn port_of(
@@ -159,11 +185,7 @@ async fn pull(core: &Core, image: &str) -> Result<(), DockerError> {
     core.ask(&what, PULL_LIMIT, pulled).await.map_err(|error| error.of_pull(image))
 }
 
-async fn run(
-    core: &Core,
-    id: &str,
-    further: Vec<(String, bollard::models::EndpointSettings)>,
-) -> Result<(), DockerError> {
+async fn run(core: &Core, id: &str, further: Further) -> Result<(), DockerError> {
     for (network, endpoint) in further {
         let container = id.to_owned();
         let request = NetworkConnectRequest { container, endpoint_config: Some(endpoint) };
@@ -179,7 +201,10 @@ async fn run(
 }
 
 /// A copy never has more than its original, beyond what the operator granted.
-fn refuse_more(
+///
+/// # Errors
+/// [`DockerError::Exceeds`], with the first field in which it would.
+pub(crate) fn refuse_more(
     settings: &DockerSettings,
     template: &ContainerInspectResponse,
     copy: &Birth,
@@ -201,11 +226,10 @@ async fn template(service: &Service) -> Result<ContainerInspectResponse, DockerE
     let core = &service.core;
     let all = core.see().await?;
     let name = service.name();
-    let members: Vec<(&ContainerSummary, Owner)> =
-        all.iter().filter_map(|seen| member(seen, name, &service.settings.members)).collect();
+    let members: Vec<Member<'_>> =
+        all.iter().filter_map(|seen| Member::of(seen, name, &service.settings.members)).collect();
     let owner = service.original_of(&owners(&members));
-    let mine = members.iter().filter(|(_, other)| owner.as_ref() == Some(other));
-    let id = newest(mine.map(|(summary, _)| *summary))
+    let id = newest(members.iter().filter(|member| owner.as_ref() == Some(&member.owner)))
         .ok_or_else(|| DockerError::NoTemplate { service: name.to_owned() })?;
     core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
         docker.inspect_container(&id, None::<InspectContainerOptions>).await
@@ -214,29 +238,39 @@ async fn template(service: &Service) -> Result<ContainerInspectResponse, DockerE
 }
 
 /// A container of the service, and whose it is.
-fn member<'a>(
-    (summary, standing): &'a Seen,
-    service: &str,
-    members: &Members,
-) -> Option<(&'a ContainerSummary, Owner)> {
-    let standing = standing.as_ref().filter(|standing| members.admit(standing))?;
-    let labels = summary.labels.as_ref()?;
-    let is_one = labels.get(SERVICE).is_some_and(|name| name == service);
-    is_one.then_some((summary, standing.owner()?))
+#[derive(Debug)]
+struct Member<'a> {
+    summary: &'a ContainerSummary,
+    owner: Owner,
+    /// Whether flyball started it.
+    started: bool,
+}
+
+impl<'a> Member<'a> {
+    fn of((summary, standing): &'a Seen, service: &str, members: &Members) -> Option<Self> {
+        let standing = standing.as_ref().filter(|standing| members.admit(standing))?;
+        let named = summary.labels.as_ref()?.get(SERVICE);
+        named.filter(|name| *name == service)?;
+        Some(Self { summary, owner: standing.owner()?, started: standing.is_started() })
+    }
 }
 
 /// Whose they are, the owner of the oldest first.
-fn owners(members: &[(&ContainerSummary, Owner)]) -> Vec<Owner> {
-    let mut by_age: Vec<&(&ContainerSummary, Owner)> = members.iter().collect();
-    by_age.sort_by_key(|(summary, _)| (summary.created, summary.id.clone()));
-    by_age.into_iter().map(|(_, owner)| owner.clone()).collect()
+fn owners(members: &[Member<'_>]) -> Vec<Owner> {
+    let mut by_age: Vec<&Member<'_>> = members.iter().collect();
+    by_age.sort_by_key(|member| (member.summary.created, member.summary.id.clone()));
+    by_age.into_iter().map(|member| member.owner.clone()).collect()
 }
 
-/// The newest one that runs; where none does, the newest.
-fn newest<'a>(all: impl Iterator<Item = &'a ContainerSummary>) -> Option<String> {
+/// The newest of those that flyball did not start, which say what the service is; of these, and of
+/// its copies where there are no others, the newest one that runs; where none does, the newest.
+fn newest<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> Option<String> {
     use bollard::models::ContainerSummaryStateEnum::RUNNING;
-    let age = |c: &&ContainerSummary| (c.state == Some(RUNNING), c.created, c.id.clone());
-    all.max_by_key(age)?.id.clone()
+    let age = |member: &&Member<'_>| {
+        let summary = member.summary;
+        (!member.started, summary.state == Some(RUNNING), summary.created, summary.id.clone())
+    };
+    members.max_by_key(age)?.summary.id.clone()
 }
 
 #[cfg(test)]
@@ -256,13 +290,24 @@ mod tests {
             labels: Some(HashMap::from([(SERVICE.to_owned(), "web".to_owned())])),
             ..Default::default()
         };
-        let all =
-            [container("a", 1, RUNNING), container("b", 2, RUNNING), container("c", 3, EXITED)];
-        assert_eq!(newest(all.iter()).as_deref(), Some("b"));
-        assert_eq!(newest(all[2..].iter()).as_deref(), Some("c"));
-        assert_eq!(newest(all[..0].iter()), None);
-        let whose = |summary, name: &str| (summary, Owner::Named(name.to_owned()));
-        let members = [whose(&all[1], "second"), whose(&all[0], "first")];
-        assert_eq!(owners(&members)[0], Owner::Named("first".into()));
+        let all = [
+            container("a", 1, RUNNING),
+            container("b", 2, RUNNING),
+            container("c", 3, EXITED),
+            container("d", 4, RUNNING),
+        ];
+        let member = |summary, name: &str| Member {
+            summary,
+            owner: Owner::Named(name.to_owned()),
+            started: false,
+        };
+        let mut members: Vec<Member<'_>> = all.iter().map(|c| member(c, "first")).collect();
+        members[3].started = true;
+        assert_eq!(newest(members.iter()).as_deref(), Some("b"), "not a copy of a copy");
+        assert_eq!(newest(members[2..].iter()).as_deref(), Some("c"));
+        assert_eq!(newest(members[3..].iter()).as_deref(), Some("d"));
+        assert_eq!(newest(members[..0].iter()), None);
+        let two = [member(&all[1], "second"), member(&all[0], "first")];
+        assert_eq!(owners(&two)[0], Owner::Named("first".into()));
     }
 }

@@ -19,23 +19,35 @@ pub(crate) fn asks(snapshot: &Snapshot) -> bool {
     snapshot.servers.get(MARKER).is_some_and(|server| server.admin == Admin::Maintenance)
 }
 
-/// The servers of others that share the requests, by name.
+/// The servers of flyball's, by name.
+pub(crate) fn ours<'a>(
+    snapshot: &'a Snapshot,
+    slots: Option<&'a Slots>,
+) -> impl Iterator<Item = (&'a str, &'a Server)> {
+    servers(snapshot).filter(move |(name, _)| is_ours(name, slots))
+}
+
+/// The servers of others, by name; those that share the requests are no backups.
 pub(crate) fn others<'a>(
     snapshot: &'a Snapshot,
     slots: Option<&'a Slots>,
 ) -> impl Iterator<Item = (&'a str, &'a Server)> {
-    let is_ours = move |name: &str| match slots {
-        Some(slots) => slots.has(name),
-        None => mark::replica(name).is_some(),
-    };
-    let all = snapshot.servers.iter().map(|(name, server)| (name.as_str(), server));
-    all.filter(move |(name, server)| !is_ours(name) && *name != MARKER && !server.is_backup)
+    servers(snapshot).filter(move |(name, _)| !is_ours(name, slots) && *name != MARKER)
+}
+
+fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Server)> {
+    snapshot.servers.iter().map(|(name, server)| (name.as_str(), server))
+}
+
+fn is_ours(name: &str, slots: Option<&Slots>) -> bool {
+    slots.map_or_else(|| mark::replica(name).is_some(), |slots| slots.has(name))
 }
 
 /// The weight of flyball's servers: `own` where they are alone, else the least that a server of
 /// somebody else has, so that no hand-written one loses more than an equal share.
 pub(crate) fn weight(snapshot: &Snapshot, slots: Option<&Slots>, own: u16) -> u16 {
-    let theirs = others(snapshot, slots).filter_map(|(_, server)| server.weight);
+    let sharing = others(snapshot, slots).filter(|(_, server)| !server.is_backup);
+    let theirs = sharing.filter_map(|(_, server)| server.weight);
     theirs.filter(|weight| *weight > 0).min().map_or(own, |weight| weight.min(WEIGHT_MAX))
 }
 
@@ -44,6 +56,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::settings::Mode;
     use crate::stat::{Backend, Process};
 
     fn server(weight: u16) -> Server {
@@ -52,15 +65,27 @@ mod tests {
             address: None,
             in_flight: 0,
             served: 0,
+            good: 0,
             is_backup: false,
             weight: Some(weight),
+            id: None,
+            coming: false,
+            fault: None,
         }
     }
 
     fn snapshot(servers: &[(&str, Server)]) -> Snapshot {
         let servers = servers.iter().map(|(name, server)| ((*name).to_owned(), server.clone()));
         let servers: BTreeMap<_, _> = servers.collect();
-        Snapshot { process: Process::default(), backend: Backend::default(), servers }
+        let backend = Backend {
+            arrivals: 0,
+            errors: 0,
+            queued: 0,
+            algorithm: "leastconn".to_owned(),
+            cookie: String::new(),
+            mode: Mode::Http,
+        };
+        Snapshot { process: Process::default(), backend, servers }
     }
 
     #[test]

@@ -5,12 +5,12 @@
 //! Invariant: at every moment the file is whole, and a file that flyball did not write stays as it is.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::book::Line;
 use crate::error::HaproxyError;
 use crate::folder::{Found, OwnedFiles, Place};
-use crate::settings::{HaproxySettings, OwnedFile, ServerOptions, Slots};
+use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, Slots};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
 
@@ -41,8 +41,10 @@ impl Keeper {
         let keeper = Self { place, files, service, above, options, written: None };
         // What an earlier run wrote is better than nothing until HAProxy has been seen.
         if found != (Found::Replaceable { ours: true }) {
-            let none = settings.slots.iter().flat_map(Slots::names).map(|name| (name, None));
-            let text = keeper.text(&none.collect::<Vec<_>>(), keeper.options.weight);
+            let slot = |name| Line { name, address: None, id: None };
+            let free: Vec<_> = settings.slots.iter().flat_map(Slots::names).map(slot).collect();
+            // What the backend passes on is known once HAProxy has been seen.
+            let text = keeper.text(&free, Mode::Tcp, keeper.options.weight);
             keeper.place.write(HEAD, &text)?;
         }
         Ok(Some(keeper))
@@ -51,10 +53,11 @@ impl Keeper {
     /// Writes the file if `servers` are not in it as they are, each with `weight`.
     pub(crate) async fn keep(
         &mut self,
-        servers: &[(String, Option<SocketAddr>)],
+        servers: &[Line],
+        mode: Mode,
         weight: u16,
     ) -> Result<(), HaproxyError> {
-        let text = self.text(servers, weight);
+        let text = self.text(servers, mode, weight);
         if self.written.as_ref() == Some(&text) {
             return Ok(());
         }
@@ -69,11 +72,14 @@ impl Keeper {
         Ok(())
     }
 
-    fn text(&self, servers: &[(String, Option<SocketAddr>)], weight: u16) -> String {
-        let options = ServerOptions { weight, ..self.options.clone() }.words();
-        let line = |(name, address): &(String, Option<SocketAddr>)| match address {
-            Some(address) => format!("  server {name} {address} {options}\n"),
-            None => format!("  server {name} 127.0.0.1:1 {options} disabled\n"),
+    fn text(&self, servers: &[Line], mode: Mode, weight: u16) -> String {
+        let options = self.options.weighing(weight).line(mode);
+        let line = |Line { name, address, id }: &Line| {
+            let id = id.map(|id| format!("id {id} ")).unwrap_or_default();
+            match address {
+                Some(address) => format!("  server {name} {address} {id}{options}\n"),
+                None => format!("  server {name} 127.0.0.1:1 {options} disabled\n"),
+            }
         };
         let servers: String = servers.iter().map(line).collect();
         format!("{}{servers}", self.above)
@@ -122,10 +128,11 @@ mod tests {
         let mut keeper = Keeper::open(&settings(path.clone())).unwrap().unwrap();
         let bare = format!("{HEAD}\nbackend web\n  balance leastconn\n  option redispatch 1\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), bare);
-        let server = ("fb-web-1".to_owned(), Some("127.0.0.1:8080".parse().unwrap()));
-        keeper.keep(&[server], 100).await.unwrap();
+        let address = Some("127.0.0.1:8080".parse().unwrap());
+        let server = Line { name: "fb-web-1".to_owned(), address, id: Some(1_001) };
+        keeper.keep(&[server], Mode::Tcp, 100).await.unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, format!("{bare}  server fb-web-1 127.0.0.1:8080 weight 100\n"));
+        assert_eq!(text, format!("{bare}  server fb-web-1 127.0.0.1:8080 id 1001 weight 100\n"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 

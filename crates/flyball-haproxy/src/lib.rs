@@ -8,28 +8,37 @@
 //!
 //! Reading order: `book` (orders beside what was seen), `change` (the difference, and HAProxy's
 //! words for it), `beside` (servers of others), `round` (look, change, look), then the edges: `wire`,
-//! `stat`, `file` with `folder` and `lines`, `doctor`.
+//! `stat`, `file` with `folder` and `lines`, and `doctor` with what it reads (`source`,
+//! `configuration`) and says (`finding`).
 
 mod beside;
 mod book;
 mod change;
+mod configuration;
 mod doctor;
 mod error;
 mod file;
+mod finding;
 mod folder;
 mod haproxy;
+mod ids;
 mod lines;
 mod mark;
+mod node;
+mod options;
 mod round;
 mod settings;
+mod sick;
 mod slots;
+mod source;
 mod stat;
 mod watched;
 mod wire;
+mod words;
 mod worker;
 
-pub use doctor::Finding;
 pub use error::HaproxyError;
+pub use finding::{Edit, Finding, Level};
 pub use folder::OwnedFiles;
 pub use haproxy::Haproxy;
-pub use settings::{Check, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
+pub use settings::{Checks, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};

@@ -17,7 +17,7 @@ use crate::book::Book;
 use crate::change::{Change, Outcome};
 use crate::error::HaproxyError;
 use crate::file::Keeper;
-use crate::settings::{HaproxySettings, ServerOptions};
+use crate::settings::{HaproxySettings, Mode};
 use crate::watched::Watched;
 use crate::wire::Wire;
 
@@ -83,11 +83,11 @@ impl Shared {
 
     /// Carries out one change.
     async fn carry_out(&self, change: &Change) -> Result<Outcome, HaproxyError> {
-        let weight = self.book().weight();
-        let options = ServerOptions { weight, ..self.settings.server_options.clone() };
-        let commands = change.commands(&self.settings.backend, &options);
+        // Changes follow from a look, so the mode is known.
+        let mode = self.book().mode().unwrap_or(Mode::Http);
+        let commands = change.commands(&self.settings, mode);
         let answer = self.wire.ask(&commands).await?;
-        let outcome = change.judge(&self.settings, &answer)?;
+        let outcome = change.judge(&self.settings, mode, &answer)?;
         tracing::debug!(service = %self.settings.service, ?outcome, "{commands}");
         Ok(outcome)
     }
@@ -148,6 +148,8 @@ pub(crate) async fn run(
         }
         let outcome = round(&shared, keeper.as_mut()).await;
         shared.tell(outcome.as_ref().err());
+        let refusal = outcome.as_ref().err().filter(|error| error.is_refusal());
+        shared.book().round_ended(refusal);
         shared.undone.store(outcome.is_err(), Relaxed);
     }
 }
@@ -161,11 +163,16 @@ async fn round(shared: &Shared, keeper: Option<&mut Keeper>) -> Result<(), Hapro
     shared.tell_weight();
     let (changes, lines, shortage, weight) = {
         let book = shared.book();
-        (book.changes((shared.clock)()), book.lines(), book.shortage(), book.weight())
+        (
+            book.changes((shared.clock)()),
+            book.lines().zip(book.mode()),
+            book.shortage(),
+            book.weight(),
+        )
     };
     let write = async {
         match keeper.zip(lines) {
-            Some((keeper, lines)) => keeper.keep(&lines, weight).await,
+            Some((keeper, (lines, mode))) => keeper.keep(&lines, mode, weight).await,
             None => Ok(()),
         }
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use flyball_haproxy::{Haproxy, HaproxyError, HaproxySettings, OwnedFile};
+use flyball_haproxy::{Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile};
 use rig::{Replica, Rig, clock, get, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
@@ -30,10 +30,18 @@ async fn a_backend_that_only_a_label_names_must_ask_for_flyball() {
     assert!(matches!(refused, HaproxyError::NotAsked { .. }), "{refused}");
     let hint = refused.hint().unwrap();
     assert!(hint.contains(MARKER) && hint.contains("backends = [\"web\"]"), "{hint}");
-    let findings = Haproxy::check(&by_label(&rig)).await;
-    assert!(findings.iter().any(|f| !f.ok && f.what.contains("does not ask")), "{findings:#?}");
+    let findings = Haproxy::check(&by_label(&rig), &[]).await;
+    assert!(
+        findings.iter().any(|f| f.level == Level::Wrong && f.what.contains("does not ask")),
+        "{findings:#?}"
+    );
     // The operator's own word needs no marker.
-    assert!(Haproxy::check(&rig.settings()).await.iter().all(|finding| finding.ok));
+    assert!(
+        Haproxy::check(&rig.settings(), &[])
+            .await
+            .iter()
+            .all(|finding| finding.level != Level::Wrong)
+    );
     // A server of that name that serves is just a server.
     rig.configure("server flyball 127.0.0.1:1");
     rig.reload().await;
@@ -131,8 +139,11 @@ async fn lines_that_read_or_run_something_are_refused_before_anything_is_written
     let refused = Haproxy::connect(settings(hostile), clock).await.map(drop).unwrap_err();
     assert!(matches!(refused, HaproxyError::Line { .. }), "{refused}");
     assert!(!path.exists());
-    let found = Haproxy::check(&settings(hostile)).await;
-    assert!(found.iter().any(|f| !f.ok && f.what.contains("cannot be written")), "{found:?}");
+    let found = Haproxy::check(&settings(hostile), &[]).await;
+    assert!(
+        found.iter().any(|f| f.level == Level::Wrong && f.what.contains("cannot be written")),
+        "{found:?}"
+    );
     // What passes is what HAProxy itself takes.
     let sound = Haproxy::connect(settings(rig::LINES), clock).await.unwrap();
     sound.shutdown().await;

@@ -13,6 +13,7 @@ mod frame;
 mod http;
 mod outbox;
 mod peer;
+mod proxies;
 mod replica_hosts;
 mod reporter;
 mod sender;
@@ -29,7 +30,8 @@ pub use peer::Peer;
 pub use reporter::{Replica, Reporter, Standing};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
 pub use setup::{
-    Change, HostSetup, Mode, Outcome, Setup, Thresholds, Verb, Webhook, provision, remove,
+    Change, HostSetup, Inspected, Mode, Outcome, Setup, Thresholds, Verb, Webhook, inspect,
+    provision, remove,
 };
 pub use triggers::{Advice, Triggers};
 pub use value::{Figure, Moment, Moments, TEXT_MAX, Value};

@@ -55,7 +55,7 @@ pub(crate) fn engine_at(
     change: impl FnOnce(&mut DockerSettings),
 ) -> DockerEngine {
     let mut settings = DockerSettings::new("web", 8080);
-    settings.grace_ms = 2_000;
+    settings.grace_ms = Some(2_000);
     settings.members = Members::Adopted;
     change(&mut settings);
     DockerEngine::new(host, settings).unwrap()

@@ -8,6 +8,7 @@ mod report;
 mod result;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use flyball_sim::run::{self, Outcome, Requests, RunError, Settings};
@@ -122,9 +123,12 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
         return Ok(vec![case(options, recorded.trace, capacity)?]);
     }
     let capacity = options.replica_capacity.unwrap_or_default();
-    let open = |path| {
-        let trace = trace::open(path).map_err(Failure::new)?;
-        case(options, trace, capacity)
+    let open = |path: &Path| {
+        let trace = match path.to_str() {
+            Some("-") => trace::read("standard input", std::io::stdin().lock()),
+            _ => trace::open(path),
+        };
+        case(options, trace.map_err(Failure::new)?, capacity)
     };
     options.trace.iter().map(|path| open(path)).collect()
 }

@@ -14,11 +14,14 @@ use flyball_mesos::marathon::{Credentials, Marathon, MarathonPlaces, MarathonSet
 use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
 use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
+use ipnet::IpNet;
 
 use super::home::Home;
+use super::room::Room;
 use super::signer::peeking;
 use crate::cli::WATCHDOG;
 use crate::clock;
+use crate::descriptors::Budget;
 use crate::failure::Failure;
 
 /// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
@@ -34,6 +37,7 @@ pub(crate) struct Hosts {
     marathon: Option<Arc<Marathon>>,
     haproxy: HaproxyPlace,
     obeys_hold: ObeysHold,
+    proxies: Proxies,
 }
 
 /// Where HAProxy is, and what of its files are flyball's.
@@ -57,7 +61,7 @@ impl HaproxyPlace {
     }
 }
 
-/// Whether the label `flyball.hold` is obeyed.
+/// Whether somebody else's label has flyball leave a service alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObeysHold {
     /// On services of a Swarm.
@@ -66,17 +70,32 @@ pub(crate) struct ObeysHold {
     pub(crate) marathon: bool,
 }
 
+/// What all embedded proxies share.
+pub(super) struct Proxies {
+    pub(super) room: Room,
+    pub(super) trusted: Vec<IpNet>,
+}
+
+/// How many files this process may have open, and who may have how many.
+#[derive(Clone, Debug)]
+pub(super) struct Descriptors {
+    /// The soft limit that replicas start with.
+    pub(super) of_replicas: u64,
+    pub(super) budget: Budget,
+}
+
 impl Hosts {
     /// Opens what the services of `config` need; `signer` is there if [`needs_docker`] them. What the
     /// next flyball must know goes through `shared`, where there are several.
     pub(super) fn open(
         config: &Config,
         home: &Home,
+        descriptors: Descriptors,
         shared: Option<Arc<Candidate>>,
         signer: Option<Signer>,
     ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
-        let launcher = if processes { Some(launcher(home)?) } else { None };
+        let launcher = if processes { Some(launcher(home, &descriptors)?) } else { None };
         let docker = signer.map(|signer| docker_with(config, signer)).transpose()?;
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
         let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
@@ -95,6 +114,10 @@ impl Hosts {
             obeys_hold: ObeysHold {
                 swarm: config.swarm.obeys_hold,
                 marathon: config.marathon.obeys_hold,
+            },
+            proxies: Proxies {
+                room: Room::of(&config.proxy, &descriptors.budget),
+                trusted: config.proxy.trusted.clone(),
             },
         })
     }
@@ -129,19 +152,26 @@ impl Hosts {
         self.obeys_hold
     }
 
+    /// What embedded proxies share.
+    pub(super) fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
     /// What starts processes.
     pub(super) fn launcher(&self) -> Result<Arc<Launcher>, Failure> {
         self.launcher.clone().ok_or_else(|| Failure::new("no process can be started here"))
     }
 }
 
-fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
+fn launcher(home: &Home, descriptors: &Descriptors) -> Result<Arc<Launcher>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
     let settings = LauncherSettings {
         run_mark: home.run_mark(),
         home_mark: home.mark(),
         watchdog: Some(vec![program.into(), WATCHDOG.into()]),
+        descriptors: Some(descriptors.of_replicas),
+        replicas_max: descriptors.budget.processes,
         cgroup_mount: Some("/sys/fs/cgroup".into()),
     };
     Ok(Arc::new(Launcher::start(settings)?))

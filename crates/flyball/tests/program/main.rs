@@ -9,20 +9,25 @@ mod browser;
 mod clock;
 mod commands;
 mod configuration;
+mod crowds;
 mod demo;
 mod docker_away;
 #[path = "../../../flyball-config/tests/every_label/mod.rs"]
 mod every_label;
 mod ha;
+mod haproxy;
 mod history;
 mod kills;
+mod limits;
 mod monitors;
 mod neighbours;
 mod readers;
 mod replicas;
+mod secrets;
 #[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod servers;
+mod sick;
 mod simulate;
 mod state;
 mod support;

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use flyball_core::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerReport,
+    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerHealth,
+    ServerReport,
 };
 use flyball_core::units::{ReplicaId, Timestamp};
 
@@ -148,6 +149,7 @@ fn state(replica: &Replica, now: Timestamp, busy: u32) -> State {
         },
         served: count(replica.served),
         first_served_at: replica.first_served_at,
+        health: ServerHealth::Up,
     });
     State { replica: Some(said), server }
 }

@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use flyball_core::observation::{BalancerReport, CpuCounter, Observation, Reading, ServerReport};
+use flyball_core::observation::{
+    BalancerReport, CpuCounter, Observation, Reading, ServerHealth, ServerReport,
+};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::World;
@@ -121,6 +123,7 @@ fn state(replica: &Replica, at: Timestamp, cpu_limit_cores: f64) -> State {
         in_flight: replica.in_flight,
         served: replica.served,
         first_served_at: replica.first_served_ns.map(timestamp),
+        health: ServerHealth::Up,
     });
     State { replica: said, server }
 }
