@@ -149,8 +149,8 @@ mod tests {
         let all = allowable().join(" ");
         assert_eq!(
             all,
-            "command cpus env haproxy.check haproxy.template image labels listen log memory network \
-             publish_on reach"
+            "command cpus env haproxy.check haproxy.options haproxy.template image labels listen log memory \
+             network publish_on reach"
         );
     }
 

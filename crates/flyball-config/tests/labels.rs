@@ -300,11 +300,11 @@ fn no_hint_about_a_label_has_the_quotes_of_the_file() {
 }
 
 #[test]
-fn how_haproxy_speaks_to_servers_is_not_for_a_label_to_say() {
+fn how_haproxy_speaks_to_servers_is_for_a_label_to_say_only_by_permission() {
     assert_snapshot!(said_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
     error: label flyball.haproxy.options: a label may not set this
       --> labels of service web
-    hint: describe the service in flyball.toml, and set it there
+    hint: take it out, or write labels_may = ["haproxy.options"] in [docker] of flyball.toml if whoever writes labels may do that
     "#);
 }
 

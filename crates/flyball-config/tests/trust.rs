@@ -177,7 +177,7 @@ fn a_permission_that_cannot_be_given_is_answered_with_those_that_can() {
       --> f:2:14
     2 | labels_may = ["imag"]
       |              ^^^^^^^^
-    hint: possible are command, cpus, env, haproxy.check, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
+    hint: possible are command, cpus, env, haproxy.check, haproxy.options, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
     "#);
     assert!(said("[docker]\nlabels_may = \"image\"").contains("is not a list of keys"));
     assert!(said("[docker]\nlabels_max = 0").contains("out of range"));

@@ -104,10 +104,13 @@ fn value_for(label: &str) -> &'static str {
         "external" | "from" => "zabbix",
         "engine" => "swarm",
         "app" => "/bank",
-        "drain" | "grace" | "start-limit" | "start-lag" | "look" | "hold" | "slo" | "window"
-        | "cooldown" | "in-window" | "out-window" => "50s",
+        "options" => "ssl verify none",
+        "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag" | "look"
+        | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
         "out-at" => "90%",
-        "in-at" | "busy-cap" | "cpu" | "tolerance" | "out-share" | "in-share" => "20%",
+        "in-at" | "eject-max" | "busy-cap" | "cpu" | "tolerance" | "out-share" | "in-share" => {
+            "20%"
+        }
         _ => "x",
     }
 }
