@@ -4,14 +4,13 @@
 //! disk. What is not on it is refused, also if a later HAProxy knows it (docs/design/015).
 
 mod expressions;
-mod words;
 
 use std::net::SocketAddr;
 
 use expressions::{objection, objection_in_condition, objection_in_format, objection_in_patterns};
-use words::words;
 
 use crate::error::HaproxyError;
+use crate::words::words;
 
 /// A real backend has a few dozen.
 const LINES_MAX: usize = 500;
@@ -225,10 +224,11 @@ pub(crate) fn verify(lines: &str) -> Result<(), HaproxyError> {
 
 /// Why `line` may not stand in the file.
 fn line_objection(line: &str) -> Option<String> {
-    let words = match words(line) {
-        Ok(words) => words,
-        Err(uncut) => return Some(uncut.why().to_owned()),
-    };
+    let words = words(line);
+    if let Some(flaw) = words.flaw {
+        return Some(flaw.why().to_owned());
+    }
+    let words = words.all;
     let negated = matches!(words.first().map(String::as_str), Some("no" | "default"));
     let words = if negated { &words[1..] } else { &words[..] };
     let (first, rest) = words.split_first()?;
