@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
+use flyball_file::FileError;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -117,29 +116,16 @@ fn message(service: &str, replica: &str) -> Vec<u8> {
 }
 
 fn read(file: &Path) -> io::Result<Option<String>> {
-    let seen = match std::fs::symlink_metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        seen => seen?,
-    };
-    if !seen.is_file() {
-        return Err(invalid("it is no regular file"));
+    match flyball_file::read_text(file, 4 * KEY_BYTES as u64) {
+        Ok(text) => Ok(Some(text)),
+        Err(FileError::Missing) => Ok(None),
+        Err(FileError::Unreadable(error)) => Err(error),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
     }
-    let mut text = String::new();
-    File::open(file)?.take(4 * KEY_BYTES as u64).read_to_string(&mut text)?;
-    Ok(Some(text))
 }
 
-/// As a whole: written beside it and renamed.
 fn write(file: &Path, text: &str) -> io::Result<()> {
-    let beside = file.with_extension("new");
-    match std::fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    writeln!(new, "{text}")?;
-    new.sync_all()?;
-    std::fs::rename(&beside, file)
+    flyball_file::replace(file, format!("{text}\n").as_bytes()).map_err(io::Error::other)
 }
 
 fn invalid(why: &str) -> io::Error {

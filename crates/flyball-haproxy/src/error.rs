@@ -6,6 +6,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use flyball_file::{FileError, PlaceError};
+
 use crate::settings::Socket;
 
 /// Why HAProxy could not be asked, or did not do as asked.
@@ -110,12 +112,20 @@ pub enum HaproxyError {
         source: io::Error,
     },
     /// The file may not be where it was said to be.
-    #[error("cannot keep {}: {why}", path.display())]
+    #[error("cannot keep {}: {source}", path.display())]
     Place {
         /// Where.
         path: PathBuf,
         /// Why not.
-        why: String,
+        source: PlaceError,
+    },
+    /// Another service has the file.
+    #[error("cannot keep {}: it is the file of service {service}", path.display())]
+    FileTaken {
+        /// Where it is.
+        path: PathBuf,
+        /// The service.
+        service: String,
     },
     /// A line that may not stand in the file.
     #[error("the line `{line}` cannot be written: {why}")]
@@ -140,6 +150,14 @@ pub enum HaproxyError {
 }
 
 impl HaproxyError {
+    /// Why the file at `path` cannot be kept.
+    pub(crate) fn of_file(path: PathBuf, error: PlaceError) -> Self {
+        match error {
+            PlaceError::File(FileError::Unreadable(source)) => Self::File { path, source },
+            source => Self::Place { path, source },
+        }
+    }
+
     /// With its hint, for where there is one line for both.
     pub(crate) fn in_one_line(&self) -> String {
         match self.hint() {
@@ -165,6 +183,7 @@ impl HaproxyError {
             | Self::Unexpected { .. }
             | Self::File { .. }
             | Self::Place { .. }
+            | Self::FileTaken { .. }
             | Self::Line { .. }
             | Self::NotAsked { .. }
             | Self::ForeignFile { .. } => true,
@@ -199,6 +218,7 @@ impl HaproxyError {
                  by the path without links"
                     .to_owned()
             }
+            Self::FileTaken { .. } => "give each service its own".to_owned(),
             Self::Line { .. } => {
                 "put it into `defaults` or the frontend in haproxy.cfg; in `lines` \
                  stand directives of a backend that read and run nothing (docs/guide/haproxy.md)"

@@ -4,10 +4,9 @@
 //! flyball is no chance for somebody else.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use flyball_file::FileError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,34 +56,19 @@ impl<T: Clone + PartialEq + Serialize + DeserializeOwned> Owners<T> {
     /// Without the file the next run goes by what it finds, so nothing else waits for it.
     fn keep(&self) {
         let text = serde_json::to_string(&self.known).unwrap_or_default();
-        if let Err(error) = write(&self.file, &text) {
+        if let Err(error) = flyball_file::replace(&self.file, text.as_bytes()) {
             tracing::warn!("cannot write {}: {error}", self.file.display());
         }
     }
 }
 
-fn read<T: DeserializeOwned>(file: &Path) -> io::Result<BTreeMap<String, T>> {
-    let named = |error: io::Error| io::Error::other(format!("{}: {error}", file.display()));
-    let seen = match std::fs::symlink_metadata(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        seen => seen.map_err(named)?,
-    };
-    if !seen.is_file() {
-        return Err(named(io::Error::other("it is no regular file")));
+fn read<T: DeserializeOwned>(file: &Path) -> Result<BTreeMap<String, T>, String> {
+    let named = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
+    match flyball_file::read(file, BYTES_MAX) {
+        Err(FileError::Missing) => Ok(BTreeMap::new()),
+        Err(error) => Err(named(&error)),
+        Ok(text) => serde_json::from_slice(&text).map_err(|error| named(&error)),
     }
-    let mut text = String::new();
-    let opened = File::open(file).map_err(named)?;
-    opened.take(BYTES_MAX).read_to_string(&mut text).map_err(named)?;
-    serde_json::from_str(&text).map_err(|error| named(error.into()))
-}
-
-/// As a whole: written beside it and renamed.
-fn write(file: &Path, text: &str) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    let mut beside = tempfile::Builder::new().prefix(".owners").tempfile_in(folder)?;
-    beside.write_all(text.as_bytes())?;
-    beside.persist(file).map_err(|error| error.error)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub(crate) fn build(stage: &Stage, dockerfile: &str) -> tokio::task::AbortHandle
         let mut steps = std::pin::pin!(docker.build_image(options, None, Some(body)));
         while let Some(step) = steps.next().await {
             if let Err(error) = step {
-                println!("the classic builder: {error}");
+                eprintln!("the classic builder: {error}");
             }
         }
     });

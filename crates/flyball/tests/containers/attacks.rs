@@ -32,6 +32,9 @@ mod alone {
         Container,
     }
 
+    /// A service, what its labels try, and those of them that differ from the others'.
+    type Wish = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
     /// A stage with a foreign backend `shop` beside the operator's own service.
     struct Scene {
         stage: Stage,
@@ -88,9 +91,11 @@ mod alone {
 
         fn row(&mut self, attack: &'static str, held: bool, seen: impl FnOnce() -> String) {
             let result = if held { Ok(()) } else { Err(seen()) };
-            println!("{:?}: {}: {attack}{}", self.way, if held { "held" } else { "BROKEN" }, {
-                result.as_ref().err().map(|why| format!(": {why}")).unwrap_or_default()
-            });
+            let outcome = match &result {
+                Ok(()) => "held".to_owned(),
+                Err(why) => format!("BROKEN: {why}"),
+            };
+            eprintln!("{:?}: {attack}: {outcome}", self.way);
             self.results.push((attack, result));
         }
 
@@ -287,7 +292,7 @@ mod alone {
         };
         let open = free_port();
         let listen = format!("0.0.0.0:{open}");
-        let wishes: [(&str, &str, &[(&str, &str)]); 7] = [
+        let wishes: [Wish; 7] = [
             (
                 "b-image",
                 "flyball.image drops the confinement",

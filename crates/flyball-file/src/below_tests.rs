@@ -2,57 +2,53 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::*;
+use rustix::fs::{FileType, mknodat};
 
-const MARK: &str = "# ours";
+use super::*;
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn place(folder: &tempfile::TempDir, name: &str) -> Result<Place, HaproxyError> {
-    Place::open(&folder.path().join(name), folder.path())
+fn place(folder: &tempfile::TempDir, name: &str) -> Result<FileBelow, PlaceError> {
+    FileBelow::open(&folder.path().join(name), folder.path())
 }
 
-fn said<T>(result: Result<T, HaproxyError>) -> String {
+fn said<T>(result: Result<T, PlaceError>) -> String {
     result.map(drop).unwrap_err().to_string()
 }
 
 #[test]
-fn a_file_is_made_replaced_and_left_alone_once_somebody_else_has_written_it() {
+fn a_file_is_made_and_replaced_as_a_whole_and_never_made_over_another() {
     let folder = folder();
     let place = place(&folder, "web.cfg").unwrap();
-    assert_eq!(place.look(MARK).unwrap(), Found::Nothing);
-    place.write(MARK, "# ours\n1").unwrap();
-    place.write(MARK, "# ours\n2").unwrap();
-    let path = folder.path().join("web.cfg");
-    assert_eq!(fs::read_to_string(&path).unwrap(), "# ours\n2");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    fs::write(&path, "theirs").unwrap();
-    assert!(said(place.write(MARK, "# ours\n3")).contains("was not written by flyball"));
-    assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+    assert_eq!(place.read_head(9).unwrap(), None);
+    place.create("1").unwrap();
+    place.replace("23456").unwrap();
+    assert_eq!(place.read_head(3).unwrap(), Some(b"234".to_vec()));
+    assert!(said(place.create("7")).contains("File exists"));
+    assert_eq!(fs::read_to_string(folder.path().join("web.cfg")).unwrap(), "23456");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
 
 #[test]
 fn what_is_no_regular_file_is_an_error_at_once() {
     let folder = folder();
-    assert!(Command::new("mkfifo").arg(folder.path().join("pipe")).status().unwrap().success());
+    mknodat(CWD, folder.path().join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
     fs::create_dir(folder.path().join("inner")).unwrap();
     symlink("/etc/hostname", folder.path().join("link")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
     let began = Instant::now();
     for (name, what) in
-        [("pipe", "a pipe"), ("inner", "a directory"), ("link", "a link"), ("socket", "a socket")]
+        [("pipe", "a FIFO"), ("inner", "a directory"), ("link", "a link"), ("socket", "a socket")]
     {
-        let place = place(&folder, name).unwrap();
-        assert!(said(place.look(MARK)).contains(what), "{name}");
-        assert!(said(place.write(MARK, "# ours")).contains(what), "{name}");
+        let refused = said(place(&folder, name).unwrap().read_head(9));
+        assert!(refused.contains(what), "{name}: {refused}");
     }
-    let device = Place::open(Path::new("/dev/zero"), Path::new("/dev")).unwrap();
-    assert!(said(device.look(MARK)).contains("a device"));
+    let device = FileBelow::open(Path::new("/dev/zero"), Path::new("/dev")).unwrap();
+    assert!(said(device.read_head(9)).contains("a device"));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
@@ -68,7 +64,7 @@ fn no_link_is_followed_at_any_step() {
     let target = folder.path().join("target");
     fs::write(&target, "theirs").unwrap();
     symlink(&target, folder.path().join(".web.cfg.new")).unwrap();
-    place(&folder, "web.cfg").unwrap().write(MARK, "# ours").unwrap();
+    place(&folder, "web.cfg").unwrap().create("ours").unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "theirs");
 }
 
@@ -80,9 +76,10 @@ fn a_file_is_below_the_directory_or_nowhere() {
         (folder.path().join("../x.cfg"), "there is .. in it"),
         (folder.path().join("a/../x.cfg"), "there is .. in it"),
         (folder.path().to_owned(), "is not below"),
+        (folder.path().join("none/x.cfg"), "there is no directory"),
         ("/".into(), "names no file"),
     ] {
-        let refused = said(Place::open(&path, folder.path()));
+        let refused = said(FileBelow::open(&path, folder.path()));
         assert!(refused.contains(wanted), "{}: {refused}", path.display());
     }
 }
@@ -91,18 +88,13 @@ fn a_file_is_below_the_directory_or_nowhere() {
 fn two_spellings_of_one_file_are_one() {
     let folder = folder();
     fs::create_dir(folder.path().join("inner")).unwrap();
-    let files = OwnedFiles::default();
-    let first = place(&folder, "inner/web.cfg").unwrap();
-    files.take(&first, "web").unwrap();
+    let identity = |name: &str| place(&folder, name).unwrap().identity().unwrap();
+    let first = identity("inner/web.cfg");
     for spelling in ["inner//web.cfg", "./inner/web.cfg", "inner/./web.cfg"] {
-        let again = place(&folder, spelling).unwrap();
-        let refused = said(files.take(&again, "api"));
-        assert!(refused.contains("the file of service web"), "{spelling}: {refused}");
-        files.take(&again, "web").unwrap();
+        assert_eq!(identity(spelling), first, "{spelling}");
     }
-    files.take(&place(&folder, "inner/api.cfg").unwrap(), "api").unwrap();
-    files.let_go("web");
-    files.take(&first, "third").unwrap();
+    assert_ne!(identity("inner/api.cfg"), first);
+    assert_ne!(identity("web.cfg"), first);
 }
 
 #[test]
@@ -111,6 +103,6 @@ fn a_large_file_costs_no_more_than_its_head() {
     let file = File::create(folder.path().join("web.cfg")).unwrap();
     file.set_len(1 << 40).unwrap();
     let began = Instant::now();
-    assert!(said(place(&folder, "web.cfg").unwrap().look(MARK)).contains("was not written"));
+    assert_eq!(place(&folder, "web.cfg").unwrap().read_head(9).unwrap().unwrap().len(), 9);
     assert!(began.elapsed() < Duration::from_secs(1));
 }
