@@ -101,6 +101,12 @@ const ROWS: &[Row] = &[
     ),
     ("flyball.token_file", "no token", || nothing().daemon.token_file.is_none()),
     ("flyball.read_token_file", "anybody may read", || nothing().daemon.read_token_file.is_none()),
+    ("proxy.connections", "what descriptors and memory allow, at most 20000", || {
+        nothing().proxy.connections.is_none()
+    }),
+    ("proxy.connections_per_client", "a quarter of `connections`", || {
+        nothing().proxy.connections_per_client.is_none()
+    }),
     ("swarm.managers", "the Docker host", || {
         let elsewhere = parsed("[docker]\nhost = \"tcp://10.0.0.1:2375\"\n[swarm]");
         elsewhere.swarm.managers == ["tcp://10.0.0.1:2375"]
@@ -123,13 +129,6 @@ const ROWS: &[Row] = &[
         nothing().marathon.credentials_file.is_none()
     }),
     ("marathon.token_file", "none is shown", || nothing().marathon.token_file.is_none()),
-    ("proxy.connections", "what descriptors and memory allow, at most 20000", || {
-        nothing().proxy.connections.is_none()
-    }),
-    ("proxy.connections_per_client", "a quarter of `connections`", || {
-        nothing().proxy.connections_per_client.is_none()
-    }),
-    ("zabbix.proxy", "`trapper` is the server", || zabbix().proxy.is_none()),
     ("zabbix.host_prefix", "none", || zabbix().host_prefix.is_empty()),
     ("zabbix.api", "the API is not asked", || zabbix().api.is_none()),
     ("zabbix.token_file", "none", || zabbix().api.is_none()),
@@ -138,6 +137,7 @@ const ROWS: &[Row] = &[
         zabbix().own_certificate.is_none()
     }),
     ("zabbix.key_file", "none", || zabbix().own_certificate.is_none()),
+    ("zabbix.proxy", "`trapper` is the server", || zabbix().proxy.is_none()),
     ("zabbix.webhook", "Zabbix does not call", || zabbix().webhook.is_none()),
     ("services.web.haproxy", "all defaults", || {
         let (name, options) = ("web".to_owned(), String::new());

@@ -112,8 +112,12 @@ impl Shared {
         *said = now;
     }
 
-    /// Says what is wrong once, and once that it is over.
+    /// Says what is wrong once, and once that it is over. A refusal is part of what is observed, and
+    /// whoever observes says it.
     pub(crate) fn tell(&self, error: Option<&HaproxyError>) {
+        if error.is_some_and(HaproxyError::is_refusal) {
+            return;
+        }
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         // By its kind: the same trouble words itself differently from look to look.
         let now = error.map(discriminant);

@@ -11,23 +11,29 @@ mod claims;
 mod count_labels;
 mod crew;
 mod engine;
-mod engine_log;
 mod fence;
 mod history;
 mod home;
 mod hosts;
+#[cfg(test)]
+mod hour;
 mod labels;
 mod look;
+mod look_log;
 mod owners;
 mod probe;
+mod repeats;
 mod report;
 mod room;
 mod said;
+#[cfg(test)]
+mod scripted;
 mod sick;
 mod signer;
 mod standby;
 mod tally;
 mod telling;
+mod trouble;
 mod wishes;
 mod zabbix;
 

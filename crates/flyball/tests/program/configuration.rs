@@ -176,15 +176,19 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
             let proxy = rest.1.split_once(' ').unwrap().1;
             format!("{before}descriptors: at most LIMIT: {}, PROXY {proxy}\n", rest.0)
         }
+        None if line.contains("proxy.connections: ") => {
+            "ok    proxy.connections: SOME\n".to_owned()
+        }
         None => format!("{line}\n"),
     };
     let shown: String = said.out.lines().map(numbers).collect();
     assert_snapshot!(place.plain(&shown).replace(FLYBALL, "FLYBALL"), @r"
     ok    flyball.listen: 127.0.0.1:0 is free
     ok    flyball.state_dir: PLACE/state can be written to
-    ok    flyball.token_file: no token_file is set: every user of this machine may scale and pause services at 127.0.0.1:0, and so may whoever reaches it through a proxy that does not say so (X-Forwarded-For)
+    warn  flyball.token_file: no token_file is set: every user of this machine may scale and pause services at 127.0.0.1:0, and so may whoever reaches it through a proxy that does not say so (X-Forwarded-For)
           hint: set it where others have accounts here, or where a proxy stands in front
     ok    descriptors: at most LIMIT: 512 connections for the API, PROXY for all proxies together
+    ok    proxy.connections: SOME
     ok    services.web.command: FLYBALL
     ok    services.web.listen: 127.0.0.1:0 is free
     ok    services.web.ready: a replica is ready once GET /healthz is answered with a status below 400; it is probed again every 5s, and replaced when it has been sick for 30s
@@ -195,7 +199,7 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     let findings: Vec<Value> =
         said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["ok"] == false).collect();
-    assert_eq!((findings.len(), wrong.len()), (6, 1), "{findings:?}");
+    assert_eq!((findings.len(), wrong.len()), (8, 1), "{findings:?}");
     assert_eq!(wrong[0]["key"], "services.web.command");
     assert!(wrong[0]["hint"].is_string());
     assert!(!place.state().exists());
@@ -227,7 +231,7 @@ fn check_finds_a_command_that_does_not_name_its_port() {
     let (code, text) = said("8080");
     assert_eq!(code, Some(0));
     assert_snapshot!(text, @r"
-    ok    services.web.command: the command does not name the port of a replica
+    warn  services.web.command: the command does not name the port of a replica
           hint: write {port} where the program takes its port, unless it reads the variable PORT
     ");
 }

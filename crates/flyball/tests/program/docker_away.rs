@@ -40,10 +40,10 @@ fn wrong(place: &Place, socket: &Path, as_nobody: bool) -> String {
     }
     let said = run(&mut command);
     assert_eq!(said.code, Some(1), "{said:?}");
-    let mut lines = Vec::new();
+    let (mut lines, mut goes_on) = (Vec::new(), false);
     for line in said.out.lines() {
-        let goes_on = line.starts_with(' ') && !lines.is_empty();
-        lines.extend((line.starts_with("wrong") || goes_on).then_some(line));
+        goes_on = line.starts_with("wrong") || (goes_on && line.starts_with(' '));
+        lines.extend(goes_on.then_some(line));
     }
     lines.join("\n").replace(&socket.display().to_string(), "SOCKET")
 }

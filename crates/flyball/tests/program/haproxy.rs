@@ -126,6 +126,8 @@ fn a_check_beside_the_flyball_that_runs_is_not_put_off_by_its_ports() {
     let before = check(&place);
     assert!(before.code == Some(0) && before.out.contains("is free"), "{before:?}");
     let daemon = Daemon::start(&place);
+    // A process that is being started holds flyball's sockets until its program runs.
+    daemon.until_settled("web", 1);
     let said = check(&place);
     assert_eq!(said.code, Some(0), "{said:?}");
     for port in [api, proxy] {

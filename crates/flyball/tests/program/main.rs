@@ -33,3 +33,4 @@ mod state;
 mod support;
 mod traffic;
 mod trust;
+mod visible;

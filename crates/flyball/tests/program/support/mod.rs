@@ -12,6 +12,7 @@ mod program;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -127,6 +128,21 @@ pub(crate) fn shell(name: &str, script: &str, more: &str) -> String {
     service(name, &format!("[\"sh\", \"-c\", {script:?}]"), more)
 }
 
+/// A service whose replicas answer every request with `status`.
+pub(crate) fn answering(name: &str, status: u16, more: &str) -> String {
+    let script = format!(
+        "import sys, http.server as h\n\
+         class Replica(h.BaseHTTPRequestHandler):\n\
+         \x20   def do_GET(self):\n\
+         \x20       self.send_response({status})\n\
+         \x20       self.send_header('content-length', '0')\n\
+         \x20       self.end_headers()\n\
+         \x20   def log_message(self, *_): pass\n\
+         h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Replica).serve_forever()"
+    );
+    service(name, &format!("[\"python3\", \"-c\", {script:?}, \"{{port}}\"]"), more)
+}
+
 fn service(name: &str, command: &str, more: &str) -> String {
     let listen = if more.contains("listen =") || more.contains("balancer =") {
         ""
@@ -138,6 +154,16 @@ fn service(name: &str, command: &str, more: &str) -> String {
 
 /// A port on 127.0.0.1 that nobody has now, for those that must stay the same over restarts.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    /// Below the ports that the system gives to connections: one of those could take it meanwhile.
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 20_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Tests are processes beside each other: each begins at a place of its own.
+    let begin = u16::try_from(std::process::id() % 1_250 * 16).unwrap();
+    loop {
+        let port = FIRST + begin.wrapping_add(NEXT.fetch_add(1, Relaxed)) % COUNT;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
