@@ -108,9 +108,8 @@ fn value_for(label: &str) -> &'static str {
         "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag" | "look"
         | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
         "out-at" => "90%",
-        "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share" | "in-share" => {
-            "20%"
-        }
+        "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share"
+        | "in-share" => "20%",
         _ => "x",
     }
 }
