@@ -3,6 +3,7 @@
 //! Decides nothing about values together. Invariant: an accepted number is finite and within the
 //! limits that the table of keys states, and a refusal says what to write instead.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::bytes::{parse_bytes, show_bytes};
@@ -178,6 +179,13 @@ pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
         Value::Text(text) if !text.is_empty() && text.chars().all(fine) => Ok(text.clone()),
         _ => Err(given.not_a("a name in HAProxy", "use A-Z, a-z, 0-9, ., _, - and :".to_owned())),
     }
+}
+
+/// Names that HAProxy takes; there may be none.
+pub(crate) fn haproxy_names(given: Given<'_>) -> Result<BTreeSet<String>, Fault> {
+    let refuse = || given.not_a("a list of names in HAProxy", given.example("[\"web\"]"));
+    let Value::List(items) = &given.node.value else { return Err(refuse()) };
+    items.iter().map(|node| haproxy_name(Given { node, ..given }).map_err(|_| refuse())).collect()
 }
 
 /// Words of a `server` line. Which of them HAProxy takes is for the balancer to say.

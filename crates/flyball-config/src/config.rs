@@ -3,14 +3,14 @@
 //! Decides nothing. Invariant: `Debug` shows the names of variables and never their values, which
 //! may be secrets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use flyball_core::policy::Policy;
 
-use crate::Proxy;
+use crate::{Permits, Proxy};
 
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +79,12 @@ pub struct Docker {
     pub cgroup_mount: PathBuf,
     /// Whether services are also to be found by the labels of its containers.
     pub labels: bool,
+    /// What those may say.
+    pub permits: Permits,
+    /// Whether a label counts also where a container has it from its image.
+    pub labels_from_images: bool,
+    /// Whether flyball's marks are believed without its signature.
+    pub trust_marks: bool,
 }
 
 /// A Docker Swarm.
@@ -88,6 +94,10 @@ pub struct Swarm {
     pub managers: Vec<String>,
     /// Whether services are also to be found by the labels of Swarm services.
     pub labels: bool,
+    /// Whether `flyball.hold=true` is obeyed: unless the file says that no label is.
+    pub obeys_hold: bool,
+    /// What those may say.
+    pub permits: Permits,
     /// What Swarm calls the service of flyball's agents.
     pub agent: String,
     /// A file with what agents must be shown; `None`: they let everybody read.
@@ -135,6 +145,10 @@ pub struct Marathon {
     pub token_file: Option<PathBuf>,
     /// Whether services are also to be found by the labels of apps.
     pub labels: bool,
+    /// Whether `flyball.hold=true` is obeyed: unless the file says that no label is.
+    pub obeys_hold: bool,
+    /// What those may say.
+    pub permits: Permits,
 }
 
 /// How a Marathon is found.
@@ -169,6 +183,10 @@ pub struct Ensemble {
 pub struct Haproxy {
     /// Where its runtime API listens.
     pub socket: Socket,
+    /// The backends that labels may name.
+    pub backends: BTreeSet<String>,
+    /// The folder that every file of a backend is below.
+    pub directory: PathBuf,
 }
 
 /// A Zabbix.
@@ -267,6 +285,11 @@ pub struct Process {
 pub struct Container {
     /// The image; `None`: the newest container that is labelled `flyball.service=NAME` is copied.
     pub image: Option<String>,
+    /// Whether containers that somebody else started are replicas, too, by their label. Of a
+    /// service by labels, those of its owner always are.
+    pub adopt: bool,
+    /// In what a replica may have more than the container that it is copied from.
+    pub granted: Granted,
     /// The program and its arguments, or empty; `{port}` stands for the port it serves on.
     pub command: Vec<String>,
     /// Variables added to its environment; may hold secrets, so `Debug` shows names only.
@@ -289,6 +312,27 @@ pub struct Container {
     /// Time between its stop signal and SIGKILL, in milliseconds; 0: at once; `None`: as it says
     /// itself.
     pub grace_ms: Option<u64>,
+}
+
+/// In what a copy may have more than its original, because the operator said so: in the file, or
+/// by a permission for labels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Its limit of cores.
+    pub cpus: bool,
+    /// Its limit of memory.
+    pub memory: bool,
+    /// The networks that it is in, that of the host included.
+    pub networks: bool,
+    /// A port that others than this machine reach.
+    pub ports: bool,
+    /// Where its output goes.
+    pub log: bool,
+}
+
+impl Granted {
+    /// In everything: what the file says is the operator's own word.
+    pub const ALL: Self = Self { cpus: true, memory: true, networks: true, ports: true, log: true };
 }
 
 /// A service of the Swarm whose tasks are the replicas.
@@ -380,6 +424,8 @@ impl fmt::Debug for Container {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Container")
             .field("image", &self.image)
+            .field("adopt", &self.adopt)
+            .field("granted", &self.granted)
             .field("command", &self.command)
             .field("env", &self.env.keys())
             .field("labels", &self.labels)
@@ -452,6 +498,8 @@ pub struct Backend {
     pub check: Option<bool>,
     /// More words of each server, which HAProxy may refuse.
     pub options: String,
+    /// Whether HAProxy's own configuration must ask for flyball: labels named the backend.
+    pub must_ask: bool,
 }
 
 /// A file that flyball writes and nobody else.

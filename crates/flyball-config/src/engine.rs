@@ -12,8 +12,8 @@ use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::{
-    Container, Engine, Log, MarathonApp, Process, Reach, SwarmService, Task, TaskReach, address,
-    check, keys,
+    Container, Engine, Granted, Log, MarathonApp, Process, Reach, SwarmService, Task, TaskReach,
+    address, check, keys,
 };
 
 /// What container engines give a process between SIGTERM and SIGKILL.
@@ -174,14 +174,26 @@ fn port(fields: &mut Fields<'_>) -> Option<u16> {
 
 fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
     let reach = reach(fields);
-    let image = fields.take(&keys::IMAGE, check::text).optional();
+    let image = fields.take(&keys::IMAGE, check::text);
+    let adopt = fields.take(&keys::ADOPT, check::flag).or(false);
+    if let (Field::Absent, Some(false), Dialect::File) = (&image, adopt, fields.dialect) {
+        let instead = "add image = \"registry.example/web:1.4\", or adopt = true, which has the \
+                       newest container copied that is labelled with this service";
+        let (key, span) = (fields.path_of(keys::IMAGE.name), fields.span.clone());
+        fields.report(Fault::Missing { key, instead: instead.to_owned() }, &span);
+    }
     let port = port(fields);
     let network = fields.take(&keys::NETWORK, check::text).optional();
     let memory_bytes = fields.take(&keys::MEMORY, check::bytes).optional();
     let (labels, log) = (labels(fields), log(fields));
     let cpus = container_cpus(fields, common.cpus);
     Some(Container {
-        image: image?,
+        image: image.optional()?,
+        adopt: adopt?,
+        granted: match fields.dialect {
+            Dialect::File => Granted::ALL,
+            Dialect::Labels => Granted::default(),
+        },
         command: common.command.or(Vec::new())?,
         env: common.env?,
         labels: labels?,

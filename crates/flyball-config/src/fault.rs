@@ -121,11 +121,25 @@ pub enum Fault {
         /// What to do.
         instead: String,
     },
-    /// A label that only the operator's file may set.
+    /// A label that says what only the operator may say.
     #[error("{key}: a label may not set this")]
-    FileOnly {
+    NotByLabel {
         /// The label.
         key: String,
+        /// What to do.
+        instead: String,
+    },
+    /// A label that asks for more than labels may.
+    #[error("{key}: {found} is more than a label may ask for, {most}")]
+    MoreThanALabelMay {
+        /// The label.
+        key: String,
+        /// What it says.
+        found: String,
+        /// The most that it may say.
+        most: String,
+        /// What to do.
+        instead: String,
     },
     /// A service name that cannot be used everywhere.
     #[error("{key}: this name cannot be used")]
@@ -216,16 +230,15 @@ impl Fault {
             Self::TooLarge => "is it the right file?".to_owned(),
             Self::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
             Self::Syntax { .. } => return None,
-            Self::UnknownKey { instead, .. }
+            Self::NotByLabel { instead, .. }
+            | Self::MoreThanALabelMay { instead, .. }
+            | Self::UnknownKey { instead, .. }
             | Self::UnknownWord { instead, .. }
             | Self::Useless { instead, .. }
             | Self::Missing { instead, .. } => instead.clone(),
             Self::NotA { instead, .. } => return instead.clone(),
             Self::OutOfRange { limit, .. } => format!("the value must be {limit}"),
             Self::Contradicts { instead, .. } => (*instead).to_owned(),
-            Self::FileOnly { .. } => {
-                "describe the service in flyball.toml, and set it there".to_owned()
-            }
             Self::BadName { .. } => "use 1 to 63 of a-z, 0-9 and -, and no - in front".to_owned(),
             Self::AddressTaken { .. } => {
                 "give each its own port, or port 0 for any free one".to_owned()

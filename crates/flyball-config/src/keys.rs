@@ -36,6 +36,22 @@ pub(crate) struct Key {
     pub(crate) meaning: &'static str,
     /// All of this must hold, or the key means nothing.
     pub(crate) only: &'static [Only],
+    /// Whether a label may give it; `None` for what is no key of a service.
+    pub(crate) by_label: Option<ByLabel>,
+}
+
+/// Whether a label may give a key of a service. Labels are the word of whoever made a container;
+/// the file is the operator's (docs/design/015).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ByLabel {
+    /// It reaches nothing beyond the service.
+    Always,
+    /// Up to what the container itself has; beyond that where `labels_may` names it.
+    Within,
+    /// Only where `labels_may` names it.
+    Allowed,
+    /// Only the file may.
+    Never,
 }
 
 /// A choice beside which a key means something: the key that chooses, and its words.
@@ -61,6 +77,10 @@ pub(crate) enum Kind {
     Text,
     /// What HAProxy takes as a name.
     HaproxyName,
+    /// Such names; there may be none.
+    HaproxyNames,
+    /// Keys that labels may give; there may be none.
+    LabelKeys,
     /// Words of a `server` line of HAProxy.
     Options,
     Words,
@@ -142,7 +162,7 @@ impl Section {
 }
 
 const fn key(name: &'static str, kind: Kind, fallback: Fallback, meaning: &'static str) -> Key {
-    Key { name, kind, fallback, meaning, only: &[] }
+    Key { name, kind, fallback, meaning, only: &[], by_label: None }
 }
 
 const fn duration(from_ms: u64, to_ms: u64) -> Kind {
@@ -153,4 +173,26 @@ impl Key {
     const fn only(self, only: &'static [Only]) -> Self {
         Self { only, ..self }
     }
+
+    const fn by_label(self, by_label: ByLabel) -> Self {
+        Self { by_label: Some(by_label), ..self }
+    }
+}
+
+/// What the paths of a service's sections begin with.
+pub(crate) const SERVICE_PATH: &str = "services.NAME";
+
+/// Every key of a service, as `labels_may` calls it: `haproxy.template`.
+pub(crate) fn service_keys() -> impl Iterator<Item = (String, &'static Key)> {
+    let of_services = SECTIONS.into_iter().filter_map(|section| {
+        let table = section.path.strip_prefix(SERVICE_PATH)?;
+        Some((section, table.trim_start_matches('.')))
+    });
+    of_services.flat_map(|(section, table)| {
+        let path = move |key: &Key| match table {
+            "" => key.name.to_owned(),
+            table => format!("{table}.{}", key.name),
+        };
+        section.keys.iter().map(move |key| (path(key), *key))
+    })
 }

@@ -4,32 +4,90 @@
 //! wants the same. What a setting may be is decided as for the file. Invariant: a service whose
 //! labels are wrong is left out and said, and stops no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::bytes::show_bytes;
 use crate::dialect::{Dialect, LABELS_PATH};
 use crate::fault::Fault;
 use crate::fields::{Fields, Reports};
 use crate::keys;
+use crate::permits::permission;
 use crate::problem::{ConfigErrors, Place};
 use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Proxy, Service, Swarm, daemon};
+use crate::{
+    Balancer, Config, Container, Docker, Engine, Env, Granted, Haproxy, Marathon, Mesos, Permits,
+    Proxy, Service, Swarm, daemon,
+};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
 
 /// Labels that are marks of a container and no settings of its service.
-const MARKS: [&str; 6] = ["service", "replica", "managed", "copy", "protect", "hold"];
+const MARKS: [&str; 8] =
+    ["service", "owner", "replica", "managed", "copy", "signature", "protect", "hold"];
 
 /// Labels that one note names.
 const NOTED_MAX: usize = 5;
 
-/// The labels by which each service is described, by its name: those of one container. What does not
-/// begin with `flyball.` is passed over.
-pub type ServiceLabels = BTreeMap<String, BTreeMap<String, String>>;
+/// What describes each service, by its name.
+pub type ServiceLabels = BTreeMap<String, Described>;
+
+/// The labels by which one service is described, and what carries them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    /// What does not begin with `flyball.` is passed over.
+    pub labels: BTreeMap<String, String>,
+    /// Which engine it is follows from this, and how far the labels may go.
+    pub source: Source,
+}
+
+/// What carries labels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A container, with what it has itself.
+    Container(Limits),
+    /// A service of the Swarm, by the name that Swarm gives it.
+    Swarm(String),
+    /// An app of Marathon, by its id.
+    App(String),
+}
+
+/// What a container has: labels may ask for as much for its copies without a permission.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Cores; `None`: not limited.
+    pub cpus: Option<f64>,
+    /// Bytes; `None`: not limited.
+    pub memory_bytes: Option<u64>,
+    /// The networks that it is in.
+    pub networks: BTreeSet<String>,
+}
+
+impl Source {
+    /// What is said by carrying labels at all: keys and their values.
+    fn says(&self) -> Vec<(&'static str, &str)> {
+        match self {
+            Self::Container(_) => vec![(keys::ENGINE.name, "docker")],
+            Self::Swarm(name) => {
+                vec![(keys::ENGINE.name, "swarm"), (keys::SWARM_SERVICE.name, name)]
+            }
+            Self::App(id) => vec![(keys::ENGINE.name, "marathon"), (keys::APP.name, id)],
+        }
+    }
+
+    /// The table of the file that is about it.
+    fn table(&self) -> &'static str {
+        match self {
+            Self::Container(_) => keys::DOCKER.path,
+            Self::Swarm(_) => keys::SWARM.path,
+            Self::App(_) => keys::MARATHON.path,
+        }
+    }
+}
 
 /// What labels came to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -75,12 +133,18 @@ impl Config {
     pub fn labelled(&self, labels: &ServiceLabels) -> Labelled {
         let mut taken = Taken::by(self);
         let mut labelled = Labelled::default();
-        for (name, labels) in labels {
+        for (name, described) in labels {
             if self.services.contains_key(name) {
-                labelled.notes.extend(note(labels).map(|note| (name.clone(), note)));
+                labelled.notes.extend(note(&described.labels).map(|note| (name.clone(), note)));
                 continue;
             }
-            match described(name, labels, &mut taken) {
+            let permits = match described.source {
+                Source::Container(_) => &self.docker.permits,
+                Source::Swarm(_) => &self.swarm.permits,
+                Source::App(_) => &self.marathon.permits,
+            };
+            let backends = &self.haproxy.backends;
+            match (Reader { name, described, permits, backends }).service(&mut taken) {
                 Ok(mut service) => {
                     if let Some(zabbix) = &self.zabbix {
                         zabbix.widen_window(&mut service.policy);
@@ -113,32 +177,140 @@ fn settings(labels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &s
         .filter(|(name, _)| !MARKS.contains(name))
 }
 
-fn described(
-    name: &str,
-    labels: &BTreeMap<String, String>,
-    taken: &mut Taken,
-) -> Result<Service, ConfigErrors> {
-    let mut reports = Reports::default();
-    if !is_service_name(name) {
-        let key = format!("{LABELS_PATH}.service={}", shorten(name));
-        reports.faults.push((Fault::BadName { key }, 0..0));
-    }
-    let table = table_of(&settings(labels).collect::<Vec<_>>(), &mut reports);
-    let path = LABELS_PATH.to_owned();
-    let fields =
-        Fields::new(&keys::SERVICE, path.clone(), 0..0, table, Dialect::Labels, &mut reports);
-    let (service, claims) = service(name, fields, Path::new(""));
-    if reports.faults.is_empty() {
-        let owner = Owner { service: name.to_owned(), path, dialect: Dialect::Labels };
-        reports.faults.extend(taken.claim(&owner, claims));
-    }
-    match service {
-        Some(service) if reports.faults.is_empty() => Ok(service),
-        _ => {
-            let place = Place::of_file(&format!("labels of service {}", shorten(name)));
-            let faults = reports.faults.into_iter();
-            let faults = faults.map(|(fault, span)| (fault.in_words_of_labels(), span)).collect();
-            Err(ConfigErrors::sorted(faults, |_, _| place.clone()))
+/// Reads the labels of one service.
+struct Reader<'a> {
+    name: &'a str,
+    described: &'a Described,
+    permits: &'a Permits,
+    backends: &'a BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    fn service(&self, taken: &mut Taken) -> Result<Service, ConfigErrors> {
+        let mut reports = Reports::default();
+        if !is_service_name(self.name) {
+            let key = format!("{LABELS_PATH}.service={}", shorten(self.name));
+            reports.faults.push((Fault::BadName { key }, 0..0));
         }
+        let obeyed = self.obeyed(&mut reports);
+        let table = table_of(&obeyed, &mut reports);
+        let path = LABELS_PATH.to_owned();
+        let fields =
+            Fields::new(&keys::SERVICE, path.clone(), 0..0, table, Dialect::Labels, &mut reports);
+        let (service, claims) = service(self.name, fields, Path::new(""));
+        let service = service.map(|mut service| {
+            reports.faults.extend(self.bound(&mut service).into_iter().map(|fault| (fault, 0..0)));
+            service
+        });
+        if reports.faults.is_empty() {
+            let owner = Owner { service: self.name.to_owned(), path, dialect: Dialect::Labels };
+            reports.faults.extend(taken.claim(&owner, claims));
+        }
+        match service {
+            Some(service) if reports.faults.is_empty() => Ok(service),
+            _ => {
+                let place = Place::of_file(&format!("labels of service {}", shorten(self.name)));
+                let faults = reports.faults.into_iter();
+                let faults =
+                    faults.map(|(fault, span)| (fault.in_words_of_labels(), span)).collect();
+                Err(ConfigErrors::sorted(faults, |_, _| place.clone()))
+            }
+        }
+    }
+
+    /// The settings that labels may give, and what goes without saying. A label that says the same
+    /// as what carries it is no wish.
+    fn obeyed(&self, reports: &mut Reports) -> Vec<(&str, &str)> {
+        let says = self.described.source.says();
+        let same = |name: &str, value: &str| {
+            says.iter().any(|(key, said)| name.replace('-', "_") == *key && value == *said)
+        };
+        let mut obeyed: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in settings(&self.described.labels) {
+            if same(name, value) {
+                continue;
+            }
+            match self.permits.refusal(name, self.described.source.table()) {
+                Some(fault) => reports.faults.push((fault, 0..0)),
+                None => obeyed.push((name, value)),
+            }
+        }
+        obeyed.extend(says.iter().copied());
+        obeyed
+    }
+
+    /// Holds what was read to what labels may ask for.
+    fn bound(&self, service: &mut Service) -> Vec<Fault> {
+        let mut faults: Vec<Fault> = self.bound_counts(service).into_iter().collect();
+        if let Balancer::Haproxy { backend, .. } = &mut service.balancer {
+            backend.must_ask = !self.backends.contains(&backend.name);
+        }
+        if let (Engine::Docker(container), Source::Container(limits)) =
+            (&mut service.engine, &self.described.source)
+        {
+            container.granted = self.granted();
+            faults.extend(self.beyond(container, limits));
+        }
+        faults
+    }
+
+    fn bound_counts(&self, service: &mut Service) -> Option<Fault> {
+        let (bounds, most) = (&mut service.policy.bounds, self.permits.max);
+        let table = self.described.source.table();
+        let more = |key: &keys::Key, found: u32| Fault::MoreThanALabelMay {
+            key: Dialect::Labels.key(LABELS_PATH, key.name),
+            found: found.to_string(),
+            most: most.to_string(),
+            instead: format!("lower it, or raise labels_max in [{table}] of flyball.toml"),
+        };
+        if bounds.max <= most {
+            return None;
+        }
+        if self.described.labels.contains_key("flyball.max") {
+            return Some(more(&keys::MAX, bounds.max));
+        }
+        // Nobody asked for the default.
+        bounds.max = most;
+        (bounds.min > most).then(|| more(&keys::MIN, bounds.min))
+    }
+
+    fn granted(&self) -> Granted {
+        let may = |key: &keys::Key| self.permits.allow(key.name);
+        Granted {
+            cpus: may(&keys::CPUS),
+            memory: may(&keys::MEMORY),
+            networks: may(&keys::NETWORK) || may(&keys::REACH),
+            ports: may(&keys::PUBLISH_ON),
+            log: may(&keys::LOG),
+        }
+    }
+
+    /// What copies would have beyond the container that asks for it.
+    fn beyond(&self, container: &Container, limits: &Limits) -> Vec<Fault> {
+        let more = |key: &keys::Key, found: String, most: String| {
+            let name = Dialect::Labels.key(LABELS_PATH, key.name);
+            let instead = permission(key.name, self.described.source.table());
+            let most = format!("{most} as its container has");
+            (!self.permits.allow(key.name)).then_some(Fault::MoreThanALabelMay {
+                key: name,
+                found,
+                most,
+                instead,
+            })
+        };
+        let cpus = container.cpus.zip(limits.cpus).filter(|(wanted, has)| wanted > has);
+        let cpus =
+            cpus.and_then(|(wanted, has)| more(&keys::CPUS, wanted.to_string(), has.to_string()));
+        let memory = container.memory_bytes.zip(limits.memory_bytes);
+        let memory = memory
+            .filter(|(wanted, has)| wanted > has)
+            .and_then(|(wanted, has)| more(&keys::MEMORY, show_bytes(wanted), show_bytes(has)));
+        let network = container.network.as_ref().filter(|name| !limits.networks.contains(*name));
+        let network = network.and_then(|name| {
+            let has: Vec<_> = limits.networks.iter().map(|name| shorten(name)).collect();
+            let has = if has.is_empty() { "no network".to_owned() } else { has.join(", ") };
+            more(&keys::NETWORK, shorten(name), has)
+        });
+        [cpus, memory, network].into_iter().flatten().collect()
     }
 }

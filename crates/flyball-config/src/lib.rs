@@ -19,6 +19,7 @@ mod fault;
 mod fields;
 mod keys;
 mod labels;
+mod permits;
 mod policy;
 mod problem;
 mod proxy;
@@ -37,14 +38,15 @@ use std::path::Path;
 
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::{
-    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, Ha, Haproxy, Log,
-    Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process, Reach, Ready,
-    Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix, ZabbixApi,
+    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, Granted, Ha, Haproxy,
+    Log, Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process, Reach,
+    Ready, Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix, ZabbixApi,
 };
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;
 pub use fault::{Fault, MINIMAL};
-pub use labels::{Labelled, ServiceLabels};
+pub use labels::{Described, Labelled, Limits, ServiceLabels, Source};
+pub use permits::Permits;
 pub use problem::{ConfigErrors, Excerpt, PROBLEMS_MAX, Place, Problem};
 pub use proxy::Proxy;
 pub use reference::reference;

@@ -8,7 +8,8 @@ use std::fmt::Write;
 use crate::bytes::show_bytes;
 use crate::duration::show_duration;
 use crate::keys::{
-    EXTERNAL_TABLE, Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, Section,
+    ByLabel, EXTERNAL_TABLE, Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, SERVICE_PATH,
+    Section,
 };
 use crate::share::show_share;
 
@@ -18,6 +19,9 @@ A duration is a whole number and a unit: `\"250ms\"`, `\"30s\"`, `\"5m\"`, `\"1h
 An amount of memory is, too: `\"512KiB\"`, `\"256MiB\"`, `\"1GiB\"`.
 A share is a number and a percent sign: `\"30%\"`. Relative paths start at the file's directory.
 ";
+
+const SYSTEM_HEAD: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";
+const SERVICE_HEAD: &str = "| key | type | default | by label | meaning |\n|---|---|---|---|---|\n";
 
 const LABELS: &str = "
 ## Labels
@@ -43,21 +47,29 @@ services:
 
 `flyball.service` names the service. Every other label is `flyball.` and a key, with a dot for each
 table and dashes or underscores alike; values are written without quotes. `flyball.engine` can be
-left out: it is `docker`. A command is split at spaces, lines at their ends; both can be written as
-a list instead: `[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`. Paths are absolute.
+left out: it follows from what has the labels. A command is split at spaces, lines at their ends; both can be written as
+a list instead: `[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`.
+
+Labels are the word of whoever made the container, not of whoever runs flyball: which keys they may
+give is in the column \"by label\" above and in the table below. \"With permission\" means that
+`labels_may` names the key, in `[docker]`, `[swarm]` or `[marathon]`, as it stands here without
+`flyball.` and with dashes or underscores alike; \"up to the container's own\" that the container's own
+limit or network is permission enough. A label that an image brings along counts as none. All of it is
+in [who may do what](../guide/trust.md).
 
 Of a service's containers, the newest that flyball did not start speaks for it, those that run
-first. Once none of them was there for 10 s, the service is let go: flyball's copies are drained and
+first, if it belongs to the same service of the same Compose project as the one that the service was
+first seen with, or has the same label `flyball.owner`. Once none of them was there for 10 s, the service is let go: flyball's copies are drained and
 removed. What the file describes goes by the file: labels of the same service mean nothing then, and
 that is said. A service whose labels are wrong is left out, and that is said with the label and what
 to write; the others run.
 
 Not settings but marks of one container are `flyball.protect` (`true`: flyball never removes it;
-`false`: it may, although somebody else started it), and `flyball.replica`, `flyball.managed`
-and `flyball.copy`, which flyball sets on what it starts.
+`false`: it may, although somebody else started it), `flyball.owner`, and `flyball.replica`,
+`flyball.managed`, `flyball.copy` and `flyball.signature`, which flyball sets on what it starts.
 
-| label | key |
-|---|---|
+| label | key | may be given |
+|---|---|---|
 ";
 
 /// All sections and keys of the file: type, default and meaning of each; and what labels there are.
@@ -66,9 +78,10 @@ pub fn reference() -> String {
     for section in SECTIONS {
         // Writing to a String cannot fail.
         let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.path, section.meaning);
-        page.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        let of_service = section.path.starts_with(SERVICE_PATH);
+        page.push_str(if of_service { SERVICE_HEAD } else { SYSTEM_HEAD });
         for key in section.keys {
-            page.push_str(&row(key));
+            page.push_str(&row(key, of_service));
         }
     }
     page.push_str(LABELS);
@@ -76,7 +89,8 @@ pub fn reference() -> String {
         let table = section.path.strip_prefix("services.NAME").unwrap_or_default();
         let label = format!("flyball{table}.{}", key.name).replace('_', "-");
         let rest = if matches!(key.kind, Kind::Variables) { ".NAME" } else { "" };
-        let _ = writeln!(page, "| `{label}{rest}` | `{}` in `[{}]` |", key.name, section.path);
+        let (path, may) = (section.path, label_of(key));
+        let _ = writeln!(page, "| `{label}{rest}` | `{}` in `[{path}]` | {may} |", key.name);
     }
     page
 }
@@ -93,20 +107,31 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));
-            let is_the_files_alone = matches!(key.kind, Kind::Options);
-            has_value && !is_the_files_alone && key.only.iter().all(of_containers)
+            let may = !matches!(key.by_label, Some(ByLabel::Never) | None);
+            may && has_value && key.only.iter().all(of_containers)
         },
     )
 }
 
-fn row(key: &Key) -> String {
+fn row(key: &Key, of_service: bool) -> String {
     let fallback = match key.fallback {
         Fallback::Required => "required".to_owned(),
         Fallback::Is(value) => format!("`{value}`"),
         Fallback::Otherwise(words) => words.to_owned(),
     };
     let (kind, meaning, only) = (kind(&key.kind), key.meaning, only(key.only));
-    format!("| `{}` | {kind} | {fallback} | {meaning}{only} |\n", key.name)
+    let label = if of_service { format!(" {} |", label_of(key)) } else { String::new() };
+    format!("| `{}` | {kind} | {fallback} |{label} {meaning}{only} |\n", key.name)
+}
+
+/// Whether a label may give the key.
+fn label_of(key: &Key) -> &'static str {
+    match key.by_label {
+        Some(ByLabel::Always) => "yes",
+        Some(ByLabel::Within) => "up to the container's own, or with permission",
+        Some(ByLabel::Allowed) => "with permission",
+        Some(ByLabel::Never) | None => "no",
+    }
 }
 
 /// Beside what a key means anything, as one more sentence.
@@ -136,6 +161,8 @@ fn kind(kind: &Kind) -> String {
         Kind::HttpPath => "path that starts with `/`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
+        Kind::HaproxyNames => "list of names in HAProxy".to_owned(),
+        Kind::LabelKeys => "list of keys".to_owned(),
         Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),
         Kind::Networks => "list of IP addresses and networks".to_owned(),

@@ -71,7 +71,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let daemon = root
         .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
         .and_then(|fields| daemon::daemon(fields, base, env));
-    let docker = systems::docker(&mut root, base);
+    let (docker, no_labels) = systems::docker(&mut root, base).unzip();
     let swarm = systems::swarm(&mut root, docker.as_ref(), base);
     let mesos = systems::mesos(&mut root, base);
     let marathon = systems::marathon(&mut root, base);
@@ -79,7 +79,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let proxy = proxy::proxy(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
-    let mut taken = Taken::default();
+    let mut taken = Taken::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
     if let Some(daemon) = &daemon {
         taken.claim_for_daemon(daemon);
     }
@@ -92,6 +92,9 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     }
     if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
         refuse_processes(&mut root, services, span);
+    }
+    if let (Some(Some(span)), Some(services)) = (&no_labels, &services) {
+        refuse_adoption(&mut root, services, span);
     }
     root.finish();
     Some(Config {
@@ -158,6 +161,19 @@ fn refuse_processes(root: &mut Fields<'_>, services: &BTreeMap<String, Service>,
             };
             root.report(fault, ha);
         }
+    }
+}
+
+/// Who is adopted says by a label to which service it belongs.
+fn refuse_adoption(root: &mut Fields<'_>, services: &BTreeMap<String, Service>, labels: &Span) {
+    let adopts = |service: &&Service| matches!(&service.engine, Engine::Docker(c) if c.adopt);
+    for service in services.values().filter(adopts) {
+        let fault = Fault::Useless {
+            key: format!("{}.{}.adopt", keys::SERVICES_TABLE.name, service.name),
+            beside: "labels = false in [docker], under which no label is obeyed".to_owned(),
+            instead: "take one of the two out".to_owned(),
+        };
+        root.report(fault, labels);
     }
 }
 

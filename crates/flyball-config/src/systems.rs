@@ -5,14 +5,15 @@
 //! without a `[docker]` table, no container's label makes a service, and without a `[swarm]` table no
 //! Swarm service's.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::value::Span;
 use crate::{
-    Docker, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Socket, Swarm, address,
-    check, daemon, keys,
+    Docker, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Permits, Socket, Swarm,
+    address, check, daemon, keys,
 };
 
 impl Default for Docker {
@@ -22,6 +23,9 @@ impl Default for Docker {
             host: "unix:///var/run/docker.sock".to_owned(),
             cgroup_mount: PathBuf::from("/sys/fs/cgroup"),
             labels: true,
+            permits: Permits::default(),
+            labels_from_images: false,
+            trust_marks: false,
         }
     }
 }
@@ -50,27 +54,45 @@ impl Default for Marathon {
             credentials_file: None,
             token_file: None,
             labels: false,
+            obeys_hold: true,
+            permits: Permits::default(),
         }
     }
 }
 
 impl Default for Haproxy {
-    /// The socket of Debian's own configuration.
+    /// Socket and folder of Debian's own configuration; labels may name no backend.
     fn default() -> Self {
-        Self { socket: Socket::Unix(PathBuf::from("/run/haproxy/admin.sock")) }
+        Self {
+            socket: Socket::Unix(PathBuf::from("/run/haproxy/admin.sock")),
+            backends: BTreeSet::new(),
+            directory: PathBuf::from("/etc/haproxy"),
+        }
     }
 }
 
-/// The Docker host that `root` names.
-pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<Docker> {
+/// The Docker host that `root` names, and where it says that no label is obeyed.
+pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<(Docker, Option<Span>)> {
     let given = root.names().contains(&keys::DOCKER_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::DOCKER_TABLE, &keys::DOCKER)?;
     let preset = Docker::default();
     let host = fields.take(&keys::HOST, address::docker_host).or(preset.host);
     let mount = fields.take(&keys::CGROUP_MOUNT, check::path).or(preset.cgroup_mount);
-    let labels = fields.take(&keys::FIND_LABELS, check::flag).or(given);
+    let labels = fields.take(&keys::FIND_LABELS, check::flag);
+    let forbidden = labels.given().filter(|(labels, _)| !**labels).map(|(_, span)| span.clone());
+    let permits = Permits::take(&mut fields);
+    let from_images = fields.take(&keys::LABELS_FROM_IMAGES, check::flag).or(false);
+    let trust_marks = fields.take(&keys::TRUST_MARKS, check::flag).or(false);
     fields.finish();
-    Some(Docker { host: host?, cgroup_mount: base.join(mount?), labels: labels? })
+    let docker = Docker {
+        host: host?,
+        cgroup_mount: base.join(mount?),
+        labels: labels.or(given)?,
+        permits: permits?,
+        labels_from_images: from_images?,
+        trust_marks: trust_marks?,
+    };
+    Some((docker, forbidden))
 }
 
 impl Swarm {
@@ -79,6 +101,8 @@ impl Swarm {
         Self {
             managers: vec![docker.host.clone()],
             labels: true,
+            obeys_hold: true,
+            permits: Permits::default(),
             agent: "flyball-agent".to_owned(),
             agent_token_file: None,
         }
@@ -90,7 +114,10 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
     let given = root.names().contains(&keys::SWARM_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::SWARM_TABLE, &keys::SWARM)?;
     let managers = fields.take(&keys::MANAGERS, address::docker_hosts).optional();
-    let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag).or(given);
+    let labels = fields.take(&keys::FIND_SWARM_LABELS, check::flag);
+    let obeys_hold = labels.given().is_none_or(|(labels, _)| *labels);
+    let labels = labels.or(given);
+    let permits = Permits::take(&mut fields);
     let preset = docker.map(Swarm::at);
     let agent = fields.take(&keys::SWARM_AGENT, check::text).optional();
     let token = fields.take(&keys::SWARM_AGENT_TOKEN_FILE, check::path).optional();
@@ -99,6 +126,8 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
     Some(Swarm {
         managers: managers?.unwrap_or(preset.managers),
         labels: labels?,
+        obeys_hold,
+        permits: permits?,
         agent: agent?.unwrap_or(preset.agent),
         agent_token_file: token?.map(|path| base.join(path)),
     })
@@ -147,7 +176,10 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
     let preset = Marathon::default();
     let place = fields.take(&keys::MARATHON_URL, address::marathon).or((preset.place, preset.tls));
     let ca_file = fields.take(&keys::MARATHON_CA_FILE, check::path).optional();
-    let labels = fields.take(&keys::FIND_APP_LABELS, check::flag).or(given);
+    let labels = fields.take(&keys::FIND_APP_LABELS, check::flag);
+    let obeys_hold = labels.given().is_none_or(|(labels, _)| *labels);
+    let labels = labels.or(given);
+    let permits = Permits::take(&mut fields);
     let token_span = fields.span_of(&keys::MARATHON_TOKEN_FILE);
     let credentials = fields.take(&keys::CREDENTIALS_FILE, check::path).optional();
     let token = fields.take(&keys::MARATHON_TOKEN_FILE, check::path).optional();
@@ -168,6 +200,8 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
         credentials_file: credentials?.map(|path| base.join(path)),
         token_file: token?.map(|path| base.join(path)),
         labels: labels?,
+        obeys_hold,
+        permits: permits?,
     })
 }
 
@@ -190,12 +224,17 @@ pub(crate) fn ha(root: &mut Fields<'_>) -> Option<Option<(Ha, Span)>> {
 /// The HAProxy that `root` names.
 pub(crate) fn haproxy(root: &mut Fields<'_>, base: &Path) -> Option<Haproxy> {
     let mut fields = root.take_table_or_empty(&keys::HAPROXY_TABLE, &keys::HAPROXY)?;
+    let preset = Haproxy::default();
     let socket = fields.take(&keys::SOCKET, address::socket);
+    let backends = fields.take(&keys::BACKENDS, check::haproxy_names).or(preset.backends);
+    let directory = fields.take(&keys::FILES_DIRECTORY, check::path).or(preset.directory);
     fields.finish();
     Some(Haproxy {
-        socket: match socket.or(Haproxy::default().socket)? {
+        socket: match socket.or(preset.socket)? {
             Socket::Unix(path) => Socket::Unix(base.join(path)),
             tcp @ Socket::Tcp(_) => tcp,
         },
+        backends: backends?,
+        directory: base.join(directory?),
     })
 }

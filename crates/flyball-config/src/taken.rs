@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use crate::dialect::{Dialect, join};
 use crate::fault::Fault;
@@ -36,12 +36,19 @@ pub(crate) struct Taken {
     addresses: Vec<(SocketAddr, String)>,
     backends: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, String>,
+    /// What every file must be below.
+    directory: Option<PathBuf>,
 }
 
 impl Taken {
+    /// Nothing yet; files are kept below `directory`.
+    pub(crate) fn below(directory: Option<PathBuf>) -> Self {
+        Self { directory, ..Self::default() }
+    }
+
     /// Everything that `config` claims.
     pub(crate) fn by(config: &Config) -> Self {
-        let mut taken = Self::default();
+        let mut taken = Self::below(Some(config.haproxy.directory.clone()));
         taken.addresses.push((config.daemon.listen, "flyball's own API".to_owned()));
         for (name, service) in &config.services {
             let owner = Owner {
@@ -77,6 +84,10 @@ impl Taken {
         if let Some((file, span)) = claims.file {
             let key = owner.dialect.key(&table, FILE.name);
             let found = shorten(&file.display().to_string());
+            if let Some(directory) = self.directory.as_ref().filter(|it| !is_below(&file, it)) {
+                faults.push((not_below(key, found, directory), span));
+                return faults;
+            }
             let fault = claim_entry(self.files.entry(file), owner, key, found);
             faults.extend(fault.map(|fault| (fault, span)));
         }
@@ -89,6 +100,22 @@ impl Taken {
         let (at, other) = clashing?;
         let other = if at == address { other } else { format!("{other}, {at}") };
         Some(Fault::AddressTaken { key, address, other })
+    }
+}
+
+/// Whether a file is in a folder, whatever the links on the way lead to: those are not followed.
+fn is_below(file: &Path, directory: &Path) -> bool {
+    let stays = |part: Component<'_>| part != Component::ParentDir;
+    let inner = file.parent().is_some_and(|folder| folder.starts_with(directory));
+    inner && file.components().all(stays)
+}
+
+fn not_below(key: String, found: String, directory: &Path) -> Fault {
+    Fault::NotA {
+        key,
+        found,
+        wanted: format!("a file below {}, without ..", shorten(&directory.display().to_string())),
+        instead: Some("name another file, or another directory in [haproxy]".to_owned()),
     }
 }
 

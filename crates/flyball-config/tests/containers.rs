@@ -12,8 +12,9 @@ fn said(text: &str) -> String {
 
 /// Everything that is said about a service that would be fine without `lines`.
 fn said_of(lines: &str) -> String {
+    let image = if lines.contains("image =") { "" } else { "image = \"web:1\"\n" };
     said(&format!(
-        "[services.web]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n"
+        "[services.web]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n{image}"
     ))
 }
 
@@ -143,52 +144,52 @@ fn a_haproxy_socket_is_a_path_or_an_address() {
 fn no_two_services_have_one_backend_or_one_file() {
     let service = |name: &str, rest: &str| {
         format!(
-            "[services.{name}]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n\
+            "[services.{name}]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\nimage = \"w\"\n\
              [services.{name}.haproxy]\n{rest}\n"
         )
     };
     let two = |a: &str, b: &str| said(&(service("a", a) + &service("b", b)));
     assert_snapshot!(two("", "backend = \"a\""), @r#"
     error: services.b.haproxy.backend: "a" is taken by services.a.haproxy.backend
-      --> flyball.toml:12:11
-    12 | backend = "a"
+      --> flyball.toml:14:11
+    14 | backend = "a"
        |           ^^^
     hint: give each service its own
     "#);
-    assert_snapshot!(two("file = \"/f\"", "file = \"/f\""), @r#"
-    error: services.b.haproxy.file: /f is taken by services.a.haproxy.file
-      --> flyball.toml:12:8
-    12 | file = "/f"
-       |        ^^^^
+    assert_snapshot!(two("file = \"/etc/haproxy/f\"", "file = \"/etc/haproxy/f\""), @r#"
+    error: services.b.haproxy.file: /etc/haproxy/f is taken by services.a.haproxy.file
+      --> flyball.toml:14:8
+    14 | file = "/etc/haproxy/f"
+       |        ^^^^^^^^^^^^^^^^
     hint: give each service its own
     "#);
 }
 
 #[test]
 fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
-    let said_of = |lines: &str| said_of(&format!("[services.web.haproxy]\n{lines}"));
+    let said_of = |lines: &str| said_of(&format!("image = \"w\"\n[services.web.haproxy]\n{lines}"));
     assert_snapshot!(said_of("backend = \"a; show info\"\nlines = [\"balance leastconn\"]"), @r#"
     error: services.web.haproxy.backend: "a; show info" is not a name in HAProxy
-      --> flyball.toml:6:11
-    6 | backend = "a; show info"
+      --> flyball.toml:7:11
+    7 | backend = "a; show info"
       |           ^^^^^^^^^^^^^^
     hint: use A-Z, a-z, 0-9, ., _, - and :
 
     error: services.web.haproxy.file: missing
-      --> flyball.toml:7:9
-    7 | lines = ["balance leastconn"]
+      --> flyball.toml:8:9
+    8 | lines = ["balance leastconn"]
       |         ^^^^^^^^^^^^^^^^^^^^^
     hint: add file = "/etc/haproxy/flyball.cfg", in which the lines are to stand
     "#);
     assert_snapshot!(said_of("template = { prefix = \"fb\" }"), @r#"
     error: services.web.haproxy.template.count: missing
-      --> flyball.toml:6:12
-    6 | template = { prefix = "fb" }
+      --> flyball.toml:7:12
+    7 | template = { prefix = "fb" }
       |            ^^^^^^^^^^^^^^^^^
     hint: add count = 50
     "#);
     for lines in ["\"balance leastconn\"", "[5]", "[\"a\\nb\"]"] {
-        let said = said_of(&format!("file = \"/f\"\nlines = {lines}"));
+        let said = said_of(&format!("file = \"/etc/haproxy/f\"\nlines = {lines}"));
         assert!(said.contains("not a list of lines"), "{said}");
     }
 }

@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Env, MarathonApp, Process, Reach, Ready, Task,
-    TaskReach, Zabbix, parse, reference,
+    Backend, Balancer, Config, Container, Described, Engine, Env, Limits, MarathonApp, Process,
+    Reach, Ready, Source, Task, TaskReach, Zabbix, parse, reference,
 };
 use flyball_core::decide::look_interval_ms;
 use flyball_core::policy::{Governor, Policy, Rule};
@@ -33,7 +33,7 @@ fn process() -> Process {
 }
 
 fn container() -> Container {
-    match service("docker", "port = 80").services["web"].engine.clone() {
+    match service("docker", "adopt = true\nport = 80").services["web"].engine.clone() {
         Engine::Docker(container) => container,
         other => panic!("{other:?}"),
     }
@@ -58,14 +58,14 @@ fn policy(engine: &str, lines: &str) -> Policy {
 }
 
 fn governor() -> Governor {
-    match policy("docker", "port = 80").rule {
+    match policy("docker", "adopt = true\nport = 80").rule {
         Rule::Governor(governor) => governor,
         other => panic!("{other:?}"),
     }
 }
 
 fn backend() -> Backend {
-    match service("docker", "port = 80").services["web"].balancer.clone() {
+    match service("docker", "adopt = true\nport = 80").services["web"].balancer.clone() {
         Balancer::Haproxy { backend, .. } => backend,
         other => panic!("{other:?}"),
     }
@@ -141,7 +141,8 @@ const ROWS: &[Row] = &[
     ("zabbix.webhook", "Zabbix does not call", || zabbix().webhook.is_none()),
     ("services.web.haproxy", "all defaults", || {
         let (name, options) = ("web".to_owned(), String::new());
-        backend() == Backend { name, file: None, template: None, check: None, options }
+        backend()
+            == Backend { name, file: None, template: None, check: None, must_ask: false, options }
     }),
     ("services.web.swarm_service", "the service's name", || {
         let engine = service("swarm", "port = 80").services["web"].engine.clone();
@@ -150,8 +151,18 @@ const ROWS: &[Row] = &[
     ("services.web.app", "`/` and the service's name", || app().app == "/web"),
     (
         "services.web.image",
-        "the newest container that is labelled `flyball.service=NAME` is copied",
-        || container().image.is_none(),
+        "required, unless there is a container to copy: with `adopt = true`, or for a service by labels, the newest one",
+        || {
+            let missing = "[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"none\"";
+            let labels = [("flyball.port", "80"), ("flyball.balancer", "none")];
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let source = Source::Container(Limits::default());
+            let described = Described { labels: labels.into(), source };
+            let found = nothing().labelled(&[("web".to_owned(), described)].into());
+            refused(missing).contains("services.web.image: missing")
+                && container().image.is_none()
+                && matches!(&found.services["web"].engine, Engine::Docker(it) if it.image.is_none())
+        },
     ),
     ("services.web.command", "required for a process; else the image's own", || {
         let missing = "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:0\"";
@@ -200,7 +211,7 @@ const ROWS: &[Row] = &[
         "services.web.ready",
         "any HTTP reply to `GET /` but a server error (5xx other than 501 and 505)",
         || {
-            let ready = service("docker", "port = 80").services["web"].ready.clone();
+            let ready = service("docker", "adopt = true\nport = 80").services["web"].ready.clone();
             ready == Ready::Http { path: "/".to_owned(), any_but_failure: true }
         },
     ),
@@ -211,47 +222,53 @@ const ROWS: &[Row] = &[
     ),
     ("services.web.start_lag", "1 s for a process, 2 s for everything else", || {
         let lag = |engine: &str, lines: &str| policy(engine, lines).timing.start_lag_prior_ms;
-        let others = [("docker", "port = 80"), ("swarm", "port = 80"), ("marathon", "")];
+        let others =
+            [("docker", "adopt = true\nport = 80"), ("swarm", "port = 80"), ("marathon", "")];
         lag("process", "command = [\"./a\"]") == 1_000
             && lag("mesos", "image = \"a\"\nport = 80") == 2_000
             && others.iter().all(|(engine, lines)| lag(engine, lines) == 2_000)
     }),
     ("services.web.look", "a fifth of the start lag, within 100 ms and 2 s", || {
-        let policy = policy("docker", "port = 80");
+        let policy = policy("docker", "adopt = true\nport = 80");
         let look =
             |start_lag_ms| look_interval_ms(&policy, &Seen { start_lag_ms, ..Seen::default() });
         [10, 5_000, 60_000].map(look) == [100, 1_000, 2_000]
     }),
     ("services.web.slots", "not limited", || {
-        let balancer = service("docker", "port = 80").services["web"].balancer.clone();
+        let balancer =
+            service("docker", "adopt = true\nport = 80").services["web"].balancer.clone();
         matches!(balancer, Balancer::Haproxy { slots: None, .. }) && governor().slots.is_none()
     }),
     ("services.web.ready.http", "not asked", || {
         let ready =
-            service("docker", "port = 80\nready = { tcp = true }").services["web"].ready.clone();
+            service("docker", "adopt = true\nport = 80\nready = { tcp = true }").services["web"]
+                .ready
+                .clone();
         ready == Ready::Tcp
     }),
     ("services.web.ready.tcp", "not asked", || {
-        let ready =
-            service("docker", "port = 80\nready = { http = \"/h\" }").services["web"].ready.clone();
+        let ready = service("docker", "adopt = true\nport = 80\nready = { http = \"/h\" }")
+            .services["web"]
+            .ready
+            .clone();
         ready == Ready::Http { path: "/h".to_owned(), any_but_failure: false }
-    }),
-    ("services.web.haproxy.check", "true where the backend has `mode http`", || {
-        backend().check.is_none()
     }),
     ("services.web.haproxy.backend", "the service's name", || backend().name == "web"),
     ("services.web.haproxy.file", "none is kept", || backend().file.is_none()),
+    ("services.web.haproxy.check", "true where the backend has `mode http`", || {
+        backend().check.is_none()
+    }),
     ("services.web.haproxy.template", "servers are made as needed", || {
         backend().template.is_none()
     }),
     ("services.web.policy.governor", "the default policy", || {
-        matches!(policy("docker", "port = 80").rule, Rule::Governor(_))
+        matches!(policy("docker", "adopt = true\nport = 80").rule, Rule::Governor(_))
     }),
     ("services.web.policy.target", "not used", || governor() == Governor::default()),
     ("services.web.policy.step", "not used", || governor() == Governor::default()),
     ("services.web.policy.external", "not used", || governor() == Governor::default()),
     ("services.web.policy.governor.hold", "three start lags, within 10 s and 5 min", || {
-        let policy = policy("docker", "port = 80");
+        let policy = policy("docker", "adopt = true\nport = 80");
         let hold = |lag_ms| policy.windows(lag_ms).hold_ms;
         [100, 20_000, 200_000].map(hold) == [10_000, 60_000, 300_000]
     }),
@@ -268,7 +285,7 @@ fn in_words() -> Vec<(String, String)> {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         if let Some(title) = line.strip_prefix("## `[") {
             section = title.trim_end_matches("]`").replace("NAME", "web");
-        } else if let [_, key, _, default, _, _] = cells[..]
+        } else if let [_, key, _, default, _, _] | [_, key, _, default, _, _, _] = cells[..]
             && key.starts_with('`')
         {
             let plain = default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
@@ -310,7 +327,6 @@ fn what_the_reference_calls_required_is_missed() {
             "services.web.haproxy.template.count",
             format!("{haproxy}[services.web.haproxy.template]\nprefix = \"a\""),
         ),
-        ("zabbix.trapper", format!("{haproxy}[zabbix]")),
     ];
     let required = in_words().into_iter().filter(|(_, words)| words == "required");
     for (key, _) in required {

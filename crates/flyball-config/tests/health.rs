@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use flyball_config::{Config, ConfigErrors, Env, MINIMAL, Proxy, ServiceLabels, parse};
+use flyball_config::{
+    Config, ConfigErrors, Described, Env, Limits, MINIMAL, Proxy, ServiceLabels, Source, parse,
+};
 
 fn read(text: &str) -> Result<Config, ConfigErrors> {
     parse(text, "flyball.toml", &Env { home: Some("/home/a".into()), ..Env::default() })
@@ -66,10 +68,11 @@ fn one_client_may_not_have_more_than_all() {
 fn labels_say_how_a_service_is_watched_but_not_whom_the_proxy_trusts() {
     let labels = |text: &str| -> ServiceLabels {
         let pairs = text.split(' ').map(|label| label.split_once('=').unwrap());
-        let all = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        [("web".to_owned(), all)].into()
+        let labels = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let source = Source::Container(Limits::default());
+        [("web".to_owned(), Described { labels, source })].into()
     };
-    let config = read("[docker]\n").unwrap();
+    let config = read("[docker]\nlabels_may = [\"listen\"]\n").unwrap();
     let base = "flyball.port=80 flyball.balancer=proxy flyball.listen=127.0.0.1:0";
     let found = config.labelled(&labels(&format!(
         "{base} flyball.liveness=10s flyball.sick-after=1m flyball.eject-max=0%"

@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use flyball_config::{
-    Balancer, Config, Container, Engine, Env, Labelled, Reach, Ready, Service, ServiceLabels, parse,
+    Balancer, Config, Container, Described, Engine, Env, Granted, Labelled, Limits, Reach, Ready,
+    Service, ServiceLabels, Source, parse,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule};
 use insta::assert_snapshot;
@@ -24,12 +25,27 @@ fn labels(lines: &str) -> BTreeMap<String, String> {
     lines.lines().filter(|line| !line.trim().is_empty()).map(pair).collect()
 }
 
+/// What a container without limits says, in the network `blue`.
+fn of_container(labels: BTreeMap<String, String>) -> Described {
+    let networks = ["blue".to_owned()].into();
+    Described { labels, source: Source::Container(Limits { networks, ..Limits::default() }) }
+}
+
 fn services(all: &[(&str, &str)]) -> ServiceLabels {
-    all.iter().map(|(name, lines)| ((*name).to_owned(), labels(lines))).collect()
+    let described =
+        |(name, lines): &(&str, &str)| ((*name).to_owned(), of_container(labels(lines)));
+    all.iter().map(described).collect()
+}
+
+/// An operator who lets labels do whatever they can be let do.
+fn trusting() -> Config {
+    let may = "labels_may = [\"command\", \"cpus\", \"env\", \"haproxy.check\", \"haproxy.template\", \
+               \"image\", \"labels\", \"listen\", \"log\", \"memory\", \"network\", \"publish-on\", \"reach\"]";
+    parse(&format!("[docker]\n{may}"), "f", &nobody()).unwrap()
 }
 
 fn labelled(all: &[(&str, &str)]) -> Labelled {
-    Config::of_labels_only(&nobody()).unwrap().labelled(&services(all))
+    trusting().labelled(&services(all))
 }
 
 /// The service `web` with `lines` beside what a service needs at least.
@@ -78,7 +94,6 @@ fn labels_are_the_keys_of_a_service() {
         flyball.ready.http=/healthz
         flyball.balancer=haproxy
         flyball.haproxy.backend=pool
-        flyball.haproxy.file=/etc/haproxy/pool.cfg
         flyball.haproxy.check=true
         flyball.haproxy.template.prefix=fb
         flyball.haproxy.template.count=9
@@ -108,12 +123,17 @@ fn labels_are_the_keys_of_a_service() {
         policy = { governor = { busy_cap = "70%" } }
         [services.web.haproxy]
         backend = "pool"
-        file = "/etc/haproxy/pool.cfg"
         check = true
         template = { prefix = "fb", count = 9 }"#;
     let labelled = labelled(&[("web", labels)]);
     assert_eq!(labelled.refused, BTreeMap::new());
-    assert_eq!(labelled.services, parse(file, "/f", &nobody()).unwrap().services);
+    let mut service = labelled.services["web"].clone();
+    // What the file says needs nobody's permission.
+    let Engine::Docker(container) = &mut service.engine else { panic!("{service:?}") };
+    assert_eq!(std::mem::replace(&mut container.granted, Granted::ALL), Granted::ALL);
+    let Balancer::Haproxy { backend, .. } = &mut service.balancer else { panic!("{service:?}") };
+    assert!(std::mem::take(&mut backend.must_ask));
+    assert_eq!(service, parse(file, "/f", &nobody()).unwrap().services["web"]);
 }
 
 #[test]
@@ -239,19 +259,15 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
     hint: a share is written with a percent sign: 30%
     "#);
     assert_snapshot!(said_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
-    error: label flyball.engine: "process" is not an engine of containers
+    error: label flyball.engine: a label may not set this
       --> labels of service web
-    hint: take it out: what has labels is a container
+    hint: only flyball.toml may set engine: take the label out
 
     error: label flyball.start_lag: means nothing with flyball.start-lag
       --> labels of service web
     hint: take one of the two out
     "#);
-    assert_snapshot!(said_of("flyball.min=5\nflyball.max=3\nflyball.haproxy.file=web.cfg"), @r#"
-    error: label flyball.haproxy.file: "web.cfg" is not an absolute path
-      --> labels of service web
-    hint: write flyball.haproxy.file=/path
-
+    assert_snapshot!(said_of("flyball.min=5\nflyball.max=3"), @r#"
     error: label flyball.min: 5 is more than max, 3
       --> labels of service web
     hint: raise max or lower min
@@ -284,11 +300,11 @@ fn no_hint_about_a_label_has_the_quotes_of_the_file() {
 }
 
 #[test]
-fn how_haproxy_speaks_to_servers_is_not_for_a_label_to_say() {
+fn how_haproxy_speaks_to_servers_is_for_a_label_to_say_only_by_permission() {
     assert_snapshot!(said_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
     error: label flyball.haproxy.options: a label may not set this
       --> labels of service web
-    hint: describe the service in flyball.toml, and set it there
+    hint: take it out, or write labels_may = ["haproxy.options"] in [docker] of flyball.toml if whoever writes labels may do that
     "#);
 }
 
@@ -337,7 +353,7 @@ fn a_bad_service_stops_no_other() {
 
 #[test]
 fn the_file_goes_first_and_its_service_is_said() {
-    let file = "[docker]\n[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"haproxy\"";
+    let file = "[docker]\n[services.web]\nengine = \"docker\"\nimage = \"web:1\"\nport = 80\nbalancer = \"haproxy\"";
     let config = parse(file, "f", &nobody()).unwrap();
     let service = "flyball.port=80\nflyball.balancer=haproxy";
     let labelled = config.labelled(&services(&[
@@ -423,8 +439,11 @@ proptest! {
             prop::collection::btree_map(label().prop_map(|l| l.0), label().prop_map(|l| l.1), 0..8),
             0..4,
         ),
+        trusted: bool,
     ) {
-        let labelled = Config::of_labels_only(&nobody()).unwrap().labelled(&all);
+        let all = all.into_iter().map(|(name, labels)| (name, of_container(labels))).collect();
+        let labelled = if trusted { trusting() } else { Config::of_labels_only(&nobody()).unwrap() };
+        let labelled = labelled.labelled(&all);
         prop_assert_eq!(labelled.services.len() + labelled.refused.len(), all.len());
         for errors in labelled.refused.values() {
             prop_assert!(!errors.problems.is_empty());
@@ -438,10 +457,20 @@ proptest! {
 
 #[test]
 fn labels_of_a_swarm_service_describe_it_too() {
-    let lines = "flyball.engine=swarm\nflyball.swarm-service=shop_web\nflyball.port=80\n\
-                 flyball.balancer=haproxy\nflyball.max=7\nflyball.hold=true";
-    let labelled = labelled(&[("web", lines)]);
-    assert!(labelled.refused.is_empty(), "{:?}", labelled.refused);
-    let Engine::Swarm(service) = &labelled.services["web"].engine else { panic!("{labelled:?}") };
-    assert_eq!((service.swarm_service.as_str(), service.port), ("shop_web", 80));
+    let said = |more: &str| {
+        let lines = format!("flyball.port=80\nflyball.balancer=haproxy\nflyball.hold=true\n{more}");
+        let source = Source::Swarm("shop_web".to_owned());
+        let described = Described { labels: labels(&lines), source };
+        trusting().labelled(&[("web".to_owned(), described)].into())
+    };
+    for same in ["", "flyball.engine=swarm\nflyball.swarm-service=shop_web"] {
+        let labelled = said(same);
+        assert!(labelled.refused.is_empty(), "{:?}", labelled.refused);
+        let Engine::Swarm(found) = &labelled.services["web"].engine else { panic!("{labelled:?}") };
+        assert_eq!((found.swarm_service.as_str(), found.port), ("shop_web", 80));
+    }
+    for other in ["flyball.engine=docker", "flyball.swarm-service=bank_web", "flyball.app=/bank"] {
+        let refused = said(other).refused["web"].to_string();
+        assert!(refused.contains("a label may not set this"), "{refused}");
+    }
 }

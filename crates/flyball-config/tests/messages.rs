@@ -190,7 +190,7 @@ fn what_must_be_there_is_asked_for_at_the_name_of_the_service() {
       |           ^^^
     hint: add command = ["./server", "--port", "{port}"]
     "#);
-    assert_snapshot!(said("[services.web]\nengine = \"docker\"\nbalancer = \"none\""), @r#"
+    assert_snapshot!(said("[services.web]\nengine = \"docker\"\nbalancer = \"none\"\nimage = \"w\""), @r#"
     error: services.web.port: missing
       --> flyball.toml:1:11
     1 | [services.web]

@@ -13,14 +13,14 @@ use bollard::models::{
 };
 use flyball_core::units::ReplicaId;
 
-use crate::DockerSettings;
 use crate::copy::{self, CopiedNetworks};
 use crate::labels::{
     COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, COPY, MANAGED, PORT,
-    PROTECT, REPLICA, SERVICE,
+    PROTECT, REPLICA, SERVICE, SIGNATURE,
 };
 use crate::networks::mode_of;
 use crate::settings::Publish;
+use crate::{DockerSettings, Signer};
 
 /// Shares the network of the host itself.
 const HOST_NETWORK: &str = "host";
@@ -41,6 +41,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) replica: &'a ReplicaId,
     /// The port it is told to serve on.
     pub(crate) port: u16,
+    pub(crate) signer: &'a Signer,
 }
 
 impl Birth {
@@ -115,10 +116,13 @@ impl Wanted<'_> {
         further
     }
 
-    fn marks(self, port: &str) -> [(String, String); 4] {
+    fn marks(self, port: &str) -> [(String, String); 5] {
         let (service, replica) = (self.settings.service.as_str(), self.replica.as_str());
-        [(SERVICE, service), (REPLICA, replica), (MANAGED, "true"), (PORT, port)]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        let signature = self.signer.sign(service, replica);
+        let marks = [(SERVICE, service), (REPLICA, replica), (MANAGED, "true"), (PORT, port)];
+        let [service, replica, managed, port] =
+            marks.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        [service, replica, managed, port, (SIGNATURE.to_owned(), signature)]
     }
 
     /// Settings win over what is copied, and the port over both unless the settings name it.
@@ -145,8 +149,15 @@ impl Wanted<'_> {
             (host.cpu_quota, host.cpu_period) = (None, None);
         }
         if let Some(bytes) = settings.memory_bytes {
-            host.memory = Some(i64::try_from(bytes).unwrap_or(i64::MAX));
-            host.memory_swap = None;
+            let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+            // What may be swapped beyond memory stays what it was.
+            host.memory_swap = match (host.memory, host.memory_swap) {
+                (Some(old), Some(swap)) if old > 0 && swap >= old => {
+                    Some(bytes.saturating_add(swap - old))
+                }
+                _ => None,
+            };
+            host.memory = Some(bytes);
         }
         if settings.log_driver.is_some() || !settings.log_options.is_empty() {
             let options = settings.log_options.clone().into_iter().collect();
@@ -220,8 +231,8 @@ mod tests {
     }
 
     fn born(settings: &DockerSettings) -> Birth {
-        let replica = ReplicaId::numbered("web", 7);
-        Birth::of_image(Wanted { settings, replica: &replica, port: 8080 }, "shop:1")
+        let (replica, signer) = (&ReplicaId::numbered("web", 7), &Signer::passing().unwrap());
+        Birth::of_image(Wanted { settings, replica, port: 8080, signer }, "shop:1")
     }
 
     fn copied(settings: &DockerSettings, number: u64) -> Birth {
@@ -250,8 +261,8 @@ mod tests {
             } },
         });
         let template = serde_json::from_value(template).unwrap();
-        let replica = ReplicaId::numbered("web", 7);
-        let wanted = Wanted { settings, replica: &replica, port: settings.port };
+        let (replica, signer) = (&ReplicaId::numbered("web", 7), &Signer::passing().unwrap());
+        let wanted = Wanted { settings, replica, port: settings.port, signer };
         Birth::copy(wanted, &template, Some(number)).unwrap()
     }
 

@@ -8,14 +8,14 @@ use bollard::query_parameters::InspectNetworkOptions;
 use flyball_engine::command::PortFault;
 use serde_json::Value;
 
+use crate::discovery::discover;
 use crate::facts::{Facts, Way};
 use crate::host::{ASK_LIMIT, Core};
-use crate::labels::services_of;
 use crate::networks::BalancerPlace;
 use crate::service::NO_CGROUPS;
 use crate::settings::Publish;
 use crate::swarm::{Manager, SwarmError};
-use crate::{DockerError, DockerHost, DockerSettings, balancer, copy};
+use crate::{DockerError, DockerHost, DockerSettings, LabelledService, Members, balancer, copy};
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +150,22 @@ async fn template_findings(
     balancer: Option<&str>,
 ) -> Result<Vec<Finding>, DockerError> {
     let service = &settings.service;
-    let all = services_of(&host.core.list_with(docker).await?);
-    let Some(found) = all.into_iter().find(|found| found.service == *service) else {
+    let claims = discover(&host.core.see_with(docker).await?).services.into_iter();
+    let mut claims = claims.filter(|claim| {
+        let admitted = match &settings.members {
+            Members::Started => claim.own == 0,
+            Members::Adopted => true,
+            Members::Owned(owner) => claim.owner == *owner,
+        };
+        claim.service == *service && admitted
+    });
+    // The oldest one was there first.
+    let oldest = |a: LabelledService, b: LabelledService| {
+        let rank = |claim: &LabelledService| (claim.own == 0, claim.since_s);
+        if rank(&b) < rank(&a) { b } else { a }
+    };
+    let first = claims.next();
+    let Some(found) = first.map(|first| claims.fold(first, oldest)) else {
         return Ok(vec![Finding::fatal(&DockerError::NoTemplate { service: service.clone() })]);
     };
     let name = &found.container;
@@ -169,7 +183,8 @@ async fn template_findings(
     findings.extend(copy::refuse(&answer, settings, &balancer).err().as_ref().map(Finding::fatal));
     let (publish, port) = (&settings.publish, settings.port);
     let way = Way { publish, port, machine: host.core.machine, balancer: &balancer };
-    let Some(facts) = Facts::of(&answer, way) else { return Ok(findings) };
+    let standing = host.core.standing_in(&answer).await?;
+    let Some(facts) = Facts::of(&answer, &standing, way) else { return Ok(findings) };
     if facts.limit_cores.is_none() && settings.cpus.is_none() {
         findings.push(no_limit(name));
     }

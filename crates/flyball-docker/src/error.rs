@@ -224,6 +224,23 @@ pub enum DockerError {
         /// Whose.
         service: String,
     },
+    /// A copy would have more than the container that it is copied from.
+    #[error(
+        "service {service}: a copy of {container} would have more than it: {field} is {original} \
+         there and {copy} in the copy"
+    )]
+    Exceeds {
+        /// Whose.
+        service: String,
+        /// The container to copy.
+        container: String,
+        /// As Docker's API calls it.
+        field: String,
+        /// What the original has.
+        original: String,
+        /// What the copy would have.
+        copy: String,
+    },
     /// Replicas would serve on no port.
     #[error("service {service}: the port must be above 0")]
     PortZero {
@@ -279,7 +296,15 @@ impl DockerError {
                 "use letters, digits, '_', '.' and '-', at most 128 of them".into()
             }
             Self::NoTemplate { service } => {
-                format!("name an image, or start a container with label flyball.service={service}")
+                format!(
+                    "name an image, or start a container with label flyball.service={service} (a \
+                     service of the file then needs adopt = true)"
+                )
+            }
+            Self::Exceeds { .. } => {
+                "describe the service in flyball.toml to give its replicas more, \
+                 or permit its labels to (labels_may in [docker])"
+                    .into()
             }
             Self::Broken { .. } => "does a Docker daemon listen there? set host".into(),
             Self::NotAllowed { .. } => {

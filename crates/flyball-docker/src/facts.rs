@@ -14,10 +14,11 @@ use bollard::models::{
 use flyball_core::units::ReplicaId;
 
 use crate::DockerError;
-use crate::labels::{self, COMPOSE_NUMBER, PORT, REPLICA};
+use crate::labels::{self, COMPOSE_NUMBER, PORT, PROTECT, REPLICA};
 use crate::networks::{BalancerPlace, Networks, mode_of};
 use crate::settings::Publish;
 use crate::signals;
+use crate::standing::Standing;
 
 /// What flyball knows of one container.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,23 +89,34 @@ pub(crate) struct Way<'a> {
 }
 
 impl Facts {
-    /// Reads `answer`; `None` without an id, which no daemon leaves out.
-    pub(crate) fn of(answer: &ContainerInspectResponse, way: Way<'_>) -> Option<Self> {
+    /// Reads `answer`; `None` without an id, which no daemon leaves out. Only labels that mean
+    /// something by its `standing` are read: all of those of a container that flyball started.
+    pub(crate) fn of(
+        answer: &ContainerInspectResponse,
+        standing: &Standing,
+        way: Way<'_>,
+    ) -> Option<Self> {
         let id = answer.id.clone()?;
         let name = answer.name.as_deref().unwrap_or(&id).trim_start_matches('/').to_owned();
         let none = HashMap::new();
         let config = answer.config.as_ref();
-        let labels = config.and_then(|config| config.labels.as_ref()).unwrap_or(&none);
-        let managed = labels::managed(labels);
-        let mark = labels.get(REPLICA).filter(|_| managed);
+        let all = config.and_then(|config| config.labels.as_ref()).unwrap_or(&none);
+        let managed = standing.is_started();
+        let own = standing.labels().filter(|_| !managed);
+        let label = |name: &str| match own {
+            Some(own) => own.get(name),
+            None => all.get(name).filter(|_| managed),
+        };
+        let mark = label(REPLICA).filter(|_| managed);
+        let port = label(PORT).and_then(|port| port.parse().ok());
         let state = answer.state.as_ref();
         let pid = state.and_then(|state| u32::try_from(state.pid?).ok()).filter(|pid| *pid > 0);
         let started = state.and_then(|state| wall_ms(state.started_at.as_deref()?));
-        let address = address_of(answer, labels, managed, way);
+        let address = address_of(answer, port, managed, way);
         Some(Self {
             replica: ReplicaId::new(mark.unwrap_or(&name)),
             managed,
-            protected: labels::protected(labels),
+            protected: labels::protected(label(PROTECT).map(String::as_str), managed),
             state: state_of(answer),
             created_wall_ms: answer.created.as_deref().and_then(wall_ms),
             // One that was never started has the year 1.
@@ -116,8 +128,8 @@ impl Facts {
             unreachable: address.err(),
             stop_timeout_s: config.and_then(|config| config.stop_timeout),
             stop_signal: signals::number(config.and_then(|c| c.stop_signal.as_deref())),
-            limit_cores: answer.host_config.as_ref().and_then(limit_of),
-            compose_number: labels.get(COMPOSE_NUMBER).and_then(|number| number.parse().ok()),
+            limit_cores: answer.host_config.as_ref().and_then(cores_of),
+            compose_number: label(COMPOSE_NUMBER).and_then(|number| number.parse().ok()),
             id,
             name,
         })
@@ -174,8 +186,9 @@ pub(crate) fn wall_ms(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
 }
 
+/// The cores that a container may use; `None` where nothing limits it.
 #[expect(clippy::cast_precision_loss, reason = "a host has far less than 2^52 ns of CPU a second")]
-fn limit_of(limits: &HostConfig) -> Option<f64> {
+pub(crate) fn cores_of(limits: &HostConfig) -> Option<f64> {
     /// What the kernel takes where none is set, in microseconds.
     const USUAL_PERIOD_US: i64 = 100_000;
     let above_0 = |number: Option<i64>| number.filter(|number| *number > 0);
@@ -186,17 +199,21 @@ fn limit_of(limits: &HostConfig) -> Option<f64> {
     })
 }
 
+/// The memory that a container may use, in bytes; `None` where nothing limits it.
+pub(crate) fn memory_of(limits: &HostConfig) -> Option<u64> {
+    limits.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0)
+}
+
 /// Where it serves; `None` while that is not known.
 ///
 /// # Errors
 /// Why it cannot be reached as the settings say.
 fn address_of(
     answer: &ContainerInspectResponse,
-    labels: &HashMap<String, String>,
+    labelled: Option<u16>,
     managed: bool,
     way: Way<'_>,
 ) -> Result<Option<SocketAddr>, DockerError> {
-    let labelled = labels.get(PORT).and_then(|port| port.parse().ok());
     let port = labelled.unwrap_or(way.port);
     if mode_of(answer) == Some("host") {
         let told = labelled.or_else(|| told_port(answer)).unwrap_or(way.port);
@@ -239,17 +256,28 @@ fn published(settings: &NetworkSettings, port: u16, machine: IpAddr) -> Option<S
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::provenance::Provenance;
 
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+    /// What is known of a container that says of itself whether flyball started it.
     fn facts(answer: Value, publish: &Publish) -> Facts {
-        let answer = serde_json::from_value(answer).unwrap();
+        let answer: ContainerInspectResponse = serde_json::from_value(answer).unwrap();
+        let labels = answer.config.as_ref().and_then(|config| config.labels.clone());
+        let own = labels.clone().unwrap_or_default().into_iter().collect();
+        let provenance = Arc::new(Provenance { own, ..Provenance::default() });
+        let standing = match labels.as_ref().is_some_and(labels::managed) {
+            true => Standing::Started(provenance),
+            false => Standing::Declared(provenance),
+        };
         let balancer = &BalancerPlace::Unknown;
-        Facts::of(&answer, Way { publish, port: 8080, machine: LOOPBACK, balancer }).unwrap()
+        let way = Way { publish, port: 8080, machine: LOOPBACK, balancer };
+        Facts::of(&answer, &standing, way).unwrap()
     }
 
     fn bridged(labels: Value) -> Value {

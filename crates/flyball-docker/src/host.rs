@@ -5,7 +5,7 @@
 //! Invariant: no call waits for ever, and what is known of the host has the time at which it was
 //! last heard.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -22,8 +22,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::labels::{LabelledService, SERVICE, services_of};
+use crate::discovery::{Discovery, Seen, discover};
+use crate::labels::SERVICE;
 use crate::ports::Ports;
+use crate::provenance::Origins;
 use crate::service::Service;
 use crate::{DockerError, HostSettings, pump};
 
@@ -73,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) pull: tokio::sync::Mutex<()>,
     /// A new engine wants to be told what there is.
     pub(crate) relist: Notify,
+    /// Who wrote the labels of which container.
+    pub(crate) origins: Origins,
     /// Every container with a label of ours as last listed; `None` before the first answer.
     listing: watch::Sender<Option<Listing>>,
     /// Whether the daemon keeps the CPU time of containers apart; `None` until it was asked.
@@ -81,7 +85,7 @@ pub(crate) struct Core {
     services: Mutex<Vec<Weak<Service>>>,
 }
 
-type Listing = Result<Arc<Vec<ContainerSummary>>, DockerError>;
+type Listing = Result<Arc<Vec<Seen>>, DockerError>;
 
 struct Link {
     docker: Option<Docker>,
@@ -124,6 +128,7 @@ impl DockerHost {
             inspections: Semaphore::new(INSPECTIONS_AT_ONCE),
             pull: tokio::sync::Mutex::default(),
             relist: Notify::new(),
+            origins: Origins::default(),
             listing: watch::Sender::default(),
             counts_cpu: Mutex::default(),
             link: Mutex::new(link),
@@ -155,13 +160,13 @@ impl DockerHost {
         })
     }
 
-    /// The services that containers declare by their labels, in the order of their names.
+    /// What containers declare by their labels.
     ///
     /// # Errors
     /// Any failure to list containers; no containers is an empty list.
-    pub async fn discover(&self) -> Result<Vec<LabelledService>, DockerError> {
+    pub async fn discover(&self) -> Result<Discovery, DockerError> {
         let docker = self.core.connect().await?;
-        Ok(services_of(&self.core.list_with(&docker).await?))
+        Ok(discover(&self.core.see_with(&docker).await?))
     }
 
     /// The same as the watcher listed them last, which it does every few seconds and whenever
@@ -169,13 +174,13 @@ impl DockerHost {
     ///
     /// # Errors
     /// Why the daemon cannot be asked, while it cannot.
-    pub async fn discovered(&self) -> Result<Vec<LabelledService>, DockerError> {
+    pub async fn discovered(&self) -> Result<Discovery, DockerError> {
         let mut listing = self.core.listing.subscribe();
         match timeout(ASK_LIMIT, listing.wait_for(Option::is_some)).await {
             Ok(Ok(answer)) => match answer.as_ref() {
-                Some(Ok(all)) => Ok(services_of(all)),
+                Some(Ok(all)) => Ok(discover(all)),
                 Some(Err(why)) => Err(why.clone()),
-                None => Ok(Vec::new()),
+                None => Ok(Discovery::default()),
             },
             _ => Err(DockerError::silent("list containers", ASK_LIMIT)),
         }
@@ -252,21 +257,35 @@ impl Core {
     }
 
     /// Keeps a listing for whoever looks for services.
-    pub(crate) fn keep_listing(&self, all: Vec<ContainerSummary>) -> Arc<Vec<ContainerSummary>> {
+    pub(crate) fn keep_listing(&self, all: Vec<Seen>) -> Arc<Vec<Seen>> {
         let all = Arc::new(all);
         self.listing.send_replace(Some(Ok(Arc::clone(&all))));
         all
     }
 
-    /// Every container with a label of ours, running or not.
-    pub(crate) async fn list(&self) -> Result<Vec<ContainerSummary>, DockerError> {
-        self.list_with(&self.docker()?).await
+    /// Every container with a label of ours, running or not, and what its labels are worth.
+    pub(crate) async fn see(self: &Arc<Self>) -> Result<Vec<Seen>, DockerError> {
+        self.see_with(&self.docker()?).await
     }
 
-    pub(crate) async fn list_with(
-        &self,
+    pub(crate) async fn see_with(
+        self: &Arc<Self>,
         docker: &Docker,
-    ) -> Result<Vec<ContainerSummary>, DockerError> {
+    ) -> Result<Vec<Seen>, DockerError> {
+        let all = self.list_with(docker).await?;
+        let ids: BTreeSet<&str> = all.iter().filter_map(|c| c.id.as_deref()).collect();
+        self.origins.retain(&ids);
+        self.tell_apart(docker, &ids).await;
+        let seen = |summary: ContainerSummary| {
+            let labels = summary.labels.as_ref();
+            let standing = summary.id.as_deref().zip(labels);
+            let standing = standing.and_then(|(id, labels)| self.standing_of(id, labels));
+            (summary, standing)
+        };
+        Ok(all.into_iter().map(seen).collect())
+    }
+
+    async fn list_with(&self, docker: &Docker) -> Result<Vec<ContainerSummary>, DockerError> {
         let filters = HashMap::from([("label", vec![SERVICE])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         self.ask("list containers", ASK_LIMIT, docker.list_containers(Some(options))).await

@@ -19,8 +19,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::DockerError;
 use crate::cpu;
+use crate::discovery::Seen;
 use crate::host::{Core, INSPECT_LIMIT};
-use crate::labels::{self, SERVICE};
+use crate::labels::SERVICE;
 use crate::service::{Service, Taken};
 
 /// The daemon answers this from memory in 0.2 ms.
@@ -172,31 +173,38 @@ async fn ping(core: Arc<Core>) -> Result<Chore, DockerError> {
 /// Tells every service all of its containers.
 async fn list(core: Arc<Core>) -> Result<Chore, DockerError> {
     let asked = Instant::now();
-    let all = core.keep_listing(core.list().await?);
+    let all = core.keep_listing(core.see().await?);
     core.spoke();
-    let mut by_service: BTreeMap<&str, Vec<&ContainerSummary>> = BTreeMap::new();
-    for container in all.iter() {
-        if let Some(name) = container.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
-            by_service.entry(name).or_default().push(container);
+    let mut by_service: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
+    for seen in all.iter() {
+        if let Some(name) = seen.0.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
+            by_service.entry(name).or_default().push(seen);
         }
     }
     let mut services = JoinSet::new();
     for service in core.services() {
-        let own = by_service.get(service.name()).map(Vec::as_slice).unwrap_or_default();
-        let unclear = service.listed(own, asked);
-        services.spawn(complete(Arc::clone(&core), service, unclear));
+        let members = &service.settings.members;
+        let admitted = |seen: &&&Seen| seen.1.as_ref().is_some_and(|it| members.admit(it));
+        let named = by_service.get(service.name()).into_iter().flatten();
+        let own: Vec<&ContainerSummary> =
+            named.filter(admitted).map(|(summary, _)| summary).collect();
+        let unknown = by_service.get(service.name()).into_iter().flatten().any(|it| it.1.is_none());
+        let whole = !service.waits(unknown);
+        let unclear = service.listed(&own, asked);
+        services.spawn(complete(Arc::clone(&core), service, unclear, whole));
     }
     services.join_all().await;
     Ok(Chore::List)
 }
 
 /// Asks for what a listing left open. A service of which that fails stays as it was.
-async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>) {
+///
+/// `whole`: whether it is all that there is of the service.
+async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>, mut whole: bool) {
     let mut asked = JoinSet::new();
     for id in unclear {
         asked.spawn(inspect(Arc::clone(&core), Arc::clone(&service), id));
     }
-    let mut whole = true;
     while let Some(done) = asked.join_next().await {
         whole &= done.unwrap_or(false);
     }
@@ -226,8 +234,12 @@ fn take_event(
         Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
     };
     // Somebody else's container may declare a service: its labels are in a listing.
-    if event.action.as_deref() == Some("create") && !labels::managed(&attributes) {
+    if event.action.as_deref() == Some("create") && !core.settings.signer.knows(&attributes) {
         core.relist.notify_one();
+    }
+    // What it may use may have changed.
+    if event.action.as_deref() == Some("update") {
+        core.origins.forget(&id);
     }
     for service in core.services().into_iter().filter(named) {
         match event.action.as_deref().unwrap_or_default() {
@@ -276,9 +288,19 @@ pub(crate) async fn inspect(core: Arc<Core>, service: Arc<Service>, id: String) 
             })
             .await;
         match answer {
-            Ok(answer) => match service.take(&answer, asked) {
-                Taken::Yes => return true,
-                Taken::Overtaken => {}
+            Ok(answer) => match core.standing_in(&answer).await {
+                Ok(standing) if !service.settings.members.admit(&standing) => {
+                    service.gone(&id);
+                    return true;
+                }
+                Ok(standing) => match service.take(&answer, &standing, asked) {
+                    Taken::Yes => return true,
+                    Taken::Overtaken => {}
+                },
+                Err(error) => {
+                    tracing::debug!(container = id, %error, "nobody says who wrote its labels");
+                    return false;
+                }
             },
             Err(DockerError::Refused { status: 404, .. }) => {
                 service.gone(&id);

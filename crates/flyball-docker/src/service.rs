@@ -11,6 +11,7 @@ mod state;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_core::observation::{EngineReport, Exit, Reading};
@@ -24,12 +25,17 @@ use crate::cpu::Counters;
 use crate::facts::State as ContainerState;
 use crate::host::Core;
 use crate::networks::BalancerPlace;
+use crate::owner::Owner;
 use crate::settings::Publish;
+use crate::standing::Members;
 use crate::{DockerSettings, end};
 
 pub(crate) use heard::Taken;
 pub(crate) use notices::NO_CGROUPS;
 use state::{Order, State};
+
+/// About 10 s.
+const UNCLEAR_MAX: u32 = 3;
 
 /// One service on one host.
 pub(crate) struct Service {
@@ -40,6 +46,8 @@ pub(crate) struct Service {
     pub(crate) tasks: TaskTracker,
     made_at: Timestamp,
     state: Mutex<State>,
+    /// Listings in a row in which it was not known of a container whether it is a replica.
+    unclear: AtomicU32,
     seat: Mutex<Seat>,
 }
 
@@ -52,12 +60,24 @@ impl Service {
             changed: Notify::new(),
             tasks: TaskTracker::new(),
             state: Mutex::default(),
+            unclear: AtomicU32::new(0),
             seat: Mutex::default(),
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.settings.service
+    }
+
+    /// Whether a listing is not taken for whole, because it is `unclear` whether some container in it
+    /// is a replica. For some listings only: whoever keeps the daemon from telling of a container
+    /// does not keep the service from its replicas for ever.
+    pub(crate) fn waits(&self, unclear: bool) -> bool {
+        if !unclear || self.settings.members == Members::Started {
+            self.unclear.store(0, Relaxed);
+            return false;
+        }
+        self.unclear.fetch_add(1, Relaxed) < UNCLEAR_MAX
     }
 
     /// All that is known now, as old as the daemon's latest sign of life.
@@ -184,6 +204,15 @@ impl Service {
     pub(crate) fn reread(&self) {
         self.state().containers.values_mut().for_each(|container| container.stale = true);
         self.core.relist.notify_one();
+    }
+
+    /// Whose container is copied: the one that was first, among `owners`, the oldest first, as long
+    /// as it is there.
+    pub(crate) fn original_of(&self, owners: &[Owner]) -> Option<Owner> {
+        let mut state = self.state();
+        let kept = state.original.take().filter(|owner| owners.contains(owner));
+        state.original = kept.or_else(|| owners.first().cloned());
+        state.original.clone()
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {

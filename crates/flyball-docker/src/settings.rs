@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use flyball_core::units::Timestamp;
 
-use crate::DockerError;
+use crate::{DockerError, Members, Signer};
 
 /// Where Docker listens nearly everywhere.
 pub const USUAL_HOST: &str = "unix:///var/run/docker.sock";
@@ -25,6 +26,10 @@ pub struct HostSettings {
     pub cgroup_mount: Option<PathBuf>,
     /// What every reading is stamped with.
     pub clock: fn() -> Timestamp,
+    /// What shows which containers flyball started.
+    pub signer: Arc<Signer>,
+    /// Whether a label counts also where a container has it from its image.
+    pub labels_from_images: bool,
 }
 
 /// How the replicas of one service are run.
@@ -34,6 +39,10 @@ pub struct DockerSettings {
     pub service: String,
     /// The image; without one, the service's newest container is copied.
     pub image: Option<String>,
+    /// Which containers are replicas beside those that flyball started.
+    pub members: Members,
+    /// In what a copy may have more than its original.
+    pub granted: Granted,
     /// The command, in place of the image's own; empty leaves that. `{port}` in any part becomes
     /// the port that the replica serves on.
     pub command: Vec<String>,
@@ -59,6 +68,21 @@ pub struct DockerSettings {
     /// From the stop signal to `SIGKILL`, in milliseconds, rounded up to whole seconds; 0 kills
     /// at once. `None` for what the container says itself (`--stop-timeout`), or Docker's 10 s.
     pub grace_ms: Option<u64>,
+}
+
+/// In what a copy may have more than its original, because the operator said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Its limit of cores.
+    pub cpus: bool,
+    /// Its limit of memory.
+    pub memory: bool,
+    /// The networks that it is in, that of the host included.
+    pub networks: bool,
+    /// A port that others than the Docker host itself reach.
+    pub ports: bool,
+    /// Where its output goes.
+    pub log: bool,
 }
 
 /// How requests reach a replica.
@@ -90,11 +114,14 @@ impl DockerSettings {
     /// Leaves room for the number within what a host name may have (255).
     const NAME_CHARS_MAX: usize = 128;
 
-    /// Copies the newest container of `service`, published on 127.0.0.1, with its own grace.
+    /// Copies the newest container of `service`, published on 127.0.0.1, with its own grace. Nobody
+    /// else's container is a replica, and a copy has no more than its original.
     pub fn new(service: impl Into<String>, port: u16) -> Self {
         Self {
             service: service.into(),
             image: None,
+            members: Members::default(),
+            granted: Granted::default(),
             command: Vec::new(),
             env: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -145,6 +172,8 @@ impl fmt::Debug for DockerSettings {
         f.debug_struct("DockerSettings")
             .field("service", &self.service)
             .field("image", &self.image)
+            .field("members", &self.members)
+            .field("granted", &self.granted)
             .field("command", &self.command)
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("port", &self.port)

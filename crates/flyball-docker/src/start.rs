@@ -16,14 +16,18 @@ use flyball_core::units::ReplicaId;
 use futures_util::StreamExt;
 
 use crate::birth::{Birth, Wanted};
+use crate::confinement::{Excess, excess};
+use crate::discovery::Seen;
 use crate::end::remove_by_id;
 use crate::host::{Core, INSPECT_LIMIT};
-use crate::labels::{SERVICE, managed};
+use crate::labels::{SERVICE, SIGNATURE, managed};
+use crate::owner::Owner;
 use crate::ports::Port;
 use crate::pump::inspect;
 use crate::service::Service;
 use crate::settings::Publish;
-use crate::{DockerError, copy};
+use crate::standing::Members;
+use crate::{DockerError, DockerSettings, copy};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// On a busy machine, with its network; 3 s were measured on two cores at full load.
@@ -54,7 +58,8 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     // Held until the container has its own.
     let port = port_of(service, &service.ports_taken())?;
     let number = port.as_ref().map_or(service.settings.port, |port| port.number);
-    let wanted = Wanted { settings: &service.settings, replica, port: number };
+    let signer = core.settings.signer.as_ref();
+    let wanted = Wanted { settings: &service.settings, replica, port: number, signer };
     let (id, further) = match &service.settings.image {
         Some(image) => {
             let birth = Birth::of_image(wanted, image);
@@ -85,7 +90,7 @@ async fn copy_newest(
     wanted: Wanted<'_>,
 ) -> Result<(String, Further), DockerError> {
     let core = &service.core;
-    let template = template(core, service.name()).await?;
+    let template = template(service).await?;
     copy::refuse(&template, &service.settings, &service.balancer())?;
     let mut refused = None;
     for _ in 0..NAMES_TRIED {
@@ -95,6 +100,7 @@ async fn copy_newest(
                 what: "describe the container to copy".into(),
                 why: error.to_string(),
             })?;
+        refuse_more(&service.settings, &template, &birth)?;
         match create(core, &birth).await {
             // A container that is not the service's may have the name, as one of an older Compose.
             Err(DockerError::NameTaken { .. }) if birth.name != wanted.replica.as_str() => {
@@ -123,8 +129,24 @@ async fn create(core: &Core, birth: &Birth) -> Result<String, DockerError> {
             pull(core, birth.body.image.as_deref().unwrap_or_default()).await?;
             create_once(core, birth).await
         }
+        // A flyball whose key is lost left its containers, and with them their names.
+        Err(DockerError::NameTaken { name }) if is_left(core, &name).await => {
+            let labels = birth.body.labels.as_ref();
+            let signature = labels.and_then(|labels| labels.get(SIGNATURE)?.get(..6));
+            let name = format!("{}-{}", birth.name, signature.unwrap_or_default());
+            create_once(core, &Birth { name, ..birth.clone() }).await
+        }
         outcome => outcome,
     }
+}
+
+/// Whether the container called `name` carries flyball's marks without its signature.
+async fn is_left(core: &Core, name: &str) -> bool {
+    let asked = core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
+        docker.inspect_container(name, None::<InspectContainerOptions>).await
+    });
+    let labels = asked.await.ok().and_then(|answer| answer.config?.labels);
+    labels.is_some_and(|labels| managed(&labels) && !core.settings.signer.knows(&labels))
 }
 
 async fn create_once(core: &Core, birth: &Birth) -> Result<String, DockerError> {
@@ -178,29 +200,77 @@ async fn run(core: &Core, id: &str, further: Further) -> Result<(), DockerError>
     .await
 }
 
+/// A copy never has more than its original, beyond what the operator granted.
+///
+/// # Errors
+/// [`DockerError::Exceeds`], with the first field in which it would.
+pub(crate) fn refuse_more(
+    settings: &DockerSettings,
+    template: &ContainerInspectResponse,
+    copy: &Birth,
+) -> Result<(), DockerError> {
+    let Some(excess) = excess(template, copy, settings.granted) else { return Ok(()) };
+    let Excess { field, original, copy } = excess;
+    let container = template.name.clone().unwrap_or_default().trim_start_matches('/').to_owned();
+    Err(DockerError::Exceeds {
+        service: settings.service.clone(),
+        container,
+        field,
+        original,
+        copy,
+    })
+}
+
 /// The container that a service without an image is copied from.
-async fn template(core: &Core, service: &str) -> Result<ContainerInspectResponse, DockerError> {
-    let all = core.list().await?;
-    let id = newest(&all, service)
-        .ok_or_else(|| DockerError::NoTemplate { service: service.to_owned() })?;
+async fn template(service: &Service) -> Result<ContainerInspectResponse, DockerError> {
+    let core = &service.core;
+    let all = core.see().await?;
+    let name = service.name();
+    let members: Vec<Member<'_>> =
+        all.iter().filter_map(|seen| Member::of(seen, name, &service.settings.members)).collect();
+    let owner = service.original_of(&owners(&members));
+    let id = newest(members.iter().filter(|member| owner.as_ref() == Some(&member.owner)))
+        .ok_or_else(|| DockerError::NoTemplate { service: name.to_owned() })?;
     core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
         docker.inspect_container(&id, None::<InspectContainerOptions>).await
     })
     .await
 }
 
+/// A container of the service, and whose it is.
+#[derive(Debug)]
+struct Member<'a> {
+    summary: &'a ContainerSummary,
+    owner: Owner,
+    /// Whether flyball started it.
+    started: bool,
+}
+
+impl<'a> Member<'a> {
+    fn of((summary, standing): &'a Seen, service: &str, members: &Members) -> Option<Self> {
+        let standing = standing.as_ref().filter(|standing| members.admit(standing))?;
+        let named = summary.labels.as_ref()?.get(SERVICE);
+        named.filter(|name| *name == service)?;
+        Some(Self { summary, owner: standing.owner()?, started: standing.is_started() })
+    }
+}
+
+/// Whose they are, the owner of the oldest first.
+fn owners(members: &[Member<'_>]) -> Vec<Owner> {
+    let mut by_age: Vec<&Member<'_>> = members.iter().collect();
+    by_age.sort_by_key(|member| (member.summary.created, member.summary.id.clone()));
+    by_age.into_iter().map(|member| member.owner.clone()).collect()
+}
+
 /// The newest of those that flyball did not start, which say what the service is; of these, and of
 /// its copies where there are no others, the newest one that runs; where none does, the newest.
-fn newest(all: &[ContainerSummary], service: &str) -> Option<String> {
+fn newest<'a>(members: impl Iterator<Item = &'a Member<'a>>) -> Option<String> {
     use bollard::models::ContainerSummaryStateEnum::RUNNING;
-    let of_service = |c: &&ContainerSummary| {
-        c.labels.as_ref().and_then(|labels| labels.get(SERVICE)).is_some_and(|name| name == service)
+    let age = |member: &&Member<'_>| {
+        let summary = member.summary;
+        (!member.started, summary.state == Some(RUNNING), summary.created, summary.id.clone())
     };
-    let age = |c: &&ContainerSummary| {
-        let own = !c.labels.as_ref().is_some_and(managed);
-        (own, c.state == Some(RUNNING), c.created, c.id.clone())
-    };
-    all.iter().filter(of_service).max_by_key(age)?.id.clone()
+    members.max_by_key(age)?.summary.id.clone()
 }
 
 #[cfg(test)]
@@ -220,16 +290,24 @@ mod tests {
             labels: Some(HashMap::from([(SERVICE.to_owned(), "web".to_owned())])),
             ..Default::default()
         };
-        let mut all =
-            vec![container("a", 1, RUNNING), container("b", 2, RUNNING), container("c", 3, EXITED)];
-        assert_eq!(newest(&all, "web").as_deref(), Some("b"));
-        let mut copy = container("d", 4, RUNNING);
-        copy.labels.as_mut().unwrap().insert("flyball.managed".to_owned(), "true".to_owned());
-        all.push(copy);
-        assert_eq!(newest(&all, "web").as_deref(), Some("b"), "not a copy of a copy");
-        all.truncate(0);
-        all.push(container("c", 3, EXITED));
-        assert_eq!(newest(&all, "web").as_deref(), Some("c"));
-        assert_eq!(newest(&all, "api"), None);
+        let all = [
+            container("a", 1, RUNNING),
+            container("b", 2, RUNNING),
+            container("c", 3, EXITED),
+            container("d", 4, RUNNING),
+        ];
+        let member = |summary, name: &str| Member {
+            summary,
+            owner: Owner::Named(name.to_owned()),
+            started: false,
+        };
+        let mut members: Vec<Member<'_>> = all.iter().map(|c| member(c, "first")).collect();
+        members[3].started = true;
+        assert_eq!(newest(members.iter()).as_deref(), Some("b"), "not a copy of a copy");
+        assert_eq!(newest(members[2..].iter()).as_deref(), Some("c"));
+        assert_eq!(newest(members[3..].iter()).as_deref(), Some("d"));
+        assert_eq!(newest(members[..0].iter()), None);
+        let two = [member(&all[1], "second"), member(&all[0], "first")];
+        assert_eq!(owners(&two)[0], Owner::Named("first".into()));
     }
 }

@@ -15,7 +15,7 @@ mod alone {
     };
     use flyball_core::observation::Phase;
     use flyball_core::units::ReplicaId;
-    use flyball_docker::labels::{MANAGED, PROTECT, REPLICA, SERVICE};
+    use flyball_docker::labels::{MANAGED, PROTECT, REPLICA, SERVICE, SIGNATURE};
 
     use super::lab::{IMAGE, Lab};
     use super::rig::*;
@@ -142,7 +142,9 @@ mod alone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_a_dead_run_left_half_made_is_cleared_away() {
         let Some(lab) = Lab::up().await else { return };
-        let marks = [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1")];
+        let signature = signer().sign("web", "web-1");
+        let marks =
+            [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1"), (SIGNATURE, &*signature)];
         let body = ContainerCreateBody {
             image: Some(IMAGE.into()),
             labels: Some(marks.map(|(k, v)| (k.to_owned(), v.to_owned())).into()),
@@ -244,13 +246,14 @@ mod alone {
     async fn services_are_discovered_by_their_labels() {
         let Some(lab) = Lab::up().await else { return };
         let host = host_at(lab.host());
-        assert_eq!(host.discover().await.unwrap(), []);
+        assert_eq!(host.discover().await.unwrap().services, []);
         let labels = [(SERVICE, "web"), ("flyball.min", "2"), ("flyball.prot", "8080")];
         lab.run("theirs", &labels, HostConfig::default()).await;
-        let found = host.discover().await.unwrap();
+        let discovery = host.discover().await.unwrap();
+        let found = &discovery.services;
         assert_eq!((found.len(), found[0].running), (1, 1));
         let begun = Instant::now();
-        while host.discovered().await.unwrap() != found {
+        while host.discovered().await.unwrap() != discovery {
             assert!(begun.elapsed() < Duration::from_secs(20), "the watcher's own listing");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use flyball_core::observation::{Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_docker::{
-    DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings, Publish,
+    DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings, Members, Publish, Signer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
@@ -99,7 +99,11 @@ fn clock() -> Timestamp {
 
 fn open(socket: &Path) -> Arc<DockerHost> {
     let host = format!("unix://{}", socket.display());
-    DockerHost::open(HostSettings { host, cgroup_mount: None, clock }).unwrap()
+    // The script's containers say that flyball started them; nobody signed them.
+    let signer = Arc::new(Signer::passing().unwrap().trusting_marks(true));
+    let settings =
+        HostSettings { host, cgroup_mount: None, clock, signer, labels_from_images: false };
+    DockerHost::open(settings).unwrap()
 }
 
 /// A daemon that is well but for what `script` says of a path.
@@ -187,16 +191,35 @@ async fn a_service_that_could_not_be_listed_is_missing_and_not_empty() {
 
 #[tokio::test]
 async fn a_container_that_cannot_be_inspected_leaves_the_service_missing() {
-    const LIST: &str = r#"[{"Id":"4a","Names":["/x"],"Labels":{"flyball.service":"web"},
-        "State":"running","Status":"Up"}]"#;
+    const STARTED: &str = r#"[{"Id":"4a","Names":["/x"],"State":"running","Status":"Up",
+        "Labels":{"flyball.service":"web","flyball.managed":"true"}}]"#;
+    const THEIRS: &str = r#"[{"Id":"4a","Names":["/x"],"State":"running","Status":"Up",
+        "Labels":{"flyball.service":"web"}}]"#;
+    for (list, members) in [(STARTED, Members::Started), (THEIRS, Members::Adopted)] {
+        let daemon = Daemon::that(well_but(move |path| match path.split('?').next() {
+            Some("/containers/json") => Some(Answer::Whole(200, list)),
+            Some("/containers/4a/json") => Some(Answer::Whole(500, r#"{"message":"locked"}"#)),
+            _ => None,
+        }));
+        let settings = DockerSettings { members, ..DockerSettings::new("web", 80) };
+        let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(missing(&engine).as_deref(), Some("containers are not listed yet"), "{list}");
+    }
+}
+
+#[tokio::test]
+async fn a_container_of_a_stranger_that_cannot_be_inspected_keeps_nothing_from_a_service() {
+    const LIST: &str = r#"[{"Id":"4a","Names":["/x"],"State":"running","Status":"Up",
+        "Labels":{"flyball.service":"web"}}]"#;
     let daemon = Daemon::that(well_but(|path| match path.split('?').next() {
         Some("/containers/json") => Some(Answer::Whole(200, LIST)),
         Some("/containers/4a/json") => Some(Answer::Whole(500, r#"{"message":"locked"}"#)),
         _ => None,
     }));
     let engine = daemon.engine();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(missing(&engine).as_deref(), Some("containers are not listed yet"));
+    let report = until("a report", || engine.observe().value().cloned()).await;
+    assert_eq!(report.replicas, []);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Why a file could not be read. The caller names the file.
 
 use std::io;
+use std::path::PathBuf;
 use std::string::FromUtf8Error;
 
 /// Why a file could not be read.
@@ -39,6 +40,38 @@ pub enum FileError {
     Unreadable(io::Error),
 }
 
+/// Why a file below a directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// It is a link, or a step of the way to it is.
+    #[error("{} is a link, and none is followed", at.display())]
+    Link {
+        /// The link.
+        at: PathBuf,
+    },
+    /// A step of the way to it is not there.
+    #[error("there is no directory {}", at.display())]
+    NoDirectory {
+        /// The first such step.
+        at: PathBuf,
+    },
+    /// It is spelt with `..`, which could lead elsewhere.
+    #[error("there is .. in it")]
+    ParentDirectory,
+    /// It is the root.
+    #[error("it names no file")]
+    Nameless,
+    /// It is not where it may be.
+    #[error("it is not below {}", directory.display())]
+    Outside {
+        /// The directory that it must be below.
+        directory: PathBuf,
+    },
+    /// The same as with any other file.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
 impl FileError {
     pub(crate) fn of(error: impl Into<io::Error>) -> Self {
         let error = error.into();
@@ -59,5 +92,11 @@ impl FileError {
 impl From<io::Error> for FileError {
     fn from(error: io::Error) -> Self {
         Self::of(error)
+    }
+}
+
+impl From<io::Error> for PlaceError {
+    fn from(error: io::Error) -> Self {
+        Self::File(error.into())
     }
 }

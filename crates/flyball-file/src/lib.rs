@@ -2,6 +2,7 @@
 //!
 //! A FIFO would block for ever, a device would give bytes without end: both are refused at once.
 
+mod below;
 mod error;
 mod privacy;
 
@@ -12,7 +13,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-pub use error::FileError;
+pub use below::{FileBelow, FileIdentity};
+pub use error::{FileError, PlaceError};
 pub use privacy::{keep_private, may_others_read};
 
 /// Opens the regular file at `path` for reading; links are followed. Never waits for a writer.

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use flyball_core::observation::{BalancerReport, Reading, Route, ServerReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 
+use crate::beside;
 use crate::change::{Change, What};
 use crate::error::HaproxyError;
 use crate::ids::Free;
@@ -59,6 +60,9 @@ struct Rules {
     slots: Option<Slots>,
     backend: String,
     drain_limit_ms: u64,
+    /// Of flyball's servers where they are alone.
+    weight: u16,
+    must_ask: bool,
 }
 
 /// What was ordered for one replica.
@@ -85,7 +89,13 @@ impl Book {
     pub(crate) fn new(settings: &HaproxySettings, now: Timestamp) -> Self {
         let (slots, backend) = (settings.slots.clone(), settings.backend.clone());
         Self {
-            rules: Rules { slots, backend, drain_limit_ms: settings.drain_limit_ms },
+            rules: Rules {
+                slots,
+                backend,
+                drain_limit_ms: settings.drain_limit_ms,
+                weight: settings.server_options.weight,
+                must_ask: settings.must_ask,
+            },
             orders: BTreeMap::new(),
             seen: None,
             silence: None,
@@ -296,16 +306,42 @@ impl Book {
         self.seen.as_ref().map(|(_, snapshot)| &snapshot.process)
     }
 
+    /// That nothing may be changed, if only a label named a backend that does not ask for flyball.
+    pub(crate) fn not_asked(&self) -> Option<HaproxyError> {
+        let (_, snapshot) = self.seen.as_ref()?;
+        let backend = self.rules.backend.clone();
+        let refused = self.rules.must_ask && !beside::asks(snapshot);
+        refused.then_some(HaproxyError::NotAsked { backend })
+    }
+
+    /// The weight that flyball's servers have, as of the last look.
+    pub(crate) fn weight(&self) -> u16 {
+        let Rules { slots, weight, .. } = &self.rules;
+        let seen = self.seen.as_ref();
+        seen.map_or(*weight, |(_, snapshot)| beside::weight(snapshot, slots.as_ref(), *weight))
+    }
+
+    /// The servers of others that share the requests.
+    pub(crate) fn others(&self) -> Vec<String> {
+        let seen = self.seen.iter();
+        let all =
+            seen.flat_map(|(_, snapshot)| beside::others(snapshot, self.rules.slots.as_ref()));
+        all.filter(|(_, server)| !server.is_backup).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// What has to be done for HAProxy to hold what was ordered, as of the last look.
     pub(crate) fn changes(&self, now: Timestamp) -> Vec<Change> {
-        let Some((_, snapshot)) = &self.seen else { return Vec::new() };
+        let Some((_, snapshot)) = self.seen.as_ref().filter(|_| self.not_asked().is_none()) else {
+            return Vec::new();
+        };
+        let weight = self.weight();
         let change = |(replica, order): (&ReplicaId, &Order)| {
             let name = self.rules.name(replica, order)?;
             let server = snapshot.servers.get(&name);
             let what = match order.route {
                 Route::Routed => self
                     .rules
-                    .to_route(order, server)
+                    .to_route(order, server, weight)
                     .or_else(|| self.to_spare(replica, server?))
                     .or_else(|| self.to_hold(replica, server?, now)),
                 Route::Draining => self.rules.to_drain(order, server?, now),
@@ -340,7 +376,8 @@ impl Book {
     }
 
     /// How soon the next look is due, if the loop's own may be too late: a server drains, is new
-    /// and has not answered yet, or is used or not used against HAProxy's will. `None` also while HAProxy does not answer: the loop's looks ask.
+    /// and has not answered yet, or is used or not used against HAProxy's will. `None` also while
+    /// HAProxy does not answer: the loop's looks ask.
     pub(crate) fn pace_ms(&self, now: Timestamp) -> Option<u64> {
         let pace = |(replica, order): (&ReplicaId, &Order)| {
             let age_ms = now.ms_since(order.since);
@@ -430,11 +467,14 @@ impl Rules {
         }
     }
 
-    fn to_route(&self, order: &Order, server: Option<&Server>) -> Option<What> {
+    fn to_route(&self, order: &Order, server: Option<&Server>, weight: u16) -> Option<What> {
         match server {
-            None => Some(What::Add { address: order.address, id: order.id? }),
+            None => Some(What::Add { address: order.address, id: order.id?, weight }),
             Some(server) if server.address != Some(order.address) => {
                 Some(What::Move(order.address))
+            }
+            Some(server) if server.weight.is_some_and(|it| it != weight) => {
+                Some(What::Weigh(weight))
             }
             Some(server) if server.admin != Admin::Ready => Some(What::Ready),
             Some(_) => None,

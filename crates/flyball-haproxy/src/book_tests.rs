@@ -32,9 +32,9 @@ fn book_with_slots(count: u32) -> Book {
 
 /// A server of the name, at the port, with so many requests in flight.
 fn server(admin: Admin, port: u16, in_flight: u32) -> Server {
-    let (address, id) = (Some(address(port)), Some(u32::from(port)));
+    let (address, id, weight) = (Some(address(port)), Some(u32::from(port)), Some(100));
     let (served, good, is_backup, coming, fault) = (0, 0, false, false, None);
-    Server { admin, address, in_flight, served, good, is_backup, id, coming, fault }
+    Server { admin, address, in_flight, served, good, is_backup, weight, id, coming, fault }
 }
 
 /// What the process `pid` says. No process has the number 0, so nobody sees such a process.
@@ -61,7 +61,7 @@ fn backend() -> Backend {
 
 /// That the server at the port is made, with the first number that is free.
 fn add(port: u16) -> What {
-    What::Add { address: address(port), id: 1_001 }
+    What::Add { address: address(port), id: 1_001, weight: 100 }
 }
 
 fn line(name: &str, port: u16, id: u32) -> Line {
@@ -170,7 +170,10 @@ fn a_new_process_without_the_servers_gets_them_again() {
     book.take_in(at(1), seen(0, [("fb-web-1", server(Admin::Ready, 1, 0))]));
     let news = book.take_in(at(2), seen(1, []));
     assert!(news);
-    assert_eq!(book.changes(at(2)), [change("fb-web-1", What::Add { address: address(1), id: 1 })]);
+    assert_eq!(
+        book.changes(at(2)),
+        [change("fb-web-1", What::Add { address: address(1), id: 1, weight: 100 })]
+    );
 }
 
 #[test]

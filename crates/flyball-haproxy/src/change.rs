@@ -20,7 +20,7 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// Make it under a number that no other server of the backend has, and give it requests.
-    Add { address: SocketAddr, id: u32 },
+    Add { address: SocketAddr, id: u32, weight: u16 },
     /// Give it another address. Through maintenance, which closes idle connections to the old one.
     Move(SocketAddr),
     /// Give it requests again.
@@ -37,6 +37,8 @@ pub(crate) enum What {
     Vacate,
     /// Break the connections that it still has.
     Cut,
+    /// Give it another share of the requests.
+    Weigh(u16),
 }
 
 /// What came of a change that did not fail.
@@ -64,11 +66,11 @@ impl Change {
         let server = format!("{backend}/{}", self.name);
         let set = |state: &str| format!("set server {server} state {state}");
         match self.what {
-            What::Add { address, id } => {
+            What::Add { address, id, weight } => {
                 let enable = |what: &str, yes| {
                     if yes { format!("enable {what} {server};") } else { String::new() }
                 };
-                let line = options.line(mode);
+                let line = options.weighing(weight).line(mode);
                 let health = enable("health", options.is_checked(mode));
                 let agent = enable("agent", options.has_agent());
                 format!(
@@ -88,6 +90,7 @@ impl Change {
             What::Delete => format!("{};del server {server}", set("maint")),
             What::Vacate => set("maint"),
             What::Cut => format!("shutdown sessions server {server}"),
+            What::Weigh(weight) => format!("set server {server} weight {weight}"),
         }
     }
 
@@ -103,7 +106,7 @@ impl Change {
         match (&self.what, &lines[..]) {
             (What::Add { .. }, [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
             (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
-            (What::Ready | What::Spare | What::Hold, [])
+            (What::Ready | What::Spare | What::Hold | What::Weigh(_), [])
             | (What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
             (What::Delete, [CONNECTED]) => Ok(Outcome::Later),
             _ if OVERTAKEN.contains(&first) => Ok(Outcome::Later),
@@ -163,7 +166,7 @@ mod tests {
         let settings = HaproxySettings { server_options, ..settings() };
         let address = "[::1]:8080".parse().unwrap();
         let commands = |what, mode| change(what).commands(&settings, mode);
-        let add = || What::Add { address, id: 1_001 };
+        let add = || What::Add { address, id: 1_001, weight: 100 };
         assert_eq!(
             commands(add(), Mode::Http),
             "add server web/fb-web-1 [::1]:8080 id 1001 weight 100 check inter 2s rise 2 fall 3 \
@@ -183,7 +186,7 @@ mod tests {
     #[test]
     fn only_known_words_mean_success() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let add = || What::Add { address, id: 1_001 };
+        let add = || What::Add { address, id: 1_001, weight: 100 };
         assert_eq!(judged(add(), "New server registered.\n\n\n"), Ok(Outcome::Done));
         assert_eq!(judged(What::Drain, "\n"), Ok(Outcome::Done));
         assert_eq!(judged(What::Delete, "\nServer deleted.\n"), Ok(Outcome::Done));
@@ -213,7 +216,8 @@ mod tests {
 
     #[test]
     fn known_refusals_come_with_the_line_to_add() {
-        let add = change(What::Add { address: "127.0.0.1:1".parse().unwrap(), id: 1_001 });
+        let add =
+            change(What::Add { address: "127.0.0.1:1".parse().unwrap(), id: 1_001, weight: 100 });
         let hint =
             |answer: &str| add.judge(&settings(), Mode::Http, answer).unwrap_err().hint().unwrap();
         assert!(

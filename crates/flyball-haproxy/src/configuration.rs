@@ -53,7 +53,7 @@ pub(crate) struct Section {
 impl Configuration {
     /// Reads `text`, which stands in `file`, behind what was read before.
     pub(crate) fn read(&mut self, file: &Path, text: &str) {
-        for line in text.lines().map(words) {
+        for line in text.lines().map(|line| words(line).all) {
             let Some(first) = line.first() else { continue };
             if first.starts_with('.') {
                 self.is_conditional = true;

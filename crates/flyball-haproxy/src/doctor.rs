@@ -29,6 +29,9 @@ impl From<&HaproxyError> for Finding {
 /// The look that decides whether the adapter may start at all.
 pub(crate) async fn first_look(shared: &Shared) -> Result<(), HaproxyError> {
     shared.look().await?;
+    if let Some(refused) = shared.book().not_asked() {
+        return Err(refused);
+    }
     if level(&shared.wire).await? != "admin" {
         return Err(HaproxyError::NotAdmin { socket: shared.settings.socket.clone() });
     }
@@ -79,8 +82,7 @@ async fn see(
     findings.extend(process::look_at(settings, snapshot, &title));
     findings.extend(backend::look_at(settings, snapshot, &title));
     if is_admin && snapshot.process.takes_servers() && settings.slots.is_none() {
-        let mode = snapshot.backend.mode;
-        findings.extend(backend::try_out(settings, mode, wire, &title).await);
+        findings.extend(backend::try_out(settings, snapshot, wire, &title).await);
     }
     findings
 }

@@ -6,6 +6,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use flyball_file::{FileError, PlaceError};
+
 use crate::settings::Socket;
 
 /// Why HAProxy could not be asked, or did not do as asked.
@@ -109,6 +111,36 @@ pub enum HaproxyError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file may not be where it was said to be.
+    #[error("cannot keep {}: {source}", path.display())]
+    Place {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: PlaceError,
+    },
+    /// Another service has the file.
+    #[error("cannot keep {}: it is the file of service {service}", path.display())]
+    FileTaken {
+        /// Where it is.
+        path: PathBuf,
+        /// The service.
+        service: String,
+    },
+    /// A line that may not stand in the file.
+    #[error("the line `{line}` cannot be written: {why}")]
+    Line {
+        /// The line, escaped and cut.
+        line: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Labels named the backend, and neither it nor the operator asks for flyball.
+    #[error("backend `{backend}` does not ask for flyball, and only a label names it")]
+    NotAsked {
+        /// The backend.
+        backend: String,
+    },
     /// The file is there and flyball has not written it.
     #[error("{} was not written by flyball and is left alone", path.display())]
     ForeignFile {
@@ -118,6 +150,14 @@ pub enum HaproxyError {
 }
 
 impl HaproxyError {
+    /// Why the file at `path` cannot be kept.
+    pub(crate) fn of_file(path: PathBuf, error: PlaceError) -> Self {
+        match error {
+            PlaceError::File(FileError::Unreadable(source)) => Self::File { path, source },
+            source => Self::Place { path, source },
+        }
+    }
+
     /// With its hint, for where there is one line for both.
     pub(crate) fn in_one_line(&self) -> String {
         match self.hint() {
@@ -142,6 +182,10 @@ impl HaproxyError {
             | Self::NoSlot { .. }
             | Self::Unexpected { .. }
             | Self::File { .. }
+            | Self::Place { .. }
+            | Self::FileTaken { .. }
+            | Self::Line { .. }
+            | Self::NotAsked { .. }
             | Self::ForeignFile { .. } => true,
         }
     }
@@ -169,6 +213,21 @@ impl HaproxyError {
             Self::ForeignFile { path } => {
                 format!("move {} away, or name another file", path.display())
             }
+            Self::Place { .. } => {
+                "name a regular file, or none yet, below `directory` in [haproxy], \
+                 by the path without links"
+                    .to_owned()
+            }
+            Self::FileTaken { .. } => "give each service its own".to_owned(),
+            Self::Line { .. } => {
+                "put it into `defaults` or the frontend in haproxy.cfg; in `lines` \
+                 stand directives of a backend that read and run nothing (docs/guide/haproxy.md)"
+                    .to_owned()
+            }
+            Self::NotAsked { backend } => format!(
+                "in `backend {backend}`: server flyball 127.0.0.1:1 disabled; or in flyball.toml, \
+                 under [haproxy]: backends = [\"{backend}\"]"
+            ),
             Self::File { .. } => "flyball must be allowed to write in its folder".to_owned(),
             Self::Option { why, .. } => why.clone(),
             Self::Setting { .. } | Self::Unexpected { .. } => return None,

@@ -1,27 +1,24 @@
 //! The file that flyball keeps current beside HAProxy, so that a reload by anybody finds the
 //! servers in it.
 //!
-//! Decides what is in it. Never asks HAProxy to read it. Invariant: at every moment the file is
-//! whole (written beside it, synced, renamed), and a file that flyball did not write stays as it is.
+//! Decides what is in it. Never asks HAProxy to read it. Where it may be is decided in `folder`.
+//! Invariant: at every moment the file is whole, and a file that flyball did not write stays as it is.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-
-use flyball_file::FileError;
+use std::io;
+use std::sync::Arc;
 
 use crate::book::Line;
 use crate::error::HaproxyError;
+use crate::folder::{Found, OwnedFiles, Place};
 use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, Slots};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
 
-/// The largest file that is looked at: 10,000 servers are 1 MiB.
-const BYTES_MAX: u64 = 4 << 20;
-
-/// Keeps one file.
+/// Keeps one file, which no other service has meanwhile.
 pub(crate) struct Keeper {
-    path: PathBuf,
+    place: Arc<Place>,
+    files: OwnedFiles,
+    service: String,
     above: String,
     options: ServerOptions,
     written: Option<String>,
@@ -31,42 +28,52 @@ impl Keeper {
     /// Makes the file, without servers, where there is none: HAProxy can be started with it.
     ///
     /// # Errors
-    /// There is a file that flyball did not write, or it cannot be read or written.
+    /// It may not be there, there is one that flyball did not write, or it cannot be read or
+    /// written.
     pub(crate) fn open(settings: &HaproxySettings) -> Result<Option<Self>, HaproxyError> {
-        let Some(OwnedFile { path, lines }) = settings.file.clone() else { return Ok(None) };
-        let body = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        let Some(file) = settings.file.clone() else { return Ok(None) };
+        let (place, found) = taken(settings, &file)?;
+        let body = file.lines.lines().map(str::trim).filter(|line| !line.is_empty());
         let body: String = body.map(|line| format!("  {line}\n")).collect();
         let above = format!("{HEAD}\nbackend {}\n{body}", settings.backend);
-        let options = settings.server_options.clone();
-        let keeper = Self { path, above, options, written: None };
+        let (files, service) = (settings.files.clone(), settings.service.clone());
+        let (place, options) = (Arc::new(place), settings.server_options.clone());
+        let keeper = Self { place, files, service, above, options, written: None };
         // What an earlier run wrote is better than nothing until HAProxy has been seen.
-        if !is_there(&keeper.path)? {
+        if found != (Found::Replaceable { ours: true }) {
             let slot = |name| Line { name, address: None, id: None };
             let free: Vec<_> = settings.slots.iter().flat_map(Slots::names).map(slot).collect();
             // What the backend passes on is known once HAProxy has been seen.
-            let text = keeper.text(&free, Mode::Tcp);
-            let made = write(&keeper.path, &text);
-            made.map_err(|source| HaproxyError::File { path: keeper.path.clone(), source })?;
+            let text = keeper.text(&free, Mode::Tcp, keeper.options.weight);
+            keeper.place.write(HEAD, &text)?;
         }
         Ok(Some(keeper))
     }
 
-    /// Writes the file if `servers` are not in it as they are.
-    pub(crate) async fn keep(&mut self, servers: &[Line], mode: Mode) -> Result<(), HaproxyError> {
-        let text = self.text(servers, mode);
+    /// Writes the file if `servers` are not in it as they are, each with `weight`.
+    pub(crate) async fn keep(
+        &mut self,
+        servers: &[Line],
+        mode: Mode,
+        weight: u16,
+    ) -> Result<(), HaproxyError> {
+        let text = self.text(servers, mode, weight);
         if self.written.as_ref() == Some(&text) {
             return Ok(());
         }
-        let (path, shared) = (self.path.clone(), text.clone());
-        let written = tokio::task::spawn_blocking(move || write(&path, &shared)).await;
-        let written = written.unwrap_or_else(|failed| Err(io::Error::other(failed)));
-        written.map_err(|source| HaproxyError::File { path: self.path.clone(), source })?;
+        let (place, shared) = (Arc::clone(&self.place), text.clone());
+        let written = tokio::task::spawn_blocking(move || place.write(HEAD, &shared)).await;
+        let failed = |failed| {
+            let source = io::Error::other(failed);
+            Err(HaproxyError::File { path: self.place.path().to_owned(), source })
+        };
+        written.unwrap_or_else(failed)?;
         self.written = Some(text);
         Ok(())
     }
 
-    fn text(&self, servers: &[Line], mode: Mode) -> String {
-        let options = self.options.line(mode);
+    fn text(&self, servers: &[Line], mode: Mode, weight: u16) -> String {
+        let options = self.options.weighing(weight).line(mode);
         let line = |Line { name, address, id }: &Line| {
             let id = id.map(|id| format!("id {id} ")).unwrap_or_default();
             match address {
@@ -79,54 +86,38 @@ impl Keeper {
     }
 }
 
-/// Why the file could not be kept, as far as that shows without writing.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.files.let_go(&self.service);
+    }
+}
+
+/// Why the file could not be kept, as far as that shows without writing. The file stays taken, so
+/// that the next service that is looked at cannot have it.
 pub(crate) fn trouble(settings: &HaproxySettings) -> Option<HaproxyError> {
-    let path = settings.file.as_ref()?.path.as_path();
-    let of = |source| HaproxyError::File { path: path.to_owned(), source };
-    match is_there(path) {
-        Err(error) => Some(error),
-        Ok(true) => None,
-        Ok(false) => fs::metadata(folder(path)).err().map(of),
-    }
+    taken(settings, settings.file.as_ref()?).err()
 }
 
-/// Whether flyball's file is there; an empty one may be replaced.
-fn is_there(path: &Path) -> Result<bool, HaproxyError> {
-    match flyball_file::read_text(path, BYTES_MAX) {
-        Ok(text) if text.starts_with(HEAD) => Ok(true),
-        Ok(text) if text.trim().is_empty() => Ok(false),
-        Ok(_) => Err(HaproxyError::ForeignFile { path: path.to_owned() }),
-        Err(FileError::Missing) => Ok(false),
-        Err(error) => {
-            Err(HaproxyError::File { path: path.to_owned(), source: io::Error::other(error) })
-        }
-    }
-}
-
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let folder = folder(path);
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    // Hidden, so that a HAProxy that reads a whole folder passes it over.
-    let beside = folder.join(format!(".{}.new", name.display()));
-    let mut file = File::create(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
+/// The place of the file, taken for the service, and what is there.
+fn taken(settings: &HaproxySettings, file: &OwnedFile) -> Result<(Place, Found), HaproxyError> {
+    let place = Place::open(&file.path, &file.directory)?;
+    settings.files.take(&place, &settings.service)?;
+    let found = place.look(HEAD)?;
+    Ok((place, found))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
     use crate::settings::Socket;
 
     fn settings(path: PathBuf) -> HaproxySettings {
         let lines = "balance leastconn\n\n    option redispatch 1".to_owned();
-        let file = Some(OwnedFile { path, lines });
+        let directory = path.parent().unwrap().to_owned();
+        let file = Some(OwnedFile { path, directory, lines });
         HaproxySettings { file, ..HaproxySettings::new(Socket::Unix("/a".into()), "web") }
     }
 
@@ -139,10 +130,23 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), bare);
         let address = Some("127.0.0.1:8080".parse().unwrap());
         let server = Line { name: "fb-web-1".to_owned(), address, id: Some(1_001) };
-        keeper.keep(&[server], Mode::Tcp).await.unwrap();
+        keeper.keep(&[server], Mode::Tcp, 100).await.unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, format!("{bare}  server fb-web-1 127.0.0.1:8080 id 1001 weight 100\n"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn no_two_services_keep_one_file_at_the_same_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let web = settings(folder.path().join("flyball.cfg"));
+        let api = HaproxySettings { service: "api".into(), ..web.clone() };
+        let keeper = Keeper::open(&web).unwrap().unwrap();
+        let refused = Keeper::open(&api).map(drop).unwrap_err();
+        assert!(refused.to_string().contains("the file of service web"), "{refused}");
+        assert!(trouble(&api).is_some());
+        drop(keeper);
+        assert!(Keeper::open(&api).unwrap().is_some());
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Haproxy {
     ///
     /// # Errors
     /// A setting could never work; the file cannot be kept; or HAProxy is there and lacks the
-    /// backend (unless that is in the file and a reload will bring it), the level or the version.
+    /// backend (unless that is in the file and a reload will bring it), the level or the version;
+    /// or only a label names the backend, which does not ask for flyball.
     pub async fn connect(
         settings: HaproxySettings,
         clock: fn() -> Timestamp,
@@ -50,9 +51,11 @@ impl Haproxy {
         let shared = Arc::new(Shared::new(settings, clock));
         match doctor::first_look(&shared).await {
             Ok(()) => {}
-            Err(error @ (HaproxyError::NotAdmin { .. } | HaproxyError::TooOld { .. })) => {
-                return Err(error);
-            }
+            Err(
+                error @ (HaproxyError::NotAdmin { .. }
+                | HaproxyError::TooOld { .. }
+                | HaproxyError::NotAsked { .. }),
+            ) => return Err(error),
             Err(error @ HaproxyError::NoBackend { .. }) if keeper.is_none() => return Err(error),
             Err(away) => shared.tell(Some(&away)),
         }

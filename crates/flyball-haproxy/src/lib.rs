@@ -3,13 +3,15 @@
 //!
 //! Decides how an order is carried out and when a drained server may be deleted. Does not decide
 //! which replicas get requests: [`Haproxy::route`] and [`Haproxy::drain`] are told.
-//! Invariant: only servers that carry flyball's mark are changed, and what HAProxy holds is seen
-//! afresh before every change, never assumed.
+//! Invariant: only servers that carry flyball's mark are changed, in a backend that only labels name
+//! only while that asks for it, and what HAProxy holds is seen afresh before every change.
 //!
 //! Reading order: `book` (orders beside what was seen), `change` (the difference, and HAProxy's
-//! words for it), `round` (look, change, look), then the edges: `wire`, `stat`, `file`, and
-//! `doctor` with what it reads (`source`, `configuration`) and says (`finding`).
+//! words for it), `beside` (servers of others), `round` (look, change, look), then the edges: `wire`,
+//! `stat`, `file` with `folder` and `lines`, and `doctor` with what it reads (`source`,
+//! `configuration`) and says (`finding`).
 
+mod beside;
 mod book;
 mod change;
 mod configuration;
@@ -17,8 +19,10 @@ mod doctor;
 mod error;
 mod file;
 mod finding;
+mod folder;
 mod haproxy;
 mod ids;
+mod lines;
 mod mark;
 mod node;
 mod options;
@@ -35,5 +39,6 @@ mod worker;
 
 pub use error::HaproxyError;
 pub use finding::{Edit, Finding, Level};
+pub use folder::OwnedFiles;
 pub use haproxy::Haproxy;
 pub use settings::{Checks, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};

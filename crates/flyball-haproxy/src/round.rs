@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     book: Mutex<Book>,
     /// What was last said in the log, so that it is said once.
     said: Mutex<Option<Discriminant<HaproxyError>>>,
+    /// The weight that servers of others were last said to have.
+    said_weight: Mutex<Option<u16>>,
     /// The last look or round failed: what it left undone is tried again after the next good look.
     undone: AtomicBool,
     /// There is something to do.
@@ -44,8 +46,9 @@ impl Shared {
         let book = Mutex::new(Book::new(&settings, clock()));
         let backend = Watched::new(&settings.backend);
         let (work, news) = (Notify::new(), Notify::new());
-        let (said, undone) = (Mutex::default(), AtomicBool::new(false));
-        Self { settings, clock, wire, backend, book, said, undone, work, news }
+        let (said, said_weight) = (Mutex::default(), Mutex::default());
+        let undone = AtomicBool::new(false);
+        Self { settings, clock, wire, backend, book, said, said_weight, undone, work, news }
     }
 
     /// Held for microseconds and never across a wait.
@@ -87,6 +90,26 @@ impl Shared {
         let outcome = change.judge(&self.settings, mode, &answer)?;
         tracing::debug!(service = %self.settings.service, ?outcome, "{commands}");
         Ok(outcome)
+    }
+
+    /// Says once what flyball's servers take from those of others.
+    fn tell_weight(&self) {
+        let (weight, others) = {
+            let book = self.book();
+            (book.weight(), book.others())
+        };
+        let now = (!others.is_empty()).then_some(weight);
+        let mut said = self.said_weight.lock().unwrap_or_else(PoisonError::into_inner);
+        if *said != now && now.is_some() {
+            tracing::info!(
+                "{}: backend {} has servers of others ({}): flyball's have the weight of the least \
+                 of them, {weight}",
+                self.settings.service,
+                self.settings.backend,
+                others.join(", ")
+            );
+        }
+        *said = now;
     }
 
     /// Says what is wrong once, and once that it is over. A refusal is part of what is observed, and
@@ -138,13 +161,22 @@ pub(crate) async fn run(
 /// Looks, changes what has to change, and looks again if anything was changed.
 async fn round(shared: &Shared, keeper: Option<&mut Keeper>) -> Result<(), HaproxyError> {
     shared.look().await?;
-    let (changes, lines, shortage) = {
+    if let Some(refused) = shared.book().not_asked() {
+        return Err(refused);
+    }
+    shared.tell_weight();
+    let (changes, lines, shortage, weight) = {
         let book = shared.book();
-        (book.changes((shared.clock)()), book.lines().zip(book.mode()), book.shortage())
+        (
+            book.changes((shared.clock)()),
+            book.lines().zip(book.mode()),
+            book.shortage(),
+            book.weight(),
+        )
     };
     let write = async {
         match keeper.zip(lines) {
-            Some((keeper, (lines, mode))) => keeper.keep(&lines, mode).await,
+            Some((keeper, (lines, mode))) => keeper.keep(&lines, mode, weight).await,
             None => Ok(()),
         }
     };

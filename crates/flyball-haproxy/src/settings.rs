@@ -9,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::error::HaproxyError;
+use crate::folder::OwnedFiles;
+use crate::lines;
 use crate::mark;
 use crate::options;
 
@@ -35,6 +37,11 @@ pub struct HaproxySettings {
     pub server_options: ServerOptions,
     /// A file that flyball keeps current, so that a reload by anybody finds the servers in it.
     pub file: Option<OwnedFile>,
+    /// The files of all services, so that no two have one.
+    pub files: OwnedFiles,
+    /// Whether the backend's own configuration must ask for flyball, by a server `flyball` that is
+    /// disabled: nobody but a label named the backend.
+    pub must_ask: bool,
     /// Slots to use in place of servers made at run time, for HAProxy before 2.5.
     pub slots: Option<Slots>,
     /// How long one command may take from connecting to the last byte. 0 is refused.
@@ -48,8 +55,9 @@ pub struct HaproxySettings {
 /// `default-server` lines do not reach servers that are made at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerOptions {
-    /// Share of the requests among servers, 1 to 256. 100, because HAProxy's own default of 1
-    /// leaves no room to give a server less.
+    /// Share of the requests among servers, 1 to 256, where all of them are flyball's: beside
+    /// others, the least that one of those has. 100, because HAProxy's own default of 1 leaves no
+    /// room to give a server less.
     pub weight: u16,
     /// Requests one server works on at once (`maxconn`); more wait in HAProxy. `None`: no limit.
     pub slots: Option<u32>,
@@ -89,6 +97,8 @@ pub(crate) enum Mode {
 pub struct OwnedFile {
     /// Where it is.
     pub path: PathBuf,
+    /// The folder that it must be below.
+    pub directory: PathBuf,
     /// The lines of the backend other than flyball's servers, such as `balance leastconn`.
     pub lines: String,
 }
@@ -120,6 +130,8 @@ impl HaproxySettings {
             backend,
             server_options: ServerOptions::default(),
             file: None,
+            files: OwnedFiles::default(),
+            must_ask: false,
             slots: None,
             call_limit_ms: 250,
             drain_limit_ms: 30_000,
@@ -148,48 +160,12 @@ impl HaproxySettings {
         ];
         match numbers.into_iter().find(|(_, number)| *number == Some(0)) {
             Some((setting, _)) => Err(wrong(setting, "0".to_owned(), "1 or more")),
-            None => self.file.as_ref().map_or(Ok(()), OwnedFile::verify),
+            None => self.file.as_ref().map_or(Ok(()), |file| lines::verify(&file.lines)),
         }
     }
 }
 
 const NAME: &str = "one or more of A-Z a-z 0-9 . _ - :";
-
-/// First words that would end the backend and begin another section.
-const SECTIONS: [&str; 17] = [
-    "backend",
-    "cache",
-    "crt-store",
-    "defaults",
-    "fcgi-app",
-    "frontend",
-    "global",
-    "http-errors",
-    "listen",
-    "log-forward",
-    "mailers",
-    "peers",
-    "program",
-    "resolvers",
-    "ring",
-    "traces",
-    "userlist",
-];
-
-impl OwnedFile {
-    fn verify(&self) -> Result<(), HaproxyError> {
-        let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
-        let section = self.lines.lines().filter_map(first).find(|w| SECTIONS.contains(&&w[..]));
-        match section {
-            None => Ok(()),
-            Some(word) => Err(HaproxyError::Setting {
-                setting: "lines of the file",
-                value: word,
-                want: "lines of a backend, and no other section",
-            }),
-        }
-    }
-}
 
 /// A server that fails is out within 10 requests or 6 s, and back after two checks, 2 to 4 s later.
 /// The numbers are HAProxy's own defaults. With a shorter `fastinter` a server that answers errors
@@ -198,6 +174,11 @@ const CHECK: &str = "check inter 2s rise 2 fall 3";
 const ON_ERROR: &str = "error-limit 10 on-error mark-down";
 
 impl ServerOptions {
+    /// The same with another weight.
+    pub(crate) fn weighing(&self, weight: u16) -> Self {
+        Self { weight, ..self.clone() }
+    }
+
     /// As written behind the address on a `server` or `add server` line of a backend of this mode.
     pub(crate) fn line(&self, mode: Mode) -> String {
         let mut line = format!("weight {}", self.weight);
@@ -303,7 +284,8 @@ mod tests {
         let sound = HaproxySettings::new(Socket::Unix("/a".into()), "web");
         assert!(sound.verify().is_ok());
         let file = |lines: &str| {
-            let file = OwnedFile { path: "/f".into(), lines: lines.to_owned() };
+            let (path, directory) = ("/f".into(), "/".into());
+            let file = OwnedFile { path, directory, lines: lines.to_owned() };
             HaproxySettings { file: Some(file), ..sound.clone() }
         };
         assert!(file("balance leastconn\n# backend\n").verify().is_ok());
@@ -328,7 +310,7 @@ mod tests {
         let said = broken.map(|settings| settings.verify().unwrap_err().to_string());
         assert_eq!(
             said.map(|text| text.split([' ', ':']).next().unwrap_or("").to_owned()),
-            ["backend", "backend", "call_limit_ms", "weight", "slots", "options", "lines"]
+            ["backend", "backend", "call_limit_ms", "weight", "slots", "options", "the"]
         );
     }
 }

@@ -161,8 +161,8 @@ mod tests {
     fn server(good: u64, fault: Option<Fault>) -> Server {
         let (served, id, in_flight) = (good, Some(1), 0);
         let admin = Admin::Ready;
-        let (address, is_backup, coming) = (None, false, false);
-        Server { admin, address, in_flight, served, good, is_backup, id, coming, fault }
+        let (address, weight, is_backup, coming) = (None, None, false, false);
+        Server { admin, address, in_flight, served, good, is_backup, weight, id, coming, fault }
     }
 
     fn answers() -> Option<Fault> {

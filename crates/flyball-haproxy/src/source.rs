@@ -4,8 +4,6 @@
 //! which may be in a container. Invariant: a file that does not have the backend that HAProxy has is
 //! not taken for its configuration; nothing is read beyond a bound.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -103,18 +101,7 @@ fn read_all<'a>(files: impl Iterator<Item = (&'a Path, PathBuf)>) -> Result<Conf
 }
 
 fn read(place: &Path) -> Result<String, String> {
-    let said = |error: std::io::Error| error.to_string();
-    // A pipe would be waited for.
-    if !std::fs::metadata(place).map_err(said)?.is_file() {
-        return Err("it is no regular file".to_owned());
-    }
-    let mut text = Vec::new();
-    File::open(place)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut text))
-        .map_err(said)?;
-    if text.len() as u64 > FILE_MAX {
-        return Err("it is larger than 8 MiB".to_owned());
-    }
+    let text = flyball_file::read(place, FILE_MAX).map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
@@ -146,8 +133,8 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(read(&named("pipe")), Err("it is no regular file".to_owned()));
-        assert!(read(&named("none")).unwrap_err().contains("No such file"));
+        assert_eq!(read(&named("pipe")), Err("it is a FIFO, not a regular file".to_owned()));
+        assert!(read(&named("none")).unwrap_err().contains("no such file"));
         std::fs::write(named("a"), "global\n").unwrap();
         assert_eq!(read(&named("a")).as_deref(), Ok("global\n"));
     }

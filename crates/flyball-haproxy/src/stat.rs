@@ -65,6 +65,8 @@ pub(crate) struct Server {
     /// Those of them that were no errors: 1xx to 4xx (connections, where the backend is not HTTP).
     pub(crate) good: u64,
     pub(crate) is_backup: bool,
+    /// Its share among all servers, as it was set; 0 takes no new requests.
+    pub(crate) weight: Option<u16>,
     /// Its number within the backend; `None` where HAProxy does not say.
     pub(crate) id: Option<u32>,
     /// It is down, and a check has passed since.
@@ -224,6 +226,11 @@ impl Server {
             served: good.saturating_add(errors),
             good,
             is_backup: row.number("bck") == Some(1),
+            // Before 2.5 only what is in effect now is told.
+            weight: row
+                .number("uweight")
+                .or_else(|| row.number("weight"))
+                .and_then(|weight| weight.try_into().ok()),
             id: row.number("sid").and_then(|id| id.try_into().ok()),
             coming: row.text("status").starts_with("DOWN ") && row.text("status").contains('/'),
             fault: Fault::parse(row),

@@ -100,7 +100,8 @@ async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
     let config = rig.path("defaults.cfg");
     std::fs::write(&config, "defaults\n  mode http\n").unwrap();
     let advised = |lines: &str| {
-        let file = OwnedFile { path: rig.path("flyball.cfg"), lines: lines.to_owned() };
+        let (path, directory) = (rig.path("flyball.cfg"), rig.folder.path().to_owned());
+        let file = OwnedFile { path, directory, lines: lines.to_owned() };
         let settings = HaproxySettings { file: Some(file), ..rig.settings() };
         let config = config.clone();
         async move {
@@ -118,7 +119,8 @@ async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
 async fn haproxy_is_started_with_the_owned_file_only_once_that_is_there() {
     let Some(rig) = Rig::start("").await else { return };
     let path = rig.path("owned.cfg");
-    let file = OwnedFile { path: path.clone(), lines: rig::LINES.to_owned() };
+    let directory = rig.folder.path().to_owned();
+    let file = OwnedFile { path: path.clone(), directory, lines: rig::LINES.to_owned() };
     let settings = HaproxySettings { backend: "pool".into(), file: Some(file), ..rig.settings() };
     let said = |findings: Vec<Finding>| {
         let mut about = findings.into_iter().filter(|f| f.what.contains("no backend `pool`"));

@@ -42,7 +42,13 @@ fn settings(lab: &Lab) -> MarathonSettings {
 }
 
 fn app() -> AppSettings {
-    AppSettings { service: "web".into(), app: "/shop/web".into(), port: None, balanced: true }
+    AppSettings {
+        service: "web".into(),
+        app: "/shop/web".into(),
+        port: None,
+        balanced: true,
+        obeys_hold: true,
+    }
 }
 
 /// An app of pretended tasks, and an engine that looks after it.

@@ -159,7 +159,7 @@ impl World {
     fn last_seen(&self) -> LastSeen {
         let draining = self.replicas.values().filter(|replica| replica.draining).count();
         let starting = self.replicas.values().filter(|replica| !replica.routed).count();
-        let count = |replicas: usize| u32::try_from(replicas).unwrap();
+        let count = |replicas: usize| u32::try_from(replicas).unwrap_or(u32::MAX);
         LastSeen {
             wall_ms: self.wall_ms(BLIND_MS),
             ready: count(self.replicas.len() - draining - starting),

@@ -7,6 +7,7 @@
 mod advice;
 mod balancer;
 mod board;
+mod claims;
 mod count_labels;
 mod crew;
 mod engine;
@@ -19,13 +20,16 @@ mod hour;
 mod labels;
 mod look;
 mod look_log;
+mod owners;
 mod probe;
 mod repeats;
 mod report;
 mod room;
+mod said;
 #[cfg(test)]
 mod scripted;
 mod sick;
+mod signer;
 mod standby;
 mod tally;
 mod telling;
@@ -50,7 +54,8 @@ use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
-pub(crate) use count_labels::{labels_of_apps, labels_of_swarm};
+pub(crate) use claims::Claims;
+pub(crate) use count_labels::{Claim, claims_of_apps, claims_of_swarm, speaking};
 use crew::Crew;
 pub(crate) use engine::{
     app_settings, docker_settings, mesos_settings, process_settings, swarm_settings,
@@ -60,9 +65,10 @@ use home::Home;
 pub(crate) use home::{OWN_DIRECTORY, open_to_others};
 use hosts::{Descriptors, Hosts};
 pub(crate) use hosts::{
-    docker as open_docker, ensemble, marathon as open_marathon, mesos_access, mesos_master, socket,
-    swarm as open_swarm,
+    HaproxyPlace, docker as open_docker, ensemble, marathon as open_marathon, mesos_access,
+    mesos_master, needs_docker, swarm as open_swarm,
 };
+pub(crate) use owners::Owners;
 use report::Reporting;
 pub(crate) use room::Room;
 pub(crate) use standby::Standby;
@@ -70,6 +76,8 @@ pub(crate) use tally::Tally;
 use wishes::Wishes;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
 
+/// The file with the owners of services by the labels of containers, in the state directory.
+pub(crate) const CONTAINER_OWNERS: &str = "container-owners";
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
 /// ...and within so many bytes.
@@ -124,9 +132,13 @@ impl Daemon {
                 Some(wishes)
             }
         };
+        let signer = match hosts::needs_docker(config) {
+            true => Some(signer::signer(&home, shared.as_ref()).await?),
+            false => None,
+        };
         let connections_max = budget.api;
         let descriptors = Descriptors { of_replicas: descriptors.before, budget };
-        let hosts = Hosts::open(config, &home, descriptors, shared.clone())?;
+        let hosts = Hosts::open(config, &home, descriptors, shared.clone(), signer)?;
         let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes));
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);
@@ -143,7 +155,7 @@ impl Daemon {
         });
         let mut ready = Vec::new();
         for service in config.services.values() {
-            ready.push(crew.prepare(service).await?);
+            ready.push(crew.prepare(service, None).await?);
         }
         let (stop, stopped) = watch::channel(false);
         let port = Arc::clone(&board);
@@ -151,7 +163,7 @@ impl Daemon {
         for service in ready {
             crew.begin(service);
         }
-        let following = follow_all(config, &crew, &journal, &stopped)?;
+        let following = follow_all(config, &home, &crew, &journal, &stopped)?;
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {
             tokio::spawn(advice::follow(zabbix, Arc::clone(&board), stop.subscribe()))
@@ -213,6 +225,7 @@ async fn join_all(tasks: &mut JoinSet<()>) {
 /// Begins to follow the journal, and the labels that `config` wants followed.
 fn follow_all(
     config: &Config,
+    home: &Home,
     crew: &Arc<Crew>,
     journal: &Arc<Journal>,
     stopped: &watch::Receiver<bool>,
@@ -221,18 +234,22 @@ fn follow_all(
     following.spawn(history::follow(Arc::clone(journal), Arc::clone(crew), stopped.clone()));
     if config.docker.labels {
         let host = crew.hosts().docker()?;
-        following.spawn(labels::follow(config.clone(), host, Arc::clone(crew), stopped.clone()));
+        let owners = Owners::open(home.file(CONTAINER_OWNERS));
+        let (crew, stopped) = (Arc::clone(crew), stopped.clone());
+        following.spawn(labels::follow(config.clone(), host, crew, owners, stopped));
     }
     let mut sources = Vec::new();
     if config.swarm.labels {
-        sources.push(count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?)));
+        let source = count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?));
+        sources.push((source, Owners::open(home.file("swarm-owners"))));
     }
     if config.marathon.labels {
-        sources.push(count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?)));
+        let source = count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?));
+        sources.push((source, Owners::open(home.file("app-owners"))));
     }
-    for source in sources {
+    for (source, owners) in sources {
         let (crew, stopped) = (Arc::clone(crew), stopped.clone());
-        following.spawn(count_labels::follow(config.clone(), source, crew, stopped));
+        following.spawn(count_labels::follow(config.clone(), source, crew, owners, stopped));
     }
     Ok(following)
 }

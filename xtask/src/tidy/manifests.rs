@@ -34,7 +34,14 @@ fn allowed(package: &str) -> Option<Edges> {
         "flyball-haproxy" | "flyball-proxy" => {
             Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-file"])
         }
-        "flyball-docker" | "flyball-process" => {
+        "flyball-docker" => Edges::To(&[
+            "flyball-core",
+            "flyball-cgroup",
+            "flyball-agent",
+            "flyball-engine",
+            "flyball-file",
+        ]),
+        "flyball-process" => {
             Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-engine"])
         }
         "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),

@@ -2,26 +2,29 @@
 //!
 //! Decides nothing beyond the table. Invariant: that of the table of keys.
 
-use super::{Fallback, HOUR_MS, Key, Kind, Section, duration, key};
+use super::{ByLabel, Fallback, HOUR_MS, Key, Kind, Section, duration, key};
 
 pub(crate) static LIVENESS: Key = key(
     "liveness",
     duration(0, HOUR_MS),
     Fallback::Is("\"5s\""),
     "Time from one probe of a ready replica to the next; it is the probe of `ready`. One that fails it three times in a row is sick. `\"0s\"`: ready replicas are not probed.",
-);
+)
+.by_label(ByLabel::Always);
 pub(crate) static SICK_AFTER: Key = key(
     "sick_after",
     duration(0, 24 * HOUR_MS),
     Fallback::Is("\"30s\""),
     "How long a replica may be sick before it is replaced. It gets no requests meanwhile and is no capacity.",
-);
+)
+.by_label(ByLabel::Always);
 pub(crate) static EJECT_MAX: Key = key(
     "eject_max",
     Kind::Share { above_zero: false, to: 1.0 },
     Fallback::Is("\"50%\""),
     "The share of the replicas that may be kept from requests because they fail, at least one, never all. `\"0%\"`: nobody is.",
-);
+)
+.by_label(ByLabel::Always);
 
 pub(crate) static PROXY: Section = Section {
     path: "proxy",

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing beyond the table. Invariant: that of the table of keys.
 
-use super::{Fallback, Key, Kind, Section, duration, key};
+use super::{Fallback, Key, Kind, REPLICAS_MAX, Section, duration, key};
 
 pub(crate) static ROOT: Section = Section {
     path: "",
@@ -81,7 +81,15 @@ pub(crate) static DOCKER: Section = Section {
     path: "docker",
     meaning: "The Docker host for services with `engine = \"docker\"`. \
               Where this table stands, even empty, services are found by labels, too.",
-    keys: &[&HOST, &CGROUP_MOUNT, &FIND_LABELS],
+    keys: &[
+        &HOST,
+        &CGROUP_MOUNT,
+        &FIND_LABELS,
+        &LABELS_MAX,
+        &LABELS_MAY,
+        &LABELS_FROM_IMAGES,
+        &TRUST_MARKS,
+    ],
 };
 pub(crate) static HOST: Key = key(
     "host",
@@ -99,14 +107,45 @@ pub(crate) static FIND_LABELS: Key = key(
     "labels",
     Kind::Flag,
     Fallback::Is("true"),
-    "Whether services are found by the labels of containers.",
+    "Whether services are found by the labels of containers. `false`: no label is obeyed at all.",
+);
+pub(crate) static LABELS_MAX: Key = key(
+    "labels_max",
+    Kind::Count { from: 1, to: REPLICAS_MAX },
+    Fallback::Is("20"),
+    "The largest `max` that labels may ask for.",
+);
+pub(crate) static LABELS_MAY: Key = key(
+    "labels_may",
+    Kind::LabelKeys,
+    Fallback::Is("[]"),
+    "Keys that labels may give although they reach beyond the service, such as `[\"image\", \"reach\"]`: those below whose label stands \"with permission\". See [who may do what](../guide/trust.md).",
+);
+pub(crate) static LABELS_FROM_IMAGES: Key = key(
+    "labels_from_images",
+    Kind::Flag,
+    Fallback::Is("false"),
+    "Whether a label counts also where the container has it from its image, so that whoever makes an image speaks for its services.",
+);
+pub(crate) static TRUST_MARKS: Key = key(
+    "trust_marks",
+    Kind::Flag,
+    Fallback::Is("false"),
+    "Whether a container with `flyball.managed=true` is taken for one that flyball started although it is not signed with the key in `state_dir`: where that directory is not kept, or was lost. Anybody who may label containers can then join any service.",
 );
 
 pub(crate) static SWARM: Section = Section {
     path: "swarm",
     meaning: "The Docker Swarm for services with `engine = \"swarm\"`. \
               Where this table stands, even empty, services are found by labels, too.",
-    keys: &[&MANAGERS, &FIND_SWARM_LABELS, &SWARM_AGENT, &SWARM_AGENT_TOKEN_FILE],
+    keys: &[
+        &MANAGERS,
+        &FIND_SWARM_LABELS,
+        &LABELS_MAX,
+        &LABELS_MAY,
+        &SWARM_AGENT,
+        &SWARM_AGENT_TOKEN_FILE,
+    ],
 };
 pub(crate) static MANAGERS: Key = key(
     "managers",
@@ -118,7 +157,7 @@ pub(crate) static FIND_SWARM_LABELS: Key = key(
     "labels",
     Kind::Flag,
     Fallback::Is("true"),
-    "Whether services are found by the labels of Swarm services.",
+    "Whether services are found by the labels of Swarm services. `false`: no label is obeyed at all.",
 );
 pub(crate) static SWARM_AGENT: Key = key(
     "agent",
@@ -184,6 +223,8 @@ pub(crate) static MARATHON: Section = Section {
         &MARATHON_URL,
         &MARATHON_CA_FILE,
         &FIND_APP_LABELS,
+        &LABELS_MAX,
+        &LABELS_MAY,
         &CREDENTIALS_FILE,
         &MARATHON_TOKEN_FILE,
     ],
@@ -204,7 +245,7 @@ pub(crate) static FIND_APP_LABELS: Key = key(
     "labels",
     Kind::Flag,
     Fallback::Otherwise("true where the table is there"),
-    "Whether services are found by the labels of apps.",
+    "Whether services are found by the labels of apps. `false`: no label is obeyed at all.",
 );
 pub(crate) static CREDENTIALS_FILE: Key = key(
     "credentials_file",
@@ -241,8 +282,20 @@ pub(crate) static SESSION: Key = key(
 pub(crate) static HAPROXY: Section = Section {
     path: "haproxy",
     meaning: "The HAProxy for services with `balancer = \"haproxy\"`.",
-    keys: &[&SOCKET],
+    keys: &[&SOCKET, &BACKENDS, &FILES_DIRECTORY],
 };
+pub(crate) static BACKENDS: Key = key(
+    "backends",
+    Kind::HaproxyNames,
+    Fallback::Is("[]"),
+    "The backends that labels may name. Beside them, those whose own configuration asks for flyball by a disabled server of that name: `server flyball 127.0.0.1:1 disabled`. A service of this file needs neither.",
+);
+pub(crate) static FILES_DIRECTORY: Key = key(
+    "directory",
+    Kind::Path,
+    Fallback::Is("\"/etc/haproxy\""),
+    "The folder that every `file` of a backend is below. No link is followed on the way to one, also not above this folder.",
+);
 pub(crate) static SOCKET: Key = key(
     "socket",
     Kind::Socket,

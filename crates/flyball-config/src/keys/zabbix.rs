@@ -2,7 +2,9 @@
 //!
 //! Decides nothing beyond the table. Invariant: that of the table of keys.
 
-use super::{BY, COOLDOWN, Fallback, HOUR_MS, IN_AT, Key, Kind, OUT_AT, Section, duration, key};
+use super::{
+    BY, ByLabel, COOLDOWN, Fallback, HOUR_MS, IN_AT, Key, Kind, OUT_AT, Section, duration, key,
+};
 
 pub(crate) static ZABBIX: Section = Section {
     path: "zabbix",
@@ -96,10 +98,12 @@ pub(crate) static FROM: Key = key(
     Kind::Choice(&["zabbix"]),
     Fallback::Is("\"zabbix\""),
     "Whose triggers are followed; needs `api` in `[zabbix]`.",
-);
+)
+.by_label(ByLabel::Always);
 pub(crate) static ADVICE_WINDOW: Key = key(
     "window",
     duration(2_000, HOUR_MS),
     Fallback::Is("\"15s\""),
     "What Zabbix averages over; raised to three times the longer of `interval` in `[zabbix]` and `look`.",
-);
+)
+.by_label(ByLabel::Always);

@@ -14,6 +14,7 @@ use super::Service;
 use super::state::{State, agrees};
 use crate::container::{CRASHES_SHOWN, Container, Ending};
 use crate::facts::{Facts, State as ContainerState, Way};
+use crate::standing::Standing;
 use crate::{copy, end, signals};
 
 /// Whether an inspection told something new.
@@ -71,6 +72,7 @@ impl Service {
     pub(crate) fn take(
         self: &Arc<Self>,
         answer: &ContainerInspectResponse,
+        standing: &Standing,
         asked: Instant,
     ) -> Taken {
         let (publish, balancer) = (&self.settings.publish, &self.balancer());
@@ -79,7 +81,7 @@ impl Service {
             None => copy::refuse(answer, &self.settings, balancer).err(),
             Some(_) => None,
         };
-        let Some(facts) = Facts::of(answer, way) else { return Taken::Yes };
+        let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes };
         let id = facts.id.clone();
         let mut state = self.state();
         let ordered = state.orders.contains_key(&facts.replica);

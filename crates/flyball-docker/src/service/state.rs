@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::container::Container;
 use crate::facts::{Facts, State as ContainerState};
 use crate::labels::name_of;
+use crate::owner::Owner;
 use crate::told::Told;
 
 #[derive(Debug, Default)]
@@ -28,6 +29,8 @@ pub(super) struct State {
     /// Why the latest start or stop failed, until one succeeds.
     pub(super) pending: Option<String>,
     pub(super) told: Told,
+    /// Whom the container belongs to that is copied, where more than one owner may be a replica.
+    pub(super) original: Option<Owner>,
 }
 
 #[derive(Debug)]

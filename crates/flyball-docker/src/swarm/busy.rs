@@ -10,13 +10,16 @@ use std::collections::BTreeMap;
 /// `true` on a service that somebody changes by hand for a while.
 pub(super) const HOLD: &str = "flyball.hold";
 
-/// Why nothing may be told to a service with this state of its update and these labels.
+/// Why nothing may be told to a service with this state of its update and these labels, if those
+/// are obeyed.
 pub(super) fn busy(
     state: Option<&str>,
     message: Option<&str>,
     labels: &BTreeMap<String, String>,
+    obeyed: bool,
 ) -> Option<String> {
-    let held = labels.get(HOLD).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    let label = labels.get(HOLD).filter(|_| obeyed);
+    let held = label.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     let what = match state.unwrap_or_default() {
         "updating" => "its update goes on",
         "paused" => "its update is paused (docker service update, or docker service rollback)",
@@ -38,12 +41,13 @@ mod tests {
     fn updates_hold_until_they_are_over_and_a_label_as_long_as_it_stands() {
         let none = BTreeMap::new();
         for state in ["updating", "paused", "rollback_started", "rollback_paused"] {
-            assert!(busy(Some(state), None, &none).is_some(), "{state}");
+            assert!(busy(Some(state), None, &none, true).is_some(), "{state}");
         }
         for state in [None, Some("completed"), Some("rollback_completed")] {
-            assert_eq!(busy(state, Some("update completed"), &none), None);
+            assert_eq!(busy(state, Some("update completed"), &none, true), None);
         }
         let held = BTreeMap::from([(HOLD.to_owned(), "True".to_owned())]);
-        assert!(busy(None, None, &held).unwrap().contains(HOLD));
+        assert!(busy(None, None, &held, true).unwrap().contains(HOLD));
+        assert_eq!(busy(None, None, &held, false), None, "where no label is obeyed");
     }
 }

@@ -93,8 +93,8 @@ pub(super) async fn service(
         findings.extend(nodes.values().filter(|node| node.address.is_none()).map(no_address));
     }
     let update = answer.update_status.unwrap_or_default();
-    if let Some(why) = busy(update.state.as_deref(), update.message.as_deref(), &answer.spec.labels)
-    {
+    let (state, message) = (update.state.as_deref(), update.message.as_deref());
+    if let Some(why) = busy(state, message, &answer.spec.labels, settings.obeys_hold) {
         let text = format!("swarm service {name} is left alone: {why}");
         findings.push(remark(text, "flyball goes on by itself once that is over"));
     }

@@ -1,8 +1,8 @@
 //! The services that describe themselves by their labels.
 //!
-//! Decides which services of a Swarm are to be looked after: those with `flyball.service` among the
-//! labels of the service itself. Does not know what the settings in other labels mean.
-//! Invariant: a service without that label is somebody else's.
+//! Decides which services of a Swarm want to be looked after: those with `flyball.service` among the
+//! labels of the service itself. Which of two with one name is, is not decided here, nor what the
+//! settings in other labels mean. Invariant: a service without that label is somebody else's.
 
 use std::collections::BTreeMap;
 
@@ -20,27 +20,18 @@ pub struct LabelledSwarm {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Those of `services`, in the order of their names; of two that claim one name, the first by the
-/// name that Swarm gives it.
+/// Those of `services`, in the order of their names, then of those that Swarm gives them.
 pub(super) fn services_of(services: &[ServiceAnswer]) -> Vec<LabelledSwarm> {
-    let mut found: BTreeMap<&str, &ServiceAnswer> = BTreeMap::new();
-    let mut by_name: Vec<&ServiceAnswer> = services.iter().collect();
-    by_name.sort_by_key(|service| service.spec.name.as_str());
-    for service in by_name {
-        if let Some(name) = service.spec.labels.get(SERVICE) {
-            found.entry(name).or_insert(service);
-        }
-    }
-    let labelled = |(name, service): (&str, &ServiceAnswer)| LabelledSwarm {
-        service: name.to_owned(),
-        swarm_service: service.spec.name.clone(),
-        labels: service
-            .spec
-            .labels
-            .iter()
-            .filter(|(label, _)| label.starts_with(PREFIX))
-            .map(|(label, value)| (label.clone(), value.clone()))
-            .collect(),
+    let labelled = |service: &ServiceAnswer| {
+        let labels = service.spec.labels.iter();
+        let ours = labels.filter(|(label, _)| label.starts_with(PREFIX));
+        Some(LabelledSwarm {
+            service: service.spec.labels.get(SERVICE)?.clone(),
+            swarm_service: service.spec.name.clone(),
+            labels: ours.map(|(label, value)| (label.clone(), value.clone())).collect(),
+        })
     };
-    found.into_iter().map(labelled).collect()
+    let mut found: Vec<LabelledSwarm> = services.iter().filter_map(labelled).collect();
+    found.sort_by(|a, b| (&a.service, &a.swarm_service).cmp(&(&b.service, &b.swarm_service)));
+    found
 }

@@ -61,7 +61,7 @@ async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), Swar
     let answer: Value = manager.get("read a service", &path).await?;
     let raw = RawService::new(answer);
     let replicas = raw.replicas(name)?;
-    if let Some(why) = busy_now(&raw) {
+    if let Some(why) = busy_now(&raw, service.settings.obeys_hold) {
         return Err(SwarmError::Busy { service: name.clone(), why });
     }
     if seen != Some(replicas) {
@@ -79,10 +79,10 @@ async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), Swar
     Ok(())
 }
 
-fn busy_now(raw: &RawService) -> Option<String> {
+fn busy_now(raw: &RawService, obeys_hold: bool) -> Option<String> {
     let answer: ServiceAnswer = serde_json::from_value(raw.answer().clone()).ok()?;
     let update = answer.update_status.unwrap_or_default();
-    busy(update.state.as_deref(), update.message.as_deref(), &answer.spec.labels)
+    busy(update.state.as_deref(), update.message.as_deref(), &answer.spec.labels, obeys_hold)
 }
 
 /// A version that is not the newest any more is told by status 500, as is nearly everything.

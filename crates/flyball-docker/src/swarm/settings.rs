@@ -46,6 +46,8 @@ pub struct SwarmSettings {
     pub cpus: Option<f64>,
     /// Whether requests are spread by somebody who has to know each task's address.
     pub balanced: bool,
+    /// Whether the label `flyball.hold=true` is obeyed.
+    pub obeys_hold: bool,
 }
 
 /// How requests reach a task.
@@ -69,6 +71,7 @@ impl SwarmSettings {
             reach: SwarmReach::Node,
             cpus: None,
             balanced: true,
+            obeys_hold: true,
         }
     }
 

@@ -122,7 +122,7 @@ impl State {
             id: answer.id.clone(),
             wanted,
             mode: if answer.spec.mode.global.is_some() { "global" } else { "job" },
-            busy: busy(state, message, &answer.spec.labels),
+            busy: busy(state, message, &answer.spec.labels, settings.obeys_hold),
             limit_cores: limit.or(settings.cpus),
             addressed: match settings.reach {
                 SwarmReach::Node => ports.iter().any(|port| serves(port, settings.port)),

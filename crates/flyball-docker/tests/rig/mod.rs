@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Exit, Phase, Reading, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_docker::{DockerEngine, DockerHost, DockerSettings, HostSettings, Publish};
+use flyball_docker::{
+    DockerEngine, DockerHost, DockerSettings, HostSettings, Members, Publish, Signer,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::lab::{IMAGE, Lab};
@@ -23,16 +25,27 @@ pub(crate) fn clock() -> Timestamp {
     Timestamp::from_ms(3_600_000 + ms)
 }
 
+/// What all engines of a test sign with, as runs of one flyball do.
+pub(crate) fn signer() -> Arc<Signer> {
+    static SIGNER: LazyLock<Arc<Signer>> = LazyLock::new(|| Arc::new(Signer::passing().unwrap()));
+    Arc::clone(&SIGNER)
+}
+
 pub(crate) fn host_at(address: String) -> Arc<DockerHost> {
+    DockerHost::open(host_settings(address)).unwrap()
+}
+
+pub(crate) fn host_settings(host: String) -> HostSettings {
     let cgroup_mount = Some(PathBuf::from("/sys/fs/cgroup"));
-    DockerHost::open(HostSettings { host: address, cgroup_mount, clock }).unwrap()
+    HostSettings { host, cgroup_mount, clock, signer: signer(), labels_from_images: false }
 }
 
 pub(crate) fn host_without_files(address: String) -> Arc<DockerHost> {
-    DockerHost::open(HostSettings { host: address, cgroup_mount: None, clock }).unwrap()
+    let settings = HostSettings { cgroup_mount: None, ..host_settings(address) };
+    DockerHost::open(settings).unwrap()
 }
 
-/// An engine for service `web`, on a connection of its own.
+/// An engine for service `web`, on a connection of its own, which others' containers may join.
 pub(crate) fn engine(lab: &Lab, change: impl FnOnce(&mut DockerSettings)) -> DockerEngine {
     engine_at(host_at(lab.host()), change)
 }
@@ -43,6 +56,7 @@ pub(crate) fn engine_at(
 ) -> DockerEngine {
     let mut settings = DockerSettings::new("web", 8080);
     settings.grace_ms = Some(2_000);
+    settings.members = Members::Adopted;
     change(&mut settings);
     DockerEngine::new(host, settings).unwrap()
 }

@@ -6,9 +6,11 @@
 
 use flyball_core::units::ReplicaId;
 
+use crate::beside;
+use crate::error::HaproxyError;
 use crate::finding::{Edit, Finding};
 use crate::mark;
-use crate::settings::{HaproxySettings, Mode, Slots};
+use crate::settings::{HaproxySettings, Slots};
 use crate::stat::{Server, Snapshot};
 use crate::wire::Wire;
 
@@ -38,21 +40,42 @@ pub(super) fn look_at(
         ));
     }
     findings.extend(settings.slots.as_ref().and_then(|s| slot_count(settings, s, snapshot, title)));
-    let is_ours = |name: &str| match &settings.slots {
-        Some(slots) => slots.has(name),
-        None => mark::replica(name).is_some(),
-    };
-    let (ours, foreign): (Vec<_>, Vec<_>) =
-        snapshot.servers.iter().partition(|(name, _)| is_ours(name));
-    findings.extend(ours.into_iter().filter_map(|(name, server)| down(name, server)));
-    if !foreign.is_empty() {
-        let foreign: Vec<&str> = foreign.into_iter().map(|(name, _)| name.as_str()).collect();
-        findings.push(Finding::well(format!(
-            "servers that flyball does not touch, and whose requests it counts: {}",
-            foreign.join(", ")
-        )));
-    }
+    findings.extend(asks(settings, snapshot, title));
+    let slots = settings.slots.as_ref();
+    let ours = beside::ours(snapshot, slots);
+    findings.extend(ours.filter_map(|(name, server)| down(name, server)));
+    findings.extend(others(settings, snapshot));
     findings
+}
+
+/// Whether the backend's own configuration asks for flyball.
+fn asks(settings: &HaproxySettings, snapshot: &Snapshot, title: &str) -> Option<Finding> {
+    let backend = &settings.backend;
+    if beside::asks(snapshot) {
+        return Some(Finding::well(format!("backend `{backend}` asks for flyball")));
+    }
+    settings.must_ask.then(|| {
+        let error = HaproxyError::NotAsked { backend: backend.clone() };
+        let line = format!("server {} 127.0.0.1:1 disabled", beside::MARKER);
+        let edits = vec![Edit::Add { section: title.to_owned(), line }];
+        Finding { hint: error.hint(), ..Finding::wrong(error.to_string(), edits) }
+    })
+}
+
+/// Servers that the operator wrote by hand.
+fn others(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Finding> {
+    let slots = settings.slots.as_ref();
+    let (spare, sharing): (Vec<_>, Vec<_>) =
+        beside::others(snapshot, slots).partition(|(_, server)| server.is_backup);
+    let said = |servers: Vec<(&str, &Server)>, what: String| {
+        let names: Vec<&str> = servers.into_iter().map(|(name, _)| name).collect();
+        let names = (!names.is_empty()).then(|| names.join(", "))?;
+        Some(Finding::well(format!("servers that flyball does not touch, {what}: {names}")))
+    };
+    let weight = beside::weight(snapshot, slots, settings.server_options.weight);
+    let share = format!("whose requests it counts, and whose weight its own have ({weight})");
+    let spares = "and whose requests it counts".to_owned();
+    said(sharing, share).into_iter().chain(said(spare, spares)).collect()
 }
 
 fn down(name: &str, server: &Server) -> Option<Finding> {
@@ -88,11 +111,11 @@ fn leastconn(title: &str) -> Edit {
 /// Whether HAProxy would make a server, and one with these options.
 pub(super) async fn try_out(
     settings: &HaproxySettings,
-    mode: Mode,
+    snapshot: &Snapshot,
     wire: &Wire,
     title: &str,
 ) -> Option<Finding> {
-    let backend = &settings.backend;
+    let (backend, mode) = (&settings.backend, snapshot.backend.mode);
     let server = format!("add server {backend}/{}", mark::server_name(&ReplicaId::new("probe")));
     let said = wire.ask(&server).await.ok()?;
     if said.starts_with(STATIC) {

@@ -68,6 +68,11 @@ impl Rig {
         Some(rig)
     }
 
+    /// Has HAProxy read what is at `name` in its folder, too.
+    pub fn read_also(&mut self, name: &str) {
+        self.files.push(self.path(name));
+    }
+
     fn prepare(extra: &str) -> Option<Self> {
         program::haproxy()?;
         let folder = tempfile::tempdir().unwrap();
@@ -194,7 +199,8 @@ impl Rig {
 
     /// The same with the backend in flyball's own file.
     pub fn settings_with_file(&self) -> HaproxySettings {
-        let file = OwnedFile { path: self.path("flyball.cfg"), lines: LINES.to_owned() };
+        let (path, directory) = (self.path("flyball.cfg"), self.folder.path().to_owned());
+        let file = OwnedFile { path, directory, lines: LINES.to_owned() };
         HaproxySettings { file: Some(file), ..self.settings() }
     }
 

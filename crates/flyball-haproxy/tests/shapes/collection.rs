@@ -97,7 +97,8 @@ pub(crate) const OWNED: Shape = Shape {
     text: FRONT,
     settings: |settings| {
         let lines = "balance leastconn\noption redispatch 1\nhttp-request set-header X-A \"b c\"";
-        settings.file = Some(OwnedFile { path: "flyball.cfg".into(), lines: lines.to_owned() });
+        let (path, directory) = ("flyball.cfg".into(), "".into());
+        settings.file = Some(OwnedFile { path, directory, lines: lines.to_owned() });
     },
     ..PLAIN
 };

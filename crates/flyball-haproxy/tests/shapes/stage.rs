@@ -69,8 +69,9 @@ impl Stage {
         let mut settings =
             HaproxySettings { call_limit_ms: 2_000, ..HaproxySettings::new(socket, shape.backend) };
         (shape.settings)(&mut settings);
-        if let Some(OwnedFile { path, .. }) = &mut settings.file {
+        if let Some(OwnedFile { path, directory, .. }) = &mut settings.file {
             *path = at("flyball.cfg").into();
+            folder.path().clone_into(directory);
         }
         let peer = rig::Replica::start("replica", Duration::ZERO).await;
         let replica = if shape.has_own_replica() { replica } else { peer.address };

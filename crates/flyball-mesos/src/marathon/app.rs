@@ -47,8 +47,9 @@ pub(super) enum Way {
 }
 
 impl App {
-    pub(super) fn of(answer: &AppAnswer, port: Option<u16>) -> Self {
-        let held = answer.labels.get(HOLD).map(String::as_str) == Some("true");
+    /// As `answer` says; a label that asks to leave it alone counts if labels are `obeyed`.
+    pub(super) fn of(answer: &AppAnswer, port: Option<u16>, obeyed: bool) -> Self {
+        let held = answer.labels.get(HOLD).map(String::as_str) == Some("true") && obeyed;
         let results = answer.readiness_check_results.iter().filter(|result| result.ready);
         let ready = || results.map(|result| result.task_id.clone()).collect();
         let grace_s = answer.task_kill_grace_period_seconds.filter(|s| s.is_finite() && *s >= 0.0);
@@ -136,7 +137,7 @@ mod tests {
     use super::*;
 
     fn app(answer: Value, port: Option<u16>) -> App {
-        App::of(&serde_json::from_value(answer).unwrap(), port)
+        App::of(&serde_json::from_value(answer).unwrap(), port, true)
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub(super) async fn app(
         };
         return Ok(vec![Finding { fatal: true, text: error.to_string(), hint: error.hint() }]);
     };
-    let app = App::of(&answer, settings.port);
+    let app = App::of(&answer, settings.port, settings.obeys_hold);
     let mut findings = Vec::new();
     if let Way::Nowhere(why) = &app.way {
         let text = format!("tasks of {id} cannot be reached: {why}");

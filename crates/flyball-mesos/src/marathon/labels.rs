@@ -1,7 +1,7 @@
 //! The apps that describe themselves by their labels.
 //!
-//! Decides which apps are to be looked after: those with the label `flyball.service`. Does not know
-//! what the settings in other labels mean.
+//! Decides which apps want to be looked after: those with the label `flyball.service`. Which of two
+//! with one name is, is not decided here, nor what the settings in other labels mean.
 //! Invariant: an app without that label is somebody else's.
 
 use std::collections::BTreeMap;
@@ -24,27 +24,19 @@ pub struct LabelledApp {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Those of `apps`, in the order of their names; of two that claim one name, the first by its id.
+/// Those of `apps`, in the order of their names, then of their ids.
 pub(super) fn services_of(apps: &[AppAnswer]) -> Vec<LabelledApp> {
-    let mut found: BTreeMap<&str, &AppAnswer> = BTreeMap::new();
-    let mut by_id: Vec<&AppAnswer> = apps.iter().collect();
-    by_id.sort_by_key(|app| app.id.as_str());
-    for app in by_id {
-        if let Some(name) = app.labels.get(SERVICE) {
-            found.entry(name).or_insert(app);
-        }
-    }
-    let labelled = |(name, app): (&str, &AppAnswer)| LabelledApp {
-        service: name.to_owned(),
-        app: app.id.clone(),
-        labels: app
-            .labels
-            .iter()
-            .filter(|(label, _)| label.starts_with(PREFIX))
-            .map(|(label, value)| (label.clone(), value.clone()))
-            .collect(),
+    let labelled = |app: &AppAnswer| {
+        let ours = app.labels.iter().filter(|(label, _)| label.starts_with(PREFIX));
+        Some(LabelledApp {
+            service: app.labels.get(SERVICE)?.clone(),
+            app: app.id.clone(),
+            labels: ours.map(|(label, value)| (label.clone(), value.clone())).collect(),
+        })
     };
-    found.into_iter().map(labelled).collect()
+    let mut found: Vec<LabelledApp> = apps.iter().filter_map(labelled).collect();
+    found.sort_by(|a, b| (&a.service, &a.app).cmp(&(&b.service, &b.app)));
+    found
 }
 
 #[cfg(test)]
@@ -54,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_apps_with_one_name_the_first_by_its_id_has_it() {
+    fn every_app_that_claims_a_name_is_told_with_its_id() {
         let app = |id: &str, labels: serde_json::Value| json!({ "id": id, "labels": labels });
         let apps = json!([
             app("/z", json!({ "flyball.service": "web" })),
@@ -63,8 +55,8 @@ mod tests {
         ]);
         let apps: Vec<AppAnswer> = serde_json::from_value(apps).unwrap();
         let found = services_of(&apps);
-        assert_eq!(found.len(), 1);
-        assert_eq!((found[0].service.as_str(), found[0].app.as_str()), ("web", "/a"));
+        let claims: Vec<_> = found.iter().map(|it| (&*it.service, &*it.app)).collect();
+        assert_eq!(claims, [("web", "/a"), ("web", "/z")]);
         assert_eq!(found[0].labels.len(), 2);
     }
 }

@@ -99,7 +99,7 @@ async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<()
 /// `None` where that has changed since it was decided.
 fn victims(service: &Service, order: &Order, answer: &AppAnswer) -> Option<Vec<String>> {
     let ids = service.inside().state.tasks_of(&order.leaving)?;
-    let app = App::of(answer, service.settings.port);
+    let app = App::of(answer, service.settings.port, service.settings.obeys_hold);
     let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, &Names::new()));
     let there: Vec<Task> =
         tasks.filter(|task| !matches!(task.stage, Stage::Over | Stage::Killing)).collect();

@@ -61,6 +61,8 @@ pub struct AppSettings {
     pub port: Option<u16>,
     /// Whether requests are spread over its tasks, so that each must have an address.
     pub balanced: bool,
+    /// Whether the label `flyball.hold=true` is obeyed.
+    pub obeys_hold: bool,
 }
 
 impl AppSettings {
@@ -87,8 +89,13 @@ mod tests {
     #[test]
     fn an_app_is_named_by_its_whole_path() {
         let named = |app: &str| {
-            let settings =
-                AppSettings { service: "web".into(), app: app.into(), port: None, balanced: true };
+            let settings = AppSettings {
+                service: "web".into(),
+                app: app.into(),
+                port: None,
+                balanced: true,
+                obeys_hold: true,
+            };
             settings.validate()
         };
         assert_eq!(named("/web"), Ok(()));

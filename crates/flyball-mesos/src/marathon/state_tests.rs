@@ -7,7 +7,13 @@ use crate::marathon::rollouts::deployments_of;
 use crate::marathon::task::Names;
 
 fn settings() -> AppSettings {
-    AppSettings { service: "web".into(), app: "/web".into(), port: None, balanced: true }
+    AppSettings {
+        service: "web".into(),
+        app: "/web".into(),
+        port: None,
+        balanced: true,
+        obeys_hold: true,
+    }
 }
 
 fn at(ms: u64) -> Timestamp {
@@ -41,7 +47,7 @@ impl Seen {
             answer[key] = value.clone();
         }
         let answer: crate::marathon::answers::AppAnswer = serde_json::from_value(answer).unwrap();
-        let app = App::of(&answer, None);
+        let app = App::of(&answer, None, true);
         let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, &Names::new())).collect();
         let (deployments, asked_at) = (deployments_of(&deployments), at(self.now_ms));
         let answer = Answer { app, tasks, deployments: &deployments, pending: None, asked_at };

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     fn task(answer: Value, app: &Value) -> Task {
-        let app = App::of(&serde_json::from_value(app.clone()).unwrap(), None);
+        let app = App::of(&serde_json::from_value(app.clone()).unwrap(), None, true);
         let names = Names::from([("agent-5".to_owned(), "10.0.0.5".parse().unwrap())]);
         Task::of(&serde_json::from_value(answer).unwrap(), &app, &names)
     }

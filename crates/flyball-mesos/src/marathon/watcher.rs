@@ -217,7 +217,7 @@ fn tell(core: &Core, service: &Service, answer: Option<AppAnswer>, about: &About
     match answer {
         None => inside.state.gone(),
         Some(answer) => {
-            let app = App::of(&answer, settings.port);
+            let app = App::of(&answer, settings.port, settings.obeys_hold);
             let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, about.names)).collect();
             let pending = waiting(about.queue, &settings.app, app.fixed_port);
             let (deployments, asked_at) = (about.deployments, about.asked_at);

@@ -12,13 +12,14 @@ mod ports;
 mod readiness;
 mod zabbix;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Container, Engine, Problem, Service, ServiceLabels, Task};
+use flyball_config::{Balancer, Config, Engine, Problem, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
-use flyball_docker::{DockerEngine, DockerHost};
+use flyball_docker::{DockerEngine, DockerHost, DockerSettings, Owner};
 use flyball_mesos::Survey;
 use flyball_mesos::marathon::{Marathon, MarathonEngine};
 use serde::Serialize;
@@ -26,8 +27,9 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    Room, app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
+    CONTAINER_OWNERS, Claim, Claims, HaproxyPlace, Owners, Room, app_settings, claims_of_apps,
+    claims_of_swarm, docker_settings, mesos_access, mesos_master, mesos_settings, needs_docker,
+    open_docker, open_marathon, open_swarm, speaking, swarm_settings,
 };
 use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
@@ -114,6 +116,8 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
     if let Some(zabbix) = &config.zabbix {
         findings.extend(zabbix::look_at(config, &services, zabbix).await);
     }
+    // One for all: two services with one file show.
+    let place = HaproxyPlace::of(config);
     for service in &services {
         findings.extend(systems.look_at_engine(config, service).await);
         match &service.balancer {
@@ -121,7 +125,8 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
                 findings.push(ports.look_at(&format!("services.{}.listen", service.name), *listen));
             }
             Balancer::Haproxy { backend, slots } => {
-                findings.extend(haproxy::look_at(config, service, backend, *slots, haproxy).await);
+                let place = place.clone();
+                findings.extend(haproxy::look_at(place, service, backend, *slots, haproxy).await);
             }
             Balancer::None => {}
         }
@@ -148,6 +153,8 @@ struct Systems {
     swarm: Option<Arc<SwarmManagers>>,
     mesos: Option<Survey>,
     marathon: Option<Arc<Marathon>>,
+    /// To whom services by the labels of containers belong.
+    owners: BTreeMap<String, Owner>,
 }
 
 impl Systems {
@@ -157,13 +164,17 @@ impl Systems {
         services: &mut Vec<Service>,
         findings: &mut Vec<Finding>,
     ) -> Result<Self, Failure> {
+        let mut owners = BTreeMap::new();
         let mut docker = if needs_docker(config) { Some(open_docker(config)?) } else { None };
         if let Some(host) = &docker {
             let found = reachable(host).await;
             let answers = found.ok;
             findings.push(found);
             if answers && config.docker.labels {
-                services.extend(labelled(config, host, findings).await);
+                let claims = claims(config, host).await;
+                services.extend(described(config, &claims.labels(), findings));
+                findings.extend(claims.remarks.into_iter().map(remark));
+                owners = claims.chosen.into_iter().map(|(name, it)| (name, it.owner)).collect();
             }
             docker = docker.filter(|_| answers);
         }
@@ -174,13 +185,14 @@ impl Systems {
             findings.extend(found);
             if answers && config.swarm.labels {
                 let found = managers.discovered().await.unwrap_or_default();
-                services.extend(described(config, &labels_of_swarm(&found), findings));
+                let claims = claims_of_swarm(&found);
+                services.extend(counted(config, &claims, "swarm-owners", findings));
             }
             swarm = swarm.filter(|_| answers);
         }
         let mesos = surveyed(config, findings).await;
         let marathon = apps(config, services, findings).await?;
-        Ok(Self { docker, swarm, mesos, marathon })
+        Ok(Self { docker, swarm, mesos, marathon, owners })
     }
 
     async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
@@ -189,14 +201,17 @@ impl Systems {
             Engine::Process(process) => local::runnable(name, process),
             Engine::Docker(container) => match &self.docker {
                 Some(host) => {
+                    let by_file = config.services.contains_key(name);
+                    let owner = self.owners.get(name).filter(|_| !by_file);
+                    let settings = docker_settings(name, container, owner);
                     let balancer = local::balancer_host(config, service).await;
-                    startable(name, container, host, balancer.as_deref()).await
+                    startable(settings, host, balancer.as_deref()).await
                 }
                 None => Vec::new(),
             },
             Engine::Swarm(task) => match &self.swarm {
                 Some(managers) => {
-                    let settings = swarm_settings(service, task);
+                    let settings = swarm_settings(service, task, config.swarm.obeys_hold);
                     scalable(name, SwarmEngine::new(managers, settings)).await
                 }
                 None => Vec::new(),
@@ -206,7 +221,7 @@ impl Systems {
             }
             Engine::Marathon(app) => match &self.marathon {
                 Some(marathon) => {
-                    let settings = app_settings(service, app);
+                    let settings = app_settings(service, app, config.marathon.obeys_hold);
                     countable(name, MarathonEngine::new(marathon, settings)).await
                 }
                 None => Vec::new(),
@@ -226,11 +241,6 @@ fn proxied(config: &Config) -> Option<Finding> {
         Room::of(&config.proxy, &Budget::of(config, descriptors::highest()));
     let text = format!("{connections} client connections at once, {per_client} of one client");
     Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
-}
-
-fn needs_docker(config: &Config) -> bool {
-    let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
-    containers || config.docker.labels
 }
 
 fn needs_swarm(config: &Config) -> bool {
@@ -282,11 +292,29 @@ async fn reachable(host: &DockerHost) -> Finding {
     }
 }
 
-/// The services that labels describe, and what is wrong with the others.
-async fn labelled(config: &Config, host: &DockerHost, findings: &mut Vec<Finding>) -> Vec<Service> {
+/// Who speaks for which service by the labels of containers.
+async fn claims(config: &Config, host: &DockerHost) -> Claims {
     let found = host.discover().await.unwrap_or_default();
-    let labels = found.into_iter().map(|s| (s.service, s.labels)).collect();
+    let owners = Owners::open(config.daemon.state_dir.join(CONTAINER_OWNERS));
+    Claims::of(config, &found, &owners)
+}
+
+/// The services that labels of Swarm services or apps describe; who was first is in `file`.
+fn counted(
+    config: &Config,
+    claims: &[Claim],
+    file: &str,
+    findings: &mut Vec<Finding>,
+) -> Vec<Service> {
+    let owners = Owners::open(config.daemon.state_dir.join(file));
+    let (labels, refused) = speaking(claims, &owners);
+    findings.extend(refused.into_iter().map(remark));
     described(config, &labels, findings)
+}
+
+/// What is to be known about a service, and is no fault of it.
+fn remark((name, text): (String, String)) -> Finding {
+    Finding { key: format!("services.{name}"), ok: true, text, hint: None }
 }
 
 fn described(config: &Config, labels: &ServiceLabels, findings: &mut Vec<Finding>) -> Vec<Service> {
@@ -358,7 +386,7 @@ async fn apps(
     }
     if config.marathon.labels {
         let found = marathon.discovered().await.unwrap_or_default();
-        services.extend(described(config, &labels_of_apps(&found), findings));
+        services.extend(counted(config, &claims_of_apps(&found), "app-owners", findings));
     }
     Ok(Some(marathon))
 }
@@ -397,14 +425,13 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
 }
 
 async fn startable(
-    name: &str,
-    container: &Container,
+    settings: DockerSettings,
     host: &Arc<DockerHost>,
     balancer: Option<&str>,
 ) -> Vec<Finding> {
-    let key = format!("services.{name}");
+    let key = format!("services.{}", settings.service);
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
-    let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
+    let engine = match DockerEngine::new(Arc::clone(host), settings) {
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };

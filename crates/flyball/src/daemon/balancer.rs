@@ -9,11 +9,11 @@ use std::sync::Arc;
 use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_haproxy::{Checks, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
+use flyball_haproxy::{Checks, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots};
 use flyball_proxy::{Proxy, ProxySettings, Times};
 use flyball_web::Spread;
 
-use super::hosts::{Hosts, Proxies};
+use super::hosts::{HaproxyPlace, Hosts, Proxies};
 use crate::clock;
 use crate::failure::Failure;
 
@@ -44,7 +44,7 @@ impl Balancer {
                 Ok(Self::Proxy(proxy.map_err(|error| of_service(service, &error, error.hint()))?))
             }
             config::Balancer::Haproxy { backend, slots } => {
-                let settings = haproxy_settings(service, backend, *slots, hosts.haproxy());
+                let settings = haproxy_settings(service, backend, *slots, hosts.haproxy().clone());
                 let haproxy = Haproxy::connect(settings, clock::now).await;
                 Ok(Self::Haproxy(
                     haproxy.map_err(|error| of_service(service, &error, error.hint()))?,
@@ -207,7 +207,7 @@ pub(crate) fn haproxy_settings(
     service: &config::Service,
     backend: &config::Backend,
     slots: Option<u32>,
-    socket: Socket,
+    haproxy: HaproxyPlace,
 ) -> HaproxySettings {
     let checks = match backend.check {
         None => Checks::WhereHttp,
@@ -217,6 +217,7 @@ pub(crate) fn haproxy_settings(
     let words = backend.options.clone();
     let file = |file: &config::OwnedFile| OwnedFile {
         path: file.path.clone(),
+        directory: haproxy.directory.clone(),
         lines: file.lines.iter().map(|line| format!("{line}\n")).collect(),
     };
     let template = |t: &config::Template| Slots { prefix: t.prefix.clone(), count: t.count };
@@ -224,8 +225,10 @@ pub(crate) fn haproxy_settings(
         service: service.name.clone(),
         server_options: ServerOptions { slots, checks, words, ..ServerOptions::default() },
         file: backend.file.as_ref().map(file),
+        files: haproxy.files.clone(),
+        must_ask: backend.must_ask,
         slots: backend.template.as_ref().map(template),
         drain_limit_ms: service.policy.timing.drain_limit_ms,
-        ..HaproxySettings::new(socket, backend.name.clone())
+        ..HaproxySettings::new(haproxy.socket, backend.name.clone())
     }
 }

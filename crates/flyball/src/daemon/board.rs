@@ -65,6 +65,8 @@ pub(crate) struct Slot {
     /// The last look at which the engine was heard.
     heard: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
+    /// What must not be missed about its labels.
+    remarks: Mutex<Vec<String>>,
     /// What whoever advises the service said last; `None` where nobody was asked yet.
     advice: Mutex<Option<Reading<Advice>>>,
     asked: Notify,
@@ -88,6 +90,7 @@ impl Slot {
             live: ArcSwapOption::empty(),
             heard: ArcSwapOption::empty(),
             manual: Mutex::new(None),
+            remarks: Mutex::default(),
             advice: Mutex::new(None),
             asked: Notify::new(),
             doubted: Notify::new(),
@@ -137,6 +140,16 @@ impl Slot {
     pub(crate) fn set_manual(&self, manual: Option<Manual>) {
         *self.manual.lock().unwrap_or_else(PoisonError::into_inner) = manual;
         self.asked.notify_one();
+    }
+
+    /// Shows `texts` in place of what was shown before.
+    pub(crate) fn set_remarks(&self, texts: Vec<String>) {
+        *self.remarks.lock().unwrap_or_else(PoisonError::into_inner) = texts;
+    }
+
+    fn remarks(&self) -> Vec<Notice> {
+        let texts = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        texts.iter().cloned().map(Notice::trouble).collect()
     }
 
     /// What was advised last.
@@ -191,7 +204,11 @@ impl Slot {
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: live.iter().flat_map(|live| trouble::of_live(live)).collect(),
+            notices: live
+                .iter()
+                .flat_map(|live| trouble::of_live(live))
+                .chain(self.remarks())
+                .collect(),
             counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
     }

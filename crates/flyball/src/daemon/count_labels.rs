@@ -9,24 +9,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_config::{Config, ServiceLabels};
+use flyball_config::{Config, Described, ServiceLabels};
 use flyball_docker::swarm::{LabelledSwarm, SwarmManagers};
 use flyball_mesos::marathon::{LabelledApp, Marathon};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::crew::Crew;
+use super::owners::Owners;
+use super::said::Said;
 
 /// They are asked each second or two anyway.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A service that was missing so many times in a row is gone: `docker stack rm` and `deploy` again
 /// take some seconds.
 const ABSENCES_MAX: u32 = 10;
-
-/// What labels need not say, since they are on what runs the tasks.
-const ENGINE: &str = "flyball.engine";
-const SWARM_NAME: &str = "flyball.swarm-service";
-const APP_NAME: &str = "flyball.app";
 
 /// What has services with a count and with labels.
 pub(super) enum Source {
@@ -35,15 +32,15 @@ pub(super) enum Source {
 }
 
 impl Source {
-    async fn labels(&self) -> Result<ServiceLabels, String> {
+    async fn claims(&self) -> Result<Vec<Claim>, String> {
         match self {
             Self::Swarm(managers) => {
                 let found = managers.discovered().await;
-                found.map(|found| labels_of_swarm(&found)).map_err(|error| error.to_string())
+                found.map(|found| claims_of_swarm(&found)).map_err(|error| error.to_string())
             }
             Self::Marathon(marathon) => {
                 let found = marathon.discovered().await;
-                found.map(|found| labels_of_apps(&found)).map_err(|error| error.to_string())
+                found.map(|found| claims_of_apps(&found)).map_err(|error| error.to_string())
             }
         }
     }
@@ -61,12 +58,13 @@ pub(super) async fn follow(
     config: Config,
     source: Source,
     crew: Arc<Crew>,
+    owners: Owners<String>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (kept, told, of) = (BTreeMap::new(), BTreeMap::new(), source.name());
-    let mut followed = Followed { config, crew, of, kept, told };
+    let (kept, said, of) = (BTreeMap::new(), Said::default(), source.name());
+    let mut followed = Followed { config, crew, of, kept, owners, said };
     while !*stop.borrow() {
-        match source.labels().await {
+        match source.claims().await {
             Ok(found) => followed.keep_up(&found).await,
             // That has been said already.
             Err(error) => tracing::debug!("services cannot be found by labels: {error}"),
@@ -78,92 +76,186 @@ pub(super) async fn follow(
     }
 }
 
+/// A service that is looked after, or was somebody's in an earlier run.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kept {
+    /// Whether its loop was begun here.
+    begun: bool,
+    /// How often it was missing in a row.
+    absences: u32,
+}
+
+impl Kept {
+    /// Whether its loop was told to end, and may not have yet.
+    fn is_ending(self) -> bool {
+        self.begun && self.absences >= ABSENCES_MAX
+    }
+}
+
 struct Followed {
     config: Config,
     crew: Arc<Crew>,
     /// What carries the labels.
     of: &'static str,
-    /// Those that are looked after, and how often they were missing in a row.
-    kept: BTreeMap<String, u32>,
-    /// What was said last about each service, so that it is said once.
-    told: BTreeMap<String, String>,
+    kept: BTreeMap<String, Kept>,
+    /// Which of those that carry its label a service is.
+    owners: Owners<String>,
+    said: Said,
 }
 
 impl Followed {
     /// Takes in one whole listing.
-    async fn keep_up(&mut self, found: &ServiceLabels) {
-        let described = self.config.labelled(found);
+    async fn keep_up(&mut self, found: &[Claim]) {
+        let (found, refused) = speaking(found, &self.owners);
+        for (name, text) in refused {
+            self.said.say(&name, &text);
+        }
+        for (name, claim) in &found {
+            if !self.config.services.contains_key(name) {
+                self.owners.bind(name, owner(claim).to_owned());
+            }
+        }
+        let described = self.config.labelled(&found);
         for (name, errors) in &described.refused {
-            self.tell(name, &errors.to_string());
+            self.said.say(name, &errors.to_string());
         }
         for (name, note) in &described.notes {
-            self.tell(name, note);
+            self.said.say(name, note);
         }
         for service in described.services.into_values() {
             self.look_after(service).await;
         }
-        self.leave_alone(found);
+        self.leave_alone(&found);
+        self.said.end_round(&self.crew);
     }
 
     async fn look_after(&mut self, service: flyball_config::Service) {
         let name = service.name.clone();
-        if let Some(absences) = self.kept.get_mut(&name) {
-            *absences = 0;
+        if self.kept.get(&name).is_some_and(|kept| kept.begun) {
             return;
         }
-        match self.crew.prepare(&service).await {
+        match self.crew.prepare(&service, None).await {
             Ok(ready) => {
-                self.told.remove(&name);
                 tracing::info!("{name}: found by the labels of its {}", self.of);
                 self.crew.begin(ready);
-                self.kept.insert(name, 0);
+                self.kept.insert(name, Kept { begun: true, absences: 0 });
             }
-            Err(failure) => self.tell(&name, &failure.to_string()),
+            Err(failure) => self.said.say(&name, &failure.to_string()),
         }
     }
 
     fn leave_alone(&mut self, found: &ServiceLabels) {
+        for name in self.owners.services() {
+            self.kept.entry(name).or_default();
+        }
         let of = self.of;
-        let (crew, kept) = (&self.crew, &mut self.kept);
-        kept.retain(|name, absences| {
+        let (crew, kept, owners) = (&self.crew, &mut self.kept, &mut self.owners);
+        kept.retain(|name, kept| {
             if found.contains_key(name) {
+                if kept.is_ending() {
+                    // It begins anew as any other that is found, once its loop has ended.
+                    return !crew.forget(name);
+                }
+                kept.absences = 0;
                 return true;
             }
-            *absences += 1;
-            if *absences == ABSENCES_MAX {
-                tracing::info!("{name}: left alone: no {of} has its label any more");
+            kept.absences += 1;
+            if kept.begun && kept.absences == ABSENCES_MAX {
+                tracing::info!("{name}: left alone: no {of} of its own has its label any more");
                 crew.end(name);
             }
-            *absences < ABSENCES_MAX || !crew.forget(name)
+            let over = kept.absences >= ABSENCES_MAX && (!kept.begun || crew.forget(name));
+            if over {
+                owners.release(name);
+            }
+            !over
         });
-    }
-
-    fn tell(&mut self, name: &str, what: &str) {
-        if self.told.get(name).is_none_or(|told| told != what) {
-            self.told.insert(name.to_owned(), what.to_owned());
-            tracing::warn!("{name}: {what}");
-        }
     }
 }
 
-/// The labels of each service, with what goes without saying.
-pub(crate) fn labels_of_swarm(found: &[LabelledSwarm]) -> ServiceLabels {
-    let described = |service: &LabelledSwarm| {
-        let mut labels = service.labels.clone();
-        labels.entry(ENGINE.to_owned()).or_insert_with(|| "swarm".to_owned());
-        labels.entry(SWARM_NAME.to_owned()).or_insert_with(|| service.swarm_service.clone());
-        (service.service.clone(), labels)
+/// A Swarm service or an app that says which service it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Claim {
+    service: String,
+    described: Described,
+}
+
+/// What carries the labels, which is also whose they are.
+fn owner(described: &Described) -> &str {
+    match &described.source {
+        flyball_config::Source::Swarm(name) | flyball_config::Source::App(name) => name,
+        // No container carries these.
+        flyball_config::Source::Container(_) => "",
+    }
+}
+
+/// For each service the one claim that counts: that of whoever was first, by the order of their
+/// names where nobody was; and what is to be said of the others.
+pub(crate) fn speaking(
+    claims: &[Claim],
+    owners: &Owners<String>,
+) -> (ServiceLabels, Vec<(String, String)>) {
+    let mut found = ServiceLabels::new();
+    let mut refused = Vec::new();
+    for Claim { service, described } in claims {
+        let owner = owner(described);
+        let bound = owners.of(service).map(String::as_str);
+        let bound = bound.or_else(|| found.get(service).map(self::owner));
+        match bound.filter(|bound| *bound != owner) {
+            None => drop(found.insert(service.clone(), described.clone())),
+            Some(bound) => {
+                let text = format!("{owner} is not obeyed: the service is that of {bound}");
+                refused.push((service.clone(), text));
+            }
+        }
+    }
+    (found, refused)
+}
+
+/// What services of a Swarm claim.
+pub(crate) fn claims_of_swarm(found: &[LabelledSwarm]) -> Vec<Claim> {
+    let claim = |it: &LabelledSwarm| Claim {
+        service: it.service.clone(),
+        described: Described {
+            labels: it.labels.clone(),
+            source: flyball_config::Source::Swarm(it.swarm_service.clone()),
+        },
     };
-    found.iter().map(described).collect()
+    found.iter().map(claim).collect()
 }
 
 /// The same of apps.
-pub(crate) fn labels_of_apps(found: &[LabelledApp]) -> ServiceLabels {
-    let described = |app: &LabelledApp| {
-        let mut labels = app.labels.clone();
-        labels.entry(ENGINE.to_owned()).or_insert_with(|| "marathon".to_owned());
-        labels.entry(APP_NAME.to_owned()).or_insert_with(|| app.app.clone());
-        (app.service.clone(), labels)
+pub(crate) fn claims_of_apps(found: &[LabelledApp]) -> Vec<Claim> {
+    let claim = |it: &LabelledApp| Claim {
+        service: it.service.clone(),
+        described: Described {
+            labels: it.labels.clone(),
+            source: flyball_config::Source::App(it.app.clone()),
+        },
     };
-    found.iter().map(described).collect()
+    found.iter().map(claim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(id: &str) -> LabelledApp {
+        LabelledApp { service: "web".into(), app: id.into(), labels: BTreeMap::new() }
+    }
+
+    #[test]
+    fn an_app_that_comes_later_takes_no_service_from_the_one_that_was_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut owners = Owners::open(folder.path().join("owners"));
+        let both = claims_of_apps(&[app("/a/evil"), app("/shop/web")]);
+        let (found, refused) = speaking(&both, &owners);
+        assert_eq!((owner(&found["web"]), refused.len()), ("/a/evil", 1));
+        owners.bind("web", "/shop/web".into());
+        let (found, refused) = speaking(&both, &owners);
+        assert_eq!(owner(&found["web"]), "/shop/web");
+        assert_eq!(refused[0].1, "/a/evil is not obeyed: the service is that of /shop/web");
+        let (found, _) = speaking(&both[..1], &owners);
+        assert!(found.is_empty(), "nor while it is gone for a moment");
+    }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flyball_config::Service;
 use flyball_core::observation::Manual;
 use flyball_core::policy::Rule;
+use flyball_docker::Owner;
 use flyball_journal::{Journal, StoredManual};
 use flyball_web::Daemon as _;
 use tokio::sync::watch;
@@ -59,11 +60,19 @@ impl Crew {
         &self.hosts
     }
 
-    /// Opens what `service` needs.
+    /// Opens what `service` needs. `owner`: to whom it belongs, if it exists by its labels.
     ///
     /// # Errors
     /// What cannot be had; nothing is left open then.
-    pub(super) async fn prepare(&self, service: &Service) -> Result<Ready, Failure> {
+    pub(super) async fn prepare(
+        &self,
+        service: &Service,
+        owner: Option<&Owner>,
+    ) -> Result<Ready, Failure> {
+        if self.loops().courses.contains_key(&service.name) {
+            let what = format!("service {} is looked after already", service.name);
+            return Err(Failure::new(what).hint("give one of the two another flyball.service"));
+        }
         if matches!(service.policy.rule, Rule::Advised(_)) && !self.advised {
             let what = format!(
                 "services.{}.policy is driven by Zabbix, which cannot be asked",
@@ -71,7 +80,7 @@ impl Crew {
             );
             return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
         }
-        let engine = Engine::build(service, &self.hosts)?;
+        let engine = Engine::build(service, &self.hosts, owner)?;
         let balancer = Balancer::build(service, &self.hosts).await?;
         let slot = Arc::new(slot(service, &engine, &balancer));
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
@@ -93,6 +102,13 @@ impl Crew {
         let mut loops = self.loops();
         loops.courses.insert(name, course);
         loops.running.spawn(look.run(followed));
+    }
+
+    /// Shows on the page of a service what must not be missed about it.
+    pub(super) fn remark(&self, service: &str, texts: Vec<String>) {
+        if let Some(slot) = self.board.slot(service) {
+            slot.set_remarks(texts);
+        }
     }
 
     /// Has all replicas of a service taken away; its loop ends with the last of them.

@@ -9,7 +9,7 @@ use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
-use flyball_docker::{DockerEngine, DockerSettings, Publish};
+use flyball_docker::{DockerEngine, DockerSettings, Granted, Members, Owner, Publish};
 use flyball_mesos::marathon::{AppSettings, MarathonEngine};
 use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
@@ -37,19 +37,23 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The engine that `service` asks for.
-    pub(crate) fn build(service: &config::Service, hosts: &Hosts) -> Result<Self, Failure> {
+    /// The engine that `service` asks for. `owner`: to whom it belongs, if it exists by its labels.
+    pub(crate) fn build(
+        service: &config::Service,
+        hosts: &Hosts,
+        owner: Option<&Owner>,
+    ) -> Result<Self, Failure> {
         match &service.engine {
             config::Engine::Process(process) => {
                 let settings = process_settings(&service.name, process);
                 Ok(Self::Process(ProcessEngine::new(hosts.launcher()?, settings, clock::now)?))
             }
             config::Engine::Docker(container) => {
-                let settings = docker_settings(&service.name, container);
+                let settings = docker_settings(&service.name, container, owner);
                 Ok(Self::Docker(DockerEngine::new(hosts.docker()?, settings)?))
             }
             config::Engine::Swarm(swarm) => {
-                let settings = swarm_settings(service, swarm);
+                let settings = swarm_settings(service, swarm, hosts.obeys_hold().swarm);
                 Ok(Self::Swarm(SwarmEngine::new(hosts.swarm()?, settings)?))
             }
             config::Engine::Mesos(task) => {
@@ -57,7 +61,7 @@ impl Engine {
                 Ok(Self::Mesos(MesosEngine::new(hosts.mesos()?, settings)?))
             }
             config::Engine::Marathon(app) => {
-                let settings = app_settings(service, app);
+                let settings = app_settings(service, app, hosts.obeys_hold().marathon);
                 Ok(Self::Marathon(MarathonEngine::new(hosts.marathon()?, settings)?))
             }
         }
@@ -217,6 +221,7 @@ pub(crate) fn process_settings(service: &str, process: &config::Process) -> Proc
 pub(crate) fn swarm_settings(
     service: &config::Service,
     swarm: &config::SwarmService,
+    obeys_hold: bool,
 ) -> SwarmSettings {
     SwarmSettings {
         service: service.name.clone(),
@@ -228,15 +233,21 @@ pub(crate) fn swarm_settings(
         },
         cpus: swarm.cpus,
         balanced: service.balancer != Balancer::None,
+        obeys_hold,
     }
 }
 
-pub(crate) fn app_settings(service: &config::Service, app: &config::MarathonApp) -> AppSettings {
+pub(crate) fn app_settings(
+    service: &config::Service,
+    app: &config::MarathonApp,
+    obeys_hold: bool,
+) -> AppSettings {
     AppSettings {
         service: service.name.clone(),
         app: app.app.clone(),
         port: app.port,
         balanced: service.balancer != Balancer::None,
+        obeys_hold,
     }
 }
 
@@ -254,7 +265,19 @@ pub(crate) fn mesos_settings(service: &str, task: &config::Task) -> MesosSetting
     }
 }
 
-pub(crate) fn docker_settings(service: &str, container: &config::Container) -> DockerSettings {
+/// `owner`: to whom a service by labels belongs.
+pub(crate) fn docker_settings(
+    service: &str,
+    container: &config::Container,
+    owner: Option<&Owner>,
+) -> DockerSettings {
+    let members = match owner {
+        Some(owner) => Members::Owned(owner.clone()),
+        None if container.adopt => Members::Adopted,
+        None => Members::Started,
+    };
+    let config::Granted { cpus, memory, networks, ports, log } = container.granted;
+    let granted = Granted { cpus, memory, networks, ports, log };
     let log = container.log.as_ref();
     let network = container.network.clone();
     let publish = match container.reach {
@@ -265,6 +288,8 @@ pub(crate) fn docker_settings(service: &str, container: &config::Container) -> D
     DockerSettings {
         service: service.to_owned(),
         image: container.image.clone(),
+        members,
+        granted,
         command: container.command.clone(),
         env: container.env.clone(),
         labels: container.labels.clone(),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use flyball_agent::{Agents, PullSettings, Token};
 use flyball_config::{Config, Engine, MarathonPlace, MesosMaster, Socket};
 use flyball_docker::swarm::{ManagerSettings, SwarmAgents, SwarmManagers};
-use flyball_docker::{DockerHost, HostSettings};
+use flyball_docker::{DockerHost, HostSettings, Signer};
+use flyball_haproxy::OwnedFiles;
 use flyball_mesos::marathon::{Credentials, Marathon, MarathonPlaces, MarathonSettings};
 use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 
 use super::home::Home;
 use super::room::Room;
+use super::signer::peeking;
 use crate::cli::WATCHDOG;
 use crate::clock;
 use crate::descriptors::Budget;
@@ -33,8 +35,39 @@ pub(crate) struct Hosts {
     swarm: Option<Arc<SwarmManagers>>,
     mesos: Option<Arc<MesosCluster>>,
     marathon: Option<Arc<Marathon>>,
-    haproxy: flyball_haproxy::Socket,
+    haproxy: HaproxyPlace,
+    obeys_hold: ObeysHold,
     proxies: Proxies,
+}
+
+/// Where HAProxy is, and what of its files are flyball's.
+#[derive(Clone, Debug)]
+pub(crate) struct HaproxyPlace {
+    /// Where it takes commands.
+    pub(crate) socket: flyball_haproxy::Socket,
+    /// What every file is below.
+    pub(crate) directory: PathBuf,
+    /// Which service has which.
+    pub(crate) files: OwnedFiles,
+}
+
+impl HaproxyPlace {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            socket: socket(&config.haproxy.socket),
+            directory: config.haproxy.directory.clone(),
+            files: OwnedFiles::default(),
+        }
+    }
+}
+
+/// Whether somebody else's label has flyball leave a service alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObeysHold {
+    /// On services of a Swarm.
+    pub(crate) swarm: bool,
+    /// On apps.
+    pub(crate) marathon: bool,
 }
 
 /// What all embedded proxies share.
@@ -52,18 +85,18 @@ pub(super) struct Descriptors {
 }
 
 impl Hosts {
-    /// Opens what the services of `config` need. What the next flyball must know goes through
-    /// `shared`, where there are several.
+    /// Opens what the services of `config` need; `signer` is there if [`needs_docker`] them. What the
+    /// next flyball must know goes through `shared`, where there are several.
     pub(super) fn open(
         config: &Config,
         home: &Home,
         descriptors: Descriptors,
         shared: Option<Arc<Candidate>>,
+        signer: Option<Signer>,
     ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
         let launcher = if processes { Some(launcher(home, &descriptors)?) } else { None };
-        let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
-        let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
+        let docker = signer.map(|signer| docker_with(config, signer)).transpose()?;
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
         let swarm = if tasks || config.swarm.labels { Some(swarm(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_)));
@@ -77,7 +110,11 @@ impl Hosts {
             swarm,
             mesos,
             marathon,
-            haproxy: socket(&config.haproxy.socket),
+            haproxy: HaproxyPlace::of(config),
+            obeys_hold: ObeysHold {
+                swarm: config.swarm.obeys_hold,
+                marathon: config.marathon.obeys_hold,
+            },
             proxies: Proxies {
                 room: Room::of(&config.proxy, &descriptors.budget),
                 trusted: config.proxy.trusted.clone(),
@@ -105,9 +142,14 @@ impl Hosts {
         self.marathon.as_ref().ok_or_else(|| Failure::new("no app of marathon can be seen here"))
     }
 
-    /// Where HAProxy takes commands.
-    pub(super) fn haproxy(&self) -> flyball_haproxy::Socket {
-        self.haproxy.clone()
+    /// Where HAProxy is.
+    pub(super) fn haproxy(&self) -> &HaproxyPlace {
+        &self.haproxy
+    }
+
+    /// Whether somebody else's label has flyball leave a service alone.
+    pub(super) fn obeys_hold(&self) -> ObeysHold {
+        self.obeys_hold
     }
 
     /// What embedded proxies share.
@@ -135,11 +177,24 @@ fn launcher(home: &Home, descriptors: &Descriptors) -> Result<Arc<Launcher>, Fai
     Ok(Arc::new(Launcher::start(settings)?))
 }
 
+/// Whether anything of `config` is on a Docker host.
+pub(crate) fn needs_docker(config: &Config) -> bool {
+    let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
+    containers || config.docker.labels
+}
+
+/// The Docker host for whoever only looks: nothing is signed.
 pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
+    docker_with(config, peeking(&config.daemon.state_dir)?)
+}
+
+fn docker_with(config: &Config, signer: Signer) -> Result<Arc<DockerHost>, Failure> {
     let settings = HostSettings {
         host: config.docker.host.clone(),
         cgroup_mount: Some(config.docker.cgroup_mount.clone()),
         clock: clock::now,
+        signer: Arc::new(signer.trusting_marks(config.docker.trust_marks)),
+        labels_from_images: config.docker.labels_from_images,
     };
     Ok(DockerHost::open(settings)?)
 }
@@ -235,7 +290,7 @@ fn mesos(
     Ok(MesosCluster::open(settings)?)
 }
 
-pub(crate) fn socket(socket: &Socket) -> flyball_haproxy::Socket {
+fn socket(socket: &Socket) -> flyball_haproxy::Socket {
     match socket {
         Socket::Unix(path) => flyball_haproxy::Socket::Unix(path.clone()),
         Socket::Tcp(place) => flyball_haproxy::Socket::Tcp(place.clone()),

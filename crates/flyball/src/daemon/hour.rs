@@ -200,7 +200,7 @@ async fn docker_that_is_away_is_said_once_and_shown_with_its_cause() {
         panic!()
     };
     let past = hour(policy(4), async {
-        let (host, settings) = (docker(&config).unwrap(), docker_settings("web", container));
+        let (host, settings) = (docker(&config).unwrap(), docker_settings("web", container, None));
         (Engine::Docker(DockerEngine::new(host, settings).unwrap()), Balancer::None)
     });
     let past = past.await;

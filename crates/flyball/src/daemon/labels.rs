@@ -5,16 +5,19 @@
 //! Invariant: a service is let go only after whole listings showed none of its own containers for
 //! a stated time; while Docker does not answer, nothing changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_config::{Config, ServiceLabels};
-use flyball_docker::{DockerHost, LabelledService};
+use flyball_config::Config;
+use flyball_docker::{Discovery, DockerHost, LabelledService, Owner};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::claims::{Claims, described};
 use super::crew::Crew;
+use super::owners::Owners;
+use super::said::Said;
 
 /// Containers come and go in seconds, so looking more often would find nothing more. What is looked
 /// at is the host's own listing: asking the daemon each time cost it over 1 % of a core for 100
@@ -25,15 +28,17 @@ const INTERVAL: Duration = Duration::from_secs(2);
 /// would take its service down in between; twice keeps what nobody wants any more for 20 s.
 const ABSENCES_MAX: u32 = 5;
 
-/// Keeps `crew` in step with the labels on `host` until told to stop.
+/// Keeps `crew` in step with the labels on `host` until told to stop. To whom services belong is
+/// kept in `owners`.
 pub(super) async fn follow(
     config: Config,
     host: Arc<DockerHost>,
     crew: Arc<Crew>,
+    owners: Owners<Owner>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let (register, told) = (Register::default(), BTreeMap::new());
-    let mut followed = Followed { config, crew, register, told };
+    let (register, said) = (Register::default(), Said::default());
+    let mut followed = Followed { config, crew, register, owners, said };
     while !*stop.borrow() {
         match host.discovered().await {
             Ok(found) => followed.keep_up(&found).await,
@@ -59,37 +64,75 @@ enum Stay {
     Kept { absences: u32 },
     /// Not looked after: only copies were there, so many times in a row.
     Orphaned { absences: u32 },
+    /// Known from an earlier run; nothing of it was there, so many times in a row.
+    Awaited { absences: u32 },
     /// Its copies are being taken away.
     LetGo,
 }
 
+/// What one listing shows of services by label.
+struct Listed<'a> {
+    /// By name, each of the owner that counts.
+    claims: &'a BTreeMap<String, LabelledService>,
+    /// Services of which it is not known yet what is there.
+    unclear: &'a BTreeSet<String>,
+    /// Those that belong to somebody.
+    owned: Vec<String>,
+}
+
+impl Listed<'_> {
+    fn has_own(&self, name: &str) -> bool {
+        self.unclear.contains(name) || self.claims.get(name).is_some_and(|claim| claim.own > 0)
+    }
+}
+
+/// What is over.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Over {
+    /// Services whose own containers are gone for good.
+    gone: Vec<String>,
+    /// Services of which nothing came back.
+    forgotten: Vec<String>,
+}
+
 impl Register {
-    /// Takes in one whole listing; gives those whose own containers are gone for good.
-    fn see(&mut self, found: &[LabelledService]) -> Vec<String> {
-        for orphaned in found.iter().filter(|s| s.own == 0 && s.copies > 0) {
-            let name = orphaned.service.clone();
-            self.services.entry(name).or_insert(Stay::Orphaned { absences: 0 });
-        }
-        let has_own = |name: &str| found.iter().any(|s| s.own > 0 && s.service == name);
-        let mut gone = Vec::new();
-        self.services.retain(|name, stay| match stay {
-            Stay::LetGo => true,
-            Stay::Kept { absences } if has_own(name) => {
-                *absences = 0;
-                true
+    /// Takes in one whole listing.
+    fn see(&mut self, listed: &Listed<'_>) -> Over {
+        for (name, claim) in listed.claims {
+            if claim.own == 0 && claim.copies > 0 {
+                self.services.entry(name.clone()).or_insert(Stay::Orphaned { absences: 0 });
             }
-            // It begins as any other that is found.
-            Stay::Orphaned { .. } if has_own(name) => false,
-            Stay::Orphaned { .. } if found.iter().all(|s| s.service != *name) => false,
-            Stay::Kept { absences } | Stay::Orphaned { absences } => {
-                *absences += 1;
-                if *absences >= ABSENCES_MAX {
-                    gone.push(name.clone());
+        }
+        for name in listed.owned.iter().filter(|name| !listed.claims.contains_key(*name)) {
+            self.services.entry(name.clone()).or_insert(Stay::Awaited { absences: 0 });
+        }
+        let mut over = Over::default();
+        self.services.retain(|name, stay| {
+            let there = listed.claims.contains_key(name) || listed.unclear.contains(name);
+            match stay {
+                Stay::LetGo => true,
+                Stay::Kept { absences } if listed.has_own(name) => {
+                    *absences = 0;
+                    true
                 }
-                true
+                // It begins as any other that is found.
+                Stay::Orphaned { .. } if listed.has_own(name) => false,
+                Stay::Orphaned { .. } if !there => false,
+                Stay::Awaited { .. } if there => false,
+                Stay::Kept { absences }
+                | Stay::Orphaned { absences }
+                | Stay::Awaited { absences } => {
+                    *absences += 1;
+                    if *absences < ABSENCES_MAX {
+                        return true;
+                    }
+                    let awaited = matches!(stay, Stay::Awaited { .. });
+                    if awaited { &mut over.forgotten } else { &mut over.gone }.push(name.clone());
+                    !awaited
+                }
             }
         });
-        gone
+        over
     }
 }
 
@@ -97,33 +140,48 @@ struct Followed {
     config: Config,
     crew: Arc<Crew>,
     register: Register,
-    /// What was said last about each service, so that it is said once.
-    told: BTreeMap<String, String>,
+    owners: Owners<Owner>,
+    said: Said,
 }
 
 impl Followed {
     /// Takes in one whole listing.
-    async fn keep_up(&mut self, found: &[LabelledService]) {
+    async fn keep_up(&mut self, found: &Discovery) {
         self.end_let_go();
-        let by_file = |s: &&LabelledService| self.config.services.contains_key(&s.service);
-        let own = labels_of(found.iter().filter(|s| s.own > 0));
-        let foreign: Vec<_> = found.iter().filter(|s| !by_file(s)).cloned().collect();
-        for name in self.register.see(&foreign) {
-            self.let_go(&name, found).await;
+        let claims = Claims::of(&self.config, found, &self.owners);
+        for (name, text) in &claims.remarks {
+            self.said.say(name, text);
         }
-        let described = self.config.labelled(&own);
+        let described = self.config.labelled(&claims.labels());
+        let mut claimed = claims.chosen;
+        claimed.retain(|name, _| !self.config.services.contains_key(name));
+        for (name, claim) in &claimed {
+            self.owners.bind(name, claim.owner.clone());
+        }
+        let owned = self.owners.services();
+        let listed = Listed { claims: &claimed, unclear: &found.unclear, owned };
+        let over = self.register.see(&listed);
+        for name in over.forgotten {
+            self.owners.release(&name);
+        }
+        for name in over.gone {
+            self.let_go(&name, claimed.get(&name)).await;
+        }
         for (name, errors) in &described.refused {
-            self.tell(name, &errors.to_string());
+            self.said.say(name, &errors.to_string());
         }
         for (name, note) in &described.notes {
-            self.tell(name, note);
+            self.said.say(name, note);
         }
         for service in described.services.into_values() {
-            self.look_after(service).await;
+            if let Some(claim) = claimed.get(&service.name) {
+                self.look_after(service, &claim.owner).await;
+            }
         }
+        self.said.end_round(&self.crew);
     }
 
-    async fn look_after(&mut self, service: flyball_config::Service) {
+    async fn look_after(&mut self, service: flyball_config::Service, owner: &Owner) {
         let name = service.name.clone();
         match self.register.services.get(&name) {
             Some(Stay::Kept { .. }) => return,
@@ -131,34 +189,35 @@ impl Followed {
                 tracing::info!("{name}: its containers are back");
                 self.crew.keep(&name);
             }
-            Some(Stay::Orphaned { .. }) | None => match self.crew.prepare(&service).await {
-                Ok(ready) => {
-                    self.told.remove(&name);
-                    tracing::info!("{name}: found by its labels");
-                    self.crew.begin(ready);
+            Some(Stay::Orphaned { .. } | Stay::Awaited { .. }) | None => {
+                match self.crew.prepare(&service, Some(owner)).await {
+                    Ok(ready) => {
+                        tracing::info!("{name}: found by its labels ({owner})");
+                        self.crew.begin(ready);
+                    }
+                    Err(failure) => return self.said.say(&name, &failure.to_string()),
                 }
-                Err(failure) => return self.tell(&name, &failure.to_string()),
-            },
+            }
         }
         self.register.services.insert(name, Stay::Kept { absences: 0 });
     }
 
     /// Has the copies of a service taken away that no container of its own stands for any more.
-    async fn let_go(&mut self, name: &str, found: &[LabelledService]) {
-        let left = found.iter().find(|s| s.service == name);
+    async fn let_go(&mut self, name: &str, left: Option<&LabelledService>) {
         if matches!(self.register.services.get(name), Some(Stay::Orphaned { .. })) {
-            let described = self.config.labelled(&labels_of(left.into_iter()));
-            let refused = described.refused.values().map(ToString::to_string).next();
-            if let Some(why) = refused {
-                return self.tell(name, &why);
+            let Some(claim) = left else { return };
+            let labels = [(name.to_owned(), described(claim))].into();
+            let described = self.config.labelled(&labels);
+            if let Some(why) = described.refused.values().next() {
+                return self.said.say(name, &why.to_string());
             }
             let Some(service) = described.services.get(name) else { return };
-            match self.crew.prepare(service).await {
+            match self.crew.prepare(service, Some(&claim.owner)).await {
                 Ok(ready) => self.crew.begin(ready),
-                Err(failure) => return self.tell(name, &failure.to_string()),
+                Err(failure) => return self.said.say(name, &failure.to_string()),
             }
         }
-        let copies = left.map_or(0, |s| s.copies);
+        let copies = left.map_or(0, |claim| claim.copies);
         tracing::info!(
             "{name}: let go: none of its own containers was there for {} s; flyball's copies \
              ({copies}) are drained and removed",
@@ -168,40 +227,46 @@ impl Followed {
         self.register.services.insert(name.to_owned(), Stay::LetGo);
     }
 
-    /// Forgets those of which nothing is left.
+    /// Forgets those of which nothing is left; then their names are anybody's.
     fn end_let_go(&mut self) {
-        let (crew, told) = (&self.crew, &mut self.told);
+        let (crew, owners) = (&self.crew, &mut self.owners);
         self.register.services.retain(|name, stay| {
             let over = *stay == Stay::LetGo && crew.forget(name);
             if over {
-                told.remove(name);
+                owners.release(name);
             }
             !over
         });
     }
-
-    fn tell(&mut self, name: &str, what: &str) {
-        if self.told.get(name).is_some_and(|told| told == what) {
-            return;
-        }
-        self.told.insert(name.to_owned(), what.to_owned());
-        tracing::warn!("{name}: {what}");
-    }
-}
-
-fn labels_of<'a>(services: impl Iterator<Item = &'a LabelledService>) -> ServiceLabels {
-    services.map(|s| (s.service.clone(), s.labels.clone())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn listing(own: usize, copies: usize) -> Vec<LabelledService> {
-        let (service, container) = ("web".to_owned(), "shop-web-1".to_owned());
-        let labels = BTreeMap::new();
-        let found = LabelledService { service, container, labels, running: own, own, copies };
-        if own + copies == 0 { Vec::new() } else { vec![found] }
+    fn listing(own: usize, copies: usize) -> BTreeMap<String, LabelledService> {
+        let claim = LabelledService {
+            service: "web".into(),
+            owner: Owner::Unnamed,
+            container: "shop-web-1".into(),
+            labels: BTreeMap::new(),
+            of_image: BTreeSet::new(),
+            cpus: None,
+            memory_bytes: None,
+            networks: BTreeSet::new(),
+            running: own,
+            own,
+            copies,
+            since_s: None,
+        };
+        let there = own + copies > 0;
+        there.then(|| ("web".to_owned(), claim)).into_iter().collect()
+    }
+
+    fn see(register: &mut Register, own: usize, copies: usize, owned: &[&str]) -> Over {
+        let owned = owned.iter().map(|name| (*name).to_owned()).collect();
+        let unclear = BTreeSet::new();
+        register.see(&Listed { claims: &listing(own, copies), unclear: &unclear, owned })
     }
 
     fn kept() -> Register {
@@ -210,9 +275,10 @@ mod tests {
 
     /// At which of the listings the service was given up.
     fn gone_at(mut register: Register, own_and_copies: &[(usize, usize)]) -> Option<usize> {
-        let gone =
-            |(own, copies): &(usize, usize)| !register.see(&listing(*own, *copies)).is_empty();
-        own_and_copies.iter().position(gone)
+        let mut gone = |(own, copies): &(usize, usize)| {
+            !see(&mut register, *own, *copies, &[]).gone.is_empty()
+        };
+        own_and_copies.iter().position(&mut gone)
     }
 
     #[test]
@@ -231,9 +297,28 @@ mod tests {
     fn copies_that_an_earlier_run_left_go_after_the_grace_and_others_containers_never() {
         assert_eq!(gone_at(Register::default(), &[(0, 2); 5]), Some(4));
         assert_eq!(gone_at(Register::default(), &[(0, 2), (1, 2), (1, 2), (1, 2), (1, 2)]), None);
-        let mut of_an_image = listing(0, 2);
-        of_an_image[0].copies = 0;
         let mut register = Register::default();
-        assert!((0..20).all(|_| register.see(&of_an_image).is_empty()));
+        assert!((0..20).all(|_| see(&mut register, 0, 0, &[]) == Over::default()));
+    }
+
+    #[test]
+    fn a_name_that_was_somebodys_is_free_once_nothing_of_it_came_back() {
+        let mut register = Register::default();
+        let forgotten: Vec<usize> =
+            (0..5).map(|_| see(&mut register, 0, 0, &["web"]).forgotten.len()).collect();
+        assert_eq!(forgotten, [0, 0, 0, 0, 1]);
+        assert!(register.services.is_empty());
+        let mut back = Register::default();
+        let listings = [(0, 0), (0, 0), (1, 0), (0, 0), (0, 0), (0, 0)];
+        let over = listings.map(|(own, copies)| see(&mut back, own, copies, &["web"]).forgotten);
+        assert!(over.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn what_is_not_known_yet_is_no_absence() {
+        let mut register = kept();
+        let unclear = BTreeSet::from(["web".to_owned()]);
+        let listed = Listed { claims: &listing(0, 0), unclear: &unclear, owned: Vec::new() };
+        assert!((0..20).all(|_| register.see(&listed) == Over::default()));
     }
 }

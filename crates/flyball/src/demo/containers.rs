@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_docker::{DockerError, DockerHost, HostSettings, USUAL_HOST};
+use flyball_docker::{DockerError, DockerHost, HostSettings, Signer, USUAL_HOST};
 use tokio::time::{Instant, sleep};
 
 use super::free_or_any;
@@ -53,7 +53,10 @@ impl Containers {
     pub(super) async fn make(folder: &Path) -> Result<Self, Failure> {
         let program = find(&env::var_os("PATH").unwrap_or_default()).ok_or_else(no_haproxy)?;
         let docker = env::var("DOCKER_HOST").unwrap_or_else(|_| USUAL_HOST.to_owned());
-        let settings = HostSettings { host: docker.clone(), cgroup_mount: None, clock: clock::now };
+        let signer = Arc::new(Signer::passing().map_err(Failure::new)?);
+        let (host, cgroup_mount, clock) = (docker.clone(), None, clock::now);
+        let settings =
+            HostSettings { host, cgroup_mount, clock, signer, labels_from_images: false };
         let host = DockerHost::open(settings)?;
         host.check().await.map_err(|error| no_docker(&error))?;
         let haproxy = Haproxy::start(&program, folder).await?;

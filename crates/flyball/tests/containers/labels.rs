@@ -71,7 +71,7 @@ mod alone {
     #[test]
     fn a_container_started_by_hand_is_a_replica_until_it_is_stopped() {
         let Some(stage) = Stage::set() else { return };
-        let more = "policy = \"external\"\nmin = 2\nmax = 4\n";
+        let more = "adopt = true\npolicy = \"external\"\nmin = 2\nmax = 4\n";
         stage.place.configure(&stage.service("web", more));
         let daemon = Daemon::start(&stage.place);
         daemon.until_settled("web", 2);

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
 mod agent;
+mod attackers;
+mod attacks;
 mod demo;
 mod example;
 mod ha;

@@ -158,8 +158,12 @@ impl Stage {
 
     /// The tables of a configuration that say where Docker and HAProxy are.
     pub(crate) fn tables(&self) -> String {
-        let socket = self.rig.path("admin.sock");
-        format!("[docker]\nhost = {:?}\n[haproxy]\nsocket = {socket:?}\n", self.lab.host())
+        let (socket, folder) = (self.rig.path("admin.sock"), self.rig.folder.path());
+        format!(
+            "[docker]\nhost = {:?}\n[haproxy]\nsocket = {socket:?}\ndirectory = {folder:?}\n\
+             backends = [\"web\"]\n",
+            self.lab.host()
+        )
     }
 
     /// A service of the lab's application. `more` are further lines of its table.

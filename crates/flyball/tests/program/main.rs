@@ -12,6 +12,8 @@ mod configuration;
 mod crowds;
 mod demo;
 mod docker_away;
+#[path = "../../../flyball-config/tests/every_label/mod.rs"]
+mod every_label;
 mod ha;
 mod haproxy;
 mod history;
@@ -30,4 +32,5 @@ mod simulate;
 mod state;
 mod support;
 mod traffic;
+mod trust;
 mod visible;

@@ -76,17 +76,9 @@ mod tests {
     use flyball_core::units::ReplicaId;
 
     use super::*;
-    use crate::swarm::SwarmReach;
 
     fn settings() -> SwarmSettings {
-        SwarmSettings {
-            service: "web".into(),
-            swarm_service: "shop_web".into(),
-            port: 80,
-            reach: SwarmReach::Node,
-            cpus: None,
-            balanced: true,
-        }
+        SwarmSettings { swarm_service: "shop_web".into(), ..SwarmSettings::new("web", 80) }
     }
 
     fn notices(crashes_s: &[u64], ready_ms: Option<u64>, now_s: u64) -> Vec<String> {

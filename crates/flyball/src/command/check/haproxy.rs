@@ -5,22 +5,21 @@
 
 use std::path::PathBuf;
 
-use flyball_config::{Backend, Config, Service};
+use flyball_config::{Backend, Service};
 use flyball_haproxy::{Haproxy, Level};
 
 use super::Finding;
-use crate::daemon::{haproxy_settings, socket};
+use crate::daemon::{HaproxyPlace, haproxy_settings};
 
 /// `files` are HAProxy's own, where they are named.
 pub(super) async fn look_at(
-    config: &Config,
+    place: HaproxyPlace,
     service: &Service,
     backend: &Backend,
     slots: Option<u32>,
     files: &[PathBuf],
 ) -> Vec<Finding> {
-    let socket = socket(&config.haproxy.socket);
-    let settings = haproxy_settings(service, backend, slots, socket);
+    let settings = haproxy_settings(service, backend, slots, place);
     let found = Haproxy::check(&settings, files).await;
     let key = format!("services.{}.haproxy", service.name);
     let finding = |f: flyball_haproxy::Finding| Finding {

@@ -4,7 +4,7 @@ use flyball_config::{Balancer, Config, Process, Service};
 use flyball_haproxy::Haproxy;
 
 use super::Finding;
-use crate::daemon::{haproxy_settings, process_settings, socket};
+use crate::daemon::{HaproxyPlace, haproxy_settings, process_settings};
 
 /// Whether the command of a process can be run, and tells its program where to serve.
 pub(super) fn runnable(name: &str, process: &Process) -> Vec<Finding> {
@@ -33,8 +33,8 @@ pub(super) async fn balancer_host(config: &Config, service: &Service) -> Option<
     match &service.balancer {
         Balancer::Proxy { .. } | Balancer::None => flyball_docker::own_host_name(),
         Balancer::Haproxy { backend, slots } => {
-            let socket = socket(&config.haproxy.socket);
-            Haproxy::node_at(&haproxy_settings(service, backend, *slots, socket)).await
+            let place = HaproxyPlace::of(config);
+            Haproxy::node_at(&haproxy_settings(service, backend, *slots, place)).await
         }
     }
 }

@@ -1,0 +1,238 @@
+//! Which containers speak for which service by label, and whose word does not count.
+//!
+//! Decides by owners alone; what labels mean is the configuration's. The daemon and `flyball check`
+//! both ask here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flyball_config::{Config, Described, Engine, Limits, ServiceLabels, Source};
+use flyball_docker::{Discovery, Ignored, LabelledService, Owner, Why};
+
+use super::owners::Owners;
+
+/// What one listing comes to.
+#[derive(Debug, Default)]
+pub(crate) struct Claims {
+    /// The one claim that counts for each service; the file's are among them.
+    pub(crate) chosen: BTreeMap<String, LabelledService>,
+    /// What is to be said, by service, each once.
+    pub(crate) remarks: Vec<(String, String)>,
+}
+
+impl Claims {
+    /// What `found` comes to beside what the file describes. Nobody is bound to anything yet.
+    pub(crate) fn of(config: &Config, found: &Discovery, owners: &Owners<Owner>) -> Self {
+        let mut claims = Self::default();
+        let mut by_service: BTreeMap<&str, Vec<&LabelledService>> = BTreeMap::new();
+        for claim in &found.services {
+            by_service.entry(&claim.service).or_default().push(claim);
+        }
+        for (name, all) in by_service {
+            match config.services.get(name).map(|service| &service.engine) {
+                Some(engine) => claims.see_of_file(name, &all, engine),
+                None => claims.see(name, &all, owners),
+            }
+        }
+        for ignored in &found.ignored {
+            claims.remarks.extend(remark(ignored));
+        }
+        claims
+    }
+
+    /// A service of the file: what it may adopt is the engine's business.
+    fn see_of_file(&mut self, name: &str, all: &[&LabelledService], engine: &Engine) {
+        let own = all.iter().filter(|claim| claim.own > 0);
+        if matches!(engine, Engine::Docker(container) if container.adopt) {
+            self.chosen.extend(own.take(1).map(|claim| (name.to_owned(), (*claim).clone())));
+            return;
+        }
+        for claim in own {
+            let text = format!(
+                "container {} is no replica of it: the file describes the service without \
+                 adopt = true",
+                claim.container
+            );
+            self.remarks.push((name.to_owned(), text));
+        }
+    }
+
+    fn see(&mut self, name: &str, all: &[&LabelledService], owners: &Owners<Owner>) {
+        let first = all.iter().copied().min_by_key(|claim| rank(claim));
+        let bound = owners.of(name).or_else(|| first.map(|claim| &claim.owner));
+        for claim in all {
+            if Some(&claim.owner) == bound {
+                self.remarks.extend(of_image(claim).map(|text| (name.to_owned(), text)));
+                self.chosen.insert(name.to_owned(), (*claim).clone());
+            } else if let Some(bound) = bound.filter(|_| claim.own > 0) {
+                let (container, owner) = (&claim.container, &claim.owner);
+                let text = format!(
+                    "container {container} is not obeyed and no replica: it belongs to {owner}, the \
+                     service to {bound}"
+                );
+                self.remarks.push((name.to_owned(), text));
+            }
+        }
+    }
+
+    /// The labels of the services, for the configuration to read.
+    pub(crate) fn labels(&self) -> ServiceLabels {
+        let own = self.chosen.iter().filter(|(_, claim)| claim.own > 0);
+        own.map(|(name, claim)| (name.clone(), described(claim))).collect()
+    }
+}
+
+/// Who was there first: whoever flyball has copied, then whose container is the oldest.
+fn rank(claim: &LabelledService) -> (bool, bool, Option<i64>) {
+    (claim.copies == 0, claim.own == 0, claim.since_s)
+}
+
+/// The labels of one claim.
+pub(crate) fn described(claim: &LabelledService) -> Described {
+    let limits = Limits {
+        cpus: claim.cpus,
+        memory_bytes: claim.memory_bytes,
+        networks: claim.networks.clone(),
+    };
+    Described { labels: claim.labels.clone(), source: Source::Container(limits) }
+}
+
+/// That labels of the image are passed over, if any are.
+fn of_image(claim: &LabelledService) -> Option<String> {
+    let named: BTreeSet<String> =
+        claim.of_image.iter().map(|name| name.escape_debug().to_string()).take(5).collect();
+    let list = named.into_iter().collect::<Vec<_>>().join(", ");
+    (!list.is_empty()).then(|| {
+        format!(
+            "labels of its image are not obeyed: {list} (labels_from_images = true in [docker] has \
+             them obeyed)"
+        )
+    })
+}
+
+fn remark(ignored: &Ignored) -> Option<(String, String)> {
+    let Ignored { service, container, why } = ignored;
+    let text = match why {
+        Why::Image => format!("container {container} is not obeyed: {}", why.says()),
+        // Each step of a build has a name of its own.
+        Why::Building => "containers of docker build name it; they are never services".to_owned(),
+        // That has been said where it was seen.
+        Why::Unsigned => return None,
+    };
+    Some((service.escape_debug().to_string(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use flyball_config::{Env, parse};
+
+    use super::*;
+
+    fn compose(project: &str) -> Owner {
+        Owner::Compose { project: project.into(), service: "web".into() }
+    }
+
+    fn claim(
+        service: &str,
+        owner: Owner,
+        since_s: i64,
+        own: usize,
+        copies: usize,
+    ) -> LabelledService {
+        LabelledService {
+            service: service.into(),
+            container: format!("of-{since_s}"),
+            owner,
+            labels: BTreeMap::new(),
+            of_image: BTreeSet::new(),
+            cpus: None,
+            memory_bytes: None,
+            networks: BTreeSet::new(),
+            running: own + copies,
+            own,
+            copies,
+            since_s: Some(since_s).filter(|_| own > 0),
+        }
+    }
+
+    fn config(services: &str) -> Config {
+        let env = Env { home: Some("/home/a".into()), ..Env::default() };
+        parse(&format!("[docker]\n{services}"), "f", &env).unwrap()
+    }
+
+    fn see(config: &Config, services: Vec<LabelledService>, owners: &Owners<Owner>) -> Claims {
+        Claims::of(config, &Discovery { services, ..Discovery::default() }, owners)
+    }
+
+    fn nobody() -> (tempfile::TempDir, Owners<Owner>) {
+        let folder = tempfile::tempdir().unwrap();
+        let owners = Owners::open(folder.path().join("owners"));
+        (folder, owners)
+    }
+
+    #[test]
+    fn whoever_was_first_keeps_a_service_and_the_other_is_named() {
+        let (_folder, mut owners) = nobody();
+        let both =
+            || vec![claim("web", compose("evil"), 9, 1, 0), claim("web", compose("shop"), 1, 1, 0)];
+        let claims = see(&config(""), both(), &owners);
+        assert_eq!(claims.chosen["web"].container, "of-1");
+        assert_eq!(
+            claims.remarks,
+            [(
+                "web".to_owned(),
+                "container of-9 is not obeyed and no replica: it belongs to service web of the \
+                 Compose project evil, the service to service web of the Compose project shop"
+                    .to_owned()
+            )]
+        );
+        // Also if it was recreated since, and also if flyball was.
+        owners.bind("web", compose("shop"));
+        let later =
+            vec![claim("web", compose("evil"), 1, 1, 0), claim("web", compose("shop"), 9, 1, 0)];
+        assert_eq!(see(&config(""), later, &owners).chosen["web"].container, "of-9");
+        // Nor while its own containers are gone for a moment.
+        let alone = vec![claim("web", compose("evil"), 1, 1, 0)];
+        assert!(see(&config(""), alone, &owners).chosen.is_empty());
+    }
+
+    #[test]
+    fn whom_flyball_has_copied_was_first_whatever_the_age() {
+        let (_folder, owners) = nobody();
+        let both =
+            vec![claim("web", compose("evil"), 1, 1, 0), claim("web", compose("shop"), 9, 1, 2)];
+        assert_eq!(see(&config(""), both, &owners).chosen["web"].container, "of-9");
+    }
+
+    #[test]
+    fn a_service_of_the_file_takes_nobodys_word_unless_it_adopts() {
+        let (_folder, owners) = nobody();
+        let service = "[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"none\"\n";
+        let image = config(&format!("{service}image = \"web:1\""));
+        let found = || vec![claim("web", Owner::Unnamed, 1, 1, 0)];
+        let claims = see(&image, found(), &owners);
+        assert!(claims.chosen.is_empty() && claims.labels().is_empty());
+        assert!(claims.remarks[0].1.contains("without adopt = true"), "{:?}", claims.remarks);
+        let adopting = config(&format!("{service}adopt = true"));
+        let claims = see(&adopting, found(), &owners);
+        assert!(claims.remarks.is_empty() && claims.chosen.contains_key("web"));
+    }
+
+    #[test]
+    fn labels_of_images_and_builds_are_passed_over_in_the_open() {
+        let (_folder, owners) = nobody();
+        let mut web = claim("web", Owner::Unnamed, 1, 1, 0);
+        web.of_image = BTreeSet::from(["flyball.max".to_owned()]);
+        let ignored = |why| Ignored { service: "api".into(), container: "x".into(), why };
+        let found = Discovery {
+            services: vec![web],
+            ignored: vec![ignored(Why::Image), ignored(Why::Building), ignored(Why::Unsigned)],
+            ..Discovery::default()
+        };
+        let said: Vec<String> =
+            Claims::of(&config(""), &found, &owners).remarks.into_iter().map(|(_, t)| t).collect();
+        assert_eq!(said.len(), 3, "{said:#?}");
+        assert!(said[0].contains("flyball.max"), "{said:#?}");
+        assert!(said[1].contains("labels are its image's"), "{said:#?}");
+        assert!(said[2].contains("docker build"), "{said:#?}");
+    }
+}
