@@ -8,12 +8,16 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use flyball_core::units::seconds;
+
 use super::{Trace, Unit};
 
 /// Longer lines are refused; two numbers need 50 bytes at most.
 pub const LINE_BYTES_MAX: usize = 1_024;
 /// More rows are refused: half a year of seconds, 128 MB.
 pub const ROWS_MAX: usize = 16_000_000;
+/// Longer traces are refused: a hundred years, far from where sums of times in nanoseconds overflow.
+pub const DURATION_MAX_MS: u64 = 100 * 365 * 86_400_000;
 
 /// A trace that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +88,11 @@ pub enum Fault {
     /// A line is not UTF-8.
     #[error("not UTF-8\nhint: is it a text file?")]
     NotText,
+    /// It lasts too long.
+    #[error(
+        "over 100 years after {0} values in steps of {1} s\nhint: the first column is in seconds"
+    )]
+    TooLate(usize, f64),
     /// There are too many lines.
     #[error("more than {ROWS_MAX} values\nhint: take means over a coarser step")]
     TooLong,
@@ -170,6 +179,11 @@ impl Rows {
         if self.values.len() == self.rows_max {
             return Err(Fault::TooLong);
         }
+        // A value stands for the step that it begins.
+        let ends_s = time_s + self.step_s.unwrap_or(0.0);
+        if ends_s > seconds(DURATION_MAX_MS) {
+            return Err(Fault::TooLate(self.values.len(), self.step_s.unwrap_or(0.0)));
+        }
         self.last_s = Some(time_s);
         self.values.push(value);
         Ok(())
@@ -181,7 +195,7 @@ impl Rows {
         };
         let step_ms = whole_ms(step_s).ok_or(Fault::Step(step_s))?;
         let values = std::mem::take(&mut self.values);
-        Ok(Trace { name: name.to_owned(), unit, step_ms, values })
+        Ok(Trace { name: name.to_owned(), unit, step_ms, values: values.into() })
     }
 }
 
@@ -243,7 +257,7 @@ mod tests {
     fn both_headers_a_byte_order_mark_and_crlf_are_read() {
         let trace = parse("\u{feff}seconds,cores\r\n0,1.5\r\n10,2\r\n\r\n").unwrap();
         assert_eq!((trace.unit, trace.step_ms), (Unit::Cores, 10_000));
-        assert_eq!(trace.values, [1.5, 2.0]);
+        assert_eq!(*trace.values, [1.5, 2.0]);
         assert_eq!(parse("seconds,requests_per_second\n0,1\n0.5,2").unwrap().step_ms, 500);
     }
 
@@ -266,6 +280,7 @@ mod tests {
         refused("seconds,cores\n0,1\n60,1\n60,1\n", "t.csv:4: time 60 s is not after 60 s");
         refused("seconds,cores\n0,1\n60,1\n180,1\n", "t.csv:4: 180 s follows 60 s");
         refused("seconds,cores\n0,1\n0.0001,1\n", "t.csv:3: a step of 0.0001 s");
+        refused("seconds,cores\n0,1\n1600000000,1\n", "t.csv:3: over 100 years after 1 values");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod journal;
 mod report;
 mod result;
+mod size;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -20,6 +21,7 @@ use crate::cli::Simulate;
 use crate::cli::simulate::{Mode, Overload, Work};
 use crate::failure::Failure;
 use crate::output::{note, print};
+use size::Size;
 
 /// A decision broke an invariant.
 const BROKEN: u8 = 3;
@@ -41,6 +43,7 @@ pub(crate) fn simulate(options: &Simulate) -> Result<ExitCode, Failure> {
         Err(error) => return refuse(&error),
     };
     warn_of_long_work(options, &cases);
+    warn_of_a_full_line(&outcomes);
     if options.json {
         for outcome in &outcomes {
             print(&result::json(outcome)?)?;
@@ -102,6 +105,20 @@ fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
     }
 }
 
+/// A line that may hold no more is the simulation's limit, not the load's.
+fn warn_of_a_full_line(outcomes: &[Outcome]) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.turned_away > 0) {
+        note(&format!(
+            "{}: {} requests of {} count as unserved since {} waited already, which is the most\n\
+             hint: take --mode fluid, or divide the load and --replica-capacity by one number",
+            outcome.policy,
+            outcome.turned_away,
+            outcome.trace,
+            run::WAITING_MAX
+        ));
+    }
+}
+
 fn refuse(error: &RunError) -> Result<ExitCode, Failure> {
     match error {
         RunError::Impossible { .. } => Err(Failure::new(error)),
@@ -119,14 +136,29 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
             Failure::new(format!("what a replica of {service} serves was never measured"))
                 .hint("say it with --replica-capacity, in requests per second")
         })?;
-        return Ok(vec![case(options, recorded.trace, capacity)?]);
+        let cases = vec![case(options, recorded.trace, capacity)?];
+        size::check(size(options, &cases))?;
+        return Ok(cases);
     }
     let capacity = options.replica_capacity.unwrap_or_default();
-    let open = |path| {
+    let mut cases = Vec::new();
+    for path in &options.trace {
         let trace = trace::open(path).map_err(Failure::new)?;
-        case(options, trace, capacity)
-    };
-    options.trace.iter().map(|path| open(path)).collect()
+        cases.push(case(options, trace, capacity)?);
+        // Before the next one is read.
+        size::check(size(options, &cases))?;
+    }
+    Ok(cases)
+}
+
+fn size(options: &Simulate, cases: &[Case]) -> Size {
+    Size {
+        policies: options.policy.len(),
+        loads: cases.len(),
+        values: cases.iter().map(|case| case.trace.values.len()).sum(),
+        steps: cases.iter().map(|case| case.steps.values.len()).sum(),
+        page: options.report.is_some(),
+    }
 }
 
 /// The load on the grid asked for; without one, by the minute as a fluid, as it is for requests.
