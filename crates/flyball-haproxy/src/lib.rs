@@ -14,6 +14,9 @@ mod change;
 mod doctor;
 mod error;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod haproxy;
 mod mark;
 mod round;

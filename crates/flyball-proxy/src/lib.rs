@@ -11,6 +11,9 @@
 mod answer;
 mod exchange;
 mod flight;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod latency;
 mod listen;

@@ -11,6 +11,7 @@ mod requests;
 use flyball_core::decision::Decision;
 use flyball_core::invariants::Broken;
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+use flyball_core::units::seconds;
 
 use crate::contender::{Contender, Foresight};
 use crate::score::Score;
@@ -26,6 +27,8 @@ pub use requests::{Requests, WAITING_MAX, requests};
 /// Changes kept for reading; of more, the first are kept and the rest counted. More would make a
 /// page that no browser likes.
 pub const CHANGES_MAX: usize = 2_000;
+/// More requests, or core-seconds, than this are not counted to the last one.
+const ARRIVALS_MAX: f64 = 1e15;
 /// The most replicas that a run may have.
 pub const REPLICAS_MAX: u32 = 100_000;
 /// After the trace its last load goes on for so many looks, but at least for an hour; in the last
@@ -230,6 +233,13 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
                 "a load of {most} with {capacity} for each replica needs over {REPLICAS_MAX} replicas"
             ),
             "what one replica serves must be in the trace's unit",
+        );
+    }
+    let arrivals = trace.values.iter().sum::<f64>() * seconds(trace.step_ms);
+    if arrivals > ARRIVALS_MAX {
+        return impossible(
+            format!("{arrivals:.1e} arrivals in all are over {ARRIVALS_MAX:.0e}"),
+            "divide the load and what one replica serves by one number",
         );
     }
     if max > REPLICAS_MAX {

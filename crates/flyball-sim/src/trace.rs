@@ -6,7 +6,9 @@ mod read;
 
 use std::sync::Arc;
 
-pub use read::{DURATION_MAX_MS, Fault, LINE_BYTES_MAX, ROWS_MAX, TraceError, open, read};
+pub use read::{
+    DURATION_MAX_MS, Fault, LINE_BYTES_MAX, ROWS_MAX, TraceError, VALUE_MAX, open, read,
+};
 
 const MINUTE_MS: u64 = 60_000;
 

@@ -134,9 +134,9 @@ impl Kpa {
 
     fn requests(&self, seen: &Observation) -> Option<f64> {
         let report = seen.balancer.as_ref()?.value()?;
-        let in_flight: u32 = report.servers.values().map(|s| s.in_flight).sum();
+        let in_flight: f64 = report.servers.values().map(|s| f64::from(s.in_flight)).sum();
         let waiting = if self.settings.counting == Counting::All { report.waiting } else { 0 };
-        Some(f64::from(in_flight) + f64::from(waiting))
+        Some(in_flight + f64::from(waiting))
     }
 
     fn tick(&mut self, seen: &Observation) -> Option<Wish> {

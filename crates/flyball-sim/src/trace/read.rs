@@ -14,6 +14,8 @@ use super::{Trace, Unit};
 
 /// Longer lines are refused; two numbers need 50 bytes at most.
 pub const LINE_BYTES_MAX: usize = 1_024;
+/// Larger values are refused: a thousand requests a second for each person on earth are fewer.
+pub const VALUE_MAX: f64 = 1e13;
 /// More rows are refused: half a year of seconds, 128 MB.
 pub const ROWS_MAX: usize = 16_000_000;
 /// Longer traces are refused: a hundred years, far from where sums of times in nanoseconds overflow.
@@ -54,6 +56,9 @@ pub enum Fault {
         "`{0}` is not a finite number of at least 0\nhint: leave no value out: a missing one is not zero"
     )]
     OutOfRange(String),
+    /// A number is too large.
+    #[error("`{0}` is more than {VALUE_MAX:e}\nhint: values are requests per second, or cores")]
+    TooLarge(String),
     /// The first time is not zero.
     #[error("the first time is {0} s\nhint: seconds count from the trace's beginning, 0")]
     Start(f64),
@@ -160,7 +165,7 @@ impl Rows {
         let Some((time, value)) = content.split_once(',').filter(|_| columns == 2) else {
             return Err(Fault::Columns(columns));
         };
-        let (time_s, value) = (number(time)?, number(value)?);
+        let (time_s, value) = (number(time)?, load(value)?);
         match (self.last_s, self.step_s) {
             (None, _) if time_s != 0.0 => return Err(Fault::Start(time_s)),
             (None, _) => {}
@@ -227,6 +232,12 @@ fn number(cell: &str) -> Result<f64, Fault> {
     if good { Ok(number) } else { Err(Fault::OutOfRange(shown())) }
 }
 
+fn load(cell: &str) -> Result<f64, Fault> {
+    let load = number(cell)?;
+    let good = load <= VALUE_MAX;
+    if good { Ok(load) } else { Err(Fault::TooLarge(cell.chars().take(40).collect())) }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -275,6 +286,7 @@ mod tests {
         refused("seconds,cores\n0,NaN\n", "t.csv:2: `NaN` is not a finite");
         refused("seconds,cores\n0,inf\n", "t.csv:2: `inf` is not a finite");
         refused("seconds,cores\n0,-1\n", "t.csv:2: `-1` is not a finite");
+        refused("seconds,cores\n0,1e14\n", "t.csv:2: `1e14` is more than 1e13");
         refused("seconds,cores\n5,1\n", "t.csv:2: the first time is 5 s");
         refused("seconds,cores\n0,1\n60,1\n30,1\n", "t.csv:4: time 30 s is not after 60 s");
         refused("seconds,cores\n0,1\n60,1\n60,1\n", "t.csv:4: time 60 s is not after 60 s");
