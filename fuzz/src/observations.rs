@@ -15,8 +15,8 @@ use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
     Advice, Ask, BalancerReport, CpuCounter, EngineCount, EngineReport, Exit, LatencyReport,
-    Leaving, Manual, Observation, Phase, Reading, ReplicaReport, Route, ServerReport,
-    ThrottleCounter,
+    Leaving, Manual, Observation, Phase, ProbeFailure, Reading, ReplicaReport, Route, ServerHealth,
+    ServerReport, ThrottleCounter,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Advised, Bounds, Governor, Policy, Rule, StepRule, Target, Timing};
@@ -120,6 +120,9 @@ impl Look {
         let (now, used_ns) = (Timestamp::from_ms(self.now_ms), u64::from(u.arbitrary::<u32>()?));
         let Some(replica) = self.replicas.get_mut(id) else { return Ok(()) };
         replica.phase = phase(u)?;
+        if let Some(server) = self.servers.get_mut(id) {
+            server.health = health(u)?;
+        }
         replica.ready_at = (replica.phase != Phase::Starting).then_some(now);
         let before_ns = replica.cpu.map_or(0, |cpu| cpu.used_ns);
         replica.cpu = Some(CpuCounter { at: now, used_ns: before_ns.saturating_add(used_ns) });
@@ -155,6 +158,7 @@ impl Look {
             exits: self.exits.clone(),
             busy: u.ratio(1, 16)?.then(|| "a rollout".to_owned()),
             pending: None,
+            notices: Vec::new(),
             count: match self.told {
                 Some(wanted) => Some(EngineCount { wanted, leaving: leaving(u)? }),
                 None => None,
@@ -166,6 +170,7 @@ impl Look {
             errors: self.counters.2,
             waiting: if u.ratio(1, 8)? { u.arbitrary()? } else { u.int_in_range(0..=9)? },
             servers: self.servers.clone(),
+            trouble: None,
             latency: if u.ratio(1, 4)? { Some(latency(u)?) } else { None },
         };
         let advice = if u.ratio(1, 4)? {
@@ -181,7 +186,25 @@ impl Look {
             balancer: if u.ratio(7, 8)? { Some(self.reading(u, balancer)?) } else { None },
             manual: if u.ratio(1, 8)? { Some(self.manual(u)?) } else { None },
             advice,
+            failing: self.failing(u)?,
         })
+    }
+
+    /// Some of those that are there, and now and then one that is not.
+    fn failing(&self, u: &mut Unstructured<'_>) -> Result<BTreeMap<ReplicaId, ProbeFailure>> {
+        let mut failing = BTreeMap::new();
+        if u.ratio(3, 4)? {
+            return Ok(failing);
+        }
+        for id in self.replicas.keys() {
+            if u.arbitrary()? {
+                failing.insert(id.clone(), probe_failure(u)?);
+            }
+        }
+        if u.ratio(1, 8)? {
+            failing.insert(name(u)?, probe_failure(u)?);
+        }
+        Ok(failing)
     }
 
     fn reading<T>(&self, u: &mut Unstructured<'_>, value: T) -> Result<Reading<T>> {
@@ -223,6 +246,7 @@ impl Look {
                     in_flight: 0,
                     served: 0,
                     first_served_at: None,
+                    health: ServerHealth::Up,
                 };
                 self.servers.entry(replica.clone()).or_insert(fresh).route = Route::Routed;
             }
@@ -268,6 +292,8 @@ fn policy(u: &mut Unstructured<'_>) -> Result<Policy> {
         start_limit_ms: u64::from(u.arbitrary::<u16>()?),
         drain_limit_ms: u64::from(u.arbitrary::<u16>()?),
         stale_after_ms: u64::from(u.arbitrary::<u16>()?),
+        sick_after_ms: u64::from(u.arbitrary::<u16>()?),
+        eject_max: share(u, 0)?,
     };
     let bounds = Bounds { min, max };
     Ok(Policy { service: "web".to_owned(), bounds, rule: rule(u)?, timing })
@@ -334,7 +360,17 @@ fn server(u: &mut Unstructured<'_>, now_ms: u64) -> Result<ServerReport> {
         in_flight: if u.ratio(1, 16)? { u.arbitrary()? } else { u.int_in_range(0..=5)? },
         served: if u.ratio(1, 16)? { u.arbitrary()? } else { u64::from(u.arbitrary::<u16>()?) },
         first_served_at: u.arbitrary::<bool>()?.then_some(Timestamp::from_ms(now_ms)),
+        health: health(u)?,
     })
+}
+
+fn health(u: &mut Unstructured<'_>) -> Result<ServerHealth> {
+    let down = || ServerHealth::Down { why: "5 answers in a row were 500".to_owned() };
+    Ok(if u.ratio(1, 4)? { down() } else { ServerHealth::Up })
+}
+
+fn probe_failure(u: &mut Unstructured<'_>) -> Result<ProbeFailure> {
+    Ok(ProbeFailure { silent: u.arbitrary()?, why: "`GET /` was answered with 500".to_owned() })
 }
 
 fn latency(u: &mut Unstructured<'_>) -> Result<LatencyReport> {

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `bench`, `sim`, `fuzz` and `lab`.
+//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim`, `fuzz` and `lab`.
 //!
 //! Decides which command runs. Knows nothing of what flyball does.
 //! Invariant: exit status 0 means that everything asked for was run and passed.
@@ -11,6 +11,7 @@
 mod bench;
 mod fuzz;
 mod lab;
+mod matrix;
 mod sim;
 mod step;
 mod systems;
@@ -33,6 +34,8 @@ struct Cli {
 enum Command {
     /// Format, tidy, clippy, tests, doctests: what CI runs.
     Test,
+    /// The end-to-end suites against other versions of what they need.
+    Matrix(matrix::Arguments),
     /// The house rules that no other tool checks.
     Tidy,
     /// One benchmark: its figures and the conditions they were taken under.
@@ -49,6 +52,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test => test::run(&root()),
+        Command::Matrix(arguments) => matrix::run(&root(), &arguments),
         Command::Tidy => tidy::run(&root()),
         Command::Bench(arguments) => return bench::run(&root(), &arguments),
         Command::Sim(arguments) => return sim::run(&root(), &arguments),

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs, io};
 
+use anyhow::Result;
+
 use crate::step;
 
 /// Each program, or another file, and the package that brings it.
@@ -31,19 +33,31 @@ pub(crate) fn install() {
     if missing.is_empty() {
         return;
     }
-    eprintln!("installing {}", missing.join(", "));
-    let _fence = Fence::put_up();
-    // Without the lists of packages, as on a fresh machine, nothing can be found in them.
-    for arguments in [vec!["update"], [vec!["install"], missing].concat()] {
-        let mut apt = Command::new("apt-get");
-        apt.args(["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]);
-        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-        if let Err(error) = step::run(&mut apt) {
-            return eprintln!("{error:#}");
-        }
+    if let Err(error) = install_packages(&missing) {
+        eprintln!("{error:#}");
     }
 }
 
+/// Installs the package that brings `program`, if that is missing.
+pub(crate) fn install_one(program: &str, package: &str) -> Result<()> {
+    if is_there(program) { Ok(()) } else { install_packages(&[package]) }
+}
+
+fn install_packages(missing: &[&str]) -> Result<()> {
+    eprintln!("installing {}", missing.join(", "));
+    let _fence = Fence::put_up();
+    // Without the lists of packages, as on a fresh machine, nothing can be found in them.
+    for arguments in [&["update"], [&["install"], missing].concat().as_slice()] {
+        let mut apt = Command::new("apt-get");
+        apt.args(["-qq", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]);
+        apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
+        step::run(&mut apt)?;
+    }
+    Ok(())
+}
+
+/// What refuses every service a start.
+pub(crate) const NO_SERVICES: &str = "#!/bin/sh\nexit 101\n";
 /// Asked by Debian's packages whether a service may be started; answers no to all.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -57,7 +71,7 @@ impl Fence {
         if Path::new(POLICY).exists() {
             return None;
         }
-        let written: io::Result<()> = fs::write(POLICY, "#!/bin/sh\nexit 101\n")
+        let written: io::Result<()> = fs::write(POLICY, NO_SERVICES)
             .and_then(|()| fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755)));
         written.is_ok().then_some(Self)
     }

@@ -10,11 +10,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::step::{self, Steps};
-use crate::{systems, tidy};
+use crate::{matrix, systems, tidy};
 
 /// The environment variable that names the file to which a test appends one line, `TEST: REASON`,
 /// when this machine lacks something that it needs.
-const NOT_RUN: &str = "FLYBALL_NOT_RUN";
+pub(crate) const NOT_RUN: &str = "FLYBALL_NOT_RUN";
+
+/// The environment variable that names the systems of the matrix to run as well, with commas between.
+const MATRIX: &str = "FLYBALL_MATRIX";
 
 /// Runs every step; stops at the first that fails.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -44,6 +47,13 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         })?;
     }
     left_out.extend(notes.read()?);
+    match std::env::var(MATRIX) {
+        Ok(names) => steps.take("matrix", || matrix::run_named(root, &names))?,
+        Err(_) => println!(
+            "other versions of the systems are tried by `cargo xtask matrix`, or with {MATRIX}={}",
+            matrix::names_apart().join(",")
+        ),
+    }
 
     println!("\n{}", steps.summary());
     conclude(&left_out, strict)
@@ -96,19 +106,23 @@ fn conclude(left_out: &[String], strict: bool) -> Result<()> {
 }
 
 /// The file in which tests say what they could not run; gone when this is dropped.
-struct NotRun {
+pub(crate) struct NotRun {
     file: PathBuf,
 }
 
 impl NotRun {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let name = format!("flyball-not-run-{}", std::process::id());
         let file = std::env::temp_dir().join(name);
         fs::write(&file, "").with_context(|| format!("cannot write {}", file.display()))?;
         Ok(Self { file })
     }
 
-    fn read(&self) -> Result<Vec<String>> {
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    pub(crate) fn read(&self) -> Result<Vec<String>> {
         let text = fs::read_to_string(&self.file)
             .with_context(|| format!("cannot read {}", self.file.display()))?;
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flyball_net::{Clients, Connection, Limits, Seldom};
 use flyball_token::Token;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -22,7 +23,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
@@ -31,8 +32,8 @@ use crate::AgentError;
 use crate::answer::PATH;
 use crate::serve::look::Looker;
 
-/// One controller needs one; a second may take over from it, and people look. The rest waits in the
-/// kernel's queue.
+/// One controller needs one; a second may take over from it, and people look. A newcomer gets the
+/// place of one that has presented no token.
 const CONNECTIONS_MAX: usize = 16;
 /// A question has three short headers.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -118,42 +119,50 @@ pub async fn serve(
 
 async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output = ()>) {
     let (stop_all, stopped) = watch::channel(false);
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let clients = Clients::new(Limits::of(CONNECTIONS_MAX));
+    let (mut failed, mut refused) = (Seldom::default(), Seldom::default());
     let mut open = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
             Some(_) = open.join_next() => continue,
-            (place, accepted) = next => match accepted {
-                Ok((stream, _)) => (place, stream),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection from the system");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
+            accepted = listener.accept() => accepted,
         };
-        let (desk, stopped) = (Arc::clone(&desk), stopped.clone());
-        open.spawn(async move {
-            converse(stream, desk, stopped).await;
-            drop(place);
-        });
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                failed.warn(|| format!("the agent cannot accept a client: {error}"));
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        match clients.admit(from.ip()) {
+            Some(place) => {
+                drop(open.spawn(converse(stream, place, Arc::clone(&desk), stopped.clone())));
+            }
+            None => {
+                refused.warn(|| format!("no place is left, a client of {} is refused", from.ip()));
+            }
+        }
     }
     drop(listener);
     stop_all.send_replace(true);
     while open.join_next().await.is_some() {}
 }
 
-/// Answers one connection's questions until it ends, it has lived long enough, or all shall stop.
-async fn converse(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Receiver<bool>) {
+/// Answers one connection's questions until it ends, has lived long enough or has to make room, or
+/// all shall stop.
+async fn converse(
+    stream: TcpStream,
+    place: Connection,
+    desk: Arc<Desk>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let _latency_only = stream.set_nodelay(true);
+    let place = &place;
     let answer = service_fn(move |request: Request<Incoming>| {
-        let answer = desk.answer(&request);
+        let answer = desk.answer(&request, place);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -170,6 +179,7 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Receiv
             }
             return;
         }
+        () = place.closed() => return,
         _ = stopped.wait_for(|stop| *stop) => {}
         () = sleep(CONNECTION_LIMIT) => {}
     }
@@ -180,7 +190,7 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>, mut stopped: watch::Receiv
 }
 
 impl Desk {
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, place: &Connection) -> Response<Full<Bytes>> {
         if !self.may_read(request) {
             let mut refusal = told(StatusCode::UNAUTHORIZED, "send the token as Bearer\n");
             let headers = refusal.headers_mut();
@@ -188,6 +198,9 @@ impl Desk {
             // Whoever has no token shall not hold a place.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             return refusal;
+        }
+        if self.token.is_some() {
+            place.is_known();
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, PATH) => self.counters(),

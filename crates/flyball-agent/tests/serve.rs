@@ -159,16 +159,21 @@ async fn what_is_no_question_is_refused_and_ends_the_connection() {
 #[tokio::test]
 async fn silent_connections_beyond_the_bound_do_not_shut_a_controller_out_that_is_in() {
     let root = machine(1);
-    let (agent, stop) = start(settings(root.path(), None)).await;
+    let (agent, stop) = start(settings(root.path(), Token::new("s3cret"))).await;
     let mut controller = TcpStream::connect(agent.address).await.unwrap();
+    let mut answered = async || {
+        let question = b"GET /v1/cpu HTTP/1.1\r\nhost: a\r\nauthorization: Bearer s3cret\r\n\r\n";
+        controller.write_all(question).await.unwrap();
+        let mut answer = [0; 4096];
+        let length = timeout(DEADLINE, controller.read(&mut answer)).await.unwrap().unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{length} bytes");
+    };
+    answered().await;
     let mut idle = Vec::new();
     for _ in 0..40 {
         idle.push(TcpStream::connect(agent.address).await.unwrap());
     }
-    controller.write_all(b"GET /v1/cpu HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
-    let mut start = [0; 12];
-    timeout(DEADLINE, controller.read_exact(&mut start)).await.unwrap().unwrap();
-    assert_eq!(&start, b"HTTP/1.1 200");
+    answered().await;
     // And it ends in time with all of them open.
     stop.send(()).unwrap();
     timeout(Duration::from_secs(3), agent.finished()).await.unwrap();
@@ -204,4 +209,21 @@ async fn what_keeps_an_agent_from_starting_is_named_with_a_way_out() {
     let empty = tempfile::tempdir().unwrap();
     let error = serve(settings(empty.path(), None), async {}).await.unwrap_err();
     assert!(error.hint().unwrap().contains("/sys/fs/cgroup"), "{error}");
+}
+
+#[tokio::test]
+async fn silent_connections_keep_no_controller_from_asking() {
+    let root = machine(1);
+    let token = Token::new("s3cret");
+    let (agent, stop) = start(settings(root.path(), token.clone())).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(agent.address).await.unwrap());
+    }
+    let asked = Instant::now();
+    let answer = ask(agent.address, token).await.unwrap();
+    assert_eq!(answer.containers.len(), 1);
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+    drop((stop, silent));
+    timeout(DEADLINE, agent.finished()).await.unwrap();
 }

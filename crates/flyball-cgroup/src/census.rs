@@ -75,7 +75,7 @@ impl Group {
         };
         let v1 = beside(&hierarchies.cpu).map(Directory::V1);
         let throttling = v1.or_else(|| beside(&hierarchies.unified).map(Directory::V2));
-        Self { usage, throttling, pressure: None }
+        Self { usage, throttling }
     }
 }
 

@@ -7,22 +7,24 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::CgroupError;
 
 /// The largest file read here is a `stat` of a process with a long name: well under 1 KiB.
 const LIMIT_BYTES: usize = 4096;
 
-#[derive(Debug)]
+/// Clones share one descriptor.
+#[derive(Clone, Debug)]
 pub(crate) struct CounterFile {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
 }
 
 impl CounterFile {
     pub(crate) fn open(path: PathBuf) -> Result<Self, CgroupError> {
         match File::open(&path) {
-            Ok(file) => Ok(Self { path, file }),
+            Ok(file) => Ok(Self { path, file: Arc::new(file) }),
             Err(source) => Err(CgroupError::read(&path, source)),
         }
     }

@@ -16,8 +16,6 @@ pub struct Group {
     pub usage: Directory,
     /// How it is held back by its CPU limit, if anything limits it.
     pub throttling: Option<Directory>,
-    /// How its tasks wait for processors; only v2 counts that.
-    pub pressure: Option<PathBuf>,
 }
 
 /// A directory of a group, with the version that says how its files are written.
@@ -32,11 +30,7 @@ pub enum Directory {
 impl Group {
     /// The group that lives at `directory` of a v2 hierarchy.
     pub fn unified(directory: PathBuf) -> Self {
-        Self {
-            usage: Directory::V2(directory.clone()),
-            throttling: Some(Directory::V2(directory.clone())),
-            pressure: Some(directory),
-        }
+        Self { usage: Directory::V2(directory.clone()), throttling: Some(Directory::V2(directory)) }
     }
 
     /// The groups of process `pid`.
@@ -75,7 +69,7 @@ impl Group {
         let usage = find(&hierarchies.cpuacct).map(Directory::V1).or_else(v2);
         let throttling = find(&hierarchies.cpu).map(Directory::V1).or_else(v2);
         let usage = usage.ok_or_else(|| CgroupError::NoContainer { id: id.to_owned() })?;
-        Ok(Self { usage, throttling, pressure: unified })
+        Ok(Self { usage, throttling })
     }
 
     fn from_membership(
@@ -93,7 +87,7 @@ impl Group {
         let cpuacct = directory(&hierarchies.cpuacct, "cpuacct").map(Directory::V1);
         if let Some(usage) = cpuacct.or_else(v2) {
             let throttling = directory(&hierarchies.cpu, "cpu").map(Directory::V1).or_else(v2);
-            Ok(Self { usage, throttling, pressure: unified })
+            Ok(Self { usage, throttling })
         } else if membership.contains(":/..") {
             Err(CgroupError::OutOfView { pid })
         } else {
@@ -277,7 +271,6 @@ mod tests {
         let group = find("4:cpu,cpuacct:/docker/4a9ce1d80f\n0::/\n", Some(ID)).unwrap();
         assert_eq!(group.usage, Directory::V1("/g/cpuacct/docker/4a9ce1d80f".into()));
         assert_eq!(group.throttling, Some(Directory::V1("/g/cpu/docker/4a9ce1d80f".into())));
-        assert_eq!(group.pressure, None);
     }
 
     #[test]
@@ -285,7 +278,7 @@ mod tests {
         let membership = "2:cpuacct:/docker/4a9ce1d80f\n0::/system.slice/containerd.service\n";
         let group = find(membership, Some(ID)).unwrap();
         assert_eq!(group.usage, Directory::V1("/g/cpuacct/docker/4a9ce1d80f".into()));
-        assert_eq!((group.throttling, group.pressure), (None, None));
+        assert_eq!(group.throttling, None);
     }
 
     #[test]

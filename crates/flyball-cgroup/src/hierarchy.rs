@@ -11,7 +11,7 @@ use crate::CgroupError;
 /// The hierarchies that count CPU time, as far as they are mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchies {
-    /// cgroup v2, alone or beside v1: CPU time in microseconds, pressure.
+    /// cgroup v2, alone or beside v1: CPU time in microseconds.
     pub unified: Option<PathBuf>,
     /// v1 `cpuacct`: CPU time in nanoseconds.
     pub cpuacct: Option<PathBuf>,

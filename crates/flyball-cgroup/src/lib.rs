@@ -1,4 +1,4 @@
-//! CPU time, throttling and pressure of a cgroup, or CPU time of a process tree.
+//! CPU time and throttling of a cgroup, or CPU time of a process tree.
 //!
 //! Decides which of the kernel's counters speaks for a replica, and reads it through a descriptor
 //! that stays open: 1 to 2 microseconds a reading instead of 8. Does not know what a replica is,
@@ -24,6 +24,6 @@ pub use census::Census;
 pub use error::CgroupError;
 pub use group::{Directory, Group};
 pub use hierarchy::Hierarchies;
-pub use meter::{CpuReading, GroupMeter, Pressure, Throttling};
+pub use meter::{CpuReading, GroupMeter, Throttling};
 pub use process::ProcessStat;
 pub use tree::TreeMeter;

@@ -3,20 +3,18 @@
 //! Decides how each version's files are read. Does not know whose group it is.
 //! Invariant: all files are opened once; a group that was removed gives an error ever after.
 
-use rustix::io::Errno;
-
 use crate::counter_file::{CounterFile, number_of};
 use crate::{CgroupError, Directory, Group};
 
-/// Reads one group through descriptors that stay open (one to three of them).
+/// Reads one group through descriptors that stay open: one where both counters are in one file, as
+/// with v2, else two.
 #[derive(Debug)]
 pub struct GroupMeter {
     usage: Counter,
     throttling: Option<Counter>,
-    pressure: Option<CounterFile>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Counter {
     V1(CounterFile),
     V2(CounterFile),
@@ -40,31 +38,19 @@ pub struct CpuReading {
     pub throttling: Option<Throttling>,
 }
 
-/// How long at least one task of the group waited for a processor since it began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pressure {
-    /// In microseconds.
-    pub waited_us: u64,
-}
-
 impl GroupMeter {
     /// Opens the counters of `group`.
     ///
     /// # Errors
-    /// [`CgroupError::Read`] if the file with the CPU time cannot be opened. Throttling and
-    /// pressure are optional: without a limit, or with pressure accounting off, there are none.
+    /// [`CgroupError::Read`] if the file with the CPU time cannot be opened. Throttling is optional:
+    /// without a limit there is none.
     pub fn open(group: &Group) -> Result<Self, CgroupError> {
-        Ok(Self {
-            usage: Counter::open(&group.usage, "cpuacct.usage")?,
-            throttling: group
-                .throttling
-                .as_ref()
-                .and_then(|directory| Counter::open(directory, "cpu.stat").ok()),
-            pressure: group
-                .pressure
-                .as_ref()
-                .and_then(|dir| CounterFile::open(dir.join("cpu.pressure")).ok()),
-        })
+        let usage = Counter::open(&group.usage, "cpuacct.usage")?;
+        let throttling = match (&group.usage, group.throttling.as_ref()) {
+            (Directory::V2(one), Some(Directory::V2(other))) if one == other => Some(usage.clone()),
+            (_, directory) => directory.and_then(|dir| Counter::open(dir, "cpu.stat").ok()),
+        };
+        Ok(Self { usage, throttling })
     }
 
     /// CPU time used since the group began, in nanoseconds, over all its processors and processes,
@@ -127,22 +113,6 @@ impl GroupMeter {
         };
         file.parse("nr_periods", |text| Some(number_of(text, "nr_periods").unwrap_or(0) > 0))
     }
-
-    /// How long tasks of the group waited for a processor; `None` where the kernel does not count.
-    ///
-    /// # Errors
-    /// Any failure to read.
-    pub fn pressure(&self) -> Result<Option<Pressure>, CgroupError> {
-        let Some(file) = &self.pressure else { return Ok(None) };
-        match file.parse("some total", pressure) {
-            Err(CgroupError::Read { source, .. })
-                if source.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) =>
-            {
-                Ok(None)
-            }
-            reading => reading.map(Some),
-        }
-    }
 }
 
 impl Counter {
@@ -166,12 +136,6 @@ fn throttling(text: &str, time_key: &str, ns_per_unit: u64) -> Option<Throttling
     })
 }
 
-fn pressure(text: &str) -> Option<Pressure> {
-    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
-    let total = line.split(' ').find_map(|part| part.strip_prefix("total="))?;
-    Some(Pressure { waited_us: total.parse().ok()? })
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -182,7 +146,7 @@ mod tests {
     fn v1(root: &Path) -> GroupMeter {
         let directory = Directory::V1(root.to_owned());
         let throttling = Some(directory.clone());
-        GroupMeter::open(&Group { usage: directory, throttling, pressure: None }).unwrap()
+        GroupMeter::open(&Group { usage: directory, throttling }).unwrap()
     }
 
     #[test]
@@ -197,7 +161,6 @@ mod tests {
         assert_eq!(meter.throttling().unwrap(), Some(held));
         let cpu = CpuReading { used_ns: 123_456_789, throttling: Some(held) };
         assert_eq!((meter.cpu_since(None).unwrap(), meter.was_limited().unwrap()), (cpu, true));
-        assert_eq!(meter.pressure().unwrap(), None);
     }
 
     #[test]
@@ -221,12 +184,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let stat = "usage_usec 1500\nuser_usec 1000\nsystem_usec 500\n";
         fs::write(root.path().join("cpu.stat"), stat).unwrap();
-        let pressure = "some avg10=0.12 avg60=0.00 avg300=0.00 total=77\n";
-        fs::write(root.path().join("cpu.pressure"), pressure).unwrap();
         let meter = GroupMeter::open(&Group::unified(root.path().to_owned())).unwrap();
         assert_eq!(meter.used_ns().unwrap(), 1_500_000);
         assert_eq!((meter.throttling().unwrap(), meter.was_limited().unwrap()), (None, false));
-        assert_eq!(meter.pressure().unwrap(), Some(Pressure { waited_us: 77 }));
 
         let stat = "usage_usec 1500\nnr_throttled 2\nthrottled_usec 30\n";
         fs::write(root.path().join("cpu.stat"), stat).unwrap();

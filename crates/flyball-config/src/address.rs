@@ -174,21 +174,46 @@ pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, Fa
     (parts_fine && servers_fine).then(ensemble).ok_or_else(refuse)
 }
 
-/// Where HAProxy's runtime API listens; a path may be relative.
+/// Where HAProxy's runtime API listens, as a URL or as HAProxy writes it; a path may be relative.
 pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
     let refuse = |example: &str| Err(given.not_a("a socket", given.example(example)));
     let usual = "\"/run/haproxy/admin.sock\"";
     let Value::Text(text) = &given.node.value else { return refuse(usual) };
-    if text.parse::<SocketAddr>().is_ok() {
-        return refuse(&format!("\"tcp://{text}\""));
+    if let Some(address) = bound(text) {
+        return match address {
+            Some(address) => Ok(Socket::Tcp(address.to_string())),
+            None => refuse("\"tcp://127.0.0.1:9999\""),
+        };
     }
     match text.split_once("://") {
         Some(("tcp", at)) if peer(at).is_some() || named(at) => Ok(Socket::Tcp(at.to_owned())),
         Some(("tcp", _)) => refuse("\"tcp://127.0.0.1:9999\""),
         Some(("unix", path)) if plain(path) && path.starts_with('/') => Ok(unix(path)),
-        None if plain(text) => Ok(unix(text)),
+        None => match text.strip_prefix("unix@").unwrap_or(text) {
+            path if plain(path) && !path.contains('@') => Ok(unix(path)),
+            _ => refuse(usual),
+        },
         _ => refuse(usual),
     }
+}
+
+/// Where to connect to what HAProxy binds with `ipv4@...`, `ipv6@...` or an address by itself; the
+/// inner `None`: it is mistyped. What it binds on every address is asked on loopback.
+fn bound(text: &str) -> Option<Option<SocketAddr>> {
+    let family = text.strip_prefix("ipv4@").map(|at| (at, "127.0.0.1"));
+    let family = family.or_else(|| Some((text.strip_prefix("ipv6@")?, "::1")));
+    let Some((at, loopback)) = family else {
+        let address = text.parse::<SocketAddr>().ok()?;
+        return Some(Some(address).filter(|at| at.port() > 0));
+    };
+    let (host, port) = at.rsplit_once(':')?;
+    let host = match host.trim_start_matches('[').trim_end_matches(']') {
+        "" | "*" | "0.0.0.0" | "::" => loopback,
+        host => host,
+    };
+    let address = host.parse().ok().zip(port.parse().ok());
+    let right = |at: &SocketAddr| at.port() > 0 && at.is_ipv4() == text.starts_with("ipv4@");
+    Some(address.map(|(ip, port): (IpAddr, u16)| SocketAddr::new(ip, port)).filter(right))
 }
 
 /// An address that can be connected to.

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use crate::dialect::Dialect;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::taken::Claims;
@@ -58,9 +59,28 @@ fn haproxy(
     };
     let file = file(&mut fields, base, claims);
     let template = template(&mut fields);
-    let check = fields.take(&keys::CHECK, check::flag).or(false);
+    let checks = fields.take(&keys::CHECK, check::flag).optional();
+    let options = options(&mut fields);
     fields.finish();
-    Some(Backend { name: name.or(by_default.0)?, file: file?, template: template?, check: check? })
+    Some(Backend {
+        name: name.or(by_default.0)?,
+        file: file?,
+        template: template?,
+        check: checks?,
+        options: options?,
+    })
+}
+
+/// How HAProxy speaks to servers, to which files its words may lead: not for a container to say.
+fn options(fields: &mut Fields<'_>) -> Option<String> {
+    let given = fields.take(&keys::OPTIONS, check::options);
+    if let (Dialect::Labels, Some((_, span))) = (fields.dialect, given.given()) {
+        let key = fields.path_of(keys::OPTIONS.name);
+        let span = span.clone();
+        fields.report(Fault::FileOnly { key }, &span);
+        return None;
+    }
+    given.or(String::new())
 }
 
 fn file(fields: &mut Fields<'_>, base: &Path, claims: &mut Claims) -> Option<Option<OwnedFile>> {

@@ -180,6 +180,14 @@ pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
+/// Words of a `server` line. Which of them HAProxy takes is for the balancer to say.
+pub(crate) fn options(given: Given<'_>) -> Result<String, Fault> {
+    match &given.node.value {
+        Value::Text(text) if !text.contains(char::is_control) => Ok(text.trim().to_owned()),
+        _ => Err(given.not_a("words of a server line", given.example("\"ssl verify none\""))),
+    }
+}
+
 /// Texts of one line each; there may be none.
 pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, Fault> {
     let refuse = || given.not_a("a list of lines", given.example("[\"balance leastconn\"]"));
@@ -278,15 +286,9 @@ pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fa
     }
 }
 
-/// Words that a later version will know.
-const LATER: [&str; 2] = ["swarm", "marathon"];
-
 /// What is wrong with `word`, of which there is none among `known`.
 pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {
     let list = known.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ");
-    if LATER.contains(&word) {
-        return Fault::WordNotYet { key: path.to_owned(), word: word.to_owned(), known: list };
-    }
     let instead = nearest(word, known.iter().copied())
         .map_or_else(|| format!("known are {list}"), |near| format!("did you mean \"{near}\"?"));
     Fault::UnknownWord { key: path.to_owned(), word: shorten(word), instead }

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flyball_core::policy::Policy;
+
+use crate::Proxy;
 
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,12 +27,34 @@ pub struct Config {
     pub marathon: Marathon,
     /// Several flyballs of which one acts, if there are several.
     pub ha: Option<Ha>,
+    /// The embedded proxies of services.
+    pub proxy: Proxy,
     /// The HAProxy, for services that it balances.
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
     pub zabbix: Option<Zabbix>,
     /// The services of the file by name; at least one unless services are found by labels.
     pub services: BTreeMap<String, Service>,
+}
+
+impl Config {
+    /// The files that hold a secret, each with its key.
+    pub fn secret_files(&self) -> Vec<(&'static str, &Path)> {
+        let zabbix = self.zabbix.as_ref();
+        let api = zabbix.and_then(|zabbix| zabbix.api.as_ref());
+        let key_file = zabbix.and_then(|zabbix| zabbix.own_certificate.as_ref()).map(|own| &own.1);
+        let all = [
+            ("flyball.token_file", self.daemon.token_file.as_ref()),
+            ("flyball.read_token_file", self.daemon.read_token_file.as_ref()),
+            ("swarm.agent_token_file", self.swarm.agent_token_file.as_ref()),
+            ("mesos.secret_file", self.mesos.secret_file.as_ref()),
+            ("marathon.credentials_file", self.marathon.credentials_file.as_ref()),
+            ("marathon.token_file", self.marathon.token_file.as_ref()),
+            ("zabbix.token_file", api.map(|api| &api.token_file)),
+            ("zabbix.key_file", key_file),
+        ];
+        all.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+    }
 }
 
 /// Settings of the daemon.
@@ -152,6 +176,8 @@ pub struct Haproxy {
 pub struct Zabbix {
     /// Where it takes values, `HOST:PORT`.
     pub trapper: String,
+    /// The name of the zabbix_proxy that takes them; `None`: the server does. Then there is an API.
+    pub proxy: Option<String>,
     /// Time between two reports of each replica's CPU, in milliseconds; at least 1 s.
     pub interval_ms: u64,
     /// What hosts are called before the service's name; may be empty.
@@ -199,6 +225,8 @@ pub struct Service {
     pub balancer: Balancer,
     /// When a started replica counts as ready.
     pub ready: Ready,
+    /// Time from one probe of a ready replica to the next, in milliseconds; 0: it is not probed.
+    pub liveness_ms: u64,
 }
 
 /// What runs the replicas of a service.
@@ -251,12 +279,14 @@ pub struct Container {
     pub port: u16,
     /// How requests reach it.
     pub reach: Reach,
-    /// The network it joins; `None` with [`Reach::HostNetwork`].
+    /// The network that it is reached in and, where it is no copy, joins; `None` with
+    /// [`Reach::HostNetwork`].
     pub network: Option<String>,
     /// Where its output goes.
     pub log: Option<Log>,
-    /// Time between SIGTERM and SIGKILL, in milliseconds; 0: at once.
-    pub grace_ms: u64,
+    /// Time between its stop signal and SIGKILL, in milliseconds; 0: at once; `None`: as it says
+    /// itself.
+    pub grace_ms: Option<u64>,
 }
 
 /// A service of the Swarm whose tasks are the replicas.
@@ -414,10 +444,12 @@ pub struct Backend {
     pub name: String,
     /// A file with the whole backend that flyball keeps current.
     pub file: Option<OwnedFile>,
-    /// The slots to use, for HAProxy before 2.5, which cannot make servers at run time.
+    /// The slots to use, for HAProxy before 2.6, which cannot make servers at run time.
     pub template: Option<Template>,
-    /// Whether HAProxy checks the servers, too.
-    pub check: bool,
+    /// Whether HAProxy checks the servers, too; `None`: where the backend is HTTP.
+    pub check: Option<bool>,
+    /// More words of each server, which HAProxy may refuse.
+    pub options: String,
 }
 
 /// A file that flyball writes and nobody else.
@@ -445,8 +477,9 @@ pub enum Ready {
     Http {
         /// The path; starts with `/`.
         path: String,
-        /// Whether any status counts; otherwise only one below 400.
-        any_status: bool,
+        /// Whether any reply counts but one that says that the replica fails
+        /// ([`flyball_core::observation::is_failure`]); otherwise only a status below 400.
+        any_but_failure: bool,
     },
     /// Once a connection is accepted.
     Tcp,

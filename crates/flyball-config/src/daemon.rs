@@ -3,8 +3,6 @@
 //! Decides whether the API may be reached by others. Invariant: it may only with a token that can
 //! be read and is not empty. The token itself is not kept here.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -85,19 +83,9 @@ pub(crate) fn refuse_bad_token(
 }
 
 fn read_token(path: &Path) -> Result<(), String> {
-    let plain = |error: std::io::Error| format!("cannot be read: {error}");
-    if !path.metadata().map_err(plain)?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    let mut token = String::new();
-    File::open(path)
-        .and_then(|file| file.take(TOKEN_MAX + 1).read_to_string(&mut token))
-        .map_err(plain)?;
-    if token.trim().is_empty() {
-        Err("is empty".to_owned())
-    } else if token.len() as u64 > TOKEN_MAX {
-        Err(format!("is longer than {TOKEN_MAX} bytes"))
-    } else {
-        Ok(())
+    match flyball_file::read_text(path, TOKEN_MAX) {
+        Ok(token) if token.trim().is_empty() => Err("is empty".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("cannot be used: {error}")),
     }
 }

@@ -50,7 +50,7 @@ struct Common {
     command: Field<Vec<String>>,
     env: Option<BTreeMap<String, String>>,
     cpus: Field<f64>,
-    grace_ms: Option<u64>,
+    grace_ms: Field<u64>,
 }
 
 /// The engine in `fields` and which one it is, as far as that is known.
@@ -64,7 +64,7 @@ pub(crate) fn engine(
         command: fields.take(&keys::COMMAND, check::words),
         env: fields.take_variables(&keys::ENV),
         cpus: fields.take(&keys::CPUS, check::cores),
-        grace_ms: fields.take(&keys::GRACE, check::duration_ms).or(GRACE_MS),
+        grace_ms: fields.take(&keys::GRACE, check::duration_ms),
     };
     let engine = match kind {
         None => None,
@@ -117,7 +117,7 @@ fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Proce
         env: common.env?,
         directory: directory?.map(|path| base.join(path)),
         cpus: common.cpus.or(1.0)?,
-        grace_ms: common.grace_ms?,
+        grace_ms: common.grace_ms.or(GRACE_MS)?,
     })
 }
 
@@ -191,7 +191,7 @@ fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
         reach: reach?,
         network: network?,
         log: log?,
-        grace_ms: common.grace_ms?,
+        grace_ms: common.grace_ms.optional()?,
     })
 }
 
@@ -226,7 +226,7 @@ fn task(fields: &mut Fields<'_>, common: Common) -> Option<Task> {
         cpus: cpus?.unwrap_or(1.0),
         memory_bytes: memory.or(TASK_MEMORY)?,
         port: inner,
-        grace_ms: common.grace_ms?,
+        grace_ms: common.grace_ms.or(GRACE_MS)?,
     })
 }
 

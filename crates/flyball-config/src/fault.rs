@@ -55,12 +55,6 @@ pub enum Fault {
         /// What was most likely meant, or what there is.
         instead: String,
     },
-    /// A key that a later version will know.
-    #[error("{key}: not in this version")]
-    KeyNotYet {
-        /// The key.
-        key: String,
-    },
     /// A word that means nothing.
     #[error("{key}: \"{word}\" is unknown")]
     UnknownWord {
@@ -70,16 +64,6 @@ pub enum Fault {
         word: String,
         /// What was most likely meant, or what there is.
         instead: String,
-    },
-    /// A word that a later version will know.
-    #[error("{key}: \"{word}\" is not in this version")]
-    WordNotYet {
-        /// The key.
-        key: String,
-        /// The word.
-        word: String,
-        /// The words that this version knows.
-        known: String,
     },
     /// A value of the wrong type or form.
     #[error("{key}: {found} is not {wanted}")]
@@ -136,6 +120,12 @@ pub enum Fault {
         beside: String,
         /// What to do.
         instead: String,
+    },
+    /// A label that only the operator's file may set.
+    #[error("{key}: a label may not set this")]
+    FileOnly {
+        /// The label.
+        key: String,
     },
     /// A service name that cannot be used everywhere.
     #[error("{key}: this name cannot be used")]
@@ -196,6 +186,23 @@ listen = "127.0.0.1:8080"
 command = ["./server", "--port", "{port}"]"#;
 
 impl Fault {
+    /// As whoever wrote a label reads it: values of labels stand in no quotes. A list is told as
+    /// TOML has it, which labels take, too.
+    pub(crate) fn in_words_of_labels(mut self) -> Self {
+        let hint = match &mut self {
+            Self::UnknownKey { instead, .. }
+            | Self::UnknownWord { instead, .. }
+            | Self::Useless { instead, .. }
+            | Self::Missing { instead, .. } => Some(instead),
+            Self::NotA { instead, .. } => instead.as_mut(),
+            _ => None,
+        };
+        if let Some(hint) = hint.filter(|hint| !hint.contains('[')) {
+            hint.retain(|c| c != '"');
+        }
+        self
+    }
+
     /// What to do about it; `None` where the message says it all.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -213,11 +220,12 @@ impl Fault {
             | Self::UnknownWord { instead, .. }
             | Self::Useless { instead, .. }
             | Self::Missing { instead, .. } => instead.clone(),
-            Self::KeyNotYet { .. } => "take it out".to_owned(),
-            Self::WordNotYet { known, .. } => format!("this version knows {known}"),
             Self::NotA { instead, .. } => return instead.clone(),
             Self::OutOfRange { limit, .. } => format!("the value must be {limit}"),
             Self::Contradicts { instead, .. } => (*instead).to_owned(),
+            Self::FileOnly { .. } => {
+                "describe the service in flyball.toml, and set it there".to_owned()
+            }
             Self::BadName { .. } => "use 1 to 63 of a-z, 0-9 and -, and no - in front".to_owned(),
             Self::AddressTaken { .. } => {
                 "give each its own port, or port 0 for any free one".to_owned()

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::check::{self, Given, nearest};
 use crate::dialect::Dialect;
 use crate::fault::Fault;
-use crate::keys::{Key, Kind, Only, SECTIONS, Section};
+use crate::keys::{Key, Kind, Only, ROOT, SECTIONS, Section};
 use crate::value::{Node, Span, Table, Value, text_spans};
 
 /// What was found wrong so far, and where secrets stand.
@@ -260,11 +260,7 @@ impl<'a> Fields<'a> {
                 continue;
             }
             let key = self.dialect.named(&self.path, name);
-            let fault = if self.section.later.contains(&name.as_str()) {
-                Fault::KeyNotYet { key }
-            } else {
-                Fault::UnknownKey { key, instead: self.instead_of(name) }
-            };
+            let fault = Fault::UnknownKey { key, instead: self.instead_of(name) };
             self.reports.faults.push((fault, entry.key_span.clone()));
         }
     }
@@ -278,6 +274,9 @@ impl<'a> Fields<'a> {
         let elsewhere = |other: &&&Section| other.key(&name).is_some();
         if let Some(other) = SECTIONS.iter().find(elsewhere) {
             return self.dialect.elsewhere(other.path, &name);
+        }
+        if self.dialect == Dialect::File && !self.path.is_empty() && ROOT.key(&name).is_some() {
+            return format!("[{name}] is a table of its own in flyball.toml");
         }
         let known = || self.section.keys.iter().map(|key| key.name);
         let mention = |name: &str| self.dialect.mention(&self.path, name);

@@ -6,11 +6,13 @@
 //! section's list is read, and a default that is written here is the one that applies (both are
 //! tested).
 
+mod health;
 mod policy;
 mod service;
 mod systems;
 mod zabbix;
 
+pub(crate) use health::*;
 pub(crate) use policy::*;
 pub(crate) use service::*;
 pub(crate) use systems::*;
@@ -23,8 +25,6 @@ pub(crate) struct Section {
     pub(crate) path: &'static str,
     pub(crate) meaning: &'static str,
     pub(crate) keys: &'static [&'static Key],
-    /// Keys of later versions, or of other sections, that are known not to belong here yet.
-    pub(crate) later: &'static [&'static str],
 }
 
 /// One key.
@@ -61,8 +61,12 @@ pub(crate) enum Kind {
     Text,
     /// What HAProxy takes as a name.
     HaproxyName,
+    /// Words of a `server` line of HAProxy.
+    Options,
     Words,
     Lines,
+    /// Addresses and networks.
+    Networks,
     Variables,
     Cores,
     Flag,
@@ -104,13 +108,14 @@ pub(crate) const REPLICAS_MAX: u32 = 100_000;
 const HOUR_MS: u64 = 3_600_000;
 
 /// Every section that has keys with values, in the order of the reference.
-pub(crate) static SECTIONS: [&Section; 17] = [
+pub(crate) static SECTIONS: [&Section; 18] = [
     &FLYBALL,
     &DOCKER,
     &SWARM,
     &MESOS,
     &MARATHON,
     &HA,
+    &PROXY,
     &HAPROXY,
     &ZABBIX,
     &SERVICE,

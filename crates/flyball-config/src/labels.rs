@@ -16,7 +16,7 @@ use crate::service::{is_service_name, service};
 use crate::taken::{Owner, Taken};
 use crate::tree::table_of;
 use crate::value::shorten;
-use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Service, Swarm, daemon};
+use crate::{Config, Docker, Env, Haproxy, Marathon, Mesos, Proxy, Service, Swarm, daemon};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -62,6 +62,7 @@ impl Config {
             mesos: Mesos::default(),
             marathon: Marathon::default(),
             ha: None,
+            proxy: Proxy::default(),
             haproxy: Haproxy::default(),
             zabbix: None,
             services: BTreeMap::new(),
@@ -80,7 +81,12 @@ impl Config {
                 continue;
             }
             match described(name, labels, &mut taken) {
-                Ok(service) => drop(labelled.services.insert(name.clone(), service)),
+                Ok(mut service) => {
+                    if let Some(zabbix) = &self.zabbix {
+                        zabbix.widen_window(&mut service.policy);
+                    }
+                    labelled.services.insert(name.clone(), service);
+                }
                 Err(errors) => drop(labelled.refused.insert(name.clone(), errors)),
             }
         }
@@ -130,7 +136,9 @@ fn described(
         Some(service) if reports.faults.is_empty() => Ok(service),
         _ => {
             let place = Place::of_file(&format!("labels of service {}", shorten(name)));
-            Err(ConfigErrors::sorted(reports.faults, |_, _| place.clone()))
+            let faults = reports.faults.into_iter();
+            let faults = faults.map(|(fault, span)| (fault.in_words_of_labels(), span)).collect();
+            Err(ConfigErrors::sorted(faults, |_, _| place.clone()))
         }
     }
 }

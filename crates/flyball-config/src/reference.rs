@@ -93,7 +93,8 @@ fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
             let is_word =
                 [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
             let has_value = is_word || !matches!(key.kind, Kind::Table(_));
-            has_value && key.only.iter().all(of_containers)
+            let is_the_files_alone = matches!(key.kind, Kind::Options);
+            has_value && !is_the_files_alone && key.only.iter().all(of_containers)
         },
     )
 }
@@ -127,15 +128,17 @@ fn kind(kind: &Kind) -> String {
         Kind::Url => "`http://` or `https://` address".to_owned(),
         Kind::Port => "whole number, 1 to 65535".to_owned(),
         Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
-        Kind::MesosMaster => "`http://` or `zk://` address".to_owned(),
-        Kind::Marathon => "`http://` addresses or `zk://` address".to_owned(),
+        Kind::MesosMaster => "`http://`, `https://` or `zk://` address".to_owned(),
+        Kind::Marathon => "`http://` or `https://` addresses, or `zk://` address".to_owned(),
         Kind::Zookeeper => "`zk://` address".to_owned(),
         Kind::Socket => "path or `tcp://` address".to_owned(),
         Kind::Path => "path".to_owned(),
         Kind::HttpPath => "path that starts with `/`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
+        Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),
+        Kind::Networks => "list of IP addresses and networks".to_owned(),
         Kind::Variables => "table of texts".to_owned(),
         Kind::Cores => "number above 0".to_owned(),
         Kind::Flag => "true or false".to_owned(),

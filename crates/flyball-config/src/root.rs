@@ -16,7 +16,7 @@ use crate::source::{Source, TEXT_MAX};
 use crate::systems;
 use crate::taken::{Claims, Owner, Taken};
 use crate::value::{Entry, Span, Table, Value, table_from};
-use crate::{Config, Engine, Env, Service, daemon, keys, zabbix};
+use crate::{Config, Engine, Env, Service, daemon, keys, proxy, zabbix};
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -76,6 +76,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let mesos = systems::mesos(&mut root, base);
     let marathon = systems::marathon(&mut root, base);
     let ha = systems::ha(&mut root);
+    let proxy = proxy::proxy(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
     let mut taken = Taken::default();
@@ -85,7 +86,10 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
         || swarm.as_ref().is_none_or(|swarm| swarm.labels)
         || marathon.as_ref().is_none_or(|marathon| marathon.labels);
-    let services = services(&mut root, base, &mut taken, by_labels);
+    let mut services = services(&mut root, base, &mut taken, by_labels);
+    if let (Some(Some(zabbix)), Some(services)) = (&zabbix, &mut services) {
+        services.values_mut().for_each(|service| zabbix.widen_window(&mut service.policy));
+    }
     if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
         refuse_processes(&mut root, services, span);
     }
@@ -97,6 +101,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
         mesos: mesos?,
         marathon: marathon?,
         ha: ha?.map(|(ha, _)| ha),
+        proxy: proxy?,
         haproxy: haproxy?,
         zabbix: zabbix?,
         services: services?,

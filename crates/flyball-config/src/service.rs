@@ -18,6 +18,10 @@ use crate::taken::Claims;
 use crate::value::{Span, Value};
 use crate::{Balancer, Ready, Service, policy};
 
+/// Half of the period that Kubernetes probes at: three failures are noticed within 15 s, and a
+/// replica answers a question in five seconds without noticing.
+const LIVENESS_MS: u64 = 5_000;
+
 /// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
 /// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
 pub(crate) fn service(
@@ -30,6 +34,7 @@ pub(crate) fn service(
     let (bounds, floor_span) = bounds(&mut fields);
     let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);
+    let liveness = fields.take(&keys::LIVENESS, check::duration_ms).or(LIVENESS_MS);
     let rule = policy::rule(&mut fields, slots);
     if let (Some(bounds), Some(span), Some(rule)) = (bounds, floor_span, &rule)
         && (bounds.min, &balancer) == (0, &Some(Balancer::None))
@@ -47,6 +52,7 @@ pub(crate) fn service(
             engine: engine?,
             balancer: balancer?,
             ready: ready?,
+            liveness_ms: liveness?,
         })
     })();
     (service, claims)
@@ -101,6 +107,8 @@ fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
     let lag = fields.take(&keys::START_LAG, check::duration_ms);
     let limit = fields.take(&keys::START_LIMIT, check::duration_ms);
     let drain_ms = fields.take(&keys::DRAIN, check::duration_ms).or(preset.drain_limit_ms);
+    let sick_ms = fields.take(&keys::SICK_AFTER, check::duration_ms).or(preset.sick_after_ms);
+    let eject_max = fields.take(&keys::EJECT_MAX, check::share).or(preset.eject_max);
     let span = lag.given().or(limit.given()).map(|(_, span)| span.clone());
     let (lag_ms, limit_ms) = (lag.or(engine.start_lag_ms()), limit.or(preset.start_limit_ms));
     if let (Some(lag_ms), Some(limit_ms), Some(span)) = (lag_ms, limit_ms, span)
@@ -125,12 +133,14 @@ fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
         start_limit_ms: limit_ms?,
         drain_limit_ms: drain_ms?,
         stale_after_ms,
+        sick_after_ms: sick_ms?,
+        eject_max: eject_max?,
     })
 }
 
 fn ready(fields: &mut Fields<'_>) -> Option<Ready> {
     let Some(node) = fields.take_node(&keys::READY) else {
-        return Some(Ready::Http { path: "/".to_owned(), any_status: true });
+        return Some(Ready::Http { path: "/".to_owned(), any_but_failure: true });
     };
     let (key, dialect) = (fields.path_of(keys::READY.name), fields.dialect);
     let refuse = |found: String| Fault::NotA {
@@ -154,7 +164,7 @@ fn ready(fields: &mut Fields<'_>) -> Option<Ready> {
     let tcp = probe.take(&keys::READY_TCP, check::flag);
     probe.finish();
     match (http.optional()?, tcp.optional()?) {
-        (Some(path), None | Some(false)) => Some(Ready::Http { path, any_status: false }),
+        (Some(path), None | Some(false)) => Some(Ready::Http { path, any_but_failure: false }),
         (None, Some(true)) => Some(Ready::Tcp),
         (http, _) => {
             let found = if http.is_some() { "a table with two" } else { "this table" };

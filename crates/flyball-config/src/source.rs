@@ -1,11 +1,10 @@
 //! The text of a configuration: how it is read, and where in it something stands.
 //!
-//! Decides what is accepted as a file at all. Knows nothing of keys. Invariant: reading is bounded
-//! ([`TEXT_MAX`] bytes of a regular file) and never blocks on a pipe or a device.
+//! Knows nothing of keys. A file of up to [`TEXT_MAX`] bytes is read.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
 use std::path::Path;
+
+use flyball_file::FileError;
 
 use crate::fault::Fault;
 use crate::problem::{Excerpt, Place};
@@ -83,32 +82,12 @@ fn floor_char_boundary(text: &str, at: usize) -> usize {
 
 /// The text of the file at `path`.
 pub(crate) fn read(path: &Path) -> Result<String, Fault> {
-    let metadata = path.metadata().map_err(|error| cannot_read(&error))?;
-    if metadata.is_dir() {
-        return Err(Fault::IsDirectory);
-    }
-    if !metadata.is_file() {
-        return Err(Fault::NotAFile);
-    }
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(TEXT_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| cannot_read(&error))?;
-    if bytes.len() > TEXT_MAX {
-        return Err(Fault::TooLarge);
-    }
-    String::from_utf8(bytes).map_err(|error| not_utf8(&error))
-}
-
-fn cannot_read(error: &std::io::Error) -> Fault {
-    match error.kind() {
-        ErrorKind::NotFound => Fault::FileMissing,
-        _ => Fault::Unreadable { why: error.to_string() },
-    }
-}
-
-fn not_utf8(error: &std::string::FromUtf8Error) -> Fault {
-    let offset = error.utf8_error().valid_up_to();
-    let line = error.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
-    Fault::NotUtf8 { byte: error.as_bytes().get(offset).copied().unwrap_or(0), offset, line }
+    flyball_file::read_text(path, TEXT_MAX as u64).map_err(|error| match error {
+        FileError::Missing => Fault::FileMissing,
+        FileError::Directory => Fault::IsDirectory,
+        FileError::NotRegular { .. } => Fault::NotAFile,
+        FileError::TooLarge { .. } => Fault::TooLarge,
+        FileError::NotText { byte, offset, line } => Fault::NotUtf8 { byte, offset, line },
+        FileError::Unreadable(error) => Fault::Unreadable { why: error.to_string() },
+    })
 }

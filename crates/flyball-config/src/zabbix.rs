@@ -2,20 +2,38 @@
 //!
 //! Decides which of its keys need each other. Connects to nothing. Invariant: an API has a token
 //! file that could be read and is not empty, a certificate has its key, and
-//! hosts of replicas have an API that makes them.
+//! hosts of replicas, a proxy and a webhook have an API.
 
 use std::path::{Path, PathBuf};
 
+use flyball_core::policy::{Policy, Rule};
+
+use crate::check::Given;
+use crate::fault::Fault;
 use crate::fields::{Field, Fields};
+use crate::value::Value;
 use crate::{Zabbix, ZabbixApi, address, check, daemon, keys};
 
 /// Three reports are the fewest whose mean survives one that is late.
 const WINDOW_INTERVALS: u64 = 3;
+/// The longest that anything is averaged over.
+const WINDOW_MS_MAX: u64 = 3_600_000;
 
 impl Zabbix {
-    /// What a mean is taken over where nothing else is said, in milliseconds.
-    pub fn window_ms(&self) -> u64 {
-        self.interval_ms * WINDOW_INTERVALS
+    /// What a mean of a service is taken over where nothing else is said, in milliseconds: three
+    /// reports, which are no more frequent than looks.
+    pub fn window_ms(&self, policy: &Policy) -> u64 {
+        let report_ms = self.interval_ms.max(policy.timing.look_ms.unwrap_or(0));
+        (report_ms * WINDOW_INTERVALS).min(WINDOW_MS_MAX)
+    }
+
+    /// Has a policy that Zabbix drives go by the window that Zabbix averages over: no mean is of
+    /// fewer than three reports.
+    pub(crate) fn widen_window(&self, policy: &mut Policy) {
+        let window_ms = self.window_ms(policy);
+        if let Rule::Advised(rule) = &mut policy.rule {
+            rule.cpu_window_ms = rule.cpu_window_ms.max(window_ms);
+        }
     }
 }
 
@@ -26,19 +44,24 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
     }
     let mut fields = root.take_table(&keys::ZABBIX_TABLE, &keys::ZABBIX)?;
     let trapper = fields.take(&keys::TRAPPER, address::peer_name);
+    let proxy = fields.take(&keys::ZABBIX_PROXY, host_name);
     let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms);
     let prefix = fields.take(&keys::HOST_PREFIX, check::text);
     let replica_hosts = fields.take(&keys::REPLICA_HOSTS, check::flag);
     let api = api(&mut fields, base);
-    if replica_hosts.given().is_some_and(|(on, _)| *on) && matches!(api, Some(None)) {
+    let webhook = fields.take(&keys::WEBHOOK, address::url);
+    let needs_api = replica_hosts.given().is_some_and(|(on, _)| *on)
+        || proxy.given().is_some()
+        || webhook.given().is_some();
+    if needs_api && matches!(api, Some(None)) {
         fields.missing(&keys::API, "\"http://127.0.0.1/zabbix/api_jsonrpc.php\"");
     }
     let ca_file = fields.take(&keys::CA_FILE, check::path).optional();
     let own = own(&mut fields, base);
-    let webhook = fields.take(&keys::WEBHOOK, address::url);
     fields.finish();
     Some(Some(Zabbix {
         trapper: trapper.or("127.0.0.1:10051".to_owned())?,
+        proxy: proxy.optional()?,
         interval_ms: interval_ms.or(5_000)?,
         host_prefix: prefix.or(String::new())?,
         replica_hosts: replica_hosts.or(false)?,
@@ -47,6 +70,18 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
         own_certificate: own?,
         webhook: webhook.optional()?.map(|url| url.trim_end_matches('/').to_owned()),
     }))
+}
+
+/// A name as Zabbix allows for hosts and proxies: with spaces, but not around it.
+fn host_name(given: Given<'_>) -> Result<String, Fault> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
+    let fine = |text: &String| {
+        !text.is_empty() && text.trim() == text.as_str() && text.chars().all(allowed)
+    };
+    match &given.node.value {
+        Value::Text(text) if fine(text) => Ok(text.clone()),
+        _ => Err(given.not_a("a proxy's name in Zabbix", given.example("\"NAME\""))),
+    }
 }
 
 fn api(fields: &mut Fields<'_>, base: &Path) -> Option<Option<ZabbixApi>> {

@@ -120,7 +120,13 @@ fn a_docker_host_is_a_socket_or_an_address() {
 fn a_haproxy_socket_is_a_path_or_an_address() {
     let said_of = |socket: &str| said(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
     for (socket, hint) in [
-        ("127.0.0.1:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("127.0.0.1:0", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("ipv4@10.0.0.300:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("ipv4@[::1]:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("ipv6@127.0.0.1:9999", "write socket = \"tcp://127.0.0.1:9999\""),
+        ("abns@haproxy", "write socket = \"/run/haproxy/admin.sock\""),
+        ("fd@3", "write socket = \"/run/haproxy/admin.sock\""),
+        ("unix@", "write socket = \"/run/haproxy/admin.sock\""),
         ("tcp://10.0.0.300:9999", "write socket = \"tcp://127.0.0.1:9999\""),
         ("tcp://haproxy:0", "write socket = \"tcp://127.0.0.1:9999\""),
         ("tcp://haproxy", "write socket = \"tcp://127.0.0.1:9999\""),

@@ -122,7 +122,7 @@ fn a_service_needs_few_labels() {
     assert_eq!(web.policy.bounds, Bounds { min: 1, max: 10 });
     assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
     assert_eq!(web.policy.timing.start_lag_prior_ms, 2_000);
-    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_but_failure: true });
     assert_eq!(container("").reach, Reach::Published("127.0.0.1".parse().unwrap()));
 }
 
@@ -209,7 +209,7 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
 
     error: label flyball.drain: "30" is not a duration
       --> labels of service web
-    hint: write "30s" for seconds; units: ms, s, m, h, d
+    hint: write 30s for seconds; units: ms, s, m, h, d
 
     error: label flyball.max: -1 is out of range
       --> labels of service web
@@ -228,15 +228,15 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
 
     error: label flyball.haproxy: "web" is not a table
       --> labels of service web
-    hint: known are flyball.haproxy.backend, flyball.haproxy.file, flyball.haproxy.lines, flyball.haproxy.template, flyball.haproxy.check
+    hint: known are flyball.haproxy.backend, flyball.haproxy.file, flyball.haproxy.lines, flyball.haproxy.template, flyball.haproxy.check, flyball.haproxy.options
 
     error: label flyball.memory: "256m" is not an amount of memory
       --> labels of service web
-    hint: write "256MiB"; units: B, KiB, MiB, GiB, TiB
+    hint: write 256MiB; units: B, KiB, MiB, GiB, TiB
 
     error: label flyball.policy.step.out-at: "30" is not a share
       --> labels of service web
-    hint: a share is written with a percent sign: "30%"
+    hint: a share is written with a percent sign: 30%
     "#);
     assert_snapshot!(said_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
     error: label flyball.engine: "process" is not an engine of containers
@@ -255,6 +255,40 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
     error: label flyball.min: 5 is more than max, 3
       --> labels of service web
     hint: raise max or lower min
+    "#);
+}
+
+#[test]
+fn no_hint_about_a_label_has_the_quotes_of_the_file() {
+    for lines in [
+        "flyball.balancer=haproxi",
+        "flyball.balancer=x",
+        "flyball.engine=x",
+        "flyball.reach=x",
+        "flyball.publish-on=x",
+        "flyball.ready=udp",
+        "flyball.policy=governer",
+        "flyball.policy.governor.busy-cap=1",
+        "flyball.haproxy.check=yes",
+        "flyball.haproxy.backend=a b",
+        "flyball.haproxy.template.count=9",
+        "flyball.min=2s\nflyball.port=x\nflyball.listen=x\nflyball.image=",
+        "flyball.drain=-\nflyball.memory=1\nflyball.slots=\"2\"",
+    ] {
+        let all = [("web", lines)];
+        let said = labelled(&all).refused["web"].to_string();
+        let hints: Vec<_> = said.lines().filter(|line| line.starts_with("hint: ")).collect();
+        assert!(!hints.is_empty(), "{said}");
+        assert!(hints.iter().all(|hint| !hint.contains('"')), "{hints:#?}");
+    }
+}
+
+#[test]
+fn how_haproxy_speaks_to_servers_is_not_for_a_label_to_say() {
+    assert_snapshot!(said_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
+    error: label flyball.haproxy.options: a label may not set this
+      --> labels of service web
+    hint: describe the service in flyball.toml, and set it there
     "#);
 }
 

@@ -108,7 +108,7 @@ fn an_unknown_key_is_answered_with_the_nearest_or_with_its_place() {
 }
 
 #[test]
-fn words_are_known_unknown_or_of_a_later_version() {
+fn a_word_is_one_of_those_that_the_key_knows() {
     assert_snapshot!(said_of("policy = \"governer\"\nbalancer = \"marathon\""), @r#"
     error: services.web.policy: "governer" is unknown
       --> flyball.toml:5:10
@@ -116,11 +116,11 @@ fn words_are_known_unknown_or_of_a_later_version() {
       |          ^^^^^^^^^^
     hint: did you mean "governor"?
 
-    error: services.web.balancer: "marathon" is not in this version
+    error: services.web.balancer: "marathon" is unknown
       --> flyball.toml:6:12
     6 | balancer = "marathon"
       |            ^^^^^^^^^^
-    hint: this version knows "proxy", "haproxy", "none"
+    hint: known are "proxy", "haproxy", "none"
     "#);
 }
 
@@ -300,11 +300,11 @@ fn a_token_file_must_hold_a_token() {
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
     let said = || said(&format!("[flyball]\nlisten = \"0.0.0.0:1\"\ntoken_file = {token:?}\n"));
-    assert!(said().contains("cannot be read: No such file"));
+    assert!(said().contains("cannot be used: there is no such file"));
     std::fs::write(&token, " \n").unwrap();
     assert!(said().contains("is empty"));
     std::fs::write(&token, "x".repeat(5000)).unwrap();
-    assert!(said().contains("is longer than 4096 bytes"));
+    assert!(said().contains("it is larger than 4096 bytes"));
     std::fs::write(&token, "secret\n").unwrap();
     assert!(!said().contains("token"));
     let read = said_of_read(&token);
@@ -312,7 +312,7 @@ fn a_token_file_must_hold_a_token() {
     assert!(said_of_read(dir.path()).contains("flyball.read_token_file"));
     std::fs::remove_file(&token).unwrap();
     std::fs::create_dir(&token).unwrap();
-    assert!(said().contains("is not a regular file"));
+    assert!(said().contains("cannot be used: it is a directory"));
 }
 
 #[test]

@@ -78,6 +78,7 @@ file = "haproxy/web.cfg"
 lines = ["balance leastconn", "option httpchk GET /healthz"]
 template = { prefix = "fb", count = 50 }
 check = true
+options = "ssl verify none"
 "#;
 
 /// The smallest service on Docker behind HAProxy.
@@ -124,7 +125,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         reach: Reach::Published("10.0.0.1".parse().unwrap()),
         network: Some("blue".into()),
         log: Some(Log { driver: "json-file".into(), options }),
-        grace_ms: 3_000,
+        grace_ms: Some(3_000),
     };
     assert_eq!(container(CONTAINERS), wanted);
     let lines = vec!["balance leastconn".into(), "option httpchk GET /healthz".into()];
@@ -132,7 +133,8 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         name: "web_1".into(),
         file: Some(OwnedFile { path: "/etc/flyball/haproxy/web.cfg".into(), lines }),
         template: Some(Template { prefix: "fb".into(), count: 50 }),
-        check: true,
+        check: Some(true),
+        options: "ssl verify none".into(),
     };
     let web = &config.services["web"];
     assert_eq!(web.balancer, Balancer::Haproxy { backend, slots: Some(8) });
@@ -260,9 +262,15 @@ fn a_container_is_a_copy_unless_the_file_says_more() {
     assert_eq!((web.image, web.cpus, web.memory_bytes, web.log), (None, None, None, None));
     assert!(web.command.is_empty() && web.network.is_none());
     assert_eq!(web.reach, Reach::Published("127.0.0.1".parse().unwrap()));
-    assert_eq!(web.grace_ms, 10_000);
+    assert_eq!(web.grace_ms, None, "the container's own");
     assert_eq!(config.services["web"].policy.timing.start_lag_prior_ms, 2_000);
-    let by_default = Backend { name: "web".into(), file: None, template: None, check: false };
+    let by_default = Backend {
+        name: "web".into(),
+        file: None,
+        template: None,
+        check: None,
+        options: String::new(),
+    };
     assert_eq!(backend(COPIED), by_default);
 }
 
@@ -301,6 +309,21 @@ fn sockets_are_paths_or_addresses() {
     for at in ["[::1]:9", "localhost:9999", "tasks.haproxy:9999"] {
         assert_eq!(socket(&format!("tcp://{at}")), Socket::Tcp(at.into()));
     }
+    // As they stand behind `stats socket`.
+    assert_eq!(socket("unix@/run/a"), Socket::Unix("/run/a".into()));
+    for (bound, asked) in [
+        ("127.0.0.1:9998", "127.0.0.1:9998"),
+        ("ipv4@127.0.0.1:9998", "127.0.0.1:9998"),
+        ("ipv4@*:9998", "127.0.0.1:9998"),
+        ("ipv4@:9998", "127.0.0.1:9998"),
+        ("ipv4@0.0.0.0:9998", "127.0.0.1:9998"),
+        ("ipv6@::1:9998", "[::1]:9998"),
+        ("ipv6@[::1]:9998", "[::1]:9998"),
+        ("ipv6@:::9998", "[::1]:9998"),
+        ("[::1]:9998", "[::1]:9998"),
+    ] {
+        assert_eq!(socket(bound), Socket::Tcp(asked.into()), "{bound}");
+    }
 }
 
 #[test]
@@ -327,7 +350,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!((process.cpus, process.grace_ms), (2.0, 5_000));
     let listen = "127.0.0.1:0".parse().unwrap();
     assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
-    assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_status: false });
+    assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_but_failure: false });
     assert_eq!(web.policy.service, "web");
     assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
     let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };
@@ -344,7 +367,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(config.daemon.listen, "127.0.0.1:7878".parse().unwrap());
     assert_eq!(config.daemon.state_dir, Path::new("/home/a/.local/state/flyball"));
     let web = &config.services["web"];
-    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_status: true });
+    assert_eq!(web.ready, Ready::Http { path: "/".into(), any_but_failure: true });
     assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
     assert_eq!(web.policy.timing.start_lag_prior_ms, 1_000);
     assert_eq!(web.policy.timing.stale_after_ms, 6_000);
@@ -459,7 +482,7 @@ fn every_key_of_the_reference_is_read() {
     }
     assert_eq!(
         rows().len(),
-        98,
+        99,
         "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
     );
 }

@@ -31,7 +31,12 @@ fn says(text: &str, part: &str) {
 fn without_the_table_nothing_is_reported_and_an_empty_one_is_enough() {
     assert_eq!(read(""), None);
     let zabbix = read("[zabbix]").unwrap();
-    assert_eq!(zabbix.window_ms(), 15_000);
+    let policy = |looks: &str| {
+        let text = format!("{SERVICE}{looks}");
+        parse(&text, "f", &env()).unwrap().services["web"].policy.clone()
+    };
+    assert_eq!(zabbix.window_ms(&policy("")), 15_000);
+    assert_eq!(zabbix.window_ms(&policy("look = \"10s\"")), 30_000, "no report without a look");
     assert_eq!((zabbix.trapper.as_str(), zabbix.interval_ms), ("127.0.0.1:10051", 5_000));
     assert_eq!((zabbix.api, zabbix.webhook), (None, None));
 }
@@ -41,7 +46,7 @@ fn every_key_is_read() {
     let token = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(token.path(), "0123456789abcdef").unwrap();
     let zabbix = read(&format!(
-        "[zabbix]\ntrapper = \"zabbix.example:10051\"\ninterval = \"1s\"\nhost_prefix = \"shop-\"\nreplica_hosts = true\n\
+        "[zabbix]\ntrapper = \"zabbix.example:10051\"\nproxy = \"edge of berlin\"\ninterval = \"1s\"\nhost_prefix = \"shop-\"\nreplica_hosts = true\n\
          api = \"https://zabbix.example/zabbix/api_jsonrpc.php\"\ntoken_file = {:?}\n\
          ca_file = \"ca.pem\"\ncert_file = \"own.crt\"\nkey_file = \"own.key\"\n\
          webhook = \"http://10.0.0.5:7878/\"",
@@ -52,6 +57,7 @@ fn every_key_is_read() {
         zabbix,
         Some(Zabbix {
             trapper: "zabbix.example:10051".into(),
+            proxy: Some("edge of berlin".into()),
             interval_ms: 1_000,
             host_prefix: "shop-".into(),
             replica_hosts: true,
@@ -67,6 +73,9 @@ fn every_key_is_read() {
 fn what_needs_each_other_must_stand_together() {
     says("[zabbix]\napi = \"http://127.0.0.1/api\"", "hint: add token_file = \"");
     says("[zabbix]\nreplica_hosts = true", "hint: add api = \"");
+    says("[zabbix]\nproxy = \"edge\"", "hint: add api = \"");
+    says("[zabbix]\nproxy = \"\"", "zabbix.proxy");
+    says("[zabbix]\nwebhook = \"http://10.0.0.5:7878\"", "hint: add api = \"");
     says("[zabbix]\ncert_file = \"a\"", "hint: add key_file = \"");
     says("[zabbix]\nkey_file = \"a\"", "hint: add cert_file = \"");
     says("[zabbix]\ntrapper = \"127.0.0.1\"", "hint: write trapper = \"127.0.0.1:10051\"");
@@ -89,10 +98,36 @@ fn zabbix_drives_a_policy_by_a_word_or_a_table() {
 }
 
 #[test]
+fn a_policy_goes_by_the_window_that_zabbix_averages_over() {
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "0123456789abcdef").unwrap();
+    let window_ms = |interval: &str, more: &str| {
+        let text = format!(
+            "{SERVICE}{more}policy = {{ external = {{ window = \"20s\" }} }}\n\
+             [zabbix]\ninterval = {interval:?}\napi = \"http://127.0.0.1/api\"\ntoken_file = {:?}",
+            token.path()
+        );
+        let config = parse(&text, "f", &env()).unwrap_or_else(|errors| panic!("{errors}"));
+        let Rule::Advised(rule) = config.services["web"].policy.rule else { panic!() };
+        rule.cpu_window_ms
+    };
+    assert_eq!(window_ms("1s", ""), 20_000);
+    assert_eq!(window_ms("10s", ""), 30_000, "Zabbix averages over three reports");
+    assert_eq!(window_ms("1s", "look = \"8s\"\n"), 24_000);
+}
+
+#[test]
 fn another_program_and_thresholds_that_meet_are_refused() {
     says("policy = { external = \"nagios\" }", "\"nagios\" is unknown");
     says("policy = { external = 5 }", "hint: write external = \"zabbix\"");
     says("policy = { external = { from = \"nagios\" } }", "\"nagios\" is unknown");
     let meet = "policy = { external = { out_at = \"20%\", in_at = \"20%\" } }";
     says(meet, "external.in_at: 20% is not less than out_at");
+}
+
+#[test]
+fn a_zabbix_of_a_service_is_sent_to_the_table_that_there_is() {
+    let said = said_of("zabbix = \"127.0.0.1\"");
+    assert!(said.contains("unknown key"), "{said}");
+    assert!(said.contains("hint: [zabbix] is a table of its own in flyball.toml"), "{said}");
 }

@@ -134,7 +134,8 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
     let server = |id: ReplicaId| {
         let served = look * (20 + number % 7);
         let first_served_at = Some(Timestamp::from_ms(600));
-        (id, ServerReport { route: Route::Routed, in_flight: 2, served, first_served_at })
+        let health = ServerHealth::Up;
+        (id, ServerReport { route: Route::Routed, in_flight: 2, served, first_served_at, health })
     };
     let replicas = ids.clone().map(replica).collect();
     let servers: BTreeMap<_, _> = ids.map(server).collect();
@@ -154,5 +155,6 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
         balancer: Some(Reading::Taken { at: now, value: balancer }),
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     }
 }

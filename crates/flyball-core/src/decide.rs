@@ -1,11 +1,12 @@
 //! One look: an observation and a memory go in, a decision comes out.
 //!
-//! Decides nothing itself: it is the order of the stages. Take in, recommend, guard, plan. Each
+//! Decides nothing itself: it is the order of the stages. Judge, take in, recommend, guard, plan. Each
 //! stage reads what those before it made, and none reaches back. Invariant: for the same policy,
 //! memory and observation the decision is the same, and it cannot fail.
 
 use crate::decision::Decision;
-use crate::guard::guard;
+use crate::guard::{Guarded, guard};
+use crate::health;
 use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::plan::plan;
@@ -24,10 +25,12 @@ const CHANGES_MAX: usize = 64;
 /// `memory` belongs to one service; hand in an empty one at the first look. Looks must come in the
 /// order of their time: one from the past is taken as one of the present.
 pub fn decide(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decision {
+    memory.bridge_gap(policy, seen.at);
+    let seen = &*health::judge(policy, memory, seen);
     let figures = memory.take_in(policy, seen);
     let recommendations = recommend(policy, memory, seen, &figures);
-    let (desired, moves) = guard(policy, memory, seen, &figures, &recommendations);
-    let (plan, held_starts) = plan(policy, memory, seen, desired);
+    let Guarded { desired, kept, moves } = guard(policy, memory, seen, &figures, &recommendations);
+    let (plan, held_starts) = plan(policy, memory, seen, desired, kept);
     remember(policy, memory, seen, desired);
     headroom::judge(policy, memory, seen, &figures, &recommendations);
     Decision {
@@ -41,6 +44,8 @@ pub fn decide(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decis
         bounds: policy.bounds,
         desired,
         held_starts,
+        sick: memory.sick.values().cloned().collect(),
+        shared_fault: memory.shared_fault.clone(),
         plan,
     }
 }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::guard::Move;
+use crate::health::Sick;
 use crate::plan::{HeldStarts, Step};
 use crate::policy::Bounds;
 use crate::recommend::Recommendation;
@@ -36,6 +37,12 @@ pub struct Decision {
     pub desired: u32,
     /// Why fewer than the missing replicas are being started, while that is so.
     pub held_starts: Option<HeldStarts>,
+    /// Replicas that fail, in the order of their names.
+    #[serde(default)]
+    pub sick: Vec<Sick>,
+    /// A fault that all replicas share, for which none of them is taken out.
+    #[serde(default)]
+    pub shared_fault: Option<String>,
     /// What to do now.
     pub plan: Vec<Step>,
     /// When to look again at the latest, in milliseconds from `at`.

@@ -75,6 +75,12 @@ impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}   {}", self.headline(), ages(&self.seen))?;
         writeln!(f, "  seen        {}", figures(&self.seen))?;
+        for sick in &self.sick {
+            writeln!(f, "  sick        {}", sick.describe(self.at))?;
+        }
+        if let Some(fault) = &self.shared_fault {
+            writeln!(f, "  shared      {fault}")?;
+        }
         let largest = self.recommendations.iter().map(|r| r.count).max();
         let mut decided = false;
         for wish in &self.recommendations {

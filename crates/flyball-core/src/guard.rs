@@ -5,7 +5,7 @@
 //! where the last ended, and the bounds have the last word.
 //!
 //! The order: the rule's own pace first (hold window, cooldown, rates), then distrust (stale
-//! readings, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
+//! readings, sick replicas, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
 //! the bounds.
 
 mod futility;
@@ -97,6 +97,14 @@ pub enum Guard {
         /// Until then at least.
         until: Timestamp,
     },
+    /// Nothing is removed while replicas are sick, and for a hold window after: what they do says
+    /// nothing about the load.
+    Sick {
+        /// So many are now.
+        count: u32,
+        /// Until then at least.
+        until: Timestamp,
+    },
     /// Nothing is added while more replicas have just brought nothing.
     Futile(Futile),
     /// The engine is busy with something of its own.
@@ -144,10 +152,23 @@ pub enum Source {
     Cpu,
 }
 
+/// What the guards made of a count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guarded {
+    /// How many replicas there should be.
+    pub desired: u32,
+    /// How many of those that there are stay for now; never fewer than `desired`.
+    pub kept: u32,
+    /// Every guard that moved the count or keeps replicas, in their order.
+    pub moves: Vec<Move>,
+}
+
 /// A count on its way through the guards.
 #[derive(Debug)]
 struct Chain {
     count: u32,
+    /// Replicas that stay although the count does not ask for them.
+    kept: u32,
     moves: Vec<Move>,
 }
 
@@ -165,6 +186,24 @@ impl Chain {
         self.count = after;
     }
 
+    /// Has nothing removed. What was decided before stays decided, and what there is beyond it (a
+    /// container that somebody else started) stays too, but does not raise the count: one that
+    /// comes and goes would raise it each time, and be replaced each time it is gone.
+    fn keep(&mut self, context: &Context<'_>, guard: Guard) {
+        let there = context.figures.committed();
+        self.kept = self.kept.max(there);
+        let after = self.count.max(context.figures.current);
+        if after != self.count || there > after {
+            self.set_for_now(after, guard);
+        }
+    }
+
+    /// Sets the count for whoever knows better than every guard before.
+    fn set_by_hand(&mut self, after: u32, guard: Guard) {
+        self.kept = 0;
+        self.set_for_now(after, guard);
+    }
+
     /// Raises the count to `floor`.
     fn at_least(&mut self, floor: u32, guard: Guard) {
         self.set(self.count.max(floor), guard);
@@ -177,21 +216,19 @@ struct Context<'a> {
     seen: &'a Observation,
     figures: &'a Seen,
     recommendations: &'a [Recommendation],
-    /// The larger of the last decision's count and what there is: below it is scale-in.
-    current: u32,
 }
 
-/// The final count, and every guard that moved it on the way.
+/// The final count, what is kept beyond it, and every guard that had a part in that.
 pub fn guard(
     policy: &Policy,
     memory: &mut Memory,
     seen: &Observation,
     figures: &Seen,
     recommendations: &[Recommendation],
-) -> (u32, Vec<Move>) {
-    let current = figures.current.max(figures.committed());
-    let context = Context { policy, seen, figures, recommendations, current };
-    let mut chain = Chain { count: largest(recommendations, figures.current), moves: Vec::new() };
+) -> Guarded {
+    let context = Context { policy, seen, figures, recommendations };
+    let count = largest(recommendations, figures.current);
+    let mut chain = Chain { count, kept: 0, moves: Vec::new() };
     match &policy.rule {
         Rule::Governor(_) => pace::hold(&mut chain, memory, &context),
         Rule::Target(rule) => pace::target(&mut chain, memory, &context, rule),
@@ -200,6 +237,7 @@ pub fn guard(
         Rule::External => {}
     }
     pace::warm_up(&mut chain, memory, &context);
+    trust::sick(&mut chain, memory, &context);
     trust::errors(&mut chain, memory, &context);
     trust::stale(&mut chain, memory, &context);
     if let Rule::Governor(_) = &policy.rule {
@@ -207,10 +245,11 @@ pub fn guard(
     }
     trust::busy(&mut chain, &context);
     manual(&mut chain, memory, &context);
-    protected(&mut chain, &context);
+    protected(&mut chain, memory, &context);
     let bounds = policy.bounds;
     chain.set(bounds.clamp(chain.count), Guard::Bounds { min: bounds.min, max: bounds.max });
-    (chain.count, chain.moves)
+    let kept = chain.kept.min(bounds.max).max(chain.count);
+    Guarded { desired: chain.count, kept, moves: chain.moves }
 }
 
 fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
@@ -229,24 +268,25 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
             // Whoever pauses may tell the engine another count in person.
             let engine = context.seen.engine.value();
             let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
-            let kept = told.unwrap_or(paused_at);
-            chain.set_for_now(kept, Guard::Pause { by, until });
+            let count = told.unwrap_or(paused_at);
+            chain.set_by_hand(count, Guard::Pause { by, until });
         }
         // For an external policy the pin is the recommendation itself.
         Ask::Pin(_) if external => {}
         Ask::Pin(count) => {
             memory.paused_at = None;
-            chain.set_for_now(count, Guard::Pin { by, until });
+            chain.set_by_hand(count, Guard::Pin { by, until });
         }
     }
 }
 
-fn protected(chain: &mut Chain, context: &Context<'_>) {
+fn protected(chain: &mut Chain, memory: &Memory, context: &Context<'_>) {
     let replicas = context.seen.engine.value().map(|engine| &engine.replicas);
     let count = replicas
         .into_iter()
         .flatten()
         .filter(|r| r.protected && matches!(r.phase, Phase::Starting | Phase::Ready))
+        .filter(|r| !memory.is_overdue(context.policy, context.seen.at, r))
         .count();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     chain.at_least(count, Guard::Protected { count });
@@ -307,6 +347,9 @@ impl Move {
                 "errors      {errors:.0} of {arrivals:.0} requests: removes nothing {}",
                 left(until)
             ),
+            Guard::Sick { count, until } => {
+                format!("sick        {}: removes nothing {}", sick_in_words(*count), left(until))
+            }
             Guard::Futile(futile) => {
                 format!("futile      {futile}; adds nothing {}", left(&futile.until))
             }
@@ -318,6 +361,14 @@ impl Move {
                 format!("bounds      {min}..{max}, {} asked for", self.before)
             }
         }
+    }
+}
+
+fn sick_in_words(count: u32) -> String {
+    match count {
+        0 => "replicas failed".to_owned(),
+        1 => "1 replica fails".to_owned(),
+        _ => format!("{count} replicas fail"),
     }
 }
 

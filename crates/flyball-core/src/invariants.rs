@@ -5,6 +5,8 @@
 //! breaks one of these is not carried out.
 //! Invariant: a check never depends on the code that it checks.
 
+mod terms;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -21,8 +23,8 @@ use crate::units::ReplicaId;
 pub enum Broken {
     /// `desired` is outside `min..=max`.
     OutOfBounds(u32),
-    /// A recommendation's terms do not give its count, or the guards do not lead from the largest
-    /// recommendation to `desired`.
+    /// A recommendation's terms are not what was seen and set, or do not give its count, or the
+    /// guards do not lead from the largest recommendation to `desired`.
     DoesNotAddUp(String),
     /// Something is to be done although the engine's report is stale or missing.
     ActsBlind(Step),
@@ -69,12 +71,12 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
     if !(bounds.min..=bounds.max).contains(&decision.desired) {
         broken.push(Broken::OutOfBounds(decision.desired));
     }
-    broken.extend(adds_up(decision));
+    broken.extend(adds_up(policy, seen, decision));
     let limit_ms = policy.timing.stale_after_ms;
     match seen.engine.fresh(seen.at, limit_ms) {
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
         Some(engine) => {
-            broken.extend(starts(engine, decision));
+            broken.extend(starts(policy, engine, decision));
             let there = if decision.plan.is_empty() { There::new() } else { there(engine) };
             for step in &decision.plan {
                 broken.extend(way(engine, step));
@@ -104,9 +106,10 @@ fn there(engine: &EngineReport) -> There<'_> {
     engine.replicas.iter().rev().map(|replica| (&replica.id, replica)).collect()
 }
 
-fn adds_up(decision: &Decision) -> Option<Broken> {
+fn adds_up(policy: &Policy, seen: &Observation, decision: &Decision) -> Option<Broken> {
     for wish in &decision.recommendations {
-        if wish.count != wish.arithmetic.count() {
+        let terms = terms::hold(policy, seen, &decision.seen, &wish.arithmetic);
+        if !terms || wish.count != terms::count(&wish.arithmetic) {
             return Some(Broken::DoesNotAddUp(wish.to_string()));
         }
     }
@@ -122,9 +125,14 @@ fn adds_up(decision: &Decision) -> Option<Broken> {
         .then(|| Broken::DoesNotAddUp(format!("{count} is not {}", decision.desired)))
 }
 
-fn starts(engine: &EngineReport, decision: &Decision) -> Option<Broken> {
+fn starts(policy: &Policy, engine: &EngineReport, decision: &Decision) -> Option<Broken> {
     let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
-    let coming = engine.replicas.iter().filter(|r| r.phase == Phase::Starting).count();
+    // What had its time and may not be stopped does not keep others from starting.
+    let late = |r: &ReplicaReport| {
+        r.protected && decision.at.ms_since(r.asked_at) > policy.timing.start_limit_ms
+    };
+    let comes = |r: &&ReplicaReport| r.phase == Phase::Starting && !late(r);
+    let coming = engine.replicas.iter().filter(comes).count();
     let seen = decision.seen.ready as usize + coming;
     let missing = (decision.desired as usize).saturating_sub(seen);
     (starts > missing).then_some(Broken::AsksTwice { starts, missing })
@@ -212,10 +220,13 @@ fn check_step(
         Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
         Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
         // Out of rotation is not removed.
-        Step::Drain { .. } if replica.is_some_and(|r| r.phase == Phase::Unhealthy) => {
+        Step::Drain { .. }
+            if replica.is_some_and(|r| r.phase == Phase::Unhealthy)
+                || seen.failing.contains_key(&id) =>
+        {
             report.is_none().then_some(Broken::RemovesUnseen(id))
         }
-        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) && !late(step) => {
+        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) => {
             Some(Broken::RemovesProtected(id))
         }
         _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),
@@ -230,11 +241,6 @@ fn check_step(
             (replica.is_some_and(served) && working).then_some(Broken::StopsUndrained(id))
         }
     }
-}
-
-/// A protected replica that never became ready is not worth protecting.
-fn late(step: &Step) -> bool {
-    matches!(step, Step::Stop { why: StopReason::NeverReady, .. })
 }
 
 impl fmt::Display for Broken {

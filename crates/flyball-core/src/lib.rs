@@ -5,8 +5,8 @@
 //! decision, byte for byte.
 //!
 //! In reading order: [`units`], [`observation`] and [`policy`] are what goes in; [`estimate`] turns
-//! counters into figures, [`seen`], and [`memory`] carries them from look to look; [`recommend`], [`guard`]
-//! and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and [`record`] are
+//! counters into figures, [`seen`], and [`memory`] carries them from look to look; [`health`] says who is
+//! sick; [`recommend`], [`guard`] and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and [`record`] are
 //! what comes out; [`invariants`] says from outside what may never come out. [`nodes`] is beside
 //! the loop: adapters tell it, and it is shown.
 
@@ -15,6 +15,7 @@ pub mod decision;
 pub mod estimate;
 pub mod explain;
 pub mod guard;
+pub mod health;
 pub mod invariants;
 pub mod memory;
 pub mod nodes;

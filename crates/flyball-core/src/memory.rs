@@ -19,6 +19,7 @@ use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
 use crate::guard::Push;
+use crate::health::Sick;
 use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
 };
@@ -45,7 +46,7 @@ const ANSWERED_BINS: (u64, usize) = (1_000, 11);
 /// The memory of one service. Starts empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    /// The first look.
+    /// The first look, or the first after a time in which nothing was looked at.
     pub since: Option<Timestamp>,
     /// The count of the last decision.
     pub desired: Option<u32>,
@@ -66,11 +67,20 @@ pub struct Memory {
     pub paused_at: Option<u32>,
     /// When errors last explained a fall of the load.
     pub tainted_at: Option<Timestamp>,
+    /// When a replica that failed last explained a fall of the load.
+    #[serde(default)]
+    pub sick_at: Option<Timestamp>,
     /// What raising the count brings, while requests wait.
     #[serde(default)]
     pub push: Option<Push>,
     /// Since when no reading has been trustworthy.
     pub blind_since: Option<Timestamp>,
+    /// Replicas that fail.
+    #[serde(default)]
+    pub sick: BTreeMap<ReplicaId, Sick>,
+    /// A fault that all replicas share, for which none of them is taken out.
+    #[serde(default)]
+    pub shared_fault: Option<String>,
     /// Replicas being drained, and since when.
     pub draining: BTreeMap<ReplicaId, Timestamp>,
     /// Replicas that were asked for since the engine's last report was made, and when.
@@ -123,8 +133,11 @@ impl Default for Memory {
             removed_at: None,
             paused_at: None,
             tainted_at: None,
+            sick_at: None,
             push: None,
             blind_since: None,
+            sick: BTreeMap::new(),
+            shared_fault: None,
             draining: BTreeMap::new(),
             asked: BTreeMap::new(),
             routed: BTreeMap::new(),
@@ -208,6 +221,19 @@ impl Memory {
         mean(&measured.iter().map(counted).collect::<Vec<_>>())
     }
 
+    /// Whether `replica` has not become ready within the start limit. The time begins anew with a
+    /// memory: one that an earlier run started long ago has only just been asked whether it is
+    /// ready.
+    pub(crate) fn is_overdue(
+        &self,
+        policy: &Policy,
+        now: Timestamp,
+        replica: &ReplicaReport,
+    ) -> bool {
+        let since = replica.asked_at.max(self.since.unwrap_or(now));
+        replica.phase == Phase::Starting && now.ms_since(since) > policy.timing.start_limit_ms
+    }
+
     fn serving<'a>(&'a self, engine: &'a EngineReport) -> impl Iterator<Item = &'a ReplicaReport> {
         let counts =
             |r: &&ReplicaReport| r.phase == Phase::Ready && !self.draining.contains_key(&r.id);
@@ -229,6 +255,30 @@ impl Memory {
         }
         self.seen_at = Some(now);
         self.summarize(policy, seen, engine, balancer)
+    }
+
+    /// After a time in which nothing was looked at (flyball or its machine stood still), what
+    /// windows hold is too old to remove anything by, and patience has not been used up: that
+    /// time did not pass for whoever drains or is sick.
+    pub fn bridge_gap(&mut self, policy: &Policy, now: Timestamp) {
+        let Some(gap_ms) = self.seen_at.map(|at| now.ms_since(at)) else { return };
+        if gap_ms <= policy.timing.stale_after_ms {
+            return;
+        }
+        self.since = Some(now);
+        self.arrivals = Arrivals::default();
+        self.usage = Usage::default();
+        let fresh = Self::default();
+        (self.errors, self.error_bins) = (None, fresh.error_bins);
+        (self.answered, self.answered_bins) = (None, fresh.answered_bins);
+        self.draining.values_mut().for_each(|since| *since = since.plus_ms(gap_ms));
+        self.sick.values_mut().for_each(|one| one.since = one.since.plus_ms(gap_ms));
+    }
+
+    /// Whether the balancer saw `replica` answer a request within the last `ms`.
+    pub(crate) fn answered_within(&self, now: Timestamp, ms: u64, replica: &ReplicaId) -> bool {
+        let answered_at = self.replicas.get(replica).and_then(|past| past.answered_at());
+        answered_at.is_some_and(|at| now.ms_since(at) <= ms)
     }
 
     fn see_balancer(&mut self, at: Timestamp, balancer: &BalancerReport) {
@@ -282,11 +332,13 @@ impl Memory {
             let counter = replica.cpu.filter(|_| is_warm(now, lag_ms, replica));
             let serving = replica.phase == Phase::Ready && !self.draining.contains_key(&replica.id);
             let past = self.replicas.entry(replica.id.clone()).or_default();
+            past.see_answers(now, served);
             if let Some(worked) = past.worked(stale_ms, replica, served) {
                 if serving && worked.span_ms > 0 {
                     lately.add(worked.busy_s, worked.span_ms);
                 }
-                if let Some(served) = worked.served {
+                // What fails quickly would make requests look cheap.
+                if let Some(served) = worked.served.filter(|_| replica.phase != Phase::Unhealthy) {
                     self.work.see(worked.busy_s, served, idle);
                 }
             }
@@ -369,6 +421,12 @@ impl Memory {
         };
         for replica in engine.iter().flat_map(|e| &e.replicas) {
             match replica.phase {
+                // It may not be stopped: all that can be done is to start another one.
+                Phase::Starting
+                    if replica.protected && self.is_overdue(policy, seen.at, replica) =>
+                {
+                    out.unhealthy += 1;
+                }
                 Phase::Starting => {
                     let due_ms = start_lag_ms.saturating_sub(seen.at.ms_since(replica.asked_at));
                     let first = out.starting == 0;

@@ -28,6 +28,26 @@ pub struct Observation {
     /// What another program that watches the service says; `None` where none is asked.
     #[serde(default)]
     pub advice: Option<Reading<Advice>>,
+    /// Replicas that no longer pass the probe by which they became ready, again and again. Empty
+    /// where nobody asks them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failing: BTreeMap<ReplicaId, ProbeFailure>,
+}
+
+/// How a replica fails its probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeFailure {
+    /// Whether it does not answer at all. One with too much to do may not, either: such a failure
+    /// counts for nothing while the balancer sees it answer requests.
+    pub silent: bool,
+    /// What it did, as the end of a sentence: "`GET /` was answered with 500".
+    pub why: String,
+}
+
+/// Whether a reply with `status` says that who sent it fails: a server error, but for the two that
+/// blame the request (501, 505), which HAProxy's `observe layer7` leaves out, too.
+pub const fn is_failure(status: u16) -> bool {
+    status >= 500 && status != 501 && status != 505
 }
 
 /// What another program that watches the service asks for.
@@ -96,6 +116,10 @@ pub struct EngineReport {
     pub busy: Option<String>,
     /// Why replicas that were asked for are not starting, while they are not.
     pub pending: Option<String>,
+    /// What the owner of the service should know, apart from replicas that do not start: a sentence
+    /// each, with what to do about it.
+    #[serde(default)]
+    pub notices: Vec<String>,
     /// The count that the engine keeps by itself; `None` where each replica is started and stopped
     /// by name.
     #[serde(default)]
@@ -207,6 +231,10 @@ pub struct BalancerReport {
     pub servers: BTreeMap<ReplicaId, ServerReport>,
     /// Times of the requests that ended lately; `None` when none did.
     pub latency: Option<LatencyReport>,
+    /// What is wrong with the servers as a whole, such as a fault that all of them share; `None`
+    /// where nothing is, and where the balancer does not tell.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// One server of a balancer.
@@ -220,6 +248,24 @@ pub struct ServerReport {
     pub served: u64,
     /// When it answered its first one.
     pub first_served_at: Option<Timestamp>,
+    /// What the balancer holds against it.
+    #[serde(default)]
+    pub health: ServerHealth,
+}
+
+/// What a balancer holds against a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerHealth {
+    /// Nothing.
+    #[default]
+    Up,
+    /// It fails: though it is routed it gets no requests, but for what shows whether it has
+    /// recovered. It stays down until that has shown.
+    Down {
+        /// What it did, as the end of a sentence: "5 answers in a row were 500".
+        why: String,
+    },
 }
 
 /// Whether a server gets new requests.

@@ -6,6 +6,7 @@
 //! observation is the same plan, so that carrying it out twice changes nothing more.
 
 mod scale;
+mod sick;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -140,7 +141,8 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// The steps towards `desired`, and which starts are put off.
+/// The steps towards `desired`, and which starts are put off. Of what there is beyond `desired`,
+/// nothing is taken away down to `kept`.
 ///
 /// Empty while the engine's report is stale: what cannot be seen is not touched.
 pub fn plan(
@@ -148,17 +150,21 @@ pub fn plan(
     memory: &mut Memory,
     seen: &Observation,
     desired: u32,
+    kept: u32,
 ) -> (Vec<Step>, Option<HeldStarts>) {
     let Some(view) = View::of(policy, seen) else { return (Vec::new(), None) };
     let mut steps = BTreeSet::new();
     // While the engine changes replicas itself, only the balancer is kept in step with it.
     let held = match (&view.engine.busy, &view.engine.count) {
         (Some(_), _) => None,
-        (None, None) => resize(&view, memory, desired, &mut steps),
-        (None, Some(count)) => scale::scale(&view, memory, count, desired, &mut steps),
+        (None, None) => resize(&view, memory, size(desired), size(kept), &mut steps),
+        (None, Some(count)) => {
+            let asked = scale::Asked { desired, kept: kept.max(desired) };
+            scale::scale(&view, memory, count, asked, &mut steps)
+        }
     };
     route(&view, memory, &mut steps);
-    drain_strays(&view, &mut steps);
+    sick::drain_strays(&view, memory, &mut steps);
     (steps.into_iter().collect(), held)
 }
 
@@ -166,19 +172,23 @@ pub fn plan(
 fn resize(
     view: &View<'_>,
     memory: &mut Memory,
-    desired: u32,
+    desired: usize,
+    kept: usize,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
     give_up_late_starts(view, memory, steps);
-    let desired = usize::try_from(desired).unwrap_or(usize::MAX);
     let committed = view.committed(memory).len();
     let missing = desired.saturating_sub(committed + unseen_starts(view, memory));
     let missing = missing - take_back(view, memory, missing);
-    let held = start(view, memory, missing.min(view.room(missing)), steps);
-    remove(view, memory, committed.saturating_sub(desired), steps);
-    retire_unhealthy(view, memory, desired, steps);
+    let held = start(view, memory, missing.min(view.room(memory, missing)), steps);
+    remove(view, memory, kept.max(desired), steps);
+    sick::retire(view, memory, desired, steps);
     finish_drains(view, memory, steps);
     held
+}
+
+fn size(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// What the plan may act on: a fresh engine report, and a balancer's if that is fresh too.
@@ -221,27 +231,32 @@ impl<'a> View<'a> {
         Some(Self { policy, now, at: *at, engine, replicas, balancer })
     }
 
-    /// Replicas that count as capacity: ready or starting, and not draining.
+    /// Replicas that count as capacity: ready or starting, and not draining. One that has had its
+    /// time and may not be stopped is none: another takes its place.
     fn committed(&self, memory: &Memory) -> Vec<&'a ReplicaReport> {
         let counts = |r: &&ReplicaReport| match r.phase {
-            Phase::Starting => true,
+            Phase::Starting => !(r.protected && self.is_overdue(memory, r)),
             Phase::Ready => !memory.draining.contains_key(&r.id),
             Phase::Unhealthy | Phase::Stopping => false,
         };
         self.engine.replicas.iter().filter(counts).collect()
     }
 
-    /// How many of `missing` replicas may start beside those that say that they cannot serve: all
+    fn is_overdue(&self, memory: &Memory, replica: &ReplicaReport) -> bool {
+        memory.is_overdue(self.policy, self.now, replica)
+    }
+
+    /// How many of `missing` replicas may start beside those that exist and do not serve: all
     /// of them as long as no more than `max` exist, and one beyond that, so that a service at its
-    /// ceiling gets a replacement, too. Whatever ails them all (a database that is away) would
-    /// otherwise double the service.
-    fn room(&self, missing: usize) -> usize {
+    /// ceiling gets a replacement, too. Whatever ails them all (a database that is away, a wrong
+    /// port) would otherwise double the service.
+    fn room(&self, memory: &Memory, missing: usize) -> usize {
         let there = self.engine.replicas.iter().filter(|r| r.phase != Phase::Stopping).count();
-        if self.unhealthy().next().is_none() {
+        let stuck = |r: &ReplicaReport| r.protected && self.is_overdue(memory, r);
+        if self.unhealthy().next().is_none() && !self.engine.replicas.iter().any(stuck) {
             return missing;
         }
-        let places = usize::try_from(self.policy.bounds.max).unwrap_or(usize::MAX);
-        places.saturating_add(1).saturating_sub(there)
+        size(self.policy.bounds.max).saturating_add(1).saturating_sub(there)
     }
 
     /// Whether a replica that drains since then has no request left. A report of the balancer from
@@ -273,15 +288,13 @@ impl<'a> View<'a> {
     }
 }
 
-/// A replica that did not become ready in time is a failed start. The time begins anew with a
-/// memory: one that an earlier run started long ago has only just been asked whether it is ready.
+/// A replica that did not become ready in time is a failed start, and ended. One that is protected
+/// stays: its owner started it, and only its owner may end it.
 fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
-    let limit_ms = view.policy.timing.start_limit_ms;
-    let since = memory.since.unwrap_or(view.now);
-    let late = |r: &&ReplicaReport| {
-        r.phase == Phase::Starting && view.now.ms_since(r.asked_at.max(since)) > limit_ms
-    };
-    for replica in view.engine.replicas.iter().filter(late) {
+    for replica in &view.engine.replicas {
+        if replica.protected || !view.is_overdue(memory, replica) {
+            continue;
+        }
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
             memory.give_up(view.now, replica);
@@ -366,22 +379,31 @@ impl View<'_> {
     }
 }
 
-/// Takes away what is not needed: first what is still starting, then what has the fewest requests;
-/// of equals the youngest.
-fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTreeSet<Step>) {
+/// Takes away what is beyond `kept`: first what is still starting, then what has the fewest
+/// requests; of equals the youngest. One that serves goes only for one that serves: what starts and
+/// may not be taken away (somebody else's container) may never get that far.
+fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSet<Step>) {
+    let mut victims = view.committed(memory);
+    let mut surplus = victims.len().saturating_sub(kept);
     if surplus == 0 {
         return;
     }
-    let mut victims = view.committed(memory);
+    let ready = victims.iter().filter(|r| r.phase == Phase::Ready).count();
+    let mut ready_surplus = ready.saturating_sub(kept);
     let given_up: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
     victims.sort_by_key(|r| {
         let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
         (r.phase, in_flight, std::cmp::Reverse(r.asked_at), r.id.clone())
     });
-    for victim in victims.into_iter().take(surplus) {
+    for victim in victims {
         let replica = victim.id.clone();
         let routed = victim.phase == Phase::Ready;
+        if surplus == 0 || routed && ready_surplus == 0 {
+            return;
+        }
+        surplus -= 1;
+        ready_surplus -= usize::from(routed);
         match view.balancer {
             // Whether it has requests cannot be known: it stays.
             BalancerView::Unknown if routed => continue,
@@ -403,8 +425,9 @@ fn remove(view: &View<'_>, memory: &mut Memory, surplus: usize, steps: &mut BTre
 fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
     forget_routes(view, memory);
-    for replica in view.committed(memory) {
-        let Some(address) = replica.address.filter(|_| replica.phase == Phase::Ready) else {
+    let last = sick::last(view, memory);
+    for replica in view.committed(memory).into_iter().chain(last) {
+        let Some(address) = replica.address.filter(|_| replica.phase != Phase::Starting) else {
             continue;
         };
         let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
@@ -425,45 +448,6 @@ fn forget_routes(view: &View<'_>, memory: &mut Memory) {
         while there.next_if(|there| *there < id).is_some() {}
         there.peek() == Some(&id)
     });
-}
-
-/// Takes away those that cannot serve once enough others are ready. Until then they may come back
-/// sooner than a replacement does.
-fn retire_unhealthy(
-    view: &View<'_>,
-    memory: &mut Memory,
-    desired: usize,
-    steps: &mut BTreeSet<Step>,
-) {
-    if view.unhealthy().next().is_none() {
-        return;
-    }
-    let ready = view.committed(memory).iter().filter(|r| r.phase == Phase::Ready).count();
-    for replica in view.unhealthy().filter(|r| !r.protected && ready >= desired) {
-        match view.balancer {
-            BalancerView::None => {
-                let why = StopReason::Unhealthy;
-                steps.insert(Step::Stop { replica: replica.id.clone(), why });
-            }
-            BalancerView::Known(..) => {
-                memory.draining.entry(replica.id.clone()).or_insert(view.now);
-            }
-            BalancerView::Unknown => {}
-        }
-    }
-}
-
-/// Servers whose replica is gone, going or cannot serve get nothing more.
-fn drain_strays(view: &View<'_>, steps: &mut BTreeSet<Step>) {
-    let BalancerView::Known(_, report) = view.balancer else { return };
-    let planned: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
-    for (id, server) in report.servers.iter().filter(|(id, _)| !planned.contains(*id)) {
-        let stays =
-            view.replica(id).is_some_and(|r| matches!(r.phase, Phase::Starting | Phase::Ready));
-        if !stays && server.route == Route::Routed {
-            steps.insert(Step::Drain { replica: id.clone() });
-        }
-    }
 }
 
 /// Stops what has drained; repeats a drain that did not take.

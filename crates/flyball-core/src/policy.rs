@@ -64,8 +64,9 @@ pub enum Rule {
     External,
 }
 
-/// Times that the plan and the guards keep, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Times that the plan and the guards keep, in milliseconds, and how many replicas may be out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Timing {
     /// Time from one look to the next; `None`: a fifth of the start lag, see
     /// [`crate::decide::look_interval_ms`].
@@ -78,6 +79,10 @@ pub struct Timing {
     pub drain_limit_ms: u64,
     /// How old a reading may be and still be acted on.
     pub stale_after_ms: u64,
+    /// How long a replica may be sick before it is replaced.
+    pub sick_after_ms: u64,
+    /// The share of the replicas that may get no requests for failing their probe; 0..=1.
+    pub eject_max: f64,
 }
 
 impl Default for Timing {
@@ -91,6 +96,10 @@ impl Default for Timing {
             drain_limit_ms: 30_000,
             // Three missed looks at the slowest look interval of 2 s.
             stale_after_ms: 6_000,
+            // As long as Kubernetes lets a container fail its liveness probe (3 times, every 10 s).
+            sick_after_ms: 30_000,
+            // Below half, Envoy calls a pool so ill that it sends requests to all of it again.
+            eject_max: 0.5,
         }
     }
 }

@@ -19,7 +19,8 @@ pub struct Seen {
     pub starting_due_ms: u64,
     /// Replicas that finish their last requests.
     pub draining: u32,
-    /// Replicas that were ready and say that they cannot serve now.
+    /// Replicas that were ready and say that they cannot serve now, and those that did not become
+    /// ready in time and may not be stopped.
     #[serde(default)]
     pub unhealthy: u32,
     /// The count of the last decision; at the first look, what an engine that keeps a count of its

@@ -7,7 +7,9 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
-use flyball_core::observation::{BalancerReport, Observation, Reading, Route, ServerReport};
+use flyball_core::observation::{
+    BalancerReport, Observation, Reading, Route, ServerHealth, ServerReport,
+};
 use flyball_core::plan::Step;
 use flyball_core::policy::{Policy, Rule, Target};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -71,6 +73,7 @@ fn counters_at_their_largest_are_no_load() {
         in_flight: u32::MAX,
         served: u64::MAX,
         first_served_at: None,
+        health: ServerHealth::Up,
     };
     report.servers.insert(ReplicaId::numbered("web", 8), server.clone());
     report.servers.insert(ReplicaId::numbered("web", 9), server);

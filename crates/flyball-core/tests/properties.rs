@@ -139,7 +139,7 @@ impl Look {
             let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(said)];
             Reading::Taken { at: ago(now, age_ms), value }
         });
-        Observation { at, wall_ms: 0, engine, balancer, manual, advice }
+        Observation { at, wall_ms: 0, engine, balancer, manual, advice, failing: BTreeMap::new() }
     }
 
     fn without_throttling(mut self) -> Self {
@@ -179,6 +179,7 @@ impl Look {
             exits: self.exits.iter().map(exit).collect(),
             busy: self.busy.then(|| "a rollout".to_owned()),
             pending: None,
+            notices: Vec::new(),
             count: self.count.clone().map(|(wanted, leaving)| EngineCount {
                 wanted,
                 leaving: leaving.map_or(Leaving::Chosen, |numbers| {
@@ -192,7 +193,8 @@ impl Look {
         let server = |&(number, draining, in_flight, served): &(u64, bool, u32, u64)| {
             let route = if draining { Route::Draining } else { Route::Routed };
             let first_served_at = (served > 0).then(|| ago(now, served));
-            (name(number), ServerReport { route, in_flight, served, first_served_at })
+            let health = ServerHealth::Up;
+            (name(number), ServerReport { route, in_flight, served, first_served_at, health })
         };
         BalancerReport {
             epoch,
@@ -206,6 +208,7 @@ impl Look {
                 p50_ms: f64::from(self.waiting),
                 p99_ms: f64::from(self.waiting) * 10.0,
             }),
+            trouble: None,
         }
     }
 }
@@ -227,6 +230,26 @@ fn run(policy: &Policy, looks: &[Look]) -> Vec<(Observation, Decision)> {
         let seen = look.observe(now);
         let decision = decide(policy, &mut memory, &seen);
         out.push((seen, decision));
+    }
+    out
+}
+
+/// Whether each of the looks takes something away that serves or is about to. An engine with a
+/// count of its own is told to; who leaves it anyway is drained.
+fn removals(policy: &Policy, looks: &[Look]) -> Vec<bool> {
+    let (mut memory, mut now) = (Memory::default(), 100_000);
+    let mut out = Vec::new();
+    for look in looks {
+        now += look.step_ms;
+        let before = std::mem::take(&mut memory.removed_at);
+        let decision = decide(policy, &mut memory, &look.observe(now));
+        let committed = decision.seen.committed();
+        let lowers = |step: &Step, wanted: u32| matches!(step, Step::Scale { to, .. } if *to < wanted.min(committed));
+        out.push(match look.count {
+            Some((wanted, _)) => decision.plan.iter().any(|step| lowers(step, wanted)),
+            None => memory.removed_at.is_some(),
+        });
+        memory.removed_at = memory.removed_at.or(before);
     }
     out
 }
@@ -283,13 +306,15 @@ proptest! {
         let set = matches!(policy.rule, Rule::Governor(Governor { hold_ms: Some(_), .. }));
         prop_assume!(!matches!(policy.rule, Rule::Governor(_)) || set);
         let started = looks[0].step_ms + 100_000;
-        for (seen, decision) in run(&policy, &looks) {
+        let looked = run(&policy, &looks).into_iter().zip(removals(&policy, &looks));
+        for ((seen, decision), removed) in looked {
             let by_hand = seen.manual.is_some();
-            let over = decision.seen.committed() > policy.bounds.max;
+            let over = decision.seen.committed().max(decision.seen.current) > policy.bounds.max;
             // One that keeps a count of its own may run more than that while it replaces replicas.
             let replaces = seen.engine.value().is_some_and(|e| e.busy.is_some() && e.count.is_some());
             if seen.at.as_ms() < started + window_ms && !by_hand && !over && !replaces {
-                prop_assert!(decision.desired >= decision.seen.committed().min(policy.bounds.max), "{decision}");
+                prop_assert!(decision.desired >= decision.seen.current.min(policy.bounds.max), "{decision}");
+                prop_assert!(!removed, "{decision}");
             }
         }
     }

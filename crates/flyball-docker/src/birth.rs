@@ -5,7 +5,7 @@
 //! Invariant: whatever is created carries flyball's marks, restarts for nobody but flyball, and
 //! takes neither an address, a name nor a port from the container it was copied from.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig,
@@ -14,10 +14,12 @@ use bollard::models::{
 use flyball_core::units::ReplicaId;
 
 use crate::DockerSettings;
+use crate::copy::{self, CopiedNetworks};
 use crate::labels::{
     COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, COPY, MANAGED, PORT,
     PROTECT, REPLICA, SERVICE,
 };
+use crate::networks::mode_of;
 use crate::settings::Publish;
 
 /// Shares the network of the host itself.
@@ -46,39 +48,44 @@ impl Birth {
     pub(crate) fn of_image(wanted: Wanted<'_>, image: &str) -> Self {
         let settings = wanted.settings;
         let mut body = ContainerCreateBody { image: Some(image.into()), ..Default::default() };
-        let networks = settings.networks.iter().map(|name| (name.clone(), endpoint())).collect();
+        let own = match &settings.publish {
+            Publish::ContainerAddress { network } => network.as_ref(),
+            Publish::Address(_) | Publish::HostNetwork => None,
+        };
+        let names = settings.networks.iter().chain(own);
+        let networks = names.map(|name| (name.clone(), endpoint())).collect();
         let further = wanted.shape(&mut body, HashMap::new(), networks);
         Self { name: wanted.replica.to_string(), body, further }
     }
 
-    /// A copy of `template`; `taken` are the numbers of its Compose service that are in use.
+    /// A copy of `template`, which [`copy::refuse`] has nothing against; `number` is its number
+    /// within a Compose service.
     ///
     /// # Errors
     /// A configuration that cannot be taken over, in the parser's words.
     pub(crate) fn copy(
         wanted: Wanted<'_>,
         template: &ContainerInspectResponse,
-        taken: &BTreeSet<u64>,
+        number: Option<u64>,
     ) -> Result<Self, serde_json::Error> {
-        let config = template.config.clone().unwrap_or_default();
-        // Both are the same fields; the request has two more.
-        let mut body: ContainerCreateBody = serde_json::from_value(serde_json::to_value(&config)?)?;
-        // By its id: the name may stand for another image by now.
-        body.image = template.image.clone().or(body.image);
-        let id = template.id.as_deref().unwrap_or_default();
-        body.hostname = body.hostname.filter(|name| !id.starts_with(name.as_str()));
-        body.host_config = template.host_config.clone();
-        let mut labels = config.labels.unwrap_or_default();
+        let mut body = copy::body_of(template)?;
+        let mut labels = body.labels.take().unwrap_or_default();
         labels.retain(|name, _| name != PROTECT && name != COMPOSE_REPLACE);
         labels.insert(COPY.into(), "true".into());
-        let name = match compose_name(wanted.replica, &labels, taken) {
+        let name = match number.and_then(|number| compose_name(&labels, number)) {
             Some((name, number)) => {
                 labels.insert(COMPOSE_NUMBER.into(), number.to_string());
                 name
             }
             None => wanted.replica.to_string(),
         };
-        let further = wanted.shape(&mut body, labels, networks_of(wanted.settings, template));
+        let CopiedNetworks { first, all } = copy::networks_of(template);
+        let host = body.host_config.get_or_insert_default();
+        host.network_mode = match mode_of(template) {
+            Some(HOST_NETWORK) => Some(HOST_NETWORK.into()),
+            _ => first,
+        };
+        let further = wanted.shape(&mut body, labels, all);
         Ok(Self { name, body, further })
     }
 }
@@ -161,8 +168,8 @@ impl Wanted<'_> {
         let settings = self.settings;
         host.port_bindings = None;
         host.publish_all_ports = Some(false);
-        let copied_host = host.network_mode.as_deref() == Some(HOST_NETWORK);
-        if settings.publish == Publish::HostNetwork || copied_host {
+        let copied = host.network_mode.take();
+        if settings.publish == Publish::HostNetwork || copied.as_deref() == Some(HOST_NETWORK) {
             host.network_mode = Some(HOST_NETWORK.into());
             body.exposed_ports = None;
             return Vec::new();
@@ -177,12 +184,8 @@ impl Wanted<'_> {
         if !exposed.contains(&port) {
             exposed.push(port);
         }
-        if let Publish::ContainerAddress { network: Some(network) } = &settings.publish {
-            networks.entry(network.clone()).or_insert_with(endpoint);
-        }
-        let copied = host.network_mode.take();
-        let first = settings.networks.first().cloned().or(copied);
-        let first = first.filter(|name| networks.contains_key(name));
+        let named = copied.or_else(|| settings.networks.first().cloned());
+        let first = named.filter(|name| networks.contains_key(name));
         let Some(first) = first.or_else(|| networks.keys().next().cloned()) else {
             return Vec::new();
         };
@@ -199,42 +202,11 @@ fn endpoint() -> EndpointSettings {
     EndpointSettings::default()
 }
 
-/// The settings' networks, or those of the template with its names in them but for its own.
-fn networks_of(
-    settings: &DockerSettings,
-    template: &ContainerInspectResponse,
-) -> BTreeMap<String, EndpointSettings> {
-    if !settings.networks.is_empty() {
-        return settings.networks.iter().map(|name| (name.clone(), endpoint())).collect();
-    }
-    let id = template.id.as_deref().unwrap_or_default();
-    let name = template.name.as_deref().unwrap_or_default().trim_start_matches('/');
-    let shared = |alias: &String| !id.starts_with(alias.as_str()) && alias != name;
-    let networks = template.network_settings.iter().flat_map(|settings| &settings.networks);
-    networks
-        .flatten()
-        .map(|(network, old)| {
-            let kept = old.aliases.iter().flatten().filter(|alias| shared(alias)).cloned();
-            // Docker's default networks refuse aliases.
-            let aliases: Vec<String> = kept.collect();
-            let aliases = (!aliases.is_empty()).then_some(aliases);
-            let driver_opts = old.driver_opts.clone();
-            (network.clone(), EndpointSettings { aliases, driver_opts, ..endpoint() })
-        })
-        .collect()
-}
-
-/// The name and number that Compose would give, if the template is one of Compose's.
-fn compose_name(
-    replica: &ReplicaId,
-    labels: &HashMap<String, String>,
-    taken: &BTreeSet<u64>,
-) -> Option<(String, u64)> {
+/// The name that Compose would give to container `number` of the service in `labels`; `None` if
+/// they are not Compose's.
+fn compose_name(labels: &HashMap<String, String>, number: u64) -> Option<(String, u64)> {
     let (project, service) = (labels.get(COMPOSE_PROJECT)?, labels.get(COMPOSE_SERVICE)?);
-    let number = replica.number()?;
-    let highest = taken.last().copied().unwrap_or(0);
-    let free = if taken.contains(&number) { highest.saturating_add(number) } else { number };
-    Some((format!("{project}-{service}-{free}"), free))
+    Some((format!("{project}-{service}-{number}"), number))
 }
 
 #[cfg(test)]
@@ -252,11 +224,11 @@ mod tests {
         Birth::of_image(Wanted { settings, replica: &replica, port: 8080 }, "shop:1")
     }
 
-    fn copied(settings: &DockerSettings, taken: &[u64]) -> Birth {
+    fn copied(settings: &DockerSettings, number: u64) -> Birth {
         let template = json!({
             "Id": "4a9ce1d80f00", "Name": "/blue_web_1", "Image": "sha256:1111",
             "Config": {
-                "Hostname": "4a9ce1d80f", "Image": "shop:latest", "Env": ["A=1", "PORT=80"],
+                "Hostname": "4a9ce1d80f00", "Image": "shop:latest", "Env": ["A=1", "PORT=80"],
                 "ExposedPorts": { "80/tcp": {} },
                 "Labels": {
                     "flyball.service": "web", "flyball.protect": "true", "team": "shop",
@@ -272,15 +244,15 @@ mod tests {
                 "blue_default": {
                     "IPAddress": "172.18.0.2", "MacAddress": "02:42:ac:12:00:02",
                     "IPAMConfig": { "IPv4Address": "172.18.0.2" },
-                    "Aliases": ["web", "4a9ce1d80f", "blue_web_1"],
+                    "Aliases": ["web", "4a9ce1d80f00", "blue_web_1"],
                 },
-                "back": { "IPAddress": "172.19.0.2", "Aliases": ["4a9ce1d80f"] },
+                "back": { "IPAddress": "172.19.0.2", "Aliases": ["4a9ce1d80f00"] },
             } },
         });
         let template = serde_json::from_value(template).unwrap();
         let replica = ReplicaId::numbered("web", 7);
         let wanted = Wanted { settings, replica: &replica, port: settings.port };
-        Birth::copy(wanted, &template, &taken.iter().copied().collect()).unwrap()
+        Birth::copy(wanted, &template, Some(number)).unwrap()
     }
 
     #[test]
@@ -325,7 +297,7 @@ mod tests {
     #[test]
     fn a_copy_takes_neither_address_nor_name_nor_port_nor_protection() {
         let settings = DockerSettings::new("web", 80);
-        let Birth { name, body, further } = copied(&settings, &[1]);
+        let Birth { name, body, further } = copied(&settings, 7);
         assert_eq!(name, "blue-web-7");
         assert_eq!((body.hostname, body.image.as_deref()), (None, Some("sha256:1111")));
         let labels = body.labels.unwrap();
@@ -344,8 +316,17 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_compose_uses_already_is_not_used_twice() {
-        let settings = DockerSettings::new("web", 80);
-        assert_eq!(copied(&settings, &[1, 7]).name, "blue-web-14");
+    fn a_copy_stays_in_all_networks_whichever_it_is_reached_in() {
+        let network = Some("back".to_owned());
+        let publish = Publish::ContainerAddress { network: network.clone() };
+        let networks = network.into_iter().collect();
+        let settings = DockerSettings { publish, networks, ..DockerSettings::new("web", 80) };
+        let Birth { body, further, .. } = copied(&settings, 7);
+        let host = body.host_config.unwrap();
+        assert_eq!(
+            (host.network_mode.as_deref(), host.port_bindings),
+            (Some("blue_default"), None)
+        );
+        assert_eq!(further, [("back".to_owned(), endpoint())]);
     }
 }

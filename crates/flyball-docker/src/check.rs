@@ -3,13 +3,19 @@
 //! Decides what is worth saying. Starts nothing, pulls nothing, changes nothing.
 //! Invariant: each finding says what was found and, where there is a way, how to mend it.
 
-use bollard::query_parameters::{InspectContainerOptions, InspectNetworkOptions};
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::InspectNetworkOptions;
+use flyball_engine::command::PortFault;
+use serde_json::Value;
 
 use crate::facts::{Facts, Way};
 use crate::host::{ASK_LIMIT, Core};
 use crate::labels::services_of;
+use crate::networks::BalancerPlace;
+use crate::service::NO_CGROUPS;
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings};
+use crate::swarm::{Manager, SwarmError};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, copy};
 
 /// One thing that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,42 +38,71 @@ impl Finding {
     }
 }
 
-/// Looks at everything that `settings` name.
+/// Looks at everything that `settings` name. `balancer` is what the balancer's machine calls itself.
 pub(crate) async fn look(
     host: &DockerHost,
     settings: &DockerSettings,
+    balancer: Option<&str>,
 ) -> Result<Vec<Finding>, DockerError> {
     let daemon = host.check().await?;
     let docker = host.core.connect().await?;
     let mut findings = Vec::new();
     findings.extend(cores(settings, daemon.cores));
-    for network in wanted_networks(settings) {
-        let asked = docker.inspect_network(network, None::<InspectNetworkOptions>);
-        if let Err(error) = host.core.ask("find a network", ASK_LIMIT, asked).await {
-            findings.push(Finding::fatal(&error));
-        }
+    findings.extend(command(settings));
+    if daemon.counts_cpu == Some(false) {
+        findings.push(Finding { fatal: true, text: NO_CGROUPS.to_owned(), hint: None });
     }
     match &settings.image {
-        Some(image) => findings.extend(image_findings(&host.core, &docker, settings, image).await),
-        None => findings.extend(template_findings(host, &docker, settings).await?),
+        Some(image) => {
+            findings.extend(networks(&host.core, &docker, settings).await);
+            findings.extend(image_findings(&host.core, &docker, settings, image).await);
+        }
+        None => findings.extend(template_findings(host, &docker, settings, balancer).await?),
     }
     Ok(findings)
 }
 
-fn wanted_networks(settings: &DockerSettings) -> Vec<&str> {
+/// The networks that replicas of an image join and that are not there.
+async fn networks(
+    core: &Core,
+    docker: &bollard::Docker,
+    settings: &DockerSettings,
+) -> Vec<Finding> {
     let own = match &settings.publish {
         Publish::ContainerAddress { network } => network.as_deref(),
         Publish::Address(_) | Publish::HostNetwork => None,
     };
     let mut all: Vec<&str> = settings.networks.iter().map(String::as_str).chain(own).collect();
     all.dedup();
-    all
+    let mut findings = Vec::new();
+    for network in all {
+        let asked = docker.inspect_network(network, None::<InspectNetworkOptions>);
+        if let Err(error) = core.ask("find a network", ASK_LIMIT, asked).await {
+            findings.push(Finding::fatal(&error));
+        }
+    }
+    findings
+}
+
+/// A command that does not tell its program where to serve; in a network of its own a replica always
+/// serves on the same port, which the command may name by its number.
+fn command(settings: &DockerSettings) -> Option<Finding> {
+    if settings.command.is_empty() {
+        return None;
+    }
+    let told = settings.publish == Publish::HostNetwork;
+    let fault = PortFault::of(&settings.command).filter(|fault| match fault {
+        PortFault::Misspelt(_) => true,
+        PortFault::Unexpanded(_) | PortFault::Absent => told,
+    })?;
+    let fatal = matches!(fault, PortFault::Misspelt(_));
+    Some(Finding { fatal, text: fault.to_string(), hint: Some(fault.hint()) })
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no machine has 2^52 processors")]
-fn cores(settings: &DockerSettings, there: usize) -> Option<Finding> {
-    let wanted = settings.cpus?;
-    (there > 0 && wanted > there as f64).then(|| {
+fn cores(settings: &DockerSettings, there: Option<usize>) -> Option<Finding> {
+    let (wanted, there) = settings.cpus.zip(there)?;
+    (wanted > there as f64).then(|| {
         let why = format!("{wanted} cores are wanted for a replica, the host has {there}");
         Finding::fatal(&DockerError::CpusRefused { why })
     })
@@ -112,6 +147,7 @@ async fn template_findings(
     host: &DockerHost,
     docker: &bollard::Docker,
     settings: &DockerSettings,
+    balancer: Option<&str>,
 ) -> Result<Vec<Finding>, DockerError> {
     let service = &settings.service;
     let all = services_of(&host.core.list_with(docker).await?);
@@ -119,19 +155,43 @@ async fn template_findings(
         return Ok(vec![Finding::fatal(&DockerError::NoTemplate { service: service.clone() })]);
     };
     let name = &found.container;
-    let asked = docker.inspect_container(name, None::<InspectContainerOptions>);
-    let answer = host.core.ask("inspect a container", ASK_LIMIT, asked).await?;
-    let way = Way { publish: &settings.publish, port: settings.port, machine: host.core.machine };
-    let Some(facts) = Facts::of(&answer, way) else { return Ok(Vec::new()) };
+    let inspection = whole_inspection(host, name).await?;
+    let answer: ContainerInspectResponse =
+        serde_json::from_value(inspection.clone()).map_err(|error| DockerError::Broken {
+            what: "inspect a container".into(),
+            why: error.to_string(),
+        })?;
+    let balancer = match balancer {
+        Some(host_name) => balancer::find(&host.core, docker, host_name).await?,
+        None => BalancerPlace::Unknown,
+    };
     let mut findings = Vec::new();
+    findings.extend(copy::refuse(&answer, settings, &balancer).err().as_ref().map(Finding::fatal));
+    let (publish, port) = (&settings.publish, settings.port);
+    let way = Way { publish, port, machine: host.core.machine, balancer: &balancer };
+    let Some(facts) = Facts::of(&answer, way) else { return Ok(findings) };
     if facts.limit_cores.is_none() && settings.cpus.is_none() {
         findings.push(no_limit(name));
     }
-    if facts.address.is_none() {
-        let text = format!("container {name} has no address for port {}", settings.port);
+    if facts.address.is_none() && findings.iter().all(|finding| !finding.fatal) {
+        let text = format!("container {name} has no address for port {port}");
         findings.push(Finding::remark(text, "set flyball.port to what the application serves on"));
     }
+    let lost = copy::losses(&inspection).into_iter();
+    findings.extend(lost.map(|lost| {
+        let text = format!("container {name}: {lost}");
+        Finding { fatal: false, text, hint: None }
+    }));
     Ok(findings)
+}
+
+/// All that the daemon says of a container, also fields that nobody knows here.
+async fn whole_inspection(host: &DockerHost, name: &str) -> Result<Value, DockerError> {
+    let asked = async {
+        let manager = Manager::at(&host.core.settings.host)?.agreed().await?;
+        manager.get("inspect a container", &format!("/containers/{name}/json")).await
+    };
+    asked.await.map_err(SwarmError::into_docker)
 }
 
 fn no_limit(who: &str) -> Finding {

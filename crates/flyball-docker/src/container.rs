@@ -10,12 +10,24 @@ use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport, Throttle
 use flyball_core::units::Timestamp;
 use tokio::time::Instant;
 
-use crate::cpu::Meter;
+use crate::DockerError;
+use crate::cpu::{Counters, Meter};
 use crate::facts::{Facts, Health, State};
 use crate::host::Core;
 
 /// What the kernel adds to a signal's number in an exit status.
 const SIGNAL_BASE: i64 = 128;
+/// Docker waits longer before each restart, and begins anew with that after a run of 10 s: one that
+/// ended sooner crashed.
+const STEADY_RUN_MS: u64 = 10_000;
+/// After so many crashes in a row a container is no replica before it has run for as long: the first
+/// one may be chance, and back within a second.
+pub(crate) const CRASHES_SHOWN: u32 = 2;
+/// What Docker waits from the stop signal to the kill where nobody says otherwise.
+const USUAL_STOP_MS: u64 = 10_000;
+/// A container that still runs so long after its time to stop was not stopped. (`docker stop -t`
+/// may have given it more: then it is asked whether it serves, as a new one is.)
+const STOP_MARGIN_MS: u64 = 20_000;
 
 #[derive(Debug)]
 pub(crate) struct Container {
@@ -30,6 +42,22 @@ pub(crate) struct Container {
     throttled: Option<ThrottleCounter>,
     /// The daemon is being asked for its CPU time.
     pub(crate) asking: bool,
+    /// It has to be inspected again, whatever the next listing says.
+    pub(crate) stale: bool,
+    /// Why it cannot be copied, if that would be asked for.
+    pub(crate) refusal: Option<DockerError>,
+    /// Since when somebody else has been stopping it.
+    pub(crate) leaving_since: Option<Timestamp>,
+    /// How often in a row it ended by itself soon after its start.
+    pub(crate) crashes: u32,
+    /// Why it ended by itself last time.
+    last_end: String,
+    /// What it had written then.
+    pub(crate) log_tail: String,
+    /// The first process of the run that was seen last.
+    run: Option<Option<u32>>,
+    /// When the latest run began; `None` after its end, and where its begin was missed.
+    began: Option<Timestamp>,
     /// It was seen running, or this run started it: its end is news.
     pub(crate) noted: bool,
     /// When it ended, and since when it had been ready then.
@@ -51,14 +79,16 @@ pub(crate) enum Ending {
 }
 
 impl Container {
-    /// `asked_at`: when it was ordered; for one that was not, when it was created.
+    /// `asked_at`: when it was ordered. Of one that was not: when flyball created it in an earlier
+    /// run, or when its owner started it, which Compose does some time after it has created it.
     pub(crate) fn new(
         facts: Facts,
         as_of: Instant,
         asked_at: Option<Timestamp>,
         core: &Core,
     ) -> Self {
-        let asked_at = asked_at.unwrap_or_else(|| at_wall(facts.created_wall_ms, core.now()));
+        let begun = facts.started_wall_ms.filter(|_| !facts.managed).or(facts.created_wall_ms);
+        let asked_at = asked_at.unwrap_or_else(|| at_wall(begun, core.now()));
         let mut container = Self {
             facts,
             as_of,
@@ -69,6 +99,14 @@ impl Container {
             cpu: None,
             throttled: None,
             asking: false,
+            stale: false,
+            refusal: None,
+            leaving_since: None,
+            crashes: 0,
+            last_end: String::new(),
+            log_tail: String::new(),
+            run: None,
+            began: None,
             noted: false,
             left: None,
         };
@@ -81,6 +119,7 @@ impl Container {
         facts.replica = self.facts.replica.clone();
         let before = std::mem::replace(&mut self.facts, facts);
         self.as_of = as_of;
+        self.stale = false;
         self.follow(before.pid, core);
     }
 
@@ -98,6 +137,7 @@ impl Container {
             self.leave(core.now());
         }
         self.left = None;
+        self.begin_run(core.now());
         let facts = &self.facts;
         if self.meter.is_none() || pid_before != facts.pid {
             self.meter = Meter::open(core.hierarchies.as_ref(), facts.pid, &facts.id);
@@ -105,6 +145,26 @@ impl Container {
         if facts.health == Some(Health::Good) && self.ready_at.is_none() {
             self.ready_at = Some(core.now());
         }
+    }
+
+    /// Takes note of a run that was not seen before.
+    fn begin_run(&mut self, now: Timestamp) {
+        let pid = self.facts.pid;
+        if self.run == Some(pid) {
+            return;
+        }
+        let began = at_wall(self.facts.started_wall_ms, now);
+        self.began = Some(began);
+        if self.run.replace(pid).is_some() {
+            self.asked_at = began;
+            self.leaving_since = None;
+        }
+    }
+
+    /// It was started: the daemon says so before it can be inspected, and it may end before that.
+    pub(crate) fn started(&mut self, now: Timestamp) {
+        self.leaving_since = None;
+        self.began = Some(now);
     }
 
     /// It answered the probe, which counts unless it has a health check of its own.
@@ -117,10 +177,45 @@ impl Container {
 
     pub(crate) fn died(&mut self, now: Timestamp, code: Option<i64>) {
         self.as_of = Instant::now();
+        self.count_crash(now, code);
         self.facts.state = State::Exited { code, oom: false, error: String::new() };
         self.facts.pid = None;
         self.meter = None;
         self.leave(now);
+    }
+
+    fn count_crash(&mut self, now: Timestamp, code: Option<i64>) {
+        let asked = self.leaving_since.is_some() || self.ending != Ending::None;
+        let steady = self.is_steady(now);
+        self.began = None;
+        self.crashes = if asked || steady { 0 } else { self.crashes + 1 };
+        self.last_end = describe(code, false, "", "");
+    }
+
+    /// Whether it crashes again and again, and has not yet run for long enough since.
+    fn is_looping(&self, now: Timestamp) -> bool {
+        let runs = self.facts.state == State::Running;
+        self.crashes >= CRASHES_SHOWN && !(runs && self.is_steady(now))
+    }
+
+    fn is_steady(&self, now: Timestamp) -> bool {
+        self.began.is_some_and(|began| now.ms_since(began) >= STEADY_RUN_MS)
+    }
+
+    /// That it crashes again and again, in a sentence for its owner.
+    pub(crate) fn crash_loop(&self, now: Timestamp) -> Option<String> {
+        if self.facts.managed || !self.is_looping(now) {
+            return None;
+        }
+        let Self { facts, last_end, log_tail, .. } = self;
+        let end = match log_tail.as_str() {
+            "" => last_end.clone(),
+            tail => format!("{last_end}: {tail}"),
+        };
+        let name = &facts.name;
+        Some(format!(
+            "container {name} ends again and again soon after its start ({end}); hint: docker logs {name}"
+        ))
     }
 
     /// Whatever it was, it is not ready any more.
@@ -144,8 +239,8 @@ impl Container {
     }
 
     /// Whether it is, or may become, a replica that serves.
-    pub(crate) fn counts(&self) -> bool {
-        self.phase(true).is_some()
+    pub(crate) fn counts(&self, now: Timestamp) -> bool {
+        self.phase(true, now).is_some()
     }
 
     /// What it would be asked for its CPU time by, if there are no files.
@@ -153,10 +248,11 @@ impl Container {
         self.facts.state == State::Running && self.meter.is_none() && !self.asking
     }
 
-    pub(crate) fn counted(&mut self, at: Timestamp, used_ns: Option<u64>) {
+    pub(crate) fn counted(&mut self, at: Timestamp, counters: Option<Counters>) {
         self.asking = false;
-        if let Some(used_ns) = used_ns {
+        if let Some(Counters { used_ns, held_ns }) = counters {
             self.cpu = Some(CpuCounter { at, used_ns });
+            self.throttled = held_ns.map(|held_ns| ThrottleCounter { at, held_ns });
         }
     }
 
@@ -164,11 +260,14 @@ impl Container {
         self.ready_at.is_some() || self.left.is_some_and(|(_, ready_at)| ready_at.is_some())
     }
 
-    fn phase(&self, ordered: bool) -> Option<Phase> {
+    fn phase(&self, ordered: bool, now: Timestamp) -> Option<Phase> {
+        let leaves = self.leaving_since.is_some() || self.is_looping(now);
+        let exists = matches!(self.facts.state, State::Running | State::Absent);
         match self.ending {
             // It would be replaced before its failure is known, and so never be put off.
             Ending::Died if !self.was_ready() => return Some(Phase::Starting),
             Ending::Ordered | Ending::Died | Ending::Told => return Some(Phase::Stopping),
+            Ending::None | Ending::Failed if leaves && exists => return Some(Phase::Stopping),
             Ending::None | Ending::Failed => {}
         }
         match self.facts.state {
@@ -191,12 +290,15 @@ impl Container {
         ordered: bool,
         clock: fn() -> Timestamp,
     ) -> Option<ReplicaReport> {
-        let phase = self.phase(ordered)?;
-        if let Some(used_ns) = self.meter.as_ref().and_then(Meter::used_ns) {
-            self.cpu = Some(CpuCounter { at: clock(), used_ns });
+        self.stay(clock());
+        let phase = self.phase(ordered, clock())?;
+        if let Some(meter) = &self.meter {
+            if let Some(used_ns) = meter.used_ns() {
+                self.cpu = Some(CpuCounter { at: clock(), used_ns });
+            }
+            self.throttled =
+                meter.held_ns().map(|held_ns| ThrottleCounter { at: clock(), held_ns });
         }
-        let held_ns = self.meter.as_ref().and_then(Meter::held_ns);
-        self.throttled = held_ns.map(|held_ns| ThrottleCounter { at: clock(), held_ns });
         Some(ReplicaReport {
             id: self.facts.replica.clone(),
             phase,
@@ -208,6 +310,18 @@ impl Container {
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
         })
+    }
+
+    /// It runs on long after it should have ended: whatever was sent to it did not stop it. Whether
+    /// it still serves is asked again.
+    fn stay(&mut self, now: Timestamp) {
+        let Some(since) = self.leaving_since else { return };
+        let own_s = self.facts.stop_timeout_s.and_then(|s| u64::try_from(s).ok());
+        let grace_ms = own_s.map_or(USUAL_STOP_MS, |s| s.saturating_mul(1_000));
+        if now.ms_since(since) > grace_ms.max(USUAL_STOP_MS).saturating_add(STOP_MARGIN_MS) {
+            self.leaving_since = None;
+            self.ready_at = self.is_healthy().then_some(now);
+        }
     }
 
     /// Whether its address means anything. In the host's network it is known before anything
@@ -226,11 +340,13 @@ impl Container {
             return None;
         }
         let (left_at, ready_at) = self.left.unwrap_or((now, self.ready_at));
+        let by_others =
+            if self.leaving_since.is_some() { "stopped by somebody else: " } else { "" };
         Some(Exit {
             replica: self.facts.replica.clone(),
             at: now,
             ready_ms: ready_at.map(|ready_at| left_at.ms_since(ready_at)),
-            reason: describe(*code, *oom, error, last_words),
+            reason: format!("{by_others}{}", describe(*code, *oom, error, last_words)),
         })
     }
 }

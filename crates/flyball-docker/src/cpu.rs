@@ -1,21 +1,30 @@
 //! CPU time of containers.
 //!
 //! Decides where it is read: from cgroup files where the container's process can be seen, from the
-//! daemon otherwise. Invariant: a figure that cannot be had is `None`, never 0.
+//! daemon otherwise, and not at all where the daemon does not keep containers apart.
+//! Invariant: a figure that cannot be had is `None`, never 0, and never the machine's.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::ContainerStatsResponse;
+use bollard::models::{ContainerStatsResponse, SystemInfoCgroupDriverEnum};
 use bollard::query_parameters::StatsOptionsBuilder;
 use flyball_cgroup::{CgroupError, Group, GroupMeter, Hierarchies};
 use futures_util::StreamExt;
 
 use crate::DockerError;
-use crate::host::Core;
+use crate::host::{ASK_LIMIT, Core};
 
 /// The daemon answers at its next tick, once a second.
 const STATS_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the daemon tells of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) used_ns: u64,
+    /// How long its CPU limit has held it back; `None` where nobody counts that.
+    pub(crate) held_ns: Option<u64>,
+}
 
 /// The counters of one container, in files.
 #[derive(Debug)]
@@ -53,28 +62,87 @@ impl Meter {
 
 /// Asks the daemon for every counter that no file gives; what is being asked for is left out.
 pub(crate) fn ask_for_all(core: &Arc<Core>) {
+    if core.counts_cpu() == Some(false) {
+        return;
+    }
     for service in core.services() {
         for id in service.unmetered() {
             let (core, service) = (Arc::clone(core), Arc::clone(&service));
             tokio::spawn(async move {
-                let used_ns = ask(&core, &id).await.unwrap_or(None);
-                service.counted(&id, used_ns);
+                let counters = if keeps_apart(&core).await {
+                    ask(&core, &id).await.unwrap_or(None)
+                } else {
+                    None
+                };
+                service.counted(&id, counters);
             });
         }
     }
 }
 
-async fn ask(core: &Core, id: &str) -> Result<Option<u64>, DockerError> {
+/// Whether the daemon counts CPU time for each container. One that does without cgroups answers with
+/// the time of the whole machine. Asked once; a daemon that does not let itself be asked is believed.
+async fn keeps_apart(core: &Core) -> bool {
+    if let Some(known) = core.counts_cpu() {
+        return known;
+    }
+    let info =
+        core.call("tell its cgroup driver", ASK_LIMIT, |docker| async move { docker.info().await });
+    let driver = info.await.ok().and_then(|info| info.cgroup_driver);
+    let apart = driver != Some(SystemInfoCgroupDriverEnum::NONE);
+    core.set_counts_cpu(apart);
+    if apart {
+        tracing::info!(
+            "CPU time of containers is asked of docker, every 2 s: their cgroup files are not in \
+             sight; hint: in a container of its own, flyball needs /sys/fs/cgroup of the host \
+             ([docker] cgroup_mount)"
+        );
+    }
+    apart
+}
+
+async fn ask(core: &Core, id: &str) -> Result<Option<Counters>, DockerError> {
     let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
     let answer = core
         .call("tell CPU time", STATS_LIMIT, |docker| async move {
             docker.stats(id, Some(options)).next().await.transpose()
         })
         .await?;
-    Ok(answer.and_then(|answer| used_of(&answer)))
+    Ok(answer.and_then(|answer| counters_of(&answer)))
 }
 
-fn used_of(answer: &ContainerStatsResponse) -> Option<u64> {
+fn counters_of(answer: &ContainerStatsResponse) -> Option<Counters> {
+    let cpu = answer.cpu_stats.as_ref()?;
     // A container that has just ended is answered with zeros.
-    answer.cpu_stats.as_ref()?.cpu_usage.as_ref()?.total_usage.filter(|used_ns| *used_ns > 0)
+    let used_ns = cpu.cpu_usage.as_ref()?.total_usage.filter(|used_ns| *used_ns > 0)?;
+    let throttling = cpu.throttling_data.as_ref();
+    // Periods are counted where there is a limit, and only then.
+    let limited = throttling.filter(|counted| counted.periods.is_some_and(|periods| periods > 0));
+    Some(Counters { used_ns, held_ns: limited.and_then(|counted| counted.throttled_time) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn counters(cpu: serde_json::Value) -> Option<Counters> {
+        counters_of(&serde_json::from_value(json!({ "cpu_stats": cpu })).unwrap())
+    }
+
+    #[test]
+    fn the_daemon_tells_how_long_a_limit_held_a_container_back() {
+        let limited = counters(json!({
+            "cpu_usage": { "total_usage": 9 },
+            "throttling_data": { "periods": 3, "throttled_periods": 2, "throttled_time": 7 },
+        }));
+        assert_eq!(limited, Some(Counters { used_ns: 9, held_ns: Some(7) }));
+        let free = counters(json!({
+            "cpu_usage": { "total_usage": 9 },
+            "throttling_data": { "periods": 0, "throttled_periods": 0, "throttled_time": 0 },
+        }));
+        assert_eq!(free, Some(Counters { used_ns: 9, held_ns: None }));
+        assert_eq!(counters(json!({ "cpu_usage": { "total_usage": 0 } })), None);
+    }
 }

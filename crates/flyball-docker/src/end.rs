@@ -19,6 +19,10 @@ use crate::host::Core;
 use crate::pump::inspect;
 use crate::service::Service;
 
+/// What Docker waits from the stop signal to the kill where nobody says otherwise.
+const USUAL_GRACE_S: i64 = 10;
+/// For a container that Docker never kills: it is asked to stop again after that.
+const ENDLESS_GRACE: Duration = Duration::from_secs(600);
 /// Beyond the grace: killing, taking down the network.
 const STOP_MARGIN: Duration = Duration::from_secs(20);
 const REMOVE_LIMIT: Duration = Duration::from_secs(30);
@@ -33,9 +37,10 @@ const LAST_CHARS: usize = 500;
 pub(crate) async fn stop(service: Arc<Service>, id: String) {
     // Never closed.
     let Ok(_place) = service.core.ends.acquire().await else { return };
-    let grace_s = service.settings.grace_s();
-    let limit = Duration::from_millis(service.settings.grace_ms) + STOP_MARGIN;
-    let options = StopContainerOptionsBuilder::new().t(grace_s).build();
+    let (grace_s, own_s) = service.stop_timeout(&id);
+    let limit = stop_limit(grace_s.map(i64::from).or(own_s));
+    let options = StopContainerOptionsBuilder::new();
+    let options = grace_s.map_or_else(|| options.clone(), |s| options.clone().t(s)).build();
     let stopped = service
         .core
         .call("stop a container", limit, |docker| {
@@ -47,6 +52,20 @@ pub(crate) async fn stop(service: Arc<Service>, id: String) {
         Ok(()) => remove_now(&service, &id).await,
         Err(error) => service.end_failed(&id, error.to_string()),
     }
+}
+
+/// How long a stop may take with a grace of `grace_s`.
+fn stop_limit(grace_s: Option<i64>) -> Duration {
+    match u64::try_from(grace_s.unwrap_or(USUAL_GRACE_S)) {
+        Ok(grace_s) => Duration::from_secs(grace_s) + STOP_MARGIN,
+        Err(_) => ENDLESS_GRACE,
+    }
+}
+
+/// Tells what a container wrote last that its daemon restarts again and again.
+pub(crate) async fn read_log_tail(service: Arc<Service>, id: String) {
+    let tail = last_words(&service.core, &id).await;
+    service.keep_log_tail(&id, tail);
 }
 
 /// Removes a container that does not run.
@@ -127,6 +146,13 @@ fn last_lines(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_has_the_grace_and_a_margin() {
+        assert_eq!(stop_limit(None), Duration::from_secs(30));
+        assert_eq!(stop_limit(Some(60)), Duration::from_secs(80));
+        assert_eq!(stop_limit(Some(-1)), ENDLESS_GRACE);
+    }
 
     #[test]
     fn last_words_are_plain_text_of_bounded_length() {

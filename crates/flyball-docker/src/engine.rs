@@ -13,7 +13,8 @@ use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 
 use crate::service::Service;
-use crate::{DockerError, DockerHost, DockerSettings, check, end, start};
+use crate::settings::Publish;
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, end, start};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -67,6 +68,21 @@ impl DockerEngine {
         }
     }
 
+    /// Whether it should be told now where the balancer is: some container is in several networks
+    /// and nobody said in which of them it is reached.
+    pub fn wants_balancer(&self) -> bool {
+        let open = Publish::ContainerAddress { network: None };
+        self.service.settings.publish == open
+            && self.service.has_several_networks()
+            && self.service.seat().is_due()
+    }
+
+    /// Tells it what the balancer's machine calls itself; `None` if that is not known. Looks for it
+    /// in the background: a container in several networks is reached in the one that both share.
+    pub fn place_balancer(&self, host_name: Option<String>) {
+        self.service.tasks.spawn(balancer::look(Arc::clone(&self.service), host_name));
+    }
+
     /// Waits until something has changed since the last call. For one caller at a time.
     pub async fn changed(&self) {
         self.service.changed.notified().await;
@@ -77,12 +93,13 @@ impl DockerEngine {
         self.service.unlimited()
     }
 
-    /// What is wrong with the service on its host.
+    /// What is wrong with the service on its host. `balancer` is what the balancer's machine calls
+    /// itself, as far as that is known.
     ///
     /// # Errors
     /// What keeps the host itself from being asked.
-    pub async fn check(&self) -> Result<Vec<check::Finding>, DockerError> {
-        check::look(&self.host, &self.service.settings).await
+    pub async fn check(&self, balancer: Option<&str>) -> Result<Vec<check::Finding>, DockerError> {
+        check::look(&self.host, &self.service.settings, balancer).await
     }
 
     /// Starts nothing any more, and waits at most 15 s for starts and stops under way. Containers

@@ -5,10 +5,9 @@
 //! Invariant: every error names the thing it is about; no value of an environment variable is in
 //! any of them.
 
-use std::io;
-use std::time::Duration;
+mod meaning;
 
-use bollard::errors::Error as Answer;
+pub(crate) use meaning::deepest;
 
 /// A Docker host, or something on it, that does not do what is needed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -73,6 +72,32 @@ pub enum DockerError {
         /// What the daemon said.
         why: String,
     },
+    /// The registry does not give the image to whoever asks.
+    #[error("the registry refuses image {image}: {why}")]
+    RegistryRefused {
+        /// The image.
+        image: String,
+        /// What the daemon said.
+        why: String,
+    },
+    /// The image could not be pulled for another reason.
+    #[error("cannot pull image {image}: {why}")]
+    PullFailed {
+        /// The image.
+        image: String,
+        /// What the daemon said.
+        why: String,
+    },
+    /// Something between flyball and the daemon does not let the request pass.
+    #[error("docker at {host} does not allow flyball to {what}: {why}")]
+    NotAllowed {
+        /// The address.
+        host: String,
+        /// What it was asked.
+        what: String,
+        /// What was answered.
+        why: String,
+    },
     /// The disk of the host is full.
     #[error("no space left on the docker host: {what}: {why}")]
     NoSpace {
@@ -87,6 +112,12 @@ pub enum DockerError {
         /// What was said.
         why: String,
     },
+    /// The stream of events ends again and again.
+    #[error("docker ends its stream of events after less than 5 s, again and again: {why}")]
+    EventsCut {
+        /// How it ended.
+        why: String,
+    },
     /// Another container has the name.
     #[error("container name {name} is taken by another container")]
     NameTaken {
@@ -98,6 +129,68 @@ pub enum DockerError {
     NetworkNotFound {
         /// Its name.
         network: String,
+    },
+    /// The container is not in the network that it is to be reached in.
+    #[error("container {container} is not in network {network}; it is in {}", list(joined))]
+    NotInNetwork {
+        /// Which one.
+        container: String,
+        /// As it was written.
+        network: String,
+        /// The networks that it is in.
+        joined: Vec<String>,
+    },
+    /// The container is in several networks, and nothing says which one leads to the balancer.
+    #[error(
+        "container {container} is in {} networks, and it is not known in which of them the \
+         balancer reaches it: {}", joined.len(), list(joined)
+    )]
+    NetworkUnclear {
+        /// Which one.
+        container: String,
+        /// The networks that it is in.
+        joined: Vec<String>,
+    },
+    /// The balancer is in none of the networks of the container.
+    #[error(
+        "the balancer's container {balancer} is in none of the networks of {container}: {}",
+        list(joined)
+    )]
+    BalancerElsewhere {
+        /// Which one is not reached.
+        container: String,
+        /// The container of the balancer.
+        balancer: String,
+        /// The networks that the one not reached is in.
+        joined: Vec<String>,
+    },
+    /// The container is in no network.
+    #[error("container {container} has no network")]
+    NoNetwork {
+        /// Which one.
+        container: String,
+    },
+    /// The container has no network of its own, so that a copy would be somewhere else.
+    #[error(
+        "container {container} cannot be copied: it shares the network of container {with}, where \
+         a copy would have the same address and port"
+    )]
+    SharesNetwork {
+        /// Which one.
+        container: String,
+        /// Whose network it is.
+        with: String,
+    },
+    /// The container is in the host's network, where all copies would serve on one port.
+    #[error(
+        "container {container} cannot be copied: it is in the host's network, where each copy \
+         would listen at port {port}, too"
+    )]
+    HostNetwork {
+        /// Which one.
+        container: String,
+        /// The port that it serves on.
+        port: u16,
     },
     /// A CPU limit that no container can have.
     #[error("service {service}: cpus must be at least 0.01, not {cores}")]
@@ -189,175 +282,71 @@ impl DockerError {
                 format!("name an image, or start a container with label flyball.service={service}")
             }
             Self::Broken { .. } => "does a Docker daemon listen there? set host".into(),
+            Self::NotAllowed { .. } => {
+                "a proxy in front of docker's socket must let it pass; flyball needs CONTAINERS, \
+                 EVENTS, IMAGES, NETWORKS, PING, VERSION and POST"
+                    .into()
+            }
+            Self::EventsCut { .. } => {
+                "is there a proxy in front of docker's socket? it must let GET /events stay open"
+                    .into()
+            }
+            Self::RegistryRefused { image, .. } => {
+                format!("log in and pull it on the host (docker login, docker pull {image})")
+            }
+            Self::NotInNetwork { .. }
+            | Self::NetworkUnclear { .. }
+            | Self::BalancerElsewhere { .. }
+            | Self::NoNetwork { .. }
+            | Self::SharesNetwork { .. }
+            | Self::HostNetwork { .. } => return self.network_hint(),
             Self::PortZero { .. }
             | Self::Command { .. }
             | Self::NoRuntime { .. }
+            | Self::PullFailed { .. }
             | Self::Refused { .. } => return None,
         };
         Some(hint)
     }
 
-    pub(crate) fn silent(what: impl Into<String>, limit: Duration) -> Self {
-        Self::Silent { what: what.into(), limit_s: limit.as_secs() }
-    }
-
-    /// What `answer` to the request to do `what` means.
-    pub(crate) fn of(host: &str, what: &str, answer: &Answer) -> Self {
-        match answer {
-            Answer::DockerResponseServerError { status_code, message } => {
-                Self::refused(what, *status_code, message)
+    /// What can be done about the networks of a container.
+    fn network_hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotInNetwork { .. } => {
+                "set network (label flyball.network) to one of those; the name in the Compose file \
+                 will do"
+                    .into()
             }
-            Answer::DockerStreamError { error } => Self::refused(what, 500, error),
-            Answer::SocketNotFoundError(path) => {
-                Self::NotRunning { host: host.into(), why: format!("there is no {path}") }
+            Self::NetworkUnclear { joined, .. } => {
+                let example = joined.first().map_or("NAME", String::as_str);
+                format!(
+                    "set network to the one that the balancer is in, too (label \
+                     flyball.network={example})"
+                )
             }
-            Answer::UnsupportedURISchemeError { .. } => Self::Address { host: host.into() },
-            Answer::RequestTimeoutError => Self::silent(what, Duration::from_secs(120)),
-            other => Self::unreachable(host, what, other),
-        }
-    }
-
-    fn unreachable(host: &str, what: &str, answer: &Answer) -> Self {
-        match io_cause(answer) {
-            Some(cause) => Self::of_io(host, what, cause),
-            None => Self::Broken { what: what.into(), why: deepest(answer) },
-        }
-    }
-
-    /// What the failure of a connection to the daemon means.
-    pub(crate) fn of_io(host: &str, what: &str, cause: &io::Error) -> Self {
-        use io::ErrorKind::{ConnectionRefused, NotFound, PermissionDenied};
-        match cause.kind() {
-            PermissionDenied => Self::Permission { host: host.into() },
-            ConnectionRefused | NotFound => {
-                Self::NotRunning { host: host.into(), why: one_line(cause) }
+            Self::BalancerElsewhere { balancer, joined, .. } => {
+                let example = joined.first().map_or("NETWORK", String::as_str);
+                format!("docker network connect {example} {balancer}, or the same in Compose")
             }
-            _ => Self::Broken { what: what.into(), why: one_line(cause) },
-        }
-    }
-
-    /// The daemon's words are all there is to go by: its status is 500 for nearly everything.
-    fn refused(what: &str, status: u16, message: &str) -> Self {
-        let why = one_line(message);
-        let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
-        if says(&["no space left on device", "disk quota exceeded"]) {
-            Self::NoSpace { what: what.into(), why }
-        } else if let Some(name) = quoted_after(&why, "container name ") {
-            Self::NameTaken { name: name.trim_start_matches('/').to_owned() }
-        } else if let Some(image) = why.split_once("No such image: ").map(|(_, image)| image) {
-            Self::ImageNotFound { image: image.trim_end_matches(" (tag: latest)").to_owned() }
-        } else if says(&["port is already allocated", "ports are allocated", "Ports are not avail"])
-            || says(&["address already in use", "failed to bind host port"])
-        {
-            Self::NoPort { why }
-        } else if let Some(network) = network_in(&why) {
-            Self::NetworkNotFound { network }
-        } else if says(&["Range of CPUs is from"]) {
-            Self::CpusRefused { why }
-        } else if says(&["executable file not found", "exec: ", "No command specified"]) {
-            Self::Command { why }
-        } else {
-            Self::Refused { what: what.into(), status, why }
-        }
-    }
-
-    /// What a failed pull of `image` means.
-    pub(crate) fn of_pull(self, image: &str) -> Self {
-        let (Self::Refused { why, .. } | Self::ImageNotFound { image: why }) = self else {
-            return self;
+            Self::NoNetwork { .. } => {
+                "give it a network: without one, no request reaches it".into()
+            }
+            Self::SharesNetwork { .. } => {
+                "outside of that network a copy might bypass a VPN; keep min and max at 1, or take \
+                 the container out of flyball"
+                    .into()
+            }
+            Self::HostNetwork { .. } => {
+                "set reach = \"host\" (label flyball.reach=host) and let the program listen at the \
+                 port in the variable PORT"
+                    .into()
+            }
+            _ => return None,
         };
-        let unreachable = ["dial tcp", "no such host", "i/o timeout", "TLS", "connection", "EOF"];
-        if unreachable.iter().any(|word| why.contains(word)) {
-            Self::RegistryUnreachable { image: image.into(), why }
-        } else {
-            Self::ImageNotFound { image: image.into() }
-        }
+        Some(hint)
     }
 }
 
-fn io_cause(answer: &Answer) -> Option<&io::Error> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(answer);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref::<io::Error>() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-pub(crate) fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut last = error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    one_line(last)
-}
-
-fn one_line(text: impl ToString) -> String {
-    const CHARS: usize = 500;
-    let text = text.to_string();
-    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(CHARS).collect()
-}
-
-fn quoted_after(text: &str, words: &str) -> Option<String> {
-    let (_, rest) = text.split_once(words)?;
-    Some(rest.strip_prefix('"')?.split_once('"')?.0.to_owned())
-}
-
-fn network_in(why: &str) -> Option<String> {
-    let rest = why.split_once("network ")?.1;
-    let name =
-        rest.strip_suffix(" not found").or_else(|| rest.split_once(" not found").map(|r| r.0));
-    name.filter(|name| !name.contains(' ')).map(|name| name.trim_matches('"').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn meaning(message: &str) -> DockerError {
-        let message = message.to_owned();
-        let answer = Answer::DockerResponseServerError { status_code: 500, message };
-        DockerError::of("unix:///d.sock", "start web-1", &answer)
-    }
-
-    #[test]
-    fn what_the_daemon_says_is_told_apart() {
-        let taken = "Conflict. The container name \"/web-1\" is already in use by container \
-                     \"4a\". You have to remove (or rename) that container";
-        assert_eq!(meaning(taken), DockerError::NameTaken { name: "web-1".into() });
-        let image = DockerError::ImageNotFound { image: "none:1".into() };
-        assert_eq!(meaning("No such image: none:1"), image);
-        let network = DockerError::NetworkNotFound { network: "blue".into() };
-        assert_eq!(meaning("network blue not found"), network);
-        assert!(matches!(
-            meaning("driver failed: Bind for 127.0.0.1:80 failed: port is already allocated"),
-            DockerError::NoPort { .. }
-        ));
-        assert!(matches!(
-            meaning("mkdir /var/lib/docker: no space left on device"),
-            DockerError::NoSpace { .. }
-        ));
-        assert!(matches!(
-            meaning("Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
-            DockerError::CpusRefused { .. }
-        ));
-        assert!(matches!(meaning("something new"), DockerError::Refused { status: 500, .. }));
-    }
-
-    #[test]
-    fn an_image_that_is_not_there_and_a_registry_that_is_not_are_two_things() {
-        let pull = |why: &str| meaning(why).of_pull("r.example/web:1");
-        let refused = "Get \"http://r.example/v2/\": dial tcp 127.0.0.1:1: connect: refused";
-        assert!(matches!(pull(refused), DockerError::RegistryUnreachable { .. }));
-        assert!(matches!(pull("manifest unknown"), DockerError::ImageNotFound { .. }));
-    }
-
-    #[test]
-    fn hints_say_what_to_do() {
-        let error = DockerError::Permission { host: "unix:///var/run/docker.sock".into() };
-        assert!(error.hint().unwrap().contains("usermod -aG docker"));
-        assert_eq!(meaning("something new").hint(), None);
-    }
+fn list(names: &[String]) -> String {
+    names.join(", ")
 }

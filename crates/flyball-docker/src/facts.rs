@@ -4,7 +4,7 @@
 //! answer in, facts out. Does not know what flyball asked of the container.
 //! Invariant: what the daemon did not say is `None`, never a guess.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use bollard::models::{
@@ -13,8 +13,11 @@ use bollard::models::{
 };
 use flyball_core::units::ReplicaId;
 
+use crate::DockerError;
 use crate::labels::{self, COMPOSE_NUMBER, PORT, REPLICA};
+use crate::networks::{BalancerPlace, Networks, mode_of};
 use crate::settings::Publish;
+use crate::signals;
 
 /// What flyball knows of one container.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,11 +31,21 @@ pub(crate) struct Facts {
     pub(crate) state: State,
     /// When it was created, in milliseconds since 1970-01-01 UTC.
     pub(crate) created_wall_ms: Option<i64>,
+    /// When it was last started, on the same clock; `None` if it never was.
+    pub(crate) started_wall_ms: Option<i64>,
     /// Its first process, while it has one.
     pub(crate) pid: Option<u32>,
     /// What its own health check says; `None` if it has none.
     pub(crate) health: Option<Health>,
     pub(crate) address: Option<SocketAddr>,
+    /// How many networks it is in.
+    pub(crate) networks: usize,
+    /// Why requests cannot reach it, where that is not for want of an address so far.
+    pub(crate) unreachable: Option<DockerError>,
+    /// From the stop signal to the kill, in seconds, where it sets that; below 0 for no kill.
+    pub(crate) stop_timeout_s: Option<i64>,
+    /// The number of the signal that asks it to stop.
+    pub(crate) stop_signal: i32,
     /// `None` where nothing limits it.
     pub(crate) limit_cores: Option<f64>,
     /// Its number within a Compose service.
@@ -70,6 +83,8 @@ pub(crate) struct Way<'a> {
     pub(crate) port: u16,
     /// An address of the Docker host.
     pub(crate) machine: IpAddr,
+    /// Where requests come from.
+    pub(crate) balancer: &'a BalancerPlace,
 }
 
 impl Facts {
@@ -84,15 +99,23 @@ impl Facts {
         let mark = labels.get(REPLICA).filter(|_| managed);
         let state = answer.state.as_ref();
         let pid = state.and_then(|state| u32::try_from(state.pid?).ok()).filter(|pid| *pid > 0);
+        let started = state.and_then(|state| wall_ms(state.started_at.as_deref()?));
+        let address = address_of(answer, labels, managed, way);
         Some(Self {
             replica: ReplicaId::new(mark.unwrap_or(&name)),
             managed,
             protected: labels::protected(labels),
             state: state_of(answer),
             created_wall_ms: answer.created.as_deref().and_then(wall_ms),
+            // One that was never started has the year 1.
+            started_wall_ms: started.filter(|ms| *ms > 0),
             pid,
             health: health_of(answer),
-            address: address_of(answer, labels, managed, way),
+            address: address.clone().unwrap_or_default(),
+            networks: Networks::of(answer).names().len(),
+            unreachable: address.err(),
+            stop_timeout_s: config.and_then(|config| config.stop_timeout),
+            stop_signal: signals::number(config.and_then(|c| c.stop_signal.as_deref())),
             limit_cores: answer.host_config.as_ref().and_then(limit_of),
             compose_number: labels.get(COMPOSE_NUMBER).and_then(|number| number.parse().ok()),
             id,
@@ -163,41 +186,43 @@ fn limit_of(limits: &HostConfig) -> Option<f64> {
     })
 }
 
+/// Where it serves; `None` while that is not known.
+///
+/// # Errors
+/// Why it cannot be reached as the settings say.
 fn address_of(
     answer: &ContainerInspectResponse,
     labels: &HashMap<String, String>,
     managed: bool,
     way: Way<'_>,
-) -> Option<SocketAddr> {
+) -> Result<Option<SocketAddr>, DockerError> {
     let labelled = labels.get(PORT).and_then(|port| port.parse().ok());
     let port = labelled.unwrap_or(way.port);
-    let mode = answer.host_config.as_ref().and_then(|host| host.network_mode.as_deref());
-    if mode == Some("host") {
+    if mode_of(answer) == Some("host") {
         let told = labelled.or_else(|| told_port(answer)).unwrap_or(way.port);
-        return Some((way.machine, told).into());
+        return Ok(Some((way.machine, told).into()));
     }
-    let settings = answer.network_settings.as_ref()?;
-    let inside = |network| Some((address_in(settings, network)?, port).into());
+    let Some(settings) = answer.network_settings.as_ref() else { return Ok(None) };
+    let networks = Networks::of(answer);
+    let inside = |network: &str| {
+        let address = networks.get(network).and_then(|joined| joined.ip_address.as_deref());
+        Some((address?.parse::<IpAddr>().ok()?, port).into())
+    };
     if let Publish::ContainerAddress { network } = way.publish {
-        return inside(network.as_deref());
+        return networks.reached(network.as_deref(), way.balancer).map(inside);
     }
     let published = published(settings, port, way.machine);
     // Somebody else's container need not publish its port; its own address serves on this host.
-    published.or_else(|| if managed || !way.machine.is_loopback() { None } else { inside(None) })
+    if published.is_some() || managed || !way.machine.is_loopback() {
+        return Ok(published);
+    }
+    Ok(networks.reached(None, &BalancerPlace::Host).ok().and_then(inside))
 }
 
 /// The port in the environment: a container in the host's network was told it.
 fn told_port(answer: &ContainerInspectResponse) -> Option<u16> {
     let env = answer.config.as_ref()?.env.as_ref()?;
     env.iter().find_map(|variable| variable.strip_prefix("PORT=")?.parse().ok())
-}
-
-fn address_in(settings: &NetworkSettings, network: Option<&str>) -> Option<IpAddr> {
-    let ordered: BTreeMap<_, _> = settings.networks.as_ref()?.iter().collect();
-    ordered
-        .into_iter()
-        .filter(|(name, _)| network.is_none_or(|wanted| wanted == name.as_str()))
-        .find_map(|(_, endpoint)| endpoint.ip_address.as_deref()?.parse().ok())
 }
 
 fn published(settings: &NetworkSettings, port: u16, machine: IpAddr) -> Option<SocketAddr> {
@@ -223,7 +248,8 @@ mod tests {
 
     fn facts(answer: Value, publish: &Publish) -> Facts {
         let answer = serde_json::from_value(answer).unwrap();
-        Facts::of(&answer, Way { publish, port: 8080, machine: LOOPBACK }).unwrap()
+        let balancer = &BalancerPlace::Unknown;
+        Facts::of(&answer, Way { publish, port: 8080, machine: LOOPBACK, balancer }).unwrap()
     }
 
     fn bridged(labels: Value) -> Value {
@@ -283,6 +309,32 @@ mod tests {
         let found = facts(answer, &Publish::HostNetwork);
         assert_eq!(found.address, Some((LOOPBACK, 4711).into()));
         assert_eq!((found.health, found.limit_cores), (Some(Health::Unknown), None));
+    }
+
+    #[test]
+    fn a_container_in_two_networks_has_no_address_before_one_is_chosen() {
+        let mut answer = bridged(json!({}));
+        answer["NetworkSettings"]["Networks"]["back"] = json!({ "IPAddress": "172.19.0.5" });
+        let found = facts(answer.clone(), &Publish::ContainerAddress { network: None });
+        assert_eq!(found.address, None);
+        assert!(matches!(found.unreachable, Some(DockerError::NetworkUnclear { .. })));
+        let network = Some("back".to_owned());
+        let found = facts(answer, &Publish::ContainerAddress { network });
+        assert_eq!(found.address.unwrap().to_string(), "172.19.0.5:8080");
+        assert_eq!(found.unreachable, None);
+    }
+
+    #[test]
+    fn grace_signal_and_start_are_the_containers_own() {
+        let mut answer = bridged(json!({}));
+        answer["Config"]["StopTimeout"] = json!(30);
+        answer["Config"]["StopSignal"] = json!("SIGQUIT");
+        answer["State"]["StartedAt"] = json!("2026-01-02T03:04:15Z");
+        let found = facts(answer.clone(), &Publish::default());
+        assert_eq!((found.stop_timeout_s, found.stop_signal), (Some(30), 3));
+        assert_eq!(found.started_wall_ms, Some(1_767_323_055_000));
+        answer["State"]["StartedAt"] = json!("0001-01-01T00:00:00Z");
+        assert_eq!(facts(answer, &Publish::default()).started_wall_ms, None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerSummary, SystemInfoCgroupDriverEnum};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use flyball_cgroup::Hierarchies;
@@ -31,8 +31,8 @@ use crate::{DockerError, HostSettings, pump};
 pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// An inspection waits while the daemon starts or stops that very container.
 pub(crate) const INSPECT_LIMIT: Duration = Duration::from_secs(15);
-/// Longer than any call's own deadline, so that those decide.
-const CLIENT_LIMIT_S: u64 = 900;
+/// Longer than any call's own deadline, so that those decide: a day, since a grace may be hours.
+const CLIENT_LIMIT_S: u64 = 86_400;
 /// NanoCpus came with 1.25, negotiable event filters before that.
 const OLDEST_API: ClientVersion = ClientVersion { major_version: 1, minor_version: 25 };
 /// Stops cost the daemon less than starts, and mostly wait for the application.
@@ -52,8 +52,10 @@ pub struct DaemonFacts {
     pub version: String,
     /// The newest version of the API that it speaks.
     pub api: String,
-    /// The processors of its machine.
-    pub cores: usize,
+    /// The processors of its machine; `None` where it does not let itself be asked.
+    pub cores: Option<usize>,
+    /// Whether it keeps the CPU time of containers apart; `None` as above.
+    pub counts_cpu: Option<bool>,
 }
 
 /// What the watcher, the engines and their tasks have in common.
@@ -73,6 +75,8 @@ pub(crate) struct Core {
     pub(crate) relist: Notify,
     /// Every container with a label of ours as last listed; `None` before the first answer.
     listing: watch::Sender<Option<Listing>>,
+    /// Whether the daemon keeps the CPU time of containers apart; `None` until it was asked.
+    counts_cpu: Mutex<Option<bool>>,
     link: Mutex<Link>,
     services: Mutex<Vec<Weak<Service>>>,
 }
@@ -121,6 +125,7 @@ impl DockerHost {
             pull: tokio::sync::Mutex::default(),
             relist: Notify::new(),
             listing: watch::Sender::default(),
+            counts_cpu: Mutex::default(),
             link: Mutex::new(link),
             services: Mutex::default(),
         });
@@ -128,7 +133,8 @@ impl DockerHost {
         Ok(Arc::new(Self { core, pump }))
     }
 
-    /// Asks the daemon what it is.
+    /// Asks the daemon what it is. What it need not tell for flyball to work may be missing: a proxy
+    /// in front of its socket may not let that question pass.
     ///
     /// # Errors
     /// What keeps flyball from working with it: not running, no permission, too old, silent.
@@ -136,11 +142,16 @@ impl DockerHost {
         let docker = self.core.connect().await?;
         let what = "tell its version";
         let version = self.core.ask(what, ASK_LIMIT, docker.version()).await?;
-        let info = self.core.ask("tell its machine", ASK_LIMIT, docker.info()).await?;
+        let info = self.core.ask("tell its machine", ASK_LIMIT, docker.info()).await;
+        let info = info.inspect_err(|error| tracing::debug!(%error, "the machine is not known"));
+        let info = info.ok();
+        let cores = info.as_ref().and_then(|info| usize::try_from(info.ncpu?).ok());
+        let driver = info.as_ref().and_then(|info| info.cgroup_driver);
         Ok(DaemonFacts {
             version: version.version.unwrap_or_default(),
             api: version.api_version.unwrap_or_default(),
-            cores: info.ncpu.and_then(|cores| usize::try_from(cores).ok()).unwrap_or(0),
+            cores: cores.filter(|cores| *cores > 0),
+            counts_cpu: driver.map(|driver| driver != SystemInfoCgroupDriverEnum::NONE),
         })
     }
 
@@ -259,6 +270,15 @@ impl Core {
         let filters = HashMap::from([("label", vec![SERVICE])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         self.ask("list containers", ASK_LIMIT, docker.list_containers(Some(options))).await
+    }
+
+    /// Whether the daemon keeps the CPU time of containers apart; `None` until it was asked.
+    pub(crate) fn counts_cpu(&self) -> Option<bool> {
+        *self.counts_cpu.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_counts_cpu(&self, apart: bool) {
+        *self.counts_cpu.lock().unwrap_or_else(PoisonError::into_inner) = Some(apart);
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -18,9 +18,11 @@
 //! like the rest, and are never stopped unless they carry `flyball.protect=false`. Where no image is
 //! named they are what replicas are copied from: what others do to them says what becomes of the rest.
 
+mod balancer;
 mod birth;
 mod check;
 mod container;
+pub mod copy;
 mod cpu;
 mod end;
 mod engine;
@@ -29,14 +31,17 @@ mod facts;
 mod host;
 mod image;
 pub mod labels;
+mod networks;
 mod ports;
 mod pump;
 mod service;
 mod settings;
+mod signals;
 mod start;
 pub mod swarm;
 mod told;
 
+pub use balancer::own_host_name;
 pub use check::Finding;
 pub use engine::DockerEngine;
 pub use error::DockerError;

@@ -3,7 +3,8 @@
 //! Decides when the host is asked: events as they come, a sign of life every second, everything
 //! afresh every few seconds and after every gap. Does not know what a service makes of it.
 //! Invariant: whatever an event says is only a reason to look; a lost event costs one listing
-//! interval and no more. Only a lost connection or a missing sign of life ends a session.
+//! interval and no more. Only a missing sign of life ends a session: a stream of events that was
+//! cut, as proxies do after a time without any, is opened anew.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{ContainerSummary, EventMessage};
-use bollard::query_parameters::{EventsOptionsBuilder, InspectContainerOptions};
+use bollard::query_parameters::{EventsOptions, EventsOptionsBuilder, InspectContainerOptions};
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
@@ -31,6 +32,10 @@ const LIST_AGAIN: Duration = Duration::from_millis(250);
 /// Between two tries to connect.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LAST: Duration = Duration::from_millis(500);
+/// Streams of events that ended sooner than this after one another are not cut for being idle.
+const STREAM_SHORT: Duration = Duration::from_secs(5);
+/// After so many short ones in a row the session ends, and says why.
+const STREAMS_SHORT_MAX: u32 = 3;
 /// A session that lasted this long was a good one.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 /// Without cgroup files; the daemon answers only once a second.
@@ -69,20 +74,52 @@ async fn session(core: &Arc<Core>) -> DockerError {
         Ok(docker) => docker,
         Err(why) => return why,
     };
-    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![SERVICE])]);
-    let options = EventsOptionsBuilder::new().filters(&filters).build();
-    let mut events = pin!(docker.events(Some(options)));
     core.connected(docker.clone());
-    match follow(core, &mut events).await {
-        Ok(never) => match never {},
-        Err(why) => why,
+    let (mut short, mut heard) = (0, None);
+    loop {
+        let begun = Instant::now();
+        let mut events = pin!(docker.events(Some(options_since(heard))));
+        match follow(core, &mut events, &mut heard).await {
+            Ended::Session(why) => return why,
+            Ended::Stream(why) => {
+                short = if begun.elapsed() < STREAM_SHORT { short + 1 } else { 0 };
+                if short >= STREAMS_SHORT_MAX {
+                    return DockerError::EventsCut { why: why.to_string() };
+                }
+                // Whether the daemon is still there decides what this was.
+                if let Err(gone) = ping(Arc::clone(core)).await {
+                    return gone;
+                }
+                tracing::debug!("the stream of events is opened anew: {why}");
+            }
+        }
     }
+}
+
+/// Events of containers from the one after `heard`, the time of the last one in nanoseconds, so that
+/// none is missed while the stream is opened anew.
+fn options_since(heard: Option<i64>) -> EventsOptions {
+    const NS: i64 = 1_000_000_000;
+    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![SERVICE])]);
+    let options = EventsOptionsBuilder::new().filters(&filters);
+    match heard.map(|heard| heard.saturating_add(1)) {
+        Some(from) => options.since(&format!("{}.{:09}", from / NS, from % NS)).build(),
+        None => options.build(),
+    }
+}
+
+/// What ended, and why.
+enum Ended {
+    /// Only the stream of events.
+    Stream(DockerError),
+    Session(DockerError),
 }
 
 async fn follow(
     core: &Arc<Core>,
     events: &mut (impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin),
-) -> Result<std::convert::Infallible, DockerError> {
+    heard: &mut Option<i64>,
+) -> Ended {
     let mut chores = Chores::new();
     let mut beat = interval(BEAT);
     let mut cpu = interval(CPU_EVERY);
@@ -93,16 +130,21 @@ async fn follow(
     loop {
         tokio::select! {
             biased;
-            event = events.next() => take_event(core, event, &mut chores)?,
+            event = events.next() => {
+                let at = event.as_ref().and_then(|event| event.as_ref().ok()?.time_nano);
+                *heard = at.or(*heard);
+                if let Err(why) = take_event(core, event, &mut chores) {
+                    return Ended::Stream(why);
+                }
+            }
             Some(done) = chores.join_next() => match done {
-                Ok(done) => match done? {
-                    Chore::Beat => beating = false,
-                    Chore::List => listing = false,
-                    Chore::Other => {}
-                },
+                Ok(Ok(Chore::Beat)) => beating = false,
+                Ok(Ok(Chore::List)) => listing = false,
+                Ok(Ok(Chore::Other)) => {}
+                Ok(Err(why)) => return Ended::Session(why),
                 Err(error) => {
                     let (what, why) = ("follow the daemon".to_owned(), error.to_string());
-                    return Err(DockerError::Broken { what, why });
+                    return Ended::Session(DockerError::Broken { what, why });
                 }
             },
             _ = beat.tick(), if !beating => {

@@ -49,16 +49,16 @@ pub struct DockerSettings {
     pub port: u16,
     /// How requests reach it.
     pub publish: Publish,
-    /// The networks that it joins, the first one at its creation; empty for Docker's default, or
-    /// for those of the copied container.
+    /// The networks that it joins, the first one at its creation; empty for Docker's default. A
+    /// copy joins all those of the copied container, which must be in each of these.
     pub networks: Vec<String>,
     /// The log driver; `None` for the daemon's default, or for that of the copied container.
     pub log_driver: Option<String>,
     /// Options of the log driver.
     pub log_options: BTreeMap<String, String>,
     /// From the stop signal to `SIGKILL`, in milliseconds, rounded up to whole seconds; 0 kills
-    /// at once.
-    pub grace_ms: u64,
+    /// at once. `None` for what the container says itself (`--stop-timeout`), or Docker's 10 s.
+    pub grace_ms: Option<u64>,
 }
 
 /// How requests reach a replica.
@@ -67,10 +67,10 @@ pub enum Publish {
     /// Its port is published at a free port of this address of the host. Docker's own proxy takes
     /// part in every request to a loopback address.
     Address(IpAddr),
-    /// At the container's own address in this network, or in the first of its networks: cheaper,
-    /// but only on the host itself.
+    /// At the container's own address in this network: cheaper, but only on the host itself.
     ContainerAddress {
-        /// The network's name.
+        /// The network's name, as Docker or as the container's Compose file calls it; `None` for
+        /// the only one, or for the one that the balancer is in, too.
         network: Option<String>,
     },
     /// It shares the host's network and serves on a free port that it is told in `PORT` and
@@ -85,14 +85,12 @@ impl Default for Publish {
 }
 
 impl DockerSettings {
-    /// What Docker itself waits.
-    pub const DEFAULT_GRACE_MS: u64 = 10_000;
     /// Docker's own least share of a core.
     const CPUS_MIN: f64 = 0.01;
     /// Leaves room for the number within what a host name may have (255).
     const NAME_CHARS_MAX: usize = 128;
 
-    /// Copies the newest container of `service`, published on 127.0.0.1, 10 s grace.
+    /// Copies the newest container of `service`, published on 127.0.0.1, with its own grace.
     pub fn new(service: impl Into<String>, port: u16) -> Self {
         Self {
             service: service.into(),
@@ -107,7 +105,7 @@ impl DockerSettings {
             networks: Vec::new(),
             log_driver: None,
             log_options: BTreeMap::new(),
-            grace_ms: Self::DEFAULT_GRACE_MS,
+            grace_ms: None,
         }
     }
 
@@ -136,8 +134,9 @@ impl DockerSettings {
     }
 
     /// The grace as Docker takes it.
-    pub(crate) fn grace_s(&self) -> i32 {
-        i32::try_from(self.grace_ms.div_ceil(1000)).unwrap_or(i32::MAX)
+    pub(crate) fn grace_s(&self) -> Option<i32> {
+        let grace_ms = self.grace_ms?;
+        Some(i32::try_from(grace_ms.div_ceil(1000)).unwrap_or(i32::MAX))
     }
 }
 

@@ -15,20 +15,22 @@ use bollard::query_parameters::{
 use flyball_core::units::ReplicaId;
 use futures_util::StreamExt;
 
-use crate::DockerError;
 use crate::birth::{Birth, Wanted};
 use crate::end::remove_by_id;
 use crate::host::{Core, INSPECT_LIMIT};
-use crate::labels::SERVICE;
+use crate::labels::{SERVICE, managed};
 use crate::ports::Port;
 use crate::pump::inspect;
 use crate::service::Service;
 use crate::settings::Publish;
+use crate::{DockerError, copy};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
 /// On a busy machine, with its network; 3 s were measured on two cores at full load.
 const START_LIMIT: Duration = Duration::from_secs(60);
 const PULL_LIMIT: Duration = Duration::from_secs(600);
+/// Names that Compose would give and other containers have, one after another.
+const NAMES_TRIED: u32 = 8;
 
 /// Carries out the order for `replica`.
 pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
@@ -49,26 +51,21 @@ pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
 
 async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerError> {
     let core = &service.core;
-    let (numbers, taken) = service.taken();
     // Held until the container has its own.
-    let port = port_of(service, &taken)?;
+    let port = port_of(service, &service.ports_taken())?;
     let number = port.as_ref().map_or(service.settings.port, |port| port.number);
     let wanted = Wanted { settings: &service.settings, replica, port: number };
-    let birth = match &service.settings.image {
-        Some(image) => Birth::of_image(wanted, image),
-        None => {
-            let template = template(core, service.name()).await?;
-            Birth::copy(wanted, &template, &numbers).map_err(|error| DockerError::Broken {
-                what: "describe the container to copy".into(),
-                why: error.to_string(),
-            })?
+    let (id, further) = match &service.settings.image {
+        Some(image) => {
+            let birth = Birth::of_image(wanted, image);
+            (create(core, &birth).await?, birth.further)
         }
+        None => copy_newest(service, wanted).await?,
     };
-    let id = create(core, &birth).await?;
     if !service.wanted(replica) {
         return remove_by_id(core, &id).await;
     }
-    if let Err(error) = run(core, &id, birth.further).await {
+    if let Err(error) = run(core, &id, further).await {
         if let Err(left) = remove_by_id(core, &id).await {
             tracing::warn!(container = id, %left, "what could not be started is still there");
         }
@@ -77,6 +74,36 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     // Who cancels it from now on finds a container to stop.
     inspect(Arc::clone(core), Arc::clone(service), id).await;
     Ok(())
+}
+
+/// Networks that a container has yet to join.
+type Further = Vec<(String, bollard::models::EndpointSettings)>;
+
+/// Creates a copy of the service's newest container; gives its id and the networks to join.
+async fn copy_newest(
+    service: &Service,
+    wanted: Wanted<'_>,
+) -> Result<(String, Further), DockerError> {
+    let core = &service.core;
+    let template = template(core, service.name()).await?;
+    copy::refuse(&template, &service.settings, &service.balancer())?;
+    let mut refused = None;
+    for _ in 0..NAMES_TRIED {
+        let number = service.reserve_number(wanted.replica, refused);
+        let birth =
+            Birth::copy(wanted, &template, number).map_err(|error| DockerError::Broken {
+                what: "describe the container to copy".into(),
+                why: error.to_string(),
+            })?;
+        match create(core, &birth).await {
+            // A container that is not the service's may have the name, as one of an older Compose.
+            Err(DockerError::NameTaken { .. }) if birth.name != wanted.replica.as_str() => {
+                refused = number;
+            }
+            created => return Ok((created?, birth.further)),
+        }
+    }
+    Err(DockerError::NameTaken { name: format!("{} and {NAMES_TRIED} more", wanted.replica) })
 }
 
 fn port_of(
@@ -136,11 +163,7 @@ async fn pull(core: &Core, image: &str) -> Result<(), DockerError> {
     core.ask(&what, PULL_LIMIT, pulled).await.map_err(|error| error.of_pull(image))
 }
 
-async fn run(
-    core: &Core,
-    id: &str,
-    further: Vec<(String, bollard::models::EndpointSettings)>,
-) -> Result<(), DockerError> {
+async fn run(core: &Core, id: &str, further: Further) -> Result<(), DockerError> {
     for (network, endpoint) in further {
         let container = id.to_owned();
         let request = NetworkConnectRequest { container, endpoint_config: Some(endpoint) };
@@ -166,13 +189,17 @@ async fn template(core: &Core, service: &str) -> Result<ContainerInspectResponse
     .await
 }
 
-/// The newest one that runs; where none does, the newest.
+/// The newest of those that flyball did not start, which say what the service is; of these, and of
+/// its copies where there are no others, the newest one that runs; where none does, the newest.
 fn newest(all: &[ContainerSummary], service: &str) -> Option<String> {
     use bollard::models::ContainerSummaryStateEnum::RUNNING;
     let of_service = |c: &&ContainerSummary| {
         c.labels.as_ref().and_then(|labels| labels.get(SERVICE)).is_some_and(|name| name == service)
     };
-    let age = |c: &&ContainerSummary| (c.state == Some(RUNNING), c.created, c.id.clone());
+    let age = |c: &&ContainerSummary| {
+        let own = !c.labels.as_ref().is_some_and(managed);
+        (own, c.state == Some(RUNNING), c.created, c.id.clone())
+    };
     all.iter().filter(of_service).max_by_key(age)?.id.clone()
 }
 
@@ -196,6 +223,10 @@ mod tests {
         let mut all =
             vec![container("a", 1, RUNNING), container("b", 2, RUNNING), container("c", 3, EXITED)];
         assert_eq!(newest(&all, "web").as_deref(), Some("b"));
+        let mut copy = container("d", 4, RUNNING);
+        copy.labels.as_mut().unwrap().insert("flyball.managed".to_owned(), "true".to_owned());
+        all.push(copy);
+        assert_eq!(newest(&all, "web").as_deref(), Some("b"), "not a copy of a copy");
         all.truncate(0);
         all.push(container("c", 3, EXITED));
         assert_eq!(newest(&all, "web").as_deref(), Some("c"));

@@ -27,6 +27,7 @@ mod victims;
 mod watcher;
 
 pub use agents::AgentFacts;
+pub(crate) use call::Manager;
 pub use check::ManagerFacts;
 pub use engine::{SwarmEngine, SwarmManagers};
 pub use error::SwarmError;

@@ -113,6 +113,7 @@ mod alone {
         assert_eq!(report(&engine, 1).unwrap().cpu, None);
         let first = until(&engine, "a counter", |e| report(e, 1)?.cpu).await;
         assert!(first.used_ns > 0);
+        assert!(report(&engine, 1).unwrap().throttled.is_some(), "its limit holds it back");
         until(&engine, "a higher one", |e| {
             report(e, 1)?.cpu.filter(|next| next.used_ns > first.used_ns)
         })

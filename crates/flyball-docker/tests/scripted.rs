@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,8 @@ enum Answer {
     Half,
     /// This status and body.
     Whole(u16, &'static str),
+    /// The same after a while.
+    Late(Duration, u16, &'static str),
 }
 
 /// Answers each request by its path until the test is over.
@@ -68,19 +70,23 @@ async fn answer(mut stream: UnixStream, script: impl Fn(&str) -> Answer) -> Opti
     // Without the version in front of it.
     let path =
         path.strip_prefix("/v1.").and_then(|p| p.find('/').map(|at| &p[at..])).unwrap_or(path);
-    let text = match script(path) {
+    let answer = script(path);
+    if let Answer::Late(wait, ..) = answer {
+        tokio::time::sleep(wait).await;
+    }
+    let text = match answer {
         Answer::Nothing => String::new(),
         Answer::Stream => {
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n".into()
         }
         Answer::Half => "HTTP/1.1 200 O".into(),
-        Answer::Whole(status, body) => format!(
+        Answer::Whole(status, body) | Answer::Late(_, status, body) => format!(
             "HTTP/1.1 {status} Said\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         ),
     };
     stream.write_all(text.as_bytes()).await.ok()?;
-    if matches!(script(path), Answer::Nothing | Answer::Stream) {
+    if matches!(answer, Answer::Nothing | Answer::Stream) {
         std::future::pending::<()>().await;
     }
     Some(())
@@ -286,4 +292,126 @@ async fn a_full_disk_and_used_up_ports_are_failed_starts_each_with_its_words() {
         assert_eq!(report.pending.as_deref(), Some(report.exits[0].reason.as_str()));
         assert!(report.replicas.is_empty());
     }
+}
+
+/// What HAProxy in front of Docker's socket answers to what it does not let pass.
+const FORBIDDEN: &str = "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative \
+                         rules.\n</body></html>\n";
+
+#[tokio::test]
+async fn a_socket_proxy_need_not_tell_the_machine_and_its_pages_are_told_as_text() {
+    let daemon = Daemon::that(well_but(|path| match path.split('?').next() {
+        Some("/info" | "/containers/json") => Some(Answer::Whole(403, FORBIDDEN)),
+        _ => None,
+    }));
+    let facts = daemon.host.check().await.unwrap();
+    assert_eq!((facts.version.as_str(), facts.cores, facts.counts_cpu), ("20.10.24", None, None));
+    let engine = daemon.engine();
+    let why = until("a reason", || missing(&engine).filter(|why| why.contains("403"))).await;
+    let wanted = "to list containers: 403 Forbidden Request forbidden by administrative rules.";
+    assert!(why.ends_with(wanted), "{why}");
+}
+
+#[tokio::test]
+async fn a_stream_of_events_that_is_cut_is_opened_anew_without_a_gap_in_what_is_known() {
+    let (streams, sessions) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (cut, begun) = (Arc::clone(&streams), Arc::clone(&sessions));
+    let daemon = Daemon::that(well_but(move |path| match path.split('?').next() {
+        // Time enough to be listed once.
+        Some("/events") if cut.fetch_add(1, Relaxed) < 2 => {
+            Some(Answer::Late(Duration::from_millis(300), 200, ""))
+        }
+        Some("/version") => {
+            begun.fetch_add(1, Relaxed);
+            None
+        }
+        _ => None,
+    }));
+    let engine = daemon.engine();
+    until("a report", || engine.observe().value().map(|_| ())).await;
+    until("a third stream", || {
+        assert_eq!(missing(&engine), None, "after {} streams", streams.load(Relaxed));
+        (streams.load(Relaxed) >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(sessions.load(Relaxed), 1);
+}
+
+const LISTED: &str = r#"[{"Id":"4a","Names":["/web-1"],"Labels":{"flyball.service":"web"},
+    "State":"running","Status":"Up"}]"#;
+const RUNNING: &str = r#"{"Id":"4a","Name":"/web-1","State":{"Status":"running","Pid":7},
+    "HostConfig":{"NetworkMode":"host"},"Config":{"Labels":{"flyball.service":"web",
+    "flyball.replica":"web-1","flyball.managed":"true","flyball.port":"4711"}}}"#;
+
+#[tokio::test]
+async fn an_end_stops_no_replica_that_runs_although_its_start_is_not_over() {
+    let (created, stops, looks) =
+        (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)), AtomicU32::new(0));
+    let (is_created, stopped) = (Arc::clone(&created), Arc::clone(&stops));
+    let daemon = Daemon::that(well_but(move |path| match path.split('?').next()? {
+        "/containers/create" => {
+            is_created.store(true, Relaxed);
+            Some(Answer::Whole(201, r#"{"Id":"4a","Warnings":[]}"#))
+        }
+        "/containers/4a/start" => Some(Answer::Whole(204, "")),
+        "/containers/json" if is_created.load(Relaxed) => Some(Answer::Whole(200, LISTED)),
+        // Whoever started it waits for this; the listing's own look comes after.
+        "/containers/4a/json" if looks.fetch_add(1, Relaxed) == 0 => {
+            Some(Answer::Late(Duration::from_secs(1), 200, RUNNING))
+        }
+        "/containers/4a/json" => Some(Answer::Whole(200, RUNNING)),
+        "/containers/4a/stop" => {
+            stopped.fetch_add(1, Relaxed);
+            Some(Answer::Whole(204, ""))
+        }
+        _ => None,
+    }));
+    let settings = DockerSettings {
+        image: Some("web:1".into()),
+        publish: Publish::HostNetwork,
+        ..DockerSettings::new("web", 80)
+    };
+    let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+    until("a listing", || engine.observe().value().map(|_| ())).await;
+    let id = ReplicaId::numbered("web", 1);
+    engine.start(&id);
+    until("the creation", || created.load(Relaxed).then_some(())).await;
+    let _other = DockerEngine::new(Arc::clone(&daemon.host), DockerSettings::new("other", 80));
+    let ready = || {
+        engine.set_ready(&id);
+        let report = engine.observe().value().cloned()?;
+        (report.replicas.first()?.phase == Phase::Ready).then_some(())
+    };
+    until("a ready replica", ready).await;
+    engine.shutdown().await;
+    assert_eq!(stops.load(Relaxed), 0, "a replica that serves was stopped");
+}
+
+#[tokio::test]
+async fn without_cgroups_cpu_time_is_unknown_and_never_the_machines() {
+    const INFO: &str = r#"{"NCPU":8,"CgroupDriver":"none"}"#;
+    const MACHINE: &str = r#"{"cpu_stats":{"cpu_usage":{"total_usage":987654321}}}"#;
+    let asked = Arc::new(AtomicU32::new(0));
+    let stats = Arc::clone(&asked);
+    let daemon = Daemon::that(well_but(move |path| match path.split('?').next()? {
+        "/info" => {
+            stats.fetch_add(1, Relaxed);
+            Some(Answer::Whole(200, INFO))
+        }
+        "/containers/json" => Some(Answer::Whole(200, LISTED)),
+        "/containers/4a/json" => Some(Answer::Whole(200, RUNNING)),
+        "/containers/4a/stats" => Some(Answer::Whole(200, MACHINE)),
+        _ => None,
+    }));
+    assert_eq!(daemon.host.check().await.unwrap().counts_cpu, Some(false));
+    let engine = daemon.engine();
+    let told = || {
+        let report = engine.observe().value().cloned()?;
+        (report.replicas.len() == 1 && !report.notices.is_empty()).then_some(report)
+    };
+    let report = until("a notice", told).await;
+    assert!(report.notices[0].contains("docker runs without cgroups"), "{:?}", report.notices);
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(engine.observe().value().unwrap().replicas[0].cpu, None);
+    assert_eq!(asked.load(Relaxed), 2, "once by the check, once by the engine");
 }

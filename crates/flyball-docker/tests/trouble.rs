@@ -31,6 +31,16 @@ mod alone {
 
     /// A registry on loopback that has no image.
     async fn empty_registry() -> String {
+        registry("HTTP/1.1 404 Not Found\r\n").await
+    }
+
+    /// One that gives its images only to those who log in.
+    async fn private_registry() -> String {
+        registry("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"shop\"\r\n").await
+    }
+
+    /// A registry that answers `refusal` to whoever asks for an image.
+    async fn registry(refusal: &'static str) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
@@ -39,8 +49,9 @@ mod alone {
                     let mut request = [0; 4096];
                     let length = stream.read(&mut request).await.unwrap_or(0);
                     let ping = request[..length].starts_with(b"GET /v2/ ");
-                    let status = if ping { "200 OK" } else { "404 Not Found" };
-                    let head = format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n");
+                    let private = refusal.contains("401");
+                    let status = if ping && !private { "HTTP/1.1 200 OK\r\n" } else { refusal };
+                    let head = format!("{status}Content-Length: 2\r\n");
                     let rest = "Docker-Distribution-Api-Version: registry/2.0\r\n\
                                 Connection: close\r\n\r\n{}";
                     let _ = stream.write_all(format!("{head}{rest}").as_bytes()).await;
@@ -57,6 +68,11 @@ mod alone {
         let name = format!("{registry}/none:1");
         let reason = failure(&lab, |s| s.image = Some(name.clone())).await;
         assert_eq!(reason, format!("cannot start: image not found: {name}"));
+
+        let name = format!("{}/none:1", private_registry().await);
+        let reason = failure(&lab, |s| s.image = Some(name.clone())).await;
+        assert!(reason.contains("the registry refuses image"), "{reason}");
+        assert!(reason.contains("no basic auth credentials"), "{reason}");
 
         let reason = failure(&lab, |s| s.image = Some("127.0.0.1:1/none".into())).await;
         assert!(reason.contains("its registry cannot be reached"), "{reason}");
@@ -101,13 +117,13 @@ mod alone {
     async fn a_check_finds_what_would_fail_and_starts_nothing() {
         let Some(lab) = Lab::up().await else { return };
         let good = engine(&lab, image);
-        assert_eq!(good.check().await.unwrap(), []);
+        assert_eq!(good.check(None).await.unwrap(), []);
         let bad = engine(&lab, |settings| {
             settings.image = Some("flyball-lab:none".into());
             settings.networks = vec!["nowhere".into()];
         });
         let texts: Vec<String> =
-            bad.check().await.unwrap().into_iter().map(|finding| finding.text).collect();
+            bad.check(None).await.unwrap().into_iter().map(|finding| finding.text).collect();
         assert_eq!(texts.len(), 3, "{texts:?}");
         assert!(texts[0].contains("network not found: nowhere"));
         assert!(texts[1].contains("not on the host"));
@@ -116,9 +132,9 @@ mod alone {
             image(settings);
             settings.port = 9;
         });
-        let finding = port.check().await.unwrap().remove(0);
+        let finding = port.check(None).await.unwrap().remove(0);
         assert!(!finding.fatal && finding.text.contains("exposes 8080/tcp"));
-        let copied = engine(&lab, |_| {}).check().await.unwrap().remove(0);
+        let copied = engine(&lab, |_| {}).check(None).await.unwrap().remove(0);
         assert!(copied.fatal && copied.hint.unwrap().contains("flyball.service=web"));
     }
 

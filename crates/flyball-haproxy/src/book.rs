@@ -12,8 +12,10 @@ use flyball_core::units::{ReplicaId, Timestamp};
 
 use crate::change::{Change, What};
 use crate::error::HaproxyError;
+use crate::ids::Free;
 use crate::mark;
-use crate::settings::{HaproxySettings, Slots};
+use crate::settings::{HaproxySettings, Mode, Slots};
+use crate::sick::Sick;
 use crate::slots::Yard;
 use crate::stat::{Admin, Process, Server, Snapshot};
 use crate::worker::Departed;
@@ -30,7 +32,7 @@ const LONG_DRAIN_MS: u64 = 5_000;
 /// Between looks while something is under way. A look costs HAProxy 0.2 to 0.4 ms of CPU with 10
 /// to 100 servers.
 const BUSY_PACE_MS: u64 = 50;
-/// Between looks while only long drains are under way.
+/// Between looks while only long drains are under way, and servers kept out.
 const SLOW_PACE_MS: u64 = 500;
 
 /// What one adapter knows.
@@ -38,7 +40,11 @@ pub(crate) struct Book {
     rules: Rules,
     orders: BTreeMap<ReplicaId, Order>,
     seen: Option<(Timestamp, Snapshot)>,
-    trouble: Option<String>,
+    /// Why the last look failed.
+    silence: Option<String>,
+    /// What HAProxy, or the file, did not do as asked in the last round.
+    refusal: Option<String>,
+    sick: Sick,
     started: Timestamp,
     first_seen: Option<Timestamp>,
     first_served: BTreeMap<ReplicaId, Timestamp>,
@@ -63,6 +69,16 @@ struct Order {
     since: Timestamp,
     /// The slot it has, where there are slots.
     slot: Option<String>,
+    /// The number of its server, where there are none.
+    id: Option<u32>,
+}
+
+/// One line of the file. What has no address is a free slot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) id: Option<u32>,
 }
 
 impl Book {
@@ -72,7 +88,9 @@ impl Book {
             rules: Rules { slots, backend, drain_limit_ms: settings.drain_limit_ms },
             orders: BTreeMap::new(),
             seen: None,
-            trouble: None,
+            silence: None,
+            refusal: None,
+            sick: Sick::default(),
             started: now,
             first_seen: None,
             first_served: BTreeMap::new(),
@@ -88,6 +106,7 @@ impl Book {
             route: Route::Routed,
             since: now,
             slot: None,
+            id: None,
         });
         if (order.address, order.route) != (address, Route::Routed) {
             (order.address, order.route, order.since) = (address, Route::Routed, now);
@@ -112,22 +131,35 @@ impl Book {
         if let Some(before) = &replaced {
             self.departed.push(Departed::new(&before.process, &snapshot.process, at));
             self.left_behind.extend(self.orders.keys().cloned());
+            self.sick.restart();
         }
         self.first_seen.get_or_insert(at);
         self.see_departed(at);
         self.adopt(at, &snapshot);
         self.claim_slots(at, &snapshot);
+        self.number(&snapshot);
+        self.see_faults(at, &snapshot);
         let answered = self.see_answers(at, &snapshot);
         let idle = self.idle_drains(&snapshot) > idle_before;
         self.forget_gone(&snapshot);
         self.seen = Some((at, snapshot));
-        self.trouble = None;
+        self.silence = None;
         answered || idle || replaced.is_some()
     }
 
     /// A look failed.
     pub(crate) fn look_failed(&mut self, error: &HaproxyError) {
-        self.trouble = Some(error.to_string());
+        self.silence = Some(error.in_one_line());
+    }
+
+    /// Why the last look failed, if it did. The reading is the one before, as old as it is.
+    pub(crate) fn silence(&self) -> Option<String> {
+        self.silence.clone()
+    }
+
+    /// A round has ended, with an order that was refused or with none.
+    pub(crate) fn round_ended(&mut self, refusal: Option<&HaproxyError>) {
+        self.refusal = refusal.map(HaproxyError::in_one_line);
     }
 
     /// Servers that carry the mark and were not ordered.
@@ -168,6 +200,35 @@ impl Book {
                 self.orders.insert(stray(name), order);
             }
         }
+    }
+
+    /// Gives each order its server's number, or one that no server has.
+    fn number(&mut self, snapshot: &Snapshot) {
+        if self.rules.slots.is_some() {
+            return;
+        }
+        let seen = |replica: &ReplicaId| snapshot.servers.get(&mark::server_name(replica));
+        let mut taken: BTreeSet<u32> = snapshot.servers.values().filter_map(|s| s.id).collect();
+        for (replica, order) in &mut self.orders {
+            match seen(replica) {
+                Some(server) => order.id = server.id,
+                // After a reload its number may be somebody else's.
+                None => order.id = order.id.filter(|id| taken.insert(*id)),
+            }
+        }
+        let mut free = Free::beside(taken);
+        for (replica, order) in &mut self.orders {
+            if order.id.is_none() && seen(replica).is_none() {
+                order.id = Some(free.take());
+            }
+        }
+    }
+
+    fn see_faults(&mut self, at: Timestamp, snapshot: &Snapshot) {
+        let mut sick = std::mem::take(&mut self.sick);
+        let routed = self.orders.iter().filter(|(_, order)| order.route == Route::Routed);
+        sick.take_in(at, routed.filter_map(|(id, o)| Some((id, self.row(id, o, snapshot)?))));
+        self.sick = sick;
     }
 
     fn see_departed(&mut self, at: Timestamp) {
@@ -242,12 +303,30 @@ impl Book {
             let name = self.rules.name(replica, order)?;
             let server = snapshot.servers.get(&name);
             let what = match order.route {
-                Route::Routed => self.rules.to_route(order, server),
+                Route::Routed => self
+                    .rules
+                    .to_route(order, server)
+                    .or_else(|| self.to_spare(replica, server?))
+                    .or_else(|| self.to_hold(replica, server?, now)),
                 Route::Draining => self.rules.to_drain(order, server?, now),
             };
             Some(Change { name, what: what? })
         };
         self.orders.iter().filter_map(change).collect()
+    }
+
+    fn to_spare(&self, replica: &ReplicaId, server: &Server) -> Option<What> {
+        (server.fault.is_some() && self.sick.is_spared(replica)).then_some(What::Spare)
+    }
+
+    fn to_hold(&self, replica: &ReplicaId, server: &Server, now: Timestamp) -> Option<What> {
+        let comes_back = server.coming || server.fault.is_none();
+        (comes_back && self.sick.is_held(replica, now)).then_some(What::Hold)
+    }
+
+    /// What the backend passes on; `None` before the first look.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        self.seen.as_ref().map(|(_, snapshot)| snapshot.backend.mode)
     }
 
     /// Why an order cannot be carried out at all, if one cannot.
@@ -260,8 +339,8 @@ impl Book {
         (waiting > 0).then_some(HaproxyError::NoSlot { backend, count, waiting })
     }
 
-    /// How soon the next look is due, if the loop's own may be too late: a server drains, or is new
-    /// and has not answered yet. `None` also while HAProxy does not answer: the loop's looks ask.
+    /// How soon the next look is due, if the loop's own may be too late: a server drains, is new
+    /// and has not answered yet, or is used or not used against HAProxy's will. `None` also while HAProxy does not answer: the loop's looks ask.
     pub(crate) fn pace_ms(&self, now: Timestamp) -> Option<u64> {
         let pace = |(replica, order): (&ReplicaId, &Order)| {
             let age_ms = now.ms_since(order.since);
@@ -272,20 +351,28 @@ impl Book {
                 Route::Routed => (!self.first_served.contains_key(replica)).then_some(BUSY_PACE_MS),
             }
         };
-        self.orders.iter().filter_map(pace).min().filter(|_| self.trouble.is_none())
+        let spares = self.sick.spares().then_some(BUSY_PACE_MS);
+        // Checks are 2 s apart, and two of them let a server back in.
+        let holds = self.sick.holds(now).then_some(SLOW_PACE_MS);
+        let pace = self.orders.iter().filter_map(pace).chain(spares).chain(holds).min();
+        pace.filter(|_| self.silence.is_none())
     }
 
-    /// The server lines for the file, as name and address; `None` before the first look. A slot
-    /// without an address is free. Draining servers are left out: a reload gives them nothing more.
-    pub(crate) fn lines(&self) -> Option<Vec<(String, Option<SocketAddr>)>> {
+    /// The server lines for the file; `None` before the first look. Draining servers are left out: a
+    /// reload gives them nothing more.
+    pub(crate) fn lines(&self) -> Option<Vec<Line>> {
         self.seen.as_ref()?;
         let routed = self.orders.iter().filter(|(_, order)| order.route == Route::Routed);
-        let named = routed.filter_map(|(id, o)| Some((self.rules.name(id, o)?, o.address)));
-        let mut named: BTreeMap<String, SocketAddr> = named.collect();
-        let Some(slots) = &self.rules.slots else {
-            return Some(named.into_iter().map(|(name, address)| (name, Some(address))).collect());
+        let line = |(id, order): (&ReplicaId, &Order)| {
+            let name = self.rules.name(id, order)?;
+            let line = Line { name: name.clone(), address: Some(order.address), id: order.id };
+            Some((name, line))
         };
-        Some(slots.names().map(|name| (name.clone(), named.remove(&name))).collect())
+        let mut lines: BTreeMap<String, Line> = routed.filter_map(line).collect();
+        let Some(slots) = &self.rules.slots else { return Some(lines.into_values().collect()) };
+        let slot =
+            |name: String| lines.remove(&name).unwrap_or(Line { name, address: None, id: None });
+        Some(slots.names().map(slot).collect())
     }
 
     /// The last thing that was seen, with its own time.
@@ -294,7 +381,7 @@ impl Book {
             Some((at, snapshot)) => Reading::Taken { at: *at, value: self.report(snapshot) },
             None => Reading::Missing {
                 since: self.started,
-                why: self.trouble.clone().unwrap_or_default(),
+                why: self.silence.clone().unwrap_or_default(),
             },
         }
     }
@@ -317,6 +404,7 @@ impl Book {
                     in_flight: if behind { in_flight.max(1) } else { in_flight },
                     served: seen.map_or(0, |server| server.served),
                     first_served_at: self.first_served.get(replica).copied(),
+                    health: self.sick.health(replica),
                 },
             ))
         };
@@ -327,6 +415,7 @@ impl Book {
             waiting: snapshot.backend.queued,
             servers: self.orders.iter().filter_map(server).collect(),
             latency: None,
+            trouble: self.refusal.clone().or_else(|| self.sick.trouble()),
         }
     }
 }
@@ -342,7 +431,7 @@ impl Rules {
 
     fn to_route(&self, order: &Order, server: Option<&Server>) -> Option<What> {
         match server {
-            None => self.slots.is_none().then_some(What::Add(order.address)),
+            None => Some(What::Add { address: order.address, id: order.id? }),
             Some(server) if server.address != Some(order.address) => {
                 Some(What::Move(order.address))
             }
@@ -367,7 +456,8 @@ impl Rules {
 
 fn adopted(server: &Server, address: SocketAddr, at: Timestamp, slot: Option<String>) -> Order {
     let route = if server.admin == Admin::Ready { Route::Routed } else { Route::Draining };
-    Order { address, route, since: at, slot }
+    let id = server.id.filter(|_| slot.is_none());
+    Order { address, route, since: at, slot, id }
 }
 
 const STRAY: &str = "slot:";

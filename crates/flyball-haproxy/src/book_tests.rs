@@ -1,8 +1,10 @@
 //! Orders, what is seen, and the difference.
 
+use flyball_core::observation::ServerHealth;
+
 use super::*;
 use crate::settings::Socket;
-use crate::stat::{Backend, Process};
+use crate::stat::{Backend, Fault, Process};
 
 const NONE: [Change; 0] = [];
 
@@ -30,16 +32,32 @@ fn book_with_slots(count: u32) -> Book {
 
 /// A server of the name, at the port, with so many requests in flight.
 fn server(admin: Admin, port: u16, in_flight: u32) -> Server {
-    Server { admin, address: Some(address(port)), in_flight, served: 0, is_backup: false }
+    let (address, id) = (Some(address(port)), Some(u32::from(port)));
+    let (served, good, is_backup, coming, fault) = (0, 0, false, false, None);
+    Server { admin, address, in_flight, served, good, is_backup, id, coming, fault }
 }
 
 /// What the process `pid` says. No process has the number 0, so nobody sees such a process.
 fn seen<const N: usize>(pid: u32, servers: [(&str, Server); N]) -> Snapshot {
     Snapshot {
         process: Process { pid, started_s: 1, ..Process::default() },
-        backend: Backend::default(),
+        backend: backend(),
         servers: servers.map(|(name, server)| (name.to_owned(), server)).into(),
     }
+}
+
+fn backend() -> Backend {
+    let (algorithm, cookie, mode) = ("leastconn".to_owned(), String::new(), Mode::Http);
+    Backend { arrivals: 0, errors: 0, queued: 0, algorithm, cookie, mode }
+}
+
+/// That the server at the port is made, with the first number that is free.
+fn add(port: u16) -> What {
+    What::Add { address: address(port), id: 1_001 }
+}
+
+fn line(name: &str, port: u16, id: u32) -> Line {
+    Line { name: name.to_owned(), address: Some(address(port)), id: Some(id) }
 }
 
 fn change(name: &str, what: What) -> Change {
@@ -64,7 +82,7 @@ fn nothing_is_changed_before_anything_is_seen() {
 fn an_order_and_its_server_make_one_change_or_none() {
     let name = "fb-web-1";
     for (there, what) in [
-        (None, Some(What::Add(address(1)))),
+        (None, Some(add(1))),
         (Some(server(Admin::Ready, 1, 0)), None),
         (Some(server(Admin::Drain, 1, 0)), Some(What::Ready)),
         (Some(server(Admin::Maintenance, 1, 0)), Some(What::Ready)),
@@ -122,7 +140,7 @@ fn what_carries_the_mark_is_taken_over_and_nothing_else() {
     assert_eq!(book.changes(at(1)), NONE);
     let routes: Vec<_> = servers(&book).into_iter().map(|(id, s)| (id, s.route)).collect();
     assert_eq!(routes, [(id("web-1"), Route::Routed), (id("web-2"), Route::Draining)]);
-    assert_eq!(book.lines().unwrap(), [("fb-web-1".to_owned(), Some(address(1)))]);
+    assert_eq!(book.lines().unwrap(), [line("fb-web-1", 1, 1)]);
 }
 
 #[test]
@@ -144,7 +162,7 @@ fn a_new_process_without_the_servers_gets_them_again() {
     book.take_in(at(1), seen(0, [("fb-web-1", server(Admin::Ready, 1, 0))]));
     let news = book.take_in(at(2), seen(1, []));
     assert!(news);
-    assert_eq!(book.changes(at(2)), [change("fb-web-1", What::Add(address(1)))]);
+    assert_eq!(book.changes(at(2)), [change("fb-web-1", What::Add { address: address(1), id: 1 })]);
 }
 
 #[test]
@@ -199,7 +217,7 @@ fn a_slot_is_found_by_its_address_or_taken_free() {
         "all 3 slots of backend `web` are taken; 1 replicas have none"
     );
     let lines = book.lines().unwrap();
-    let ports: Vec<_> = lines.iter().map(|(_, address)| address.map(|a| a.port())).collect();
+    let ports: Vec<_> = lines.iter().map(|line| line.address.map(|a| a.port())).collect();
     assert_eq!(ports, [Some(8081), Some(8080), None]);
 }
 
@@ -232,4 +250,87 @@ fn a_stray_slot_goes_to_the_replica_at_its_address() {
     book.take_in(at(60_002), there());
     assert_eq!(servers(&book).keys().collect::<Vec<_>>(), [&id("web-1")]);
     assert_eq!(book.changes(at(60_002)), NONE);
+}
+
+#[test]
+fn each_server_gets_a_number_that_no_other_has_and_keeps_it() {
+    let mut book = book();
+    for number in 1..4 {
+        book.route(&id(&format!("web-{number}")), address(number), at(0));
+    }
+    let foreign = || Server { id: Some(1_002), ..server(Admin::Ready, 9, 0) };
+    book.take_in(at(1), seen(0, [("legacy", foreign())]));
+    let ids = |book: &Book| -> Vec<_> { book.lines().unwrap().iter().map(|l| l.id).collect() };
+    assert_eq!(ids(&book), [Some(1_001), Some(1_003), Some(1_004)]);
+    // The reload has made servers of the file's lines, and one of somebody's under a number of ours.
+    let ours = Server { id: Some(1_001), ..server(Admin::Ready, 1, 0) };
+    let other = Server { id: Some(1_003), ..server(Admin::Ready, 8, 0) };
+    let after = [("fb-web-1", ours), ("legacy", foreign()), ("other", other)];
+    book.take_in(at(2), seen(1, after));
+    assert_eq!(ids(&book), [Some(1_001), Some(1_005), Some(1_004)]);
+}
+
+#[test]
+fn a_server_that_haproxy_calls_down_is_down_in_the_report() {
+    let mut book = book();
+    book.route(&id("web-1"), address(1), at(0));
+    let fault = Some(Fault::Check("HAProxy's check failed: L4CON".to_owned()));
+    let down = Server { fault, ..server(Admin::Ready, 1, 0) };
+    book.take_in(at(1), seen(0, [("fb-web-1", down)]));
+    let why = "HAProxy's check failed: L4CON".to_owned();
+    assert_eq!(servers(&book)[&id("web-1")].health, ServerHealth::Down { why });
+    assert_eq!(book.changes(at(1)), NONE);
+    book.take_in(at(2), seen(0, [("fb-web-1", server(Admin::Ready, 1, 0))]));
+    assert_eq!(servers(&book)[&id("web-1")].health, ServerHealth::Up);
+}
+
+#[test]
+fn the_last_server_is_used_although_it_answers_errors() {
+    let mut book = book();
+    book.route(&id("web-1"), address(1), at(0));
+    let fault = Some(Fault::Answers("HAProxy detected 10 consecutive errors".to_owned()));
+    let down = Server { fault, ..server(Admin::Ready, 1, 0) };
+    book.take_in(at(5_000), seen(0, [("fb-web-1", down)]));
+    assert_eq!(book.changes(at(5_000)), [change("fb-web-1", What::Spare)]);
+    assert_eq!(book.pace_ms(at(5_000)), Some(BUSY_PACE_MS));
+    let Reading::Taken { value, .. } = book.reading() else { panic!("nothing seen") };
+    assert_eq!(value.servers[&id("web-1")].health, ServerHealth::Up);
+    let said = "1 of 1 replicas answer errors, so HAProxy keeps using all";
+    assert_eq!(value.trouble.as_deref(), Some(said));
+}
+
+#[test]
+fn what_haproxy_refuses_is_in_the_report_until_it_does_not() {
+    let mut book = book();
+    book.take_in(at(1), seen(0, []));
+    let trouble = |book: &Book| {
+        let Reading::Taken { value, .. } = book.reading() else { panic!("nothing seen") };
+        value.trouble
+    };
+    book.round_ended(Some(&HaproxyError::StaticAlgorithm { backend: "web".to_owned() }));
+    let said = "backend `web` has a static algorithm and takes no servers at run time \
+                (in `backend web`: balance leastconn)";
+    assert_eq!(trouble(&book).as_deref(), Some(said));
+    book.round_ended(None);
+    assert_eq!(trouble(&book), None);
+}
+
+#[test]
+fn a_server_that_answered_errors_is_kept_out_although_its_check_passes() {
+    let mut book = book();
+    let names = ["web-1", "web-2", "web-3"];
+    names.into_iter().zip(1..).for_each(|(name, port)| book.route(&id(name), address(port), at(0)));
+    let pool = |fault, coming| {
+        let first = Server { fault, coming, ..server(Admin::Ready, 1, 0) };
+        let [second, third] = [2, 3].map(|port| server(Admin::Ready, port, 0));
+        seen(0, [("fb-web-1", first), ("fb-web-2", second), ("fb-web-3", third)])
+    };
+    let errors = || Some(Fault::Answers("HAProxy detected 10 consecutive errors".to_owned()));
+    book.take_in(at(1_000), pool(errors(), false));
+    assert_eq!(book.changes(at(1_000)), NONE);
+    assert_eq!(book.pace_ms(at(1_000)), Some(SLOW_PACE_MS));
+    book.take_in(at(3_000), pool(Some(Fault::Unsaid), true));
+    assert_eq!(book.changes(at(3_000)), [change("fb-web-1", What::Hold)]);
+    assert_eq!(book.changes(at(11_000)), NONE);
+    assert!(matches!(servers(&book)[&id("web-1")].health, ServerHealth::Down { .. }));
 }

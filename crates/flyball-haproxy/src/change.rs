@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use crate::error::{HaproxyError, shown};
-use crate::settings::{HaproxySettings, ServerOptions};
+use crate::settings::{HaproxySettings, Mode};
 use crate::stat::NO_BACKEND;
 
 /// What is to be done to the server `name`.
@@ -19,12 +19,16 @@ pub(crate) struct Change {
 /// One thing that can be done to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// Make it, and give it requests.
-    Add(SocketAddr),
+    /// Make it under a number that no other server of the backend has, and give it requests.
+    Add { address: SocketAddr, id: u32 },
     /// Give it another address. Through maintenance, which closes idle connections to the old one.
     Move(SocketAddr),
     /// Give it requests again.
     Ready,
+    /// Use it although it answers errors.
+    Spare,
+    /// Do not use it although its check passes.
+    Hold,
     /// Give it no more requests.
     Drain,
     /// Delete it; it has no requests any more.
@@ -50,18 +54,27 @@ const OVERTAKEN: [&str; 2] =
     ["Already exists a server with the same name in backend.", "No such server."];
 const CONNECTED: &str = "Server still has connections attached to it, cannot remove it.";
 const MOVED: &str = "by 'stats socket command'";
+/// Somebody else took the number since the look.
+const NUMBER_TAKEN: [&str; 2] = ["'id' : custom id ", " already used at "];
 
 impl Change {
-    /// The commands, in one line.
-    pub(crate) fn commands(&self, backend: &str, options: &ServerOptions) -> String {
+    /// The commands for a backend of this mode, in one line.
+    pub(crate) fn commands(&self, settings: &HaproxySettings, mode: Mode) -> String {
+        let (backend, options) = (&settings.backend, &settings.server_options);
         let server = format!("{backend}/{}", self.name);
         let set = |state: &str| format!("set server {server} state {state}");
         match self.what {
-            What::Add(address) => {
-                let words = options.words();
-                let checked = options.check.map(|_| format!("enable health {server};"));
-                let checked = checked.unwrap_or_default();
-                format!("add server {server} {address} {words};{checked}{}", set("ready"))
+            What::Add { address, id } => {
+                let enable = |what: &str, yes| {
+                    if yes { format!("enable {what} {server};") } else { String::new() }
+                };
+                let line = options.line(mode);
+                let health = enable("health", options.is_checked(mode));
+                let agent = enable("agent", options.has_agent());
+                format!(
+                    "add server {server} {address} id {id} {line};{health}{agent}{}",
+                    set("ready")
+                )
             }
             What::Move(address) => {
                 let (ip, port) = (address.ip(), address.port());
@@ -69,6 +82,8 @@ impl Change {
                 format!("{};{to};{}", set("maint"), set("ready"))
             }
             What::Ready => set("ready"),
+            What::Spare => format!("set server {server} health up"),
+            What::Hold => format!("set server {server} health down"),
             What::Drain => set("drain"),
             What::Delete => format!("{};del server {server}", set("maint")),
             What::Vacate => set("maint"),
@@ -80,21 +95,32 @@ impl Change {
     pub(crate) fn judge(
         &self,
         settings: &HaproxySettings,
+        mode: Mode,
         answer: &str,
     ) -> Result<Outcome, HaproxyError> {
         let lines: Vec<&str> = answer.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         let first = lines.first().copied().unwrap_or("");
         match (&self.what, &lines[..]) {
-            (What::Add(_), [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
+            (What::Add { .. }, [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
             (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
-            (What::Ready | What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
+            (What::Ready | What::Spare | What::Hold, [])
+            | (What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),
             (What::Delete, [CONNECTED]) => Ok(Outcome::Later),
             _ if OVERTAKEN.contains(&first) => Ok(Outcome::Later),
-            _ => Err(self.refusal(settings, first, answer)),
+            (What::Add { .. }, _) if NUMBER_TAKEN.iter().all(|part| first.contains(part)) => {
+                Ok(Outcome::Later)
+            }
+            _ => Err(self.refusal(settings, mode, first, answer)),
         }
     }
 
-    fn refusal(&self, settings: &HaproxySettings, first: &str, answer: &str) -> HaproxyError {
+    fn refusal(
+        &self,
+        settings: &HaproxySettings,
+        mode: Mode,
+        first: &str,
+        answer: &str,
+    ) -> HaproxyError {
         let backend = settings.backend.clone();
         if first == "Permission denied" {
             return HaproxyError::NotAdmin { socket: settings.socket.clone() };
@@ -105,17 +131,14 @@ impl Change {
         if NO_BACKEND.contains(&first) {
             return HaproxyError::NoBackend { backend };
         }
-        HaproxyError::Unexpected {
-            command: self.commands(&backend, &settings.server_options),
-            answer: shown(answer),
-        }
+        HaproxyError::Unexpected { command: self.commands(settings, mode), answer: shown(answer) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Check, Socket};
+    use crate::settings::{ServerOptions, Socket};
 
     fn settings() -> HaproxySettings {
         HaproxySettings::new(Socket::Unix("/a.sock".into()), "web")
@@ -126,20 +149,29 @@ mod tests {
     }
 
     fn judged(what: What, answer: &str) -> Result<Outcome, String> {
-        change(what).judge(&settings(), answer).map_err(|error| error.to_string())
+        change(what).judge(&settings(), Mode::Http, answer).map_err(|error| error.to_string())
     }
 
     #[test]
     fn every_option_is_on_the_add_line() {
-        let options = ServerOptions { slots: Some(4), check: Some(Check::default()), weight: 100 };
+        let words = "ssl verify none agent-check agent-port 9".to_owned();
+        let server_options =
+            ServerOptions { slots: Some(4), words, weight: 100, ..ServerOptions::default() };
+        let settings = HaproxySettings { server_options, ..settings() };
         let address = "[::1]:8080".parse().unwrap();
+        let commands = |what, mode| change(what).commands(&settings, mode);
+        let add = || What::Add { address, id: 1_001 };
         assert_eq!(
-            change(What::Add(address)).commands("web", &options),
-            "add server web/fb-web-1 [::1]:8080 weight 100 check inter 2000ms fastinter 200ms \
-             rise 1 fall 3 maxconn 4;enable health web/fb-web-1;set server web/fb-web-1 state ready"
+            commands(add(), Mode::Http),
+            "add server web/fb-web-1 [::1]:8080 id 1001 weight 100 check inter 2s rise 2 fall 3 \
+             observe layer7 error-limit 10 on-error mark-down maxconn 4 ssl verify none \
+             agent-check agent-port 9;enable health web/fb-web-1;enable agent web/fb-web-1;\
+             set server web/fb-web-1 state ready"
         );
+        let tcp = commands(add(), Mode::Tcp);
+        assert!(!tcp.contains("observe") && !tcp.contains("enable health"), "{tcp}");
         assert_eq!(
-            change(What::Move(address)).commands("web", &options),
+            commands(What::Move(address), Mode::Http),
             "set server web/fb-web-1 state maint;set server web/fb-web-1 addr ::1 port 8080;\
              set server web/fb-web-1 state ready"
         );
@@ -148,7 +180,7 @@ mod tests {
     #[test]
     fn only_known_words_mean_success() {
         let address = "127.0.0.1:1".parse().unwrap();
-        let add = || What::Add(address);
+        let add = || What::Add { address, id: 1_001 };
         assert_eq!(judged(add(), "New server registered.\n\n\n"), Ok(Outcome::Done));
         assert_eq!(judged(What::Drain, "\n"), Ok(Outcome::Done));
         assert_eq!(judged(What::Delete, "\nServer deleted.\n"), Ok(Outcome::Done));
@@ -163,6 +195,8 @@ mod tests {
         assert_eq!(judged(What::Delete, attached), Ok(Outcome::Later));
         let taken = "Already exists a server with the same name in backend.\n\n\n";
         assert_eq!(judged(add(), taken), Ok(Outcome::Later));
+        let number = "'id' : custom id 1001 already used at (null):0 ('server other').\n\n";
+        assert_eq!(judged(add(), number), Ok(Outcome::Later));
         for (what, answer) in [
             (add(), "New server registered.\nSomething else.\n"),
             (add(), "\n"),
@@ -185,8 +219,9 @@ mod tests {
 
     #[test]
     fn known_refusals_come_with_the_line_to_add() {
-        let add = change(What::Add("127.0.0.1:1".parse().unwrap()));
-        let hint = |answer: &str| add.judge(&settings(), answer).unwrap_err().hint().unwrap();
+        let add = change(What::Add { address: "127.0.0.1:1".parse().unwrap(), id: 1_001 });
+        let hint =
+            |answer: &str| add.judge(&settings(), Mode::Http, answer).unwrap_err().hint().unwrap();
         assert!(
             hint("Permission denied\n\n").contains("stats socket /a.sock mode 660 level admin")
         );

@@ -1,46 +1,28 @@
-//! What keeps HAProxy from doing as flyball asks, and the line that mends it.
+//! What keeps HAProxy from doing as flyball asks, and the lines that mend it.
 //!
-//! Decides what is worth saying. Asks only; a doctor changes nothing. Invariant: what cannot be
-//! seen through the socket is said to be unseen, not to be well.
+//! Decides what is looked at, and in which order it is told. Asks only; a doctor changes nothing.
+//! Invariant: what cannot be seen is said to be unseen, not to be well.
+
+mod backend;
+mod configured;
+mod process;
+mod speech;
+
+use std::path::PathBuf;
 
 use crate::error::{HaproxyError, stats_line};
 use crate::file;
-use crate::mark;
+use crate::finding::{Edit, Finding, Level};
 use crate::round::Shared;
-use crate::settings::{HaproxySettings, OwnedFile, Slots};
-use crate::stat::{Process, Snapshot};
+use crate::settings::{HaproxySettings, OwnedFile};
+use crate::source::{self, Source};
+use crate::stat::Snapshot;
 use crate::watched::Watched;
 use crate::wire::Wire;
 
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether flyball can work with it.
-    pub ok: bool,
-    /// What was found.
-    pub what: String,
-    /// What to do, where there is something: the line to add.
-    pub hint: Option<String>,
-}
-
-impl Finding {
-    fn well(what: impl Into<String>) -> Self {
-        Self { ok: true, what: what.into(), hint: None }
-    }
-
-    /// It works, and would work better with `hint`.
-    fn advice(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { ok: true, what: what.into(), hint: Some(hint.into()) }
-    }
-
-    fn wrong(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { ok: false, what: what.into(), hint: Some(hint.into()) }
-    }
-}
-
 impl From<&HaproxyError> for Finding {
     fn from(error: &HaproxyError) -> Self {
-        Self { ok: false, what: error.to_string(), hint: error.hint() }
+        Self { level: Level::Wrong, what: error.to_string(), hint: error.hint(), edits: Vec::new() }
     }
 }
 
@@ -62,187 +44,112 @@ async fn level(wire: &Wire) -> Result<String, HaproxyError> {
     Ok(wire.ask("show cli level").await?.trim().to_owned())
 }
 
-/// Everything there is to say.
-pub(crate) async fn check(settings: &HaproxySettings) -> Vec<Finding> {
-    let wire = &Wire::new(settings.socket.clone(), settings.call_limit_ms);
+/// Everything there is to say. HAProxy's configuration is in the files that are `named`; if none is,
+/// in those that HAProxy itself says.
+pub(crate) async fn check(settings: &HaproxySettings, named: &[PathBuf]) -> Vec<Finding> {
     if let Err(error) = settings.verify() {
         return vec![(&error).into()];
     }
-    let seen = Watched::new(&settings.backend).look(wire).await;
-    let mut findings = Vec::new();
-    let reached = match &seen {
-        Ok(_) | Err(HaproxyError::NoBackend { .. }) => true,
-        Err(error) => {
-            findings.push(error.into());
-            false
+    let wire = &Wire::new(settings.socket.clone(), settings.call_limit_ms);
+    let looked = Watched::new(&settings.backend).look(wire).await;
+    let seen = looked.as_ref().ok();
+    let source = source::find(settings, named, wire, seen.map(|seen| seen.process.pid)).await;
+    let mut findings = match &looked {
+        Ok(snapshot) => see(settings, wire, snapshot, &source).await,
+        Err(HaproxyError::NoBackend { .. }) => {
+            let level = level_finding(settings, wire).await;
+            vec![level, no_backend(settings, wire, &source).await]
         }
+        Err(error) => vec![error.into()],
     };
-    if reached {
-        findings.push(level_finding(settings, level(wire).await));
-    }
-    match &seen {
-        Ok(snapshot) => {
-            findings.extend(process(settings, &snapshot.process));
-            findings.extend(backend(settings, snapshot));
-        }
-        Err(HaproxyError::NoBackend { .. }) => findings.push(no_backend(settings, wire).await),
-        Err(_) => {}
-    }
     findings.extend(file::trouble(settings).as_ref().map(Finding::from));
-    findings.push(lines(settings));
+    findings.extend(configured::look_at(settings, seen, &source));
     findings
 }
 
-fn level_finding(settings: &HaproxySettings, level: Result<String, HaproxyError>) -> Finding {
-    match level {
-        Ok(level) if level == "admin" => {
-            Finding::well(format!("{} is of level admin", settings.socket))
+async fn see(
+    settings: &HaproxySettings,
+    wire: &Wire,
+    snapshot: &Snapshot,
+    source: &Source,
+) -> Vec<Finding> {
+    let mut findings = vec![level_finding(settings, wire).await];
+    let is_admin = findings.iter().all(|finding| finding.level == Level::Ok);
+    let title = title(settings, source);
+    findings.extend(process::look_at(settings, snapshot, &title));
+    findings.extend(backend::look_at(settings, snapshot, &title));
+    if is_admin && snapshot.process.takes_servers() && settings.slots.is_none() {
+        let mode = snapshot.backend.mode;
+        findings.extend(backend::try_out(settings, mode, wire, &title).await);
+    }
+    findings
+}
+
+/// How the section of the backend begins.
+fn title(settings: &HaproxySettings, source: &Source) -> String {
+    let name = &settings.backend;
+    let found = source.configuration.as_ref().ok().and_then(|read| read.backends(name).next());
+    match (&settings.file, found) {
+        (Some(_), _) => LINES.to_owned(),
+        (None, Some(section)) => section.title(),
+        (None, None) => format!("backend {name}"),
+    }
+}
+
+/// In place of a section's title, for the backend that flyball writes.
+const LINES: &str = "lines";
+
+async fn level_finding(settings: &HaproxySettings, wire: &Wire) -> Finding {
+    let socket = &settings.socket;
+    match level(wire).await {
+        Ok(level) if level == "admin" && wire.is_master() => {
+            Finding::well(format!("{socket} is the master's, of level admin"))
         }
-        Ok(level) => Finding::wrong(
-            format!("{} is of level {level}, and changes need admin", settings.socket),
-            stats_line(&settings.socket),
-        ),
+        Ok(level) if level == "admin" => Finding::well(format!("{socket} is of level admin")),
+        Ok(level) => {
+            let what = format!("{socket} is of level {level}, and changes need admin");
+            let bind = socket.as_bound();
+            let (section, old) = ("global".to_owned(), format!("stats socket {bind}"));
+            let line = stats_line(socket);
+            Finding::wrong(what, vec![Edit::Replace { section, old, line }])
+        }
         Err(error) => (&error).into(),
     }
 }
 
-async fn no_backend(settings: &HaproxySettings, wire: &Wire) -> Finding {
+async fn no_backend(settings: &HaproxySettings, wire: &Wire, source: &Source) -> Finding {
     let error = HaproxyError::NoBackend { backend: settings.backend.clone() };
     if let Some(OwnedFile { path, .. }) = &settings.file {
-        let path = path.display();
-        return Finding::wrong(
-            error.to_string(),
-            format!("start or reload HAProxy with `-f {path}` behind its own file"),
-        );
+        return not_started_with(path, &error, source);
     }
     let listed = wire.ask("show backend").await.unwrap_or_default();
-    let others: Vec<&str> = listed.lines().skip(1).filter(|line| !line.is_empty()).collect();
-    let hint = error.hint().unwrap_or_default();
-    Finding::wrong(error.to_string(), format!("{hint}; it has: {}", others.join(", ")))
+    let others: Vec<&str> =
+        listed.lines().skip(1).filter(|line| !line.is_empty() && *line != "MASTER").collect();
+    let section = format!("backend {}", settings.backend);
+    let finding = Finding::wrong(
+        error.to_string(),
+        vec![Edit::Section { section, line: "balance leastconn".to_owned() }],
+    );
+    let hint = finding.hint.clone().unwrap_or_default();
+    let other = format!("{hint}, or name another with `backend`; it has: {}", others.join(", "));
+    finding.with_hint(other)
 }
 
-fn process(settings: &HaproxySettings, process: &Process) -> Vec<Finding> {
-    let version = process.version.clone();
-    let mut findings = vec![match (&settings.slots, process.takes_servers()) {
-        (None, false) => (&HaproxyError::TooOld { version }).into(),
-        (None, true) => Finding::well(format!("HAProxy {version} takes servers at run time")),
-        (Some(_), false) => Finding::well(format!("HAProxy {version}, with slots")),
-        (Some(_), true) => Finding::advice(
-            format!("HAProxy {version}, with slots"),
-            "leave the slots out: this version takes servers at run time",
-        ),
-    }];
-    if process.siblings > 1 {
-        findings.push(Finding::wrong(
-            format!("HAProxy runs as {} processes with separate counters", process.siblings),
-            "in `global`: nbproc 1",
-        ));
-    }
-    findings
-}
-
-fn backend(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Finding> {
-    let mut findings = vec![Finding::well(format!("backend `{}` exists", settings.backend))];
-    findings.extend(algorithm(settings, &snapshot.backend.algorithm));
-    if !snapshot.backend.cookie.is_empty() {
-        findings.push(Finding::wrong(
-            format!("backend `{}` keeps clients by a cookie", settings.backend),
-            "remove the `cookie` line: servers made at run time cannot have one",
-        ));
-    }
-    findings.extend(settings.slots.as_ref().and_then(|slots| slot_count(slots, snapshot)));
-    let is_ours = |name: &str| match &settings.slots {
-        Some(slots) => slots.has(name),
-        None => mark::replica(name).is_some(),
-    };
-    let foreign: Vec<&str> =
-        snapshot.servers.keys().map(String::as_str).filter(|name| !is_ours(name)).collect();
-    if !foreign.is_empty() {
-        findings.push(Finding::well(format!(
-            "servers that flyball does not touch, and whose requests it counts: {}",
-            foreign.join(", ")
-        )));
-    }
-    if !snapshot.servers.values().any(|server| server.is_backup) {
-        findings.push(Finding::advice(
-            "while there is no replica, HAProxy answers 503 at once",
-            format!(
-                "to hold requests instead, in `backend {}`: server activator ADDRESS:PORT backup",
-                settings.backend
-            ),
-        ));
-    }
-    findings
-}
-
-fn algorithm(settings: &HaproxySettings, algorithm: &str) -> Option<Finding> {
-    let backend = &settings.backend;
-    let line = format!("in `backend {backend}`: balance leastconn");
-    let said = format!("backend `{backend}` uses {algorithm}");
-    match algorithm {
-        // Not visible below level operator, which has been said.
-        "" => None,
-        "leastconn" => Some(Finding::well(said)),
-        "roundrobin" | "first" | "random" => Some(Finding::advice(
-            format!("{said}, which does not look at how busy a server is"),
-            line,
-        )),
-        "static-rr" => Some(Finding::wrong(format!("{said}, which takes no new servers"), line)),
-        _ => Some(Finding::advice(
-            format!("{said}, which takes new servers only with `hash-type consistent`"),
-            line,
-        )),
-    }
-}
-
-fn slot_count(slots: &Slots, snapshot: &Snapshot) -> Option<Finding> {
-    let found = snapshot.servers.keys().filter(|name| slots.has(name)).count();
-    let Slots { prefix, count } = slots;
-    let line = format!("server-template {prefix} {count} 127.0.0.1:1 disabled");
-    (u32::try_from(found) != Ok(*count)).then(|| {
-        Finding::wrong(format!("the backend has {found} of the {count} slots `{prefix}1`..."), line)
-    })
-}
-
-/// Lines that keep requests from failing when a server ends under them.
-const ADVISED: [(&str, &str); 6] = [
-    ("option redispatch", "option redispatch 1"),
-    ("retries", "retries 3"),
-    ("retry-on", "retry-on conn-failure empty-response response-timeout"),
-    ("http-request disable-l7-retry", "http-request disable-l7-retry if !METH_GET"),
-    ("timeout queue", "timeout queue 30s"),
-    // Else a worker that is being replaced closes kept connections under requests.
-    ("option idle-close-on-response", "option idle-close-on-response"),
-];
-
-/// The socket does not tell the lines of a backend; they are known where flyball writes them.
-fn lines(settings: &HaproxySettings) -> Finding {
-    let Some(file) = &settings.file else {
-        let all = ADVISED.map(|(_, line)| line).join("; ");
-        return Finding::advice(
-            "retries, redispatch, timeouts and stick tables cannot be seen through the socket",
-            format!("the backend should have: {all}; and no `stick` lines"),
+/// The owned file is made when flyball starts, and HAProxy does not start without it.
+fn not_started_with(path: &std::path::Path, error: &HaproxyError, source: &Source) -> Finding {
+    let shown = path.display();
+    if !path.exists() {
+        let what = format!("{error} yet: {shown} is made when flyball starts");
+        let hint = format!(
+            "start flyball first (`flyball run`); then start HAProxy with `-f {shown}` behind its \
+             own file"
         );
+        return Finding::advice(what, Vec::new()).with_hint(hint);
+    }
+    let hint = if source.files.iter().any(|file| file == path) {
+        "reload HAProxy: it was started with the file before this was in it".to_owned()
+    } else {
+        format!("start HAProxy with `-f {shown}` behind its own file")
     };
-    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let present: Vec<String> = file.lines.lines().map(words).collect();
-    let begins = |with: &str| present.iter().any(|line| line.starts_with(with));
-    if let Some(line) = present.iter().find(|l| l.starts_with("stick ") || l.starts_with("cookie "))
-    {
-        let why = "sends clients to one server, which may be deleted";
-        return Finding::wrong(format!("`{line}` {why}"), format!("remove `{line}`"));
-    }
-    let missing: Vec<&str> =
-        ADVISED.iter().filter(|(start, _)| !begins(start)).map(|(_, line)| *line).collect();
-    if missing.is_empty() {
-        return Finding::well(format!(
-            "{} repeats requests that a server lost",
-            file.path.display()
-        ));
-    }
-    let defaults = "unless `defaults` has them, add to `lines`";
-    Finding::advice(
-        format!("{} may lose requests when a server ends", file.path.display()),
-        format!("{defaults}: {}", missing.join("; ")),
-    )
+    Finding::wrong(error.to_string(), Vec::new()).with_hint(hint)
 }

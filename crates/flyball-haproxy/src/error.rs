@@ -4,7 +4,6 @@
 //! nobody foresaw is shown as it came.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::settings::Socket;
@@ -21,6 +20,14 @@ pub enum HaproxyError {
         value: String,
         /// What it may say.
         want: &'static str,
+    },
+    /// A word that no server may have.
+    #[error("options: `{word}` cannot be an option of a server here")]
+    Option {
+        /// The word.
+        word: String,
+        /// What to do instead.
+        why: String,
     },
     /// Nobody answers at the socket, or not us.
     #[error("cannot reach HAProxy at {socket}: {source}")]
@@ -111,6 +118,34 @@ pub enum HaproxyError {
 }
 
 impl HaproxyError {
+    /// With its hint, for where there is one line for both.
+    pub(crate) fn in_one_line(&self) -> String {
+        match self.hint() {
+            Some(hint) => format!("{self} ({hint})"),
+            None => self.to_string(),
+        }
+    }
+
+    /// Whether HAProxy was reached, or did not have to be, and something has to be mended.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::Silent { .. }
+            | Self::Garbled { .. }
+            | Self::Stopping { .. } => false,
+            Self::Setting { .. }
+            | Self::Option { .. }
+            | Self::NoBackend { .. }
+            | Self::NotAdmin { .. }
+            | Self::StaticAlgorithm { .. }
+            | Self::TooOld { .. }
+            | Self::NoSlot { .. }
+            | Self::Unexpected { .. }
+            | Self::File { .. }
+            | Self::ForeignFile { .. } => true,
+        }
+    }
+
     /// What the user can do about it, where there is something to say.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
@@ -118,13 +153,16 @@ impl HaproxyError {
             Self::NoBackend { backend } => {
                 format!("add a section `backend {backend}`, or name another with `backend`")
             }
-            Self::NotAdmin { socket } => stats_line(socket),
+            Self::NotAdmin { socket } => in_global(socket),
             Self::StaticAlgorithm { backend } => {
                 format!("in `backend {backend}`: balance leastconn")
             }
             Self::TooOld { .. } => {
-                "add slots to the backend: server-template fb 20 127.0.0.1:1 disabled".to_owned()
+                "it needs slots: `flyball check` says which lines to add".to_owned()
             }
+            Self::Silent { .. } => "is it overloaded, or another program's socket?".to_owned(),
+            Self::Garbled { .. } => "name a `stats socket` of HAProxy".to_owned(),
+            Self::Stopping { .. } => "try again".to_owned(),
             Self::NoSlot { .. } => {
                 "raise the number of the server-template line, or lower `max`".to_owned()
             }
@@ -132,11 +170,8 @@ impl HaproxyError {
                 format!("move {} away, or name another file", path.display())
             }
             Self::File { .. } => "flyball must be allowed to write in its folder".to_owned(),
-            Self::Setting { .. }
-            | Self::Silent { .. }
-            | Self::Garbled { .. }
-            | Self::Stopping { .. }
-            | Self::Unexpected { .. } => return None,
+            Self::Option { why, .. } => why.clone(),
+            Self::Setting { .. } | Self::Unexpected { .. } => return None,
         };
         Some(hint)
     }
@@ -144,7 +179,7 @@ impl HaproxyError {
 
 fn unreachable(socket: &Socket, kind: io::ErrorKind) -> Option<String> {
     match kind {
-        io::ErrorKind::NotFound => Some(stats_line(socket)),
+        io::ErrorKind::NotFound => Some(in_global(socket)),
         io::ErrorKind::PermissionDenied => Some(
             "give flyball's user the socket's group (Debian: haproxy), or run it as root"
                 .to_owned(),
@@ -165,21 +200,15 @@ pub(crate) fn shown(answer: &str) -> String {
     shown.chars().take(200).collect()
 }
 
-/// The line that makes `socket`, with the level that flyball needs.
+fn in_global(socket: &Socket) -> String {
+    format!("in `global`: {}", stats_line(socket))
+}
+
+/// The line of `global` that makes `socket`, with the level that flyball needs.
 pub(crate) fn stats_line(socket: &Socket) -> String {
-    match socket {
-        Socket::Unix(path) => {
-            format!("in `global`: stats socket {} mode 660 level admin", path.display())
-        }
-        Socket::Tcp(place) => match place.parse::<SocketAddr>() {
-            Ok(address) => {
-                let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
-                format!("in `global`: stats socket {family}@{address} level admin")
-            }
-            Err(_) => {
-                let port = place.rsplit_once(':').map_or("9999", |(_, port)| port);
-                format!("in `global`: stats socket ipv4@:{port} level admin")
-            }
-        },
-    }
+    let mode = match socket {
+        Socket::Unix(_) => "mode 660 ",
+        Socket::Tcp(_) => "",
+    };
+    format!("stats socket {} {mode}level admin", socket.as_bound())
 }

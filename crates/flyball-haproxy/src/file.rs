@@ -6,19 +6,24 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use flyball_file::FileError;
+
+use crate::book::Line;
 use crate::error::HaproxyError;
-use crate::settings::{HaproxySettings, OwnedFile, Slots};
+use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, Slots};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
+
+/// The largest file that is looked at: 10,000 servers are 1 MiB.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// Keeps one file.
 pub(crate) struct Keeper {
     path: PathBuf,
     above: String,
-    options: String,
+    options: ServerOptions,
     written: Option<String>,
 }
 
@@ -32,12 +37,14 @@ impl Keeper {
         let body = lines.lines().map(str::trim).filter(|line| !line.is_empty());
         let body: String = body.map(|line| format!("  {line}\n")).collect();
         let above = format!("{HEAD}\nbackend {}\n{body}", settings.backend);
-        let options = settings.server_options.words();
+        let options = settings.server_options.clone();
         let keeper = Self { path, above, options, written: None };
         // What an earlier run wrote is better than nothing until HAProxy has been seen.
         if !is_there(&keeper.path)? {
-            let none = settings.slots.iter().flat_map(Slots::names).map(|name| (name, None));
-            let text = keeper.text(&none.collect::<Vec<_>>());
+            let slot = |name| Line { name, address: None, id: None };
+            let free: Vec<_> = settings.slots.iter().flat_map(Slots::names).map(slot).collect();
+            // What the backend passes on is known once HAProxy has been seen.
+            let text = keeper.text(&free, Mode::Tcp);
             let made = write(&keeper.path, &text);
             made.map_err(|source| HaproxyError::File { path: keeper.path.clone(), source })?;
         }
@@ -45,11 +52,8 @@ impl Keeper {
     }
 
     /// Writes the file if `servers` are not in it as they are.
-    pub(crate) async fn keep(
-        &mut self,
-        servers: &[(String, Option<SocketAddr>)],
-    ) -> Result<(), HaproxyError> {
-        let text = self.text(servers);
+    pub(crate) async fn keep(&mut self, servers: &[Line], mode: Mode) -> Result<(), HaproxyError> {
+        let text = self.text(servers, mode);
         if self.written.as_ref() == Some(&text) {
             return Ok(());
         }
@@ -61,10 +65,14 @@ impl Keeper {
         Ok(())
     }
 
-    fn text(&self, servers: &[(String, Option<SocketAddr>)]) -> String {
-        let line = |(name, address): &(String, Option<SocketAddr>)| match address {
-            Some(address) => format!("  server {name} {address} {}\n", self.options),
-            None => format!("  server {name} 127.0.0.1:1 {} disabled\n", self.options),
+    fn text(&self, servers: &[Line], mode: Mode) -> String {
+        let options = self.options.line(mode);
+        let line = |Line { name, address, id }: &Line| {
+            let id = id.map(|id| format!("id {id} ")).unwrap_or_default();
+            match address {
+                Some(address) => format!("  server {name} {address} {id}{options}\n"),
+                None => format!("  server {name} 127.0.0.1:1 {options} disabled\n"),
+            }
         };
         let servers: String = servers.iter().map(line).collect();
         format!("{}{servers}", self.above)
@@ -84,12 +92,14 @@ pub(crate) fn trouble(settings: &HaproxySettings) -> Option<HaproxyError> {
 
 /// Whether flyball's file is there; an empty one may be replaced.
 fn is_there(path: &Path) -> Result<bool, HaproxyError> {
-    match fs::read_to_string(path) {
+    match flyball_file::read_text(path, BYTES_MAX) {
         Ok(text) if text.starts_with(HEAD) => Ok(true),
         Ok(text) if text.trim().is_empty() => Ok(false),
         Ok(_) => Err(HaproxyError::ForeignFile { path: path.to_owned() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(HaproxyError::File { path: path.to_owned(), source }),
+        Err(FileError::Missing) => Ok(false),
+        Err(error) => {
+            Err(HaproxyError::File { path: path.to_owned(), source: io::Error::other(error) })
+        }
     }
 }
 
@@ -127,10 +137,11 @@ mod tests {
         let mut keeper = Keeper::open(&settings(path.clone())).unwrap().unwrap();
         let bare = format!("{HEAD}\nbackend web\n  balance leastconn\n  option redispatch 1\n");
         assert_eq!(fs::read_to_string(&path).unwrap(), bare);
-        let server = ("fb-web-1".to_owned(), Some("127.0.0.1:8080".parse().unwrap()));
-        keeper.keep(&[server]).await.unwrap();
+        let address = Some("127.0.0.1:8080".parse().unwrap());
+        let server = Line { name: "fb-web-1".to_owned(), address, id: Some(1_001) };
+        keeper.keep(&[server], Mode::Tcp).await.unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        assert_eq!(text, format!("{bare}  server fb-web-1 127.0.0.1:8080 weight 100\n"));
+        assert_eq!(text, format!("{bare}  server fb-web-1 127.0.0.1:8080 id 1001 weight 100\n"));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 

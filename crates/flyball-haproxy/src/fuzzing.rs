@@ -5,7 +5,7 @@
 
 use crate::change::{Change, Outcome, What};
 use crate::error::HaproxyError;
-use crate::settings::{HaproxySettings, Socket};
+use crate::settings::{HaproxySettings, Mode, Socket};
 use crate::stat::{Snapshot, find_backend};
 
 const BACKEND: &str = "web";
@@ -44,7 +44,7 @@ pub fn answers(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(rest) else { return };
     let address = ([127, 0, 0, 1], 8080).into();
     let changes = [
-        What::Add(address),
+        What::Add { address, id: 1_001 },
         What::Move(address),
         What::Ready,
         What::Drain,
@@ -55,7 +55,7 @@ pub fn answers(data: &[u8]) {
     let what = changes[usize::from(*first) % changes.len()].clone();
     let settings = HaproxySettings::new(Socket::Unix("/run/haproxy.sock".into()), BACKEND);
     let change = Change { name: "fb-web-1".to_owned(), what };
-    match change.judge(&settings, text) {
+    match change.judge(&settings, Mode::Http, text) {
         Err(error) => said(&error),
         // No answer that means success has a second line.
         Ok(Outcome::Done) => assert!(text.trim().lines().count() <= 1, "{text:?}"),

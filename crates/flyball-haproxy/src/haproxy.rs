@@ -4,6 +4,7 @@
 //! task; no call waits for longer than the call limit.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::doctor::{self, Finding};
+use crate::doctor;
 use crate::error::HaproxyError;
 use crate::file::Keeper;
+use crate::finding::Finding;
 use crate::round::{self, Shared};
 use crate::settings::HaproxySettings;
 
@@ -24,7 +26,7 @@ const ENDING_MS: u64 = 1_000;
 
 /// One backend of a HAProxy that runs on its own. Dropping it changes nothing there.
 pub struct Haproxy {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -75,6 +77,12 @@ impl Haproxy {
         self.shared.book().reading()
     }
 
+    /// Why HAProxy did not answer the last time it was asked, if it did not: until it does, what it
+    /// said before is all there is. What it answers and refuses is in the report.
+    pub fn silence(&self) -> Option<String> {
+        self.shared.book().silence()
+    }
+
     /// Orders that `replica` gets requests at `address`, which must be reachable from HAProxy.
     ///
     /// Does nothing if it gets them already; puts a draining one back. With another address than
@@ -101,8 +109,11 @@ impl Haproxy {
 
     /// What HAProxy lacks to be kept as `settings` say, and the lines to add. Asks, and changes
     /// nothing: it may run beside a flyball that is at work.
-    pub async fn check(settings: &HaproxySettings) -> Vec<Finding> {
-        doctor::check(settings).await
+    ///
+    /// `configuration` names HAProxy's files as they can be read from here; where it is empty they
+    /// are looked for where HAProxy says it has them.
+    pub async fn check(settings: &HaproxySettings, configuration: &[PathBuf]) -> Vec<Finding> {
+        doctor::check(settings, configuration).await
     }
 
     /// Ends the adapter's task. The servers stay: HAProxy serves on without flyball.

@@ -7,27 +7,36 @@
 //! afresh before every change, never assumed.
 //!
 //! Reading order: `book` (orders beside what was seen), `change` (the difference, and HAProxy's
-//! words for it), `round` (look, change, look), then the edges: `wire`, `stat`, `file`, `doctor`.
+//! words for it), `round` (look, change, look), then the edges: `wire`, `stat`, `file`, and
+//! `doctor` with what it reads (`source`, `configuration`) and says (`finding`).
 
 mod book;
 mod change;
+mod configuration;
 mod doctor;
 mod error;
 mod file;
+mod finding;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod haproxy;
+mod ids;
 mod mark;
+mod node;
+mod options;
 mod round;
 mod settings;
+mod sick;
 mod slots;
+mod source;
 mod stat;
 mod watched;
 mod wire;
+mod words;
 mod worker;
 
-pub use doctor::Finding;
 pub use error::HaproxyError;
+pub use finding::{Edit, Finding, Level};
 pub use haproxy::Haproxy;
-pub use settings::{Check, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
+pub use settings::{Checks, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};

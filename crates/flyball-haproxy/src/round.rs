@@ -17,7 +17,7 @@ use crate::book::Book;
 use crate::change::{Change, Outcome};
 use crate::error::HaproxyError;
 use crate::file::Keeper;
-use crate::settings::HaproxySettings;
+use crate::settings::{HaproxySettings, Mode};
 use crate::watched::Watched;
 use crate::wire::Wire;
 
@@ -80,9 +80,11 @@ impl Shared {
 
     /// Carries out one change.
     async fn carry_out(&self, change: &Change) -> Result<Outcome, HaproxyError> {
-        let commands = change.commands(&self.settings.backend, &self.settings.server_options);
+        // Changes follow from a look, so the mode is known.
+        let mode = self.book().mode().unwrap_or(Mode::Http);
+        let commands = change.commands(&self.settings, mode);
         let answer = self.wire.ask(&commands).await?;
-        let outcome = change.judge(&self.settings, &answer)?;
+        let outcome = change.judge(&self.settings, mode, &answer)?;
         tracing::debug!(service = %self.settings.service, ?outcome, "{commands}");
         Ok(outcome)
     }
@@ -123,6 +125,8 @@ pub(crate) async fn run(
         }
         let outcome = round(&shared, keeper.as_mut()).await;
         shared.tell(outcome.as_ref().err());
+        let refusal = outcome.as_ref().err().filter(|error| error.is_refusal());
+        shared.book().round_ended(refusal);
         shared.undone.store(outcome.is_err(), Relaxed);
     }
 }
@@ -132,11 +136,11 @@ async fn round(shared: &Shared, keeper: Option<&mut Keeper>) -> Result<(), Hapro
     shared.look().await?;
     let (changes, lines, shortage) = {
         let book = shared.book();
-        (book.changes((shared.clock)()), book.lines(), book.shortage())
+        (book.changes((shared.clock)()), book.lines().zip(book.mode()), book.shortage())
     };
     let write = async {
         match keeper.zip(lines) {
-            Some((keeper, lines)) => keeper.keep(&lines).await,
+            Some((keeper, (lines, mode))) => keeper.keep(&lines, mode).await,
             None => Ok(()),
         }
     };

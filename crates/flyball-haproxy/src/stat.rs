@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use crate::error::HaproxyError;
+use crate::settings::Mode;
 
 /// One look.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ pub(crate) struct Process {
 }
 
 /// The backend as a whole, foreign servers included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backend {
     pub(crate) arrivals: u64,
     pub(crate) errors: u64,
@@ -44,7 +45,7 @@ pub(crate) struct Backend {
     /// Empty where the socket is not allowed to see it.
     pub(crate) algorithm: String,
     pub(crate) cookie: String,
-    pub(crate) is_http: bool,
+    pub(crate) mode: Mode,
 }
 
 /// One server of the backend.
@@ -57,7 +58,26 @@ pub(crate) struct Server {
     pub(crate) in_flight: u32,
     /// Answers of its own that have ended (connections, where the backend is not HTTP).
     pub(crate) served: u64,
+    /// Those of them that were no errors: 1xx to 4xx (connections, where the backend is not HTTP).
+    pub(crate) good: u64,
     pub(crate) is_backup: bool,
+    /// Its number within the backend; `None` where HAProxy does not say.
+    pub(crate) id: Option<u32>,
+    /// It is down, and a check has passed since.
+    pub(crate) coming: bool,
+    /// What HAProxy holds against it; `None` while it gets requests, or would.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Why HAProxy sends a server no requests although it was not told to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Its answers to requests were errors, one after another (`observe`).
+    Answers(String),
+    /// A check failed, or an agent says so.
+    Check(String),
+    /// It is down, and what it did is no longer told: a later check has passed already.
+    Unsaid,
 }
 
 /// What HAProxy was told to do with a server, whatever its health.
@@ -74,11 +94,17 @@ impl Process {
         (self.started_s << 32) | u64::from(self.pid)
     }
 
-    /// Whether servers can be made at run time: since 2.5.
-    pub(crate) fn takes_servers(&self) -> bool {
+    /// Its version as far as anything here depends on it; 0.0 where it cannot be read.
+    pub(crate) fn release(&self) -> (u32, u32) {
         let mut numbers = self.version.split(|c: char| !c.is_ascii_digit());
         let mut next = || numbers.next().and_then(|n| n.parse::<u32>().ok()).unwrap_or(0);
-        (next(), next()) >= (2, 5)
+        (next(), next())
+    }
+
+    /// Whether servers can be made at run time: since 2.6. 2.4 and 2.5 do it only on a connection
+    /// in experimental mode.
+    pub(crate) fn takes_servers(&self) -> bool {
+        self.release() >= (2, 6)
     }
 }
 
@@ -153,34 +179,86 @@ impl Process {
 }
 
 impl Backend {
-    fn parse(row: &Row<'_>, is_http: bool) -> Option<Self> {
-        let errors = if is_http { ["hrsp_5xx", "srv_abrt"] } else { ["econ", "eresp"] };
+    fn parse(row: &Row<'_>, mode: Mode) -> Option<Self> {
+        let errors = match mode {
+            Mode::Http => ["hrsp_5xx", "srv_abrt"],
+            Mode::Tcp => ["econ", "eresp"],
+        };
         Some(Self {
             arrivals: row.number("stot")?,
             errors: row.number(errors[0])?.saturating_add(row.number(errors[1])?),
             queued: row.number("qcur")?.try_into().ok()?,
             algorithm: row.text("algo").to_owned(),
             cookie: row.text("cookie").to_owned(),
-            is_http,
+            mode,
         })
     }
 }
 
 impl Server {
-    fn parse(row: &Row<'_>, is_http: bool) -> Option<Self> {
-        const ANSWERS: [&str; 6] =
-            ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"];
-        let answers: &[&str] = if is_http { &ANSWERS } else { &["stot"] };
-        let served: Option<Vec<u64>> = answers.iter().map(|name| row.number(name)).collect();
+    fn parse(row: &Row<'_>, mode: Mode) -> Option<Self> {
+        const ERRORS: [&str; 2] = ["hrsp_5xx", "hrsp_other"];
+        const GOOD: [&str; 4] = ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx"];
+        let sum = |names: &[&str]| {
+            names.iter().try_fold(0, |sum: u64, name| Some(sum.saturating_add(row.number(name)?)))
+        };
+        let (good, errors) = match mode {
+            Mode::Http => (sum(&GOOD)?, sum(&ERRORS)?),
+            Mode::Tcp => (row.number("stot")?, 0),
+        };
         let in_flight = row.number("scur")?.saturating_add(row.number("qcur")?);
         Some(Self {
             admin: Admin::parse(row.text("status"))?,
             address: row.text("addr").parse().ok(),
             in_flight: in_flight.try_into().unwrap_or(u32::MAX),
-            served: served?.into_iter().fold(0, u64::saturating_add),
+            served: good.saturating_add(errors),
+            good,
             is_backup: row.number("bck") == Some(1),
+            id: row.number("sid").and_then(|id| id.try_into().ok()),
+            coming: row.text("status").starts_with("DOWN ") && row.text("status").contains('/'),
+            fault: Fault::parse(row),
         })
     }
+}
+
+impl Fault {
+    /// In words, as the end of a sentence.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Answers(why) | Self::Check(why) => why,
+            Self::Unsaid => "HAProxy calls it down",
+        }
+    }
+
+    /// From the status and the columns of the last check.
+    fn parse(row: &Row<'_>) -> Option<Self> {
+        let status = row.text("status");
+        if status.starts_with("NOLB") {
+            return Some(Self::Check("its check answers 404, which means no more requests".into()));
+        }
+        if !status.starts_with("DOWN") {
+            return None;
+        }
+        let [check, code, last, what] =
+            ["check_status", "check_code", "last_chk", "check_desc"].map(|name| row.text(name));
+        let agent = row.text("agent_status");
+        Some(match check {
+            "HANA" => Self::Answers(format!("HAProxy {}", uncapitalized(last))),
+            _ if status.contains("(agent)") => Self::Check(format!("its agent says {agent}")),
+            // What passed is not what took it down.
+            "" | "INI" | "SOCKERR" | "L4OK" | "L6OK" | "L7OK" => Self::Unsaid,
+            _ => {
+                let words = [what, code, last].map(str::trim).into_iter().filter(|w| !w.is_empty());
+                let words = words.collect::<Vec<_>>().join(", ");
+                Self::Check(format!("HAProxy's check failed: {check} ({})", uncapitalized(&words)))
+            }
+        })
+    }
+}
+
+fn uncapitalized(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(rest).collect()
 }
 
 impl Admin {
@@ -226,11 +304,11 @@ impl Table {
     fn read(&self) -> Option<(Backend, BTreeMap<String, Server>)> {
         let mut rows: Vec<Row<'_>> = self.rows().collect();
         let backend = rows.pop().filter(|row| row.text("svname") == "BACKEND")?;
-        let is_http = backend.text("mode") != "tcp";
+        let mode = if backend.text("mode") == "tcp" { Mode::Tcp } else { Mode::Http };
         let server =
-            |row: &Row<'_>| Some((row.text("svname").to_owned(), Server::parse(row, is_http)?));
+            |row: &Row<'_>| Some((row.text("svname").to_owned(), Server::parse(row, mode)?));
         let servers: Option<_> = rows.iter().map(server).collect();
-        Some((Backend::parse(&backend, is_http)?, servers?))
+        Some((Backend::parse(&backend, mode)?, servers?))
     }
 }
 

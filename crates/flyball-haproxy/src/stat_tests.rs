@@ -83,16 +83,40 @@ fn a_backend_is_found_by_name() {
 }
 
 #[test]
-fn servers_are_made_at_run_time_since_2_5() {
+fn servers_are_made_at_run_time_since_2_6() {
     let takes = |version: &str| {
         Process { version: version.to_owned(), ..Process::default() }.takes_servers()
     };
-    assert!(takes("2.5") && takes("2.6.12-1+deb12u4") && takes("2.10-dev3") && takes("3.0.1"));
-    assert!(!takes("2.4.22") && !takes("1.8.27") && !takes("unknown"));
+    assert!(takes("2.6") && takes("2.6.12-1+deb12u4") && takes("2.10-dev3") && takes("3.0.1"));
+    assert!(!takes("2.5.14") && !takes("2.4.22") && !takes("1.8.27") && !takes("unknown"));
 }
 
 #[test]
 fn a_restarted_container_is_another_epoch_although_its_process_has_the_same_number() {
     let process = |started_s| Process { pid: 8, started_s, ..Process::default() };
     assert_ne!(process(100).epoch(), process(101).epoch());
+}
+
+#[test]
+fn a_server_that_haproxy_calls_down_says_why() {
+    const HEAD: &str = "# pxname,svname,status,check_status,check_code,check_desc,last_chk,\
+        agent_status,qcur,scur,stot,econ,eresp,hrsp_5xx,srv_abrt,mode\n";
+    let fault = |status: &str, check: &str| {
+        let servers = format!("web,a,{status},{check},,0,0,0,0,0,0,0,tcp\n");
+        let stat = format!("{HEAD}{servers}web,BACKEND,UP,,,,,,0,0,0,0,0,0,0,tcp\n\n");
+        let seen = Snapshot::parse("web", 4, &format!("{INFO}\n{stat}")).unwrap().unwrap();
+        seen.servers["a"].fault.clone()
+    };
+    let words = "\"Detected 10 consecutive errors, last one was: Wrong http response\"";
+    let observed = "HAProxy detected 10 consecutive errors, last one was: Wrong http response";
+    let hana = format!("HANA,,Health analyze,{words}");
+    assert_eq!(fault("DOWN", &hana), Some(Fault::Answers(observed.to_owned())));
+    let wrong = "L7STS,501,Layer7 wrong status,Not Implemented";
+    let said = "HAProxy's check failed: L7STS (layer7 wrong status, 501, Not Implemented)";
+    assert_eq!(fault("DOWN 1/2", wrong), Some(Fault::Check(said.to_owned())));
+    assert_eq!(fault("DOWN 1/2", "L4OK,,Layer4 check passed,"), Some(Fault::Unsaid));
+    for well in ["UP", "UP 1/3", "no check", "DRAIN", "MAINT"] {
+        assert_eq!(fault(well, wrong), None, "{well}");
+    }
+    assert!(matches!(fault("NOLB", "L7OKC,404,,"), Some(Fault::Check(_))));
 }

@@ -254,7 +254,9 @@ async fn a_change_that_fails_is_not_tried_again_until_the_next_look() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let tried = script.changes();
     assert!(tried.len() <= 2, "one for the start and one for the order: {tried:?}");
-    assert!(tried[0].starts_with("add server web/fb-web-2 127.0.0.1:8081 weight 100;"));
+    assert!(
+        tried[0].starts_with("add server web/fb-web-2 127.0.0.1:8081 id 1001 weight 100 check ")
+    );
     haproxy.observe().await;
     while script.changes().len() <= tried.len() {
         assert!(began.elapsed() < DEADLINE);

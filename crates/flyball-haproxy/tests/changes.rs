@@ -3,11 +3,12 @@
 
 mod rig;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flyball_core::observation::{Reading, Route};
-use flyball_haproxy::{Check, Haproxy, HaproxySettings, ServerOptions, Slots};
-use rig::{Load, Replica, Rig, clock, get, id, observed, routed};
+use flyball_haproxy::{Checks, Haproxy, HaproxySettings, ServerOptions, Slots};
+use rig::{Load, Replica, Rig, clock, get, get_path, id, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -111,7 +112,12 @@ async fn a_replica_that_moves_keeps_its_server() {
 #[tokio::test]
 async fn options_reach_the_server_and_a_full_one_makes_requests_wait() {
     let Some(rig) = Rig::start("").await else { return };
-    let server_options = ServerOptions { slots: Some(1), check: Some(Check::default()), weight: 7 };
+    let server_options = ServerOptions {
+        slots: Some(1),
+        checks: Checks::Always,
+        weight: 7,
+        words: "slowstart 1s".to_owned(),
+    };
     let settings = HaproxySettings { server_options, ..rig.settings() };
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();
     let replica = Replica::held("web-1").await;
@@ -124,6 +130,32 @@ async fn options_reach_the_server_and_a_full_one_makes_requests_wait() {
     replica.let_go(3);
     for request in requests {
         assert_eq!(request.await.unwrap().unwrap(), "web-1");
+    }
+}
+
+#[tokio::test]
+async fn every_added_server_gets_requests_whatever_the_algorithm() {
+    for lines in [
+        "balance random",
+        "balance uri\nhash-type consistent",
+        "balance hdr(x-key)\nhash-type consistent",
+        "balance leastconn",
+        "balance roundrobin",
+    ] {
+        let Some(rig) = Rig::start(lines).await else { return };
+        let haproxy = rig.connect().await;
+        let mut replicas = Vec::new();
+        for number in 1..=5 {
+            let replica = Replica::start(&format!("web-{number}"), Duration::ZERO).await;
+            replica.route(&haproxy);
+            routed(&haproxy, &replica).await;
+            replicas.push(replica);
+        }
+        let mut answered = BTreeSet::new();
+        for key in 0..300 {
+            answered.insert(get_path(rig.front, &format!("/{key}")).await.unwrap());
+        }
+        assert_eq!(answered.len(), 5, "{lines}: only {answered:?}");
     }
 }
 

@@ -4,7 +4,9 @@
 mod rig;
 
 use flyball_core::observation::Reading;
-use flyball_haproxy::{Finding, Haproxy, HaproxyError, HaproxySettings, OwnedFile, Slots, Socket};
+use flyball_haproxy::{
+    Finding, Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile, Slots, Socket,
+};
 use rig::{Replica, Rig, clock, id};
 
 fn refused(outcome: Result<Haproxy, HaproxyError>) -> (String, String) {
@@ -14,7 +16,7 @@ fn refused(outcome: Result<Haproxy, HaproxyError>) -> (String, String) {
 
 /// The findings that are not well, each with its hint.
 fn wrong(findings: &[Finding]) -> Vec<String> {
-    let wrong = findings.iter().filter(|finding| !finding.ok);
+    let wrong = findings.iter().filter(|finding| finding.level == Level::Wrong);
     wrong.map(|f| format!("{} | {}", f.what, f.hint.clone().unwrap_or_default())).collect()
 }
 
@@ -22,11 +24,13 @@ fn wrong(findings: &[Finding]) -> Vec<String> {
 async fn a_backend_that_is_not_there_is_named() {
     let Some(rig) = Rig::start("").await else { return };
     let settings = HaproxySettings { backend: "wbe".to_owned(), ..rig.settings() };
-    let found = wrong(&Haproxy::check(&settings).await);
+    let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(
         found,
-        ["HAProxy has no backend `wbe` | add a section `backend wbe`, or name another with \
-          `backend`; it has: fixed, web"]
+        [
+            "HAProxy has no backend `wbe` | add a section `backend wbe` with `balance leastconn`, or \
+          name another with `backend`; it has: fixed, web"
+        ]
     );
     let (said, hint) = refused(Haproxy::connect(settings, clock).await);
     assert_eq!(said, "HAProxy has no backend `wbe`");
@@ -38,7 +42,7 @@ async fn a_socket_that_may_only_look_is_named() {
     let Some(rig) = Rig::start("").await else { return };
     let socket = Socket::Unix(rig.path("user.sock"));
     let settings = HaproxySettings { socket, ..rig.settings() };
-    let found = wrong(&Haproxy::check(&settings).await);
+    let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("level user") && found[0].ends_with("level admin"), "{found:?}");
     let (said, hint) = refused(Haproxy::connect(settings, clock).await);
@@ -50,11 +54,11 @@ async fn a_socket_that_may_only_look_is_named() {
 async fn an_algorithm_that_takes_no_servers_is_named() {
     let Some(rig) = Rig::start("").await else { return };
     let settings = HaproxySettings { backend: "fixed".to_owned(), ..rig.settings() };
-    let found = wrong(&Haproxy::check(&settings).await);
+    let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(
         found,
-        ["backend `fixed` uses static-rr, which takes no new servers | in `backend fixed`: \
-          balance leastconn"]
+        ["backend `fixed` takes no servers at run time with this algorithm | in `backend fixed`, \
+          in place of `balance`: balance leastconn"]
     );
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();
     haproxy.route(&id("web-1"), "127.0.0.1:1".parse().unwrap());
@@ -67,41 +71,70 @@ async fn slots_that_are_missing_are_counted() {
     let Some(rig) = Rig::start("server-template dyn 2 127.0.0.1:1 disabled").await else { return };
     let slots = Some(Slots { prefix: "dyn".to_owned(), count: 5 });
     let settings = HaproxySettings { slots, ..rig.settings() };
-    let found = wrong(&Haproxy::check(&settings).await);
-    let want =
-        "the backend has 2 of the 5 slots `dyn1`... | server-template dyn 5 127.0.0.1:1 disabled";
-    assert_eq!(found, [want]);
+    let found = wrong(&Haproxy::check(&settings, &[]).await);
+    assert_eq!(found.len(), 1, "{found:?}");
+    let (what, hint) = found[0].split_once(" | ").unwrap();
+    assert_eq!(what, "the backend has 2 of the 5 slots `dyn1`...");
+    let start =
+        "in `backend web`, in place of `server-template dyn`: server-template dyn 5 127.0.0.1:1 ";
+    assert!(hint.starts_with(start) && hint.ends_with(" disabled"), "{hint}");
 }
 
 #[tokio::test]
 async fn a_sound_backend_passes_and_is_left_as_it_was() {
     let Some(rig) = Rig::start("server legacy 127.0.0.1:1").await else { return };
     let before = rig.servers().await;
-    let findings = Haproxy::check(&rig.settings()).await;
+    let findings = Haproxy::check(&rig.settings(), &[]).await;
     assert_eq!(wrong(&findings), [""; 0]);
     let said = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
     assert!(said("level admin") && said("leastconn") && said("legacy"), "{findings:#?}");
     assert_eq!(rig.servers().await, before);
-    let hints: Vec<String> = findings.into_iter().filter_map(|finding| finding.hint).collect();
-    assert!(hints.iter().any(|h| h.contains("option idle-close-on-response")), "{hints:#?}");
+    // Everything was looked at, the configuration of the running HAProxy included.
+    assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:#?}");
+    assert!(said("takes servers with: weight 100 check") && said("`backend web` repeats requests"));
 }
 
 #[tokio::test]
 async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
     let Some(rig) = Rig::start("").await else { return };
+    let config = rig.path("defaults.cfg");
+    std::fs::write(&config, "defaults\n  mode http\n").unwrap();
     let advised = |lines: &str| {
         let file = OwnedFile { path: rig.path("flyball.cfg"), lines: lines.to_owned() };
         let settings = HaproxySettings { file: Some(file), ..rig.settings() };
+        let config = config.clone();
         async move {
-            let findings = Haproxy::check(&settings).await;
+            let findings = Haproxy::check(&settings, &[config]).await;
             let advice = findings.into_iter().filter_map(|f| f.hint).rfind(|h| h.contains("lines"));
             advice.unwrap_or_default()
         }
     };
-    let whole = format!("{}\noption idle-close-on-response\n", rig::LINES);
-    assert_eq!(advised(&whole).await, "");
-    let without = "unless `defaults` has them, add to `lines`: option idle-close-on-response";
-    assert_eq!(advised(rig::LINES).await, without);
+    assert_eq!(advised(rig::LINES).await, "");
+    let without = rig::LINES.replace("option redispatch 1", "");
+    assert_eq!(advised(&without).await, "in `lines`: option redispatch 1");
+}
+
+#[tokio::test]
+async fn haproxy_is_started_with_the_owned_file_only_once_that_is_there() {
+    let Some(rig) = Rig::start("").await else { return };
+    let path = rig.path("owned.cfg");
+    let file = OwnedFile { path: path.clone(), lines: rig::LINES.to_owned() };
+    let settings = HaproxySettings { backend: "pool".into(), file: Some(file), ..rig.settings() };
+    let said = |findings: Vec<Finding>| {
+        let mut about = findings.into_iter().filter(|f| f.what.contains("no backend `pool`"));
+        about.next().unwrap()
+    };
+    let before = said(Haproxy::check(&settings, &[]).await);
+    assert_eq!(before.level, Level::Advice);
+    let hint = before.hint.unwrap();
+    assert!(hint.starts_with("start flyball first (`flyball run`); then start HAProxy"), "{hint}");
+    assert!(!path.exists(), "a check makes nothing");
+    let haproxy = Haproxy::connect(settings.clone(), clock).await.unwrap();
+    let after = said(Haproxy::check(&settings, &[]).await);
+    assert_eq!(after.level, Level::Wrong);
+    let hint = format!("start HAProxy with `-f {}` behind its own file", path.display());
+    assert_eq!(after.hint, Some(hint));
+    haproxy.shutdown().await;
 }
 
 #[tokio::test]
@@ -109,7 +142,7 @@ async fn nobody_at_the_socket_is_no_reason_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let socket = Socket::Unix(folder.path().join("admin.sock"));
     let settings = HaproxySettings::new(socket, "web");
-    let found = wrong(&Haproxy::check(&settings).await);
+    let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert!(found[0].contains("cannot reach HAProxy at"), "{found:?}");
     assert!(found[0].contains("stats socket"), "{found:?}");
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();

@@ -26,7 +26,7 @@ async fn with_the_owned_file_five_reloads_under_load_lose_nothing() {
     let load = Load::start(rig.front, 4);
     for number in 2..7 {
         let passes = Replica::start(&format!("web-{number}"), QUICK * 20).await;
-        let line = format!("  server fb-web-{number} {} weight 100\n", passes.address);
+        let line = format!("  server fb-web-{number} {} id ", passes.address);
         passes.route(&haproxy);
         file_says(&file, |text| text.contains(&line)).await;
         let epoch = observed(&haproxy, |_| true).await.epoch;
@@ -54,7 +54,7 @@ async fn with_the_owned_file_slots_keep_their_addresses() {
     let replica = Replica::start("web-1", QUICK).await;
     replica.route(&haproxy);
     let before = routed(&haproxy, &replica).await;
-    let line = format!("server dyn1 {} weight 100\n", replica.address);
+    let line = format!("server dyn1 {} weight 100 check ", replica.address);
     file_says(&rig.path("flyball.cfg"), |text| text.contains(&line)).await;
     let load = Load::start(rig.front, 4);
     rig.reload().await;

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scratch = tempfile::tempdir()?;
     let dir = std::env::args().nth(1).map_or(scratch.path().to_owned(), PathBuf::from);
     let begin = Instant::now();
-    let (journal, _) = Journal::open(&dir, Retention::default())?;
+    let journal = Journal::open(&dir, Retention::default());
     // Days that will only be read as minutes need one sample a minute.
     let recorded = fill(&journal, BEGIN_MS, END_MS - DAY_MS, MINUTE_MS)?
         + fill(&journal, END_MS - DAY_MS, END_MS, 1_000)?;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bytes = dir.join("journal.db").metadata()?.len();
 
     let begin = Instant::now();
-    let (journal, _) = Journal::open(&dir, Retention::default())?;
+    let journal = Journal::open(&dir, Retention::default());
     let open_ms = begin.elapsed().as_secs_f64() * 1e3;
     let reader = journal.reader()?;
     let mut figures = String::new();

@@ -48,6 +48,9 @@ pub enum JournalError {
         /// Why.
         why: String,
     },
+    /// The journal is not open.
+    #[error("the journal is not open")]
+    Closed,
     /// It took too long.
     #[error("the journal did not answer in time")]
     Slow,
@@ -72,6 +75,7 @@ impl JournalError {
             }
             Self::NoLog { .. } => "set state_dir to a directory on a local disk".to_owned(),
             Self::Record { .. } => "it was written by another version of flyball".to_owned(),
+            Self::Closed => return None,
             Self::Slow => "is the disk of state_dir busy or gone?".to_owned(),
             Self::Sqlite(error) => match error.sqlite_error_code()? {
                 ErrorCode::DiskFull => "make room on the disk of state_dir".to_owned(),

@@ -1,8 +1,8 @@
 //! The local history: samples, decisions and what was asked for by hand, in one SQLite file.
 //!
-//! Decides how history is kept and given up. Does not know what a decision means. Invariant:
-//! recording never waits, never fails and never stops anything; what could not be kept is counted
-//! ([`Journal::lost`]) and the reason is said ([`Journal::fault`]) for as long as it lasts.
+//! Recording never waits, never fails and never stops anything; what could not be kept is counted
+//! ([`Journal::lost`]) and the reason is said ([`Journal::fault`]) for as long as it lasts. That
+//! there is no file at all, since the disk is full or the directory read-only, is such a reason.
 //!
 //! One thread of its own writes, in batches. Readers have connections of their own and do not
 //! disturb it. The journal reads no wall clock: the newest record says what time it is.
@@ -16,9 +16,10 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod waiting;
 mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,14 +27,15 @@ use std::time::{Duration, Instant};
 
 use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
-use rusqlite::Connection;
 
 pub use error::JournalError;
 pub use manual::StoredManual;
-pub use open::Damaged;
+pub use open::Aside;
 pub use reader::{Decisions, Reader, Which};
 
-use writer::{Message, Row, State, Writer};
+use manual::Manuals;
+use waiting::{Place, RETRY};
+use writer::{Message, Row, State};
 
 /// Records that may wait to be written: 8 s of 1,000 services; 30 MB if all of them are decisions.
 const QUEUE_MAX: usize = 8_192;
@@ -65,48 +67,56 @@ impl Default for Retention {
 /// Dropped without [`Journal::close`], it still writes what was recorded, but nobody waits for it.
 #[derive(Debug)]
 pub struct Journal {
-    path: PathBuf,
+    dir: PathBuf,
     queue: SyncSender<Message>,
     state: Arc<State>,
+    manuals: Arc<Manuals>,
     /// Hangs up when the writer is done.
     finished: Mutex<Receiver<()>>,
-    manuals: Mutex<Connection>,
 }
 
 impl Journal {
     /// Opens or begins the journal in the directory `dir`, which is made if it is missing.
     ///
-    /// A file there that is damaged or is no journal is moved aside, never deleted, and named in
-    /// [`Damaged`]; the journal then begins anew. Blocks for at most a few seconds.
-    ///
-    /// # Errors
-    ///
-    /// The directory cannot be written, the disk is full, another process has the journal, or a
-    /// newer flyball wrote it (it is then left untouched).
-    pub fn open(dir: &Path, retention: Retention) -> Result<(Self, Option<Damaged>), JournalError> {
-        let opened = open::open(dir)?;
-        let manuals = open::connect(&opened.path)?;
-        // A pin is small and rare, and must survive a power cut.
-        manuals.pragma_update(None, "synchronous", "FULL")?;
+    /// Where that cannot be (the directory cannot be written, the disk is full, another process
+    /// has the journal), nothing is kept, [`Journal::fault`] says why, and it is tried again every
+    /// minute. A file that is damaged or of a newer flyball is never deleted, see [`Aside`]. Blocks
+    /// for at most a few seconds.
+    pub fn open(dir: &Path, retention: Retention) -> Self {
+        Self::open_again(dir, retention, RETRY)
+    }
+
+    fn open_again(dir: &Path, retention: Retention, retry: Duration) -> Self {
         let (queue, messages) = sync_channel(QUEUE_MAX);
         let (finish, finished) = sync_channel(0);
-        let state = Arc::new(State::default());
-        let writer = Writer::new(&opened, Arc::clone(&state), retention);
-        let (connection, lock) = (opened.connection, opened.lock);
-        std::thread::Builder::new()
-            .name("journal".to_owned())
-            .spawn(move || {
-                writer.run(connection, &messages);
-                // Not by closing alone: a child that is being started may have a copy.
-                let _ = lock.unlock();
-                drop(finish);
-            })
-            .map_err(|error| JournalError::Directory {
-                dir: dir.to_owned(),
-                why: error.to_string(),
-            })?;
-        let (finished, manuals) = (Mutex::new(finished), Mutex::new(manuals));
-        Ok((Self { path: opened.path, queue, state, finished, manuals }, opened.damaged))
+        let (state, manuals) = (Arc::new(State::default()), Arc::new(Manuals::default()));
+        let place = Place {
+            dir: dir.to_owned(),
+            retention,
+            retry,
+            state: Arc::clone(&state),
+            manuals: Arc::clone(&manuals),
+        };
+        let first = place.open();
+        let writer = std::thread::Builder::new().name("journal".to_owned()).spawn(move || {
+            place.write(first, &messages);
+            drop(finish);
+        });
+        if let Err(error) = writer {
+            state.set_fault(Some(format!("cannot start the journal's thread: {error}")));
+        }
+        Self { dir: dir.to_owned(), queue, state, manuals, finished: Mutex::new(finished) }
+    }
+
+    /// What was found and is not written, once for each time.
+    pub fn take_aside(&self) -> Option<Aside> {
+        self.state.take_aside()
+    }
+
+    /// How often a file was opened for writing: 0 as long as there was none. Whoever keeps a
+    /// [`Journal::reader`] needs a new one once this has grown.
+    pub fn openings(&self) -> u64 {
+        self.state.openings()
     }
 
     /// Records `sample` of `service`. Never blocks; see [`Journal::lost`].
@@ -139,13 +149,13 @@ impl Journal {
         self.state.fault()
     }
 
-    /// A reader with a connection of its own.
+    /// A reader with a connection of its own, also of a file that cannot be written.
     ///
     /// # Errors
     ///
-    /// The file cannot be opened.
+    /// There is no file, or it cannot be opened.
     pub fn reader(&self) -> Result<Reader, JournalError> {
-        Reader::open(&self.path)
+        Reader::beside(&self.dir)
     }
 
     /// Keeps what was asked for by hand for `service`, or forgets it. Blocks, seldom for more than
@@ -153,27 +163,29 @@ impl Journal {
     ///
     /// # Errors
     ///
-    /// It could not be written. What was kept before is then still kept.
+    /// It could not be written now; it will be as soon as that is possible.
     pub fn set_manual(
         &self,
         service: &str,
         manual: Option<&StoredManual>,
     ) -> Result<(), JournalError> {
-        manual::set(&self.manual_connection(), service, manual)
+        self.manuals.set(service, manual)
     }
 
     /// Everything that was asked for by hand and not forgotten, also what has ended since.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read.
-    pub fn manuals(&self) -> Result<BTreeMap<String, StoredManual>, JournalError> {
-        manual::all(&self.manual_connection())
+    pub fn manuals(&self) -> BTreeMap<String, StoredManual> {
+        self.manuals.all()
     }
 
-    fn manual_connection(&self) -> std::sync::MutexGuard<'_, Connection> {
-        // A panic in between left SQLite's own state whole: its statements are atomic.
-        self.manuals.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The services of which something was asked by hand that another version wrote and this one
+    /// cannot read, once.
+    pub fn take_unreadable_manuals(&self) -> BTreeSet<String> {
+        self.manuals.take_unreadable()
+    }
+
+    /// What a journal held that could be opened only later than the start, once.
+    pub fn take_late_manuals(&self) -> BTreeMap<String, StoredManual> {
+        self.state.take_late_manuals()
     }
 
     /// Waits until everything recorded before was written or given up, for 5 s at most.
@@ -184,32 +196,43 @@ impl Journal {
     pub fn flush(&self) -> Result<(), JournalError> {
         let end = Instant::now() + FLUSH_LIMIT;
         let (reply, written) = sync_channel(1);
-        let mut message = Message::Flush(reply);
-        while let Err(error) = self.queue.try_send(message) {
-            match error {
-                TrySendError::Full(back) if Instant::now() < end => message = back,
-                _ => return Err(JournalError::Slow),
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        self.send(Message::Flush(reply), end)?;
         written
             .recv_timeout(end.saturating_duration_since(Instant::now()))
             .map_err(|_| JournalError::Slow)
     }
 
-    /// Writes what was recorded and closes the file. Waits for 5 s at most.
+    /// Writes what was recorded and closes the file. Waits for 5 s at most. What is recorded
+    /// afterwards is lost.
     ///
     /// # Errors
     ///
     /// The time passed; the writer goes on by itself while the process lives.
-    pub fn close(self) -> Result<(), JournalError> {
-        let Self { queue, finished, manuals, .. } = self;
-        drop(manuals);
-        drop(queue);
-        let finished = finished.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match finished.recv_timeout(FLUSH_LIMIT) {
+    pub fn close(&self) -> Result<(), JournalError> {
+        let end = Instant::now() + FLUSH_LIMIT;
+        self.manuals.detach();
+        match self.send(Message::Close, end) {
+            // It has ended already.
+            Err(JournalError::Closed) => return Ok(()),
+            sent => sent?,
+        }
+        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
+        match finished.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Err(RecvTimeoutError::Timeout) => Err(JournalError::Slow),
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(()),
         }
+    }
+
+    /// Waits for room in the queue until `end`.
+    fn send(&self, mut message: Message, end: Instant) -> Result<(), JournalError> {
+        while let Err(error) = self.queue.try_send(message) {
+            match error {
+                TrySendError::Full(back) if Instant::now() < end => message = back,
+                TrySendError::Full(_) => return Err(JournalError::Slow),
+                TrySendError::Disconnected(_) => return Err(JournalError::Closed),
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
     }
 }

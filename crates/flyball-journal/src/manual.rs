@@ -3,13 +3,16 @@
 //! Decides nothing: whether one has ended is judged by whoever reads it. Invariant: there is at
 //! most one for a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flyball_core::observation::Ask;
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use crate::error::JournalError;
+use crate::open::connect;
 
 /// What was asked for by hand, in wall-clock time: other clocks do not outlive the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +25,100 @@ pub struct StoredManual {
     pub by: String,
 }
 
-pub(crate) fn set(
+/// All of them, with the connection that keeps them once there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Manuals(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    connection: Option<Connection>,
+    known: BTreeMap<String, StoredManual>,
+    /// Services of which the latest could not be written.
+    unwritten: BTreeSet<String>,
+    /// Services of which another version wrote something that means nothing here.
+    unreadable: BTreeSet<String>,
+}
+
+impl Manuals {
+    /// Everything that was asked for and not forgotten, also what has ended since.
+    pub(crate) fn all(&self) -> BTreeMap<String, StoredManual> {
+        self.kept().known.clone()
+    }
+
+    /// What an earlier run kept, where that can only be read.
+    pub(crate) fn remember(&self, found: Found) {
+        let mut kept = self.kept();
+        kept.known.extend(found.manuals);
+        kept.unreadable.extend(found.unreadable);
+    }
+
+    /// The services of which something was kept that means nothing here, once.
+    pub(crate) fn take_unreadable(&self) -> BTreeSet<String> {
+        std::mem::take(&mut self.kept().unreadable)
+    }
+
+    /// Keeps what is known in the journal at `path` from now on, and gives what only that knew.
+    pub(crate) fn attach(
+        &self,
+        path: &Path,
+    ) -> Result<BTreeMap<String, StoredManual>, JournalError> {
+        let connection = connect(path)?;
+        // A pin is small and rare, and must survive a power cut.
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let mut kept = self.kept();
+        kept.connection = Some(connection);
+        kept.write_rest()?;
+        let Some(connection) = &kept.connection else { return Ok(BTreeMap::new()) };
+        let Found { manuals: mut new, unreadable } = all(connection)?;
+        new.retain(|service, _| !kept.known.contains_key(service));
+        kept.known.extend(new.clone());
+        kept.unreadable.extend(unreadable);
+        Ok(new)
+    }
+
+    /// Writes what could not be written before, if there is anything.
+    pub(crate) fn write_rest(&self) -> Result<(), JournalError> {
+        self.kept().write_rest()
+    }
+
+    /// Keeps what was asked for `service`, or forgets it; counts also where it cannot be written.
+    pub(crate) fn set(
+        &self,
+        service: &str,
+        manual: Option<&StoredManual>,
+    ) -> Result<(), JournalError> {
+        let mut kept = self.kept();
+        match manual {
+            Some(manual) => kept.known.insert(service.to_owned(), manual.clone()),
+            None => kept.known.remove(service),
+        };
+        kept.unwritten.insert(service.to_owned());
+        kept.write_rest()
+    }
+
+    /// Lets go of the file.
+    pub(crate) fn detach(&self) {
+        self.kept().connection = None;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // A panic in between left SQLite's own state whole: its statements are atomic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn write_rest(&mut self) -> Result<(), JournalError> {
+        let connection = self.connection.as_ref().ok_or(JournalError::Closed)?;
+        while let Some(service) = self.unwritten.first() {
+            set(connection, service, self.known.get(service))?;
+            self.unwritten.pop_first();
+        }
+        Ok(())
+    }
+}
+
+fn set(
     connection: &Connection,
     service: &str,
     manual: Option<&StoredManual>,
@@ -41,20 +137,28 @@ pub(crate) fn set(
     Ok(())
 }
 
-pub(crate) fn all(connection: &Connection) -> Result<BTreeMap<String, StoredManual>, JournalError> {
+/// All that are kept; the services of those that cannot be read, since another version wrote them.
+pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
     let mut statement =
         connection.prepare("SELECT service, ask, until_wall_ms, asked_by FROM manual")?;
     let mut rows = statement.query([])?;
-    let mut manuals = BTreeMap::new();
+    let mut found = Found::default();
     while let Some(row) = rows.next()? {
-        let until_wall_ms: Option<i64> = row.get(2)?;
-        let ask = serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default()).map_err(
-            |error| JournalError::Record {
-                wall_ms: until_wall_ms.unwrap_or(0),
-                why: error.to_string(),
-            },
-        )?;
-        manuals.insert(row.get(0)?, StoredManual { ask, until_wall_ms, by: row.get(3)? });
+        let service = row.get(0)?;
+        match serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default()) {
+            Ok(ask) => {
+                let (until_wall_ms, by) = (row.get(2)?, row.get(3)?);
+                found.manuals.insert(service, StoredManual { ask, until_wall_ms, by });
+            }
+            Err(_) => drop(found.unreadable.insert(service)),
+        }
     }
-    Ok(manuals)
+    Ok(found)
+}
+
+/// What a file held.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) manuals: BTreeMap<String, StoredManual>,
+    pub(crate) unreadable: BTreeSet<String>,
 }

@@ -1,13 +1,15 @@
 //! Getting hold of the file: its directory, its lock, and a look at whether it is sound.
 //!
-//! Decides what counts as damaged. Invariant: no file is deleted or overwritten here; what cannot
-//! be used is renamed and said so.
+//! No file is deleted or overwritten here but what the attempt itself began: what is damaged is
+//! renamed, what a newer flyball wrote stays, and both are said.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use flyball_file::{keep_private, open_lock};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -22,13 +24,29 @@ const CHECK_LIMIT: Duration = Duration::from_secs(2);
 /// killed has the lock, too, until it runs its own program.
 const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
-/// A file that was moved aside.
+/// A file that was found and is not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Damaged {
-    /// Where it is now.
-    pub moved_to: PathBuf,
-    /// What was wrong with it.
-    pub why: String,
+pub enum Aside {
+    /// It was of no use, and has another name now.
+    Damaged {
+        /// Where it is.
+        moved_to: PathBuf,
+        /// What was wrong with it.
+        why: String,
+    },
+    /// A newer flyball wrote it. It is where it was, for the day that one runs again.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version that this flyball knows.
+        known: i64,
+        /// The journal that is written in its place.
+        instead: PathBuf,
+        /// Whether `instead` was begun just now, so that it holds nothing yet.
+        begun: bool,
+    },
 }
 
 /// A journal that is ready to be written.
@@ -38,7 +56,7 @@ pub(crate) struct Opened {
     pub(crate) connection: Connection,
     /// Held for as long as anybody writes.
     pub(crate) lock: File,
-    pub(crate) damaged: Option<Damaged>,
+    pub(crate) aside: Option<Aside>,
 }
 
 /// Why a file cannot be used as it is.
@@ -59,31 +77,51 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// Where the journal of `dir` is.
+/// Where the journal of `dir` is, as far as it can be told without opening it for writing.
 pub(crate) fn file(dir: &Path) -> PathBuf {
-    dir.join("journal.db")
+    let path = dir.join("journal.db");
+    let version = || -> rusqlite::Result<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        schema::header(&Connection::open_with_flags(&path, flags)?, "user_version")
+    };
+    if version().is_ok_and(|found| found > schema::VERSION) { instead_of_newer(dir) } else { path }
+}
+
+/// The journal beside one that a newer flyball wrote.
+fn instead_of_newer(dir: &Path) -> PathBuf {
+    dir.join(format!("journal-v{}.db", schema::VERSION))
 }
 
 /// Opens or begins the journal in `dir`.
 pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
     let lock = lock(dir)?;
-    let path = file(dir);
-    match usable(&path) {
-        Ok(connection) => Ok(Opened { path, connection, lock, damaged: None }),
-        Err(Refused::Error(error)) => Err(error),
-        Err(Refused::Damaged(why)) => {
-            let moved_to = move_aside(dir).map_err(|error| cannot_keep(dir, &error))?;
-            match usable(&path) {
-                Ok(connection) => {
-                    let damaged = Some(Damaged { moved_to, why });
-                    Ok(Opened { path, connection, lock, damaged })
-                }
-                Err(Refused::Error(error)) => Err(error),
-                Err(Refused::Damaged(why)) => {
-                    Err(JournalError::Directory { dir: dir.to_owned(), why })
-                }
-            }
+    take_from_others(dir);
+    let path = dir.join("journal.db");
+    match usable_or_anew(dir, &path) {
+        Ok((connection, aside)) => Ok(Opened { path, connection, lock, aside }),
+        Err(JournalError::Newer { path, found, known }) => {
+            let instead = instead_of_newer(dir);
+            let begun = instead.symlink_metadata().is_err();
+            let (connection, _) = usable_or_anew(dir, &instead)?;
+            let aside = Aside::Newer { path, found, known, instead: instead.clone(), begun };
+            Ok(Opened { path: instead, connection, lock, aside: Some(aside) })
         }
+        Err(error) => Err(error),
+    }
+}
+
+/// The journal at `path`; where that is damaged, a new one in its place.
+fn usable_or_anew(dir: &Path, path: &Path) -> Result<(Connection, Option<Aside>), JournalError> {
+    let why = match usable(path) {
+        Ok(connection) => return Ok((connection, None)),
+        Err(Refused::Error(error)) => return Err(error),
+        Err(Refused::Damaged(why)) => why,
+    };
+    let moved_to = move_aside(dir, path).map_err(|error| cannot_keep(dir, &error))?;
+    match usable(path) {
+        Ok(connection) => Ok((connection, Some(Aside::Damaged { moved_to, why }))),
+        Err(Refused::Error(error)) => Err(error),
+        Err(Refused::Damaged(why)) => Err(JournalError::Directory { dir: dir.to_owned(), why }),
     }
 }
 
@@ -99,13 +137,9 @@ pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Makes `dir` if need be and takes its lock, which the kernel gives back however the process ends.
 fn lock(dir: &Path) -> Result<File, JournalError> {
-    fs::create_dir_all(dir).map_err(|error| cannot_keep(dir, &error))?;
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join("journal.lock"))
-        .map_err(|error| cannot_keep(dir, &error))?;
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.map_err(|error| cannot_keep(dir, &error))?;
+    let lock = open_lock(&dir.join("journal.lock")).map_err(|error| cannot_keep(dir, &error))?;
     let end = Instant::now() + LOCK_LIMIT;
     loop {
         match lock.try_lock() {
@@ -121,13 +155,41 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
     }
 }
 
-fn cannot_keep(dir: &Path, error: &std::io::Error) -> JournalError {
+/// What replicas said last may be secret, so files of earlier versions, which everybody could read,
+/// are closed, too. One of another user stays as it is: the rights of the directory hide it.
+fn take_from_others(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("journal") {
+            let _of_another_user = keep_private(&entry.path());
+        }
+    }
+}
+
+fn cannot_keep(dir: &Path, error: &dyn std::error::Error) -> JournalError {
     JournalError::Directory { dir: dir.to_owned(), why: error.to_string() }
 }
 
 /// The file at `path` as a sound journal of this version, begun if there is none.
 fn usable(path: &Path) -> Result<Connection, Refused> {
     look_at_files(path)?;
+    let new = path.symlink_metadata().is_err();
+    let opened = begin(path, new);
+    if new && opened.is_err() {
+        // Half a file would count as damaged at the next try, and one would be left each minute.
+        for suffix in ["-wal", "-shm", ""] {
+            let _never_made = fs::remove_file(beside(path, suffix));
+        }
+    }
+    opened
+}
+
+fn begin(path: &Path, new: bool) -> Result<Connection, Refused> {
+    if new {
+        // SQLite gives its log the rights that the file has.
+        let made = File::options().write(true).create_new(true).mode(0o600).open(path);
+        let dir = path.parent().unwrap_or(path);
+        made.map_err(|error| Refused::Error(cannot_keep(dir, &error)))?;
+    }
     let mut connection = connect(path)?;
     // Until the file is known to be sound, its log stays beside it as it is.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -209,18 +271,17 @@ fn check(connection: &Connection) -> Result<(), Refused> {
     }
 }
 
-/// Renames the journal and its log; gives the new name.
-fn move_aside(dir: &Path) -> std::io::Result<PathBuf> {
+/// Renames the journal at `path` and its log; gives the new name.
+fn move_aside(dir: &Path, path: &Path) -> std::io::Result<PathBuf> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
     let free = |name: &PathBuf| name.symlink_metadata().is_err();
     let moved_to = (now..now + 1_000)
         .map(|wall_ms| dir.join(format!("journal-damaged-{wall_ms}.db")))
         .find(free)
         .ok_or(ErrorKind::AlreadyExists)?;
-    let path = dir.join("journal.db");
     // The log first: if this is cut short, there is never an old log beside a new file.
     for suffix in ["-wal", "-shm", ""] {
-        match fs::rename(beside(&path, suffix), beside(&moved_to, suffix)) {
+        match fs::rename(beside(path, suffix), beside(&moved_to, suffix)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -228,7 +289,7 @@ fn move_aside(dir: &Path) -> std::io::Result<PathBuf> {
     Ok(moved_to)
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()

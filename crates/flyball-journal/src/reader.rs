@@ -3,6 +3,8 @@
 //! Decides how many figures become how many points. Writes nothing. Invariant: no question takes
 //! longer than [`QUERY_LIMIT`], and none holds up the writer.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,7 +13,10 @@ use flyball_core::record::Sample;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
 use crate::error::JournalError;
+use crate::manual::{self, Found};
+use crate::open::beside;
 use crate::rows::{FIGURES, GROUPED, MINUTE_MS, find_service};
+use crate::schema::header;
 
 /// How long a question may take.
 const QUERY_LIMIT: Duration = Duration::from_secs(5);
@@ -66,7 +71,22 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(QUERY_LIMIT)?;
+        let refused = header(&connection, "schema_version").err();
+        let refused = refused.and_then(|error| error.sqlite_error_code());
+        // The log cannot be shared where nothing can be written; without a log there is nobody to
+        // share it with.
+        if matches!(refused, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+            && is_log_empty(path)
+        {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            let connection = Connection::open_with_flags(unchanging(path), flags)?;
+            return Ok(Self { connection });
+        }
         Ok(Self { connection })
+    }
+
+    pub(crate) fn manuals(&self) -> Result<Found, JournalError> {
+        manual::all(&self.connection)
     }
 
     /// Samples of `service` from `from_wall_ms` to `to_wall_ms`, both included, in the order of
@@ -200,6 +220,27 @@ impl Reader {
         let end = Instant::now() + QUERY_LIMIT;
         Ok(self.connection.progress_handler(10_000, Some(move || Instant::now() > end))?)
     }
+}
+
+fn is_log_empty(path: &Path) -> bool {
+    beside(path, "-wal").metadata().map_or(true, |log| log.len() == 0)
+}
+
+/// SQLite's name for a file that nobody changes.
+fn unchanging(path: &Path) -> OsString {
+    let mut name = OsString::from("file:");
+    let special = |byte: &u8| matches!(byte, b'%' | b'?' | b'#');
+    for part in path.as_os_str().as_bytes().split_inclusive(special) {
+        match part.split_last() {
+            Some((last, rest)) if special(last) => {
+                name.push(OsStr::from_bytes(rest));
+                name.push(format!("%{last:02x}"));
+            }
+            _ => name.push(OsStr::from_bytes(part)),
+        }
+    }
+    name.push("?immutable=1");
+    name
 }
 
 fn in_time(error: rusqlite::Error) -> JournalError {

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use flyball_core::observation::Ask;
 use flyball_core::record::Sample;
 use rusqlite::Connection;
 
 use crate::upkeep::{Bite, bite};
 use crate::writer::Message;
-use crate::{Journal, Retention, open, rows};
+use crate::{Journal, Retention, StoredManual, open, rows};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const MONDAY_MS: i64 = 1_750_636_800_000;
@@ -72,7 +73,7 @@ fn full_and_free(journal: &Journal, fill: impl Fn(), free: impl Fn()) {
 #[test]
 fn a_full_disk_loses_records_and_stops_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(dir.path(), Retention::default()).unwrap();
+    let journal = Journal::open(dir.path(), Retention::default());
     let limit = |pages| journal.queue.send(Message::LimitPages(pages)).unwrap();
     full_and_free(&journal, || limit(30), || limit(u32::MAX - 1));
 }
@@ -84,11 +85,105 @@ fn a_file_system_without_room_loses_records_and_stops_nothing() {
         println!("not run: no file system may be mounted here");
         return;
     };
-    let (journal, _) = Journal::open(&tiny.0, Retention::default()).unwrap();
+    let journal = Journal::open(&tiny.0, Retention::default());
     let ballast = tiny.0.join("ballast");
     let fill = || drop(std::fs::write(&ballast, vec![0; 4 << 20]));
     full_and_free(&journal, fill, || std::fs::remove_file(&ballast).unwrap());
     journal.close().unwrap();
+}
+
+fn pin() -> StoredManual {
+    StoredManual { ask: Ask::Pin(4), until_wall_ms: None, by: "cli".to_owned() }
+}
+
+#[track_caller]
+fn until(what: &str, done: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How often it is tried here; a minute, otherwise.
+const RETRY: Duration = Duration::from_millis(20);
+
+#[test]
+fn with_a_full_disk_from_the_start_history_begins_once_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tiny) = Tiny::mount(dir.path()) else {
+        println!("not run: no file system may be mounted here");
+        return;
+    };
+    let ballast = tiny.0.join("ballast");
+    drop(std::fs::write(&ballast, vec![0; 4 << 20]));
+    let journal = Journal::open_again(&tiny.0, Retention::default(), RETRY);
+    assert!(journal.fault().unwrap().contains("full"), "{:?}", journal.fault());
+    journal.record_sample("web", &sample(0));
+    assert!(journal.set_manual("web", Some(&pin())).is_err());
+    until("the record is counted as lost", || journal.lost() == 1);
+    // Longer than some tries.
+    std::thread::sleep(10 * RETRY);
+    let left: Vec<_> = std::fs::read_dir(&tiny.0).unwrap().flatten().collect();
+    let names: Vec<_> = left.iter().map(std::fs::DirEntry::file_name).collect();
+    assert!(names.iter().all(|name| name == "ballast" || name == "journal.lock"), "{names:?}");
+    std::fs::remove_file(&ballast).unwrap();
+    until("it is kept", || journal.fault().is_none() && journal.openings() == 1);
+    journal.record_sample("web", &sample(1));
+    journal.close().unwrap();
+    assert_eq!((journal.lost(), journal.take_late_manuals().len()), (1, 0));
+    let journal = Journal::open(&tiny.0, Retention::default());
+    assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
+}
+
+#[test]
+fn in_a_directory_that_can_only_be_read_what_is_there_is_known_and_nothing_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tiny) = Tiny::mount(dir.path()) else {
+        println!("not run: no file system may be mounted here");
+        return;
+    };
+    let remount = |how: &str| {
+        let done = Command::new("mount").args(["-o", how]).arg(&tiny.0).status();
+        assert!(done.is_ok_and(|status| status.success()), "mount -o {how}");
+    };
+    let journal = Journal::open(&tiny.0, Retention::default());
+    journal.record_sample("web", &sample(0));
+    journal.set_manual("web", Some(&pin())).unwrap();
+    journal.close().unwrap();
+    remount("remount,ro");
+    let journal = Journal::open_again(&tiny.0, Retention::default(), RETRY);
+    let fault = journal.fault().unwrap();
+    assert!(fault.contains("Read-only") && !fault.contains("not known"), "{fault}");
+    assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
+    let samples = |journal: &Journal| {
+        let (from, to) = (MONDAY_MS, MONDAY_MS + 100_000);
+        let samples = journal.reader().unwrap().samples("web", from, to, 100_000);
+        samples.unwrap().len()
+    };
+    assert_eq!(samples(&journal), 1);
+    remount("remount,rw");
+    until("it is kept", || journal.fault().is_none());
+    assert_eq!(journal.take_late_manuals().len(), 0, "they were known");
+    journal.record_sample("web", &sample(60));
+    journal.flush().unwrap();
+    assert_eq!(samples(&journal), 2);
+    journal.close().unwrap();
+}
+
+#[test]
+fn what_another_process_kept_from_being_read_is_told_once_it_can_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = Journal::open(dir.path(), Retention::default());
+    other.set_manual("web", Some(&pin())).unwrap();
+    other.set_manual("api", Some(&pin())).unwrap();
+    let journal = Journal::open_again(dir.path(), Retention::default(), RETRY);
+    assert!(journal.fault().unwrap().contains("in use"), "{:?}", journal.fault());
+    let _not_yet = journal.set_manual("api", None);
+    other.close().unwrap();
+    until("it is kept", || journal.fault().is_none());
+    assert_eq!(journal.take_late_manuals(), [("web".to_owned(), pin())].into());
+    assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
 }
 
 /// A journal with `rows` samples of one service, each a second after the other.

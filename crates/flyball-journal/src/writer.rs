@@ -16,7 +16,8 @@ use flyball_core::record::Sample;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::Retention;
-use crate::open::Opened;
+use crate::manual::{Manuals, StoredManual};
+use crate::open::{Aside, Opened};
 use crate::rows::{self, MINUTE_MS};
 use crate::upkeep;
 
@@ -47,6 +48,8 @@ pub(crate) enum Message {
     Record(Row),
     /// Write now, then say so.
     Flush(SyncSender<()>),
+    /// Write now, and end.
+    Close,
     /// Let the file have no more than this many pages: a full disk, for tests.
     #[cfg(test)]
     LimitPages(u32),
@@ -56,7 +59,10 @@ pub(crate) enum Message {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     lost: AtomicU64,
+    openings: AtomicU64,
     fault: Mutex<Option<String>>,
+    aside: Mutex<Option<Aside>>,
+    late_manuals: Mutex<BTreeMap<String, StoredManual>>,
 }
 
 impl State {
@@ -66,6 +72,29 @@ impl State {
 
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn openings(&self) -> u64 {
+        self.openings.load(Ordering::Relaxed)
+    }
+
+    /// A file is open for writing.
+    pub(crate) fn note_opening(
+        &self,
+        aside: Option<Aside>,
+        late_manuals: BTreeMap<String, StoredManual>,
+    ) {
+        *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = aside;
+        *self.late_manuals.lock().unwrap_or_else(PoisonError::into_inner) = late_manuals;
+        self.openings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take_aside(&self) -> Option<Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    pub(crate) fn take_late_manuals(&self) -> BTreeMap<String, StoredManual> {
+        std::mem::take(&mut *self.late_manuals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn fault(&self) -> Option<String> {
@@ -81,6 +110,7 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Writer {
     state: Arc<State>,
+    manuals: Arc<Manuals>,
     path: PathBuf,
     inode: u64,
     retention: Retention,
@@ -108,13 +138,19 @@ struct Gathered {
 
 impl Writer {
     /// A writer for the journal `opened`, of which it first rolls up what a crash left.
-    pub(crate) fn new(opened: &Opened, state: Arc<State>, retention: Retention) -> Self {
+    pub(crate) fn new(
+        opened: &Opened,
+        state: Arc<State>,
+        manuals: Arc<Manuals>,
+        retention: Retention,
+    ) -> Self {
         if let Err(error) = rows::roll_up_rest(&opened.connection) {
             // A full disk must not keep anything from starting.
             state.set_fault(Some(error.to_string()));
         }
         Self {
             state,
+            manuals,
             inode: inode(&opened.path).unwrap_or(0),
             path: opened.path.clone(),
             retention,
@@ -172,7 +208,7 @@ impl Writer {
                     break;
                 }
                 Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => {
                     gathered.open = false;
                     break;
                 }
@@ -238,6 +274,8 @@ impl Writer {
 
     /// One bite of what is too old or too much.
     fn look_after(&mut self, connection: &Connection) {
+        // Whoever asked was told that it could not be written then.
+        let _still_not = self.manuals.write_rest();
         let done = upkeep::bite(connection, self.now_ms, self.retention);
         let again = matches!(done, Ok(upkeep::Bite::More));
         self.upkeep_at = Instant::now() + if again { UPKEEP_AGAIN } else { UPKEEP_EVERY };

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_core::decide::decide;
@@ -19,8 +20,8 @@ const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
 const MONDAY_MS: i64 = 1_750_636_800_000;
 
 fn open(dir: &Path) -> Journal {
-    let (journal, damaged) = Journal::open(dir, Retention::default()).unwrap();
-    assert_eq!(damaged, None);
+    let journal = Journal::open(dir, Retention::default());
+    assert_eq!((journal.fault(), journal.take_aside()), (None, None));
     journal
 }
 
@@ -56,7 +57,15 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };
-    let seen = Observation { at, wall_ms, engine, balancer: None, manual: None, advice: None };
+    let seen = Observation {
+        at,
+        wall_ms,
+        engine,
+        balancer: None,
+        manual: None,
+        advice: None,
+        failing: BTreeMap::new(),
+    };
     decide(&policy, &mut Memory::default(), &seen)
 }
 
@@ -220,7 +229,7 @@ fn pins_and_pauses_survive_a_restart_until_they_are_taken_back() {
     drop(journal.close());
     let journal = open(dir.path());
     let expected = [("api".to_owned(), pause), ("web".to_owned(), pin)];
-    assert_eq!(journal.manuals().unwrap(), expected.into());
+    assert_eq!(journal.manuals(), expected.into());
 }
 
 #[test]

@@ -4,25 +4,36 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use flyball_core::observation::Ask;
 use flyball_core::record::Sample;
-use flyball_journal::{Damaged, Journal, JournalError, Retention, Which};
+use flyball_journal::{Aside, Journal, JournalError, Reader, Retention, StoredManual, Which};
 use rusqlite::Connection;
 
 const MONDAY_MS: i64 = 1_750_636_800_000;
 const CHILD: &str = "FLYBALL_JOURNAL_WRITES_IN";
 
-fn open(dir: &Path) -> (Journal, Option<Damaged>) {
-    Journal::open(dir, Retention::default()).unwrap()
+fn open(dir: &Path) -> (Journal, Option<Aside>) {
+    let journal = Journal::open(dir, Retention::default());
+    assert_eq!(journal.fault(), None);
+    let aside = journal.take_aside();
+    (journal, aside)
 }
 
-fn refused(dir: &Path) -> JournalError {
-    let error = Journal::open(dir, Retention::default()).unwrap_err();
-    assert!(error.hint().is_some(), "{error}");
-    error
+/// Why nothing is kept in `dir`, where that is so.
+fn fault(dir: &Path) -> String {
+    let journal = Journal::open(dir, Retention::default());
+    let fault = journal.fault().unwrap();
+    assert!(fault.contains("; hint: "), "{fault}");
+    journal.record_sample("web", &sample(1));
+    journal.flush().unwrap();
+    assert_eq!((journal.lost(), journal.openings()), (1, 0));
+    assert_eq!(journal.fault(), Some(fault.clone()), "for as long as it lasts");
+    fault
 }
 
 fn sample(number: i64) -> Sample {
@@ -119,10 +130,12 @@ fn a_damaged_file_is_moved_aside_and_said_so() {
         let dir = tempfile::tempdir().unwrap();
         damage(&filled(dir.path()));
         let (journal, damaged) = open(dir.path());
-        let damaged = damaged.unwrap_or_else(|| panic!("{why}: not noticed"));
-        assert!(damaged.why.contains(why), "{why}: {}", damaged.why);
-        assert!(damaged.moved_to.exists(), "{why}");
-        let name = damaged.moved_to.file_name().unwrap().to_str().unwrap();
+        let Some(Aside::Damaged { moved_to, why: said }) = damaged else {
+            panic!("{why}: {damaged:?}")
+        };
+        assert!(said.contains(why), "{why}: {said}");
+        assert!(moved_to.exists(), "{why}");
+        let name = moved_to.file_name().unwrap().to_str().unwrap();
         assert!(name.starts_with("journal-damaged-") && name.ends_with(".db"), "{name}");
         journal.record_sample("web", &sample(1));
         journal.close().unwrap();
@@ -136,27 +149,44 @@ fn a_log_goes_with_its_damaged_file() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("journal.db"), b"garbage, and more than a header of it").unwrap();
     fs::write(dir.path().join("journal.db-wal"), b"log").unwrap();
-    let moved_to = open(dir.path()).1.unwrap().moved_to;
+    let aside = open(dir.path()).1;
+    let Some(Aside::Damaged { moved_to, .. }) = aside else { panic!("{aside:?}") };
     let mut log = moved_to.into_os_string();
     log.push("-wal");
     assert_eq!(fs::read(log).unwrap(), b"log");
 }
 
 #[test]
-fn the_journal_of_a_newer_flyball_is_refused_and_left_as_it_is() {
+fn the_journal_of_a_newer_flyball_is_left_as_it_is_and_another_one_kept_beside_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = filled(dir.path());
+    let pin = StoredManual { ask: Ask::Pin(3), until_wall_ms: None, by: "cli".to_owned() };
+    let journal = open(dir.path()).0;
+    journal.set_manual("web", Some(&pin)).unwrap();
+    journal.close().unwrap();
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
-    assert!(matches!(refused(dir.path()), JournalError::Newer { found: 99, known: 1, .. }));
+    let beside = dir.path().join("journal-v1.db");
+    for begun in [true, false] {
+        let (journal, aside) = open(dir.path());
+        let (path, instead) = (path.clone(), beside.clone());
+        assert_eq!(aside, Some(Aside::Newer { path, found: 99, known: 1, instead, begun }));
+        assert_eq!(journal.manuals(), [("web".to_owned(), pin.clone())].into());
+        journal.record_sample("web", &sample(5_000));
+        journal.close().unwrap();
+    }
     assert_eq!(fs::read(&path).unwrap(), before);
+    let reader = Reader::beside(dir.path()).unwrap();
+    let samples = reader.samples("web", MONDAY_MS, MONDAY_MS + 5_000_000, u32::MAX).unwrap();
+    assert!(samples.iter().all(|sample| sample.wall_ms == MONDAY_MS + 5_000_000), "{samples:?}");
+    assert!(!samples.is_empty());
 }
 
 #[test]
 fn two_cannot_have_one_journal() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    assert!(matches!(refused(dir.path()), JournalError::InUse { .. }));
+    assert!(fault(dir.path()).contains("is in use by another process"));
     journal.close().unwrap();
     assert_eq!(open(dir.path()).1, None);
 }
@@ -167,10 +197,64 @@ fn a_missing_directory_is_made_and_an_impossible_one_is_named() {
     open(&dir.path().join("a/b"));
     fs::write(dir.path().join("file"), b"").unwrap();
     let below_a_file = dir.path().join("file/b");
-    let error = refused(&below_a_file);
-    assert!(error.to_string().contains(below_a_file.to_str().unwrap()), "{error}");
+    let why = fault(&below_a_file);
+    assert!(why.contains(below_a_file.to_str().unwrap()), "{why}");
     // Nobody can make a directory here, root neither.
-    assert!(matches!(refused(Path::new("/proc/flyball")), JournalError::Directory { .. }));
+    assert!(
+        fault(Path::new("/proc/flyball")).starts_with("cannot keep the journal in /proc/flyball")
+    );
+}
+
+fn modes(dir: &Path) -> Vec<(String, u32)> {
+    let mut modes: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .flatten()
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            (entry.file_name().into_string().unwrap(), mode)
+        })
+        .collect();
+    modes.sort();
+    modes
+}
+
+#[test]
+fn nobody_else_may_read_the_journal_also_where_everybody_could() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    journal.record_sample("web", &sample(1));
+    journal.flush().unwrap();
+    let own = ["journal.db", "journal.db-shm", "journal.db-wal", "journal.lock"];
+    let expected: Vec<_> = own.map(|name| (name.to_owned(), 0o600)).into();
+    assert_eq!(modes(dir.path()), expected);
+    drop(journal);
+    for (name, _) in &expected {
+        let open_to_all = fs::Permissions::from_mode(0o644);
+        // What was a log may be gone by now.
+        let _ = fs::set_permissions(dir.path().join(name), open_to_all);
+    }
+    let before = dir.path().join("journal-damaged-1.db");
+    fs::write(&before, "last words").unwrap();
+    fs::set_permissions(&before, fs::Permissions::from_mode(0o644)).unwrap();
+    let (journal, _) = open(dir.path());
+    journal.record_sample("web", &sample(2));
+    journal.flush().unwrap();
+    assert!(modes(dir.path()).iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes(dir.path()));
+}
+
+#[test]
+fn what_was_asked_by_hand_in_words_of_another_version_is_named_and_the_rest_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = open(dir.path());
+    let pause = StoredManual { ask: Ask::Pause, until_wall_ms: None, by: "cli".to_owned() };
+    journal.set_manual("api", Some(&pause)).unwrap();
+    journal.close().unwrap();
+    let other = Connection::open(dir.path().join("journal.db")).unwrap();
+    other.execute("INSERT INTO manual VALUES ('web', '\"dream\"', NULL, 'cli')", []).unwrap();
+    drop(other);
+    let (journal, _) = open(dir.path());
+    assert_eq!(journal.manuals(), [("api".to_owned(), pause)].into());
+    assert_eq!(journal.take_unreadable_manuals(), ["web".to_owned()].into());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use flyball_engine::text::one_line;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -124,7 +125,7 @@ impl Connection {
                 let body = timeout(limit, Limited::new(answer.into_body(), 4_096).collect()).await;
                 let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes());
                 let words = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
-                let why = words.trim().chars().take(WORDS_MAX).collect();
+                let why = one_line(&words).chars().take(WORDS_MAX).collect();
                 Err(MesosError::Refused { at: self.at.clone(), what, status, why })
             }
         }

@@ -3,18 +3,17 @@
 //! Decides nothing about placement. Invariant: a replica is either asked for here or a task, never
 //! both.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flyball_core::observation::{Exit, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
 use tokio::sync::Notify;
 
 use crate::MesosSettings;
 use crate::offer::Needs;
 
-/// As many as an engine's report may hold.
-const EXITS_KEPT: usize = 20;
 /// Offers come within one allocation of Mesos (1 s by default); two without any is a reason to say so.
 const OFFER_MS: u64 = 2_000;
 
@@ -30,7 +29,7 @@ pub(crate) struct Pool {
     pub(crate) orders: BTreeMap<ReplicaId, Timestamp>,
     /// Why the latest offers did not fit, and when that was.
     pub(crate) short: Option<(Timestamp, String)>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
 }
 
 impl Pool {
@@ -42,7 +41,7 @@ impl Pool {
             closed: false,
             orders: BTreeMap::new(),
             short: None,
-            exits: VecDeque::new(),
+            exits: Exits::default(),
         }
     }
 
@@ -50,17 +49,12 @@ impl Pool {
         Needs { cpus: self.settings.cpus, memory_mib: self.settings.memory_mib() }
     }
 
-    /// Each one later than the one before, so that nobody who remembers a time misses one.
-    pub(crate) fn tell(&mut self, mut exit: Exit) {
-        let after = self.exits.back().map(|last| last.at.plus_ms(1));
-        exit.at = after.map_or(exit.at, |after| exit.at.max(after));
-        self.exits.push_back(exit);
-        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
-        self.exits.drain(..surplus);
+    pub(crate) fn tell(&mut self, exit: Exit) {
+        self.exits.push(exit);
     }
 
     pub(crate) fn exits(&self) -> Vec<Exit> {
-        self.exits.iter().cloned().collect()
+        self.exits.to_vec()
     }
 
     /// Why what was asked for does not start, while it does not.

@@ -4,13 +4,13 @@
 //! the disk, and noted for the next leader where there is one, before any task is launched under it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Write as _;
+use std::fs;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use flyball_core::units::Timestamp;
+use flyball_file::FileError;
 use flyball_zookeeper::ZookeeperError;
 use tokio::sync::Notify;
 
@@ -61,7 +61,11 @@ impl Core {
     /// Keeps the framework's id, before anything is done under it.
     pub(crate) async fn keep_id(&self, id: &str) -> Result<(), MesosError> {
         let path = &self.settings.id_file;
-        write_id(path, id).map_err(|error| of_file(path, &error))?;
+        // A full disk is no reason to lose the tasks of an id that is kept already.
+        if !matches!(read_id(path), Ok(Some(kept)) if kept == id) {
+            let line = format!("{id}\n");
+            flyball_file::replace(path, line.as_bytes()).map_err(|error| of_file(path, &error))?;
+        }
         match &self.settings.shared {
             Some(shared) => shared.note(NOTE, id).await.map_err(of_note),
             None => Ok(()),
@@ -128,22 +132,16 @@ pub(crate) fn wall_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// An id is 41 bytes.
+const ID_BYTES_MAX: u64 = 4_096;
+
 /// The id of an earlier run.
 pub(crate) fn read_id(path: &Path) -> Result<Option<String>, MesosError> {
-    match fs::read_to_string(path) {
+    match flyball_file::read_text(path, ID_BYTES_MAX) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|id| !id.is_empty())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(FileError::Missing) => Ok(None),
         Err(error) => Err(of_file(path, &error)),
     }
-}
-
-/// Whole or not at all, whatever happens meanwhile.
-fn write_id(path: &Path, id: &str) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    writeln!(file, "{id}")?;
-    file.sync_all()?;
-    fs::rename(new, path)
 }
 
 /// What the id is noted under.
@@ -153,7 +151,7 @@ fn of_note(error: ZookeeperError) -> MesosError {
     MesosError::Note { why: error.to_string() }
 }
 
-fn of_file(path: &Path, error: &std::io::Error) -> MesosError {
+fn of_file(path: &Path, error: &dyn std::error::Error) -> MesosError {
     MesosError::IdFile { path: path.to_owned(), why: error.to_string() }
 }
 
@@ -166,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mesos-framework");
         assert_eq!(read_id(&path), Ok(None));
-        write_id(&path, "abf3dbcc-0000").unwrap();
+        flyball_file::replace(&path, b"abf3dbcc-0000\n").unwrap();
         assert_eq!(read_id(&path), Ok(Some("abf3dbcc-0000".into())));
         assert!(read_id(folder.path()).is_err());
     }

@@ -4,7 +4,7 @@
 //! look from it without waiting for anything.
 //! Invariant: a replica is listed from the moment it was asked for until nothing of it is left.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -15,14 +15,14 @@ use std::time::Duration;
 use flyball_cgroup::ProcessStat;
 use flyball_core::observation::{CpuCounter, EngineReport, Exit, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
+use flyball_engine::command::PortFault;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::replica::{Meter, live};
 use crate::{Launcher, ProcessError, ProcessSettings};
 
-/// As many as an engine's report may hold.
-const EXITS_KEPT: usize = 20;
 /// What a shutdown takes at most beyond the grace: a fork under way, and the killing.
 const SHUTDOWN_MARGIN: Duration = Duration::from_secs(15);
 
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     replicas: BTreeMap<ReplicaId, Replica>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
     /// Why the latest start failed, until one succeeds.
     pending: Option<String>,
     closed: bool,
@@ -68,7 +68,8 @@ struct Replica {
 }
 
 impl ProcessEngine {
-    /// Checks that the command can be run; starts nothing.
+    /// Checks that the command can be run; starts nothing. Warns of a command that cannot mean
+    /// what it says about the port.
     ///
     /// `clock` is what every reading is stamped with.
     ///
@@ -80,6 +81,9 @@ impl ProcessEngine {
         clock: fn() -> Timestamp,
     ) -> Result<Self, ProcessError> {
         let program = settings.find_command()?;
+        if let Some(fault) = settings.port_fault().filter(PortFault::is_certain) {
+            tracing::warn!("{}: {fault}; hint: {}", settings.service, fault.hint());
+        }
         let runtime = Handle::try_current()
             .map_err(|_| ProcessError::NoRuntime { service: settings.service.clone() })?;
         let shared = Shared {
@@ -107,10 +111,10 @@ impl ProcessEngine {
                 .iter_mut()
                 .map(|(id, replica)| replica.report(id, limit, shared.clock))
                 .collect(),
-            exits: state.exits.iter().cloned().collect(),
+            exits: state.exits.to_vec(),
             busy: None,
             pending: state.pending.clone(),
-            count: None,
+            ..EngineReport::default()
         }
     }
 
@@ -275,9 +279,7 @@ impl Shared {
         if replica.stop.is_some() {
             tracing::debug!(replica = %id, reason, "a replica ended by itself");
             let ready_ms = replica.ready_at.map(|ready_at| at.ms_since(ready_at));
-            state.exits.push_back(Exit { replica: id.clone(), at, ready_ms, reason });
-            let surplus = state.exits.len().saturating_sub(EXITS_KEPT);
-            state.exits.drain(..surplus);
+            state.exits.push(Exit { replica: id.clone(), at, ready_ms, reason });
         }
         self.population.send_replace(state.replicas.len());
         self.changed.notify_one();

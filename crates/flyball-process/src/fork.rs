@@ -10,7 +10,10 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
 use nix::sys::signal::{SigHandler, Signal, signal};
-use rustix::process::{Pid, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{
+    Pid, Resource, Rlimit, getpid, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+    setsid,
+};
 
 /// How a child stands to flyball. Every child leads a session of its own.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) enum Tie {
     Replica {
         /// The group's `cgroup.procs`.
         group: Option<OwnedFd>,
+        /// The soft bound of descriptors that it begins with; `None` for flyball's own.
+        descriptors: Option<u64>,
     },
     /// It outlives flyball and does not hear what ends flyball.
     Watchdog,
@@ -42,12 +47,12 @@ pub(crate) fn spawn(command: &mut Command, tie: Tie) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Async-signal-safe: `setsid`, `prctl`, `getppid`, `write` and `sigaction`, and errors that are
-/// bare numbers.
+/// Async-signal-safe: `setsid`, `prctl`, `getppid`, `write`, `prlimit` and `sigaction`, and errors
+/// that are bare numbers.
 fn cut_off(tie: &Tie, parent: Pid) -> io::Result<()> {
     setsid()?;
     match tie {
-        Tie::Replica { group } => {
+        Tie::Replica { group, descriptors } => {
             set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             // The parent may have died before it was asked to take this child with it.
             if getppid() != Some(parent) {
@@ -56,6 +61,10 @@ fn cut_off(tie: &Tie, parent: Pid) -> io::Result<()> {
             if let Some(group) = group {
                 // Without the group it still runs; whoever forked it looks whether it is in.
                 let _ = rustix::io::write(group, b"0");
+            }
+            if let Some(descriptors) = descriptors {
+                let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+                setrlimit(Resource::Nofile, Rlimit { current: Some(*descriptors), maximum })?;
             }
         }
         Tie::Watchdog => ignore([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?,

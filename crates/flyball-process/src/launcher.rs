@@ -9,13 +9,14 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use flyball_cgroup::ProcessStat;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::containment::{Containment, ReplicaGroup, kill_group};
 use crate::fork::{self, Tie};
@@ -42,6 +43,9 @@ pub struct Launcher {
     marks: Marks,
     containment: Containment,
     ports: Ports,
+    /// One permit for each replica that may be there.
+    room: Arc<Semaphore>,
+    replicas_max: usize,
 }
 
 #[derive(Debug)]
@@ -76,7 +80,12 @@ impl Launcher {
         let containment = Containment::establish(mount, marks.home(), marks.run());
         let (orders, queue) = sync_channel(QUEUE);
         let (started, start) = std::sync::mpsc::channel();
-        let forker = Forker { run: marks.run().to_owned(), containment: containment.clone() };
+        let forker = Forker {
+            run: marks.run().to_owned(),
+            containment: containment.clone(),
+            descriptors: settings.descriptors,
+        };
+        let replicas_max = settings.replicas_max.min(Semaphore::MAX_PERMITS);
         let failed = |what| move |source| ProcessError::Start { what, source };
         let thread = thread::Builder::new()
             .name("launcher".into())
@@ -95,7 +104,8 @@ impl Launcher {
         let result = start.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()));
         result.map_err(failed("watchdog"))?;
         let (orders, thread, ports) = (Some(orders), Some(thread), Ports::default());
-        Ok(Self { orders, thread, marks, containment, ports })
+        let room = Arc::new(Semaphore::new(replicas_max));
+        Ok(Self { orders, thread, marks, containment, ports, room, replicas_max })
     }
 
     /// What holds the processes of a replica together on this machine, or why nothing better does.
@@ -109,6 +119,17 @@ impl Launcher {
 
     pub(crate) fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// A place for one more replica, given back when this is dropped.
+    pub(crate) fn place(&self) -> io::Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
+            io::Error::other(format!(
+                "flyball's bound of descriptors leaves room for {} replicas that are processes, and \
+                 they are there; raise it (LimitNOFILE= of a systemd unit, ulimit -Hn)",
+                self.replicas_max
+            ))
+        })
     }
 
     /// Starts `command` with its output in pipes; `name` is for people.
@@ -166,6 +187,7 @@ fn end_leftovers(marks: &Marks) -> Result<(), ProcessError> {
 struct Forker {
     run: String,
     containment: Containment,
+    descriptors: Option<u64>,
 }
 
 impl Forker {
@@ -214,7 +236,8 @@ impl Forker {
         });
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let door = group.as_ref().and_then(|group| group.door().ok());
-        let child = fork::spawn(&mut command, Tie::Replica { group: door });
+        let child =
+            fork::spawn(&mut command, Tie::Replica { group: door, descriptors: self.descriptors });
         match child.and_then(Spawned::take_over) {
             Ok(spawned) => Ok(spawned.in_group(group)),
             Err(error) => {

@@ -22,6 +22,11 @@
 //! What can escape: a process that leaves its session, clears its environment and loses its
 //! parent, on a machine where no cgroup can be had.
 
+/// Descriptors that one replica takes: one tells its death, two carry what it says on standard output
+/// and error (kept apart, because the reason of an end is the last error), one counts its CPU time.
+/// Without a cgroup each of its further processes takes one, too.
+pub const DESCRIPTORS_OF_A_REPLICA: u64 = 4;
+
 mod containment;
 mod engine;
 mod error;

@@ -124,6 +124,8 @@ mod tests {
             run_mark: "r1".into(),
             home_mark: "/var/lib/flyball".into(),
             watchdog: None,
+            descriptors: None,
+            replicas_max: 1_000,
             cgroup_mount: None,
         })
         .unwrap()

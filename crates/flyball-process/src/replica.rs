@@ -19,7 +19,7 @@ use rustix::process::{
 };
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use crate::containment::{ReplicaGroup, kill_group};
@@ -88,6 +88,7 @@ struct Running {
     output: Output,
     remains: Remains,
     _port: Port,
+    _place: OwnedSemaphorePermit,
 }
 
 /// What finds everything of a replica that its first process leaves behind.
@@ -99,6 +100,7 @@ struct Remains {
 
 impl Running {
     async fn start(engine: &Shared, id: &ReplicaId) -> io::Result<Self> {
+        let place = engine.launcher.place()?;
         let port = engine.launcher.ports().take()?;
         let command = command(engine, id, port.number());
         let spawned = engine.launcher.spawn(id.to_string(), command).await?;
@@ -115,7 +117,15 @@ impl Running {
         match watched {
             Ok((pidfd, output)) => {
                 engine.started(id, port.address(), meter);
-                Ok(Self { process: pid, session: session.id, pidfd, output, remains, _port: port })
+                Ok(Self {
+                    process: pid,
+                    session: session.id,
+                    pidfd,
+                    output,
+                    remains,
+                    _port: port,
+                    _place: place,
+                })
             }
             Err(error) => {
                 remains.kill(id).await;

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use flyball_engine::command::PortFault;
 use rustix::fs::{Access, access};
 
 use crate::ProcessError;
@@ -23,6 +24,11 @@ pub struct LauncherSettings {
     /// A command that calls [`crate::watchdog_main`]; without one, grandchildren outlive a
     /// `SIGKILL` of flyball until its next start.
     pub watchdog: Option<Vec<OsString>>,
+    /// The bound of descriptors that replicas begin with; `None` for flyball's own. Flyball raises
+    /// its own, and what uses `select` breaks beyond 1,024.
+    pub descriptors: Option<u64>,
+    /// Replicas at once, of all services; one more is not started, and its exit says why.
+    pub replicas_max: usize,
     /// Where cgroups are mounted, for a group per replica if one can be had; `None` for never.
     pub cgroup_mount: Option<PathBuf>,
 }
@@ -87,6 +93,11 @@ impl ProcessSettings {
                 Err(ProcessError::CommandNotFound { service: service(), command: command.clone() })
             }
         }
+    }
+
+    /// Why replicas may not learn their port from the command; `None` if they do.
+    pub fn port_fault(&self) -> Option<PortFault> {
+        PortFault::of(&self.command)
     }
 
     fn candidates(&self, command: &str) -> Vec<PathBuf> {

@@ -8,12 +8,15 @@ mod rig;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flyball_cgroup::ProcessStat;
 use flyball_core::observation::Phase;
+use flyball_process::{Launcher, LauncherSettings};
 use rig::{
-    Way, carriers, engine, id, mark, phase, report, until, until_exit, until_gone, until_started,
+    Way, carriers, engine, engine_of, id, launcher_settings, mark, phase, report, until,
+    until_exit, until_gone, until_started,
 };
 
 const WAYS: [Way; 2] = [Way::Cgroup, Way::Session];
@@ -147,6 +150,29 @@ async fn only_the_latest_20_exits_are_kept() {
     let exits = engine.observe().exits;
     assert_eq!(exits.len(), 20);
     assert_eq!(exits.last().unwrap().replica, id(25));
+}
+
+/// The first one leaves somebody behind who keeps its output open and cannot be found: its clean-up
+/// takes 200 ms longer than that of the other.
+const SLOW_TO_CLEAR: &str = "test $FLYBALL_REPLICA = web-1 || exit 2; \
+    env -i setsid /bin/sleep 1 & /bin/sleep 0.1; exit 1";
+
+#[tokio::test]
+async fn an_exit_that_is_cleared_late_is_later_than_those_reported_before_it() {
+    // On a busy machine the second one may take longer all the same.
+    for _ in 0..10 {
+        let engine = engine(Way::Session, SLOW_TO_CLEAR, |_| ());
+        engine.start(&id(1));
+        until(&engine, "its end", |e| (phase(e, 1) == Some(Phase::Stopping)).then_some(())).await;
+        engine.start(&id(2));
+        until_gone(&engine).await;
+        let exits = engine.observe().exits;
+        assert!(exits[0].at < exits[1].at, "{exits:?}");
+        if exits[0].replica == id(2) {
+            return;
+        }
+    }
+    panic!("the one that ended first was never cleared last");
 }
 
 #[tokio::test]
@@ -292,4 +318,64 @@ async fn the_cpu_counter_does_not_fall_when_a_grandchild_ends() {
         assert!(used >= last && used > 20_000_000, "{way:?}: {used} after {last}");
         engine.shutdown().await;
     }
+}
+
+fn open_descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[tokio::test]
+async fn a_replica_takes_no_more_descriptors_than_is_said() {
+    for way in WAYS {
+        let engine = engine(way, "exec sleep 60", |_| ());
+        engine.start(&id(1));
+        until_started(&engine, 1).await;
+        engine.observe();
+        let before = open_descriptors();
+        (2..=11).for_each(|number| engine.start(&id(number)));
+        for number in 2..=11 {
+            until_started(&engine, number).await;
+        }
+        engine.observe();
+        let each = flyball_process::DESCRIPTORS_OF_A_REPLICA * 10;
+        let most = before + usize::try_from(each).unwrap();
+        until(&engine, "no more than that", |_| (open_descriptors() <= most).then_some(())).await;
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_begins_with_the_bound_of_descriptors_that_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = LauncherSettings { descriptors: Some(777), ..launcher_settings(Way::Session) };
+    let launcher = Arc::new(Launcher::start(settings).unwrap());
+    let script = "ulimit -Sn > new; mv new bound; exec sleep 60";
+    let engine = engine_of(launcher, script, |settings| {
+        settings.directory = Some(dir.path().to_owned());
+    });
+    engine.start(&id(1));
+    let file = dir.path().join("bound");
+    let said = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
+    assert_eq!(said, "777\n");
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn one_replica_more_than_there_is_room_for_is_not_started_and_says_why() {
+    let settings = LauncherSettings { replicas_max: 2, ..launcher_settings(Way::Session) };
+    let launcher = Arc::new(Launcher::start(settings).unwrap());
+    let engine = engine_of(launcher, "exec sleep 60", |_| ());
+    engine.start(&id(1));
+    engine.start(&id(2));
+    until_started(&engine, 1).await;
+    until_started(&engine, 2).await;
+    engine.start(&id(3));
+    let exit = until_exit(&engine).await;
+    assert!(exit.reason.contains("room for 2 replicas"), "{}", exit.reason);
+    assert!(engine.observe().pending.is_some_and(|why| why.contains("LimitNOFILE")));
+    engine.stop(&id(1));
+    until(&engine, "room", |engine| report(engine, 1).is_none().then_some(())).await;
+    engine.start(&id(4));
+    until_started(&engine, 4).await;
+    engine.shutdown().await;
 }

@@ -26,8 +26,19 @@ pub(crate) enum Answer {
 /// A replica's body and the flight that lasts as long.
 pub(crate) struct Streamed {
     incoming: Incoming,
+    first: First,
     stall: Stall,
     flight: Option<Flight>,
+}
+
+/// What was seen of a replica's body before its head was passed on.
+pub(crate) enum First {
+    /// Nothing.
+    Unseen,
+    /// The first piece.
+    Piece(Box<Frame<Bytes>>),
+    /// That it has none.
+    End,
 }
 
 impl Answer {
@@ -39,8 +50,14 @@ impl Answer {
         Self::Text(None)
     }
 
-    pub(crate) fn replica(incoming: Incoming, flight: Flight, quiet_limit: Duration) -> Self {
-        Self::Replica(Streamed { incoming, stall: Stall::new(quiet_limit), flight: Some(flight) })
+    pub(crate) fn replica(
+        incoming: Incoming,
+        first: First,
+        flight: Flight,
+        quiet_limit: Duration,
+    ) -> Self {
+        let stall = Stall::new(quiet_limit);
+        Self::Replica(Streamed { incoming, first, stall, flight: Some(flight) })
     }
 }
 
@@ -49,7 +66,7 @@ impl Streamed {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let frame = match self.poll_replica(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
                 return self
@@ -75,6 +92,25 @@ impl Streamed {
         })
     }
 
+    fn poll_replica(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match std::mem::replace(&mut self.first, First::Unseen) {
+            First::Unseen => Pin::new(&mut self.incoming).poll_frame(cx),
+            First::Piece(frame) => Poll::Ready(Some(Ok(*frame))),
+            First::End => Poll::Ready(None),
+        }
+    }
+
+    fn is_end(&self) -> bool {
+        match self.first {
+            First::Unseen => self.incoming.is_end_stream(),
+            First::Piece(_) => false,
+            First::End => true,
+        }
+    }
+
     fn land(&mut self) {
         if let Some(flight) = self.flight.take() {
             flight.land();
@@ -93,7 +129,7 @@ impl Drop for Streamed {
     /// A body of known length is dropped after its last byte without being polled for more; one
     /// that is dropped before is a client's doing, and no error of the service.
     fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
+        if self.is_end() {
             self.land();
         }
     }
@@ -116,7 +152,7 @@ impl Body for Answer {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Text(text) => text.is_none(),
-            Self::Replica(streamed) => streamed.incoming.is_end_stream(),
+            Self::Replica(streamed) => streamed.is_end(),
         }
     }
 

@@ -6,25 +6,32 @@
 //! without a body; every request gets exactly one answer, or its client is gone.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use flyball_core::observation::is_failure;
+use hyper::body::{Body as _, Incoming};
+use hyper::ext::on_informational;
+use hyper::header::{CONNECTION, EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::{timeout, timeout_at};
 
-use crate::answer::Answer;
-use crate::flight::Flight;
+use crate::answer::{Answer, First};
+use crate::arrival::Arrival;
+use crate::eject::Failure;
+use crate::expect::{Permission, Word};
+use crate::flight::{Ending, Flight};
 use crate::headers;
 use crate::refusal::Reason;
-use crate::roster::{Admission, Seat, Ticket, Wait};
+use crate::roster::{Admission, Roster, Seat, Ticket, Wait};
 use crate::server::{Connection, Server};
 use crate::settings::span;
 use crate::shared::Client;
 use crate::tunnel;
-use crate::upload::{Progress, Upload};
+use crate::upload::{Progress, Upload, is_malformed};
 
 /// How often one request is sent again after a replica broke the connection. Replicas die one at
 /// a time; a request that breaks four of them is the likelier cause.
@@ -36,6 +43,10 @@ const CONNECTS_MAX: u32 = 32;
 /// leaving is seen at once.
 const HELD_LOOK: Duration = Duration::from_millis(100);
 
+/// So long the head of an answer waits for the first chunk, which commonly comes with it: a stream of
+/// events that begins later loses no time that anybody notices.
+const FIRST_PIECE: Duration = Duration::from_millis(5);
+
 /// What a request is known by while it looks for a replica.
 struct Exchange {
     client: Arc<Client>,
@@ -43,6 +54,11 @@ struct Exchange {
     /// The protocol to upgrade to, and the client's connection to do it with.
     upgrade: Option<(HeaderValue, hyper::upgrade::OnUpgrade)>,
     progress: Option<Progress>,
+    arrival: Arrival,
+    /// What the client waits for before it sends the body, if it does.
+    word: Option<Word>,
+    /// Whether the client takes interim answers.
+    takes_interim: bool,
     connects: u32,
     repeats: u32,
 }
@@ -61,13 +77,16 @@ pub(crate) async fn answer(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    client.shared.meter.arrived();
-    let answered = match Exchange::begin(&client, request) {
+    let arrival = Arrival::new(&client.shared);
+    let answered = match Exchange::begin(&client, request, arrival.clone()) {
         Ok((exchange, request)) => exchange.run(request).await,
         Err(reason) => Err(reason),
     };
     Ok(answered.unwrap_or_else(|reason| {
         tracing::debug!(%reason, "request refused");
+        if reason.is_load() {
+            arrival.count();
+        }
         client.shared.meter.refused(reason);
         reason.response()
     }))
@@ -77,35 +96,58 @@ impl Exchange {
     fn begin(
         client: &Arc<Client>,
         mut request: Request<Incoming>,
+        arrival: Arrival,
     ) -> Result<(Self, Request<Upload>), Reason> {
         let arrived = Instant::now();
+        let takes_interim = request.version() == Version::HTTP_11;
         let protocol =
             headers::forward(&mut request, &client.peer).map_err(|_| Reason::BadRequest)?;
         let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         let (head, body) = request.into_parts();
-        let (upload, progress) = Upload::new(body, span(client.shared.settings.stall_limit_ms));
-        let request = Request::from_parts(head, upload);
-        let client = Arc::clone(client);
-        Ok((Self { client, arrived, upgrade, progress, connects: 0, repeats: 0 }, request))
+        let expects = expects_continue(&head.headers);
+        let stall_limit = span(client.shared.settings.stall_limit_ms);
+        let (upload, progress) = Upload::new(body, stall_limit, expects, arrival.clone());
+        if progress.is_none() {
+            arrival.count();
+        }
+        let (client, word) = (Arc::clone(client), upload.word());
+        let exchange = Self {
+            client,
+            arrived,
+            upgrade,
+            progress,
+            arrival,
+            word,
+            takes_interim,
+            connects: 0,
+            repeats: 0,
+        };
+        Ok((exchange, Request::from_parts(head, upload)))
     }
 
     async fn run(mut self, mut request: Request<Upload>) -> Result<Response<Answer>, Reason> {
         let mut seat = match self.client.shared.roster.admit() {
             Admission::Seated(seat) => seat,
-            Admission::Waiting(wait) => Box::pin(self.wait(wait, Reason::WaitLimit)).await?,
+            Admission::Waiting(wait) => {
+                Box::pin(self.wait(wait, &mut request, Reason::WaitLimit)).await?
+            }
             Admission::Full => return Err(Reason::QueueFull),
         };
         loop {
             let mut connection;
-            (seat, connection) = self.connect(seat).await?;
+            (seat, connection) = self.connect(seat, &mut request).await?;
             let copy = self.copy_if_repeatable(&request);
-            let lost = match self.send(&mut connection, with_host(request, &seat.server)).await {
-                Sent::Answered(response) => return self.finish(response, seat, connection),
+            let request_now = self.hear_interim(with_host(request, &seat.server));
+            let lost = match self.send(&mut connection, request_now).await {
+                Sent::Answered(response) => return self.finish(response, seat, connection).await,
                 Sent::Unsent(unsent) => {
                     request = unsent;
                     Reason::ConnectionBroken
                 }
                 Sent::Lost(reason) => {
+                    if let Some(failure) = reason.failure() {
+                        self.client.shared.roster.failed(&seat.server, failure);
+                    }
                     request = copy.filter(|_| reason == Reason::ConnectionBroken).ok_or(reason)?;
                     reason
                 }
@@ -114,12 +156,16 @@ impl Exchange {
             if self.repeats > REPEATS_MAX {
                 return Err(lost);
             }
-            seat = Box::pin(self.reseat(seat, lost)).await?;
+            seat = Box::pin(self.reseat(seat, &mut request, lost)).await?;
         }
     }
 
     /// A connection to the seat's server, or to another one if that cannot be had.
-    async fn connect(&mut self, mut seat: Seat) -> Result<(Seat, Connection), Reason> {
+    async fn connect(
+        &mut self,
+        mut seat: Seat,
+        request: &mut Request<Upload>,
+    ) -> Result<(Seat, Connection), Reason> {
         let settings = &self.client.shared.settings;
         // What was kept beside a connection that broke is likely broken too.
         if self.repeats == 0
@@ -143,28 +189,43 @@ impl Exchange {
             if self.connects >= CONNECTS_MAX {
                 return Err(Reason::ConnectFailed);
             }
-            seat = Box::pin(self.reseat(seat, Reason::ConnectFailed)).await?;
+            seat = Box::pin(self.reseat(seat, request, Reason::ConnectFailed)).await?;
         }
     }
 
     /// Gives `seat` up for one on another server if there is one.
-    async fn reseat(&self, seat: Seat, lost: Reason) -> Result<Seat, Reason> {
+    async fn reseat(
+        &self,
+        seat: Seat,
+        request: &mut Request<Upload>,
+        lost: Reason,
+    ) -> Result<Seat, Reason> {
         let (ticket, key): (Ticket, u64) = (seat.ticket, seat.server.key);
         drop(seat);
         match self.client.shared.roster.readmit(ticket, key) {
             Admission::Seated(seat) => Ok(seat),
-            Admission::Waiting(wait) => self.wait(wait, lost).await,
+            Admission::Waiting(wait) => self.wait(wait, request, lost).await,
             Admission::Full => Err(lost),
         }
     }
 
-    async fn wait(&self, mut wait: Wait, give_up: Reason) -> Result<Seat, Reason> {
+    async fn wait(
+        &self,
+        mut wait: Wait,
+        request: &mut Request<Upload>,
+        give_up: Reason,
+    ) -> Result<Seat, Reason> {
         let deadline = self.arrived + span(self.client.shared.settings.wait_limit_ms);
         let called = timeout_at(deadline.into(), async {
             if self.progress.is_none() {
+                wait.counts();
                 return wait.seat().await;
             }
             let _holding = self.client.held.hold();
+            tokio::select! {
+                called = wait.seat() => return called,
+                () = poll_fn(|cx| request.body_mut().poll_ahead(cx)) => wait.counts(),
+            }
             loop {
                 // Waking up is what makes the connection look whether its client is still there.
                 if let Ok(called) = timeout(HELD_LOOK, wait.seat()).await {
@@ -187,9 +248,28 @@ impl Exchange {
         })
     }
 
+    /// Has interim answers of the replica passed on, and heard if the body waits for one.
+    fn hear_interim(&self, mut request: Request<Upload>) -> Request<Upload> {
+        let interim = self.takes_interim.then(|| self.client.interim.clone());
+        let word = self.word.clone();
+        on_informational(&mut request, move |answer| match (answer.status(), &interim, &word) {
+            (StatusCode::CONTINUE, _, Some(word)) => word.say(Permission::Granted),
+            (StatusCode::CONTINUE, _, None) | (_, None, _) => {}
+            (status, Some(interim), _) => interim.push(status, answer.headers()),
+        });
+        request
+    }
+
     async fn send(&self, connection: &mut Connection, request: Request<Upload>) -> Sent {
+        if self.takes_interim {
+            let wakes = |cx: &mut Context<'_>| {
+                self.client.interim.wakes(cx.waker());
+                Poll::Ready(())
+            };
+            poll_fn(wakes).await;
+        }
         let limit = span(self.client.shared.settings.answer_limit_ms);
-        let mut sending = pin!(connection.try_send_request(request));
+        let mut sending = pin!(connection.sender().try_send_request(request));
         let mut deadline = Instant::now() + limit;
         loop {
             match timeout_at(deadline.into(), sending.as_mut()).await {
@@ -212,26 +292,76 @@ impl Exchange {
         self.progress.as_ref().map(|progress| progress.last() + limit)
     }
 
-    fn finish(
+    async fn finish(
         self,
         mut response: Response<Incoming>,
         seat: Seat,
         connection: Connection,
     ) -> Result<Response<Answer>, Reason> {
+        let unwanted = self.word.as_ref().is_some_and(Word::is_body_unwanted);
+        self.arrival.count();
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upgrade = self.upgrade.filter(|_| switched);
-        headers::give_back(&mut response, upgrade.as_ref().map(|(protocol, _)| protocol))
-            .map_err(|_| Reason::BadAnswer)?;
+        let begun = begin_answer(&mut response, upgrade.as_ref().map(|(protocol, _)| protocol));
+        let first = match begun.await {
+            Ok(first) => first,
+            Err(reason) => {
+                let failure = reason.failure().unwrap_or(Failure::Garbled);
+                self.client.shared.roster.failed(&seat.server, failure);
+                return Err(reason);
+            }
+        };
+        if unwanted {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         let quiet_limit = span(self.client.shared.settings.quiet_limit_ms);
-        let failed = response.status().is_server_error();
+        let status = response.status();
+        judge(&self.client.shared.roster, &seat, status);
         let phase = self.client.phase.clone();
-        let flight = Flight::new(self.client, seat, connection, self.arrived, failed);
+        let ending = if unwanted { Ending::Cut } else { Ending::Keep };
+        let mut flight = Flight::new(self.client, seat, connection, self.arrived, ending);
+        flight.judge(status);
         let Some((_, client)) = upgrade else {
-            return Ok(response.map(|body| Answer::replica(body, flight, quiet_limit)));
+            return Ok(response.map(|body| Answer::replica(body, first, flight, quiet_limit)));
         };
         let replica = hyper::upgrade::on(&mut response);
         tokio::spawn(tunnel::carry(client, replica, flight, quiet_limit, phase));
         Ok(response.map(|_| Answer::empty()))
+    }
+}
+
+/// Makes the head of an answer fit for the client. With a chunked body, also sees whether that begins
+/// as one, if it does so soon: a bad first chunk shows that the answer is none.
+async fn begin_answer(
+    response: &mut Response<Incoming>,
+    upgraded: Option<&HeaderValue>,
+) -> Result<First, Reason> {
+    let chunked = response.headers().contains_key(TRANSFER_ENCODING);
+    headers::give_back(response, upgraded).map_err(|_| Reason::BadAnswer)?;
+    if !chunked {
+        return Ok(First::Unseen);
+    }
+    let piece = poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx));
+    match Box::pin(timeout(FIRST_PIECE, piece)).await {
+        Err(_) => Ok(First::Unseen),
+        Ok(None) => Ok(First::End),
+        Ok(Some(Ok(frame))) => Ok(First::Piece(Box::new(frame))),
+        Ok(Some(Err(error))) if is_malformed(&error) => Err(Reason::BadAnswer),
+        Ok(Some(Err(_))) => Err(Reason::ConnectionBroken),
+    }
+}
+
+/// Whether a client holds the body back until it is asked for it.
+fn expects_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Notes what an answer says of its server.
+fn judge(roster: &Arc<Roster>, seat: &Seat, status: StatusCode) {
+    if is_failure(status.as_u16()) {
+        roster.failed(&seat.server, Failure::Status(status));
+    } else {
+        roster.did_well(seat);
     }
 }
 
@@ -248,7 +378,7 @@ fn with_host(mut request: Request<Upload>, server: &Server) -> Request<Upload> {
 fn reason_for(error: &hyper::Error) -> Reason {
     if error.is_user() {
         // The one thing of ours that hyper runs here is the body, read from the client.
-        Reason::UploadBroken
+        if is_malformed(error) { Reason::BadRequest } else { Reason::UploadBroken }
     } else if error.is_parse() {
         Reason::BadAnswer
     } else {

@@ -60,7 +60,7 @@ fn request(method: &str, target: &str, version: &str, fields: HeaderMap) {
     let authority = request.uri().authority().map(ToString::to_string);
     let before = plain(&fields);
     *request.headers_mut() = fields;
-    let upgrade = forward(&mut request, &Peer::new([192, 0, 2, 7].into()));
+    let upgrade = forward(&mut request, &Peer::new([192, 0, 2, 7].into(), true));
     let hosts = before.get("host").map_or(0, Vec::len);
     let missing = hosts == 0 && version == Version::HTTP_11;
     if *request.method() == Method::CONNECT || !framed(&before) || hosts > 1 || missing {

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, HOST, HeaderMap, HeaderName, HeaderValue,
+    CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -20,8 +20,8 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
 /// Fields that end here: those of one connection (RFC 9110, 7.6.1), whether `Connection` names them
-/// or not, and `Expect`, because the proxy itself answers 100 when a replica takes the body.
-static LOCAL: [HeaderName; 10] = [
+/// or not.
+static LOCAL: [HeaderName; 9] = [
     CONNECTION,
     KEEP_ALIVE,
     PROXY_CONNECTION,
@@ -31,7 +31,6 @@ static LOCAL: [HeaderName; 10] = [
     TRANSFER_ENCODING,
     UPGRADE,
     HTTP2_SETTINGS,
-    EXPECT,
 ];
 /// Fields that `Connection` may not name away: whoever comes next relies on them.
 static KEPT: [HeaderName; 5] =
@@ -43,13 +42,17 @@ pub(crate) struct Refused;
 
 /// A client as the replicas are told about it, made once per connection.
 #[derive(Clone)]
-pub(crate) struct Peer(HeaderValue);
+pub(crate) struct Peer {
+    address: HeaderValue,
+    /// Whether what it says of where a request comes from is passed on.
+    trusted: bool,
+}
 
 impl Peer {
-    pub(crate) fn new(address: IpAddr) -> Self {
+    pub(crate) fn new(address: IpAddr, trusted: bool) -> Self {
         #[expect(clippy::expect_used, reason = "an address is printed in visible ASCII")]
-        let value = HeaderValue::from_str(&address.to_canonical().to_string()).expect("ASCII");
-        Self(value)
+        let address = HeaderValue::from_str(&address.to_canonical().to_string()).expect("ASCII");
+        Self { address, trusted }
     }
 }
 
@@ -62,6 +65,13 @@ pub(crate) fn forward<B>(
         return Err(Refused);
     }
     take_authority(request)?;
+    if !peer.trusted {
+        strip_said_by_proxies(request.headers_mut());
+    }
+    if request.version() != Version::HTTP_11 {
+        // There is no interim answer before 1.1 (RFC 9110, 10.1.1).
+        request.headers_mut().remove(EXPECT);
+    }
     let local = local_fields(request.headers());
     let mut upgrade = None;
     let mut trailers = false;
@@ -94,7 +104,11 @@ pub(crate) fn give_back<B>(
     if (response.status() == StatusCode::SWITCHING_PROTOCOLS) != upgraded.is_some() {
         return Err(Refused);
     }
-    let protocol = upgraded.map(|asked| response.headers().get(UPGRADE).unwrap_or(asked).clone());
+    let protocol = match upgraded {
+        Some(asked) => Some(switched_to(response.headers(), asked)?),
+        None => None,
+    };
+    one_length(response.headers_mut())?;
     *response.version_mut() = Version::HTTP_11;
     let local = local_fields(response.headers());
     let headers = response.headers_mut();
@@ -131,7 +145,9 @@ fn take_authority<B>(request: &mut Request<B>) -> Result<(), Refused> {
         _ => {}
     }
     let Some(authority) = request.uri().authority() else { return Ok(()) };
-    let host = HeaderValue::from_str(authority.as_str()).map_err(|_| Refused)?;
+    // A name and password before the host are for whoever sends the request (RFC 9110, 4.2.4).
+    let host = authority.as_str().rsplit('@').next().filter(|host| !host.is_empty());
+    let host = HeaderValue::from_str(host.ok_or(Refused)?).map_err(|_| Refused)?;
     // Written out, an empty path before a query is `/`.
     let path = request.uri().path_and_query().map_or("/".to_owned(), ToString::to_string);
     let target = path.parse::<Uri>().map_err(|_| Refused)?;
@@ -140,13 +156,84 @@ fn take_authority<B>(request: &mut Request<B>) -> Result<(), Refused> {
     Ok(())
 }
 
-/// The protocol a client wants to change to. HTTP/2 is left out: replicas are spoken to in 1.1, and
+/// The protocols a client wants to change to. HTTP/2 is left out: replicas are spoken to in 1.1, and
 /// a tunnel would hide its requests from every count.
 fn upgrade_wanted(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
-    let protocol = headers.get(UPGRADE)?;
-    let h2c = protocol.as_bytes().to_ascii_lowercase().starts_with(b"h2c");
-    let wanted = version == Version::HTTP_11 && connection_names(headers, "upgrade") && !h2c;
-    wanted.then(|| protocol.clone())
+    if version != Version::HTTP_11 || !connection_names(headers, "upgrade") {
+        return None;
+    }
+    let listed = headers.get_all(UPGRADE).iter().flat_map(tokens);
+    let wanted: Vec<&[u8]> = listed.filter(|name| !name.is_empty() && !is_http(name)).collect();
+    HeaderValue::from_bytes(&wanted.join(&b", "[..])).ok().filter(|wanted| !wanted.is_empty())
+}
+
+/// Whether a protocol is a version of HTTP, by any of its names: `h2c`, `h2`, `HTTP/2.0`.
+fn is_http(protocol: &[u8]) -> bool {
+    let name = protocol_name(protocol);
+    [&b"h2c"[..], b"h2", b"h3", b"http"].iter().any(|http| name.eq_ignore_ascii_case(http))
+}
+
+/// A protocol without its version: `chat` of `chat/2`.
+fn protocol_name(protocol: &[u8]) -> &[u8] {
+    protocol.split(|byte| *byte == b'/').next().unwrap_or_default().trim_ascii()
+}
+
+/// What a replica switched to: one of the protocols it was asked for.
+fn switched_to(answer: &HeaderMap, asked: &HeaderValue) -> Result<HeaderValue, Refused> {
+    let Some(chosen) = answer.get(UPGRADE) else { return Ok(asked.clone()) };
+    let is_asked = |name: &[u8]| {
+        tokens(asked).any(|asked| protocol_name(asked).eq_ignore_ascii_case(protocol_name(name)))
+    };
+    if tokens(chosen).all(is_asked) { Ok(chosen.clone()) } else { Err(Refused) }
+}
+
+/// Leaves one `Content-Length` of one number: a list of the same numbers is one (RFC 9110, 8.6), but
+/// whoever comes next may not know that.
+fn one_length(headers: &mut HeaderMap) -> Result<(), Refused> {
+    let mut given = headers.get_all(CONTENT_LENGTH).iter();
+    let (Some(first), second) = (given.next(), given.next()) else { return Ok(()) };
+    if second.is_none() && !first.as_bytes().contains(&b',') {
+        return Ok(());
+    }
+    let numbers: Vec<&[u8]> = headers.get_all(CONTENT_LENGTH).iter().flat_map(tokens).collect();
+    let number = numbers.first().filter(|number| !number.is_empty()).ok_or(Refused)?;
+    if numbers.iter().any(|other| other != number) {
+        return Err(Refused);
+    }
+    let number = HeaderValue::from_bytes(number).map_err(|_| Refused)?;
+    headers.insert(CONTENT_LENGTH, number);
+    Ok(())
+}
+
+/// Takes off what only a proxy in front may say of where a request comes from. An application that
+/// goes by its environment (CGI, WSGI) cannot tell `_` from `-`, so neither is told apart here.
+fn strip_said_by_proxies(headers: &mut HeaderMap) {
+    let said: Vec<HeaderName> =
+        headers.keys().filter(|name| is_said_by_proxies(name.as_str())).cloned().collect();
+    for name in said {
+        headers.remove(name);
+    }
+}
+
+fn is_said_by_proxies(name: &str) -> bool {
+    // Names are in lower case; most begin with neither.
+    if !name.starts_with(['x', 'f']) {
+        return false;
+    }
+    let is = |wanted: &str| {
+        let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+        name.len() >= wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
+    };
+    is("x-forwarded-") || (is("x-real-ip") && name.len() == 9) || name == FORWARDED.as_str()
+}
+
+/// The fields of an interim answer that go on.
+pub(crate) fn end_to_end(fields: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let named = named_by_connection(fields);
+    let framing = [&CONTENT_LENGTH, &TRANSFER_ENCODING];
+    fields.iter().filter(move |(name, _)| {
+        !LOCAL.contains(name) && !named.contains(name) && !framing.contains(name)
+    })
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {
@@ -194,10 +281,10 @@ fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// Adds this hop. What a proxy in front has said about scheme and host is left as it is.
+/// Adds this hop. What a trusted proxy in front has said about scheme and host is left as it is.
 fn add_forwarded(headers: &mut HeaderMap, peer: &Peer) {
     headers.reserve(4);
-    headers.append(FORWARDED_FOR, peer.0.clone());
+    headers.append(FORWARDED_FOR, peer.address.clone());
     if let Entry::Vacant(proto) = headers.entry(FORWARDED_PROTO) {
         proto.insert(HeaderValue::from_static("http"));
     }

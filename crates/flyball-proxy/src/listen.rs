@@ -1,23 +1,29 @@
 //! The client side: accepts connections and serves HTTP/1 on them.
 //!
-//! Decides how many clients there may be and when their connections end. Leaves every request to
-//! [`crate::exchange`]. Invariant: a connection is not cut while it has a request, unless the proxy
-//! is ending.
+//! Decides when client connections begin and end; how many there may be the budget does. Leaves every
+//! request to [`crate::exchange`]. Invariant: a connection is not cut while it has a request, unless
+//! the proxy is ending; until its request is complete it takes up at most 64 KB.
 
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
+use crate::budget::{Full, Place, Share};
 use crate::exchange;
+use crate::first_head;
 use crate::headers::Peer;
+use crate::interim::Interim;
+use crate::refusal::Reason;
+use crate::seldom::Seldom;
 use crate::settings::span;
 use crate::shared::{Client, Phase, Shared, reached};
 use crate::socket::{ClientSocket, Held};
@@ -26,6 +32,20 @@ use crate::watched::{Watch, Watched};
 /// Pause after an accept that failed for want of file descriptors or memory, so that the loop
 /// does not spin while connections end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+/// What is read ahead of a client, the largest head of a request, and what is kept of an answer for
+/// a client that reads slowly. HAProxy and Node.js take heads of as much.
+const BUFFER_MAX: usize = 16 * 1024;
+
+/// Where clients come in.
+struct Door {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    share: Arc<Share>,
+    http: http1::Builder,
+    clients: watch::Receiver<Phase>,
+    failed: Seldom,
+    crowd: Seldom,
+}
 
 /// Accepts until the proxy stops serving.
 pub(crate) async fn accept(
@@ -33,51 +53,94 @@ pub(crate) async fn accept(
     shared: Arc<Shared>,
     mut phase: watch::Receiver<Phase>,
 ) {
-    let room = Arc::new(Semaphore::new(shared.settings.connections_max));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(span(shared.settings.header_limit_ms));
-    // Head and a small body in one plain write: cheaper than a vectored one, and large bodies are
-    // copied by the kernel anyway.
-    http.writev(false);
-    let clients = phase.clone();
+    let settings = &shared.settings;
+    let share = settings.budget.join(settings.connections_max, settings.connections_per_client);
+    let http = protocol(&shared);
+    let (failed, crowd) = (Seldom::default(), Seldom::default());
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    let mut door = Door { address, shared, share, http, clients: phase.clone(), failed, crowd };
     loop {
         let accepted = tokio::select! {
-            accepted = accept_one(&listener, &room) => accepted,
+            accepted = listener.accept() => accepted,
             () = reached(&mut phase, Phase::Finishing) => return,
         };
         match accepted {
-            Ok((stream, address, permit)) => {
-                let (shared, peer) = (Arc::clone(&shared), Peer::new(address.ip()));
-                let client = Client { shared, peer, held: Held::default(), phase: clients.clone() };
-                tokio::spawn(serve(stream, Arc::new(client), http.clone(), permit));
-            }
+            Ok((stream, address)) => door.take_in(stream, address),
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a client");
+                if let Some(times) = door.failed.happened(Instant::now()) {
+                    let at = door.address;
+                    tracing::warn!(%error, times, "cannot accept a client at {at}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-async fn accept_one(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, address) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, address, permit))
+fn protocol(shared: &Shared) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(span(shared.settings.header_limit_ms));
+    // Head and a small body in one plain write: cheaper than a vectored one, and large bodies are
+    // copied by the kernel anyway.
+    http.writev(false).max_buf_size(BUFFER_MAX);
+    http
 }
 
-async fn serve(
-    stream: TcpStream,
-    client: Arc<Client>,
-    http: http1::Builder,
-    _room: OwnedSemaphorePermit,
-) {
+impl Door {
+    fn take_in(&mut self, stream: TcpStream, address: SocketAddr) {
+        let trusted = self.shared.settings.trusts(address.ip());
+        let place = match self.share.take(address.ip(), trusted) {
+            Ok(place) => place,
+            Err(full) => return self.turn_away(stream, address, full),
+        };
+        // A client that is gone already: its next read says so.
+        let _gone = stream.set_nodelay(true);
+        let client = Client {
+            shared: Arc::clone(&self.shared),
+            peer: Peer::new(address.ip(), trusted),
+            held: Held::default(),
+            interim: Interim::default(),
+            phase: self.clients.clone(),
+        };
+        tokio::spawn(serve(stream, Arc::new(client), self.http.clone(), place));
+    }
+
+    fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full) {
+        self.shared.meter.refused(Reason::TooManyConnections);
+        self.shared.meter.crowd.is(full);
+        if let Some(times) = self.crowd.happened(Instant::now()) {
+            let text = full.in_words(&self.shared.settings);
+            let (at, client) = (self.address, client.ip());
+            tracing::warn!(times, "client {client} turned away at {at}: {text}");
+        }
+        let _gone = say_and_close(stream, &Reason::TooManyConnections.bytes());
+    }
+}
+
+/// Writes what fits into the socket's buffer, which a short answer does, and closes. What the client
+/// has sent by then is taken from the kernel first: closing with that unread would cancel the answer.
+fn say_and_close(stream: TcpStream, answer: &str) -> io::Result<()> {
+    let mut stream = stream.into_std()?;
+    let _request = stream.read(&mut [0; 4096]);
+    stream.write_all(answer.as_bytes())?;
+    stream.shutdown(std::net::Shutdown::Write)
+}
+
+async fn serve(stream: TcpStream, client: Arc<Client>, http: http1::Builder, _place: Place) {
     let mut phase = client.phase.clone();
-    let stall_limit = span(client.shared.settings.stall_limit_ms);
-    let socket = ClientSocket::new(stream, client.held.clone());
+    let settings = &client.shared.settings;
+    // A connection's buffers are worth a whole head; without one it ends as it would with them.
+    tokio::select! {
+        biased;
+        head = timeout(span(settings.header_limit_ms), first_head::arrives::<BUFFER_MAX>(&stream)) => {
+            if !matches!(head, Ok(Ok(()))) {
+                return;
+            }
+        }
+        () = reached(&mut phase, Phase::Finishing) => return,
+    }
+    let stall_limit = span(settings.stall_limit_ms);
+    let socket = ClientSocket::new(stream, client.held.clone(), client.interim.clone());
     let io = TokioIo::new(Watched::new(socket, stall_limit, Watch::Writes));
     let service = service_fn(move |request| exchange::answer(Arc::clone(&client), request));
     let mut connection = pin!(http.serve_connection(io, service).with_upgrades());

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use flyball_core::observation::LatencyReport;
 
+use crate::budget::Crowd;
 use crate::latency::Window;
 use crate::refusal::Reason;
 use crate::times::{Times, TimesMeter};
@@ -20,6 +21,7 @@ pub(crate) struct Meter {
     arrivals: AtomicU64,
     errors: AtomicU64,
     refusals: [AtomicU64; Reason::ALL.len()],
+    pub(crate) crowd: Crowd,
     times: Mutex<Window>,
     all_times: TimesMeter,
 }
@@ -31,6 +33,7 @@ impl Meter {
             arrivals: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             refusals: Default::default(),
+            crowd: Crowd::default(),
             times: Mutex::new(Window::new()),
             all_times: TimesMeter::default(),
         }

@@ -48,7 +48,8 @@ impl Proxy {
         let unusable = |source| ProxyError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
-        let roster = Arc::new(Roster::new(settings.slots, settings.waiting_max));
+        let roster =
+            Arc::new(Roster::new(settings.slots, settings.waiting_max, settings.eject_max));
         let shared = Arc::new(Shared { settings, clock, roster, meter: Meter::new() });
         let (phase, serving) = watch::channel(Phase::Serving);
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
@@ -71,12 +72,19 @@ impl Proxy {
             waiting,
             servers,
             latency: meter.latency(),
+            trouble: self.shared.roster.trouble(),
         }
     }
 
     /// Requests answered here and not by a replica, by reason; every reason is listed.
     pub fn refusals(&self) -> BTreeMap<Reason, u64> {
         self.shared.meter.refusals()
+    }
+
+    /// Why clients are turned away, if one was within the last half minute.
+    pub fn crowded(&self) -> Option<String> {
+        let full = self.shared.meter.crowd.lately()?;
+        Some(format!("clients are turned away: {}", full.in_words(&self.shared.settings)))
     }
 
     /// How long the requests took that a replica answered to the end, since the start.
@@ -101,7 +109,8 @@ impl Proxy {
     }
 
     /// Returns when something has happened that a control loop should look at now: a request
-    /// began to wait where none did, a draining replica is idle, a connect failed.
+    /// began to wait where none did, a draining replica is idle, a connect failed, a replica is out
+    /// for failing or back.
     ///
     /// What happened between two calls is not missed. For one caller; it may return as often as
     /// requests arrive, so the caller sets the pace.

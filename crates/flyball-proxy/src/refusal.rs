@@ -9,6 +9,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 
 use crate::answer::Answer;
+use crate::eject::Failure;
 
 /// The header that names the reason.
 pub const REASON_HEADER: HeaderName = HeaderName::from_static("x-flyball-reason");
@@ -32,11 +33,13 @@ pub enum Reason {
     BadRequest,
     /// 408: the client stopped sending the body it had announced.
     UploadBroken,
+    /// 503: as many client connections as allowed are open.
+    TooManyConnections,
 }
 
 impl Reason {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::WaitLimit,
         Self::ConnectFailed,
@@ -45,6 +48,7 @@ impl Reason {
         Self::AnswerLimit,
         Self::BadRequest,
         Self::UploadBroken,
+        Self::TooManyConnections,
     ];
 
     /// The name in the header, in logs and in metrics.
@@ -58,13 +62,16 @@ impl Reason {
             Self::AnswerLimit => "answer-limit",
             Self::BadRequest => "bad-request",
             Self::UploadBroken => "upload-broken",
+            Self::TooManyConnections => "too-many-connections",
         }
     }
 
     /// The status it is sent with.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::QueueFull | Self::WaitLimit => StatusCode::SERVICE_UNAVAILABLE,
+            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
                 StatusCode::BAD_GATEWAY
             }
@@ -74,9 +81,30 @@ impl Reason {
         }
     }
 
-    /// Whether the service failed the client, rather than the client the service.
+    /// What a replica did that a request was lost to; `None` where it was nobody's but the client's.
+    pub(crate) const fn failure(self) -> Option<Failure> {
+        match self {
+            Self::ConnectionBroken => Some(Failure::Broken),
+            Self::BadAnswer => Some(Failure::Garbled),
+            Self::AnswerLimit => Some(Failure::Timeout),
+            Self::QueueFull
+            | Self::WaitLimit
+            | Self::ConnectFailed
+            | Self::BadRequest
+            | Self::UploadBroken
+            | Self::TooManyConnections => None,
+        }
+    }
+
+    /// Whether the service failed a request. A connection that is turned away is none, and says
+    /// nothing about the replicas.
     pub fn is_error(self) -> bool {
-        self.status().is_server_error()
+        self.status().is_server_error() && self != Self::TooManyConnections
+    }
+
+    /// Whether the request counts as load: it was well-formed, and not broken off by its client.
+    pub(crate) const fn is_load(self) -> bool {
+        !matches!(self, Self::BadRequest | Self::UploadBroken | Self::TooManyConnections)
     }
 
     const fn sentence(self) -> &'static str {
@@ -93,7 +121,21 @@ impl Reason {
                 "This request is ambiguous, or of a kind that is not served here.\n"
             }
             Self::UploadBroken => "The body of the request did not arrive in time.\n",
+            Self::TooManyConnections => "Too many connections are open.\n",
         }
+    }
+
+    /// The whole answer in bytes, to a connection that has not got as far as a request.
+    pub(crate) fn bytes(self) -> String {
+        let (status, sentence) = (self.status(), self.sentence());
+        format!(
+            "HTTP/1.1 {} {}\r\n{REASON_HEADER}: {}\r\ncontent-type: text/plain; charset=utf-8\r\n\
+             retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{sentence}",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            self.slug(),
+            sentence.len(),
+        )
     }
 
     /// The whole answer.

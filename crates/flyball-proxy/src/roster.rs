@@ -4,15 +4,18 @@
 //! Invariant: a server's in-flight count is the number of [`Seat`]s alive on it, never above
 //! `slots`; nobody is seated while somebody who came earlier waits.
 
+mod judge;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flyball_core::observation::{Route, ServerReport};
 use flyball_core::units::ReplicaId;
 use tokio::sync::{Notify, oneshot};
 
+use crate::eject::{Conduct, Failure};
 use crate::server::Server;
 
 /// How long a server is left out after its first failed connect.
@@ -33,6 +36,8 @@ pub(crate) struct Roster {
     state: Mutex<State>,
     slots: u32,
     waiting_max: usize,
+    /// The share of the servers that may be out.
+    eject_max: f64,
     /// Notified when the control loop should look.
     pub(crate) news: Notify,
 }
@@ -41,11 +46,13 @@ pub(crate) struct Roster {
 struct State {
     /// Ascending by key, because keys are given in the order of joining.
     servers: Vec<Entry>,
-    line: BTreeMap<Ticket, oneshot::Sender<Seat>>,
+    line: BTreeMap<Ticket, Waiter>,
     next_key: u64,
     next_ticket: u64,
     /// Where the next search begins, so that equals take turns.
     turn: usize,
+    /// Whether any server is out.
+    any_out: bool,
 }
 
 struct Entry {
@@ -55,6 +62,14 @@ struct Entry {
     /// Connects that failed since the last that did not.
     failures: u32,
     left_out: bool,
+    conduct: Conduct,
+}
+
+/// A request in line.
+struct Waiter {
+    call: oneshot::Sender<Seat>,
+    /// Whether it is shown as waiting.
+    counts: bool,
 }
 
 /// A request's place in the order of arrival.
@@ -66,6 +81,8 @@ pub(crate) struct Seat {
     roster: Arc<Roster>,
     pub(crate) server: Arc<Server>,
     pub(crate) ticket: Ticket,
+    /// Whether this request shows if the server has recovered.
+    trial: bool,
 }
 
 /// What a request gets when it asks for a server.
@@ -84,11 +101,12 @@ pub(crate) struct Wait {
 }
 
 impl Roster {
-    pub(crate) fn new(slots: Option<u32>, waiting_max: usize) -> Self {
+    pub(crate) fn new(slots: Option<u32>, waiting_max: usize, eject_max: f64) -> Self {
         Self {
             state: Mutex::default(),
             slots: slots.unwrap_or(u32::MAX),
             waiting_max,
+            eject_max,
             news: Notify::new(),
         }
     }
@@ -123,11 +141,8 @@ impl Roster {
     }
 
     fn join(self: &Arc<Self>, state: &mut State, ticket: Ticket) -> Wait {
-        if state.line.is_empty() {
-            self.news.notify_one();
-        }
         let (call, called) = oneshot::channel();
-        state.line.insert(ticket, call);
+        state.line.insert(ticket, Waiter { call, counts: false });
         Wait { roster: Arc::clone(self), ticket, called }
     }
 
@@ -151,12 +166,17 @@ impl Roster {
     }
 
     /// Gives `replica` no more requests; unknown replicas are drained already.
-    pub(crate) fn drain(&self, replica: &ReplicaId) {
-        let mut state = self.lock();
-        for entry in state.servers.iter_mut().filter(|e| e.server.replica == *replica) {
-            entry.turn(Route::Draining);
-        }
-        self.forget_drained(&mut state);
+    pub(crate) fn drain(self: &Arc<Self>, replica: &ReplicaId) {
+        let called = {
+            let mut state = self.lock();
+            for entry in state.servers.iter_mut().filter(|e| e.server.replica == *replica) {
+                entry.turn(Route::Draining);
+            }
+            self.forget_drained(&mut state);
+            // The one that is left serves, whatever it did before.
+            if state.keep_one() { self.call(&mut state) } else { Vec::new() }
+        };
+        deliver(called);
     }
 
     fn forget_drained(&self, state: &mut State) {
@@ -175,6 +195,9 @@ impl Roster {
         entry.left_out = true;
         entry.failures = entry.failures.saturating_add(1);
         let pause = left_out_for(entry.failures);
+        drop(state);
+        // However many requests find that out at once, it is one failure.
+        self.failed(server, Failure::Refused);
         let (roster, key) = (Arc::downgrade(self), server.key);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -205,17 +228,20 @@ impl Roster {
         let mut called = Vec::new();
         while let Some((&ticket, _)) = state.line.first_key_value() {
             let Some(index) = state.pick(self.slots, None) else { break };
-            let Some(sender) = state.line.remove(&ticket) else { break };
-            called.push((sender, state.seat(self, index, ticket)));
+            let Some(waiter) = state.line.remove(&ticket) else { break };
+            called.push((waiter.call, state.seat(self, index, ticket)));
         }
         called
     }
 
-    fn release(self: &Arc<Self>, key: u64) {
+    fn release(self: &Arc<Self>, key: u64, trial: bool) {
         let called = {
             let mut state = self.lock();
             let Some(entry) = state.entry(key) else { return };
             entry.in_flight -= 1;
+            if trial {
+                entry.conduct.abandon_trial();
+            }
             if entry.route == Route::Draining && entry.in_flight == 0 {
                 self.forget_drained(&mut state);
             }
@@ -224,14 +250,15 @@ impl Roster {
         deliver(called);
     }
 
-    /// Requests in line, and every server by its replica.
+    /// Requests that wait in line, and every server by its replica.
     ///
     /// While a replica moves to another address its servers are shown as one, with the requests of
     /// all and the answers of the newest.
     pub(crate) fn report(&self) -> (u32, BTreeMap<ReplicaId, ServerReport>) {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.mark(Instant::now());
         let mut servers: BTreeMap<ReplicaId, ServerReport> = BTreeMap::new();
-        for Entry { server, route, in_flight, .. } in &state.servers {
+        for Entry { server, route, in_flight, conduct, .. } in &state.servers {
             let older = servers.get(&server.replica);
             let routed = older.is_some_and(|report| report.route == Route::Routed);
             let report = ServerReport {
@@ -239,10 +266,12 @@ impl Roster {
                 in_flight: in_flight + older.map_or(0, |report| report.in_flight),
                 served: server.served(),
                 first_served_at: server.first_served_at(),
+                health: judge::health(conduct),
             };
             servers.insert(server.replica.clone(), report);
         }
-        (u32::try_from(state.line.len()).unwrap_or(u32::MAX), servers)
+        let waiting = state.line.values().filter(|waiter| waiter.counts).count();
+        (u32::try_from(waiting).unwrap_or(u32::MAX), servers)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -251,17 +280,27 @@ impl Roster {
 }
 
 impl State {
-    /// The least busy routed server that has a place, is not left out and is not `lost`.
+    /// The least busy routed server that has a place, is not left out and is not `lost`; before that
+    /// one that is to be tried.
     fn pick(&mut self, slots: u32, lost: Option<u64>) -> Option<usize> {
-        self.least_busy(|entry| {
+        let fits = |entry: &Entry| {
             entry.in_flight < slots && !entry.left_out && Some(entry.server.key) != lost
-        })
+        };
+        if self.any_out {
+            let due = |entry: &Entry| {
+                entry.route == Route::Routed && fits(entry) && entry.conduct.is_due()
+            };
+            if let Some(index) = self.servers.iter().position(due) {
+                return Some(index);
+            }
+        }
+        self.least_busy(|entry| fits(entry) && !entry.conduct.is_out())
     }
 
-    /// The least busy server, if every routed one is left out.
+    /// The least busy server, if every routed one is left out or out.
     fn pick_left_out(&mut self, slots: u32) -> Option<usize> {
         let mut routed = self.servers.iter().filter(|entry| entry.route == Route::Routed);
-        if routed.any(|entry| !entry.left_out) {
+        if routed.any(|entry| !entry.left_out && !entry.conduct.is_out()) {
             return None;
         }
         self.least_busy(|entry| entry.in_flight < slots)
@@ -280,7 +319,8 @@ impl State {
     fn seat(&mut self, roster: &Arc<Roster>, index: usize, ticket: Ticket) -> Seat {
         let entry = &mut self.servers[index];
         entry.in_flight += 1;
-        Seat { roster: Arc::clone(roster), server: Arc::clone(&entry.server), ticket }
+        let trial = entry.conduct.begin_trial();
+        Seat { roster: Arc::clone(roster), server: Arc::clone(&entry.server), ticket, trial }
     }
 
     fn entry(&mut self, key: u64) -> Option<&mut Entry> {
@@ -297,6 +337,7 @@ impl State {
             in_flight: 0,
             failures: 0,
             left_out: false,
+            conduct: Conduct::default(),
         });
     }
 }
@@ -311,6 +352,18 @@ impl Entry {
 }
 
 impl Wait {
+    /// The request has arrived: it is shown as waiting from now on.
+    pub(crate) fn counts(&self) {
+        let mut state = self.roster.lock();
+        let first = !state.line.values().any(|waiter| waiter.counts);
+        if let Some(waiter) = state.line.get_mut(&self.ticket) {
+            waiter.counts = true;
+        }
+        if first {
+            self.roster.news.notify_one();
+        }
+    }
+
     /// Waits to be called.
     pub(crate) async fn seat(&mut self) -> Option<Seat> {
         (&mut self.called).await.ok()
@@ -325,7 +378,7 @@ impl Drop for Wait {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.roster.release(self.server.key);
+        self.roster.release(self.server.key, self.trial);
     }
 }
 

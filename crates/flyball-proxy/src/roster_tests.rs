@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use flyball_core::observation::ServerHealth;
 
 fn id(number: u8) -> ReplicaId {
     ReplicaId::numbered("web", number.into())
@@ -13,7 +14,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 fn roster(slots: Option<u32>, replicas: u8) -> Arc<Roster> {
-    let roster = Arc::new(Roster::new(slots, 100));
+    let roster = Arc::new(Roster::new(slots, 100, 0.5));
     (0..replicas).for_each(|number| roster.route(&id(number), address(1 + u16::from(number))));
     roster
 }
@@ -28,7 +29,10 @@ fn seated(admission: Admission) -> Seat {
 
 fn waiting(admission: Admission) -> Wait {
     match admission {
-        Admission::Waiting(wait) => wait,
+        Admission::Waiting(wait) => {
+            wait.counts();
+            wait
+        }
         Admission::Seated(seat) => panic!("seated on {}", seat.server.replica),
         Admission::Full => panic!("full"),
     }
@@ -155,7 +159,10 @@ proptest! {
             match event {
                 Event::Arrive => match roster.admit() {
                     Admission::Seated(seat) => seats.push(seat),
-                    Admission::Waiting(wait) => waits.push(wait),
+                    Admission::Waiting(wait) => {
+                    wait.counts();
+                    waits.push(wait);
+                },
                     Admission::Full => {}
                 },
                 Event::End(index) if !seats.is_empty() => {
@@ -178,4 +185,110 @@ proptest! {
             check(&roster, &seats, &waits, slots);
         }
     }
+}
+
+const FAILED: Failure = Failure::Status(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+
+/// Each request is answered at once: well, or not by those whose number is in `bad`.
+fn serve(roster: &Arc<Roster>, requests: usize, bad: &[u8]) -> usize {
+    let mut failed = 0;
+    for _ in 0..requests {
+        let seat = seated(roster.admit());
+        if bad.iter().any(|number| seat.server.replica == id(*number)) {
+            failed += 1;
+            roster.failed(&seat.server, FAILED);
+        } else {
+            roster.did_well(&seat);
+        }
+    }
+    failed
+}
+
+fn out(roster: &Roster) -> Vec<ReplicaId> {
+    let down = |report: &ServerReport| matches!(report.health, ServerHealth::Down { .. });
+    roster.report().1.into_iter().filter(|(_, report)| down(report)).map(|(id, _)| id).collect()
+}
+
+#[tokio::test]
+async fn a_server_that_fails_every_request_is_out_after_five() {
+    let roster = roster(None, 4);
+    assert_eq!(serve(&roster, 1_000, &[2]), 5);
+    assert_eq!(out(&roster), [id(2)]);
+    assert_eq!(roster.trouble(), None);
+}
+
+#[tokio::test]
+async fn half_may_be_out_and_what_else_fails_is_said() {
+    let roster = roster(None, 4);
+    serve(&roster, 1_000, &[0, 1, 2]);
+    assert_eq!(out(&roster).len(), 2);
+    let said = roster.trouble().unwrap();
+    assert!(said.starts_with("1 replica fails, but no more than 2 of 4 may be"), "{said}");
+}
+
+#[tokio::test]
+async fn where_all_fail_none_is_out_even_if_one_began() {
+    let roster = roster(None, 3);
+    serve(&roster, 100, &[0]);
+    assert_eq!(out(&roster), [id(0)]);
+    assert_eq!(serve(&roster, 100, &[0, 1, 2]), 100);
+    assert_eq!(out(&roster), []);
+    let said = roster.trouble().unwrap();
+    assert!(said.starts_with("all 3 replicas fail, so none is kept from requests; "), "{said}");
+    // One of them is well again: the others are out once they fail beside it, as far as they may.
+    serve(&roster, 100, &[0, 1]);
+    assert_eq!(out(&roster).len(), 1);
+}
+
+#[tokio::test]
+async fn the_only_server_is_never_out_and_one_that_is_left_alone_comes_back() {
+    let alone = roster(None, 1);
+    assert_eq!(serve(&alone, 50, &[0]), 50);
+    assert!(alone.trouble().unwrap().starts_with("the only replica fails, and keeps its requests"));
+    let pair = roster(None, 2);
+    serve(&pair, 50, &[0]);
+    assert_eq!(out(&pair), [id(0)]);
+    pair.drain(&id(1));
+    assert_eq!(out(&pair), []);
+    assert_eq!(seated(pair.admit()).server.replica, id(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_out_is_tried_with_one_request_and_comes_back_by_it() {
+    let roster = roster(None, 3);
+    serve(&roster, 100, &[0]);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let trial = seated(roster.admit());
+    assert_eq!(trial.server.replica, id(0));
+    let next: Vec<Seat> = (0..4).map(|_| seated(roster.admit())).collect();
+    assert!(next.iter().all(|seat| seat.server.replica != id(0)), "one at a time");
+    roster.failed(&trial.server, FAILED);
+    drop(trial);
+    assert_eq!(serve(&roster, 50, &[0]), 0, "it is out for longer");
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    // A client that leaves tells nothing; the next request tries again.
+    drop(seated(roster.admit()));
+    let trial = seated(roster.admit());
+    assert_eq!(trial.server.replica, id(0));
+    roster.did_well(&trial);
+    assert_eq!(out(&roster), []);
+    assert_eq!(serve(&roster, 50, &[]), 0);
+}
+
+#[tokio::test]
+async fn connects_that_fail_at_the_same_moment_are_one_failure() {
+    let roster = roster(None, 2);
+    let seats: Vec<Seat> = (0..20).map(|_| seated(roster.admit())).collect();
+    for seat in seats.iter().filter(|seat| seat.server.replica == id(0)) {
+        roster.connect_failed(&seat.server);
+    }
+    assert_eq!(out(&roster), []);
+}
+
+#[tokio::test]
+async fn nobody_is_out_where_that_is_switched_off() {
+    let roster = Arc::new(Roster::new(None, 100, 0.0));
+    (0..2).for_each(|number| roster.route(&id(number), address(1 + u16::from(number))));
+    assert_eq!(serve(&roster, 100, &[0]), 50);
+    assert_eq!(out(&roster), []);
 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,32 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::eject::Answers;
 use crate::upload::Upload;
 
-/// An HTTP/1.1 connection to a server.
-pub(crate) type Connection = SendRequest<Upload>;
+/// So much is read from a replica at once and kept for a client that reads slowly, and so large may
+/// the head of an answer be: as in HAProxy, and far below the 400 kB that hyper takes if left to.
+const BUFFER_MAX: usize = 16 * 1024;
+
+/// An HTTP/1.1 connection to a server. It ends when it is dropped unused.
+pub(crate) struct Connection {
+    sender: SendRequest<Upload>,
+    driver: AbortHandle,
+}
+
+impl Connection {
+    pub(crate) fn sender(&mut self) -> &mut SendRequest<Upload> {
+        &mut self.sender
+    }
+
+    /// Ends it in the middle of a request, which would otherwise be waited for.
+    pub(crate) fn cut(self) {
+        self.driver.abort();
+    }
+}
 
 /// A replica at one address, from its first route until its last request ended.
 pub(crate) struct Server {
@@ -28,6 +48,10 @@ pub(crate) struct Server {
     pub(crate) replica: ReplicaId,
     pub(crate) address: SocketAddr,
     served: AtomicU64,
+    good: AtomicU64,
+    bad: AtomicU64,
+    /// Whether the next good answer changes anything.
+    suspect: AtomicBool,
     first_served_at: OnceLock<Timestamp>,
     idle: Mutex<Idle>,
 }
@@ -47,6 +71,9 @@ impl Server {
             replica,
             address,
             served: AtomicU64::new(0),
+            good: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            suspect: AtomicBool::new(false),
             first_served_at: OnceLock::new(),
             idle: Mutex::new(Idle { connections: VecDeque::new(), keep: true }),
         }
@@ -56,6 +83,27 @@ impl Server {
     pub(crate) fn answered(&self, clock: fn() -> Timestamp) {
         self.served.fetch_add(1, Relaxed);
         self.first_served_at.get_or_init(clock);
+    }
+
+    /// A request was answered well. Returns whether anybody waits to hear that.
+    pub(crate) fn did_well(&self) -> bool {
+        self.good.fetch_add(1, Relaxed);
+        self.suspect.load(Relaxed)
+    }
+
+    /// A request failed.
+    pub(crate) fn failed(&self) {
+        self.bad.fetch_add(1, Relaxed);
+        self.suspect.store(true, Relaxed);
+    }
+
+    /// Nothing is held against it any more.
+    pub(crate) fn clear(&self) {
+        self.suspect.store(false, Relaxed);
+    }
+
+    pub(crate) fn answers(&self) -> Answers {
+        Answers { good: self.good.load(Relaxed), bad: self.bad.load(Relaxed) }
     }
 
     pub(crate) fn served(&self) -> u64 {
@@ -78,9 +126,9 @@ impl Server {
                 idle.connections.drain(..=index);
                 return None;
             }
-            if connection.is_closed() {
+            if connection.sender.is_closed() {
                 idle.connections.remove(index);
-            } else if connection.is_ready() {
+            } else if connection.sender.is_ready() {
                 return idle.connections.remove(index).map(|(_, connection)| connection);
             }
         }
@@ -91,7 +139,7 @@ impl Server {
     ///
     /// A connection may still be busy with its last bytes; it is passed over until it is ready.
     pub(crate) fn put_idle(&self, connection: Connection, max: usize) {
-        if connection.is_closed() {
+        if connection.sender.is_closed() {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,17 +167,18 @@ impl Server {
             .await
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         stream.set_nodelay(true)?;
-        let (connection, driver) = http1::Builder::new()
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER_MAX)
             // Most requests are a head alone: a plain write is cheaper than a vectored one.
             .writev(false)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             if let Err(error) = driver.with_upgrades().await {
                 tracing::debug!(%error, "connection to a replica ended");
             }
         });
-        Ok(connection)
+        Ok(Connection { sender, driver: driver.abort_handle() })
     }
 }

@@ -4,8 +4,17 @@
 //! Invariant: every wait has a limit and every queue a bound; none of them can be switched off.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::budget::Budget;
+
+/// What runs on this machine.
+const LOOPBACK_4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+const LOOPBACK_6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
 
 /// How one proxy listens, waits and gives up. All times are milliseconds; 0 gives up at once.
 #[derive(Clone, Debug)]
@@ -31,14 +40,24 @@ pub struct ProxySettings {
     /// How long an answer that has begun, or an upgraded connection, may carry nothing. Long,
     /// because event streams and web sockets are quiet by nature.
     pub quiet_limit_ms: u64,
-    /// Client connections open at once; more wait in the kernel's queue. 0 is refused.
+    /// Client connections open at once; more are answered with 503. 0 is refused.
     pub connections_max: usize,
+    /// The same of one client: an IPv4 address or a /64 network of IPv6. 0 is refused.
+    pub connections_per_client: usize,
+    /// What this proxy and others may have of them together.
+    pub budget: Arc<Budget>,
+    /// Whose word on where a request comes from is passed on (`X-Forwarded-*`, `Forwarded`), and who
+    /// is not held to the bound of one client, since it speaks for many.
+    pub trusted: Vec<IpNet>,
     /// Unused connections kept per replica; 0 opens a new one for every request.
     pub idle_max: usize,
     /// How long an unused connection to a replica is trusted. Below the 5 s after which common
     /// servers (Node.js, Apache httpd) close it, because a request other than GET that meets the
     /// closing cannot be repeated.
     pub idle_limit_ms: u64,
+    /// The share of the replicas that may get no requests because they fail, at least one, never
+    /// all; 0: none of them.
+    pub eject_max: f64,
 }
 
 impl Default for ProxySettings {
@@ -54,8 +73,12 @@ impl Default for ProxySettings {
             stall_limit_ms: 60_000,
             quiet_limit_ms: 3_600_000,
             connections_max: 20_000,
+            connections_per_client: 5_000,
+            budget: Budget::new(20_000),
+            trusted: vec![LOOPBACK_4.into(), LOOPBACK_6.into()],
             idle_max: 256,
             idle_limit_ms: 4_000,
+            eject_max: 0.5,
         }
     }
 }
@@ -69,7 +92,16 @@ impl ProxySettings {
         if self.connections_max == 0 {
             return Err(ProxyError::Zero { setting: "connections_max" });
         }
+        if self.connections_per_client == 0 {
+            return Err(ProxyError::Zero { setting: "connections_per_client" });
+        }
         Ok(())
+    }
+
+    /// Whether `client` is one of those.
+    pub(crate) fn trusts(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&client))
     }
 }
 

@@ -9,6 +9,7 @@ use flyball_core::units::Timestamp;
 use tokio::sync::watch;
 
 use crate::headers::Peer;
+use crate::interim::Interim;
 use crate::meter::Meter;
 use crate::roster::Roster;
 use crate::settings::ProxySettings;
@@ -27,6 +28,7 @@ pub(crate) struct Client {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
     pub(crate) held: Held,
+    pub(crate) interim: Interim,
     pub(crate) phase: watch::Receiver<Phase>,
 }
 

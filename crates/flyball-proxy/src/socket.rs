@@ -1,23 +1,28 @@
-//! A client's socket that notices the client leaving even while nothing is read from it.
+//! A client's socket that notices the client leaving even while nothing is read from it, and that
+//! interim answers can be written to.
 //!
-//! Decides only whether the client is gone. While the body of a request waits unread for a replica,
-//! no read would tell; the kernel knows nevertheless, and each flush asks.
-//! Invariant: asks only while held, and never makes a system call for it.
+//! Decides whether the client is gone, and when interim answers may be written. While the body of a
+//! request waits unread for a replica, no read would tell; the kernel knows nevertheless, and each
+//! flush asks. Invariant: asks only while held, and never makes a system call for it; no byte gets
+//! between those of one answer.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+
+use crate::interim::Interim;
 
 /// The socket of a client connection.
 pub(crate) struct ClientSocket {
     stream: TcpStream,
     held: Held,
+    interim: Interim,
 }
 
 /// Whether a request of this connection waits with its body unread.
@@ -41,8 +46,19 @@ impl Drop for Holding {
 }
 
 impl ClientSocket {
-    pub(crate) fn new(stream: TcpStream, held: Held) -> Self {
-        Self { stream, held }
+    pub(crate) fn new(stream: TcpStream, held: Held, interim: Interim) -> Self {
+        Self { stream, held, interim }
+    }
+
+    /// Writes the interim answers that wait.
+    fn poll_interim(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            match self.interim.write(|bytes| self.stream.try_write(bytes)) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
     }
 
     /// Whether the client has closed its side, as far as the runtime has been told.
@@ -72,12 +88,21 @@ impl AsyncWrite for ClientSocket {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<Result<usize>> {
+        // These bytes may belong to an answer before; what was begun was begun after all of those.
+        if !self.interim.is_empty() && !self.interim.drop_unbegun() {
+            ready!(self.poll_interim(cx))?;
+        }
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.held.0.load(Relaxed) && self.is_gone() {
             return Poll::Ready(Err(Error::from(ErrorKind::ConnectionAborted)));
+        }
+        // hyper flushes when it has nothing to write itself: every answer before is out, and the one
+        // that this precedes has not begun.
+        if !self.interim.is_empty() {
+            ready!(self.poll_interim(cx))?;
         }
         Pin::new(&mut self.stream).poll_flush(cx)
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use flyball_core::observation::ServerHealth;
 use flyball_proxy::{ProxySettings, Reason};
 use stage::*;
 use tokio::io::AsyncWriteExt;
@@ -61,7 +62,7 @@ async fn a_stalled_upload_is_given_up_and_no_fault_of_the_service() {
 
 #[tokio::test]
 async fn a_get_that_meets_a_broken_head_is_repeated_elsewhere_and_a_post_is_not() {
-    let proxy = proxy(ProxySettings::default()).await;
+    let proxy = proxy(ProxySettings { eject_max: 0.0, ..Default::default() }).await;
     let cut = scripted("cut", |stream| blurt(stream, "HTTP/1.1 200 OK\r\ncontent-le")).await;
     let good = replica("good").await;
     cut.route(&proxy);
@@ -212,4 +213,58 @@ async fn killing_replicas_under_load_loses_no_get() {
     }
     let report = observed(&proxy, |report| in_flight(report) == 0).await;
     assert_eq!((report.arrivals, report.errors), (answered, 0));
+}
+
+#[tokio::test]
+async fn a_bad_first_chunk_is_no_answer() {
+    let bad = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\nhello\r\n";
+    let cut = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (answer, reason) in [(bad, "bad-answer"), (cut, "connection-broken")] {
+        let proxy = proxy(ProxySettings::default()).await;
+        let odd = scripted("odd", move |stream| blurt(stream, answer)).await;
+        odd.route(&proxy);
+        assert_refused(&get(proxy.address(), "/").await, "502", reason);
+        let report = observed(&proxy, |report| in_flight(report) == 0).await;
+        assert_eq!((report.arrivals, report.errors), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn chunks_that_come_late_or_with_the_head_arrive_alike() {
+    for pause_ms in [0, 50] {
+        let proxy = proxy(ProxySettings::default()).await;
+        let web = scripted("web", move |mut stream| async move {
+            read_until(&mut stream, "\r\n\r\n").await;
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            stream.write_all(b"5\r\nhello\r\n0\r\n\r\n").await.unwrap();
+        })
+        .await;
+        web.route(&proxy);
+        let answer = get(proxy.address(), "/").await;
+        assert_eq!(body(&answer), "5\r\nhello\r\n0\r\n\r\n", "{answer}");
+        observed(&proxy, |report| in_flight(report) == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_replica_that_answers_500_at_once_costs_five_requests() {
+    let proxy = proxy(ProxySettings::default()).await;
+    let bad =
+        scripted("bad", |stream| blurt(stream, "HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n"));
+    let bad = bad.await;
+    bad.route(&proxy);
+    let good = [replica("a").await, replica("b").await, replica("c").await];
+    good.iter().for_each(|replica| replica.route(&proxy));
+    let mut failed = 0;
+    for _ in 0..200 {
+        failed += usize::from(status(&get(proxy.address(), "/").await) == "500");
+    }
+    assert_eq!(failed, 5);
+    let report = observed(&proxy, |report| in_flight(report) == 0).await;
+    let why = "5 requests in a row failed, the last with status 500".to_owned();
+    assert_eq!(report.servers[&id("bad")].health, ServerHealth::Down { why });
+    assert_eq!(report.servers[&id("a")].health, ServerHealth::Up);
+    assert_eq!(report.trouble, None);
 }

@@ -228,3 +228,46 @@ async fn a_head_that_never_ends_is_cut_at_its_limit() {
     assert_eq!(send(proxy.address(), "GET / HTTP/1.1\r\nhost: a\r\nx-slow: ").await, "");
     assert_eq!(proxy.observe().arrivals, 0);
 }
+
+#[tokio::test]
+async fn a_body_that_is_not_framed_as_it_says_is_a_bad_request() {
+    let proxy = proxy(ProxySettings::default()).await;
+    let web = replica("web").await;
+    web.route(&proxy);
+    let head = "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n";
+    for chunks in ["zz\r\nhello\r\n", "5\r\nhelloXX0\r\n\r\n", "-1\r\n\r\n"] {
+        let answer = send(proxy.address(), &format!("{head}{chunks}")).await;
+        assert_refused(&answer, "400", "bad-request");
+    }
+    let report = observed(&proxy, |report| in_flight(report) == 0).await;
+    assert_eq!((report.arrivals, report.errors), (0, 0), "no fault and no load of the service");
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_say_where_its_request_comes_from() {
+    let proxy = proxy(ProxySettings { trusted: Vec::new(), ..Default::default() }).await;
+    let web = replica("web").await;
+    web.route(&proxy);
+    let ask = "GET /head HTTP/1.1\r\nhost: inner\r\nconnection: close\r\nx-forwarded-for: 10.0.0.9\r\n\
+               x-forwarded-proto: https\r\nforwarded: for=10.0.0.9\r\n\r\n";
+    let seen = send(proxy.address(), ask).await;
+    assert!(!seen.contains("10.0.0.9") && !seen.contains("https"), "{seen}");
+    assert!(seen.contains("\"x-forwarded-for\": \"127.0.0.1\""), "{seen}");
+}
+
+#[tokio::test]
+async fn a_length_that_a_replica_says_twice_reaches_the_client_once() {
+    for length in ["content-length: 5, 5", "content-length: 5\r\ncontent-length: 5"] {
+        let proxy = proxy(ProxySettings::default()).await;
+        let web = scripted("web", move |mut stream| async move {
+            read_until(&mut stream, "\r\n\r\n").await;
+            let answer = format!("HTTP/1.1 200 OK\r\n{length}\r\n\r\nhello");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        })
+        .await;
+        web.route(&proxy);
+        let answer = get(proxy.address(), "/").await;
+        assert_eq!(answer.matches("content-length: 5\r\n").count(), 1, "{answer}");
+        assert_eq!((answer.matches("content-length").count(), body(&answer)), (1, "hello"));
+    }
+}

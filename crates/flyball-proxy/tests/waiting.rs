@@ -67,7 +67,8 @@ async fn one_more_than_may_wait_is_refused_at_once() {
 #[tokio::test]
 async fn a_client_that_goes_away_frees_its_place() {
     let proxy = proxy(ProxySettings { waiting_max: 1, ..Default::default() }).await;
-    for request in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), unfinished_post()] {
+    for request in ["GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(), unfinished_post(90_000, 20_000)]
+    {
         let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         observed(&proxy, |report| report.waiting == 1).await;
@@ -77,9 +78,29 @@ async fn a_client_that_goes_away_frees_its_place() {
     assert_eq!(proxy.observe().errors, 0, "a client that leaves is no error");
 }
 
+#[tokio::test]
+async fn a_client_that_leaves_its_body_behind_frees_its_place_although_it_never_counted() {
+    let proxy = proxy(ProxySettings { waiting_max: 1, ..Default::default() }).await;
+    let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+    stream.write_all(unfinished_post(9_000, 800).as_bytes()).await.unwrap();
+    while status(&get(proxy.address(), "/").await) != "503" {}
+    drop(stream);
+    let began = Instant::now();
+    let mut asked = spawn_get(&proxy, "/");
+    while proxy.observe().waiting == 0 {
+        if asked.is_finished() {
+            asked = spawn_get(&proxy, "/");
+        }
+        assert!(began.elapsed() < DEADLINE, "its place is still taken");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    asked.abort();
+}
+
 /// A POST of which a part of the body is still to come.
-fn unfinished_post() -> String {
-    format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9000\r\n\r\n{}", "x".repeat(800))
+fn unfinished_post(length: usize, sent: usize) -> String {
+    let body = "x".repeat(sent);
+    format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ pub mod name;
 
 use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
+use flyball_core::invariants::{self, Broken};
 use flyball_core::memory::Memory;
 use flyball_core::observation::{Ask, Manual, Observation, Reading};
 use flyball_core::policy::{Policy, Rule};
@@ -24,18 +25,22 @@ pub struct Contender {
     policy: Policy,
     memory: Memory,
     rival: Option<Rival>,
+    /// A rival's latest wish, as the core was told of it.
+    wished: Option<Manual>,
 }
 
 impl Contender {
     /// One of flyball's own rules, as `policy` says.
     pub fn own(name: impl Into<String>, policy: Policy) -> Self {
-        Self { name: name.into(), policy, memory: Memory::default(), rival: None }
+        let memory = Memory::default();
+        Self { name: name.into(), policy, memory, rival: None, wished: None }
     }
 
     /// A rival within the bounds and times of `policy`; its rule is replaced.
     pub fn rival(name: impl Into<String>, policy: Policy, rival: Rival) -> Self {
         let policy = Policy { rule: Rule::External, ..policy };
-        Self { name: name.into(), policy, memory: Memory::default(), rival: Some(rival) }
+        let (memory, rival) = (Memory::default(), Some(rival));
+        Self { name: name.into(), policy, memory, rival, wished: None }
     }
 
     /// The name it was asked for by, such as `hpa:70`.
@@ -87,6 +92,16 @@ impl Contender {
         }
     }
 
+    /// What the latest `decision` breaks first, if anything; it was made on what is `seen`, which is
+    /// as it was afterwards.
+    pub fn broken(&self, seen: &mut Observation, decision: &Decision) -> Option<Broken> {
+        let asked = seen.manual.clone();
+        seen.manual = asked.clone().or_else(|| self.wished.clone());
+        let broken = invariants::check(&self.policy, seen, decision).into_iter().next();
+        seen.manual = asked;
+        broken
+    }
+
     /// A rival's wish, as if somebody had asked for it. The errors are kept from the core: that it
     /// removes nothing while they may explain a fall of the load is flyball's caution, not a rival's.
     fn carry_out(&mut self, seen: &mut Observation, wish: Wish) -> Decision {
@@ -94,7 +109,8 @@ impl Contender {
         let wished = Manual { ask: Ask::Pin(wish.count), until: None, by };
         // Changed for the moment, since a copy of many replicas costs more than to decide.
         let asked = seen.manual.clone();
-        seen.manual.get_or_insert(wished);
+        seen.manual.get_or_insert_with(|| wished.clone());
+        self.wished = Some(wished);
         let errors = replace_errors(seen, 0);
         let decision = decide(&self.policy, &mut self.memory, seen);
         seen.manual = asked;

@@ -11,13 +11,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+/// The largest file that is read: all authorities that a system trusts take 250 KB.
+const PEM_BYTES_MAX: u64 = 4 << 20;
 
 /// Whom to trust, and who flyball says it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,7 +78,8 @@ impl Tls {
         let config = match &settings.own {
             None => config.with_no_client_auth(),
             Some((certificate, key)) => {
-                let own = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, "key", e))?;
+                let own = PrivateKeyDer::from_pem_slice(&pem(key, "key")?)
+                    .map_err(|e| bad(key, "key", e))?;
                 config
                     .with_client_auth_cert(certificates(certificate)?, own)
                     .map_err(|e| bad(certificate, "certificate", e))?
@@ -86,9 +90,14 @@ impl Tls {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-    let found: Vec<_> = read.map_err(|error| bad(path, "certificate", error))?;
+    let pem = pem(path, "certificate")?;
+    let read: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&pem).collect();
+    let found = read.map_err(|error| bad(path, "certificate", error))?;
     if found.is_empty() { Err(bad(path, "certificate", "it has none")) } else { Ok(found) }
+}
+
+fn pem(path: &Path, what: &'static str) -> Result<Vec<u8>, TlsError> {
+    flyball_file::read(path, PEM_BYTES_MAX).map_err(|error| bad(path, what, error))
 }
 
 fn bad(path: &Path, what: &'static str, why: impl fmt::Display) -> TlsError {

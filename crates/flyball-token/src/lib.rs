@@ -9,11 +9,32 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use flyball_file::FileError;
 use subtle::ConstantTimeEq as _;
 
 /// How often a file is looked at. A new token counts within this time, which is about as long as a
 /// person needs to tell it to the next program.
 const REREAD: Duration = Duration::from_secs(2);
+
+/// The largest file that is read: secrets are some dozen bytes.
+const BYTES_MAX: u64 = 4_096;
+
+/// Why a file gives no token. The caller names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// There is nothing in it but white space.
+    #[error("it holds no token")]
+    Empty,
+}
+
+impl From<std::io::Error> for TokenError {
+    fn from(error: std::io::Error) -> Self {
+        FileError::from(error).into()
+    }
+}
 
 /// A secret, as it is now. `Debug` does not show it.
 #[derive(Clone)]
@@ -34,7 +55,7 @@ impl Token {
     ///
     /// # Errors
     /// The file cannot be read, or holds nothing but white space.
-    pub fn of_file(path: &Path) -> std::io::Result<Self> {
+    pub fn of_file(path: &Path) -> Result<Self, TokenError> {
         let text = read(path)?;
         Ok(Self { text: Arc::new(RwLock::new(text)), file: Some(path.to_owned()) })
     }
@@ -58,7 +79,7 @@ impl Token {
             tokio::time::sleep(REREAD).await;
             let from = path.clone();
             let found = tokio::task::spawn_blocking(move || read(&from)).await;
-            match found.unwrap_or_else(|died| Err(std::io::Error::other(died))) {
+            match found.unwrap_or_else(|died| Err(std::io::Error::other(died).into())) {
                 Ok(text) => {
                     trouble.clear();
                     let mut own = self.text.write().unwrap_or_else(PoisonError::into_inner);
@@ -77,9 +98,9 @@ impl Token {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    let text = std::fs::read_to_string(path)?.trim().to_owned();
-    if text.is_empty() { Err(std::io::Error::other("it holds no token")) } else { Ok(text) }
+fn read(path: &Path) -> Result<String, TokenError> {
+    let text = flyball_file::read_text(path, BYTES_MAX)?.trim().to_owned();
+    if text.is_empty() { Err(TokenError::Empty) } else { Ok(text) }
 }
 
 impl fmt::Debug for Token {

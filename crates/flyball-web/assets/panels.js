@@ -52,7 +52,7 @@ export function replicas(view) {
   const rows = view.replicas.map((replica) => element("tr", {},
     element("th", { scope: "row", text: replica.id }),
     element("td", { class_: `state ${replica.state}` },
-      element("span", { class_: "shape", "aria-hidden": "true", text: STATES[replica.state] }), ` ${replica.state}`),
+      element("span", { class_: "shape", "aria-hidden": "true", text: STATES[replica.state] }), ` ${replica.state}${replica.sick != null ? `: ${replica.sick}` : ""}${view.last_seen ? " when last seen" : ""}`),
     element("td", { class_: "number", text: lasting(view.now_wall_ms - replica.asked_wall_ms) }),
     element("td", { class_: "number" }, cpu(replica.cpu, replica.held_back)),
     element("td", { class_: "number", text: count(replica.in_flight) }),

@@ -21,8 +21,8 @@ export function setText(id, text) {
 }
 
 // Shapes besides colours: each notice has its own.
-const SHAPES = { blind: "⊘", starts_held: "■", trouble: "!", futile: "≠", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
-const PRESSING = ["blind", "starts_held", "trouble", "futile", "at_maximum"];
+const SHAPES = { blind: "⊘", starts_held: "■", sick: "✚", trouble: "!", futile: "≠", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
+const PRESSING = ["blind", "starts_held", "sick", "trouble", "futile", "at_maximum"];
 
 const STATES = ["ready", "starting", "draining", "unhealthy"];
 

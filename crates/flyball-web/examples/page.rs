@@ -15,7 +15,7 @@ use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
     Ask, BalancerReport, CpuCounter, EngineReport, Exit, LatencyReport, Manual, Observation, Phase,
-    Reading, ReplicaReport, Route, ServerReport,
+    Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
@@ -165,6 +165,7 @@ impl World {
             }),
             manual: self.manual.clone().filter(|m| m.until.is_none_or(|until| until > at)),
             advice: None,
+            failing: BTreeMap::new(),
         }
     }
 
@@ -204,6 +205,7 @@ impl World {
             served: replica.served as u64,
             first_served_at: (replica.served >= 1.0)
                 .then_some(Timestamp::from_ms(replica.asked_ms + START_LAG_MS + 40).min(at)),
+            health: ServerHealth::Up,
         };
         let routed = self.replicas.iter().filter(|(_, r)| r.routed);
         let p50_ms = 31.0 + self.waiting * 1.5;
@@ -219,6 +221,7 @@ impl World {
                 p50_ms,
                 p99_ms: p50_ms * 2.6 + self.load_per_s() * 0.3,
             }),
+            trouble: None,
         }
     }
 
@@ -280,6 +283,7 @@ impl World {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
+            last_seen: None,
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
             nodes: self.nodes(),
             manual: self.manual.as_ref().map(|manual| ManualView {
@@ -312,6 +316,7 @@ impl World {
             held_back: None,
             in_flight: ready.then_some((replica.share * 3.0).round() as u32),
             address: ready.then(|| address(id)),
+            sick: None,
             node: self.spreads().then(|| node(id)),
         }
     }
@@ -466,6 +471,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         listen: std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned()),
         token: None,
         read_token: None,
+        connections_max: WebSettings::CONNECTIONS_MAX,
         parse_duration_ms: |text| match text {
             "5m" => Ok(300_000),
             "15m" => Ok(900_000),

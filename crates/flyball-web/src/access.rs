@@ -18,7 +18,8 @@ use crate::problem::{Kind, Problem};
 pub(crate) struct Access {
     /// The host it was told to listen on; it answers to this name.
     pub(crate) bound_name: String,
-    /// What changing calls must present; `None` on loopback.
+    /// What changing calls must present; `None` lets anybody change who reaches the loopback
+    /// address by himself.
     pub(crate) token: Option<Token>,
     /// What reading calls must present, unless they present the other one; `None` lets anybody read.
     pub(crate) read_token: Option<Token>,
@@ -68,7 +69,7 @@ impl Access {
     }
 
     fn check_changing(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let Some(token) = &self.token else { return Ok(()) };
+        let Some(token) = &self.token else { return refuse_forwarded(headers) };
         let presented = presented(headers);
         match presented {
             Some(it) if token.is(it) => Ok(()),
@@ -81,6 +82,12 @@ impl Access {
                 "to change anything, send the token as `authorization: Bearer TOKEN`",
             )),
         }
+    }
+
+    /// Whether a request presents a token that this server knows, so that it is no stranger's.
+    pub(crate) fn knows(&self, headers: &HeaderMap) -> bool {
+        let tokens = [&self.token, &self.read_token];
+        presented(headers).is_some_and(|it| tokens.into_iter().flatten().any(|token| token.is(it)))
     }
 
     fn check_reading(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -117,6 +124,26 @@ fn check_same_site(headers: &HeaderMap, host: &Authority) -> Result<(), Problem>
     match headers.get("sec-fetch-site").map(|site| site.as_bytes()) {
         None | Some(b"same-origin" | b"none") => Ok(()),
         Some(_) => Err(refused("another site")),
+    }
+}
+
+/// What proxies add to a request that they pass on.
+const FORWARDED: [&str; 6] =
+    ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"];
+
+/// A loopback address keeps other machines away only until a proxy on this one lets them in: a
+/// change that came that way is anybody's, and no token tells whose. A proxy that adds none of
+/// these headers cannot be seen, so this takes the place of a token nowhere.
+fn refuse_forwarded(headers: &HeaderMap) -> Result<(), Problem> {
+    match FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(Problem::new(
+            Kind::NoToken,
+            format!(
+                "it came through a proxy (its header {name} says so), and this server has no \
+                 token to ask for: set token_file under [flyball]"
+            ),
+        )),
     }
 }
 

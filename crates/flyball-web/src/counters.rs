@@ -3,6 +3,10 @@
 //! Decides nothing; whoever runs the loop fills it in, `/metrics` shows it. Invariant: counts only
 //! grow, and what nobody counts is `None`, never 0.
 
+use std::collections::BTreeMap;
+
+use flyball_core::health::Cause;
+
 /// Upper ends of the spread of look times, in seconds: a look takes 50 us to a few milliseconds,
 /// and one that takes a tenth of a second has waited for a balancer.
 pub const LOOK_ENDS_S: [f64; 10] =
@@ -57,12 +61,16 @@ pub struct Counters {
     pub balancer_silent: u64,
     /// Replicas that ended without being asked to.
     pub exits: u64,
+    /// Replicas that fell sick, by who said so.
+    pub sick: BTreeMap<Cause, u64>,
     /// Decisions that were not carried out because they broke an invariant.
     pub refused: u64,
     /// Requests that arrived at the balancer, by its own count; `None` where none counts.
     pub arrivals: Option<u64>,
     /// Requests that ended in an error, by the balancer's own count.
     pub failed_requests: Option<u64>,
+    /// Requests and connections that the balancer itself answered, by reason.
+    pub refusals: Vec<(&'static str, u64)>,
     /// Request times in seconds, where the balancer tells them apart.
     pub latency: Option<Spread>,
 }

@@ -12,7 +12,7 @@ use crate::view::ServiceView;
 
 /// What the door needs from the program behind it.
 ///
-/// `services`, `service`, `office` and `feed` are called on the server's own threads and must answer from memory.
+/// `services`, `service`, `office`, `history` and `feed` are called on the server's own threads and must answer from memory.
 /// All others may wait for a disk or for the loop: they are called on threads kept for waiting, a
 /// bounded number at a time, and the client is told when one took too long.
 pub trait Daemon: Send + Sync + 'static {
@@ -21,6 +21,11 @@ pub trait Daemon: Send + Sync + 'static {
 
     /// Whether this flyball acts, where one of several does.
     fn office(&self) -> OfficeView;
+
+    /// Whether history is being kept; `None` of whoever keeps none.
+    fn history(&self) -> Option<History> {
+        None
+    }
 
     /// One service as it is now.
     fn service(&self, name: &str) -> Option<ServiceView> {
@@ -58,6 +63,15 @@ pub trait Daemon: Send + Sync + 'static {
         for_ms: Option<u64>,
         by: &str,
     ) -> Result<ServiceView, AskError>;
+}
+
+/// How it stands with the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    /// Whether it is being written.
+    pub kept: bool,
+    /// Records that could not be kept since the start.
+    pub lost: u64,
 }
 
 /// Which decisions of a service are asked for.
@@ -115,9 +129,6 @@ pub enum AskError {
         /// The ceiling.
         max: u32,
     },
-    /// The service cannot take this wish now.
-    #[error("{0}")]
-    Refused(String),
     /// The loop does not take wishes at the moment.
     #[error("{0}")]
     Unavailable(String),

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use tokio::sync::{Semaphore, watch};
+use flyball_net::Clients;
+use tokio::sync::watch;
 
 use crate::access::Access;
 use crate::asks::ParseDuration;
@@ -16,8 +17,6 @@ use crate::once::Once;
 
 /// A wish by hand is a few dozen bytes.
 pub(crate) const BODY_BYTES_MAX: usize = 16 * 1024;
-/// Readers of events at once: each keeps a connection, and the page needs some for itself.
-pub(crate) const READERS_MAX: usize = 256;
 
 /// What all routes share.
 pub(crate) struct Door {
@@ -31,17 +30,10 @@ pub(crate) struct Door {
     pub(crate) asks: Lane,
     /// Events that have been acted on.
     pub(crate) once: Once,
-    /// For those that follow the events.
-    pub(crate) readers: Arc<Semaphore>,
+    /// Who is connected.
+    pub(crate) clients: Arc<Clients>,
     /// Turns true when the server shall end.
     pub(crate) stopped: watch::Receiver<bool>,
-}
-
-impl Door {
-    /// How many follow the events now.
-    pub(crate) fn readers_now(&self) -> usize {
-        READERS_MAX - self.readers.available_permits()
-    }
 }
 
 pub(crate) type Shared = State<Arc<Door>>;

@@ -1,23 +1,25 @@
 //! `GET /api/v1/events`: the feed as server-sent events.
 //!
-//! Decides who may follow and when a reader is let go. Invariant: at most [`READERS_MAX`] follow at
-//! once, and none of them holds up the server's end.
+//! Decides when a reader is let go; `clients` says how many there may be. None of them holds up the
+//! server's end.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
+use flyball_net::Connection;
 use futures_util::stream;
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::ToSchema;
 
-use crate::door::{Door, READERS_MAX};
+use crate::door::Door;
 use crate::feed::{Follower, Start, Taken};
 use crate::problem::{Kind, Problem};
 use crate::refusals::Refusals;
@@ -51,6 +53,7 @@ struct Begin {
                content_type = "text/event-stream", body = String), Refusals))]
 pub(crate) async fn events(
     State(door): State<Arc<Door>>,
+    Extension(connection): Extension<Arc<Connection>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -60,9 +63,7 @@ pub(crate) async fn events(
     {
         return Err(Problem::unknown_service(name).in_field("service"));
     }
-    let place = Arc::clone(&door.readers)
-        .try_acquire_owned()
-        .map_err(|_| Problem::new(Kind::Busy, format!("{READERS_MAX} readers follow already")))?;
+    connection.follow().map_err(|why| Problem::new(Kind::Busy, why))?;
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let (follower, start) = door.daemon.feed().follow(last.filter(|id| !id.is_empty()));
     let reader = Reader {
@@ -72,7 +73,6 @@ pub(crate) async fn events(
         until: Instant::now() + FOLLOW_LIMIT,
         stopped: door.stopped.clone(),
         ended: false,
-        _place: place,
     };
     let chunks = stream::unfold(reader, |mut reader| async move {
         let chunk = reader.next().await?;
@@ -102,7 +102,6 @@ struct Reader {
     until: Instant,
     stopped: watch::Receiver<bool>,
     ended: bool,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Reader {

@@ -32,13 +32,13 @@ mod words;
 
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};
-pub use daemon::{AskError, Daemon, Fault, ManualAsk, Which};
+pub use daemon::{AskError, Daemon, Fault, History, ManualAsk, Which};
 pub use feed::{Event, Feed, ReplicaChange};
 pub use flyball_token::Token;
 pub use office::{OfficeView, Role};
 pub use server::{Server, WebError, WebSettings, serve};
 pub use view::{
-    ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView, RuleName,
-    ServiceView, Threshold,
+    LastSeen, ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView,
+    RuleName, ServiceView, Threshold,
 };
 pub use words::{Explained, notices, summary};

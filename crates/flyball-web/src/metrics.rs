@@ -1,11 +1,12 @@
 //! `GET /metrics`: what Prometheus is told.
 //!
-//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names and
-//! words of closed lists, so their number is bounded; a figure that was not measured is left out,
-//! never 0.
+//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names, words of
+//! closed lists and the names of replicas that are sick now, so their number is bounded; a figure that
+//! was not measured is left out, never 0.
 
 use std::fmt;
 
+use flyball_core::health::Cause;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -14,21 +15,18 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::counters::Spread;
+use crate::daemon::{Daemon, History};
 use crate::office::{OfficeView, Role};
 use crate::view::{NoticeKind, ReplicaState, ServiceView};
 use crate::words::notices;
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 
-/// Everything about `views`, in the text format of Prometheus.
-pub(crate) fn exposition(
-    views: Vec<ServiceView>,
-    office: &OfficeView,
-    readers: usize,
-) -> Result<String, fmt::Error> {
+/// Everything that `daemon` knows, in the text format of Prometheus; `readers` follow the events.
+pub(crate) fn exposition(daemon: &dyn Daemon, readers: usize) -> Result<String, fmt::Error> {
+    let (views, office, history) = (daemon.services(), daemon.office(), daemon.history());
     let mut registry = Registry::default();
-    let office = office.clone();
-    registry.register_collector(Box::new(Snapshot { views, office, readers }));
+    registry.register_collector(Box::new(Snapshot { views, office, history, readers }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
@@ -38,6 +36,7 @@ pub(crate) fn exposition(
 struct Snapshot {
     views: Vec<ServiceView>,
     office: OfficeView,
+    history: Option<History>,
     readers: usize,
 }
 
@@ -52,9 +51,13 @@ const STATES: [(ReplicaState, &str); 5] = [
     (ReplicaState::Stopping, "stopping"),
 ];
 
-const NOTICES: [(NoticeKind, &str); 8] = [
+const CAUSES: [(Cause, &str); 3] =
+    [(Cause::Engine, "engine"), (Cause::Probe, "probe"), (Cause::Balancer, "balancer")];
+
+const NOTICES: [(NoticeKind, &str); 9] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
+    (NoticeKind::Sick, "sick"),
     (NoticeKind::Futile, "futile"),
     (NoticeKind::Trouble, "trouble"),
     (NoticeKind::AtMaximum, "at_maximum"),
@@ -67,6 +70,7 @@ impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.program(&mut encoder)?;
         self.replicas(&mut encoder)?;
+        self.sick(&mut encoder)?;
         self.load(&mut encoder)?;
         self.look(&mut encoder)
     }
@@ -83,7 +87,21 @@ impl Snapshot {
         let family =
             encoder.encode_descriptor("flyball_event_readers", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)?;
+        self.history(encoder)?;
         self.office(encoder)
+    }
+
+    /// Nothing of one that stands by.
+    fn history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(History { kept, lost }) = self.history else { return Ok(()) };
+        let help = "1 while history is kept, 0 while the journal cannot be written";
+        let family =
+            encoder.encode_descriptor("flyball_journal_up", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(kept)).encode(family)?;
+        let help = "Records that could not be kept since flyball began";
+        let name = "flyball_journal_lost_records";
+        let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(lost).encode(family)
     }
 
     /// Nothing of the only one: it always acts.
@@ -138,6 +156,29 @@ impl Snapshot {
         })
     }
 
+    fn sick(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Replicas that fell sick, by who said so";
+        self.counters(encoder, "flyball_sick", help, |view| {
+            let count = |cause| view.counters.sick.get(&cause).copied().unwrap_or(0);
+            CAUSES.map(|(cause, word)| (Some(("cause", word)), whole(count(cause)))).to_vec()
+        })?;
+        let help = "1 for each replica that is sick now, with who says so";
+        let name = "flyball_replica_sick";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for view in &self.views {
+            for sick in view.decision.iter().flat_map(|decision| &decision.sick) {
+                let word = CAUSES.iter().find(|(cause, _)| *cause == sick.cause);
+                let labels = [
+                    ("service", view.name.as_str()),
+                    ("replica", sick.replica.as_str()),
+                    ("cause", word.map_or("", |(_, word)| word)),
+                ];
+                ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn load(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let balanced = |view: &ServiceView, of: fn(&flyball_core::seen::Seen) -> u32| {
             let seen = view.decision.as_ref().map(|d| &d.seen);
@@ -161,6 +202,11 @@ impl Snapshot {
         let help = "Request times at the embedded balancer, waiting included";
         self.spreads(encoder, "flyball_request_duration_seconds", help, |view| {
             view.counters.latency.as_ref()
+        })?;
+        let help = "Requests and connections that the embedded balancer answered itself, by reason";
+        self.counters(encoder, "flyball_refusals", help, |view| {
+            let all = view.counters.refusals.iter();
+            all.map(|(reason, count)| (Some(("reason", *reason)), whole(*count))).collect()
         })?;
         let help = "What went wrong, by where: a failed request, a look without a word from the \
                     engine or the balancer, a replica that ended by itself, a decision not \

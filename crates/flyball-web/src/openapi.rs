@@ -35,7 +35,7 @@ pub(crate) fn require_tokens(document: &mut OpenApi, access: &Access) {
 pub(crate) fn frame() -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("Needed where others than this machine can reach flyball"));
+        .description(Some("Needed where token_file or read_token_file is set"));
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(token.build()))
         .schema(ReplicaChange::name(), ReplicaChange::schema())

@@ -33,8 +33,8 @@ pub(crate) enum Kind {
     BodyTooLarge,
     WrongField,
     OutsideBounds,
-    Refused,
     TokenNeeded,
+    NoToken,
     ReadOnly,
     CrossSite,
     WrongHost,
@@ -66,8 +66,8 @@ impl Kind {
             Self::OutsideBounds => {
                 ("outside-bounds", S::UNPROCESSABLE_ENTITY, "the count is outside the bounds")
             }
-            Self::Refused => ("refused", S::CONFLICT, "the service cannot do that now"),
             Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
+            Self::NoToken => ("no-token", S::FORBIDDEN, "changes from elsewhere need a token"),
             Self::ReadOnly => ("read-only", S::FORBIDDEN, "this token may only read"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
             Self::WrongHost => {
@@ -140,7 +140,6 @@ impl From<AskError> for Problem {
         let kind = match error {
             AskError::UnknownService(_) => Kind::UnknownService,
             AskError::OutsideBounds { .. } => Kind::OutsideBounds,
-            AskError::Refused(_) => Kind::Refused,
             AskError::Unavailable(_) => Kind::Unavailable,
         };
         Self::new(kind, error.to_string())

@@ -46,7 +46,8 @@ impl From<ServiceView> for Told {
         let all: Vec<Notice> = notices(&view);
         view.notices = all;
         let why = view.decision.as_ref().map(Decision::reason);
-        Self { summary: summary(view.decision.as_ref()), why, view }
+        let summary = summary(view.decision.as_ref(), view.last_seen.as_ref());
+        Self { summary, why, view }
     }
 }
 
@@ -75,9 +76,8 @@ pub(crate) async fn ready(State(door): Shared) -> Result<&'static str, Problem> 
 #[utoipa::path(get, path = "/metrics", tag = "monitoring",
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String), Refusals))]
 pub(crate) async fn metrics(State(door): Shared) -> Result<Response, Problem> {
-    let text =
-        metrics::exposition(door.daemon.services(), &door.daemon.office(), door.readers_now())
-            .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
+    let text = metrics::exposition(&*door.daemon, door.clients.followers())
+        .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 

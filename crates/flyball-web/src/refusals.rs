@@ -17,7 +17,8 @@ pub(crate) enum Refusals {
     /// A token is needed, or that is not the token
     #[response(status = 401, content_type = "application/problem+json")]
     TokenNeeded(#[to_schema] Document),
-    /// The token may only read, or the request comes from another site
+    /// The token may only read, or the request comes from another site, or through a proxy where
+    /// no token is set
     #[response(status = 403, content_type = "application/problem+json")]
     Forbidden(#[to_schema] Document),
     /// There is no such thing
@@ -50,9 +51,6 @@ pub(crate) enum Refusals {
 #[derive(IntoResponses)]
 #[allow(dead_code, reason = "described to clients")]
 pub(crate) enum WishRefusals {
-    /// The service cannot do that now
-    #[response(status = 409, content_type = "application/problem+json")]
-    Refused(#[to_schema] Document),
     /// The body is too large
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(#[to_schema] Document),

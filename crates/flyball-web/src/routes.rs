@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use flyball_net::Connection;
 use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -87,6 +88,11 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
 }
 
 async fn check_access(State(door): Shared, request: Request, next: Next) -> Response {
+    if door.access.knows(request.headers())
+        && let Some(connection) = request.extensions().get::<Arc<Connection>>()
+    {
+        connection.is_known();
+    }
     match door.access.check(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

@@ -1,7 +1,7 @@
 //! Listens, and leads each connection to the routes and away again.
 //!
-//! Knows nothing of services. Invariant: connections are bounded in number, in the size of their
-//! headers and in their life, and once told to stop the server ends within [`GRACE`].
+//! Knows nothing of services. Connections are bounded in number (see `clients`), in the size of
+//! their headers and in their life, and once told to stop the server ends within [`GRACE`].
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,12 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use flyball_net::{Clients, Connection, Limits, Seldom};
 use flyball_token::Token;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -24,14 +29,11 @@ use crate::access::Access;
 use crate::asks::ParseDuration;
 use crate::assets::Assets;
 use crate::daemon::Daemon;
-use crate::door::{Door, READERS_MAX};
+use crate::door::Door;
 use crate::lane::Lane;
 use crate::routes::router;
 use crate::stalled::Stalled;
 
-/// Those that follow the events, and as many for everything else: a page keeps up to six open. The
-/// rest waits in the kernel's queue.
-const CONNECTIONS_MAX: usize = 2 * READERS_MAX;
 /// Above the bounds that are refused in words, see `routes`: what is beyond these, too, is refused
 /// by the parser with a bare 431.
 const HEADER_BYTES_MAX: usize = 128 * 1024;
@@ -46,6 +48,9 @@ const GRACE: Duration = Duration::from_secs(3);
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 /// The pause after the system gave no connection, such as when it is out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What a client is told for whom there is no place.
+const NO_PLACE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// A page that answers later than this is no longer live.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// Journal reads, and wishes, under way at once.
@@ -60,11 +65,19 @@ pub struct WebSettings {
     pub listen: String,
     /// What changing calls must present; needed unless `listen` is a loopback address.
     pub token: Option<Token>,
-    /// What reading calls must present where anybody else can reach the server, if they must;
-    /// `token` may read, too.
+    /// What reading calls must present, if they must; `token` may read, too.
     pub read_token: Option<Token>,
+    /// Connections at once, of which at most a quarter are of one client without a token;
+    /// [`WebSettings::CONNECTIONS_MAX`] unless descriptors are scarce.
+    pub connections_max: usize,
     /// Turns a duration such as "1h" into milliseconds, or says what is wrong with it.
     pub parse_duration_ms: fn(&str) -> Result<u64, String>,
+}
+
+impl WebSettings {
+    /// Half of them for those that follow the events, and as many for everything else: a page keeps
+    /// up to six open.
+    pub const CONNECTIONS_MAX: usize = 512;
 }
 
 /// A server at work.
@@ -166,8 +179,7 @@ pub async fn serve(
     let bind = |source| WebError::Bind { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let token = settings.token.filter(|_| !loopback);
-    let read_token = settings.read_token.filter(|_| !loopback);
+    let (token, read_token) = (settings.token, settings.read_token);
     let (stop_all, stopped) = watch::channel(false);
     let tokens = [token.clone(), read_token.clone()];
     let following = tokens.into_iter().flatten().map(|token| tokio::spawn(token.follow()));
@@ -180,12 +192,12 @@ pub async fn serve(
         reads: Lane::new(READS_MAX, ANSWER_LIMIT),
         asks: Lane::new(ASKS_MAX, ANSWER_LIMIT),
         once: crate::once::Once::default(),
-        readers: Arc::new(Semaphore::new(READERS_MAX)),
+        clients: Clients::new(Limits::of(settings.connections_max)),
         stopped,
     };
     let (open, port) = oneshot::channel();
     let task = tokio::spawn(async move {
-        accept((listener, open), router(Arc::new(door)), stop_all, stop).await;
+        accept((listener, open), Arc::new(door), stop_all, stop).await;
         following.iter().for_each(JoinHandle::abort);
     });
     Ok(Server { address, task, port })
@@ -206,35 +218,38 @@ fn host_of(listen: &str) -> &str {
 
 async fn accept(
     (listener, port): (TcpListener, oneshot::Sender<Infallible>),
-    routes: Router,
+    door: Arc<Door>,
     stop_all: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let clients = Arc::clone(&door.clients);
+    let routes = router(door);
+    let (mut failed, mut refused) = (Seldom::default(), Seldom::default());
     let mut open = JoinSet::new();
     tokio::pin!(stop);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, stream) = tokio::select! {
+        let accepted = tokio::select! {
             () = &mut stop => break,
             Some(_) = open.join_next() => continue,
-            (place, accepted) = next => match accepted {
-                Ok((stream, _)) => (place, stream),
-                Err(error) => {
-                    tracing::warn!(%error, "no connection from the system");
-                    sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
+            accepted = listener.accept() => accepted,
         };
-        let (routes, stopped) = (routes.clone(), stop_all.subscribe());
-        open.spawn(async move {
-            converse(stream, routes, stopped).await;
-            drop(place);
-        });
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                failed.warn(|| format!("the API cannot accept a client: {error}"));
+                sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Some(place) = clients.admit(from.ip()) else {
+            refused.warn(|| {
+                format!("the API has no place left, a client of {} is refused", from.ip())
+            });
+            // Whoever does not take it in sees the connection close.
+            let _told = stream.try_write(NO_PLACE);
+            continue;
+        };
+        open.spawn(converse(stream, place, routes.clone(), stop_all.subscribe()));
     }
     drop(listener);
     drop(port);
@@ -242,20 +257,31 @@ async fn accept(
     while open.join_next().await.is_some() {}
 }
 
-/// Answers one connection's requests until it ends, it has lived long enough, or all shall stop.
-async fn converse(stream: TcpStream, routes: Router, mut stopped: watch::Receiver<bool>) {
+/// Answers one connection's requests until it ends, has lived long enough or has to make room, or
+/// all shall stop.
+async fn converse(
+    stream: TcpStream,
+    place: Connection,
+    routes: Router,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let place = Arc::new(place);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_LIMIT)
         .max_buf_size(HEADER_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Stalled::new(stream)), TowerToHyperService::new(routes));
+        .serve_connection(TokioIo::new(Stalled::new(stream)), answering(routes, &place));
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection broke off");
             }
+            return;
+        }
+        () = place.closed() => {
+            tracing::debug!("a connection was closed to make room for another one");
             return;
         }
         _ = stopped.wait_for(|stop| *stop) => {}
@@ -265,4 +291,24 @@ async fn converse(stream: TcpStream, routes: Router, mut stopped: watch::Receive
     if timeout(GRACE, connection).await.is_err() {
         tracing::debug!("a connection was cut off: its client took too long");
     }
+}
+
+/// What answers the requests of the connection at `place`, which learns of each.
+fn answering(
+    routes: Router,
+    place: &Arc<Connection>,
+) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<>
+{
+    let (routes, place) = (TowerToHyperService::new(routes), Arc::clone(place));
+    service_fn(move |mut request: Request<Incoming>| {
+        let place = Arc::clone(&place);
+        place.asked();
+        request.extensions_mut().insert(Arc::clone(&place));
+        let answer = routes.call(request);
+        async move {
+            let answer = answer.await;
+            place.answered();
+            answer
+        }
+    })
 }

@@ -44,6 +44,10 @@ pub(crate) struct Decision {
     desired: u32,
     /// Why fewer than the missing replicas are being started, while that is so.
     held_starts: Option<HeldStarts>,
+    /// Replicas that fail, in the order of their names.
+    sick: Vec<Sick>,
+    /// A fault that all replicas share, for which none of them is taken out.
+    shared_fault: Option<String>,
     /// What to do now, in order: each an object with one key, the verb.
     #[schema(value_type = Vec<Object>)]
     plan: Vec<Map<String, Value>>,
@@ -109,6 +113,21 @@ pub(crate) struct Move {
     guard: Map<String, Value>,
 }
 
+/// A replica that fails.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Sick {
+    replica: String,
+    /// Since when, on the daemon's own clock.
+    since: u64,
+    /// Who says so: `engine`, `probe` or `balancer`.
+    cause: String,
+    /// What it did, as the end of a sentence.
+    why: String,
+    /// What becomes of it: `out` (no requests, no capacity), `last` (no capacity, but the only one
+    /// to get requests), `kept` (requests and capacity as ever, since too many fail).
+    standing: String,
+}
+
 /// Starts that are put off because the last ones failed.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HeldStarts {
@@ -143,14 +162,15 @@ pub(crate) struct Sample {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use flyball_core::decide::decide;
+    use flyball_core::health::{Cause, Standing};
     use flyball_core::memory::Memory;
     use flyball_core::observation::{EngineReport, Observation, Reading};
     use flyball_core::plan::HeldStarts;
     use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
-    use flyball_core::units::Timestamp;
+    use flyball_core::units::{ReplicaId, Timestamp};
     use utoipa::PartialSchema;
     use utoipa::openapi::RefOr;
 
@@ -168,8 +188,15 @@ mod tests {
     fn decision() -> flyball_core::decision::Decision {
         let at = Timestamp::from_ms(60_000);
         let engine = Reading::Taken { at, value: EngineReport::default() };
-        let seen =
-            Observation { at, wall_ms: 1, engine, balancer: None, manual: None, advice: None };
+        let seen = Observation {
+            at,
+            wall_ms: 1,
+            engine,
+            balancer: None,
+            manual: None,
+            advice: None,
+            failing: BTreeMap::new(),
+        };
         let policy = Policy {
             service: "web".to_owned(),
             bounds: Bounds { min: 2, max: 5 },
@@ -179,6 +206,13 @@ mod tests {
         let mut decision = decide(&policy, &mut Memory::default(), &seen);
         decision.held_starts =
             Some(HeldStarts { count: 1, failures: 3, until: at, why: "exit status 1".to_owned() });
+        decision.sick.push(flyball_core::health::Sick {
+            replica: ReplicaId::new("web-1"),
+            since: at,
+            cause: Cause::Probe,
+            why: "`GET /` was answered with 500".to_owned(),
+            standing: Standing::Out,
+        });
         decision
     }
 
@@ -191,6 +225,7 @@ mod tests {
             beside::<Seen>(&decision.seen),
             beside::<super::Bounds>(&decision.bounds),
             beside::<super::HeldStarts>(&decision.held_starts),
+            beside::<super::Sick>(&decision.sick[0]),
             beside::<Sample>(&sample),
             beside::<Move>(&decision.moves[0]),
         ];

@@ -36,7 +36,10 @@ pub struct ServiceView {
     /// The latest decision; `None` before the first look.
     #[schema(value_type = Option<shapes::Decision>)]
     pub decision: Option<Decision>,
-    /// Its replicas, in the order of their names.
+    /// What the engine said last, while it says nothing; `None` while it does, and where it never
+    /// did.
+    pub last_seen: Option<LastSeen>,
+    /// Its replicas, in the order of their names; those that were there then while `last_seen` is.
     pub replicas: Vec<ReplicaView>,
     /// The machines they are on, where the engine knows several; in the order of their names.
     pub nodes: Vec<NodeView>,
@@ -48,6 +51,19 @@ pub struct ServiceView {
     /// What its loop has counted so far: for `/metrics` alone.
     #[serde(skip)]
     pub counters: Counters,
+}
+
+/// How many replicas there were when the engine last said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LastSeen {
+    /// When.
+    pub wall_ms: i64,
+    /// Ready and not draining.
+    pub ready: u32,
+    /// Asked for, and not ready.
+    pub starting: u32,
+    /// Finishing their last requests.
+    pub draining: u32,
 }
 
 /// A policy as it is drawn.
@@ -129,6 +145,8 @@ pub struct ReplicaView {
     /// Where it serves.
     #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
+    /// What it does wrong, as the end of a sentence; `None` where nothing is held against it.
+    pub sick: Option<String>,
     /// The machine it is on, one of the service's `nodes`.
     pub node: Option<String>,
 }
@@ -156,7 +174,7 @@ pub enum ReplicaState {
     Ready,
     /// Finishes the requests it has.
     Draining,
-    /// It was ready and says itself that it cannot serve now.
+    /// It was ready and fails.
     Unhealthy,
     /// Told to end, or leaving by itself.
     Stopping,
@@ -195,6 +213,8 @@ pub enum NoticeKind {
     Blind,
     /// Wanted replicas are not started because the last ones failed.
     StartsHeld,
+    /// Replicas fail, or all of them share a fault.
+    Sick,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
     /// More replicas brought nothing: something else is too slow.

@@ -14,7 +14,7 @@ use flyball_core::policy::Bounds;
 use flyball_core::units::Timestamp;
 
 use crate::shapes;
-use crate::view::{ManualView, Notice, NoticeKind, ServiceView};
+use crate::view::{LastSeen, ManualView, Notice, NoticeKind, ServiceView};
 
 /// A decision with its explanation.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -42,12 +42,15 @@ impl From<Decision> for Explained {
 }
 
 /// Where a service is and where it goes: "6 replicas ready, 4 starting, going to 10". Without the
-/// engine nobody knows where it is, and that is what it says then.
-pub fn summary(decision: Option<&Decision>) -> String {
+/// engine nobody knows where it is, and that is what it says then, with what was seen `last`.
+pub fn summary(decision: Option<&Decision>, last: Option<&LastSeen>) -> String {
     let Some(decision) = decision else {
         return "not looked at yet".to_owned();
     };
     let seen = &decision.seen;
+    if let Some(last) = last {
+        return format!("{} ready when last seen, how many run is unknown", replicas(last.ready));
+    }
     if seen.engine_age_ms.is_none() {
         return format!("{} wanted, how many run is unknown", replicas(decision.desired));
     }
@@ -78,6 +81,7 @@ pub fn notices(view: &ServiceView) -> Vec<Notice> {
     if let Some(decision) = &view.decision {
         all.extend(blind(decision));
         all.extend(decision.held_starts.as_ref().map(|held| starts_held(decision, held)));
+        all.extend(sick(decision));
         all.extend(futile(decision));
         all.extend(at_maximum(decision, view.bounds));
         all.extend(held(decision, view.bounds).filter(|_| view.manual.is_none()));
@@ -115,6 +119,26 @@ fn starts_held(decision: &Decision, held: &HeldStarts) -> Notice {
         since_wall_ms: None,
         until_wall_ms: Some(wall_ms(decision, held.until)),
     }
+}
+
+/// Replicas that one notice each is about; the rest are counted.
+const SICK_MAX: usize = 3;
+
+fn sick(decision: &Decision) -> Vec<Notice> {
+    let notice = |text, since: Option<Timestamp>| Notice {
+        kind: NoticeKind::Sick,
+        text,
+        since_wall_ms: since.map(|since| wall_ms(decision, since)),
+        until_wall_ms: None,
+    };
+    let shared = decision.shared_fault.iter().map(|fault| notice(fault.clone(), None));
+    let named = decision.sick.iter().take(SICK_MAX).map(|sick| {
+        let text = format!("{} is sick: {}; it {}", sick.replica, sick.why, sick.standing);
+        notice(text, Some(sick.since))
+    });
+    let more = decision.sick.len().saturating_sub(SICK_MAX);
+    let rest = (more > 0).then(|| notice(format!("{more} more replicas are sick"), None));
+    shared.chain(named).chain(rest).collect()
 }
 
 fn futile(decision: &Decision) -> Option<Notice> {

@@ -135,6 +135,16 @@ pub enum ZabbixError {
         /// Zabbix's words.
         message: String,
     },
+    /// The proxy that the hosts shall be monitored by does not exist.
+    #[error("Zabbix at {url} has no proxy \"{name}\"")]
+    NoProxy {
+        /// The URL.
+        url: String,
+        /// What it was called.
+        name: String,
+        /// The proxies that there are.
+        known: Vec<String>,
+    },
     /// Something of the name that flyball needs was made by somebody else.
     #[error("Zabbix has {what} \"{name}\" that flyball did not make; it was not touched")]
     Taken {
@@ -182,6 +192,12 @@ impl ZabbixError {
             }
             Self::Rights { .. } => {
                 "`flyball zabbix provision` and `remove` need a token of a Super admin; running needs read rights on the host group Flyball"
+            }
+            Self::NoProxy { known, .. } if known.is_empty() => {
+                "it has no proxies at all: make it there first, or take `proxy` out if `trapper` is the server"
+            }
+            Self::NoProxy { known, .. } => {
+                return Some(format!("`proxy` is one of its names there: {}", known.join(", ")));
             }
             Self::NoDatabase { .. } => "nothing can be done from here until it is back",
             Self::Taken { what: "a host", .. } => {

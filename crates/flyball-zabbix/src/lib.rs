@@ -16,6 +16,7 @@ pub mod fuzzing;
 mod http;
 mod outbox;
 mod peer;
+mod proxies;
 mod replica_hosts;
 mod reporter;
 mod sender;
@@ -32,7 +33,8 @@ pub use peer::Peer;
 pub use reporter::{Replica, Reporter, Standing};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
 pub use setup::{
-    Change, HostSetup, Mode, Outcome, Setup, Thresholds, Verb, Webhook, provision, remove,
+    Change, HostSetup, Inspected, Mode, Outcome, Setup, Thresholds, Verb, Webhook, inspect,
+    provision, remove,
 };
 pub use triggers::{Advice, Triggers};
 pub use value::{Figure, Moment, Moments, TEXT_MAX, Value};

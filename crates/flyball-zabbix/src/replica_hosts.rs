@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use crate::api::{Api, ApiSettings};
 use crate::error::ZabbixError;
+use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
 use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG, list, text};
 
 /// Compared again this often, since anybody can remove a host.
@@ -31,9 +32,15 @@ type Wanted = BTreeMap<Arc<str>, BTreeSet<String>>;
 pub(crate) struct ReplicaHosts {
     wanted: Mutex<Wanted>,
     news: Notify,
+    /// The name of the proxy that monitors them; `None`: the server does.
+    proxy: Option<String>,
 }
 
 impl ReplicaHosts {
+    pub(crate) fn monitored_by(proxy: Option<&str>) -> Self {
+        Self { proxy: proxy.map(str::to_owned), ..Self::default() }
+    }
+
     /// These are the replicas of a service; never waits.
     pub(crate) fn set(&self, service_host: &Arc<str>, replica_hosts: BTreeSet<String>) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,6 +93,10 @@ impl ReplicaHosts {
         let api = Api::open(settings.clone()).await?;
         let services: Vec<&str> = wanted.keys().map(|host| &**host).collect();
         let there = find(&api, &services).await?;
+        let proxy = match &self.proxy {
+            Some(name) => Some(Proxies::read(&api).await?.id_of(name)?.to_owned()),
+            None => None,
+        };
         let names: BTreeSet<&str> = there.iter().map(|host| text(host, "host")).collect();
         let kept: BTreeSet<&str> = wanted.values().flatten().map(String::as_str).collect();
         let left: Vec<&str> = there
@@ -96,19 +107,22 @@ impl ReplicaHosts {
         for some in left.chunks(BATCH) {
             api.call("host.delete", json!(some)).await?;
         }
+        let kept = there.iter().filter(|host| kept.contains(text(host, "host")));
+        take_over(&api, kept, proxy.as_deref()).await?;
         let missing: Vec<(&str, &str)> = wanted
             .iter()
             .flat_map(|(service, replicas)| replicas.iter().map(|name| (name.as_str(), &**service)))
             .filter(|(name, _)| !names.contains(name))
             .collect();
-        make(&api, missing).await
+        make(&api, missing, proxy.as_deref()).await
     }
 }
 
 /// The hosts of replicas of these services.
 pub(crate) async fn find(api: &Api, services: &[&str]) -> Result<Vec<Value>, ZabbixError> {
+    let output = [&["hostid", "host"], host_fields(api.version())].concat();
     let ask = json!({
-        "tags": [{ "tag": REPLICA_TAG, "operator": 4 }], "output": ["hostid", "host"],
+        "tags": [{ "tag": REPLICA_TAG, "operator": 4 }], "output": output,
         "selectTags": "extend",
     });
     let mut found = api.list("host.get", ask).await?;
@@ -118,8 +132,33 @@ pub(crate) async fn find(api: &Api, services: &[&str]) -> Result<Vec<Value>, Zab
     Ok(found)
 }
 
+/// Has those of `hosts` monitored by the proxy with this id, or by the server, that are not: they are
+/// of before that was set.
+async fn take_over(
+    api: &Api,
+    hosts: impl Iterator<Item = &Value>,
+    proxy: Option<&str>,
+) -> Result<(), ZabbixError> {
+    let version = api.version();
+    let update = |host: &Value| {
+        let mut params = json!({ "hostid": text(host, "hostid") });
+        assign(version, &mut params, proxy);
+        params
+    };
+    let others: Vec<Value> =
+        hosts.filter(|host| !is_monitored_by(version, host, proxy)).map(update).collect();
+    for some in others.chunks(BATCH) {
+        api.call("host.update", json!(some)).await?;
+    }
+    Ok(())
+}
+
 /// Makes hosts, but for those whose name is taken: these are given back.
-async fn make(api: &Api, missing: Vec<(&str, &str)>) -> Result<Vec<String>, ZabbixError> {
+async fn make(
+    api: &Api,
+    missing: Vec<(&str, &str)>,
+    proxy: Option<&str>,
+) -> Result<Vec<String>, ZabbixError> {
     if missing.is_empty() {
         return Ok(Vec::new());
     }
@@ -130,11 +169,15 @@ async fn make(api: &Api, missing: Vec<(&str, &str)>) -> Result<Vec<String>, Zabb
     let taken = api.list("host.get", ask).await?;
     let taken: BTreeSet<&str> = taken.iter().map(|host| text(host, "host")).collect();
     let host = |(name, service): &(&str, &str)| {
-        json!({
+        let mut params = json!({
             "host": name, "groups": [{ "groupid": group }],
             "templates": [{ "templateid": template }],
             "tags": [{ "tag": REPLICA_TAG, "value": service }],
-        })
+        });
+        if proxy.is_some() {
+            assign(api.version(), &mut params, proxy);
+        }
+        params
     };
     let free: Vec<Value> =
         missing.iter().filter(|(name, _)| !taken.contains(name)).map(host).collect();

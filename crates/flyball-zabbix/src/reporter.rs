@@ -26,6 +26,8 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 const LIST_AGAIN: Duration = Duration::from_secs(2);
 /// Pauses while Zabbix cannot be reached, growing from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// A fault that lasts is said again this often.
+const SAY_AGAIN: Duration = Duration::from_secs(600);
 /// Packets that may be spent on finding out which values of one packet were refused.
 const SEARCH_MAX: usize = 64;
 
@@ -57,6 +59,8 @@ pub struct Replica<'a> {
 #[derive(Debug)]
 pub struct Reporter {
     shared: Arc<Shared>,
+    /// The proxy that values go to, if it is one.
+    proxy: Option<String>,
     /// Where each replica has a host of its own.
     hosts: Option<Arc<ReplicaHosts>>,
     stop: watch::Sender<bool>,
@@ -67,8 +71,30 @@ pub struct Reporter {
 struct Shared {
     outbox: Mutex<Outbox>,
     lists: Mutex<BTreeMap<Arc<str>, List>>,
-    standing: Mutex<(u64, Option<String>)>,
+    course: Mutex<Course>,
     news: Notify,
+}
+
+/// How delivering goes.
+#[derive(Debug, Default)]
+struct Course {
+    packets: u64,
+    fault: Option<String>,
+    /// When it was said last that values were lost, and how many were since.
+    said_at: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Course {
+    /// More values were lost; gives how many are to be said now, if it is time.
+    fn lose(&mut self, values: u64, now: Instant) -> Option<u64> {
+        self.unsaid += values;
+        if self.said_at.is_some_and(|at| now.duration_since(at) < SAY_AGAIN) {
+            return None;
+        }
+        self.said_at = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
 }
 
 /// A host's replicas, and when they are to be told next; `None`: now.
@@ -82,18 +108,19 @@ impl Reporter {
     /// Begins to deliver through `sender`; `wall_ms` tells the date, in milliseconds since 1970.
     pub fn start(sender: Sender, wall_ms: fn() -> i64) -> Self {
         let shared = Arc::new(Shared::default());
+        let proxy = sender.proxy().map(str::to_owned);
         let (stop, stopped) = watch::channel(false);
         let moments = Moments::default();
         let delivery = Delivery { sender, wall_ms, moments, shared: Arc::clone(&shared) };
         let task = tokio::spawn(delivery.run(stopped));
-        Self { shared, hosts: None, stop, task }
+        Self { shared, proxy, hosts: None, stop, task }
     }
 
     /// The same, and each replica has a host of its own, which is made and removed through the API
     /// of `settings`.
     #[must_use]
     pub fn with_replica_hosts(mut self, settings: ApiSettings) -> Self {
-        let hosts = Arc::new(ReplicaHosts::default());
+        let hosts = Arc::new(ReplicaHosts::monitored_by(self.proxy.as_deref()));
         tokio::spawn(Arc::clone(&hosts).keep(settings, self.stop.subscribe()));
         self.hosts = Some(hosts);
         self
@@ -124,13 +151,13 @@ impl Reporter {
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let outbox = lock(&self.shared.outbox);
-        let (packets, fault) = lock(&self.shared.standing).clone();
+        let course = lock(&self.shared.course);
         Standing {
             waiting: outbox.len(),
             dropped: outbox.dropped,
             given_up: outbox.given_up,
-            packets,
-            fault,
+            packets: course.packets,
+            fault: course.fault.clone(),
         }
     }
 
@@ -259,11 +286,24 @@ impl Delivery {
         let example =
             part.first().map(|(value, _)| format!("{} of host {}", value.key, value.host));
         let given_up = lock(&self.shared.outbox).refuse(part, now);
-        if given_up > 0 {
-            tracing::warn!(
-                "Zabbix took {given_up} values for two minutes not, such as {}: is `flyball zabbix provision` up to date?",
-                example.unwrap_or_default()
-            );
+        if given_up == 0 {
+            return;
+        }
+        let Some(lost) = lock(&self.shared.course).lose(given_up, now) else { return };
+        tracing::warn!(
+            "Zabbix refused {lost} values for two minutes, such as {}; they are lost (hint: {})",
+            example.unwrap_or_default(),
+            self.hint_on_refusal()
+        );
+    }
+
+    /// What may be wrong where Zabbix refuses values: it says only how many it does not take.
+    fn hint_on_refusal(&self) -> String {
+        match self.sender.proxy() {
+            None => "run `flyball zabbix provision` if that was not done since the last change; if `trapper` is a zabbix_proxy, set `proxy` under [zabbix]".to_owned(),
+            Some(proxy) => format!(
+                "`flyball check` says whether the hosts are monitored by proxy {proxy}; a proxy learns of new hosts and replicas every ProxyConfigFrequency (before 6.4: ConfigFrequency, an hour if unset), so set that to 10"
+            ),
         }
     }
 
@@ -279,11 +319,11 @@ impl Delivery {
     }
 
     fn fault(&self) -> Option<String> {
-        lock(&self.shared.standing).1.clone()
+        lock(&self.shared.course).fault.clone()
     }
 
     fn fail(&self, error: &ZabbixError) {
-        let before = lock(&self.shared.standing).1.replace(error.to_string());
+        let before = lock(&self.shared.course).fault.replace(error.to_string());
         if before.is_none() {
             let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
             tracing::warn!("nothing gets through to Zabbix, values are kept: {error}{hint}");
@@ -291,7 +331,7 @@ impl Delivery {
     }
 
     fn recover(&self) {
-        if lock(&self.shared.standing).1.take().is_some() {
+        if lock(&self.shared.course).fault.take().is_some() {
             let mut outbox = lock(&self.shared.outbox);
             outbox.doubt_recent();
             tracing::info!(
@@ -304,11 +344,25 @@ impl Delivery {
     }
 
     fn count_packet(&self) {
-        lock(&self.shared.standing).0 += 1;
+        lock(&self.shared.course).packets += 1;
     }
 }
 
 /// What a panic in between left is still whole: every change is one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_of_refusals_is_said_six_times_and_every_value_is_counted() {
+        let (mut course, start) = (Course::default(), Instant::now());
+        let said = (0..1_800).filter_map(|n| course.lose(3, start + Duration::from_secs(2 * n)));
+        let said: Vec<u64> = said.collect();
+        assert_eq!(said.len(), 6);
+        assert_eq!(said.iter().sum::<u64>() + course.unsaid, 5_400);
+    }
 }

@@ -43,6 +43,8 @@ pub struct Sender {
     tls: Option<Tls>,
     connect_limit: Duration,
     answer_limit: Duration,
+    /// The proxy that it is the way to, by its name in Zabbix; `None`: to the server.
+    proxy: Option<Arc<str>>,
 }
 
 impl Sender {
@@ -52,7 +54,14 @@ impl Sender {
     /// The files that `tls` names cannot be used.
     pub fn new(peer: Peer, tls: Option<&TlsSettings>) -> Result<Self, ZabbixError> {
         let tls = tls.map(Tls::open).transpose()?;
-        Ok(Self { peer, tls, connect_limit: CONNECT_LIMIT, answer_limit: ANSWER_LIMIT })
+        let (connect_limit, answer_limit) = (CONNECT_LIMIT, ANSWER_LIMIT);
+        Ok(Self { peer, tls, connect_limit, answer_limit, proxy: None })
+    }
+
+    /// The same, to a peer that is the zabbix_proxy of this name.
+    #[must_use]
+    pub fn with_proxy(self, name: &str) -> Self {
+        Self { proxy: Some(name.into()), ..self }
     }
 
     /// Shorter deadlines, for peers that shall stay silent.
@@ -64,6 +73,11 @@ impl Sender {
     /// Where it sends to.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// The proxy that it sends to, if it is one.
+    pub fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
     }
 
     /// Sends `values`, at most [`PACKET_VALUES_MAX`] of them; the rest is left out.

@@ -5,9 +5,12 @@
 //! for groups and the template, a tag for hosts, a name that nobody else would choose for the rest.
 
 mod compare;
+mod differing;
 mod hosts;
+mod inspect;
 mod remove;
 mod template;
+mod thing;
 mod webhook;
 mod workshop;
 
@@ -17,6 +20,8 @@ use serde::Serialize;
 
 use crate::api::{Api, ApiToken};
 use crate::error::ZabbixError;
+use crate::proxies::Proxies;
+pub use inspect::{Inspected, inspect};
 pub use remove::remove;
 use workshop::Workshop;
 pub(crate) use workshop::{list, text};
@@ -39,6 +44,9 @@ pub struct Setup {
     pub hosts: Vec<HostSetup>,
     /// Where Zabbix calls when a trigger fires or recovers; `None`: nowhere.
     pub webhook: Option<Webhook>,
+    /// The name of the proxy that monitors the hosts; `None`: whoever does so already, the server at
+    /// first.
+    pub proxy: Option<String>,
 }
 
 /// One service's host.
@@ -136,6 +144,9 @@ pub struct Outcome {
     pub changes: Vec<Change>,
     /// What else should be known, such as what was left alone and why.
     pub notes: Vec<String>,
+    /// What still differs after all of that: Zabbix took it and did not keep it. Another run would
+    /// find the same.
+    pub left: Vec<Change>,
 }
 
 impl fmt::Display for Change {
@@ -171,13 +182,25 @@ pub async fn provision(
     }
     let mut workshop = Workshop::new(api, Mode::Apply, progress);
     build(&mut workshop, setup).await?;
-    Ok(workshop.outcome())
+    let mut outcome = workshop.outcome();
+    let mut looked = Workshop::new(api, Mode::DryRun, progress);
+    build(&mut looked, setup).await?;
+    outcome.left = looked.outcome().changes;
+    Ok(outcome)
 }
 
 async fn build(workshop: &mut Workshop<'_>, setup: &Setup) -> Result<(), ZabbixError> {
+    let proxies = Proxies::read(workshop.api).await?;
+    let proxy = setup.proxy.as_deref().map(|name| proxies.id_of(name)).transpose()?;
     let template = template::build(workshop).await?;
     let group = hosts::build_group(workshop).await?;
-    hosts::build(workshop, setup, group.as_deref(), template.as_deref()).await?;
+    let belongs = hosts::Belongs {
+        group: group.as_deref(),
+        template: template.as_deref(),
+        proxy,
+        proxies: &proxies,
+    };
+    hosts::build(workshop, setup, &belongs).await?;
     webhook::build(workshop, setup.webhook.as_ref(), group.as_deref()).await
 }
 

@@ -39,6 +39,16 @@ impl Version {
         self.from(6, 4)
     }
 
+    /// Whether an action can be held back by a problem that is only a symptom of another.
+    pub fn has_symptoms(self) -> bool {
+        self.from(6, 4)
+    }
+
+    /// Whether a host says by what kind of thing it is monitored, and proxies are no hosts.
+    pub fn has_monitored_by(self) -> bool {
+        self.from(7, 0)
+    }
+
     /// Whether templates have groups of their own kind.
     pub fn has_template_groups(self) -> bool {
         self.from(6, 2)

@@ -79,6 +79,9 @@ pub(crate) struct ConfigFile {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
+    /// HAProxy's own configuration, where check does not find it; once for each file, in their order
+    #[arg(long, value_name = "FILE")]
+    pub(crate) haproxy_config: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -251,4 +254,61 @@ pub(crate) struct SampleService {
     /// The share of a core that it may use
     #[arg(long, default_value_t = 0.1)]
     pub(crate) share: f64,
+    /// Size of each answer
+    #[arg(long, default_value_t = 3)]
+    pub(crate) answer_bytes: usize,
+    /// The replica of this name answers 500 at once, but at /healthz
+    #[arg(long)]
+    pub(crate) broken: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Each option of a page's table with the default that it says there; `column` is that of the
+    /// defaults, from 1.
+    fn said(page: &str, column: usize) -> Vec<(String, String)> {
+        let mut rows = Vec::new();
+        for line in page.lines().filter(|line| line.starts_with("| `--")) {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            let options: Vec<_> = cells[1].split(", ").collect();
+            let defaults: Vec<_> = cells[column].split(", ").collect();
+            for (number, option) in options.iter().enumerate() {
+                let name = option.trim_matches('`').split(' ').next().unwrap_or_default();
+                let default = defaults.get(number).copied().unwrap_or_default().trim_matches('`');
+                rows.push((name.trim_start_matches('-').to_owned(), default.to_owned()));
+            }
+        }
+        rows
+    }
+
+    #[test]
+    fn the_defaults_of_the_reference_are_the_ones_that_apply() {
+        let pages = [
+            ("simulate", include_str!("../../../docs/reference/simulate.md"), 3),
+            ("decide", include_str!("../../../docs/reference/decide.md"), 3),
+            ("agent", include_str!("../../../docs/reference/agent.md"), 2),
+        ];
+        let cli = Cli::command();
+        for (name, page, column) in pages {
+            let command = cli.find_subcommand(name).unwrap();
+            let rows = said(page, column);
+            assert!(rows.len() >= 5, "{name}: {rows:?}");
+            for (option, said) in rows {
+                let found = command.get_arguments().find(|arg| arg.get_long() == Some(&option));
+                let arg = found.unwrap_or_else(|| panic!("{name} has no --{option}"));
+                let applies: Vec<_> =
+                    arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
+                let said = if ["none", "no"].contains(&&*said) { "" } else { &*said };
+                let flag = applies == ["false"] && said.is_empty();
+                assert!(
+                    flag || applies.join(", ") == said,
+                    "{name} --{option}: {applies:?}, {said:?}"
+                );
+            }
+        }
+    }
 }

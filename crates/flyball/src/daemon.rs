@@ -10,13 +10,17 @@ mod board;
 mod count_labels;
 mod crew;
 mod engine;
+mod engine_log;
 mod fence;
+mod history;
 mod home;
 mod hosts;
 mod labels;
 mod look;
 mod probe;
 mod report;
+mod room;
+mod sick;
 mod standby;
 mod tally;
 mod telling;
@@ -33,9 +37,10 @@ use flyball_journal::{Journal, Retention};
 use flyball_web::{Daemon as Port, Server, Token, WebSettings, serve};
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
 pub(crate) use board::{Board, Live, Slot};
@@ -46,12 +51,14 @@ pub(crate) use engine::{
 };
 use fence::Fence;
 use home::Home;
-use hosts::Hosts;
+pub(crate) use home::{OWN_DIRECTORY, open_to_others};
+use hosts::{Descriptors, Hosts};
 pub(crate) use hosts::{
     docker as open_docker, ensemble, marathon as open_marathon, mesos_access, mesos_master, socket,
     swarm as open_swarm,
 };
 use report::Reporting;
+pub(crate) use room::Room;
 pub(crate) use standby::Standby;
 pub(crate) use tally::Tally;
 use wishes::Wishes;
@@ -64,6 +71,9 @@ const RETENTION_BYTES: u64 = 1 << 30;
 /// A stop that takes longer is cut short: the longest drain and grace that make sense, twice over.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
+/// What follows labels may be in the middle of an answer, or of starting a service.
+const FOLLOW_LIMIT: Duration = Duration::from_secs(5);
+
 /// A running daemon.
 pub(crate) struct Daemon {
     board: Arc<Board>,
@@ -73,6 +83,8 @@ pub(crate) struct Daemon {
     reporting: Option<Reporting>,
     /// What asks whoever advises services.
     advice: Option<JoinHandle<()>>,
+    /// What follows labels and the journal; ends when told to stop.
+    following: JoinSet<()>,
     stop: watch::Sender<bool>,
     /// Dropped last: while it lives no other daemon runs on the same state directory.
     _home: Home,
@@ -88,10 +100,16 @@ impl Daemon {
         config: &Config,
         shared: Option<Arc<Candidate>>,
     ) -> Result<Self, Failure> {
+        let descriptors = descriptors::raise();
+        let budget = Budget::of(config, descriptors.now);
+        if let Some((what, remedy)) = budget.shortage() {
+            tracing::warn!("{what}; hint: {remedy}");
+        }
         let home = Home::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
-        let journal = open_journal(config)?;
-        let mut manuals = journal.manuals()?;
+        let retention = Retention { age_ms: RETENTION_MS, bytes_max: RETENTION_BYTES };
+        let journal = Arc::new(Journal::open(&config.daemon.state_dir, retention));
+        let mut manuals = journal.manuals();
         let wishes = match &shared {
             None => None,
             Some(candidate) => {
@@ -100,8 +118,10 @@ impl Daemon {
                 Some(wishes)
             }
         };
-        let hosts = Hosts::open(config, &home, shared.clone())?;
-        let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes)?);
+        let connections_max = budget.api;
+        let descriptors = Descriptors { of_replicas: descriptors.before, budget };
+        let hosts = Hosts::open(config, &home, descriptors, shared.clone())?;
+        let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes));
         let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
         let witness = reporting.as_ref().map(Reporting::witness);
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
@@ -109,7 +129,7 @@ impl Daemon {
             hosts,
             board: Arc::clone(&board),
             journal: Arc::clone(&journal),
-            manuals,
+            manuals: Mutex::new(manuals),
             witness,
             advised,
             fence: Fence(shared),
@@ -120,31 +140,17 @@ impl Daemon {
             ready.push(crew.prepare(service).await?);
         }
         let (stop, stopped) = watch::channel(false);
-        let web = serve_web(config, tokens, board.clone(), stopped.clone()).await?;
+        let port = Arc::clone(&board);
+        let web = serve_web(config, (tokens, connections_max), port, stopped.clone()).await?;
         for service in ready {
             crew.begin(service);
         }
-        if config.docker.labels {
-            let host = crew.hosts().docker()?;
-            let stopped = stopped.clone();
-            tokio::spawn(labels::follow(config.clone(), host, Arc::clone(&crew), stopped));
-        }
-        let mut sources = Vec::new();
-        if config.swarm.labels {
-            sources.push(count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?)));
-        }
-        if config.marathon.labels {
-            sources.push(count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?)));
-        }
-        for source in sources {
-            let (crew, stopped) = (Arc::clone(&crew), stopped.clone());
-            tokio::spawn(count_labels::follow(config.clone(), source, crew, stopped));
-        }
+        let following = follow_all(config, &crew, &journal, &stopped)?;
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {
             tokio::spawn(advice::follow(zabbix, Arc::clone(&board), stop.subscribe()))
         });
-        Ok(Self { board, web, crew, journal, reporting, advice, stop, _home: home })
+        Ok(Self { board, web, crew, journal, reporting, advice, following, stop, _home: home })
     }
 
     /// Where the API and the page are.
@@ -158,13 +164,17 @@ impl Daemon {
     }
 
     /// Ends everything, in order, within [`STOP_LIMIT`].
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.send_replace(true);
         let ended = timeout(STOP_LIMIT, async {
+            // First whoever could begin to look after another service.
+            if timeout(FOLLOW_LIMIT, join_all(&mut self.following)).await.is_err() {
+                self.following.shutdown().await;
+            }
             self.crew.stop().await;
             self.web.finished().await;
             if let Some(advice) = self.advice {
-                // It may be waiting for an answer, and holds the board meanwhile.
+                // It may be waiting for an answer.
                 advice.abort();
                 let _ended = advice.await;
             }
@@ -178,16 +188,47 @@ impl Daemon {
                 STOP_LIMIT.as_secs()
             );
         }
-        drop((self.board, self.crew));
-        match Arc::try_unwrap(self.journal) {
-            Ok(journal) => {
-                if let Err(error) = journal.close() {
-                    tracing::warn!("the last second of history may be lost: {error}");
-                }
-            }
-            Err(_) => tracing::warn!("the journal is still in use: its last second may be lost"),
+        let journal = self.journal;
+        let closed = tokio::task::spawn_blocking(move || journal.close()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::warn!("the last second of history may be lost: {error}");
         }
     }
+}
+
+async fn join_all(tasks: &mut JoinSet<()>) {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!("a task that follows labels or the journal failed: {error}");
+        }
+    }
+}
+
+/// Begins to follow the journal, and the labels that `config` wants followed.
+fn follow_all(
+    config: &Config,
+    crew: &Arc<Crew>,
+    journal: &Arc<Journal>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<JoinSet<()>, Failure> {
+    let mut following = JoinSet::new();
+    following.spawn(history::follow(Arc::clone(journal), Arc::clone(crew), stopped.clone()));
+    if config.docker.labels {
+        let host = crew.hosts().docker()?;
+        following.spawn(labels::follow(config.clone(), host, Arc::clone(crew), stopped.clone()));
+    }
+    let mut sources = Vec::new();
+    if config.swarm.labels {
+        sources.push(count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?)));
+    }
+    if config.marathon.labels {
+        sources.push(count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?)));
+    }
+    for source in sources {
+        let (crew, stopped) = (Arc::clone(crew), stopped.clone());
+        following.spawn(count_labels::follow(config.clone(), source, crew, stopped));
+    }
+    Ok(following)
 }
 
 /// What callers must present.
@@ -212,22 +253,9 @@ impl Tokens {
     }
 }
 
-fn open_journal(config: &Config) -> Result<Arc<Journal>, Failure> {
-    let retention = Retention { age_ms: RETENTION_MS, bytes_max: RETENTION_BYTES };
-    let (journal, damaged) = Journal::open(&config.daemon.state_dir, retention)?;
-    if let Some(damaged) = damaged {
-        tracing::warn!(
-            "the journal was damaged ({}) and begins anew; the old one is {}",
-            damaged.why,
-            damaged.moved_to.display()
-        );
-    }
-    Ok(Arc::new(journal))
-}
-
 async fn serve_web(
     config: &Config,
-    tokens: Tokens,
+    (tokens, connections_max): (Tokens, usize),
     port: Arc<dyn Port>,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<Server, Failure> {
@@ -235,6 +263,7 @@ async fn serve_web(
         listen: config.daemon.listen.to_string(),
         token: tokens.change,
         read_token: tokens.read,
+        connections_max,
         parse_duration_ms: |text| parse_duration(text).map_err(|error| error.to_string()),
     };
     let stop = async move {

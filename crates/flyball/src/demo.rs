@@ -51,7 +51,11 @@ const SEED: u64 = 1;
 pub(crate) fn serve(options: &SampleService) -> Result<ExitCode, Failure> {
     let work = Duration::from_secs_f64(options.work_ms.clamp(0.0, 60_000.0) / 1000.0);
     let listen = SocketAddr::from((options.address, options.port));
-    let sample = service::Sample::named_by_environment(listen, options.share, work);
+    let sample = service::Sample {
+        answer_bytes: options.answer_bytes,
+        broken: options.broken.clone(),
+        ..service::Sample::named_by_environment(listen, options.share, work)
+    };
     service::run(&sample).map_err(|error| Failure::new(format!("{error:#}")))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io::Write as _;
 
+use crate::plain;
+
 /// An error for a person to read.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -39,7 +41,7 @@ impl Failure {
 
     /// Writes it to standard error. Nothing can be done if that fails too.
     pub(crate) fn print(&self) {
-        let _unwritable = writeln!(std::io::stderr(), "{self}");
+        let _unwritable = writeln!(std::io::stderr(), "{}", plain::lines(&self.to_string()));
     }
 }
 

@@ -6,13 +6,17 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 /// The largest answer: a page of decisions with hundreds of replicas is about 2 MB.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
+/// What is read of a body that nobody wants.
+const PAGE_MAX: usize = 64 * 1024;
 
 /// An error on the way to an answer, in the words of whoever noticed it.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -31,13 +35,31 @@ pub(crate) struct Ask<'a> {
     pub(crate) json: Option<String>,
 }
 
-/// `GET path`.
-pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer, Error> {
-    send(address, Ask { method: Method::GET, path, token: None, json: None }).await
+/// The status that `GET path` is answered with. Of the body so much is read as a page has, so that a
+/// server does not find its client gone; the rest is nobody's business.
+pub(crate) async fn status(address: SocketAddr, path: &str) -> Result<u16, Error> {
+    let ask = Ask { method: Method::GET, path, token: None, json: None };
+    let (answer, connection) = begin(address, ask).await?;
+    let status = answer.status().as_u16();
+    let _rest = Limited::new(answer.into_body(), PAGE_MAX).collect().await;
+    connection.abort();
+    Ok(status)
 }
 
 /// Sends one request and reads the whole answer.
 pub(crate) async fn send(address: SocketAddr, ask: Ask<'_>) -> Result<Answer, Error> {
+    let (answer, connection) = begin(address, ask).await?;
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await?.to_bytes();
+    connection.abort();
+    Ok(Answer { status, body })
+}
+
+/// Sends one request; the connection ends with its task.
+async fn begin(
+    address: SocketAddr,
+    ask: Ask<'_>,
+) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), Error> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) =
@@ -56,9 +78,5 @@ pub(crate) async fn send(address: SocketAddr, ask: Ask<'_>) -> Result<Answer, Er
         request = request.header(CONTENT_TYPE, "application/json");
     }
     let body = Full::new(Bytes::from(ask.json.unwrap_or_default()));
-    let answer = sender.send_request(request.body(body)?).await?;
-    let status = answer.status().as_u16();
-    let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await?.to_bytes();
-    connection.abort();
-    Ok(Answer { status, body })
+    Ok((sender.send_request(request.body(body)?).await?, connection))
 }

@@ -5,16 +5,19 @@
 //! is for others. Invariant: data goes to standard output, everything else to standard error;
 //! exit status 0 is done, 1 a check that failed, 2 an error.
 
+mod access;
 mod cli;
 mod clock;
 mod command;
 mod daemon;
 mod demo;
+mod descriptors;
 mod failure;
 mod http;
 pub mod load;
 mod office;
 mod output;
+mod plain;
 
 use std::process::ExitCode;
 

@@ -23,27 +23,33 @@ enum Edges {
 /// The layout: adapters know the core and the leaves, only `flyball` knows everything.
 fn allowed(package: &str) -> Option<Edges> {
     Some(match package {
-        "flyball-core" | "flyball-lab" | "flyball-tls" | "flyball-token" | "xtask" => {
-            Edges::To(&[])
+        "flyball-core" | "flyball-file" | "flyball-lab" | "flyball-net" | "xtask" => Edges::To(&[]),
+        "flyball-tls" | "flyball-token" => Edges::To(&["flyball-file"]),
+        "flyball-cgroup" | "flyball-engine" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
+        "flyball-agent" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-net", "flyball-token"])
         }
-        "flyball-cgroup" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
-        "flyball-agent" => Edges::To(&["flyball-core", "flyball-cgroup", "flyball-token"]),
-        "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core"]),
-        "flyball-web" => Edges::To(&["flyball-core", "flyball-token"]),
-        "flyball-docker" | "flyball-haproxy" | "flyball-process" | "flyball-proxy" => {
-            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent"])
+        "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core", "flyball-file"]),
+        "flyball-web" => Edges::To(&["flyball-core", "flyball-net", "flyball-token"]),
+        "flyball-haproxy" | "flyball-proxy" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-file"])
+        }
+        "flyball-docker" | "flyball-process" => {
+            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-engine"])
         }
         "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),
         // Its tests run against the lab's Marathon.
         "flyball-mesos" => Edges::To(&[
             "flyball-core",
             "flyball-cgroup",
+            "flyball-engine",
+            "flyball-file",
             "flyball-lab",
             "flyball-tls",
             "flyball-token",
             "flyball-zookeeper",
         ]),
-        "flyball-sim" => Edges::To(&["flyball-core", "flyball-config"]),
+        "flyball-sim" => Edges::To(&["flyball-core", "flyball-config", "flyball-file"]),
         "flyball" | "flyball-fuzz" => Edges::All,
         _ => return None,
     })

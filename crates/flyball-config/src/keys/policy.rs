@@ -8,7 +8,6 @@ pub(crate) static POLICY: Section = Section {
     path: "services.NAME.policy",
     meaning: "One of the four.",
     keys: &[&GOVERNOR_TABLE, &TARGET_TABLE, &STEP_TABLE, &EXTERNAL_TABLE],
-    later: &[],
 };
 pub(crate) static GOVERNOR_TABLE: Key = key(
     "governor",
@@ -40,7 +39,6 @@ pub(crate) static GOVERNOR: Section = Section {
     path: "services.NAME.policy.governor",
     meaning: "Settings of the default policy.",
     keys: &[&BUSY_CAP, &HOLD, &SLO],
-    later: &[],
 };
 pub(crate) static BUSY_CAP: Key = key(
     "busy_cap",
@@ -51,7 +49,7 @@ pub(crate) static BUSY_CAP: Key = key(
 pub(crate) static HOLD: Key = key(
     "hold",
     duration(0, 24 * HOUR_MS),
-    Fallback::Otherwise("three start lags, at least 5 s"),
+    Fallback::Otherwise("three start lags, within 10 s and 5 min"),
     "How long a surplus must last before it is removed.",
 );
 pub(crate) static SLO: Key = key(
@@ -74,7 +72,6 @@ pub(crate) static TARGET: Section = Section {
         &IN_SHARE,
         &TARGET_WINDOW,
     ],
-    later: &[],
 };
 pub(crate) static CPU: Key = key(
     "cpu",
@@ -129,7 +126,6 @@ pub(crate) static STEP: Section = Section {
     path: "services.NAME.policy.step",
     meaning: "Settings of the step policy.",
     keys: &[&OUT_AT, &IN_AT, &BY, &COOLDOWN, &STEP_WINDOW],
-    later: &[],
 };
 pub(crate) static OUT_AT: Key = key(
     "out_at",

@@ -4,7 +4,10 @@
 
 use crate::bytes::BYTES_MAX;
 
-use super::{Fallback, HOUR_MS, Key, Kind, Only, REPLICAS_MAX, Section, duration, key};
+use super::{
+    EJECT_MAX, Fallback, HOUR_MS, Key, Kind, LIVENESS, Only, REPLICAS_MAX, SICK_AFTER, Section,
+    duration, key,
+};
 
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
@@ -51,6 +54,9 @@ pub(crate) static SERVICE: Section = Section {
         &MIN,
         &MAX,
         &READY,
+        &LIVENESS,
+        &SICK_AFTER,
+        &EJECT_MAX,
         &DRAIN,
         &GRACE,
         &START_LIMIT,
@@ -59,7 +65,6 @@ pub(crate) static SERVICE: Section = Section {
         &SLOTS,
         &POLICY_KEY,
     ],
-    later: &["zabbix"],
 };
 pub(crate) static ENGINE: Key = key(
     "engine",
@@ -153,8 +158,10 @@ pub(crate) static PUBLISH_ON: Key = key(
 pub(crate) static NETWORK: Key = key(
     "network",
     Kind::Text,
-    Fallback::Otherwise("that of the copied container, or Docker's default"),
-    "The network that a replica joins; of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
+    Fallback::Otherwise(
+        "the only one of the copied container, or the one that the balancer is in, too; without a container to copy, Docker's default",
+    ),
+    "The network that a replica is reached in. A copy stays in all networks of the copied container, of which this is one; the short name in a Compose file will do. A replica of `image` joins this one. Of a Swarm, with `reach = \"container\"`, the one of its networks that it is reached in (the first where none is named).",
 )
 .only(&[NETWORKED, Only("reach", &["published", "container"])]);
 pub(crate) static CPUS: Key = key(
@@ -200,7 +207,9 @@ pub(crate) static MAX: Key =
 pub(crate) static READY: Key = key(
     "ready",
     Kind::Table("services.NAME.ready"),
-    Fallback::Otherwise("any HTTP reply to `GET /`, whatever its status"),
+    Fallback::Otherwise(
+        "any HTTP reply to `GET /` but a server error (5xx other than 501 and 505)",
+    ),
     "When a started replica counts as ready; the word `\"tcp\"` stands for `{ tcp = true }`.",
 );
 pub(crate) static DRAIN: Key = key(
@@ -212,8 +221,8 @@ pub(crate) static DRAIN: Key = key(
 pub(crate) static GRACE: Key = key(
     "grace",
     duration(0, HOUR_MS),
-    Fallback::Is("\"10s\""),
-    "How long a replica may take to end after SIGTERM before it gets SIGKILL.",
+    Fallback::Otherwise("`\"10s\"`; with `engine = \"docker\"` the container's own (`stop_grace_period`, `--stop-timeout`), or Docker's 10 s"),
+    "How long a replica may take to end after SIGTERM, or its own stop signal, before it gets SIGKILL.",
 )
 .only(&[STARTED]);
 pub(crate) static START_LIMIT: Key = key(
@@ -226,7 +235,7 @@ pub(crate) static START_LIMIT: Key = key(
 pub(crate) static START_LAG: Key = key(
     "start_lag",
     duration(1, 24 * HOUR_MS),
-    Fallback::Otherwise("1 s for a process, 2 s for a container"),
+    Fallback::Otherwise("1 s for a process, 2 s for everything else"),
     "How long a start is taken to last until it has been measured.",
 );
 pub(crate) static LOOK: Key = key(
@@ -253,7 +262,6 @@ pub(crate) static READY_TABLE: Section = Section {
     path: "services.NAME.ready",
     meaning: "One of the two.",
     keys: &[&READY_HTTP, &READY_TCP],
-    later: &[],
 };
 pub(crate) static READY_HTTP: Key = key(
     "http",
@@ -271,8 +279,7 @@ pub(crate) static READY_TCP: Key = key(
 pub(crate) static BACKEND: Section = Section {
     path: "services.NAME.haproxy",
     meaning: "The backend that is kept. No two services may have the same.",
-    keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK],
-    later: &[],
+    keys: &[&BACKEND_NAME, &FILE, &FILE_LINES, &TEMPLATE_TABLE, &CHECK, &OPTIONS],
 };
 pub(crate) static BACKEND_NAME: Key = key(
     "backend",
@@ -284,7 +291,7 @@ pub(crate) static FILE: Key = key(
     "file",
     Kind::Path,
     Fallback::Otherwise("none is kept"),
-    "A file with the whole backend that flyball writes after every change, so that a reload by anybody finds the servers. HAProxy is started with it beside its own: `haproxy -f haproxy.cfg -f FILE`.",
+    "A file with the whole backend that flyball makes when it starts and writes after every change, so that a reload by anybody finds the servers. HAProxy is started with it beside its own, once it is there: `haproxy -f haproxy.cfg -f FILE`.",
 );
 pub(crate) static FILE_LINES: Key = key(
     "lines",
@@ -296,20 +303,25 @@ pub(crate) static TEMPLATE_TABLE: Key = key(
     "template",
     Kind::Table("services.NAME.haproxy.template"),
     Fallback::Otherwise("servers are made as needed"),
-    "The slots to use with HAProxy before 2.5.",
+    "The slots to use with HAProxy before 2.6.",
 );
 pub(crate) static CHECK: Key = key(
     "check",
     Kind::Flag,
-    Fallback::Is("false"),
-    "Whether HAProxy checks the servers, too, beside flyball's own probe.",
+    Fallback::Otherwise("true where the backend has `mode http`"),
+    "Whether HAProxy checks the servers, too, beside flyball's own probe, and takes one out that answers 10 errors in a row (`observe`).",
+);
+pub(crate) static OPTIONS: Key = key(
+    "options",
+    Kind::Options,
+    Fallback::Is("\"\""),
+    "More words of each server, such as `\"ssl verify none\"`, in the file and at run time alike: `default-server` lines do not reach servers that are made at run time. Words about checks take the place of flyball's own. Not a label.",
 );
 
 pub(crate) static TEMPLATE: Section = Section {
     path: "services.NAME.haproxy.template",
     meaning: "The slots that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` makes.",
     keys: &[&PREFIX, &COUNT],
-    later: &[],
 };
 pub(crate) static PREFIX: Key =
     key("prefix", Kind::HaproxyName, Fallback::Required, "What the names of the slots begin with.");

@@ -14,11 +14,11 @@ pub(crate) static ROOT: Section = Section {
         &MESOS_TABLE,
         &MARATHON_TABLE,
         &HA_TABLE,
+        &PROXY_TABLE,
         &HAPROXY_TABLE,
         &ZABBIX_TABLE,
         &SERVICES_TABLE,
     ],
-    later: &["zookeeper", "prometheus"],
 };
 pub(crate) static FLYBALL_TABLE: Key =
     key("flyball", Kind::Table("flyball"), Fallback::Otherwise("all defaults"), "The daemon.");
@@ -32,6 +32,8 @@ pub(crate) static MARATHON_TABLE: Key =
     key("marathon", Kind::Table("marathon"), Fallback::Otherwise("no labels"), "The Marathon.");
 pub(crate) static HA_TABLE: Key =
     key("ha", Kind::Table("ha"), Fallback::Otherwise("one flyball"), "Several flyballs.");
+pub(crate) static PROXY_TABLE: Key =
+    key("proxy", Kind::Table("proxy"), Fallback::Otherwise("all defaults"), "The embedded proxy.");
 pub(crate) static HAPROXY_TABLE: Key =
     key("haproxy", Kind::Table("haproxy"), Fallback::Otherwise("all defaults"), "The HAProxy.");
 pub(crate) static ZABBIX_TABLE: Key =
@@ -47,7 +49,6 @@ pub(crate) static FLYBALL: Section = Section {
     path: "flyball",
     meaning: "The daemon itself.",
     keys: &[&DAEMON_LISTEN, &STATE_DIR, &TOKEN_FILE, &READ_TOKEN_FILE],
-    later: &[],
 };
 pub(crate) static DAEMON_LISTEN: Key = key(
     "listen",
@@ -61,13 +62,13 @@ pub(crate) static STATE_DIR: Key = key(
     Fallback::Otherwise(
         "`/var/lib/flyball` for root, else `$XDG_STATE_HOME/flyball` or `~/.local/state/flyball`",
     ),
-    "Where the journal is kept.",
+    "Where the journal is kept: a directory of flyball's own, which it closes to other users.",
 );
 pub(crate) static TOKEN_FILE: Key = key(
     "token_file",
     Kind::Path,
     Fallback::Otherwise("no token"),
-    "A file with the secret that changing API calls must present. Read again when it changes.",
+    "A file with the secret that changing API calls must present, also on loopback. Read again when it changes. Without it whoever reaches a loopback address may change things, unless a proxy says that it passes the call on.",
 );
 pub(crate) static READ_TOKEN_FILE: Key = key(
     "read_token_file",
@@ -81,7 +82,6 @@ pub(crate) static DOCKER: Section = Section {
     meaning: "The Docker host for services with `engine = \"docker\"`. \
               Where this table stands, even empty, services are found by labels, too.",
     keys: &[&HOST, &CGROUP_MOUNT, &FIND_LABELS],
-    later: &[],
 };
 pub(crate) static HOST: Key = key(
     "host",
@@ -107,7 +107,6 @@ pub(crate) static SWARM: Section = Section {
     meaning: "The Docker Swarm for services with `engine = \"swarm\"`. \
               Where this table stands, even empty, services are found by labels, too.",
     keys: &[&MANAGERS, &FIND_SWARM_LABELS, &SWARM_AGENT, &SWARM_AGENT_TOKEN_FILE],
-    later: &[],
 };
 pub(crate) static MANAGERS: Key = key(
     "managers",
@@ -139,7 +138,6 @@ pub(crate) static MESOS: Section = Section {
     meaning: "The Mesos cluster for services with `engine = \"mesos\"`. Flyball is one framework on it, called \
               `flyball`; `state_dir` keeps its id, and whoever loses that loses the tasks.",
     keys: &[&MASTER, &ROLE, &MESOS_TLS, &MESOS_CA_FILE, &PRINCIPAL, &SECRET_FILE],
-    later: &[],
 };
 pub(crate) static MASTER: Key = key(
     "master",
@@ -189,7 +187,6 @@ pub(crate) static MARATHON: Section = Section {
         &CREDENTIALS_FILE,
         &MARATHON_TOKEN_FILE,
     ],
-    later: &[],
 };
 pub(crate) static MARATHON_URL: Key = key(
     "url",
@@ -227,7 +224,6 @@ pub(crate) static HA: Section = Section {
     meaning: "Several flyballs for the same services, of which one acts and the others stand by. \
               All of them have the same services, and reach the same systems.",
     keys: &[&ZOOKEEPER, &SESSION],
-    later: &[],
 };
 pub(crate) static ZOOKEEPER: Key = key(
     "zookeeper",
@@ -246,11 +242,10 @@ pub(crate) static HAPROXY: Section = Section {
     path: "haproxy",
     meaning: "The HAProxy for services with `balancer = \"haproxy\"`.",
     keys: &[&SOCKET],
-    later: &[],
 };
 pub(crate) static SOCKET: Key = key(
     "socket",
     Kind::Socket,
     Fallback::Is("\"/run/haproxy/admin.sock\""),
-    "Where its runtime API listens (`stats socket`, `level admin`): a path, `unix:///PATH` or `tcp://HOST:PORT`; a name is looked up at each connection.",
+    "Where its runtime API listens (`stats socket`, `level admin`), or its master (`haproxy -S`): a path, `unix:///PATH` or `tcp://HOST:PORT`, where a name is looked up at each connection; or as HAProxy itself writes it: `unix@PATH`, `ipv4@IP:PORT`, `ipv6@IP:PORT`, `IP:PORT`.",
 );

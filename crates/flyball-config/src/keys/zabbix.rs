@@ -10,6 +10,7 @@ pub(crate) static ZABBIX: Section = Section {
               `flyball zabbix provision` makes what it needs there.",
     keys: &[
         &TRAPPER,
+        &ZABBIX_PROXY,
         &INTERVAL,
         &HOST_PREFIX,
         &REPLICA_HOSTS,
@@ -20,19 +21,24 @@ pub(crate) static ZABBIX: Section = Section {
         &KEY_FILE,
         &WEBHOOK,
     ],
-    later: &[],
 };
 pub(crate) static TRAPPER: Key = key(
     "trapper",
     Kind::Peer,
     Fallback::Is("\"127.0.0.1:10051\""),
-    "Where zabbix_server or a zabbix_proxy takes values.",
+    "Where zabbix_server or a zabbix_proxy takes values; for a proxy set `proxy`, too.",
+);
+pub(crate) static ZABBIX_PROXY: Key = key(
+    "proxy",
+    Kind::Text,
+    Fallback::Otherwise("`trapper` is the server"),
+    "The name in Zabbix of the zabbix_proxy at `trapper`. `flyball zabbix provision` has the hosts monitored by it; Zabbix refuses values that take another way. Needs `api`.",
 );
 pub(crate) static INTERVAL: Key = key(
     "interval",
     duration(1_000, HOUR_MS),
     Fallback::Is("\"5s\""),
-    "Time between two reports of each replica's CPU. Counts and the mean are reported every second, decisions as they come.",
+    "Time between two reports of each replica's CPU. Counts and the mean are reported once a second, decisions as they come; nothing more often than `look`.",
 );
 pub(crate) static HOST_PREFIX: Key = key(
     "host_prefix",
@@ -76,7 +82,7 @@ pub(crate) static WEBHOOK: Key = key(
     "webhook",
     Kind::Url,
     Fallback::Otherwise("Zabbix does not call"),
-    "Flyball's own address as Zabbix reaches it, `http://HOST:7878/`. Zabbix then calls when a trigger fires, so that flyball looks at once.",
+    "Flyball's own address as Zabbix reaches it, `http://HOST:7878/`. Zabbix then calls when a trigger fires, so that flyball looks at once. Needs `api`.",
 );
 
 pub(crate) static EXTERNAL: Section = Section {
@@ -84,7 +90,6 @@ pub(crate) static EXTERNAL: Section = Section {
     meaning: "Settings of a policy that another program drives; `external = \"zabbix\"` stands for all defaults. \
               Zabbix averages and compares by its triggers, flyball keeps the pace and the bounds.",
     keys: &[&FROM, &OUT_AT, &IN_AT, &BY, &COOLDOWN, &ADVICE_WINDOW],
-    later: &[],
 };
 pub(crate) static FROM: Key = key(
     "from",
@@ -96,5 +101,5 @@ pub(crate) static ADVICE_WINDOW: Key = key(
     "window",
     duration(2_000, HOUR_MS),
     Fallback::Is("\"15s\""),
-    "What Zabbix averages over; at least three intervals of reports.",
+    "What Zabbix averages over; raised to three times the longer of `interval` in `[zabbix]` and `look`.",
 );

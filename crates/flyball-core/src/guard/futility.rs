@@ -76,7 +76,7 @@ pub(super) fn futility(chain: &mut Chain, memory: &mut Memory, context: &Context
     memory.push = Some(push);
     if let Some(futile) = push.futile {
         // Recorded also where nobody asks for more: it explains why requests wait.
-        let kept = chain.count.min(context.current);
+        let kept = chain.count.min(context.figures.current);
         chain.set_for_now(kept, Guard::Futile(futile));
     }
 }

@@ -37,8 +37,7 @@ pub(super) fn warm_up(chain: &mut Chain, memory: &Memory, context: &Context<'_>)
     };
     let until = memory.since.unwrap_or(context.seen.at).plus_ms(window_ms);
     if context.seen.at < until {
-        let floor = context.current.min(context.policy.bounds.max);
-        chain.at_least(floor, Guard::WarmUp { until });
+        chain.keep(context, Guard::WarmUp { until });
     }
 }
 
@@ -53,16 +52,17 @@ pub(super) fn hold(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>
     // What is never given up needs no hold.
     let min = context.policy.bounds.min;
     if let Some((needed_at, needed)) = memory.needed.max().filter(|(_, needed)| *needed > min) {
-        let floor = needed.min(context.current);
+        let floor = needed.min(context.figures.current);
         chain.at_least(floor, Guard::Hold { needed, needed_at: needed_at.min(now), window_ms });
     }
-    let surplus = context.current.saturating_sub(chain.count.max(min));
+    let current = context.figures.current;
+    let surplus = current.saturating_sub(chain.count.max(min));
     if surplus > 0 {
         let pause_ms = window_ms / REMOVAL_PARTS;
         let next_at = memory.removed_at.map_or(now, |at| at.plus_ms(pause_ms));
         let part = if now < next_at { 0 } else { surplus.div_ceil(2) };
         let next_at = next_at.max(now.plus_ms(if part > 0 { pause_ms } else { 0 }));
-        chain.set(context.current - part, Guard::Half { surplus, next_at });
+        chain.set(current - part, Guard::Half { surplus, next_at });
     }
 }
 
@@ -84,7 +84,7 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     let changed_ms = memory.hold_factor_at.map_or(u64::MAX, |at| now.ms_since(at));
     // A removal costs what the replica misses while it starts again: later than this it paid off.
     let regret_ms = context.figures.start_lag_ms.saturating_mul(3);
-    let regretted = wanted > context.current
+    let regretted = wanted > context.figures.current
         && memory.removed_at.is_some_and(|at| now.ms_since(at) < regret_ms);
     if regretted && changed_ms > window_ms {
         memory.hold_factor = (memory.hold_factor * HOLD_FACTOR_STEP).min(HOLD_FACTOR_MAX);

@@ -4,6 +4,7 @@
 //! Invariant: these never lower a count. Missing is not zero.
 
 use super::{Chain, Context, Guard, Source};
+use crate::health::{Cause, Sick};
 use crate::memory::Memory;
 use crate::policy::Rule;
 
@@ -25,7 +26,26 @@ pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'
     if let Some(until) = memory.tainted_at.map(|at| at.plus_ms(clean_ms))
         && now < until
     {
-        chain.at_least(context.current, Guard::Errors { errors, arrivals, until });
+        chain.keep(context, Guard::Errors { errors, arrivals, until });
+    }
+}
+
+/// While replicas are sick, the load looks lower than it is: failing costs little, and callers stay
+/// away. That excuse ends some time after they should have been replaced.
+pub(super) fn sick(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
+    let now = context.seen.at;
+    let hold_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    let excuse_ms = context.policy.timing.sick_after_ms + hold_ms;
+    let excuses = |one: &&Sick| one.cause != Cause::Engine && now.ms_since(one.since) < excuse_ms;
+    let count = memory.sick.values().filter(excuses).count();
+    if count > 0 {
+        memory.sick_at = Some(now);
+    }
+    if let Some(until) = memory.sick_at.map(|at| at.plus_ms(hold_ms))
+        && now < until
+    {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        chain.keep(context, Guard::Sick { count, until });
     }
 }
 
@@ -42,10 +62,10 @@ pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_
     }
     if let Some(balancer) = balancer {
         let age_ms = balancer.age_ms(now);
-        chain.at_least(context.current, Guard::Stale { source: Source::Balancer, age_ms });
+        chain.keep(context, Guard::Stale { source: Source::Balancer, age_ms });
     }
     if by_cpu(context) && context.figures.unmeasured > 0 {
-        chain.at_least(context.current, Guard::Stale { source: Source::Cpu, age_ms: 0 });
+        chain.keep(context, Guard::Stale { source: Source::Cpu, age_ms: 0 });
     }
     if engine_stale {
         let age_ms = engine.age_ms(now);
@@ -63,12 +83,10 @@ fn by_cpu(context: &Context<'_>) -> bool {
 }
 
 /// An engine that is busy with something of its own is left alone. (The plan starts and stops
-/// nothing meanwhile, whatever the count.) One that keeps a count of its own may run more than that
-/// while it replaces replicas, which says nothing about the need.
+/// nothing meanwhile, whatever the count.)
 pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
     let Some(engine) = context.seen.engine.value() else { return };
-    let kept = if engine.count.is_some() { context.figures.current } else { context.current };
     if let Some(with) = &engine.busy {
-        chain.set(kept, Guard::Busy { with: with.clone() });
+        chain.set(context.figures.current, Guard::Busy { with: with.clone() });
     }
 }

@@ -20,6 +20,11 @@ pub(super) struct Past {
     /// The balancer's epoch and the requests answered, when the newest CPU counter was read.
     served: Option<(u64, u64)>,
     lag_known: bool,
+    /// The balancer's epoch and the requests answered at the last look, and when more were.
+    #[serde(default)]
+    answers: Option<(u64, u64)>,
+    #[serde(default)]
+    answered_at: Option<Timestamp>,
     /// Whether its start was given up.
     #[serde(default)]
     pub(super) given_up: bool,
@@ -67,6 +72,20 @@ impl Past {
                 now.checked_sub(before).filter(|_| epoch_before == epoch)
             });
         Some(Worked { busy_s, span_ms, served })
+    }
+
+    /// Takes in what the balancer counted of it.
+    pub(super) fn see_answers(&mut self, now: Timestamp, served: Option<(u64, u64)>) {
+        let Some(served) = served else { return };
+        let before = self.answers.replace(served);
+        if before.is_some_and(|(epoch, count)| epoch == served.0 && count < served.1) {
+            self.answered_at = Some(now);
+        }
+    }
+
+    /// When it was last seen to have answered a request.
+    pub(super) fn answered_at(&self) -> Option<Timestamp> {
+        self.answered_at
     }
 
     /// Takes in a counter that is that of its work, for means over `window_ms`.

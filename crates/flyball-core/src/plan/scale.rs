@@ -8,22 +8,31 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::{BalancerView, HeldStarts, Step, View, allowed_starts};
+use super::{BalancerView, HeldStarts, Step, View, allowed_starts, size};
 use crate::memory::Memory;
 use crate::observation::{EngineCount, Leaving, Phase, ReplicaReport, Route};
 
-/// Raises the count to `desired` at once; lowers it as far as those who will leave have drained.
+/// What is asked of an engine's count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) desired: u32,
+    /// It is not lowered beyond this; at least `desired`.
+    pub(super) kept: u32,
+}
+
+/// Raises the count to what is desired at once; lowers it as far as those who will leave have
+/// drained.
 pub(super) fn scale(
     view: &View<'_>,
     memory: &mut Memory,
     count: &EngineCount,
-    desired: u32,
+    Asked { desired, kept }: Asked,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
     let wanted = count.wanted;
     // What the engine has not begun yet goes first, and nobody misses it.
     let unbegun = size(wanted).saturating_sub(present(view).count());
-    let surplus = size(wanted.saturating_sub(desired));
+    let surplus = size(wanted.saturating_sub(kept));
     let idle = surplus.min(unbegun);
     // What it was told to take away may still be there: who left it no request keeps none.
     let told = present(view).count().saturating_sub(size(wanted));
@@ -130,10 +139,6 @@ fn may_leave(view: &View<'_>, memory: &Memory, victim: &ReplicaReport) -> bool {
             *since < view.now && !routed && (drained || view.drain_is_over(*since))
         }),
     }
-}
-
-fn size(count: u32) -> usize {
-    usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 fn number(count: usize) -> u32 {

@@ -9,7 +9,8 @@ pub struct Governor {
     pub busy_cap: f64,
     /// Requests one replica works on at once, where its owner declared it.
     pub slots: Option<u32>,
-    /// How long a surplus must last before it is removed; `None`: three start lags, at least 5 s.
+    /// How long a surplus must last before it is removed; `None`: three start lags, within 10 s and
+    /// 5 min.
     pub hold_ms: Option<u64>,
     /// The time that 99 of 100 requests should keep, waiting included; `None`: none is measured by it.
     #[serde(default)]

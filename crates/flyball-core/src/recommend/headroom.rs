@@ -114,6 +114,8 @@ fn is_as_planned(policy: &Policy, figures: &Seen, recommendations: &[Recommendat
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::observation::{BalancerReport, EngineReport, Reading};
     use crate::policy::{Bounds, Timing};
@@ -163,6 +165,7 @@ mod tests {
             balancer: Some(Reading::Taken { at, value: report }),
             manual: None,
             advice: None,
+            failing: BTreeMap::new(),
         };
         judge(&policy, memory, &seen, &look.figures, &look.recommendations);
     }

@@ -50,6 +50,8 @@ pub(crate) struct World {
     /// What another program says, renewed at every look.
     pub(crate) advice: Option<Advice>,
     pub(crate) busy: Option<String>,
+    /// Replicas that fail their probe.
+    pub(crate) failing: BTreeMap<ReplicaId, ProbeFailure>,
     /// What an engine that keeps a count of its own was told; it removes the newest first.
     pub(crate) told: Option<u32>,
     /// How long it takes until it shows that.
@@ -70,6 +72,8 @@ pub(crate) struct Replica {
     pub(crate) protected: bool,
     pub(crate) never_ready: bool,
     pub(crate) unhealthy: bool,
+    /// What the balancer holds against it.
+    pub(crate) down: Option<&'static str>,
 }
 
 pub(crate) fn policy(rule: Rule, min: u32, max: u32) -> Policy {
@@ -107,6 +111,7 @@ impl World {
             manual: None,
             advice: None,
             busy: None,
+            failing: BTreeMap::new(),
             told: None,
             leave_ms: 0,
             lowered_ms: 0,
@@ -210,7 +215,15 @@ impl World {
         let balancer = self.balanced.then_some(balancer);
         let advice = self.advice.map(|value| Reading::Taken { at: now, value });
         let manual = self.manual.clone();
-        Observation { at: now, wall_ms, engine, balancer, manual, advice }
+        Observation {
+            at: now,
+            wall_ms,
+            engine,
+            balancer,
+            manual,
+            advice,
+            failing: self.failing.clone(),
+        }
     }
 
     fn engine(&self, now: Timestamp) -> EngineReport {
@@ -236,6 +249,7 @@ impl World {
             exits: self.exits.clone(),
             busy: self.busy.clone(),
             pending: None,
+            notices: Vec::new(),
             count: self.told.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
         }
     }
@@ -265,7 +279,10 @@ impl World {
             let route = r.route?;
             let first_served_at = r.first_served_ms.map(Timestamp::from_ms);
             let (in_flight, served) = (r.in_flight, r.served as u64);
-            Some((id.clone(), ServerReport { route, in_flight, served, first_served_at }))
+            let down = |why: &str| ServerHealth::Down { why: why.to_owned() };
+            let health = r.down.map_or(ServerHealth::Up, down);
+            let server = ServerReport { route, in_flight, served, first_served_at, health };
+            Some((id.clone(), server))
         };
         BalancerReport {
             epoch: 1,
@@ -274,6 +291,7 @@ impl World {
             waiting: self.waiting as u32,
             servers: self.replicas.iter().filter_map(server).collect(),
             latency: None,
+            trouble: None,
         }
     }
 
@@ -318,6 +336,7 @@ impl World {
             protected: false,
             never_ready: false,
             unhealthy: false,
+            down: None,
         })
     }
 }

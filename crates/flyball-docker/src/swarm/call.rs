@@ -37,7 +37,7 @@ const OLDEST_API: (u32, u32) = (1, 30);
 
 /// A manager, and the version of the API that it is asked in.
 #[derive(Clone, Debug)]
-pub(super) struct Manager {
+pub(crate) struct Manager {
     host: String,
     place: Place,
     /// `/v1.41`; empty before it is known.
@@ -59,7 +59,7 @@ pub(super) struct Stream {
 impl Manager {
     /// # Errors
     /// [`DockerError::Address`].
-    pub(super) fn at(host: &str) -> Result<Self, SwarmError> {
+    pub(crate) fn at(host: &str) -> Result<Self, SwarmError> {
         let place = match host.strip_prefix("unix://") {
             Some(path) if path.starts_with('/') => Some(Place::Unix(path.into())),
             Some(_) => None,
@@ -71,7 +71,7 @@ impl Manager {
 
     /// The same in the newest version of the API that the daemon speaks: an older one would drop the
     /// newer fields of a service on the way.
-    pub(super) async fn agreed(self) -> Result<Self, SwarmError> {
+    pub(crate) async fn agreed(self) -> Result<Self, SwarmError> {
         let what = "tell its version";
         let version: Value = self.get(what, "/version").await?;
         let found = version["ApiVersion"].as_str().unwrap_or_default().to_owned();
@@ -97,7 +97,7 @@ impl Manager {
     }
 
     /// Asks for `path` to `what`.
-    pub(super) async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         what: &str,
         path: &str,

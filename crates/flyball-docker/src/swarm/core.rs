@@ -4,6 +4,7 @@
 //! Invariant: no lock is held while anybody is asked, and what is known has the time at which the
 //! question was put that it answers.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use flyball_core::observation::{EngineReport, Reading};
@@ -16,7 +17,7 @@ use super::call::Manager;
 use super::error::SwarmError;
 use super::labels::{LabelledSwarm, services_of};
 use super::settings::{ManagerSettings, SwarmSettings};
-use super::state::State;
+use super::state::{AgentsSeen, State};
 
 /// A manager that does not answer is said to be away, and why.
 type Listing = Result<Arc<Vec<LabelledSwarm>>, SwarmError>;
@@ -26,6 +27,8 @@ pub(super) struct Core {
     /// Something is about to change: look at once, and often for a while.
     pub(super) stir: Notify,
     pub(super) tasks: TaskTracker,
+    /// Whether the Swarm had no service of agents at the latest look.
+    lacks_agents: AtomicBool,
     link: Mutex<Link>,
     services: Mutex<Vec<Weak<Service>>>,
     /// What labels describe; `None` before the first answer.
@@ -64,10 +67,19 @@ impl Core {
             settings,
             stir: Notify::new(),
             tasks: TaskTracker::new(),
+            lacks_agents: AtomicBool::new(false),
             link: Mutex::new(link),
             services: Mutex::default(),
             listing: watch::Sender::default(),
         }
+    }
+
+    pub(super) fn lacks_agents(&self) -> bool {
+        self.lacks_agents.load(Relaxed)
+    }
+
+    pub(super) fn set_lacks_agents(&self, lacks: bool) {
+        self.lacks_agents.store(lacks, Relaxed);
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -177,8 +189,14 @@ impl Service {
             let why = "the swarm was not asked yet".to_owned();
             return Reading::Missing { since: heard_at, why };
         }
-        let agents = self.core.settings.agents.as_ref().map(|agents| &*agents.agents);
-        Reading::Taken { at: heard_at, value: inside.state.report(&self.settings, agents) }
+        let configured = self.core.settings.agents.as_ref();
+        let report = inside.state.report(&self.settings, configured.map(|it| &*it.agents));
+        let seen = match configured {
+            Some(it) if self.core.lacks_agents() => AgentsSeen::Missing(&it.service),
+            Some(_) | None => AgentsSeen::There,
+        };
+        let notices = inside.state.notices(&self.settings, seen, self.core.now());
+        Reading::Taken { at: heard_at, value: EngineReport { notices, ..report } }
     }
 
     pub(super) fn set_ready(&self, replica: &ReplicaId) {

@@ -5,6 +5,8 @@
 //! Invariant: an expected refusal (somebody else changed the service first) is told apart from a
 //! fault, and no value of an environment variable is in any error.
 
+use flyball_engine::text::one_line;
+
 use crate::DockerError;
 
 /// The managers, or a service of theirs, that do not do what is needed.
@@ -86,9 +88,20 @@ impl SwarmError {
         })
     }
 
+    /// The same where it was no manager that was asked.
+    pub(crate) fn into_docker(self) -> DockerError {
+        match self {
+            Self::Docker(error) => error,
+            other => DockerError::Broken { what: "answer".into(), why: other.to_string() },
+        }
+    }
+
     /// What a status other than 2xx means for the request to do `what`.
     pub(super) fn refused(host: &str, what: &str, status: u16, message: &str) -> Self {
-        let why: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some(error) = DockerError::of_proxy(host, what, status, message) {
+            return Self::Docker(error);
+        }
+        let why = one_line(message);
         if status == 503 && why.contains("not a swarm manager") {
             return Self::NotAManager { host: host.into(), why };
         }

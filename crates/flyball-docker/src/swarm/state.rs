@@ -5,13 +5,16 @@
 //! Invariant: an answer from before flyball's own latest change says nothing about the count, and a
 //! task keeps the address it had once Swarm has forgotten it.
 
-use std::collections::{BTreeMap, VecDeque};
+mod notices;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use flyball_agent::Agents;
 use flyball_core::nodes;
 use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
 
 use super::answers::ServiceAnswer;
 use super::busy::busy;
@@ -21,8 +24,7 @@ use super::tasks::{Stage, Task, serves};
 use super::victims::foretell;
 use crate::container::at_wall;
 
-/// As many as a report may carry.
-const EXITS_KEPT: usize = 20;
+pub(super) use notices::AgentsSeen;
 
 /// What is known of one service.
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ pub(super) struct State {
     /// What the latest answer said; `None` before the first one.
     told: Option<Told>,
     tasks: BTreeMap<String, Known>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
     /// The version that flyball's latest change was made to, and the count it told.
     changed: Option<(u64, u32)>,
     /// What the loop wants told, until that is under way.
@@ -47,6 +49,8 @@ struct Told {
     id: String,
     /// `None` where its mode has no count.
     wanted: Option<u32>,
+    /// What Swarm calls its mode, where that has no count.
+    mode: &'static str,
     busy: Option<String>,
     limit_cores: Option<f64>,
     /// Whether its tasks have addresses of their own to be reached at.
@@ -117,6 +121,7 @@ impl State {
         self.told = Some(Told {
             id: answer.id.clone(),
             wanted,
+            mode: if answer.spec.mode.global.is_some() { "global" } else { "job" },
             busy: busy(state, message, &answer.spec.labels),
             limit_cores: limit.or(settings.cpus),
             addressed: match settings.reach {
@@ -189,13 +194,9 @@ impl State {
         if known.stage == Stage::Leaving {
             return;
         }
-        // Each one later than the one before, so that nobody who remembers a time misses one.
-        let at = self.exits.back().map_or(now, |last| last.at.plus_ms(1).max(now));
         let reason = task.complaint.clone().unwrap_or_else(|| format!("it is {}", task.state));
         let ready_ms = known.ready_at.map(|ready_at| now.ms_since(ready_at));
-        self.exits.push_back(Exit { replica: known.replica.clone(), at, ready_ms, reason });
-        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
-        self.exits.drain(..surplus);
+        self.exits.push(Exit { replica: known.replica.clone(), at: now, ready_ms, reason });
     }
 
     /// Which machines the replicas are on.
@@ -221,7 +222,7 @@ impl State {
 
     /// What a look is told, with the CPU time that `agents` read.
     pub(super) fn report(&self, settings: &SwarmSettings, agents: Option<&Agents>) -> EngineReport {
-        let exits = self.exits.iter().cloned().collect();
+        let exits = self.exits.to_vec();
         let Some(told) = &self.told else {
             let busy = format!("swarm service {} is not there", settings.swarm_service);
             return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };
@@ -243,6 +244,7 @@ impl State {
             count: told
                 .wanted
                 .map(|wanted| EngineCount { wanted, leaving: Leaving::Predicted(leaving) }),
+            ..EngineReport::default()
         }
     }
 

@@ -29,6 +29,8 @@ const STIRRED: Duration = Duration::from_millis(100);
 const STIRRED_FOR: Duration = Duration::from_secs(5);
 /// Events come in bursts; the first of them is answered at once.
 const GAP: Duration = Duration::from_millis(20);
+/// What a manager is asked for without an end.
+const EVENTS: &str = "tell events";
 /// Between two tries to reach a manager.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -46,16 +48,24 @@ pub(super) async fn watch(core: Arc<Core>) {
 /// From the first answer of a manager to its loss.
 async fn session(core: &Arc<Core>, host: &str) -> Result<Infallible, SwarmError> {
     let manager = Manager::at(host)?.agreed().await?;
-    let events = filtered("/events", &json!({ "type": ["service", "node"] }));
-    let mut events = manager.stream("tell events", &events).await?;
+    let path = filtered("/events", &json!({ "type": ["service", "node"] }));
+    let mut events = manager.stream(EVENTS, &path).await?;
     let mut stirred_until = Instant::now() + STIRRED_FOR;
     loop {
         let begun = Instant::now();
         look(core, &manager).await?;
         let now = Instant::now();
         let idle = if now < stirred_until { STIRRED } else { IDLE };
-        if wait(core, &mut events, begun + GAP, begun + idle).await? {
-            stirred_until = Instant::now() + STIRRED_FOR;
+        match wait(core, &mut events, begun + GAP, begun + idle).await {
+            Ok(news) if news => stirred_until = Instant::now() + STIRRED_FOR,
+            Ok(_) => {}
+            // A proxy cuts a stream that was idle for a while. Tasks are asked for all the same: a
+            // manager that does not answer is found out by that.
+            Err(cut) => {
+                tracing::debug!("the stream of events is opened anew: {cut}");
+                sleep_until(begun + IDLE).await;
+                events = manager.stream(EVENTS, &path).await?;
+            }
         }
     }
 }
@@ -104,6 +114,7 @@ async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
         }
     }
     if let Some(agents) = agents {
+        core.set_lacks_agents(!by_name.contains_key(agents.service.as_str()));
         let answer = by_name.get(agents.service.as_str());
         let tasks = answer.and_then(|answer| tasks.get(&answer.id)).into_iter().flatten();
         agents.agents.follow(tasks.filter_map(|task| agent_of(task, &nodes)).collect());

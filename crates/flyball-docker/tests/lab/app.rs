@@ -10,6 +10,8 @@
 //! | `BURN` | burns this many cores |
 //! | `WORK_US` | burns this much CPU time for each request, in microseconds |
 //! | `EXIT` | says so and ends at once with this status |
+//! | `LINGER_MS` | stops listening at SIGTERM, and ends so much later |
+//! | `DEAF` | does not end at SIGTERM |
 //! | `SICK` | `app probe` fails until the container has served this many requests |
 //!
 //! After `GET /ill` `app probe` fails until `GET /well`.
@@ -17,13 +19,16 @@
 use std::env;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::process::exit;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 static SERVED: AtomicU64 = AtomicU64::new(0);
 static ILL: AtomicBool = AtomicBool::new(false);
+static LEAVING: AtomicBool = AtomicBool::new(false);
+static LISTENER: AtomicI32 = AtomicI32::new(-1);
 
 /// The CPU time of the calling thread.
 const THREAD_CPU: i32 = 3;
@@ -32,11 +37,21 @@ extern "C" {
     fn clock_gettime(clock: i32, seconds_and_ns: *mut [i64; 2]) -> i32;
     fn signal(number: i32, action: extern "C" fn(i32)) -> usize;
     fn _exit(status: i32) -> !;
+    fn shutdown(socket: i32, how: i32) -> i32;
 }
 
 extern "C" fn end(_signal: i32) {
     unsafe { _exit(0) }
 }
+
+extern "C" fn linger(_signal: i32) {
+    LEAVING.store(true, Ordering::Relaxed);
+    unsafe {
+        shutdown(LISTENER.load(Ordering::Relaxed), 2);
+    }
+}
+
+extern "C" fn stay(_signal: i32) {}
 
 fn number(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()
@@ -58,8 +73,13 @@ fn work(us: u64) {
 }
 
 fn main() {
+    let at_term = match (number("LINGER_MS"), number("DEAF")) {
+        (Some(_), _) => linger as extern "C" fn(i32),
+        (None, Some(_)) => stay,
+        (None, None) => end,
+    };
     unsafe {
-        signal(15, end);
+        signal(15, at_term);
     }
     let port = number("PORT").unwrap_or(8080) as u16;
     if env::args().nth(1).as_deref() == Some("probe") {
@@ -76,9 +96,15 @@ fn main() {
         });
     }
     let listener = TcpListener::bind(("0.0.0.0", port)).expect("a free port");
-    for stream in listener.incoming().flatten() {
-        thread::spawn(|| serve(stream));
+    LISTENER.store(listener.as_raw_fd(), Ordering::Relaxed);
+    for stream in listener.incoming() {
+        match stream {
+            Ok(stream) => drop(thread::spawn(|| serve(stream))),
+            Err(_) if LEAVING.load(Ordering::Relaxed) => break,
+            Err(_) => {}
+        }
     }
+    thread::sleep(Duration::from_millis(number("LINGER_MS").unwrap_or(0)));
 }
 
 fn well(port: u16) -> bool {

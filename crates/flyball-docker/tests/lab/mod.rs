@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerCreateBody, HostConfig, NetworkCreateRequest};
+use bollard::models::{ContainerCreateBody, HostConfig, Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, ListImagesOptions,
 };
@@ -179,11 +179,21 @@ impl Lab {
     }
 
     pub(crate) async fn network(&self, name: &str) {
+        self.network_of(name, None).await;
+    }
+
+    /// The same with addresses of `subnet`, which a container may then choose from.
+    pub(crate) async fn network_of(&self, name: &str, subnet: Option<&str>) {
         // The system takes names of up to 15 characters.
         let bridge = format!("{BRIDGES}-{}", name.chars().take(9).collect::<String>());
         let options = HashMap::from([("com.docker.network.bridge.name".to_owned(), bridge)]);
         let name = name.to_owned();
-        let request = NetworkCreateRequest { name, options: Some(options), ..Default::default() };
+        let ipam = subnet.map(|subnet| Ipam {
+            config: Some(vec![IpamConfig { subnet: Some(subnet.into()), ..Default::default() }]),
+            ..Default::default()
+        });
+        let options = Some(options);
+        let request = NetworkCreateRequest { name, options, ipam, ..Default::default() };
         self.client().await.create_network(request).await.unwrap();
     }
 

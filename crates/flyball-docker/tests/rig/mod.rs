@@ -42,7 +42,7 @@ pub(crate) fn engine_at(
     change: impl FnOnce(&mut DockerSettings),
 ) -> DockerEngine {
     let mut settings = DockerSettings::new("web", 8080);
-    settings.grace_ms = 2_000;
+    settings.grace_ms = Some(2_000);
     change(&mut settings);
     DockerEngine::new(host, settings).unwrap()
 }

@@ -4,6 +4,7 @@
 
 mod manager;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -124,6 +125,8 @@ async fn what_no_count_can_change_is_busy_and_said_by_check() {
     let (_managers, engine) = manager.engine();
     let seen = report(&engine).await;
     assert!(seen.count.is_none() && seen.busy.is_some(), "{seen:?}");
+    let told = &seen.notices[0];
+    assert!(told.contains("in global mode") && told.contains("hint: make it anew"), "{told}");
     let found = engine.check().await.unwrap();
     assert!(found[0].fatal && found[0].text.contains("global"), "{found:?}");
     engine.scale(3);
@@ -337,7 +340,15 @@ mod alone {
             .await;
             let at = clock();
             let (balancer, manual, advice) = (None, None, None);
-            let seen = Observation { at, wall_ms: 0, engine, balancer, manual, advice };
+            let seen = Observation {
+                at,
+                wall_ms: 0,
+                engine,
+                balancer,
+                manual,
+                advice,
+                failing: BTreeMap::new(),
+            };
             let decision = decide(&policy, &mut memory, &seen);
             assert_eq!(decision.seen.starting, u32::try_from(slots).unwrap());
             quickest = quickest.min(begun.elapsed());

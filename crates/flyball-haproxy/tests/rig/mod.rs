@@ -103,7 +103,7 @@ impl Rig {
     /// Starts HAProxy and waits until it answers.
     pub async fn launch(&mut self) {
         let mut command = Command::new(program::haproxy().unwrap());
-        command.args(["-W", "-db", "-q"]);
+        command.args(["-W", "-db", "-q", "-S"]).arg(self.path("master.sock"));
         for file in &self.files {
             command.arg("-f").arg(file);
         }
@@ -214,7 +214,15 @@ pub struct Replica {
     pub id: ReplicaId,
     pub address: SocketAddr,
     gate: Arc<Semaphore>,
+    answer: Arc<Mutex<Answer>>,
     task: JoinHandle<()>,
+}
+
+/// What a replica answers, and what it was last asked.
+struct Answer {
+    body: String,
+    status: String,
+    head: String,
 }
 
 impl Replica {
@@ -230,19 +238,31 @@ impl Replica {
         Self::holding(name, Duration::ZERO).await
     }
 
+    /// From now on its answers have this status; before, `200 OK`.
+    pub fn answer(&self, status: &str) {
+        status.clone_into(&mut self.answer.lock().unwrap().status);
+    }
+
+    /// The head of the last request, with what came before it.
+    pub fn last_head(&self) -> String {
+        self.answer.lock().unwrap().head.clone()
+    }
+
     async fn holding(name: &str, work: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(Semaphore::new(0));
-        let (body, opened) = (name.to_owned(), gate.clone());
+        let (body, status, head) = (name.to_owned(), "200 OK".to_owned(), String::new());
+        let answer = Arc::new(Mutex::new(Answer { body, status, head }));
+        let (said, opened) = (answer.clone(), gate.clone());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, body.clone(), work, opened.clone()));
+                connections.spawn(serve(stream, said.clone(), work, opened.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Self { id: id(name), address, gate, task }
+        Self { id: id(name), address, gate, answer, task }
     }
 
     /// Lets so many requests have their answer.
@@ -261,27 +281,47 @@ impl Drop for Replica {
     }
 }
 
-async fn serve(mut stream: TcpStream, body: String, work: Duration, gate: Arc<Semaphore>) {
-    let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+async fn serve(
+    mut stream: TcpStream,
+    answer: Arc<Mutex<Answer>>,
+    work: Duration,
+    gate: Arc<Semaphore>,
+) {
     let mut head = Vec::new();
     while let Ok(byte) = stream.read_u8().await {
         head.push(byte);
         if head.ends_with(b"\r\n\r\n") {
+            answer.lock().unwrap().head = String::from_utf8_lossy(&head).into_owned();
             head.clear();
             gate.acquire().await.unwrap().forget();
             tokio::time::sleep(work).await;
-            if stream.write_all(answer.as_bytes()).await.is_err() {
+            let text = answer.lock().unwrap().text();
+            if stream.write_all(text.as_bytes()).await.is_err() {
                 return;
             }
         }
     }
 }
 
+impl Answer {
+    fn text(&self) -> String {
+        let Self { body, status, .. } = self;
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+    }
+}
+
 /// One request on a connection of its own: the body of a whole 200, or what came instead.
 pub async fn get(front: SocketAddr) -> Result<String, String> {
+    get_path(front, "/").await
+}
+
+/// The same for another path, which is also the value of the header `x-key`.
+pub async fn get_path(front: SocketAddr, path: &str) -> Result<String, String> {
+    let head =
+        format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-key: {path}\r\nconnection: close\r\n\r\n");
     let exchange = async {
         let mut stream = TcpStream::connect(front).await?;
-        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await?;
+        stream.write_all(head.as_bytes()).await?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
         std::io::Result::Ok(text)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use flyball_engine::text::one_line;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
@@ -180,8 +181,7 @@ impl Link {
     }
 
     pub(super) fn refused(&self, path: &str, refusal: Refusal) -> MarathonError {
-        let words = refusal.words.split_whitespace().collect::<Vec<_>>().join(" ");
-        let why = words.chars().take(WORDS_MAX).collect();
+        let why = one_line(&refusal.words).chars().take(WORDS_MAX).collect();
         let (at, what, status) = (self.at().to_owned(), path.to_owned(), refusal.status);
         MarathonError::Refused { at, what, status, why }
     }
@@ -217,10 +217,14 @@ fn host_and_port(place: &str, scheme: &str) -> Option<String> {
     http::host_and_port(at).map(|_| at.to_owned())
 }
 
+/// A name and a password, or a token of DC/OS, which is some hundred bytes.
+const CREDENTIALS_BYTES_MAX: u64 = 8_192;
+
 fn authorization(credentials: &Credentials) -> Result<HeaderValue, MarathonError> {
     let (Credentials::Basic(path) | Credentials::Token(path)) = credentials;
     let unusable = |why: String| MarathonError::Credentials { path: path.clone(), why };
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let text = flyball_file::read_text(path, CREDENTIALS_BYTES_MAX);
+    let text = text.map_err(|error| unusable(error.to_string()))?;
     let text = text.trim();
     let value = match credentials {
         _ if text.is_empty() => return Err(unusable("nothing is in it".into())),

@@ -5,12 +5,13 @@
 //! Invariant: an answer from before flyball's own latest change is not taken in, and a task that
 //! flyball had ended is never ready again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::SystemTime;
 
 use flyball_core::observation::{EngineCount, EngineReport, Exit, Leaving, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Exits;
 
 use super::app::{App, HOLD, Way};
 use super::rollouts::{Deployments, Own};
@@ -19,8 +20,6 @@ use super::task::{Stage, Task, UNREACHABLE};
 use crate::nodes::Placed;
 use crate::task::{COUNTER_MS_MAX, Used};
 
-/// As many as a report may carry.
-const EXITS_KEPT: usize = 20;
 /// A task that was told to end and is still there so long after its grace has been kept by somebody:
 /// ten times what a Mesos agent needs to end a container.
 const ENDING_MS: u64 = 60_000;
@@ -36,7 +35,7 @@ pub(super) struct State {
     /// Why tasks do not come.
     pending: Option<String>,
     tasks: BTreeMap<String, Known>,
-    exits: VecDeque<Exit>,
+    exits: Exits,
     failed_last: Option<String>,
     pub(super) own: Own,
     /// Until when a scale that nobody owns up to is taken for flyball's own; `None` before the first
@@ -280,13 +279,9 @@ impl State {
         if known.is_some_and(Known::is_leaving) {
             return;
         }
-        // Each one later than the one before, so that nobody who remembers a time misses one.
-        let at = self.exits.back().map_or(now, |last| last.at.plus_ms(1).max(now));
         let replica = known.map_or_else(|| task.replica(service), |known| known.replica.clone());
         let ready_ms = known.and_then(|known| known.ready_at).map(|at| now.ms_since(at));
-        self.exits.push_back(Exit { replica, at, ready_ms, reason });
-        let surplus = self.exits.len().saturating_sub(EXITS_KEPT);
-        self.exits.drain(..surplus);
+        self.exits.push(Exit { replica, at: now, ready_ms, reason });
     }
 
     /// A replica passed its readiness probe; false for one that is unknown or does not run.
@@ -301,7 +296,7 @@ impl State {
 
     /// What a look is told.
     pub(super) fn report(&self, settings: &AppSettings, now: Timestamp) -> EngineReport {
-        let exits = self.exits.iter().cloned().collect();
+        let exits = self.exits.to_vec();
         let Some(app) = &self.app else {
             let busy = format!("marathon has no app {}", settings.app);
             return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };
@@ -315,6 +310,7 @@ impl State {
             busy: self.busy.clone(),
             pending: self.pending.clone(),
             count: Some(EngineCount { wanted: app.instances, leaving: Leaving::Chosen }),
+            ..EngineReport::default()
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) fn launcher_settings(way: Way) -> LauncherSettings {
         home_mark: format!("/home-of-{mark}"),
         run_mark: mark,
         watchdog: None,
+        descriptors: None,
+        replicas_max: 1_000,
         cgroup_mount: (way == Way::Cgroup).then(|| PathBuf::from(Hierarchies::USUAL_MOUNT)),
     }
 }

@@ -5,7 +5,6 @@
 //! invariants before it is carried out.
 
 use flyball_core::decision::Decision;
-use flyball_core::invariants;
 use flyball_core::policy::{Policy, Rule};
 
 use super::notes::Notes;
@@ -130,8 +129,7 @@ impl Run<'_> {
             Some(load) => self.contender.decide_on_grid(seen, StepLoad { at, load, capacity }),
             None => self.contender.decide(seen),
         };
-        let broke = invariants::check(self.contender.policy(), seen, &decision).into_iter().next();
-        if let Some(broke) = broke {
+        if let Some(broke) = self.contender.broken(seen, &decision) {
             return Err(broken(&self.contender, self.trace, self.settings, at_ms, broke, decision));
         }
         for step in &decision.plan {

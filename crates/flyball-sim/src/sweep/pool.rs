@@ -7,7 +7,9 @@
 
 mod lateness;
 
-use flyball_core::observation::{CpuCounter, Observation, Phase, Route, ServerReport};
+use flyball_core::observation::{
+    CpuCounter, Observation, Phase, Route, ServerHealth, ServerReport,
+};
 use flyball_core::plan::Step;
 use flyball_core::units::{ReplicaId, Timestamp, seconds};
 use rand::RngExt;
@@ -317,6 +319,7 @@ impl Body {
             in_flight: self.in_flight,
             served: whole(self.served),
             first_served_at: self.first_served_at,
+            health: ServerHealth::Up,
         });
         State { replica: Some(said), server }
     }

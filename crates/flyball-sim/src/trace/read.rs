@@ -4,11 +4,11 @@
 //! Invariant: memory is bounded whatever the input is: a line by [`LINE_BYTES_MAX`], the trace by
 //! [`ROWS_MAX`].
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use flyball_core::units::seconds;
+use flyball_file::FileError;
 
 use super::{Trace, Unit};
 
@@ -37,8 +37,8 @@ pub struct TraceError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// It could not be read.
-    #[error("cannot read: {0}\nhint: is it a file, and may you read it?")]
-    Unreadable(#[from] io::Error),
+    #[error("cannot read: {0}\nhint: is it a file, and may you read it? `-` reads standard input")]
+    Unreadable(#[from] FileError),
     /// There is nothing in it.
     #[error("no values\nhint: a header and at least two lines such as `0,12.5` and `60,13`")]
     Empty,
@@ -106,7 +106,7 @@ pub enum Fault {
 /// Opens and reads a file; the trace is called after it.
 pub fn open(path: &Path) -> Result<Trace, TraceError> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| TraceError {
+    let file = flyball_file::open(path).map_err(|error| TraceError {
         name: name.clone(),
         line: 0,
         fault: Fault::Unreadable(error),
@@ -201,6 +201,12 @@ impl Rows {
         let step_ms = whole_ms(step_s).ok_or(Fault::Step(step_s))?;
         let values = std::mem::take(&mut self.values);
         Ok(Trace { name: name.to_owned(), unit, step_ms, values: values.into() })
+    }
+}
+
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error.into())
     }
 }
 

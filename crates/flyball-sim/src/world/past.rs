@@ -103,7 +103,15 @@ mod tests {
         let replicas = (0..replicas).map(replica).collect();
         let engine = Reading::Taken { at, value: EngineReport { replicas, ..Default::default() } };
         let balancer = Some(Reading::Taken { at, value: BalancerReport::default() });
-        Observation { at, wall_ms: 0, engine, balancer, manual: None, advice: None }
+        Observation {
+            at,
+            wall_ms: 0,
+            engine,
+            balancer,
+            manual: None,
+            advice: None,
+            failing: BTreeMap::new(),
+        }
     }
 
     #[test]

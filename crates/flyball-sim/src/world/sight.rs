@@ -5,6 +5,7 @@
 //! Invariant: replicas and servers are in the order of their names, and a part that is not there is
 //! left out, never 0.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use flyball_core::observation::{
@@ -56,7 +57,17 @@ impl Sight {
         let at = Timestamp::default();
         let engine = Reading::Taken { at, value: EngineReport::default() };
         let balancer = balanced.then(|| Reading::Taken { at, value: BalancerReport::default() });
-        Self { seen: Observation { at, wall_ms: 0, engine, balancer, manual: None, advice: None } }
+        Self {
+            seen: Observation {
+                at,
+                wall_ms: 0,
+                engine,
+                balancer,
+                manual: None,
+                advice: None,
+                failing: BTreeMap::new(),
+            },
+        }
     }
 
     /// As it was written last.

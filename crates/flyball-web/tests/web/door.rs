@@ -107,10 +107,16 @@ async fn a_page_of_another_site_can_change_nothing() {
     site.close().await;
 }
 
+/// Where a token is set it is asked for; on loopback, too, since a proxy may stand in front.
 #[tokio::test]
-async fn beyond_loopback_changes_need_the_token_and_reading_does_not() {
+async fn changes_need_the_token_that_is_set_and_reading_does_not() {
+    changes_need_the_token_at("0.0.0.0:0").await;
+    changes_need_the_token_at("127.0.0.1:0").await;
+}
+
+async fn changes_need_the_token_at(listen: &str) {
     let daemon = Scripted::new(Mood::Works);
-    let site = Site::open_at(settings("0.0.0.0:0", Some("s3cret")), daemon.clone()).await;
+    let site = Site::open_at(settings(listen, Some("s3cret")), daemon.clone()).await;
     assert_eq!(site.get("/api/v1/services").await.status, 200);
     for header in [
         "x-nothing: 1",
@@ -131,9 +137,41 @@ async fn beyond_loopback_changes_need_the_token_and_reading_does_not() {
 }
 
 #[tokio::test]
-async fn a_read_token_reads_and_changes_nothing() {
+async fn without_a_token_nothing_is_changed_by_way_of_a_proxy() {
     let daemon = Scripted::new(Mood::Works);
-    let mut settings = settings("0.0.0.0:0", Some("wr1te"));
+    let site = Site::open(daemon.clone()).await;
+    for header in [
+        "x-forwarded-for: 203.0.113.7",
+        "X-Forwarded-For:",
+        "forwarded: for=203.0.113.7",
+        "via: 1.1 gate",
+        "x-forwarded-host: scaler.example",
+        "x-forwarded-proto: https",
+        "x-real-ip: 203.0.113.7",
+    ] {
+        site.request(PAUSE, &[header], "").await.problem(403, "no-token");
+        let read = site.request("GET /api/v1/services", &[header], "").await;
+        assert_eq!(read.status, 200, "{header}");
+    }
+    assert!(daemon.asked.lock().unwrap().is_empty());
+    assert_eq!(site.request(PAUSE, &[], "").await.status, 200);
+    site.close().await;
+    let site = Site::open_at(settings("127.0.0.1:0", Some("s3cret")), daemon).await;
+    let through = ["x-forwarded-for: 203.0.113.7", "authorization: Bearer s3cret"];
+    assert_eq!(site.request(PAUSE, &through, "").await.status, 200);
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_read_token_reads_and_changes_nothing() {
+    for listen in ["0.0.0.0:0", "127.0.0.1:0"] {
+        a_read_token_reads_and_changes_nothing_at(listen).await;
+    }
+}
+
+async fn a_read_token_reads_and_changes_nothing_at(listen: &str) {
+    let daemon = Scripted::new(Mood::Works);
+    let mut settings = settings(listen, Some("wr1te"));
     settings.read_token = Token::new("r3ad");
     let site = Site::open_at(settings, daemon.clone()).await;
     for path in ["/api/v1/services", "/metrics", "/api/v1/events", "/api/v1/openapi.json"] {

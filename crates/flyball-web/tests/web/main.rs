@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests, their helpers included")]
 
 mod api;
+mod crowd;
 mod door;
 mod events;
 mod metrics;

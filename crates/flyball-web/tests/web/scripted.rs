@@ -1,5 +1,6 @@
 //! A daemon that answers as it is told, and a client that sends bytes as it is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -42,6 +43,7 @@ pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
         balancer: None,
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     };
     let policy = policy(service, Rule::Governor(Governor::default()));
     decide(&policy, &mut Memory::default(), &seen)
@@ -60,6 +62,7 @@ pub(crate) fn view(name: &str) -> ServiceView {
         policy: PolicyView::of(&policy),
         now_wall_ms: NOW_WALL_MS,
         decision: (name != "new").then(|| decision(name, NOW_WALL_MS)),
+        last_seen: None,
         replicas: Vec::new(),
         nodes: Vec::new(),
         manual: None,
@@ -181,7 +184,9 @@ pub(crate) fn parse_duration_ms(text: &str) -> Result<u64, String> {
 
 pub(crate) fn settings(listen: &str, token: Option<&str>) -> WebSettings {
     let token = token.and_then(Token::new);
-    WebSettings { listen: listen.to_owned(), token, read_token: None, parse_duration_ms }
+    let connections_max = WebSettings::CONNECTIONS_MAX;
+    let listen = listen.to_owned();
+    WebSettings { listen, token, read_token: None, connections_max, parse_duration_ms }
 }
 
 /// A server on a free port of this machine, and what its clients need to know.

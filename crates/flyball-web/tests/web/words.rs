@@ -105,12 +105,12 @@ fn the_summary_says_where_it_is_and_where_it_goes() {
     decision.seen.ready = 6;
     decision.seen.starting = 4;
     decision.desired = 10;
-    let line = summary(Some(&decision));
+    let line = summary(Some(&decision), None);
     assert_eq!(line, "6 replicas ready, 4 starting, going to 10");
     decision.seen.starting = 0;
     decision.desired = 6;
-    assert_eq!(summary(Some(&decision)), "6 replicas ready");
+    assert_eq!(summary(Some(&decision), None), "6 replicas ready");
     decision.seen.engine_age_ms = None;
-    let line = summary(Some(&decision));
+    let line = summary(Some(&decision), None);
     assert_eq!(line, "6 replicas wanted, how many run is unknown");
 }

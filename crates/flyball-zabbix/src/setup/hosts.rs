@@ -1,13 +1,23 @@
 //! The host group, and a host for each service.
 //!
 //! Decides what a host lacks. Invariant: a host without flyball's tag is not touched, and of a host
-//! with it only flyball's own macros, link, group and tag are.
+//! with it only flyball's own macros, link, group and tag are, and who monitors it where that is set.
 
 use serde_json::{Value, json};
 
 use super::workshop::{Workshop, list, text};
 use super::{HostSetup, NAME, Setup, TAG, Verb};
 use crate::error::ZabbixError;
+use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
+
+/// What a host belongs to, by its id. Group and template are `None` where they are not there yet.
+pub(super) struct Belongs<'a> {
+    pub(super) group: Option<&'a str>,
+    pub(super) template: Option<&'a str>,
+    /// The proxy that shall monitor it, if that is set.
+    pub(super) proxy: Option<&'a str>,
+    pub(super) proxies: &'a Proxies,
+}
 
 /// What marks the host group as ours.
 pub(super) const GROUP_UUID: &str = "6c6e3a52d0f84b0f9a4d3b7f0b1c5a60";
@@ -28,18 +38,17 @@ pub(super) async fn build_group(
     workshop.make(("host group", NAME), Vec::new(), call, params).await
 }
 
-/// Makes and updates the hosts. Group and template are `None` where they are not there yet.
+/// Makes and updates the hosts.
 pub(super) async fn build(
     workshop: &mut Workshop<'_>,
     setup: &Setup,
-    group: Option<&str>,
-    template: Option<&str>,
+    belongs: &Belongs<'_>,
 ) -> Result<(), ZabbixError> {
     let found = find(workshop, setup).await?;
     for host in &setup.hosts {
         match found.iter().find(|there| text(there, "host") == host.host) {
-            Some(there) => update(workshop, host, there, group, template).await?,
-            None => make(workshop, host, group, template).await?,
+            Some(there) => update(workshop, host, there, belongs).await?,
+            None => make(workshop, host, belongs).await?,
         }
     }
     Ok(())
@@ -54,8 +63,9 @@ pub(super) async fn find(
     if names.is_empty() {
         return Ok(Vec::new());
     }
+    let output = [&["hostid", "host", "status"], host_fields(workshop.api.version())].concat();
     let mut ask = json!({
-        "filter": { "host": names }, "output": ["hostid", "host"], "selectTags": "extend",
+        "filter": { "host": names }, "output": output, "selectTags": "extend",
         "selectMacros": ["hostmacroid", "macro", "value"], "selectParentTemplates": ["templateid"],
     });
     let groups = groups_key(workshop);
@@ -98,18 +108,23 @@ fn groups_key(workshop: &Workshop<'_>) -> (&'static str, &'static str) {
 async fn make(
     workshop: &mut Workshop<'_>,
     host: &HostSetup,
-    group: Option<&str>,
-    template: Option<&str>,
+    belongs: &Belongs<'_>,
 ) -> Result<(), ZabbixError> {
     let macros = host.thresholds.macros();
-    let details = macros.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let mut details: Vec<String> =
+        macros.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let pairs: Vec<_> =
         macros.iter().map(|(name, value)| json!({ "macro": name, "value": value })).collect();
-    let params = json!({
+    let (group, template) = (belongs.group, belongs.template);
+    let mut params = json!({
         "host": host.host, "description": DESCRIPTION, "macros": pairs,
         "groups": [{ "groupid": group }], "templates": [{ "templateid": template }],
         "tags": [{ "tag": TAG, "value": host.service }],
     });
+    if belongs.proxy.is_some() {
+        assign(workshop.api.version(), &mut params, belongs.proxy);
+        details.push(format!("monitored by {}", belongs.proxies.monitor_of(&params)));
+    }
     let call = ("host.create", "hostids");
     workshop.make(("host", &host.host), details, call, params).await.map(drop)
 }
@@ -118,9 +133,9 @@ async fn update(
     workshop: &mut Workshop<'_>,
     host: &HostSetup,
     there: &Value,
-    group: Option<&str>,
-    template: Option<&str>,
+    belongs: &Belongs<'_>,
 ) -> Result<(), ZabbixError> {
+    let (group, template) = (belongs.group, belongs.template);
     let mut details = Vec::new();
     let mut params = json!({ "hostid": text(there, "hostid") });
     let links = ids(there, "parentTemplates", "templateid");
@@ -133,6 +148,7 @@ async fn update(
         details.push(format!("in host group {NAME}"));
         params["groups"] = with(&groups, group, "groupid");
     }
+    details.extend(take_over(workshop, there, belongs, &mut params));
     let (told, calls) = macro_changes(host, there);
     details.extend(told);
     if details.is_empty() {
@@ -144,6 +160,35 @@ async fn update(
         workshop.also(method, params).await?;
     }
     Ok(())
+}
+
+/// Has the host monitored by the proxy that is set, if it is not; a proxy that somebody gave it stays
+/// where none is set, since `trapper` may well be that one.
+fn take_over(
+    workshop: &mut Workshop<'_>,
+    there: &Value,
+    belongs: &Belongs<'_>,
+    params: &mut Value,
+) -> Option<String> {
+    let (name, version) = (text(there, "host"), workshop.api.version());
+    if text(there, "status") == "1" {
+        workshop
+            .note(format!("host {name} is disabled in Zabbix, which then takes no values for it"));
+    }
+    let now = belongs.proxies.monitor_of(there);
+    match (belongs.proxy, belongs.proxies.of(there)) {
+        (Some(_), _) if !is_monitored_by(version, there, belongs.proxy) => {
+            assign(version, params, belongs.proxy);
+            Some(format!("monitored by {} instead of {now}", belongs.proxies.monitor_of(params)))
+        }
+        (None, Some(proxy)) => {
+            workshop.note(format!(
+                "host {name} is monitored by {now}, which must be what `trapper` is: set proxy = \"{proxy}\" under [zabbix]"
+            ));
+            None
+        }
+        _ => None,
+    }
 }
 
 /// The calls that bring flyball's own macros into line, and what they are in words.

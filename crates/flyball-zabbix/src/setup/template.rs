@@ -2,9 +2,11 @@
 //!
 //! Decides whether it is there and as it should be. Invariant: what somebody added to it stays.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::compare::differences;
+use super::compare::{Difference, defaulted, differences, lines, settle};
 use super::workshop::{Workshop, text};
 use super::{NAME, REPLICA_NAME, Verb};
 use crate::error::ZabbixError;
@@ -25,7 +27,9 @@ pub(super) async fn build(workshop: &mut Workshop<'_>) -> Result<Option<String>,
     let found = find(workshop).await?;
     let params = import(workshop.api.version());
     let comparison = workshop.api.call("configuration.importcompare", params.clone()).await?;
-    let details = differences(&comparison);
+    let mut differing = differences(&comparison);
+    take_out_defaults(workshop, &mut differing).await?;
+    let details = lines(&differing);
     if !details.is_empty() {
         let verb = if found.is_empty() { Verb::Make } else { Verb::Update };
         let call = ("configuration.import", params);
@@ -33,6 +37,32 @@ pub(super) async fn build(workshop: &mut Workshop<'_>) -> Result<Option<String>,
     }
     let found = find(workshop).await?;
     Ok(found.into_iter().find(|(name, _)| *name == NAME).map(|(_, id)| id))
+}
+
+/// The kinds of objects that have defaults which a template writes out, and what they are read by.
+const WITH_DEFAULTS: [(&str, &str); 3] = [
+    ("items", "item.get"),
+    ("item_prototypes", "itemprototype.get"),
+    ("discovery_rules", "discoveryrule.get"),
+];
+
+/// Takes out what differs in its writing alone: Zabbix compares with an export, which leaves out what
+/// it defaults to, and defaults change (`history` was 90 days in 6.0 and is 31 in 7.0).
+async fn take_out_defaults(
+    workshop: &Workshop<'_>,
+    differences: &mut Vec<Difference>,
+) -> Result<(), ZabbixError> {
+    for (kind, method) in WITH_DEFAULTS {
+        let uuids = defaulted(differences, kind);
+        if uuids.is_empty() {
+            continue;
+        }
+        let ask = json!({ "filter": { "uuid": uuids }, "output": "extend" });
+        let there = workshop.api.list(method, ask).await?;
+        let by_uuid = |object: Value| (text(&object, "uuid").to_owned(), object);
+        settle(differences, &there.into_iter().map(by_uuid).collect::<BTreeMap<_, _>>());
+    }
+    Ok(())
 }
 
 /// Those of ours that are there, with their ids.

@@ -1,13 +1,14 @@
 //! What lets Zabbix call flyball: a media type, an action, and a user whom the action tells.
 //!
-//! Decides what of it is missing or differs. Does not know what flyball makes of a call.
+//! Decides how each of them should be. Does not know what flyball makes of a call.
 //! Invariant: these exist only where a webhook is wanted, under one name that nobody else would
-//! choose; the token is in no detail that is told.
+//! choose; every field whose default differs between versions, or switches it off, is set here.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::workshop::{Workshop, list, text};
-use super::{TAG, Verb, WEBHOOK_NAME, Webhook};
+use super::thing::{self, Kind, Thing};
+use super::workshop::{Workshop, text};
+use super::{TAG, WEBHOOK_NAME, Webhook};
 use crate::error::ZabbixError;
 
 /// What Zabbix runs for each event.
@@ -16,11 +17,12 @@ const USER: &str = "flyball-webhook";
 const DESCRIPTION: &str =
     "Tells flyball that a trigger fired or recovered. Made by `flyball zabbix provision`.";
 
-/// What the action is made of.
-struct Parts {
-    media: Option<String>,
-    user: Option<String>,
-}
+const ACTION: Kind = Kind { what: "action", object: "action", id: "actionid", name: "name" };
+const PERSON: Kind = Kind { what: "user", object: "user", id: "userid", name: "username" };
+const USER_GROUP: Kind =
+    Kind { what: "user group", object: "usergroup", id: "usrgrpid", name: "name" };
+const MEDIA_TYPE: Kind =
+    Kind { what: "media type", object: "mediatype", id: "mediatypeid", name: "name" };
 
 /// Makes and updates all of it, or removes it where no webhook is wanted.
 pub(super) async fn build(
@@ -29,36 +31,22 @@ pub(super) async fn build(
     group: Option<&str>,
 ) -> Result<(), ZabbixError> {
     let Some(wanted) = wanted else { return remove(workshop).await };
-    let media = media_type(workshop, wanted).await?;
-    let users = user_group(workshop, group).await?;
-    let user = user(workshop, wanted, users.as_deref(), media.as_deref()).await?;
-    action(workshop, group, &Parts { media, user }).await
+    let media = media_type(wanted).keep(workshop).await?;
+    let users = user_group(workshop, group).keep(workshop).await?;
+    let roleid = role(workshop).await?;
+    let user = user(wanted, users.as_deref(), media.as_deref(), roleid)?.keep(workshop).await?;
+    action(workshop, group, user.as_deref(), media.as_deref()).keep(workshop).await.map(drop)
 }
 
 /// Removes all of it that is there.
 pub(super) async fn remove(workshop: &mut Workshop<'_>) -> Result<(), ZabbixError> {
-    for (what, method, id, name) in [
-        ("action", "action", "actionid", json!({ "name": [WEBHOOK_NAME] })),
-        ("user", "user", "userid", json!({ "username": [USER] })),
-        ("user group", "usergroup", "usrgrpid", json!({ "name": [WEBHOOK_NAME] })),
-        ("media type", "mediatype", "mediatypeid", json!({ "name": [WEBHOOK_NAME] })),
-    ] {
-        let ask = json!({ "filter": name, "output": [id] });
-        let found = workshop.api.list(&format!("{method}.get"), ask).await?;
-        if let Some(found) = found.first() {
-            let call = format!("{method}.delete");
-            let name = if what == "user" { USER } else { WEBHOOK_NAME };
-            let params = json!([text(found, id)]);
-            workshop.change(Verb::Remove, (what, name), Vec::new(), (&call, params)).await?;
-        }
-    }
-    Ok(())
+    thing::remove(workshop, ACTION, WEBHOOK_NAME).await?;
+    thing::remove(workshop, PERSON, USER).await?;
+    thing::remove(workshop, USER_GROUP, WEBHOOK_NAME).await?;
+    thing::remove(workshop, MEDIA_TYPE, WEBHOOK_NAME).await
 }
 
-async fn media_type(
-    workshop: &mut Workshop<'_>,
-    wanted: &Webhook,
-) -> Result<Option<String>, ZabbixError> {
+fn media_type(wanted: &Webhook) -> Thing<'static> {
     let token = wanted.token.as_ref().map(|token| token.reveal()).unwrap_or_default();
     let parameters: Vec<_> = [
         ("event", "{EVENT.ID}-{EVENT.VALUE}"),
@@ -72,104 +60,71 @@ async fn media_type(
         json!({ "eventsource": "0", "recovery": recovery.to_string(),
             "subject": "{EVENT.NAME}", "message": "{EVENT.NAME}" })
     };
-    let mut params = json!({
-        "name": WEBHOOK_NAME, "type": "4", "script": SCRIPT, "timeout": "5s", "maxattempts": "10",
+    let wanted = json!({
+        // From 7.0 on one that is made without it is disabled.
+        "status": "0",
+        "type": "4", "script": SCRIPT, "timeout": "5s", "maxattempts": "10",
         "attempt_interval": "2s", "description": DESCRIPTION, "parameters": parameters,
         "message_templates": [template(0), template(1)],
     });
-    let ask = json!({ "filter": { "name": [WEBHOOK_NAME] }, "output": "extend" });
-    let found = workshop.api.list("mediatype.get", ask).await?;
-    let name = ("media type", WEBHOOK_NAME);
-    let Some(there) = found.first() else {
-        return workshop.make(name, Vec::new(), ("mediatype.create", "mediatypeids"), params).await;
-    };
-    let mut details = Vec::new();
-    for key in ["script", "timeout", "maxattempts", "attempt_interval", "description"] {
-        if text(there, key).replace('\r', "") != text(&params, key) {
-            details.push(key.to_owned());
-        }
+    Thing {
+        kind: MEDIA_TYPE,
+        name: WEBHOOK_NAME,
+        selects: &["selectMessageTemplates"],
+        wanted,
+        first: json!({}),
+        details: Vec::new(),
     }
-    if pairs(there) != pairs(&params) {
-        details.push("parameters".to_owned());
-    }
-    let id = text(there, "mediatypeid").to_owned();
-    if !details.is_empty() {
-        params["mediatypeid"] = id.as_str().into();
-        workshop.change(Verb::Update, name, details, ("mediatype.update", params)).await?;
-    }
-    Ok(Some(id))
-}
-
-fn pairs(media: &Value) -> Vec<(&str, &str)> {
-    let pair = |entry| (text(entry, "name"), text(entry, "value"));
-    let mut pairs: Vec<_> = list(media, "parameters").iter().map(pair).collect();
-    pairs.sort_unstable();
-    pairs
 }
 
 /// A group that may read the services' hosts and nothing else, and log in nowhere.
-async fn user_group(
-    workshop: &mut Workshop<'_>,
-    group: Option<&str>,
-) -> Result<Option<String>, ZabbixError> {
+fn user_group(workshop: &Workshop<'_>, group: Option<&str>) -> Thing<'static> {
     let new = workshop.api.version().has_template_groups();
-    let rights = if new { "hostgroup_rights" } else { "rights" };
-    let mut params = json!({ "name": WEBHOOK_NAME, "gui_access": 3 });
-    params[rights] = json!([{ "id": group, "permission": 2 }]);
-    let mut ask = json!({ "filter": { "name": [WEBHOOK_NAME] }, "output": ["usrgrpid"] });
-    ask[if new { "selectHostGroupRights" } else { "selectRights" }] = "extend".into();
-    let found = workshop.api.list("usergroup.get", ask).await?;
-    let name = ("user group", WEBHOOK_NAME);
-    let Some(there) = found.first() else {
-        return workshop.make(name, Vec::new(), ("usergroup.create", "usrgrpids"), params).await;
+    let (rights, selects): (_, &[&str]) = if new {
+        ("hostgroup_rights", &["selectHostGroupRights"])
+    } else {
+        ("rights", &["selectRights"])
     };
-    let id = text(there, "usrgrpid").to_owned();
-    let reads = |right: &Value| Some(text(right, "id")) == group;
-    if !list(there, rights).iter().any(reads) {
-        params["usrgrpid"] = id.as_str().into();
-        let details = vec!["rights".to_owned()];
-        workshop.change(Verb::Update, name, details, ("usergroup.update", params)).await?;
+    let mut wanted = json!({ "gui_access": "3", "users_status": "0" });
+    wanted[rights] = json!([{ "id": group, "permission": "2" }]);
+    Thing {
+        kind: USER_GROUP,
+        name: WEBHOOK_NAME,
+        selects,
+        wanted,
+        first: json!({}),
+        details: Vec::new(),
     }
-    Ok(Some(id))
+}
+
+/// A role of a plain user, who sees nothing but what the group may read.
+async fn role(workshop: &Workshop<'_>) -> Result<Option<String>, ZabbixError> {
+    let ask = json!({ "filter": { "type": 1 }, "output": ["roleid"], "limit": 1 });
+    let roles = workshop.api.list("role.get", ask).await?;
+    Ok(roles.first().map(|role| text(role, "roleid").to_owned()))
 }
 
 /// Whom the action tells: Zabbix calls nobody but its users.
-async fn user(
-    workshop: &mut Workshop<'_>,
+fn user(
     wanted: &Webhook,
     users: Option<&str>,
     media: Option<&str>,
-) -> Result<Option<String>, ZabbixError> {
+    roleid: Option<String>,
+) -> Result<Thing<'static>, ZabbixError> {
     let medias = json!([{
-        "mediatypeid": media, "sendto": wanted.url, "active": 0, "severity": 63,
+        "mediatypeid": media, "sendto": wanted.url, "active": "0", "severity": "63",
         "period": "1-7,00:00-24:00",
     }]);
-    let ask = json!({
-        "filter": { "username": [USER] }, "output": ["userid"],
-        "selectMedias": ["mediatypeid", "sendto"],
-    });
-    let found = workshop.api.list("user.get", ask).await?;
-    let name = ("user", USER);
-    let Some(there) = found.first() else {
-        let roles = json!({ "filter": { "type": 1 }, "output": ["roleid"], "limit": 1 });
-        let roles = workshop.api.list("role.get", roles).await?;
-        let params = json!({
-            "username": USER, "surname": "made by flyball zabbix provision",
-            "passwd": password()?, "roleid": roles.first().map(|role| text(role, "roleid")),
-            "usrgrps": [{ "usrgrpid": users }], "medias": medias,
-        });
-        return workshop.make(name, Vec::new(), ("user.create", "userids"), params).await;
-    };
-    let id = text(there, "userid").to_owned();
-    let tells = |found: &Value| {
-        Some(text(found, "mediatypeid")) == media && text(found, "sendto") == wanted.url
-    };
-    if !list(there, "medias").iter().any(tells) {
-        let details = vec![format!("sends to {}", wanted.url)];
-        let params = json!({ "userid": id, "medias": medias });
-        workshop.change(Verb::Update, name, details, ("user.update", params)).await?;
-    }
-    Ok(Some(id))
+    Ok(Thing {
+        kind: PERSON,
+        name: USER,
+        selects: &["selectMedias", "selectUsrgrps"],
+        wanted: json!({ "usrgrps": [{ "usrgrpid": users }], "medias": medias }),
+        first: json!({
+            "surname": "made by flyball zabbix provision", "passwd": password()?, "roleid": roleid,
+        }),
+        details: Vec::new(),
+    })
 }
 
 /// Nobody is told it: nobody logs in as this user.
@@ -182,60 +137,38 @@ fn password() -> Result<String, ZabbixError> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-async fn action(
-    workshop: &mut Workshop<'_>,
+fn action(
+    workshop: &Workshop<'_>,
     group: Option<&str>,
-    parts: &Parts,
-) -> Result<(), ZabbixError> {
+    user: Option<&str>,
+    media: Option<&str>,
+) -> Thing<'static> {
     let tagged = |value| json!({ "conditiontype": "26", "operator": "0", "value": value, "value2": "scale" });
     let in_group = json!({ "conditiontype": "0", "operator": "0", "value": group });
     let operation = json!({
-        "operationtype": "0", "opmessage": { "default_msg": "1", "mediatypeid": parts.media },
-        "opmessage_usr": [{ "userid": parts.user }],
+        "operationtype": "0", "opmessage": { "default_msg": "1", "mediatypeid": media },
+        "opmessage_usr": [{ "userid": user }],
     });
     let mut first = operation.clone();
     for (key, value) in [("esc_period", "0"), ("esc_step_from", "1"), ("esc_step_to", "0")] {
         first[key] = value.into();
     }
     // Evaluated by kind: of one kind any will do.
-    let mut params = json!({
-        "name": WEBHOOK_NAME, "esc_period": "60s", "pause_suppressed": "0",
-        "notify_if_canceled": "0", "operations": [first], "recovery_operations": [operation],
+    let mut wanted = json!({
+        "status": "0", "esc_period": "60s", "pause_suppressed": "0", "notify_if_canceled": "0",
+        "operations": [first], "recovery_operations": [operation],
         "filter": { "evaltype": "0", "conditions": [in_group, tagged("out"), tagged("in")] },
     });
-    let ask = json!({
-        "filter": { "name": [WEBHOOK_NAME] }, "output": ["actionid"], "selectFilter": "extend",
-        "selectOperations": "extend", "selectRecoveryOperations": "extend",
-    });
-    let found = workshop.api.list("action.get", ask).await?;
-    let name = ("action", WEBHOOK_NAME);
-    let Some(there) = found.first() else {
-        params["eventsource"] = "0".into();
-        let details = vec![format!("on triggers with the tag scale, of hosts with the tag {TAG}")];
-        return workshop
-            .make(name, details, ("action.create", "actionids"), params)
-            .await
-            .map(drop);
-    };
-    if gist(there) != gist(&params) {
-        params["actionid"] = text(there, "actionid").into();
-        let details = vec!["conditions or operations".to_owned()];
-        workshop.change(Verb::Update, name, details, ("action.update", params)).await?;
+    if workshop.api.version().has_symptoms() {
+        wanted["pause_symptoms"] = "0".into();
     }
-    Ok(())
-}
-
-/// What an action is about: its conditions, and whom it tells by what.
-fn gist(action: &Value) -> (Vec<[&str; 3]>, Vec<[&str; 2]>) {
-    let filter = action.get("filter").unwrap_or(&Value::Null);
-    let condition = |c| ["conditiontype", "value", "value2"].map(|key| text(c, key));
-    let mut conditions: Vec<_> = list(filter, "conditions").iter().map(condition).collect();
-    conditions.sort_unstable();
-    let operations = ["operations", "recovery_operations"];
-    let told = operations.iter().flat_map(|key| list(action, key)).map(|operation| {
-        let media = operation.get("opmessage").map(|message| text(message, "mediatypeid"));
-        let user = list(operation, "opmessage_usr").first().map(|user| text(user, "userid"));
-        [media.unwrap_or_default(), user.unwrap_or_default()]
-    });
-    (conditions, told.collect())
+    Thing {
+        kind: ACTION,
+        name: WEBHOOK_NAME,
+        selects: &["selectFilter", "selectOperations", "selectRecoveryOperations"],
+        wanted,
+        // It cannot be changed.
+        first: json!({ "eventsource": "0" }),
+        details: vec![format!("on triggers with the tag scale, of hosts with the tag {TAG}")],
+    }
 }

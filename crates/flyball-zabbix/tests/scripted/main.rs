@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod api;
+mod frontend;
 mod peer;
 mod reporter;
 mod sender;
+mod setup;

@@ -17,7 +17,7 @@ const STATUSES: &str = "Exit status: 0 done, 2 input or setting that cannot be u
 #[derive(Debug, Args)]
 #[command(after_help = STATUSES)]
 pub(crate) struct Simulate {
-    /// A load: CSV with the header `seconds,requests_per_second` or `seconds,cores`; repeat for more
+    /// A load: CSV with the header `seconds,requests_per_second` or `seconds,cores`, or - for standard input; repeat for more
     #[arg(long, value_name = "FILE", required_unless_present = "service")]
     pub(crate) trace: Vec<PathBuf>,
     /// Replay the load of a service from the journal instead

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use flyball_agent::{Answer, ServeSettings, Token};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use flyball_file::may_others_read;
 
 use crate::cli::Agent;
 use crate::clock;
 use crate::command::door::look_up;
 use crate::command::stopped_by_signal;
+use crate::descriptors;
 use crate::failure::Failure;
 use crate::output::print;
 
@@ -24,8 +25,13 @@ pub(crate) async fn agent(options: Agent) -> Result<ExitCode, Failure> {
 }
 
 async fn tell(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure> {
+    if let Some(path) = options.token_file.as_deref().filter(|path| may_others_read(path)) {
+        let path = path.display();
+        tracing::warn!("every user of this machine can read {path}; hint: chmod 600 {path}");
+    }
     let stopped = stopped_by_signal()?;
-    raise_descriptors();
+    // Two for each container: 1,024, the usual soft bound, end at 480 of them.
+    descriptors::raise();
     let open = token.is_none();
     let mount = options.cgroup_mount;
     let settings = ServeSettings {
@@ -79,12 +85,4 @@ fn token_of(path: &Path) -> Result<Token, Failure> {
         Failure::new(format!("cannot read the token in {}: {error}", path.display()))
             .hint("write a secret into it, such as that of `openssl rand -hex 32`")
     })
-}
-
-/// Two descriptors for each container: 1,024, the usual soft bound, end at 480 of them.
-fn raise_descriptors() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::debug!(%error, "the bound of descriptors stays");
-    }
 }

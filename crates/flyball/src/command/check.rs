@@ -5,18 +5,20 @@
 //! about, and how to mend it.
 
 mod ha;
+mod haproxy;
+mod local;
+mod machine;
+mod ports;
+mod readiness;
+mod zabbix;
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{
-    Balancer, Config, Container, Engine, Problem, Process, Service, ServiceLabels, Task, Zabbix,
-};
+use flyball_config::{Balancer, Config, Container, Engine, Problem, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost};
-use flyball_haproxy::Haproxy;
 use flyball_mesos::Survey;
 use flyball_mesos::marathon::{Marathon, MarathonEngine};
 use serde::Serialize;
@@ -24,12 +26,14 @@ use serde::Serialize;
 use crate::cli::Check;
 use crate::command::configuration;
 use crate::daemon::{
-    app_settings, docker_settings, haproxy_settings, labels_of_apps, labels_of_swarm, mesos_access,
-    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, open_zabbix,
-    process_settings, socket, swarm_settings, zabbix_sender,
+    Room, app_settings, docker_settings, labels_of_apps, labels_of_swarm, mesos_access,
+    mesos_master, mesos_settings, open_docker, open_marathon, open_swarm, swarm_settings,
 };
+use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
 use crate::output::print;
+use crate::plain::{lines, one_line};
+use ports::Ports;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -45,9 +49,20 @@ struct Finding {
     hint: Option<String>,
 }
 
+impl Finding {
+    /// What needs something done is not `ok`, also where flyball can start nevertheless.
+    fn mark(&self) -> &'static str {
+        match (self.ok, &self.hint) {
+            (true, None) => "ok   ",
+            (true, Some(_)) => "warn ",
+            (false, _) => "wrong",
+        }
+    }
+}
+
 pub(crate) async fn check(options: Check) -> Result<ExitCode, Failure> {
     let findings = match configuration(&options.file) {
-        Ok(config) => look_at(&config).await?,
+        Ok(config) => look_at(&config, &options.haproxy_config).await?,
         Err(errors) if options.json => errors.problems.iter().map(in_the_file).collect(),
         Err(errors) => {
             Failure::from(errors).print();
@@ -67,10 +82,10 @@ fn json_line(finding: &Finding) -> Result<String, Failure> {
 }
 
 fn text_line(finding: &Finding) -> String {
-    let mark = if finding.ok { "ok   " } else { "wrong" };
-    let hint =
-        finding.hint.as_ref().map(|hint| format!("\n      hint: {hint}")).unwrap_or_default();
-    format!("{mark} {}: {}{hint}", finding.key, finding.text)
+    let mark = finding.mark();
+    let hint = finding.hint.as_ref();
+    let hint = hint.map(|hint| format!("\n      hint: {}", lines(hint))).unwrap_or_default();
+    format!("{mark} {}: {}{hint}", one_line(&finding.key), lines(&finding.text))
 }
 
 fn in_the_file(problem: &Problem) -> Finding {
@@ -83,24 +98,47 @@ fn in_the_file(problem: &Problem) -> Finding {
     Finding { key, ok: false, text, hint }
 }
 
-async fn look_at(config: &Config) -> Result<Vec<Finding>, Failure> {
+async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, Failure> {
+    let ports = Ports::of(&config.daemon).await;
     let mut findings = vec![
-        listening("flyball.listen", config.daemon.listen),
+        ports.look_at("flyball.listen", config.daemon.listen),
         writable("flyball.state_dir", &config.daemon.state_dir),
     ];
+    findings.extend(machine::look_at(config));
+    findings.extend(proxied(config));
     if let Some(ha) = &config.ha {
         findings.extend(ha::look_at(ha).await);
     }
-    if let Some(zabbix) = &config.zabbix {
-        findings.extend(told(zabbix).await);
-    }
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let systems = Systems::asked(config, &mut services, &mut findings).await?;
+    if let Some(zabbix) = &config.zabbix {
+        findings.extend(zabbix::look_at(config, &services, zabbix).await);
+    }
     for service in &services {
-        findings.extend(systems.look_at_engine(service).await);
-        findings.extend(look_at_balancer(config, service).await);
+        findings.extend(systems.look_at_engine(config, service).await);
+        match &service.balancer {
+            Balancer::Proxy { listen, .. } => {
+                findings.push(ports.look_at(&format!("services.{}.listen", service.name), *listen));
+            }
+            Balancer::Haproxy { backend, slots } => {
+                findings.extend(haproxy::look_at(config, service, backend, *slots, haproxy).await);
+            }
+            Balancer::None => {}
+        }
+        findings.push(readiness::look_at(service));
     }
     Ok(findings)
+}
+
+/// All services of `config`, also those that labels describe; and why some may be missing.
+pub(crate) async fn all_services(config: &Config) -> Result<(Vec<Service>, Vec<String>), Failure> {
+    let mut services: Vec<Service> = config.services.values().cloned().collect();
+    let mut findings = Vec::new();
+    if config.docker.labels || config.swarm.labels || config.marathon.labels {
+        Systems::asked(config, &mut services, &mut findings).await?;
+    }
+    let wrong = findings.into_iter().filter(|finding| !finding.ok);
+    Ok((services, wrong.map(|finding| format!("{}: {}", finding.key, finding.text)).collect()))
 }
 
 /// What runs replicas. One that does not answer is not here: that has been said, once for all
@@ -145,12 +183,15 @@ impl Systems {
         Ok(Self { docker, swarm, mesos, marathon })
     }
 
-    async fn look_at_engine(&self, service: &Service) -> Vec<Finding> {
+    async fn look_at_engine(&self, config: &Config, service: &Service) -> Vec<Finding> {
         let name = &service.name;
         match &service.engine {
-            Engine::Process(process) => vec![runnable(name, process)],
+            Engine::Process(process) => local::runnable(name, process),
             Engine::Docker(container) => match &self.docker {
-                Some(host) => startable(name, container, host).await,
+                Some(host) => {
+                    let balancer = local::balancer_host(config, service).await;
+                    startable(name, container, host, balancer.as_deref()).await
+                }
                 None => Vec::new(),
             },
             Engine::Swarm(task) => match &self.swarm {
@@ -174,51 +215,17 @@ impl Systems {
     }
 }
 
-async fn look_at_balancer(config: &Config, service: &Service) -> Vec<Finding> {
-    let name = &service.name;
-    match &service.balancer {
-        Balancer::Proxy { listen, .. } => {
-            vec![listening(&format!("services.{name}.listen"), *listen)]
-        }
-        Balancer::Haproxy { backend, slots } => {
-            let socket = socket(&config.haproxy.socket);
-            let settings = haproxy_settings(service, backend, *slots, socket);
-            let found = Haproxy::check(&settings).await;
-            let key = format!("services.{name}.haproxy");
-            let finding = |f: flyball_haproxy::Finding| Finding {
-                key: key.clone(),
-                ok: f.ok,
-                text: f.what,
-                hint: f.hint,
-            };
-            found.into_iter().map(finding).collect()
-        }
-        Balancer::None => Vec::new(),
+/// How many connections the embedded proxies take, where there are any.
+fn proxied(config: &Config) -> Option<Finding> {
+    let is_proxy = |service: &Service| matches!(service.balancer, Balancer::Proxy { .. });
+    let labels = config.docker.labels || config.swarm.labels || config.marathon.labels;
+    if !labels && !config.services.values().any(is_proxy) {
+        return None;
     }
-}
-
-/// Whether the trapper takes values, and which Zabbix the API is of.
-async fn told(zabbix: &Zabbix) -> Vec<Finding> {
-    let finding = |key: &str, found: Result<String, Failure>| {
-        let key = format!("zabbix.{key}");
-        match found {
-            Ok(text) => Finding { key, ok: true, text, hint: None },
-            Err(failure) => {
-                let (text, hint) = (failure.what().to_owned(), failure.way_out());
-                Finding { key, ok: false, text, hint }
-            }
-        }
-    };
-    let trapper = async {
-        zabbix_sender(zabbix)?.send(&[]).await?;
-        Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
-    };
-    let mut findings = vec![finding("trapper", trapper.await)];
-    if zabbix.api.is_some() {
-        let api = open_zabbix(zabbix, Some(std::time::Duration::from_secs(10))).await;
-        findings.push(finding("api", api.map(|api| format!("Zabbix {}", api.version()))));
-    }
-    findings
+    let Room { connections, per_client, .. } =
+        Room::of(&config.proxy, &Budget::of(config, descriptors::highest()));
+    let text = format!("{connections} client connections at once, {per_client} of one client");
+    Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
 }
 
 fn needs_docker(config: &Config) -> bool {
@@ -267,8 +274,8 @@ async fn reachable(host: &DockerHost) -> Finding {
     let key = "docker.host".to_owned();
     match host.check().await {
         Ok(facts) => {
-            let text =
-                format!("docker {}, API {}, {} cores", facts.version, facts.api, facts.cores);
+            let cores = facts.cores.map(|cores| format!(", {cores} cores")).unwrap_or_default();
+            let text = format!("docker {}, API {}{cores}", facts.version, facts.api);
             Finding { key, ok: true, text, hint: None }
         }
         Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
@@ -389,14 +396,19 @@ fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
-async fn startable(name: &str, container: &Container, host: &Arc<DockerHost>) -> Vec<Finding> {
+async fn startable(
+    name: &str,
+    container: &Container,
+    host: &Arc<DockerHost>,
+    balancer: Option<&str>,
+) -> Vec<Finding> {
     let key = format!("services.{name}");
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
     let engine = match DockerEngine::new(Arc::clone(host), docker_settings(name, container)) {
         Ok(engine) => engine,
         Err(error) => return wrong(error.to_string(), error.hint()),
     };
-    match engine.check().await {
+    match engine.check(balancer).await {
         Ok(found) => findings_of(key, found, "containers can be started"),
         Err(error) => wrong(error.to_string(), error.hint()),
     }
@@ -429,25 +441,6 @@ fn findings_of(key: String, found: Vec<flyball_docker::Finding>, well: &str) -> 
         hint: f.hint,
     };
     found.into_iter().map(finding).collect()
-}
-
-fn runnable(name: &str, process: &Process) -> Finding {
-    let key = format!("services.{name}.command");
-    match process_settings(name, process).find_command() {
-        Ok(path) => Finding { key, ok: true, text: path.display().to_string(), hint: None },
-        Err(error) => Finding { key, ok: false, text: error.to_string(), hint: error.hint() },
-    }
-}
-
-fn listening(key: &str, address: SocketAddr) -> Finding {
-    let (ok, text, hint) = match TcpListener::bind(address) {
-        Ok(_) => (true, format!("{address} is free"), None),
-        Err(error) => {
-            let hint = "is flyball running already? otherwise choose another port";
-            (false, format!("cannot listen on {address}: {error}"), Some(hint.to_owned()))
-        }
-    };
-    Finding { key: key.to_owned(), ok, text, hint }
 }
 
 fn writable(key: &str, directory: &Path) -> Finding {

@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use flyball_web::Token;
 use hyper::Method;
 use serde_json::Value;
 use tokio::net::lookup_host;
@@ -48,9 +49,9 @@ impl Door {
 
     fn token(&self) -> Result<Option<String>, Failure> {
         let Some(path) = &self.token_file else { return Ok(None) };
-        let text = std::fs::read_to_string(path)
+        let token = Token::of_file(path)
             .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
-        Ok(Some(text.trim().to_owned()))
+        Ok(Some(token.expose()))
     }
 }
 

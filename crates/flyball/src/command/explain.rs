@@ -14,6 +14,7 @@ use super::door::segment;
 use crate::cli::Explain;
 use crate::failure::Failure;
 use crate::output::print;
+use crate::plain;
 
 pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
     let mut path = format!("/api/v1/services/{}/explain", segment(&options.service)?);
@@ -24,7 +25,8 @@ pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
     if options.door.json {
         print(&answer.to_string())?;
     } else {
-        print(answer.get("text").and_then(Value::as_str).unwrap_or("no decision yet"))?;
+        let text = answer.get("text").and_then(Value::as_str).unwrap_or("no decision yet");
+        print(&plain::lines(text))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use flyball_config::{Config, MINIMAL};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access;
 use crate::cli::ConfigFile;
 use crate::command::configuration;
 use crate::daemon::{Daemon, Standby, open_docker};
@@ -43,6 +44,7 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
         env!("CARGO_PKG_VERSION"),
         daemon.address()
     );
+    access::say(&config);
     for (name, service) in &config.services {
         let bounds = service.policy.bounds;
         let slot = daemon.board().slot(name);

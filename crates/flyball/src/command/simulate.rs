@@ -9,6 +9,7 @@ mod result;
 mod size;
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use flyball_sim::run::{self, Outcome, Requests, RunError, Settings};
@@ -143,12 +144,19 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
     let capacity = options.replica_capacity.unwrap_or_default();
     let mut cases = Vec::new();
     for path in &options.trace {
-        let trace = trace::open(path).map_err(Failure::new)?;
-        cases.push(case(options, trace, capacity)?);
+        cases.push(case(options, load(path)?, capacity)?);
         // Before the next one is read.
         size::check(size(options, &cases))?;
     }
     Ok(cases)
+}
+
+fn load(path: &Path) -> Result<Trace, Failure> {
+    let trace = match path.to_str() {
+        Some("-") => trace::read("standard input", std::io::stdin().lock()),
+        _ => trace::open(path),
+    };
+    trace.map_err(Failure::new)
 }
 
 fn size(options: &Simulate, cases: &[Case]) -> Size {

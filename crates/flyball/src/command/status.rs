@@ -10,6 +10,7 @@ use super::door::segment;
 use crate::cli::Status;
 use crate::failure::Failure;
 use crate::output::{note, print, table};
+use crate::plain::one_line;
 
 pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
     let office = options.door.get("/api/v1/office").await?;
@@ -54,7 +55,7 @@ pub(super) fn office_line(office: &Value) -> Option<String> {
     if let Some(trouble) = office.get("trouble").and_then(Value::as_str) {
         line += &format!("; that may be out of date: {trouble}");
     }
-    Some(line)
+    Some(one_line(&line).into_owned())
 }
 
 /// The services of a listing, whether it is a bare array or an object that holds one.
@@ -105,15 +106,28 @@ fn row(view: &Value) -> Vec<String> {
     vec![
         word(view, "name"),
         word(decision, "desired"),
-        word(seen, "ready"),
-        word(seen, "starting"),
-        word(seen, "draining"),
+        counted(view, "ready"),
+        counted(view, "starting"),
+        counted(view, "draining"),
         share(seen.get("mean_cpu")),
         number(seen, "arrivals_per_s").map_or("-".to_owned(), |per_s| format!("{per_s:.1}/s")),
         if balanced { word(seen, "waiting") } else { "-".to_owned() },
         format!("{}..{}", word(bounds, "min"), word(bounds, "max")),
         view.pointer("/policy/rule").and_then(Value::as_str).unwrap_or("-").to_owned(),
     ]
+}
+
+/// How many replicas are `state`; how many were when the engine last said so, with the age of that,
+/// while it says nothing; a dash where it never did.
+pub(super) fn counted(view: &Value, state: &str) -> String {
+    if let Some(last) = view.get("last_seen").filter(|last| last.is_object()) {
+        let since = number(view, "now_wall_ms").zip(number(last, "wall_ms"));
+        let ago = since.map(|(now, then)| format!(" ({} ago)", age((now - then) / 1000.0)));
+        return format!("{}{}", word(last, state), ago.unwrap_or_default());
+    }
+    let seen = view.pointer("/decision/seen").unwrap_or(&Value::Null);
+    let heard = seen.get("engine_age_ms").is_some_and(|age| !age.is_null());
+    if heard { word(seen, state) } else { "-".to_owned() }
 }
 
 /// The replicas of a service, below a line that names the columns; with their nodes where there are
@@ -184,11 +198,11 @@ pub(super) fn number(value: &Value, key: &str) -> Option<f64> {
     value.get(key).and_then(Value::as_f64)
 }
 
-/// A value as a word; a dash where there is none.
+/// A value as a word of one line; a dash where there is none.
 pub(super) fn word(value: &Value, key: &str) -> String {
     match value.get(key) {
         None | Some(Value::Null) => "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => one_line(text).into_owned(),
         Some(other) => other.to_string(),
     }
 }
@@ -236,11 +250,34 @@ mod tests {
     }
 
     #[test]
+    fn while_the_engine_is_silent_what_was_seen_last_is_shown_with_its_age() {
+        let mut view = json!({ "name": "web", "bounds": {}, "now_wall_ms": 90_000,
+            "decision": { "desired": 2, "seen": { "ready": 0, "engine_age_ms": null } },
+            "last_seen": { "wall_ms": 15_000, "ready": 2, "starting": 1, "draining": 0 } });
+        let shown = ["2 (1 min 15 s ago)", "1 (1 min 15 s ago)", "0 (1 min 15 s ago)"];
+        assert_eq!(row(&view)[2..5], shown);
+        view["last_seen"] = Value::Null;
+        assert_eq!(row(&view)[2..5], ["-"; 3], "it never spoke: missing is not zero");
+    }
+
+    #[test]
+    fn words_of_others_make_no_lines_and_do_not_steer_the_terminal() {
+        let evil = "a\n\x1b[2Jb";
+        let view = json!({ "name": evil, "bounds": {}, "replicas": [{ "id": evil, "node": evil }],
+            "nodes": [{ "name": evil, "replicas": [] }] });
+        let notice = json!({ "text": evil });
+        let rows = [vec![row(&view)], replica_rows(&view), node_rows(&view)].concat();
+        let shown = format!("{}\n{}", table(&rows), notice_line(&view, &notice));
+        assert_eq!(shown.lines().count(), rows.len() + 1, "{shown}");
+        assert!(!shown.contains('\x1b'));
+    }
+
+    #[test]
     fn what_was_not_measured_is_a_dash() {
         let cells = row(&json!({
             "name": "web", "bounds": { "min": 1, "max": 9 }, "policy": { "rule": "governor" },
             "decision": { "desired": 2, "seen": { "ready": 2, "starting": 0, "draining": 0,
-                "mean_cpu": null, "arrivals_per_s": null, "waiting": 0, "balancer_age_ms": null } },
+                "engine_age_ms": 5, "mean_cpu": null, "arrivals_per_s": null, "waiting": 0, "balancer_age_ms": null } },
         }));
         assert_eq!(cells, ["web", "2", "2", "0", "0", "-", "-", "-", "1..9", "governor"]);
     }

@@ -1,7 +1,8 @@
 //! `flyball zabbix provision` and `remove`: what flyball has in Zabbix, made and taken away.
 //!
 //! Decides how it is told. Invariant: standard output has the changes and nothing else; with
-//! `--dry-run` nothing is changed, and status 1 says that something would be.
+//! `--dry-run` nothing is changed, and status 1 says that something would be; without it, that
+//! Zabbix did not keep what it was told.
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::{ZabbixAct, ZabbixOptions};
+use crate::command::check::all_services;
 use crate::command::configuration;
 use crate::daemon::{open_zabbix, zabbix_setup};
 use crate::failure::Failure;
@@ -26,11 +28,13 @@ pub(crate) async fn zabbix(act: ZabbixAct) -> Result<ExitCode, Failure> {
         Failure::new("the configuration has no Zabbix")
             .hint("add a table [zabbix] with api and token_file")
     })?;
-    let setup = zabbix_setup(&config, zabbix)?;
+    let (services, missing) = all_services(&config).await?;
+    missing.iter().for_each(|why| note(&format!("services may be missing here: {why}")));
+    let setup = zabbix_setup(&config, &services, zabbix)?;
     let api = open_zabbix(zabbix, None).await?;
     let outcome = carry_out(&api, &setup, &options, removes).await?;
     tell(&api, &outcome, &options)?;
-    let pending = options.dry_run && !outcome.changes.is_empty();
+    let pending = options.dry_run && !outcome.changes.is_empty() || !outcome.left.is_empty();
     Ok(if pending { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -72,12 +76,15 @@ fn tell(api: &Api, outcome: &Outcome, options: &ZabbixOptions) -> Result<(), Fai
     if options.json {
         let told = json!({
             "zabbix": api.version().to_string(), "applied": !options.dry_run,
-            "changes": outcome.changes, "notes": outcome.notes,
+            "changes": outcome.changes, "notes": outcome.notes, "left": outcome.left,
         });
         return print(&told.to_string());
     }
     outcome.changes.iter().try_for_each(|change| print(&change.to_string()))?;
     outcome.notes.iter().for_each(|said| note(said));
+    for change in &outcome.left {
+        note(&format!("Zabbix took this and did not keep it: {change}"));
+    }
     let (url, count) = (api.url(), outcome.changes.len());
     note(&match (count, options.dry_run) {
         (0, _) => format!("nothing to change in {url} (Zabbix {})", api.version()),

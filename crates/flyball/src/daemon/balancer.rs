@@ -4,15 +4,16 @@
 //! call here waits longer than a deadline; an order is taken in at once and its outcome is seen on the next look.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use flyball_config as config;
 use flyball_core::observation::{BalancerReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_haproxy::{Check, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
+use flyball_haproxy::{Checks, Haproxy, HaproxySettings, OwnedFile, ServerOptions, Slots, Socket};
 use flyball_proxy::{Proxy, ProxySettings, Times};
 use flyball_web::Spread;
 
-use super::hosts::Hosts;
+use super::hosts::{Hosts, Proxies};
 use crate::clock;
 use crate::failure::Failure;
 
@@ -35,8 +36,7 @@ impl Balancer {
         match &service.balancer {
             config::Balancer::None => Ok(Self::None),
             config::Balancer::Proxy { listen, slots } => {
-                let (listen, slots) = (*listen, *slots);
-                let settings = ProxySettings { listen, slots, ..ProxySettings::default() };
+                let settings = proxy_settings(service, hosts, *listen, *slots);
                 let proxy = Proxy::bind(settings, clock::now).await;
                 Ok(Self::Proxy(proxy.map_err(|error| of_service(service, &error, error.hint()))?))
             }
@@ -88,6 +88,33 @@ impl Balancer {
         }
     }
 
+    /// What the machine that requests come from calls itself; `None` while it does not say.
+    pub(crate) async fn host_name(&self) -> Option<String> {
+        match self {
+            // Whoever asks replicas whether they are ready reaches them from here, too.
+            Self::Proxy(_) | Self::None => flyball_docker::own_host_name(),
+            Self::Haproxy(haproxy) => haproxy.node().await,
+        }
+    }
+
+    /// What is wrong here that no report says, if anything is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Proxy(proxy) => proxy.crowded(),
+            Self::Haproxy(_) | Self::None => None,
+        }
+    }
+
+    /// Requests and connections that the balancer itself answered, by reason.
+    pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        match self {
+            Self::Proxy(proxy) => {
+                proxy.refusals().into_iter().map(|(reason, count)| (reason.slug(), count)).collect()
+            }
+            Self::Haproxy(_) | Self::None => Vec::new(),
+        }
+    }
+
     pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
         match self {
             Self::Proxy(proxy) => proxy.route(replica, address),
@@ -123,6 +150,26 @@ impl Balancer {
     }
 }
 
+fn proxy_settings(
+    service: &config::Service,
+    hosts: &Hosts,
+    listen: SocketAddr,
+    slots: Option<u32>,
+) -> ProxySettings {
+    let Proxies { room, trusted } = hosts.proxies();
+    let preset = ProxySettings::default();
+    ProxySettings {
+        listen,
+        slots,
+        connections_max: room.per_proxy,
+        connections_per_client: room.per_client,
+        budget: Arc::clone(&room.budget),
+        trusted: trusted.clone(),
+        eject_max: service.policy.timing.eject_max,
+        ..preset
+    }
+}
+
 fn of_service(
     service: &config::Service,
     error: &impl std::fmt::Display,
@@ -137,7 +184,12 @@ pub(crate) fn haproxy_settings(
     slots: Option<u32>,
     socket: Socket,
 ) -> HaproxySettings {
-    let check = backend.check.then(Check::default);
+    let checks = match backend.check {
+        None => Checks::WhereHttp,
+        Some(true) => Checks::Always,
+        Some(false) => Checks::Never,
+    };
+    let words = backend.options.clone();
     let file = |file: &config::OwnedFile| OwnedFile {
         path: file.path.clone(),
         lines: file.lines.iter().map(|line| format!("{line}\n")).collect(),
@@ -145,7 +197,7 @@ pub(crate) fn haproxy_settings(
     let template = |t: &config::Template| Slots { prefix: t.prefix.clone(), count: t.count };
     HaproxySettings {
         service: service.name.clone(),
-        server_options: ServerOptions { slots, check, ..ServerOptions::default() },
+        server_options: ServerOptions { slots, checks, words, ..ServerOptions::default() },
         file: backend.file.as_ref().map(file),
         slots: backend.template.as_ref().map(template),
         drain_limit_ms: service.policy.timing.drain_limit_ms,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
+use flyball_core::health::{Sick, Standing};
 use flyball_core::observation::{
     Advice, Ask, BalancerReport, EngineReport, Manual, Phase, Reading, ReplicaReport, Route,
     ServerReport,
@@ -19,8 +20,9 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, ManualView, NodeView, Notice, NoticeKind,
-    OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
+    AskError, Counters, Daemon, Fault, Feed, History, LastSeen, ManualAsk, ManualView, NodeView,
+    Notice, NoticeKind, OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread,
+    Which,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::Notify;
@@ -37,6 +39,10 @@ pub(crate) struct Live {
     /// The machines that replicas are on, as [`super::engine::Engine::nodes`] gives them.
     pub(crate) nodes: Vec<NodeView>,
     pub(crate) balancer: Option<BalancerReport>,
+    /// Why the balancer turns clients away, while it does.
+    pub(crate) crowded: Option<String>,
+    /// What the balancer answered itself, by reason.
+    pub(crate) refusals: Vec<(&'static str, u64)>,
     /// Of the CPU limit, and of the time in which it held the replica back.
     pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
     /// What the plan drains, whether the balancer has begun to or not.
@@ -54,6 +60,8 @@ pub(crate) struct Slot {
     /// Where its requests are taken, if flyball does.
     pub(crate) address: Option<SocketAddr>,
     live: ArcSwapOption<Live>,
+    /// The last look at which the engine was heard.
+    heard: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
     /// What whoever advises the service said last; `None` where nobody was asked yet.
     advice: Mutex<Option<Reading<Advice>>>,
@@ -75,6 +83,7 @@ impl Slot {
             balancer,
             address,
             live: ArcSwapOption::empty(),
+            heard: ArcSwapOption::empty(),
             manual: Mutex::new(None),
             advice: Mutex::new(None),
             asked: Notify::new(),
@@ -84,12 +93,22 @@ impl Slot {
 
     /// Shows a look to everybody.
     pub(crate) fn publish(&self, live: Arc<Live>) {
+        if self.is_heard(&live) {
+            self.heard.store(Some(Arc::clone(&live)));
+        }
         self.live.store(Some(live));
     }
 
     /// The last look; `None` before the first.
     pub(crate) fn live(&self) -> Option<Arc<Live>> {
         self.live.load_full()
+    }
+
+    /// Whether the engine said at a look what there is, and not too long before.
+    fn is_heard(&self, live: &Live) -> bool {
+        let age_ms = live.decision.seen.engine_age_ms;
+        live.engine.is_some()
+            && age_ms.is_some_and(|age_ms| age_ms <= self.policy.timing.stale_after_ms)
     }
 
     /// What the loop has done so far.
@@ -147,6 +166,9 @@ impl Slot {
 
     fn view(&self) -> ServiceView {
         let live = self.live();
+        let silent = live.as_ref().is_some_and(|live| !self.is_heard(live));
+        let heard = if silent { self.heard.load_full() } else { None };
+        let shown = heard.as_ref().or(live.as_ref());
         let now = clock::now();
         ServiceView {
             name: self.policy.service.clone(),
@@ -156,8 +178,9 @@ impl Slot {
             bounds: self.policy.bounds,
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
-            replicas: live.as_ref().map(|live| replicas(live)).unwrap_or_default(),
-            nodes: live.as_ref().map(|live| live.nodes.clone()).unwrap_or_default(),
+            last_seen: heard.as_ref().map(|heard| last_seen(heard)),
+            replicas: shown.map(|live| replicas(live)).unwrap_or_default(),
+            nodes: shown.map(|live| live.nodes.clone()).unwrap_or_default(),
             decision: live.as_ref().map(|live| live.decision.clone()),
             manual: self.manual(now).map(|manual| ManualView {
                 ask: manual.ask,
@@ -170,20 +193,39 @@ impl Slot {
     }
 }
 
+fn last_seen(heard: &Live) -> LastSeen {
+    let seen = &heard.decision.seen;
+    let age_ms = i64::try_from(seen.engine_age_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+    LastSeen {
+        wall_ms: heard.decision.wall_ms.saturating_sub(age_ms),
+        ready: seen.ready,
+        starting: seen.starting,
+        draining: seen.draining,
+    }
+}
+
 fn counters(live: &Live) -> Counters {
     Counters {
         arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
         failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
         latency: live.latency.clone(),
+        refusals: live.refusals.clone(),
         ..live.tally.counters()
     }
 }
 
-/// What the engine and the machines of its replicas say, if anything must not be missed.
+/// What the engine, the balancer and the machines of replicas say, if anything must not be missed.
 fn trouble(live: &Live) -> Vec<Notice> {
     let notice =
         |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    engine_trouble(live).into_iter().chain(node_trouble(&live.nodes)).map(notice).collect()
+    let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
+    engine_trouble(live)
+        .into_iter()
+        .chain(told)
+        .chain(live.crowded.clone())
+        .chain(node_trouble(&live.nodes))
+        .map(notice)
+        .collect()
 }
 
 fn engine_trouble(live: &Live) -> Option<String> {
@@ -221,16 +263,25 @@ fn replicas(live: &Live) -> Vec<ReplicaView> {
     known.map(|replica| replica_view(live, replica, &nodes)).collect()
 }
 
+/// What is wrong with `replica`, if anything is.
+pub(super) fn sick_one<'a>(decision: &'a Decision, replica: &ReplicaId) -> Option<&'a Sick> {
+    decision.sick.iter().find(|sick| sick.replica == *replica)
+}
+
 /// What `replica` is doing, as far as its engine, its server and the plan tell.
 pub(super) fn state_of(
     replica: &ReplicaReport,
     server: Option<&ServerReport>,
     draining: &BTreeSet<ReplicaId>,
+    sick: Option<&Sick>,
 ) -> ReplicaState {
     let draining =
         draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
     match replica.phase {
         Phase::Starting => ReplicaState::Starting,
+        Phase::Ready if sick.is_some_and(|sick| sick.standing != Standing::Kept) => {
+            ReplicaState::Unhealthy
+        }
         Phase::Ready if draining => ReplicaState::Draining,
         Phase::Ready => ReplicaState::Ready,
         Phase::Unhealthy => ReplicaState::Unhealthy,
@@ -240,15 +291,17 @@ pub(super) fn state_of(
 
 fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
+    let sick = sick_one(&live.decision, &replica.id);
     let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
     ReplicaView {
         id: replica.id.to_string(),
-        state: state_of(replica, server, &live.draining),
+        state: state_of(replica, server, &live.draining, sick),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
         held_back,
         in_flight: server.map(|s| s.in_flight),
         address: replica.address,
+        sick: sick.map(|sick| sick.why.clone()),
         node: nodes.get(replica.id.as_str()).map(|node| (*node).to_owned()),
     }
 }
@@ -257,7 +310,8 @@ fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &st
 pub(crate) struct Board {
     slots: RwLock<BTreeMap<String, Arc<Slot>>>,
     journal: Arc<Journal>,
-    reader: Mutex<Reader>,
+    /// With the number of the opening that it is of.
+    reader: Mutex<Option<(u64, Reader)>>,
     feed: Feed,
     /// Where one of several flyballs acts: by what, and what the next one is told.
     candidate: Option<Arc<Candidate>>,
@@ -270,9 +324,9 @@ impl Board {
         journal: Arc<Journal>,
         candidate: Option<Arc<Candidate>>,
         wishes: Option<Wishes>,
-    ) -> Result<Self, JournalError> {
-        let (slots, reader) = (RwLock::default(), Mutex::new(journal.reader()?));
-        Ok(Self { slots, journal, reader, feed: Feed::start(), candidate, wishes })
+    ) -> Self {
+        let (slots, reader) = (RwLock::default(), Mutex::default());
+        Self { slots, journal, reader, feed: Feed::start(), candidate, wishes }
     }
 
     /// One service's place; `None` if there is no such service.
@@ -301,8 +355,16 @@ impl Board {
     }
 
     fn read<T>(&self, ask: impl FnOnce(&Reader) -> Result<T, JournalError>) -> Result<T, Fault> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        ask(&reader).map_err(|error| Fault::Unavailable(error.to_string()))
+        let unavailable = |error: JournalError| {
+            Fault::Unavailable(self.journal.fault().unwrap_or_else(|| error.to_string()))
+        };
+        let mut kept = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let opening = self.journal.openings();
+        let (_, reader) = match kept.take().filter(|(of, _)| *of == opening) {
+            Some(reader) => kept.insert(reader),
+            None => kept.insert((opening, self.journal.reader().map_err(unavailable)?)),
+        };
+        ask(reader).map_err(unavailable)
     }
 
     /// What is wrong with the history, if anything is.
@@ -331,6 +393,10 @@ impl Daemon for Board {
 
     fn office(&self) -> OfficeView {
         office::view(self.candidate.as_deref())
+    }
+
+    fn history(&self) -> Option<History> {
+        Some(History { kept: self.journal.fault().is_none(), lost: self.journal.lost() })
     }
 
     fn service(&self, name: &str) -> Option<ServiceView> {
@@ -435,6 +501,9 @@ fn within_bounds(slot: &Slot, asked: i64) -> Result<u32, AskError> {
         },
     )
 }
+
+#[cfg(test)]
+mod silence;
 
 #[cfg(test)]
 mod tests {

@@ -33,7 +33,7 @@ pub(super) struct Crew {
     pub(super) board: Arc<Board>,
     pub(super) journal: Arc<Journal>,
     /// What was asked by hand before.
-    pub(super) manuals: BTreeMap<String, StoredManual>,
+    pub(super) manuals: Mutex<BTreeMap<String, StoredManual>>,
     pub(super) witness: Option<Witness>,
     /// Whether there is somebody who advises services.
     pub(super) advised: bool,
@@ -73,8 +73,8 @@ impl Crew {
         let engine = Engine::build(service, &self.hosts)?;
         let balancer = Balancer::build(service, &self.hosts).await?;
         let slot = Arc::new(slot(service, &engine, &balancer));
-        slot.set_manual(self.manuals.get(&service.name).and_then(still_holds));
-        let prober = Prober::new(service.ready.clone());
+        slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
+        let prober = Prober::new(service.ready.clone(), service.liveness_ms);
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
         let telling = Telling::new(self.board.feed().clone(), &service.name);
         let witness = self.witness.clone();
@@ -118,6 +118,23 @@ impl Crew {
         loops.courses.remove(name);
         self.board.remove(name);
         true
+    }
+
+    /// Puts in force what was asked by hand before and became known only now, unless something was
+    /// asked since.
+    pub(super) fn take_in(&self, late: BTreeMap<String, StoredManual>) {
+        for (service, stored) in late {
+            if let Some(slot) = self.board.slot(&service)
+                && slot.manual(clock::now()).is_none()
+            {
+                slot.set_manual(still_holds(&stored));
+            }
+            self.manuals().insert(service, stored);
+        }
+    }
+
+    fn manuals(&self) -> MutexGuard<'_, BTreeMap<String, StoredManual>> {
+        self.manuals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn steer(&self, name: &str, to: Course) {

@@ -93,6 +93,21 @@ impl Engine {
         nodes.into_iter().map(node_view).collect()
     }
 
+    /// Tells the engine where the balancer is, where that decides how replicas are reached. Asks the
+    /// balancer at most once in some seconds.
+    pub(crate) async fn place(&self, balancer: &super::balancer::Balancer) {
+        match self {
+            Self::Docker(engine) if engine.wants_balancer() => {
+                engine.place_balancer(balancer.host_name().await);
+            }
+            Self::Process(_)
+            | Self::Docker(_)
+            | Self::Swarm(_)
+            | Self::Mesos(_)
+            | Self::Marathon(_) => {}
+        }
+    }
+
     pub(crate) fn start(&self, replica: &ReplicaId) {
         match self {
             Self::Process(engine) => engine.start(replica),

@@ -13,10 +13,13 @@ use flyball_mesos::marathon::{Credentials, Marathon, MarathonPlaces, MarathonSet
 use flyball_mesos::{Access, ClusterSettings, Credential, Master, MesosCluster, Tls, TlsSettings};
 use flyball_process::{Launcher, LauncherSettings};
 use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
+use ipnet::IpNet;
 
 use super::home::Home;
+use super::room::Room;
 use crate::cli::WATCHDOG;
 use crate::clock;
+use crate::descriptors::Budget;
 use crate::failure::Failure;
 
 /// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
@@ -31,6 +34,21 @@ pub(crate) struct Hosts {
     mesos: Option<Arc<MesosCluster>>,
     marathon: Option<Arc<Marathon>>,
     haproxy: flyball_haproxy::Socket,
+    proxies: Proxies,
+}
+
+/// What all embedded proxies share.
+pub(super) struct Proxies {
+    pub(super) room: Room,
+    pub(super) trusted: Vec<IpNet>,
+}
+
+/// How many files this process may have open, and who may have how many.
+#[derive(Clone, Debug)]
+pub(super) struct Descriptors {
+    /// The soft limit that replicas start with.
+    pub(super) of_replicas: u64,
+    pub(super) budget: Budget,
 }
 
 impl Hosts {
@@ -39,10 +57,11 @@ impl Hosts {
     pub(super) fn open(
         config: &Config,
         home: &Home,
+        descriptors: Descriptors,
         shared: Option<Arc<Candidate>>,
     ) -> Result<Self, Failure> {
         let processes = config.services.values().any(|s| matches!(s.engine, Engine::Process(_)));
-        let launcher = if processes { Some(launcher(home)?) } else { None };
+        let launcher = if processes { Some(launcher(home, &descriptors)?) } else { None };
         let containers = config.services.values().any(|s| matches!(s.engine, Engine::Docker(_)));
         let docker = if containers || config.docker.labels { Some(docker(config)?) } else { None };
         let tasks = config.services.values().any(|s| matches!(s.engine, Engine::Swarm(_)));
@@ -59,6 +78,10 @@ impl Hosts {
             mesos,
             marathon,
             haproxy: socket(&config.haproxy.socket),
+            proxies: Proxies {
+                room: Room::of(&config.proxy, &descriptors.budget),
+                trusted: config.proxy.trusted.clone(),
+            },
         })
     }
 
@@ -87,19 +110,26 @@ impl Hosts {
         self.haproxy.clone()
     }
 
+    /// What embedded proxies share.
+    pub(super) fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
     /// What starts processes.
     pub(super) fn launcher(&self) -> Result<Arc<Launcher>, Failure> {
         self.launcher.clone().ok_or_else(|| Failure::new("no process can be started here"))
     }
 }
 
-fn launcher(home: &Home) -> Result<Arc<Launcher>, Failure> {
+fn launcher(home: &Home, descriptors: &Descriptors) -> Result<Arc<Launcher>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
     let settings = LauncherSettings {
         run_mark: home.run_mark(),
         home_mark: home.mark(),
         watchdog: Some(vec![program.into(), WATCHDOG.into()]),
+        descriptors: Some(descriptors.of_replicas),
+        replicas_max: descriptors.budget.processes,
         cgroup_mount: Some("/sys/fs/cgroup".into()),
     };
     Ok(Arc::new(Launcher::start(settings)?))

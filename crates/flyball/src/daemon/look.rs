@@ -26,12 +26,15 @@ use tokio::time::sleep;
 use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
+use super::engine_log::EngineLog;
 use super::fence::{Fence, Leave};
 use super::probe::Prober;
 use super::report::Witness;
+use super::sick::SickLog;
 use super::tally::Tally;
 use super::telling::Telling;
 use crate::clock;
+use crate::plain::make_one_line;
 
 /// Looks follow each other no faster than this, however many wake-ups come.
 const GAP_MIN: Duration = Duration::from_millis(5);
@@ -74,6 +77,8 @@ struct Kept {
     last_exit: Option<Timestamp>,
     last_words: String,
     last_failure: String,
+    engine_log: EngineLog,
+    sick: SickLog,
     tally: Tally,
     /// Whether the engine was heard at the last look.
     known: bool,
@@ -97,6 +102,12 @@ impl Kept {
                 self.tally.starts += 1;
                 self.tally.starts_ms += ready_at.ms_since(replica.asked_at);
             }
+        }
+    }
+
+    fn tell_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
+        for cause in self.sick.tell(decision, engine) {
+            *self.tally.sick.entry(cause).or_default() += 1;
         }
     }
 
@@ -136,16 +147,26 @@ impl Look {
     /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
     async fn look(&mut self, kept: &mut Kept) -> Decision {
         let begun = clock::stopwatch();
-        let balancer = self.balancer.observe().await;
+        let balancer = self.balancer.observe().await.map(plain_words);
+        self.engine.place(&self.balancer).await;
         let engine = self.observe_engine();
         let now = clock::now();
         if let Some(report) = engine.value() {
             self.prober.watch(report);
             self.tell_exits(kept, report);
+            kept.engine_log.write(now, &self.policy.service, &report.notices);
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();
-        let seen = Observation { at: now, wall_ms, engine, balancer, manual, advice };
+        let seen = Observation {
+            at: now,
+            wall_ms,
+            engine,
+            balancer,
+            manual,
+            advice,
+            failing: self.prober.failing(),
+        };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
         self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
@@ -155,6 +176,7 @@ impl Look {
             }
         }
         kept.count(&decision, seen.engine.value());
+        kept.tell_sick(&decision, seen.engine.value());
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
@@ -166,9 +188,11 @@ impl Look {
 
     /// What the engine knows. Whatever it is busy with keeps nothing that is let go.
     fn observe_engine(&self) -> Reading<EngineReport> {
-        let mut engine = self.engine.observe();
+        let mut engine = plain_words(self.engine.observe());
         if let Reading::Taken { value, .. } = &mut engine {
             value.busy = value.busy.take().filter(|_| self.policy.bounds.max > 0);
+            let reasons = value.exits.iter_mut().map(|exit| &mut exit.reason);
+            reasons.chain(&mut value.busy).chain(&mut value.pending).for_each(make_one_line);
         }
         engine
     }
@@ -288,11 +312,23 @@ impl Look {
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
         let draining: BTreeSet<ReplicaId> = memory.draining.keys().cloned().collect();
-        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision.wall_ms);
+        self.telling.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision);
         let (decision, tally) = (decision.clone(), kept.tally.clone());
         let latency = self.balancer.times();
+        let (crowded, refusals) = (self.balancer.trouble(), self.balancer.refusals());
         let nodes = self.engine.nodes();
-        let live = Live { decision, engine, nodes, balancer, shares, draining, tally, latency };
+        let live = Live {
+            decision,
+            engine,
+            nodes,
+            balancer,
+            crowded,
+            refusals,
+            shares,
+            draining,
+            tally,
+            latency,
+        };
         let live = Arc::new(live);
         self.slot.publish(Arc::clone(&live));
         live
@@ -313,6 +349,14 @@ impl Look {
             self.engine.set_ready(&replica);
         }
     }
+}
+
+/// What others say of themselves is shown in lines that are flyball's.
+fn plain_words<T>(mut reading: Reading<T>) -> Reading<T> {
+    if let Reading::Missing { why, .. } = &mut reading {
+        make_one_line(why);
+    }
+    reading
 }
 
 fn value_of<T>(reading: Reading<T>) -> Option<T> {

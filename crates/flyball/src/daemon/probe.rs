@@ -1,71 +1,115 @@
-//! Whether a started replica is ready.
+//! Whether replicas are ready, and whether they stay so.
 //!
-//! Decides by asking it: an HTTP request or a TCP connection, again and again until it answers.
-//! Does not know when a replica is given up (the plan does) nor what becomes of a ready one.
-//! Invariant: a replica that no longer starts is no longer asked; each attempt has a deadline.
+//! Decides by asking: an HTTP request or a TCP connection, close together while a replica starts,
+//! at a slow pace from then on. Does not know what becomes of one that fails (the core does).
+//! Invariant: a replica that is gone is no longer asked; each attempt has a deadline.
+
+mod ask;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flyball_config::Ready;
-use flyball_core::observation::{EngineReport, Phase};
+use flyball_core::observation::{EngineReport, Phase, ProbeFailure};
 use flyball_core::units::ReplicaId;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
-
-use crate::http;
+use tokio::time::sleep;
 
 /// A process may serve 1 ms after it was started, so the first attempts come close together...
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 /// ...and those of one that takes minutes do not disturb it.
 const PAUSE_LAST: Duration = Duration::from_millis(500);
-/// An attempt that takes longer says that it is not ready.
-const ATTEMPT_LIMIT: Duration = Duration::from_secs(2);
+/// A ready replica that fails so many probes in a row fails: as many as Kubernetes' failureThreshold
+/// and HAProxy's `fall`.
+const FAILURES: u32 = 3;
+/// Between the probes of a replica that has begun to fail, if the pace is slower: what is the
+/// matter should be known soon.
+const PAUSE_FAILING: Duration = Duration::from_secs(1);
 /// Answers not yet taken in; more than replicas start at once, and a full queue only waits.
 const ANSWERS_MAX: usize = 64;
 
-/// Asks the starting replicas of one service.
+/// Asks the replicas of one service.
 pub(crate) struct Prober {
     ready: Ready,
-    asking: BTreeMap<ReplicaId, AbortHandle>,
+    /// Time between two probes of a ready replica; zero: it is not asked.
+    pace: Duration,
+    asking: BTreeMap<ReplicaId, Asking>,
     answers: (mpsc::Sender<ReplicaId>, mpsc::Receiver<ReplicaId>),
+    failing: Failing,
+}
+
+/// Replicas that were ready and fail, and how.
+#[derive(Clone, Default)]
+struct Failing(Arc<Mutex<BTreeMap<ReplicaId, ProbeFailure>>>);
+
+/// A task that asks one replica.
+struct Asking {
+    task: AbortHandle,
+    target: Target,
+}
+
+/// What is asked of a replica, and where.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Target {
+    address: SocketAddr,
+    /// Whether it was ready already.
+    was_ready: bool,
 }
 
 impl Prober {
-    pub(crate) fn new(ready: Ready) -> Self {
-        Self { ready, asking: BTreeMap::new(), answers: mpsc::channel(ANSWERS_MAX) }
+    pub(crate) fn new(ready: Ready, liveness_ms: u64) -> Self {
+        Self {
+            ready,
+            pace: Duration::from_millis(liveness_ms),
+            asking: BTreeMap::new(),
+            answers: mpsc::channel(ANSWERS_MAX),
+            failing: Failing::default(),
+        }
     }
 
-    /// Asks exactly the replicas that start and can be reached.
+    /// Asks exactly the replicas that start or serve and can be reached.
     pub(crate) fn watch(&mut self, report: &EngineReport) {
-        let starting: BTreeMap<&ReplicaId, SocketAddr> = report
+        let targets: BTreeMap<&ReplicaId, Target> = report
             .replicas
             .iter()
-            .filter(|r| r.phase == Phase::Starting)
-            .filter_map(|r| Some((&r.id, r.address?)))
+            .filter_map(|r| Some((&r.id, self.target(r.phase, r.address)?)))
             .collect();
-        self.asking.retain(|id, task| {
-            let stays = starting.contains_key(id);
+        let failing = &self.failing;
+        self.asking.retain(|id, asking| {
+            let stays = targets.get(id) == Some(&asking.target);
             if !stays {
-                task.abort();
+                asking.task.abort();
+                failing.lock().remove(id);
             }
             stays
         });
-        for (id, address) in starting {
+        for (id, target) in targets {
             if !self.asking.contains_key(id) {
-                tracing::debug!("{id} runs at {address} and is asked whether it is ready");
-                let asked = ask_until_ready(
-                    self.ready.clone(),
-                    id.clone(),
-                    address,
-                    self.answers.0.clone(),
-                );
-                self.asking.insert(id.clone(), tokio::spawn(asked).abort_handle());
+                self.asking.insert(id.clone(), Asking { task: self.ask(id, target), target });
             }
         }
+    }
+
+    fn target(&self, phase: Phase, address: Option<SocketAddr>) -> Option<Target> {
+        let was_ready = match phase {
+            Phase::Starting => false,
+            Phase::Ready | Phase::Unhealthy if !self.pace.is_zero() => true,
+            Phase::Ready | Phase::Unhealthy | Phase::Stopping => return None,
+        };
+        Some(Target { address: address?, was_ready })
+    }
+
+    fn ask(&self, id: &ReplicaId, Target { address, was_ready }: Target) -> AbortHandle {
+        let (ready, id) = (self.ready.clone(), id.clone());
+        if was_ready {
+            let (pace, failing) = (self.pace, self.failing.clone());
+            return tokio::spawn(ask_on(ready, id, address, pace, failing)).abort_handle();
+        }
+        tracing::debug!("{id} runs at {address} and is asked whether it is ready");
+        tokio::spawn(ask_until_ready(ready, id, address, self.answers.0.clone())).abort_handle()
     }
 
     /// The next replica that answered.
@@ -76,13 +120,27 @@ impl Prober {
             None => std::future::pending().await,
         }
     }
+
+    /// Replicas that were ready and do not pass their probe any more.
+    pub(crate) fn failing(&self) -> BTreeMap<ReplicaId, ProbeFailure> {
+        let mut failing = self.failing.lock();
+        // A task that was just ended may have had the last word.
+        failing.retain(|id, _| self.asking.contains_key(id));
+        failing.clone()
+    }
 }
 
 impl Drop for Prober {
     fn drop(&mut self) {
-        for task in self.asking.values() {
-            task.abort();
+        for asking in self.asking.values() {
+            asking.task.abort();
         }
+    }
+}
+
+impl Failing {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, ProbeFailure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -93,7 +151,7 @@ async fn ask_until_ready(
     answers: mpsc::Sender<ReplicaId>,
 ) {
     let mut pause = PAUSE_FIRST;
-    while !timeout(ATTEMPT_LIMIT, is_ready(&ready, address)).await.unwrap_or(false) {
+    while ask::probe(&ready, address).await.is_err() {
         sleep(pause).await;
         pause = pause.mul_f64(1.25).min(PAUSE_LAST);
     }
@@ -102,12 +160,43 @@ async fn ask_until_ready(
     let _closed = answers.send(replica).await;
 }
 
-async fn is_ready(ready: &Ready, address: SocketAddr) -> bool {
-    match ready {
-        Ready::Tcp => TcpStream::connect(address).await.is_ok(),
-        Ready::Http { path, any_status } => match http::get(address, path).await {
-            Ok(answer) => *any_status || answer.status < 400,
-            Err(_) => false,
-        },
+/// Asks a ready replica for as long as it is there.
+async fn ask_on(
+    ready: Ready,
+    replica: ReplicaId,
+    address: SocketAddr,
+    pace: Duration,
+    failing: Failing,
+) {
+    sleep(pace.mul_f64(part_of(&replica))).await;
+    let mut failures = 0;
+    loop {
+        match ask::probe(&ready, address).await {
+            Ok(()) => {
+                failures = 0;
+                failing.lock().remove(&replica);
+            }
+            Err(failure) => {
+                failures += 1;
+                tracing::debug!("{replica} fails its probe, {failures} in a row: {}", failure.why);
+                if failures >= FAILURES {
+                    failing.lock().insert(replica.clone(), failure);
+                }
+            }
+        }
+        sleep(if failures > 0 { pace.min(PAUSE_FAILING) } else { pace }).await;
     }
 }
+
+/// Where in the pace a replica's turn is, 0..1: those that became ready together are not all asked
+/// at one moment.
+fn part_of(replica: &ReplicaId) -> f64 {
+    let sum = replica
+        .as_str()
+        .bytes()
+        .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    f64::from(sum % 97) / 97.0
+}
+
+#[cfg(test)]
+mod tests;

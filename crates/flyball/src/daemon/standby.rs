@@ -10,7 +10,7 @@ use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, ManualAsk, OfficeView, PolicyView, Server,
-    ServiceView, Which,
+    ServiceView, WebSettings, Which,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
@@ -38,7 +38,9 @@ impl Standby {
         let (stop, stopped) = watch::channel(false);
         let services = config.services.values().cloned().collect();
         let known = Known { candidate: Arc::clone(candidate), services, feed: Feed::start() };
-        let web = serve_web(config, Tokens::read(config)?, Arc::new(known), stopped).await?;
+        let tokens = Tokens::read(config)?;
+        let connections_max = WebSettings::CONNECTIONS_MAX;
+        let web = serve_web(config, (tokens, connections_max), Arc::new(known), stopped).await?;
         tracing::info!("standing by: a page that only reads is on http://{}/", web.address);
         Ok(Self { web, stop })
     }
@@ -111,6 +113,7 @@ fn view(service: &Service) -> ServiceView {
         policy: PolicyView::of(&service.policy),
         now_wall_ms: clock::wall_ms(),
         decision: None,
+        last_seen: None,
         replicas: Vec::new(),
         nodes: Vec::new(),
         manual: None,

@@ -2,6 +2,9 @@
 //!
 //! Decides nothing. Invariant: counts only grow.
 
+use std::collections::BTreeMap;
+
+use flyball_core::health::Cause;
 use flyball_web::{Counters, LOOK_ENDS_S, Spread};
 
 /// What a service's loop has done so far.
@@ -25,6 +28,8 @@ pub(crate) struct Tally {
     pub(crate) balancer_silent: u64,
     /// Replicas that ended without being asked to.
     pub(crate) exits: u64,
+    /// Replicas that fell sick, by who said so.
+    pub(crate) sick: BTreeMap<Cause, u64>,
     /// Decisions that broke an invariant and were not carried out.
     pub(crate) refused: u64,
 }
@@ -41,6 +46,7 @@ impl Default for Tally {
             engine_silent: 0,
             balancer_silent: 0,
             exits: 0,
+            sick: BTreeMap::new(),
             refused: 0,
         }
     }
@@ -69,10 +75,12 @@ impl Tally {
             engine_silent: self.engine_silent,
             balancer_silent: self.balancer_silent,
             exits: self.exits,
+            sick: self.sick.clone(),
             refused: self.refused,
             arrivals: None,
             failed_requests: None,
             latency: None,
+            refusals: Vec::new(),
         }
     }
 }

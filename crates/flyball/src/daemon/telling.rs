@@ -10,7 +10,7 @@ use flyball_core::record::Sample;
 use flyball_core::units::ReplicaId;
 use flyball_web::{Event, Feed, ReplicaChange, ReplicaState};
 
-use super::board::state_of;
+use super::board::{sick_one, state_of};
 
 /// The teller of one service's looks.
 pub(crate) struct Telling {
@@ -40,14 +40,15 @@ impl Telling {
         engine: Option<&EngineReport>,
         balancer: Option<&BalancerReport>,
         draining: &BTreeSet<ReplicaId>,
-        wall_ms: i64,
+        decision: &Decision,
     ) {
         let Some(engine) = engine else { return };
         let state = |r: &ReplicaReport| {
             let server = balancer.and_then(|b| b.servers.get(&r.id));
-            (r.id.clone(), state_of(r, server, draining))
+            (r.id.clone(), state_of(r, server, draining, sick_one(decision, &r.id)))
         };
         let now: BTreeMap<ReplicaId, ReplicaState> = engine.replicas.iter().map(state).collect();
+        let wall_ms = decision.wall_ms;
         for (replica, from, to) in changes(&self.known, &now) {
             let (service, replica) = (self.service.clone(), replica.to_string());
             let change = ReplicaChange { service, replica, from, to, wall_ms };

@@ -40,7 +40,11 @@ pub(crate) fn sender(zabbix: &Zabbix) -> Result<Sender, Failure> {
     let peer = Peer::parse(&zabbix.trapper)
         .ok_or_else(|| Failure::new(format!("{:?} is no trapper's address", zabbix.trapper)))?;
     let tls = zabbix.own_certificate.is_some().then(|| tls(zabbix));
-    Ok(Sender::new(peer, tls.as_ref())?)
+    let sender = Sender::new(peer, tls.as_ref())?;
+    Ok(match &zabbix.proxy {
+        Some(proxy) => sender.with_proxy(proxy),
+        None => sender,
+    })
 }
 
 fn tls(zabbix: &Zabbix) -> TlsSettings {
@@ -73,8 +77,11 @@ pub(crate) fn api_settings(
     Ok(ApiSettings { url, token, tls, limit })
 }
 
+/// A token of Zabbix is 64 bytes.
+const TOKEN_BYTES_MAX: u64 = 4_096;
+
 fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {
-    let text = std::fs::read_to_string(path)
+    let text = flyball_file::read_text(path, TOKEN_BYTES_MAX)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
     ApiToken::new(&text).ok_or_else(|| {
         Failure::new(format!("{} holds no usable token", path.display()))
@@ -82,15 +89,19 @@ fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {
     })
 }
 
-/// All that Zabbix should have for the services of `config`.
-pub(crate) fn setup(config: &Config, zabbix: &Zabbix) -> Result<Setup, Failure> {
+/// All that Zabbix should have for `services`.
+pub(crate) fn setup(
+    config: &Config,
+    services: &[Service],
+    zabbix: &Zabbix,
+) -> Result<Setup, Failure> {
     let names = HostNames::new(zabbix);
     let host = |service: &Service| HostSetup {
         host: names.of(&service.name).to_string(),
         service: service.name.clone(),
-        thresholds: thresholds(&service.policy.rule, zabbix.window_ms()),
+        thresholds: thresholds(&service.policy.rule, zabbix.window_ms(&service.policy)),
     };
-    let hosts = config.services.values().map(host).collect();
+    let hosts = services.iter().map(host).collect();
     let webhook = match &zabbix.webhook {
         None => None,
         Some(url) => {
@@ -98,7 +109,7 @@ pub(crate) fn setup(config: &Config, zabbix: &Zabbix) -> Result<Setup, Failure> 
             Some(Webhook { url: url.clone(), token })
         }
     };
-    Ok(Setup { hosts, webhook })
+    Ok(Setup { hosts, webhook, proxy: zabbix.proxy.clone() })
 }
 
 /// Where triggers fire: where the policy moves, as near as two lines of mean CPU can say it.

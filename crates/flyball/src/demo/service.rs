@@ -28,6 +28,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{LocalSet, yield_now};
 
+/// What each answer repeats.
+const ANSWER: &str = "ok\n";
+
 /// The environment variable that holds the replica's name.
 pub(crate) const REPLICA_VARIABLE: &str = "FLYBALL_REPLICA";
 
@@ -59,12 +62,26 @@ pub(crate) struct Sample {
     pub(crate) work: Duration,
     /// Its name in every answer; none if nobody gave it one.
     pub(crate) replica: Option<String>,
+    /// Size of each answer.
+    pub(crate) answer_bytes: usize,
+    /// Who answers 500 at once, but at `/healthz`.
+    pub(crate) broken: Option<String>,
 }
 
 impl Sample {
     /// A service at `listen` named by the environment.
     pub(crate) fn named_by_environment(listen: SocketAddr, share: f64, work: Duration) -> Self {
-        Self { listen, share, work, replica: std::env::var(REPLICA_VARIABLE).ok() }
+        Self::new(listen, share, work, std::env::var(REPLICA_VARIABLE).ok())
+    }
+
+    /// A service at `listen` that answers `ok`.
+    pub(crate) fn new(
+        listen: SocketAddr,
+        share: f64,
+        work: Duration,
+        replica: Option<String>,
+    ) -> Self {
+        Self { listen, share, work, replica, answer_bytes: ANSWER.len(), broken: None }
     }
 }
 
@@ -145,6 +162,8 @@ struct Replica {
     name: Option<HeaderValue>,
     work: Duration,
     cpu: VirtualCpu,
+    body: Bytes,
+    broken: bool,
 }
 
 impl Replica {
@@ -153,7 +172,9 @@ impl Replica {
         ensure!(share > 0.0 && share <= 1.0, "a share of {share} is not above 0 and at most 1");
         let name = sample.replica.as_deref().map(HeaderValue::from_str).transpose();
         let name = name.with_context(|| format!("{REPLICA_VARIABLE} is no header value"))?;
-        Ok(Self { name, work: sample.work, cpu: VirtualCpu::new(share) })
+        let body: Bytes = ANSWER.bytes().cycle().take(sample.answer_bytes).collect();
+        let broken = sample.broken.is_some() && sample.broken == sample.replica;
+        Ok(Self { name, work: sample.work, cpu: VirtualCpu::new(share), body, broken })
     }
 }
 
@@ -163,12 +184,15 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let healthz = request.uri().path() == "/healthz";
     let whole = drain(request.into_body()).await;
-    if !healthz && whole {
+    let fails = replica.broken && !healthz;
+    if !healthz && whole && !fails {
         replica.cpu.work(replica.work).await;
     }
-    let mut response = Response::new(Full::from("ok\n"));
+    let mut response = Response::new(Full::from(replica.body.clone()));
     if !whole {
         *response.status_mut() = StatusCode::BAD_REQUEST;
+    } else if fails {
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     }
     if let Some(name) = &replica.name {
         response.headers_mut().insert(REPLICA_HEADER, name.clone());

@@ -19,6 +19,7 @@ mod mesos;
 mod mesos_lab;
 mod mistakes;
 mod neighbours;
+mod others_act;
 #[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
 mod rig;
 mod scaling;

@@ -69,7 +69,7 @@ mod alone {
         stage.place.configure(&stage.service("shop", ""));
         assert_snapshot!(failed_checks(&stage), @r"
         wrong services.shop.haproxy: HAProxy has no backend `shop`
-              hint: add a section `backend shop`, or name another with `backend`; it has: fixed, web
+              hint: add a section `backend shop` with `balance leastconn`, or name another with `backend`; it has: fixed, web
         ");
         let said = said_by("run", &stage.place);
         assert_eq!(said.code, Some(2), "{said:?}");

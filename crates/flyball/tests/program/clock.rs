@@ -9,7 +9,7 @@ use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
     BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, ReplicaReport, Route,
-    ServerReport,
+    ServerHealth, ServerReport,
 };
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -37,6 +37,7 @@ fn look(number: u64, wall_ms: i64) -> Observation {
         in_flight: 1,
         served: arrivals,
         first_served_at: Some(started),
+        health: ServerHealth::Up,
     };
     let engine = EngineReport { replicas: vec![replica], ..EngineReport::default() };
     let servers = BTreeMap::from([(id, server)]);
@@ -48,6 +49,7 @@ fn look(number: u64, wall_ms: i64) -> Observation {
         balancer: Some(Reading::Taken { at, value: balancer }),
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     }
 }
 

@@ -169,11 +169,25 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     let config = place.config();
     let said = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
-    assert_snapshot!(place.plain(&said.out).replace(FLYBALL, "FLYBALL"), @r"
+    // How many there are differs from machine to machine.
+    let numbers = |line: &str| match line.split_once("descriptors: at most ") {
+        Some((before, rest)) => {
+            let rest = rest.split_once(": ").unwrap().1.split_once(", ").unwrap();
+            let proxy = rest.1.split_once(' ').unwrap().1;
+            format!("{before}descriptors: at most LIMIT: {}, PROXY {proxy}\n", rest.0)
+        }
+        None => format!("{line}\n"),
+    };
+    let shown: String = said.out.lines().map(numbers).collect();
+    assert_snapshot!(place.plain(&shown).replace(FLYBALL, "FLYBALL"), @r"
     ok    flyball.listen: 127.0.0.1:0 is free
     ok    flyball.state_dir: PLACE/state can be written to
+    ok    flyball.token_file: no token_file is set: every user of this machine may scale and pause services at 127.0.0.1:0, and so may whoever reaches it through a proxy that does not say so (X-Forwarded-For)
+          hint: set it where others have accounts here, or where a proxy stands in front
+    ok    descriptors: at most LIMIT: 512 connections for the API, PROXY for all proxies together
     ok    services.web.command: FLYBALL
     ok    services.web.listen: 127.0.0.1:0 is free
+    ok    services.web.ready: a replica is ready once GET /healthz is answered with a status below 400; it is probed again every 5s, and replaced when it has been sick for 30s
     ");
     place.configure(&sample("web", 1.0, 0.5, "").replace(FLYBALL, "no-such-program"));
     let said = run(&mut flyball(["check", "--json", "-c", config.to_str().unwrap()]));
@@ -181,10 +195,41 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     let findings: Vec<Value> =
         said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["ok"] == false).collect();
-    assert_eq!((findings.len(), wrong.len()), (4, 1), "{findings:?}");
+    assert_eq!((findings.len(), wrong.len()), (6, 1), "{findings:?}");
     assert_eq!(wrong[0]["key"], "services.web.command");
     assert!(wrong[0]["hint"].is_string());
     assert!(!place.state().exists());
+}
+
+#[test]
+fn check_finds_a_command_that_does_not_name_its_port() {
+    let said = |port: &str| {
+        let place = Place::with(&sample("web", 1.0, 0.5, "").replace("{port}", port));
+        let said = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
+        let out = said.out.replace(FLYBALL, "FLYBALL");
+        let about: Vec<&str> =
+            out.lines().skip_while(|line| !line.contains("the command")).take(2).collect();
+        (said.code, about.join("\n"))
+    };
+    let (code, text) = said("{prt}");
+    assert_eq!(code, Some(1));
+    assert_snapshot!(text, @r"
+    wrong services.web.command: the command has {prt}, which is not replaced by the port
+          hint: write {port}
+    ");
+    let (code, text) = said("${PORT}");
+    assert_eq!(code, Some(1));
+    assert_snapshot!(text, @r"
+    wrong services.web.command: the command has ${PORT}, which no shell replaces by the port
+          hint: write {port}, or run it with sh -c
+    ");
+    // The program may read the variable PORT: this is worth a hint and no mistake for certain.
+    let (code, text) = said("8080");
+    assert_eq!(code, Some(0));
+    assert_snapshot!(text, @r"
+    ok    services.web.command: the command does not name the port of a replica
+          hint: write {port} where the program takes its port, unless it reads the variable PORT
+    ");
 }
 
 #[test]

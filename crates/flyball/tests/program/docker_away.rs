@@ -10,7 +10,7 @@ use std::{fs, io::Read, io::Write};
 
 use rustix::process::getuid;
 
-use crate::support::{Daemon, FLYBALL, Place, clean, flyball, run, until};
+use crate::support::{Daemon, FLYBALL, Place, clean, flyball, run, sample, until};
 
 /// A user that owns nothing.
 const NOBODY: u32 = 65_534;
@@ -112,4 +112,24 @@ fn a_controller_of_a_swarm_starts_without_a_docker_of_its_own() {
     ));
     let daemon = Daemon::start(&place);
     assert_eq!(daemon.get("/api/v1/services").json(), serde_json::json!([]));
+}
+
+/// What follows labels may be at any point of its work, in the middle of a question, too.
+#[test]
+fn a_stop_while_labels_are_followed_loses_no_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let mute = folder.path().join("mute.sock");
+    let _never_answers = UnixListener::bind(&mute).unwrap();
+    for (socket, stops) in [(folder.path().join("none.sock"), 8), (mute, 2)] {
+        let host = format!("unix://{}", socket.display());
+        let service = sample("web", 1.0, 0.5, "");
+        let place = Place::with(&format!("[docker]\nhost = {host:?}\n{service}"));
+        for _ in 0..stops {
+            let daemon = Daemon::start(&place);
+            daemon.until_settled("web", 1);
+            let (status, log) = daemon.stop();
+            assert_eq!(status.code(), Some(0), "{log}");
+            assert!(!log.contains("may be lost"), "{log}");
+        }
+    }
 }

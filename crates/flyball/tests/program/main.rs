@@ -9,18 +9,23 @@ mod browser;
 mod clock;
 mod commands;
 mod configuration;
+mod crowds;
 mod demo;
 mod docker_away;
 mod ha;
+mod haproxy;
 mod history;
 mod kills;
+mod limits;
 mod monitors;
 mod neighbours;
 mod readers;
 mod replicas;
+mod secrets;
 #[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod servers;
+mod sick;
 mod simulate;
 mod state;
 mod support;

@@ -11,6 +11,8 @@ mod alone {
 
     use crate::support::{Daemon, Place, sample, until};
 
+    /// More than one address may have follow without it.
+    const TOKEN: &str = "correct-horse-battery";
     const READERS: usize = 200;
     const STALLED: usize = 20;
     const SPAN: Duration = Duration::from_secs(6);
@@ -18,7 +20,10 @@ mod alone {
     fn follow(daemon: &Daemon) -> TcpStream {
         let mut stream = TcpStream::connect(daemon.api).unwrap();
         stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-        let head = format!("GET /api/v1/events HTTP/1.1\r\nhost: {}\r\n\r\n", daemon.api);
+        let head = format!(
+            "GET /api/v1/events HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {TOKEN}\r\n\r\n",
+            daemon.api
+        );
         stream.write_all(head.as_bytes()).unwrap();
         stream
     }
@@ -49,6 +54,10 @@ mod alone {
     #[test]
     fn two_hundred_readers_of_which_twenty_read_nothing_leave_the_look_interval_as_it_is() {
         let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
+        let token = place.write("token", TOKEN);
+        let text = std::fs::read_to_string(place.config()).unwrap();
+        let listen = format!("[flyball]\ntoken_file = {token:?}");
+        place.write("flyball.toml", &text.replace("[flyball]", &listen));
         let daemon = Daemon::start(&place);
         daemon.until_settled("web", 2);
         let (alone_s, before_kib) = (interval_s(&daemon), memory_kib(daemon.pid()));

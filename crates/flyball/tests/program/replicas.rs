@@ -10,7 +10,8 @@ use crate::support::{Daemon, Place, flyball, run, shell, until};
 /// What the log holds about a service: each kind of line once, without times and numbers.
 fn told(log: &str) -> String {
     let lines = log.lines().filter_map(|line| line.split_once("  ").map(|(_, rest)| rest.trim()));
-    let plain = lines.filter(|line| !line.contains("http://")).map(|line| {
+    let of_web = |line: &&str| line.contains("web") && !line.contains("http://");
+    let plain = lines.filter(of_web).map(|line| {
         let words = line.split(' ');
         let plain = words.map(|word| if word.starts_with("web-") { "web-N" } else { word });
         plain.collect::<Vec<_>>().join(" ")

@@ -16,14 +16,13 @@ use crate::support::{Daemon, FLYBALL, Place, ask, clean, flyball, run, sample, s
 /// A user that owns nothing.
 const NOBODY: u32 = 65_534;
 
-#[test]
-fn a_state_directory_that_may_not_be_written_is_told_with_what_to_do() {
-    let place = Place::with(&sample("web", 1.0, 0.5, ""));
+/// The daemon of `place`, as a user that may write nothing there.
+fn of_nobody(place: &Place) -> Daemon {
     let program = place.path().join("program");
     fs::copy(FLYBALL, &program).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    fs::create_dir(place.state()).unwrap();
-    fs::set_permissions(place.state(), Permissions::from_mode(0o555)).unwrap();
+    let text = fs::read_to_string(place.config()).unwrap();
+    place.write("flyball.toml", &text.replace(FLYBALL, program.to_str().unwrap()));
     let mut command = Command::new(&program);
     command.arg("run").arg("-c").arg(place.config());
     clean(&mut command);
@@ -31,13 +30,77 @@ fn a_state_directory_that_may_not_be_written_is_told_with_what_to_do() {
         chown(place.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         command.uid(NOBODY).gid(NOBODY).current_dir("/");
     }
-    let said = run(&mut command);
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert_snapshot!(place.plain(&said.err), @r"
-    error: cannot use the state directory PLACE/state: Permission denied (os error 13)
-    hint: set state_dir under [flyball] to a directory that this user may write to
-    ");
+    Daemon::spawn(place, command)
+}
+
+#[test]
+fn in_a_state_directory_that_may_not_be_written_all_but_history_works() {
+    let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
+    fs::create_dir(place.state()).unwrap();
+    fs::set_permissions(place.state(), Permissions::from_mode(0o500)).unwrap();
+    let daemon = of_nobody(&place);
+    daemon.until_settled("web", 2);
+    let said = "history is not being kept, all else goes on: cannot keep the journal in";
+    until("a warning", || (daemon.said(said) == 1).then_some(()));
+    assert!(notices(&daemon).iter().any(|text| text.starts_with("history is not being kept: ")));
+    let metrics = daemon.get("/metrics").body;
+    assert!(metrics.contains("\nflyball_journal_up 0\n"), "{metrics}");
+    until("records are counted as lost", || {
+        let metrics = daemon.get("/metrics").body;
+        let line =
+            metrics.lines().find(|l| l.starts_with("flyball_journal_lost_records_total "))?;
+        (line != "flyball_journal_lost_records_total 0").then_some(())
+    });
+    let status = run(&mut flyball(["status", "--daemon", &daemon.api.to_string()]));
+    assert!(status.out.contains("history is not being kept"), "{status:?}");
+    assert_eq!(daemon.get("/api/v1/services/web/samples").status, 503);
+    daemon.post("/api/v1/services/web/scale", &json!({ "to": 3 }));
+    daemon.until_settled("web", 3);
+    assert_eq!(daemon.said(said), 1, "said once: {}", daemon.log());
+    let (status, log) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(fs::read_dir(place.state()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_journal_of_a_newer_flyball_keeps_nothing_from_starting_and_is_left_as_it_is() {
+    let place = Place::with(&sample("web", 1.0, 0.5, ""));
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 1);
+    daemon.post("/api/v1/services/web/scale", &json!({ "to": 2, "for": "1h" }));
+    daemon.stop();
+    let path = place.state().join("journal.db");
+    let newer = rusqlite::Connection::open(&path).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    drop(newer);
+    let before = fs::read(&path).unwrap();
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 2);
+    until("a warning", || (daemon.said("journal.db is of a newer flyball") == 1).then_some(()));
+    assert!(daemon.get("/metrics").body.contains("\nflyball_journal_up 1\n"));
+    let history = || daemon.get("/api/v1/services/web/decisions").json();
+    until("new history", || (!history().as_array()?.is_empty()).then_some(()));
+    daemon.stop();
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert!(place.state().join("journal-v1.db").exists());
+}
+
+#[test]
+fn with_a_full_disk_from_the_start_all_but_history_works() {
+    let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
+    let state = place.state();
+    let Some(disk) = Small::mount(&state) else {
+        return not_run(
+            "with_a_full_disk_from_the_start_all_but_history_works",
+            "mounting takes root",
+        );
+    };
+    disk.fill();
+    let daemon = Daemon::start(&place);
+    daemon.until_settled("web", 2);
+    until("a warning", || (daemon.said("history is not being kept") == 1).then_some(()));
+    let (status, log) = daemon.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[test]

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::follow;
 use crate::outage::outage;
 use crate::picture;
-use crate::provision::api_of;
+use crate::provision::{api_of, zabbix};
 use crate::relay::Relay;
 use crate::stack::{Stack, until};
-use crate::stage::Stage;
+use crate::stage::{Stage, published};
 use crate::support::{Daemon, Place, Steady, flyball, free_port, run};
 
 const SOON: Duration = Duration::from_secs(40);
@@ -51,6 +51,7 @@ pub(crate) fn triggers_move_the_count_and_doubt_does_not(stack: &Stack) {
     let relay = Relay::to(stack.trapper_port);
     let services = stage.service("web", CONTAINERS);
     let place = watched(stack, &relay.address.to_string(), &services);
+    labels_make_a_host_too(&stage, &place);
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 1);
     stage.until_served();
@@ -100,6 +101,21 @@ pub(crate) fn triggers_move_the_count_and_doubt_does_not(stack: &Stack) {
     load.finish();
     let (_, log) = daemon.stop();
     assert!(log.contains("Zabbix is back"), "{log}");
+}
+
+/// A service that only a container's labels describe is reported as well, so it needs a host.
+fn labels_make_a_host_too(stage: &Stage, place: &Place) {
+    let labels = [
+        ("flyball.service", "shop"),
+        ("flyball.port", "8080"),
+        ("flyball.balancer", "none"),
+        ("flyball.policy", "external"),
+    ];
+    stage.wait(stage.lab.run("shop", &labels, published()));
+    let said = zabbix(place, &["provision", "--dry-run"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.starts_with("make   host shop\n") && !said.out.contains("web"), "{said:?}");
+    stage.remove("shop");
 }
 
 /// Whether the replica has been there for longer than flyball distrusts the mean after a start: the

@@ -15,6 +15,7 @@ mod lab;
 #[path = "../containers/load.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod load;
+mod machine;
 mod outage;
 mod picture;
 mod provision;
@@ -55,7 +56,7 @@ mod alone {
         check("bad doors", &mut || crate::provision::bad_doors_are_one_clear_error_each(&stack));
         check("drive", &mut || crate::drive::triggers_move_the_count_and_doubt_does_not(&stack));
         check("hosts of replicas", &mut || {
-            crate::replica_hosts::come_and_go_with_the_replicas(&stack);
+            crate::replica_hosts::come_and_go_behind_a_proxy(&stack);
         });
         check("outage", &mut || {
             crate::outage::every_sample_arrives_once_whatever_happens_to_zabbix(&mut stack);

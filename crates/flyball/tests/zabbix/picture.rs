@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::stack::{Stack, install, not_run};
+use crate::machine::{install_here, not_run};
+use crate::stack::Stack;
 
 /// An error box has a tenth of this; two charts have four times as much.
 const BYTES_MIN: u64 = 15_000;
@@ -49,5 +50,5 @@ pub(crate) fn of_the_dashboard(stack: &Stack, host: &str) {
 
 fn has_browser() -> bool {
     let there = || Path::new("/usr/bin/chromium").exists();
-    there() || install(&["chromium"]).is_ok() && there()
+    there() || install_here(&["chromium"]).is_ok() && there()
 }

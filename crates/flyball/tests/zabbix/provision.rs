@@ -32,7 +32,10 @@ pub(crate) fn zabbix(place: &Place, words: &[&str]) -> Said {
 
 /// Everything that can be set up in Zabbix, without what changes by itself.
 fn dump(stack: &Stack) -> Vec<(String, Value)> {
+    // They were groups of hosts before.
+    let templategroup = if stack.is_from(6, 2) { "templategroup" } else { "hostgroup" };
     let kinds = [
+        templategroup,
         "hostgroup",
         "host",
         "template",
@@ -55,7 +58,8 @@ fn dump(stack: &Stack) -> Vec<(String, Value)> {
     let all = kinds.map(|kind| {
         // With all fields Zabbix looks for the latest value of each of ten thousand items.
         let fields = ["itemid", "hostid", "key_", "name", "type", "delay", "params", "status"];
-        let output = if kind == "item" { json!(fields) } else { json!("extend") };
+        let many = matches!(kind, "item" | "itemprototype");
+        let output = if many { json!(fields) } else { json!("extend") };
         let list = stack.api(&format!("{kind}.get"), json!({ "output": output }));
         (kind.to_owned(), without_time(list))
     });
@@ -114,6 +118,8 @@ pub(crate) fn twice_changes_once_and_remove_leaves_nothing(stack: &Stack) {
     assert_eq!(zabbix(&place, &["provision", "--dry-run"]).code, Some(0));
 
     what_somebody_changed_is_told_and_mended(stack, &place);
+    what_somebody_switched_off_is_told_and_mended(stack, &place);
+    assert_eq!(differing(&made, &dump(stack)), Vec::<String>::new(), "all of it is as it was");
     a_foreign_host_is_not_touched(stack, &token);
 
     let json = zabbix(&place, &["remove", "--json"]);
@@ -137,6 +143,55 @@ fn what_somebody_changed_is_told_and_mended(stack: &Stack, place: &Place) {
     let told = zabbix(place, &["provision"]).out;
     assert!(told.contains("update host web\n         {$FLYBALL.OUT}: 99 -> 30\n"), "{told}");
     assert!(told.contains("~ item \"Mean CPU\": delay 7s -> 1s"), "{told}");
+    assert_eq!(zabbix(place, &["provision"]).out, "");
+}
+
+/// Each of what the webhook needs can be switched off on its own, and then no call is made.
+fn what_somebody_switched_off_is_told_and_mended(stack: &Stack, place: &Place) {
+    let media = json!({ "filter": { "username": ["flyball-webhook"] }, "selectMedias": "extend" });
+    let mut medias = stack.api("user.get", media)[0]["medias"].clone();
+    medias[0]["active"] = "1".into();
+    for field in ["mediaid", "userid", "userdirectory_mediaid", "provisioned"] {
+        medias[0].as_object_mut().unwrap().remove(field);
+    }
+    let webhook = "Flyball webhook";
+    for (object, id, (field, name), change, told) in [
+        (
+            "mediatype",
+            "mediatypeid",
+            ("name", webhook),
+            json!({ "status": "1" }),
+            "media type Flyball webhook\n         status",
+        ),
+        (
+            "action",
+            "actionid",
+            ("name", webhook),
+            json!({ "status": "1" }),
+            "action Flyball webhook\n         status",
+        ),
+        (
+            "usergroup",
+            "usrgrpid",
+            ("name", webhook),
+            json!({ "users_status": "1" }),
+            "user group Flyball webhook\n         users_status",
+        ),
+        (
+            "user",
+            "userid",
+            ("username", "flyball-webhook"),
+            json!({ "medias": medias }),
+            "user flyball-webhook\n         medias",
+        ),
+    ] {
+        let ask = json!({ "filter": { field: [name] }, "output": [id] });
+        let mut change = change;
+        change[id] = stack.api(&format!("{object}.get"), ask)[0][id].clone();
+        stack.api(&format!("{object}.update"), change);
+        let said = zabbix(place, &["provision"]);
+        assert_eq!((said.code, said.out), (Some(0), format!("update {told}\n")), "{}", said.err);
+    }
     assert_eq!(zabbix(place, &["provision"]).out, "");
 }
 

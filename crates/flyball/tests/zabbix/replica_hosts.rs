@@ -1,4 +1,5 @@
-//! With `replica_hosts` each replica has a host of its own, for as long as it is there.
+//! With `replica_hosts` each replica has a host of its own, for as long as it is there: here behind
+//! a proxy, which everything has to take its way through.
 
 use std::time::Duration;
 
@@ -6,16 +7,17 @@ use serde_json::{Value, json};
 
 use crate::drive::watched;
 use crate::provision::zabbix;
-use crate::stack::{Stack, until};
-use crate::support::{Daemon, FLYBALL};
+use crate::stack::{PROXY, Stack, until};
+use crate::support::{Daemon, FLYBALL, Place, Said, flyball, run};
 
 const SOON: Duration = Duration::from_secs(30);
 
-pub(crate) fn come_and_go_with_the_replicas(stack: &Stack) {
-    let trapper = format!("127.0.0.1:{}", stack.trapper_port);
+pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
+    let proxy = stack.register_proxy();
+    let trapper = format!("127.0.0.1:{}", stack.proxy_port);
     let services = format!(
-        "replica_hosts = true\n[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:0\"\n\
-         min = 1\nmax = 4\npolicy = \"external\"\n\
+        "proxy = {PROXY:?}\nreplica_hosts = true\n[services.web]\nengine = \"process\"\n\
+         listen = \"127.0.0.1:0\"\nmin = 1\nmax = 4\npolicy = \"external\"\n\
          command = [{FLYBALL:?}, \"sample-service\", \"--port\", \"{{port}}\"]\n"
     );
     let foreign = json!({ "host": "web-3", "groups": [{ "groupid": "2" }] });
@@ -25,21 +27,81 @@ pub(crate) fn come_and_go_with_the_replicas(stack: &Stack) {
     daemon.until_settled("web", 1);
     scale(&daemon, 3);
     until("two hosts", SOON, || (names(stack) == ["web-1", "web-2"]).then_some(()));
-    until("CPU on each of them", SOON, || {
-        let arrived = |host| stack.item(host, "flyball.cpu")["lastclock"] != "0";
-        (arrived("web-1") && arrived("web-2")).then_some(())
+    until("CPU on each of them and on the service's", SOON, || {
+        let arrived = |host, key| stack.item(host, key)["lastclock"] != "0";
+        let own = ["web-1", "web-2"].iter().all(|host| arrived(host, "flyball.cpu"));
+        (own && arrived("web", "flyball.cpu.mean") && arrived("web", "flyball.wanted"))
+            .then_some(())
     });
     assert_eq!(daemon.said("made by somebody else and are left alone: web-3"), 1);
+    one_that_somebody_gave_to_the_server_comes_back(stack);
     scale(&daemon, 1);
     until("one host", SOON, || (names(stack).len() == 1).then_some(()));
     daemon.stop();
 
+    check_compares_the_proxy(stack, &place);
     let said = zabbix(&place, &["remove"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     assert_eq!(names(stack), Vec::<String>::new());
     let left = stack.api("host.get", json!({ "hostids": foreign["hostids"], "output": ["host"] }));
     assert_eq!(left[0]["host"], "web-3", "it was not touched");
     stack.api("host.delete", foreign["hostids"].clone());
+    stack.api("proxy.delete", proxy["proxyids"].clone());
+}
+
+fn one_that_somebody_gave_to_the_server_comes_back(stack: &Stack) {
+    stack.give_to_server("web-1");
+    // Compared again every 5 s, while a host of somebody else is in the way.
+    until("the proxy's again", SOON, || stack.is_behind_proxy("web-1").then_some(()));
+}
+
+/// What `flyball check` and `provision` say of hosts that values cannot reach.
+fn check_compares_the_proxy(stack: &Stack, place: &Place) {
+    let said = check(place);
+    let good = format!("ok    zabbix.hosts: host web is monitored by proxy {PROXY}");
+    assert!(said.code == Some(0) && said.out.contains(&good), "{said:?}");
+
+    stack.give_to_server("web");
+    let said = check(place);
+    let wrong = format!("host web is monitored by the server, not by proxy {PROXY}");
+    assert!(said.code == Some(1) && said.out.contains(&wrong), "{said:?}");
+    let dry = zabbix(place, &["provision", "--dry-run"]);
+    let change = format!("monitored by proxy {PROXY} instead of the server");
+    assert!(dry.code == Some(1) && dry.out.contains(&change), "{dry:?}");
+    assert_eq!(zabbix(place, &["provision"]).code, Some(0));
+    assert!(check(place).out.contains(&good));
+
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let line = format!("proxy = {PROXY:?}\n");
+    place.write("flyball.toml", &text.replace(&line, ""));
+    let said = check(place);
+    let hint = format!("hint: write proxy = {PROXY:?} under [zabbix]");
+    assert!(said.code == Some(1) && said.out.contains(&hint), "{said:?}");
+    let said = zabbix(place, &["provision"]);
+    assert!(
+        said.out.is_empty() && said.err.contains(&format!("set proxy = {PROXY:?}")),
+        "{said:?}"
+    );
+
+    place.write("flyball.toml", &text.replace(&line, "proxy = \"cellar\"\n"));
+    let none = "has no proxy \"cellar\"";
+    let said = check(place);
+    assert!(said.code == Some(1) && said.out.contains(none), "{said:?}");
+    let said = zabbix(place, &["provision"]);
+    assert!(
+        said.code == Some(2) && said.err.contains(none) && said.err.contains(PROXY),
+        "{said:?}"
+    );
+    place.write("flyball.toml", &text);
+
+    stack.update_host("web", json!({ "status": "1" }));
+    let said = check(place);
+    assert!(said.code == Some(1) && said.out.contains("host web is disabled"), "{said:?}");
+}
+
+fn check(place: &Place) -> Said {
+    let config = place.config().display().to_string();
+    run(&mut flyball(["check", "-c", &config]))
 }
 
 fn scale(daemon: &Daemon, count: u32) {
@@ -55,4 +117,37 @@ fn names(stack: &Stack) -> Vec<String> {
     });
     let name = |host: &Value| host["host"].as_str().unwrap().to_owned();
     stack.api("host.get", ask).as_array().unwrap().iter().map(name).collect()
+}
+
+impl Stack {
+    /// Makes the proxy known that runs already.
+    fn register_proxy(&self) -> Value {
+        let params = if self.is_from(7, 0) {
+            json!({ "name": PROXY, "operating_mode": 0 })
+        } else {
+            json!({ "host": PROXY, "status": 5 })
+        };
+        self.api("proxy.create", params)
+    }
+
+    /// Takes a host from its proxy.
+    fn give_to_server(&self, host: &str) {
+        let field = if self.is_from(7, 0) { "monitored_by" } else { "proxy_hostid" };
+        self.update_host(host, json!({ field: "0" }));
+    }
+
+    fn is_behind_proxy(&self, host: &str) -> bool {
+        let field = if self.is_from(7, 0) { "proxyid" } else { "proxy_hostid" };
+        self.host(host, field)[field] != "0"
+    }
+
+    fn update_host(&self, host: &str, mut change: Value) {
+        change["hostid"] = self.host(host, "hostid")["hostid"].clone();
+        self.api("host.update", change);
+    }
+
+    fn host(&self, host: &str, field: &str) -> Value {
+        let ask = json!({ "filter": { "host": [host] }, "output": [field] });
+        self.api("host.get", ask)[0].clone()
+    }
 }

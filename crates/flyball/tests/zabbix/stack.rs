@@ -1,73 +1,87 @@
-//! Zabbix 6.0 as Debian has it: PostgreSQL, zabbix_server and the frontend under PHP's own server.
+//! Zabbix as Debian has it: PostgreSQL, zabbix_server, zabbix_proxy, and the frontend under PHP's own server.
 //!
-//! Installed where that is possible and needed. Invariant: all of it is in one directory and on
-//! loopback, no service of the system is started or touched, and it ends with the test.
+//! Invariant: all of it is in one directory and on loopback, no service of the system is started or
+//! touched, and it ends with the test.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
-use crate::support::ask;
+use crate::machine::{Machine, not_run};
+use crate::support::{ask, free_port};
 
+/// What the proxy is called.
+pub(crate) const PROXY: &str = "flyball edge";
 /// Seconds until the server sees a new item; the suite has no time for the usual 60.
 const CACHE_S: u32 = 2;
 const LIMIT: Duration = Duration::from_secs(60);
-/// What must be there; named one by one, so that no web server comes with them.
-const PACKAGES: [&str; 7] = [
-    "zabbix-server-pgsql",
-    "zabbix-frontend-php",
-    "php-cli",
-    "php-pgsql",
-    "php-cgi",
-    "postgresql",
-    "locales",
-];
-
 /// The whole of it.
 pub(crate) struct Stack {
+    machine: Machine,
     directory: tempfile::TempDir,
     postgres: Option<Child>,
     server: Option<Child>,
+    proxy: Option<Child>,
     php: Option<Child>,
     pub(crate) trapper_port: u16,
+    /// The proxy's trapper.
+    pub(crate) proxy_port: u16,
     http_port: u16,
     session: String,
+    /// As the API says it: `7.0.22`.
+    version: String,
 }
 
 impl Stack {
     /// Brings it up; `None` where this machine cannot have one, which is noted, or is a failure
     /// under `CI=true`.
     pub(crate) fn up() -> Option<Self> {
-        if let Err(reason) = ready_machine() {
-            not_run(&reason);
-            return None;
-        }
+        let machine = match Machine::ready() {
+            Ok(machine) => machine,
+            Err(reason) => {
+                not_run(&reason);
+                return None;
+            }
+        };
         // Short, since paths of sockets are.
         let directory = tempfile::Builder::new().prefix("fbz").tempdir_in("/tmp").unwrap();
+        let own = u16::try_from(std::process::id() % 10_000).unwrap();
+        let trapper_port = port_from(20_000 + own);
         let mut stack = Self {
+            machine,
             directory,
             postgres: None,
             server: None,
+            proxy: None,
             php: None,
-            trapper_port: port_below_32768(),
-            http_port: crate::support::free_port(),
+            trapper_port,
+            proxy_port: port_from(trapper_port + 1),
+            http_port: free_port(),
             session: String::new(),
+            version: String::new(),
         };
         let began = Instant::now();
+        stack.make_directories();
+        stack.start_proxy();
         stack.make_database();
         stack.start_server();
         stack.start_frontend();
         let login = json!({ "username": "Admin", "password": "zabbix" });
         stack.session = stack.api("user.login", login).as_str().unwrap().to_owned();
-        println!("zabbix is up after {:.1} s", began.elapsed().as_secs_f64());
+        println!("zabbix {} is up after {:.1} s", stack.version, began.elapsed().as_secs_f64());
         Some(stack)
+    }
+
+    /// Whether it is this version or a newer one.
+    pub(crate) fn is_from(&self, major: u32, minor: u32) -> bool {
+        let mut numbers = self.version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        (numbers.next().unwrap(), numbers.next().unwrap()) >= (major, minor)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -90,6 +104,7 @@ impl Stack {
     fn try_api(&self, method: &str, params: &Value) -> Value {
         let mut call = json!({ "jsonrpc": "2.0", "method": method, "params": params, "id": 1 });
         if !self.session.is_empty() {
+            // Taken until 7.0.
             call["auth"] = self.session.as_str().into();
         }
         let address = ([127, 0, 0, 1], self.http_port).into();
@@ -108,28 +123,30 @@ impl Stack {
         path
     }
 
-    fn make_database(&mut self) {
-        let data = self.path("pg");
+    fn make_directories(&self) {
         fs::set_permissions(self.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
         for name in ["sock", "srv", "tmp"] {
             fs::create_dir(self.path(name)).unwrap();
             fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o777)).unwrap();
         }
-        let mut init = as_user("postgres", &postgres("initdb"));
+    }
+
+    fn make_database(&mut self) {
+        let data = self.path("pg");
+        let mut init = self.machine.command_as("postgres", &self.machine.postgres("initdb"));
         init.arg("-D").arg(&data).args(["-U", "postgres", "-A", "trust", "-E", "UTF8"]);
         run(init.args(["--locale=C.UTF-8", "--no-sync", "--no-instructions"]));
         self.start_database();
         let import = self.path("import.php");
         fs::write(&import, IMPORT).unwrap();
-        run(Command::new("php")
-            .args(["-d", "memory_limit=512M"])
-            .arg(import)
-            .arg(self.path("sock")));
+        let mut php = self.machine.command("php");
+        run(php.args(["-d", "memory_limit=512M"]).arg(import).arg(self.path("sock")));
     }
 
     /// Starts PostgreSQL on a socket only; what it has is there again.
     pub(crate) fn start_database(&mut self) {
-        let mut command = as_user("postgres", &postgres("postgres"));
+        let program = self.machine.postgres("postgres");
+        let mut command = self.machine.command_as("postgres", &program);
         command.arg("-D").arg(self.path("pg"));
         let sockets = format!("unix_socket_directories={}", self.path("sock").display());
         // A database for minutes needs no care for its disk.
@@ -171,7 +188,7 @@ impl Stack {
             ),
         )
         .unwrap();
-        let mut command = Command::new("/usr/sbin/zabbix_server");
+        let mut command = self.machine.command("/usr/sbin/zabbix_server");
         command.arg("-f").arg("-c").arg(conf).process_group(0);
         self.server = Some(self.spawn(command, "server.out"));
         until("the server", LIMIT, || {
@@ -189,9 +206,32 @@ impl Stack {
         end(&mut self.server, Signal::TERM, false);
     }
 
+    /// Starts the proxy, which waits for somebody to make one of its name in Zabbix: it takes some
+    /// seconds to make its database.
+    fn start_proxy(&mut self) {
+        let conf = self.path("proxy.conf");
+        let (at, port) = (self.directory.path().display(), self.proxy_port);
+        fs::write(
+            &conf,
+            format!(
+                "ProxyMode=0\nHostname={PROXY}\nServer=127.0.0.1:{}\nListenIP=127.0.0.1\n\
+                 ListenPort={port}\nSourceIP=127.0.0.1\nLogType=file\nLogFile={at}/srv/proxy.log\n\
+                 PidFile={at}/srv/proxy.pid\nSocketDir={at}/tmp\nDBName={at}/srv/proxy.db\n\
+                 User=zabbix\nConfigFrequency=1\nDataSenderFrequency=1\nStartPollers=1\n\
+                 StartPollersUnreachable=1\nStartPreprocessors=1\nStartTrappers=3\n\
+                 StartPingers=0\nStartDiscoverers=0\nStartHTTPPollers=0\nStartDBSyncers=1\n",
+                self.trapper_port
+            ),
+        )
+        .unwrap();
+        let mut command = self.machine.proxy();
+        command.arg("-f").arg("-c").arg(conf).process_group(0);
+        self.proxy = Some(self.spawn(command, "proxy.out"));
+    }
+
     fn start_frontend(&mut self) {
         let (own, at) = (self.path("frontend"), self.directory.path().display().to_string());
-        run(Command::new("cp").args(["-rL", "/usr/share/zabbix"]).arg(&own));
+        run(self.machine.command("cp").args(["-rL", "/usr/share/zabbix"]).arg(&own));
         let constant = own.join("include/classes/core/CConfigFile.php");
         let text = fs::read_to_string(&constant).unwrap();
         let text = text.replace("/etc/zabbix/zabbix.conf.php", &format!("{at}/zabbix.conf.php"));
@@ -202,12 +242,11 @@ impl Stack {
         // Without this locale every page is an error box.
         let locale = self.path("locale/en_US.UTF-8");
         fs::create_dir_all(locale.parent().unwrap()).unwrap();
-        let made = Command::new("localedef")
-            .args(["--no-archive", "-i", "en_US", "-f", "UTF-8"])
-            .arg(&locale)
-            .output();
+        let mut compile = self.machine.command("localedef");
+        compile.args(["--no-archive", "-i", "en_US", "-f", "UTF-8"]);
+        let made = compile.arg(&locale).output();
         assert!(locale.exists(), "{made:?}");
-        let mut command = Command::new("php");
+        let mut command = self.machine.command("php");
         command.arg("-c").arg(self.path("php.ini")).process_group(0);
         command.args(["-S", &format!("127.0.0.1:{}", self.http_port), "-t"]).arg(own);
         command
@@ -215,7 +254,7 @@ impl Stack {
             .env("LOCPATH", self.path("locale"))
             .env_remove("LC_ALL");
         self.php = Some(self.spawn(command, "php.log"));
-        until("the frontend", LIMIT, || {
+        self.version = until("the frontend", LIMIT, || {
             let answer = self.try_api("apiinfo.version", &json!([]));
             answer["result"].as_str().map(str::to_owned)
         });
@@ -231,7 +270,9 @@ impl Stack {
 impl Drop for Stack {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            for (who, log) in [("server", "srv/server.log"), ("frontend", "php.log")] {
+            let logs =
+                [("server", "srv/server.log"), ("proxy", "srv/proxy.log"), ("frontend", "php.log")];
+            for (who, log) in logs {
                 let log = fs::read_to_string(self.path(log)).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(15).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
@@ -239,6 +280,7 @@ impl Drop for Stack {
             }
         }
         end(&mut self.php, Signal::KILL, true);
+        end(&mut self.proxy, Signal::KILL, true);
         end(&mut self.server, Signal::KILL, true);
         end(&mut self.postgres, Signal::INT, false);
     }
@@ -265,25 +307,11 @@ pub(crate) fn until<T>(what: &str, limit: Duration, mut seen: impl FnMut() -> Op
     }
 }
 
-/// The server refuses ports from 32768 on, and those below are seldom handed out.
-fn port_below_32768() -> u16 {
+/// A free port from `first` on: server and proxy refuse those from 32768 on, and those below are
+/// seldom handed out.
+fn port_from(first: u16) -> u16 {
     let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let start = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (start..32_768).find(free).unwrap()
-}
-
-fn postgres(program: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").unwrap().flatten();
-    let programs = versions.map(|version| version.path().join("bin").join(program));
-    programs.filter(|path| path.exists()).max().unwrap()
-}
-
-/// A command as another user: PostgreSQL does not run as root.
-fn as_user(user: &str, program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups", "--"]);
-    command.arg(program).current_dir("/tmp");
-    command
+    (first..32_768).find(free).unwrap()
 }
 
 #[track_caller]
@@ -291,63 +319,6 @@ fn run(command: &mut Command) {
     let output = command.stdin(Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{command:?}: {said}");
-}
-
-fn ready_machine() -> Result<(), String> {
-    if !rustix::process::geteuid().is_root() {
-        return Err("a stack of its own needs root".to_owned());
-    }
-    let there = || {
-        let files = [
-            "/usr/sbin/zabbix_server",
-            "/usr/share/zabbix-server-pgsql/schema.sql.gz",
-            "/usr/share/zabbix/api_jsonrpc.php",
-            "/usr/bin/php",
-            "/usr/lib/postgresql",
-            "/usr/bin/localedef",
-        ];
-        files.iter().all(|file| Path::new(file).exists())
-    };
-    if there() {
-        return Ok(());
-    }
-    install(&PACKAGES)?;
-    if there() { Ok(()) } else { Err("Debian's packages are not as expected".to_owned()) }
-}
-
-/// Installs packages without letting them start anything.
-pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
-    let fence = Path::new("/usr/sbin/policy-rc.d");
-    let ours = !fence.exists();
-    if ours {
-        fs::write(fence, "#!/bin/sh\nexit 101\n").map_err(|error| error.to_string())?;
-        let _unset = fs::set_permissions(fence, fs::Permissions::from_mode(0o755));
-    }
-    let apt = |words: &[&str]| {
-        let mut apt = Command::new("apt-get");
-        apt.args(["-o", "DPkg::Lock::Timeout=300"]).args(words);
-        apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null()).output()
-    };
-    let mut words = vec!["install", "-y", "--no-install-recommends"];
-    words.extend(packages);
-    let done = |output: std::io::Result<std::process::Output>| {
-        output.is_ok_and(|output| output.status.success())
-    };
-    let installed = done(apt(&words)) || (done(apt(&["update"])) && done(apt(&words)));
-    if ours {
-        let _unset = fs::remove_file(fence);
-    }
-    if installed { Ok(()) } else { Err(format!("apt-get cannot install {packages:?}")) }
-}
-
-/// Says that something was not run; under `CI=true` that is a failure.
-pub(crate) fn not_run(reason: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "zabbix: {reason}");
-    let Some(path) = std::env::var_os("FLYBALL_NOT_RUN") else {
-        return eprintln!("not run: zabbix: {reason}");
-    };
-    let mut notes = File::options().create(true).append(true).open(path).unwrap();
-    writeln!(notes, "zabbix: {reason}").unwrap();
 }
 
 /// Each file in one round trip: 173,000 single statements take three times as long.

@@ -224,6 +224,7 @@ fn policy(dice: &mut Dice, look_ms: u64, lag_looks: u64) -> Policy {
         start_limit_ms: look_ms * (2 * lag_looks + dice.range(5, 30)),
         drain_limit_ms: look_ms * dice.range(2, 20),
         stale_after_ms: look_ms * dice.range(2, 6),
+        ..Timing::default()
     };
     Policy { service: "web".to_owned(), bounds, rule, timing }
 }

@@ -4,7 +4,8 @@
 //! ago, replicas as they are. Invariant: a replica without a reading shows none, never 0.
 
 use flyball_core::observation::{
-    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerReport,
+    BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerHealth,
+    ServerReport,
 };
 use flyball_core::units::Timestamp;
 
@@ -131,6 +132,7 @@ fn state(replica: &Replica, now: Timestamp, busy: u32) -> State {
         },
         served: count(replica.served),
         first_served_at: replica.first_served_at,
+        health: ServerHealth::Up,
     });
     State { replica: Some(said), server }
 }

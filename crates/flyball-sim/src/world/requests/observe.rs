@@ -3,7 +3,7 @@
 //! Decides nothing. Invariant: every reading carries the time at which it was true; with a metric
 //! lag, counters are those of a moment that far back and say so.
 
-use flyball_core::observation::{CpuCounter, Observation, Reading, ServerReport};
+use flyball_core::observation::{CpuCounter, Observation, Reading, ServerHealth, ServerReport};
 use flyball_core::units::Timestamp;
 
 use super::World;
@@ -103,6 +103,7 @@ fn state(replica: &Replica, at: Timestamp, cpu_limit_cores: f64) -> State {
         in_flight: replica.in_flight,
         served: replica.served,
         first_served_at: replica.first_served_ns.map(timestamp),
+        health: ServerHealth::Up,
     });
     State { replica: said, server }
 }

@@ -4,7 +4,7 @@
 //! against the core's invariants before it is carried out.
 
 use flyball_core::decision::Decision;
-use flyball_core::invariants::{self, Broken};
+use flyball_core::invariants::Broken;
 
 use super::arrivals::{Arrivals, MS};
 use super::latencies::Summary;
@@ -68,8 +68,7 @@ pub fn drive_paced(
     loop {
         let seen = world.look();
         let decision = contender.decide(seen);
-        let broken = invariants::check(contender.policy(), seen, &decision).into_iter().next();
-        if let Some(broken) = broken {
+        if let Some(broken) = contender.broken(seen, &decision) {
             return Err(Box::new(Refused { broken, decision }));
         }
         for step in &decision.plan {

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 use serde_json::Value;
 
-use super::super::status::{notice_line, number, replica_rows, share, word};
+use super::super::status::{counted, notice_line, number, replica_rows, share, word};
 use crate::failure::Failure;
 
 /// The widest bar of replicas; a larger pool is drawn to scale.
@@ -126,7 +126,7 @@ fn row(view: &Value, chosen: bool) -> Row<'static> {
     let pressing = state.starts_with('!');
     Row::new([
         Cell::from(format!("{mark}{}", word(view, "name"))),
-        Cell::from(bar(seen, bounds)),
+        Cell::from(bar(view, seen, bounds)),
         Cell::from(wanted),
         Cell::from(share(seen.get("mean_cpu"))),
         Cell::from(per_s),
@@ -136,10 +136,11 @@ fn row(view: &Value, chosen: bool) -> Row<'static> {
 }
 
 /// `████▒▒░x··`: ready, starting, draining, unhealthy, free up to the maximum.
-fn bar(seen: &Value, bounds: &Value) -> Line<'static> {
+fn bar(view: &Value, seen: &Value, bounds: &Value) -> Line<'static> {
     let of = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(0);
     if seen.get("engine_age_ms").is_none_or(Value::is_null) {
-        return Line::from("unknown");
+        let last = view.get("last_seen").is_some_and(Value::is_object);
+        return Line::from(if last { counted(view, "ready") } else { "unknown".to_owned() });
     }
     let looks = [
         ("ready", "█", Color::Green),

@@ -2,6 +2,7 @@
 //!
 //! Invariant: nothing that was due is left waiting or dropped, or there is no figure.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -85,6 +86,7 @@ fn seen(look: u64, memory: &mut Memory) -> Seen {
         balancer: None,
         manual: None,
         advice: None,
+        failing: BTreeMap::new(),
     };
     let decision = decide(&policy, memory, &seen);
     let sample = Some(Sample::of(&decision, None));
@@ -99,6 +101,8 @@ fn seen(look: u64, memory: &mut Memory) -> Seen {
         draining: std::collections::BTreeSet::new(),
         tally: crate::daemon::tally::Tally::default(),
         latency: None,
+        crowded: None,
+        refusals: Vec::new(),
     };
     Seen { live: Arc::new(live), sample }
 }

@@ -26,7 +26,7 @@ struct Running {
 
 fn start(share: f64, work_ms: u64) -> Running {
     let replica = Some("sample-7".to_owned());
-    let sample = Sample { listen: here(0), share, work: Duration::from_millis(work_ms), replica };
+    let sample = Sample::new(here(0), share, Duration::from_millis(work_ms), replica);
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -172,7 +172,7 @@ fn a_client_that_leaves_does_not_block_the_next() {
 #[test]
 fn a_share_that_is_none_is_refused() {
     for share in [0.0, -0.5, 1.5, f64::NAN] {
-        let sample = Sample { listen: here(0), share, work: Duration::ZERO, replica: None };
+        let sample = Sample::new(here(0), share, Duration::ZERO, None);
         let error = run(&sample).unwrap_err().to_string();
         assert!(error.ends_with("is not above 0 and at most 1"), "{error}");
     }
@@ -181,8 +181,7 @@ fn a_share_that_is_none_is_refused() {
 #[test]
 fn a_name_that_cannot_be_a_header_is_refused() {
     let replica = Some("a\nb".to_owned());
-    let error =
-        run(&Sample { listen: here(0), share: 1.0, work: Duration::ZERO, replica }).unwrap_err();
+    let error = run(&Sample::new(here(0), 1.0, Duration::ZERO, replica)).unwrap_err();
     assert_eq!(error.to_string(), "FLYBALL_REPLICA is no header value");
 }
 
@@ -190,9 +189,7 @@ fn a_name_that_cannot_be_a_header_is_refused() {
 fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let error =
-        run(&Sample { listen: here(port), share: 1.0, work: Duration::ZERO, replica: None })
-            .unwrap_err();
+    let error = run(&Sample::new(here(port), 1.0, Duration::ZERO, None)).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot listen on 127.0.0.1:{port}"));
 }
 

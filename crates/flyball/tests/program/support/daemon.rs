@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Answer, Place, ask, flyball, signal, until};
+use super::{Answer, Place, ask, flyball, run, signal, until};
 
 /// A daemon that has said where its API is.
 pub(crate) struct Daemon {
@@ -94,6 +94,13 @@ impl Daemon {
             let settled = all && view["decision"]["seen"]["ready"] == count;
             settled.then_some(view)
         })
+    }
+
+    /// What `flyball status` prints.
+    #[track_caller]
+    pub(crate) fn status(&self) -> String {
+        let mut command = flyball(["status"]);
+        run(command.env("FLYBALL_DAEMON", format!("http://{}", self.api))).out
     }
 
     /// Where a service takes requests.

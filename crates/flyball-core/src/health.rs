@@ -1,0 +1,214 @@
+//! Which replicas are sick: no capacity, and kept from requests as far as others can serve.
+//!
+//! Decides by what the engine, the probe and the balancer say. Does not replace anybody: the plan
+//! does. Invariant: a failed probe never takes out the last replica, nor one where all fail.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::memory::Memory;
+use crate::observation::{
+    BalancerReport, EngineReport, Observation, Phase, ProbeFailure, Reading, ReplicaReport,
+    ServerHealth,
+};
+use crate::policy::Policy;
+use crate::units::{ReplicaId, Timestamp, seconds};
+
+/// A replica that answered a request within this time is busy, not dead, when it does not answer
+/// its probe: longer than the limit of two probes.
+const BUSY_MS: u64 = 10_000;
+
+/// A replica that fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sick {
+    /// Which one.
+    pub replica: ReplicaId,
+    /// Since when it has failed without a break, so far as looks saw it.
+    pub since: Timestamp,
+    /// Who says so.
+    pub cause: Cause,
+    /// What it did, as the end of a sentence: "5 answers in a row were 500".
+    pub why: String,
+    /// What becomes of it.
+    pub standing: Standing,
+}
+
+/// Who says that a replica fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// What runs it, such as a container's own health check.
+    Engine,
+    /// The probe by which it became ready.
+    Probe,
+    /// What spreads requests, by how it answers them.
+    Balancer,
+}
+
+/// What becomes of a replica that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It is no capacity and gets no requests.
+    Out,
+    /// It is no capacity, and gets requests all the same: there is no other.
+    Last,
+    /// It counts and gets requests as if it were well, since too many others fail, too.
+    Kept,
+}
+
+impl Sick {
+    /// Whether its requests are left as they are: by the balancer that watches it, or because
+    /// there is no other.
+    pub(crate) fn stays_routed(&self) -> bool {
+        self.cause == Cause::Balancer || self.standing == Standing::Last
+    }
+
+    /// Whether it has been sick for so long that it is replaced.
+    pub(crate) fn is_lasting(&self, now: Timestamp, policy: &Policy) -> bool {
+        // A health check of a container's own has had its patience.
+        self.cause == Cause::Engine || now.ms_since(self.since) >= policy.timing.sick_after_ms
+    }
+}
+
+/// Notes who is sick, and gives back what was seen with them as [`Phase::Unhealthy`].
+///
+/// Nothing changes while the engine says nothing: whoever was sick then is still taken to be.
+pub(crate) fn judge<'a>(
+    policy: &Policy,
+    memory: &mut Memory,
+    seen: &'a Observation,
+) -> Cow<'a, Observation> {
+    let stale_ms = policy.timing.stale_after_ms;
+    let Some(engine) = seen.engine.fresh(seen.at, stale_ms) else { return Cow::Borrowed(seen) };
+    let balancer = seen.balancer.as_ref().and_then(|b| b.fresh(seen.at, stale_ms));
+    let mut sick = failing(memory, seen, engine, balancer);
+    // Who leaves decides nothing about those that stay.
+    let stays = |id: &ReplicaId| !memory.draining.contains_key(id);
+    let all = engine.replicas.iter().filter(|r| served(r) && stays(&r.id)).count();
+    let mut staying: Vec<&mut Sick> = sick.values_mut().filter(|one| stays(&one.replica)).collect();
+    let shared = if staying.len() == all && all > 1 {
+        keep_all(&mut staying)
+    } else {
+        limit(policy, &mut staying, all);
+        None
+    };
+    memory.shared_fault = shared.or_else(|| balancer.and_then(|b| b.trouble.clone()));
+    memory.sick = sick;
+    mark(memory, seen)
+}
+
+/// Whoever fails, and for want of a better judgement is out.
+fn failing(
+    memory: &Memory,
+    seen: &Observation,
+    engine: &EngineReport,
+    balancer: Option<&BalancerReport>,
+) -> BTreeMap<ReplicaId, Sick> {
+    let fault = |replica: &ReplicaReport| {
+        let health = balancer.and_then(|b| Some(&b.servers.get(&replica.id)?.health));
+        match (replica.phase, health, seen.failing.get(&replica.id)) {
+            (Phase::Unhealthy, _, _) => Some((Cause::Engine, UNHEALTHY.to_owned())),
+            (Phase::Ready, Some(ServerHealth::Down { why }), _) => {
+                Some((Cause::Balancer, why.clone()))
+            }
+            (Phase::Ready, _, Some(ProbeFailure { silent, why }))
+                if !silent || !memory.answered_within(seen.at, BUSY_MS, &replica.id) =>
+            {
+                Some((Cause::Probe, why.clone()))
+            }
+            _ => None,
+        }
+    };
+    let sick = |replica: &ReplicaReport| {
+        let (cause, why) = fault(replica)?;
+        let id = replica.id.clone();
+        let since = memory.sick.get(&id).map_or(seen.at, |before| before.since);
+        Some((id.clone(), Sick { replica: id, since, cause, why, standing: Standing::Out }))
+    };
+    engine.replicas.iter().filter_map(sick).collect()
+}
+
+const UNHEALTHY: &str = "what runs it says that it cannot serve";
+
+fn served(replica: &ReplicaReport) -> bool {
+    matches!(replica.phase, Phase::Ready | Phase::Unhealthy)
+}
+
+/// All fail: whatever it is, other replicas would not cure it. What the engine itself says counts.
+fn keep_all(sick: &mut [&mut Sick]) -> Option<String> {
+    let all = sick.len();
+    let mut doubted = sick.iter_mut().filter(|one| one.cause != Cause::Engine).peekable();
+    let first = doubted.peek()?;
+    let text = format!(
+        "all {all} replicas fail, so none is taken out or replaced; {}: {}",
+        first.replica, first.why
+    );
+    doubted.for_each(|one| one.standing = Standing::Kept);
+    Some(text)
+}
+
+/// Takes out those that have failed their probe for longest, up to a share of `all`.
+fn limit(policy: &Policy, sick: &mut [&mut Sick], all: usize) {
+    if all == 1 {
+        let last = sick.iter_mut().filter(|one| one.cause != Cause::Engine);
+        return last.for_each(|one| one.standing = Standing::Last);
+    }
+    let out = sick.iter().filter(|one| one.cause != Cause::Probe).count();
+    let places = share_of(all, policy.timing.eject_max).saturating_sub(out);
+    let mut probed: Vec<_> = sick.iter_mut().filter(|one| one.cause == Cause::Probe).collect();
+    probed.sort_by(|a, b| (a.since, &a.replica).cmp(&(b.since, &b.replica)));
+    probed.into_iter().skip(places).for_each(|one| one.standing = Standing::Kept);
+}
+
+/// So many of `all` may be out where `share` of them may: rounded down, but at least one unless the
+/// share is 0, and never all.
+pub fn share_of(all: usize, share: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "between 0 and a count of replicas"
+    )]
+    let part = (all as f64 * share.clamp(0.0, 1.0)).floor() as usize;
+    part.max(usize::from(share > 0.0)).min(all.saturating_sub(1))
+}
+
+fn mark<'a>(memory: &Memory, seen: &'a Observation) -> Cow<'a, Observation> {
+    let marked =
+        |id: &ReplicaId| memory.sick.get(id).is_some_and(|one| one.standing != Standing::Kept);
+    if !memory.sick.keys().any(marked) {
+        return Cow::Borrowed(seen);
+    }
+    let mut seen = seen.clone();
+    if let Reading::Taken { value, .. } = &mut seen.engine {
+        for replica in value.replicas.iter_mut().filter(|r| r.phase == Phase::Ready) {
+            if marked(&replica.id) {
+                replica.phase = Phase::Unhealthy;
+            }
+        }
+    }
+    Cow::Owned(seen)
+}
+
+impl Sick {
+    /// `web-2 fails for 12 s: 5 answers in a row were 500`, and what becomes of it.
+    pub fn describe(&self, now: Timestamp) -> String {
+        let Self { replica, why, .. } = self;
+        let lasts_s = seconds(now.ms_since(self.since));
+        format!("{replica} for {lasts_s:.0} s: {why}; {}", self.standing)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Out => "gets no requests and is no capacity",
+            Self::Last => "is no capacity, but the only one to get requests",
+            Self::Kept => "gets requests all the same: too many fail",
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! Each recommendation worked out a second time, from its terms as they are printed.
+//!
+//! Written from the rules' documents and not from their code: whoever changes an arithmetic changes
+//! it here as well, or its decisions are refused.
+
+use crate::observation::{Ask, Observation};
+use crate::policy::{Policy, Rule};
+use crate::recommend::target::Ratio;
+use crate::recommend::{Arithmetic, Backlog, Said, Utilization};
+use crate::seen::Seen;
+use crate::units::replicas_for;
+
+/// The share of their time that replicas work while they work a backlog off.
+const WORKING_OFF: f64 = 0.95;
+
+/// The count that the terms give.
+pub(super) fn count(arithmetic: &Arithmetic) -> u32 {
+    match arithmetic {
+        Arithmetic::Utilization(terms) => utilization(terms),
+        Arithmetic::Backlog(terms) => backlog(terms),
+        Arithmetic::Cpu { used, held, share } => {
+            replicas_for((used + held.unwrap_or_default()) / share)
+        }
+        Arithmetic::PileUp { ready, .. } => ready.saturating_mul(3).div_ceil(2),
+        Arithmetic::Waiting { waiting } => u32::from(*waiting > 0),
+        Arithmetic::Ratio(terms) => ratio(terms),
+        Arithmetic::Threshold(terms) => match terms.mean {
+            mean if mean >= terms.out_at => terms.current.saturating_add(terms.by),
+            mean if mean <= terms.in_at => terms.current.saturating_sub(terms.by),
+            _ => terms.current,
+        },
+        Arithmetic::Advised(terms) => match terms.said {
+            Said::More => terms.current.saturating_add(terms.by),
+            Said::Fewer => terms.current.saturating_sub(terms.by),
+            Said::Keep | Said::Nothing { .. } => terms.current,
+        },
+        Arithmetic::Asked { count, .. } => *count,
+    }
+}
+
+/// The larger of both rates times the work of a request, over the cap, times the headroom.
+fn utilization(terms: &Utilization) -> u32 {
+    let per_s = f64::max(terms.arrivals_per_s, terms.level_per_s);
+    let factor = terms.spare.map_or(1.0, |spare| spare.factor);
+    replicas_for(per_s * terms.work_s / terms.busy_cap * factor)
+}
+
+/// What arrives with 5 % to spare, and what has come to wait by the time that help is there, within
+/// the time that it may take.
+fn backlog(terms: &Backlog) -> u32 {
+    let short = f64::max(0.0, terms.busy - f64::from(terms.ready));
+    let waits = f64::from(terms.waiting) * terms.work_s + short * terms.due_s;
+    replicas_for(terms.busy / WORKING_OFF + f64::min(waits, terms.most) / terms.work_off_s)
+}
+
+/// Kubernetes' rule: the ratio of used to wanted CPU over those that have a reading; replicas without
+/// one count as idle where the ratio asks for more, and as fully busy where it asks for fewer, and
+/// nothing moves if that turns the answer round.
+fn ratio(terms: &Ratio) -> u32 {
+    let measured = f64::from(terms.measured);
+    let plain = terms.used / (measured * terms.target);
+    let near_one = |ratio: f64| (ratio - 1.0).abs() <= terms.tolerance + 1e-9;
+    let more = plain >= 1.0;
+    if terms.missing == 0 && (terms.starting == 0 || plain <= 1.0) {
+        return if near_one(plain) { terms.current } else { replicas_for(plain * measured) };
+    }
+    let (missing, starting) = (f64::from(terms.missing), f64::from(terms.starting));
+    let (used, all) = if more {
+        (terms.used, measured + missing + starting)
+    } else {
+        (terms.used + missing * f64::max(1.0, terms.target), measured + missing)
+    };
+    let assumed = used / (all * terms.target);
+    let count = replicas_for(assumed * all);
+    let turned = more != (assumed >= 1.0);
+    let backwards = if assumed >= 1.0 { count <= terms.current } else { count > terms.current };
+    if near_one(assumed) || turned || backwards { terms.current } else { count }
+}
+
+/// Whether the terms are what was seen, and what is set.
+pub(super) fn hold(
+    policy: &Policy,
+    seen: &Observation,
+    figures: &Seen,
+    arithmetic: &Arithmetic,
+) -> bool {
+    match (arithmetic, &policy.rule) {
+        (Arithmetic::Utilization(terms), Rule::Governor(rule)) => {
+            Some(terms.arrivals_per_s) == figures.arrivals_per_s
+                && terms.level_per_s == figures.level_per_s
+                && Some(terms.work_s) == figures.work_s
+                && terms.busy_cap == rule.busy_cap
+                && terms.spare.is_none_or(|spare| Some(spare.slo_ms) == rule.slo_ms)
+        }
+        (Arithmetic::Backlog(terms), Rule::Governor(_)) => {
+            let busy = figures.arrivals_per_s.zip(figures.work_s).map(|(per_s, s)| per_s * s);
+            Some(terms.busy) == busy
+                && (terms.waiting, terms.ready) == (figures.waiting, figures.ready)
+        }
+        (Arithmetic::Cpu { used, .. }, Rule::Governor(_)) => Some(*used) == figures.cpu_used,
+        (Arithmetic::PileUp { ready, requests, per_replica }, Rule::Governor(rule)) => {
+            *ready == figures.ready
+                && *requests == figures.in_flight.saturating_add(figures.waiting)
+                && rule.slots.is_none_or(|slots| slots == *per_replica)
+        }
+        (Arithmetic::Waiting { waiting }, _) => *waiting == figures.waiting,
+        (Arithmetic::Ratio(terms), Rule::Target(rule)) => {
+            (terms.current, terms.starting) == (figures.current, figures.starting)
+                && terms.measured.saturating_add(terms.missing) >= figures.ready
+                && (terms.target, terms.tolerance) == (rule.cpu, rule.tolerance)
+        }
+        (Arithmetic::Threshold(terms), Rule::Step(rule)) => {
+            Some(terms.mean) == figures.mean_cpu
+                && (terms.current, terms.by) == (figures.current, rule.by)
+                && (terms.out_at, terms.in_at) == (rule.out_at, rule.in_at)
+        }
+        (Arithmetic::Advised(terms), Rule::Advised(rule)) => {
+            (terms.current, terms.by) == (figures.current, rule.by)
+        }
+        (Arithmetic::Asked { count, .. }, Rule::External) => {
+            let asked = match seen.manual.as_ref().map(|manual| &manual.ask) {
+                Some(Ask::Pin(pinned)) => *pinned,
+                Some(Ask::Pause) | None => figures.current,
+            };
+            *count == asked
+        }
+        // A signal that the rule does not have.
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decide::decide;
+    use crate::invariants::{Broken, check};
+    use crate::memory::Memory;
+    use crate::observation::{EngineReport, Manual, Reading};
+    use crate::policy::{Bounds, Timing};
+    use crate::recommend::{Recommendation, Threshold};
+    use crate::units::Timestamp;
+
+    use super::*;
+
+    /// A wish whose count follows from its terms, though the terms follow from nothing.
+    fn made_up(arithmetic: Arithmetic) -> Recommendation {
+        Recommendation { count: arithmetic.count(), arithmetic }
+    }
+
+    #[test]
+    fn a_count_that_follows_from_made_up_terms_does_not_add_up() {
+        let at = Timestamp::from_ms(60_000);
+        let manual = Manual { ask: Ask::Pin(3), until: None, by: "cli".to_owned() };
+        let seen = Observation {
+            at,
+            wall_ms: 0,
+            engine: Reading::Taken { at, value: EngineReport::default() },
+            balancer: None,
+            manual: Some(manual),
+            advice: None,
+            failing: Default::default(),
+        };
+        let policy = Policy {
+            service: "web".to_owned(),
+            bounds: Bounds { min: 0, max: 9 },
+            rule: Rule::External,
+            timing: Timing::default(),
+        };
+        let decision = decide(&policy, &mut Memory::default(), &seen);
+        assert_eq!((decision.desired, check(&policy, &seen, &decision)), (3, Vec::new()));
+        let (by, current) = (3, 0);
+        let threshold = Threshold { mean: 0.9, out_at: 0.3, in_at: 0.1, by, current };
+        let asked = Arithmetic::Asked { count: 3, by: "nobody".to_owned() };
+        for (arithmetic, manual) in
+            [(Arithmetic::Threshold(threshold), seen.manual.clone()), (asked, None)]
+        {
+            let mut decision = decision.clone();
+            decision.recommendations = vec![made_up(arithmetic)];
+            let seen = Observation { manual, ..seen.clone() };
+            let broken = check(&policy, &seen, &decision);
+            assert!(matches!(broken[..], [Broken::DoesNotAddUp(_)]), "{broken:?}");
+        }
+    }
+}

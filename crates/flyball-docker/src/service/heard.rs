@@ -1,0 +1,208 @@
+//! What the Docker host says of the containers of one service.
+//!
+//! Says what has to be asked next; asks nothing itself. Whatever an event says counts from its own
+//! time on: an inspection or a listing that was asked for before it is taken for overtaken.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use flyball_core::units::ReplicaId;
+use tokio::time::Instant;
+
+use super::Service;
+use super::state::{State, agrees};
+use crate::container::{CRASHES_SHOWN, Container, Ending};
+use crate::facts::{Facts, State as ContainerState, Way};
+use crate::{copy, end, signals};
+
+/// Whether an inspection told something new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// The container has changed since it was asked for.
+    Overtaken,
+}
+
+impl Service {
+    /// Everything there was when `asked`; gives those of which more must be known.
+    pub(crate) fn listed(&self, all: &[&ContainerSummary], asked: Instant) -> Vec<String> {
+        let mut state = self.state();
+        let ids: BTreeSet<&str> = all.iter().filter_map(|c| c.id.as_deref()).collect();
+        let before = state.containers.len();
+        state.containers.retain(|id, c| ids.contains(id.as_str()) || c.as_of > asked);
+        let unclear = all.iter().filter_map(|summary| {
+            let id = summary.id.as_deref()?;
+            let same = |c: &Container| c.as_of > asked || (!c.stale && agrees(c, summary));
+            (!state.containers.get(id).is_some_and(same)).then(|| id.to_owned())
+        });
+        let unclear = unclear.collect();
+        if state.containers.len() != before {
+            self.changed.notify_one();
+        }
+        unclear
+    }
+
+    /// Everything that was listed is known.
+    pub(crate) fn complete(self: &Arc<Self>) {
+        let mut state = self.state();
+        let first = !std::mem::replace(&mut state.whole, true);
+        // Left by a flyball that died between creating and starting them, or not removed so far.
+        let orders: BTreeSet<ReplicaId> = state.orders.keys().cloned().collect();
+        let orphan = |c: &mut Container| {
+            let left = match c.facts.state {
+                ContainerState::Created => !orders.contains(&c.facts.replica),
+                ContainerState::Exited { .. } => c.ending == Ending::Failed,
+                _ => false,
+            };
+            (c.facts.managed && left && c.end()).then(|| c.facts.id.clone())
+        };
+        let orphans: Vec<String> = state.containers.values_mut().filter_map(orphan).collect();
+        drop(state);
+        for id in orphans {
+            self.tasks.spawn(end::remove(Arc::clone(self), id));
+        }
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// What an inspection said that began at `asked`.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        answer: &ContainerInspectResponse,
+        asked: Instant,
+    ) -> Taken {
+        let (publish, balancer) = (&self.settings.publish, &self.balancer());
+        let way = Way { publish, port: self.settings.port, machine: self.core.machine, balancer };
+        let refusal = match self.settings.image {
+            None => copy::refuse(answer, &self.settings, balancer).err(),
+            Some(_) => None,
+        };
+        let Some(facts) = Facts::of(answer, way) else { return Taken::Yes };
+        let id = facts.id.clone();
+        let mut state = self.state();
+        let ordered = state.orders.contains_key(&facts.replica);
+        let container = match state.containers.remove(&id) {
+            Some(known) if known.as_of > asked => {
+                state.containers.insert(id, known);
+                return Taken::Overtaken;
+            }
+            Some(mut known) => {
+                known.learn(facts, asked, &self.core);
+                known
+            }
+            None => {
+                let replica = facts.replica.clone();
+                let asked_at = state.orders.get(&replica).map(|order| order.asked_at);
+                let mut facts = facts;
+                state.keep_apart(&mut facts);
+                Container::new(facts, asked, asked_at, &self.core)
+            }
+        };
+        let mut container = container;
+        container.refusal = refusal;
+        if !container.facts.managed && container.facts.state == ContainerState::Running {
+            state.told.serves(&id);
+        }
+        state.containers.insert(id.clone(), container);
+        self.bury_if_dead(&mut state, &id, ordered);
+        drop(state);
+        self.changed.notify_one();
+        Taken::Yes
+    }
+
+    /// A container's process has ended; why is asked for next.
+    pub(crate) fn died(self: &Arc<Self>, id: &str, code: Option<i64>) {
+        let now = self.core.now();
+        let mut state = self.state();
+        let Some(container) = state.containers.get_mut(id) else { return };
+        container.died(now, code);
+        let loops = container.crashes == CRASHES_SHOWN;
+        let replica = container.facts.replica.clone();
+        let ordered = state.orders.contains_key(&replica);
+        self.bury_if_dead(&mut state, id, ordered);
+        drop(state);
+        if loops {
+            self.tasks.spawn(end::read_log_tail(Arc::clone(self), id.to_owned()));
+        }
+        self.changed.notify_one();
+    }
+
+    /// Somebody else sent `signal` to a container. If that is to end it, it gets no more requests
+    /// from now on: many programs stop listening at once and take a while to end.
+    pub(crate) fn signalled(&self, id: &str, signal: &str) {
+        let now = self.core.now();
+        let mut state = self.state();
+        let Some(container) = state.containers.get_mut(id) else { return };
+        if container.ending != Ending::None {
+            return;
+        }
+        if signals::ends(signal, container.facts.stop_signal) {
+            tracing::debug!(container = id, signal, "somebody else stops a container");
+            container.leaving_since = Some(now);
+        }
+        self.hear(&mut state, id, signal);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// What stops the containers that replicas are copied from may be about to stop them all, and
+    /// takes what is started meanwhile amiss.
+    fn hear(&self, state: &mut State, id: &str, signal: &str) {
+        if self.settings.image.is_some() {
+            return;
+        }
+        let State { containers, told, orders, .. } = state;
+        let lives = |c: &&Container| {
+            let ordered = orders.contains_key(&c.facts.replica);
+            c.facts.state == ContainerState::Running && c.ending == Ending::None && !ordered
+        };
+        let living = containers.values().filter(lives).map(|c| &c.facts.id);
+        if told.hear(id, signal, living, Instant::now()) {
+            orders.values_mut().for_each(|order| order.cancelled = true);
+            tracing::info!(
+                "{}: all its containers were stopped by somebody else: none is started until one \
+                 runs that flyball did not start",
+                self.name()
+            );
+        }
+    }
+
+    /// A container was started.
+    pub(crate) fn risen(&self, id: &str) {
+        let now = self.core.now();
+        let mut state = self.state();
+        state.told.risen(id);
+        if let Some(container) = state.containers.get_mut(id) {
+            container.started(now);
+        }
+    }
+
+    /// A container is no more.
+    pub(crate) fn gone(&self, id: &str) {
+        if self.state().containers.remove(id).is_some() {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The host cannot be reached: what happens there is not seen.
+    pub(crate) fn lost(&self) {
+        let mut state = self.state();
+        state.whole = false;
+        state.told.forget();
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// What flyball started and what ended by itself is cleared away; while its start is still
+    /// under way, that sees to it.
+    pub(super) fn bury_if_dead(self: &Arc<Self>, state: &mut State, id: &str, ordered: bool) {
+        let Some(container) = state.containers.get_mut(id).filter(|_| !ordered) else { return };
+        let dead = matches!(container.facts.state, ContainerState::Exited { .. });
+        if dead && container.facts.managed && container.ending == Ending::None {
+            container.ending = Ending::Died;
+            self.tasks.spawn(end::bury(Arc::clone(self), id.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What the owner of a service should know of its containers, in sentences that say what to do.
+
+use std::collections::BTreeSet;
+
+use super::Service;
+use super::state::State;
+use crate::DockerError;
+use crate::container::Container;
+use crate::facts::State as ContainerState;
+
+/// More than this is no reading matter; the first ones are of the same kind as a rule.
+const SHOWN_MAX: usize = 4;
+
+impl Service {
+    /// Everything that is wrong with the containers for as long as it is; empty while nothing is.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let (state, now) = (self.state(), self.core.now());
+        let mut notices: BTreeSet<String> = BTreeSet::new();
+        notices.extend(refusal(&state));
+        notices.extend(state.containers.values().filter_map(unreachable));
+        notices.extend(state.containers.values().filter_map(|c| c.crash_loop(now)));
+        if self.core.counts_cpu() == Some(false) && !state.containers.is_empty() {
+            notices.insert(NO_CGROUPS.to_owned());
+        }
+        notices.into_iter().take(SHOWN_MAX).collect()
+    }
+}
+
+/// Docker would tell the CPU time of the whole machine for each container.
+pub(crate) const NO_CGROUPS: &str = "CPU time of containers is not known: docker runs without cgroups (docker info: Cgroup Driver \
+     none); hint: for rootless Docker, cgroup v2 and systemd must be there";
+
+/// Why the newest container that flyball did not start cannot be copied.
+fn refusal(state: &State) -> Option<String> {
+    let own = state.containers.values().filter(|c| !c.facts.managed);
+    let newest =
+        own.max_by_key(|c| (c.facts.state == ContainerState::Running, c.facts.created_wall_ms))?;
+    newest.refusal.as_ref().map(hinted)
+}
+
+fn unreachable(container: &Container) -> Option<String> {
+    let runs = container.facts.state == ContainerState::Running;
+    container.facts.unreachable.as_ref().filter(|_| runs).map(hinted)
+}
+
+fn hinted(error: &DockerError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; hint: {hint}"),
+        None => error.to_string(),
+    }
+}

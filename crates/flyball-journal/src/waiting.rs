@@ -1,0 +1,118 @@
+//! Where the journal is to be, and what is done while it cannot be there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::Retention;
+use crate::error::JournalError;
+use crate::manual::{Manuals, StoredManual};
+use crate::open::{self, Aside, Opened};
+use crate::reader::Reader;
+use crate::writer::{Message, State, Writer};
+
+/// Time between two tries. A disk is made room on by people, and a try may read the file through.
+pub(crate) const RETRY: Duration = Duration::from_secs(60);
+
+/// Everything that opening takes.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: PathBuf,
+    pub(crate) retention: Retention,
+    pub(crate) retry: Duration,
+    pub(crate) state: Arc<State>,
+    pub(crate) manuals: Arc<Manuals>,
+}
+
+impl Place {
+    /// The journal, if it can be had now; the fault says why not.
+    pub(crate) fn open(&self) -> Option<Opened> {
+        let first = self.state.fault().is_none();
+        match self.try_open(first) {
+            Ok(opened) => {
+                self.state.set_fault(None);
+                Some(opened)
+            }
+            Err(error) => {
+                let unknown = if first { self.remember_manuals(&error) } else { "" };
+                let hint = error.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+                self.state.set_fault(Some(format!("{error}{unknown}{hint}")));
+                None
+            }
+        }
+    }
+
+    fn try_open(&self, first: bool) -> Result<Opened, JournalError> {
+        let opened = open::open(&self.dir)?;
+        let new = self.manuals.attach(&opened.path).inspect_err(|_| self.manuals.detach())?;
+        let late = self.late(&opened, new, first);
+        self.state.note_opening(opened.aside.clone(), late);
+        Ok(opened)
+    }
+
+    /// What was asked by hand and becomes known only now. A journal that takes the place of a newer
+    /// one begins with what that one kept, as far as it can be read.
+    fn late(
+        &self,
+        opened: &Opened,
+        mut new: BTreeMap<String, StoredManual>,
+        first: bool,
+    ) -> BTreeMap<String, StoredManual> {
+        if let Some(Aside::Newer { path, begun: true, .. }) = &opened.aside {
+            let kept = Reader::open(path).and_then(|reader| reader.manuals());
+            for (service, manual) in kept.unwrap_or_default().manuals {
+                // It is in force; what cannot be written now is written later.
+                let _later = self.manuals.set(&service, Some(&manual));
+                new.insert(service, manual);
+            }
+        }
+        if first { BTreeMap::new() } else { new }
+    }
+
+    /// Takes what was asked by hand from a file that can only be read; what to add to the fault if
+    /// that fails as well.
+    fn remember_manuals(&self, why: &JournalError) -> &'static str {
+        if matches!(why, JournalError::InUse { .. }) || !open::file(&self.dir).exists() {
+            return "";
+        }
+        match Reader::beside(&self.dir).and_then(|reader| reader.manuals()) {
+            Ok(found) => {
+                self.manuals.remember(found);
+                ""
+            }
+            Err(_) => ", and what was asked by hand before is not known",
+        }
+    }
+
+    /// Writes until nobody can send any more; waits for a file first if there is none.
+    pub(crate) fn write(self, first: Option<Opened>, messages: &Receiver<Message>) {
+        let Some(opened) = first.or_else(|| self.wait(messages)) else { return };
+        let writer = Writer::new(&opened, self.state, self.manuals, self.retention);
+        writer.run(opened.connection, messages);
+        // Not by closing alone: a child that is being started may have a copy.
+        let _ = opened.lock.unlock();
+    }
+
+    /// The journal once it can be had; `None` if nobody wants it any more.
+    fn wait(&self, messages: &Receiver<Message>) -> Option<Opened> {
+        let mut next = Instant::now() + self.retry;
+        loop {
+            match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
+                Ok(Message::Record(_)) => self.state.lose(1),
+                // Who asked may have given up waiting.
+                Ok(Message::Flush(reply)) => drop(reply.try_send(())),
+                #[cfg(test)]
+                Ok(Message::LimitPages(_)) => {}
+                Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(opened) = self.open() {
+                        return Some(opened);
+                    }
+                    next = Instant::now() + self.retry;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Whether a body that a client holds back (`Expect: 100-continue`) may come.
+//!
+//! Decides by what the replica says, so that an upload can be refused before it is sent. Moves no
+//! byte. Invariant: a body is not held back for longer than [`PATIENCE`] by a replica that says
+//! nothing: it may not know what is expected of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep};
+
+/// As long as curl waits before it sends the body unasked.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The word that a body waits for; shared by the body and whoever hears the replica.
+#[derive(Clone, Default)]
+pub(crate) struct Word(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    answer: Option<Permission>,
+    waker: Option<Waker>,
+}
+
+/// What the replica said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Permission {
+    /// The body may come.
+    Granted,
+    /// It answered without it.
+    Refused,
+}
+
+/// A body's wait for that word, from when it would be sent.
+#[derive(Default)]
+pub(crate) struct Patience {
+    word: Word,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Word {
+    /// The first word counts.
+    pub(crate) fn say(&self, permission: Permission) {
+        let mut state = self.lock();
+        state.answer.get_or_insert(permission);
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// The replica has answered. Returns whether that was without the body, which nobody wants now.
+    pub(crate) fn is_body_unwanted(&self) -> bool {
+        self.say(Permission::Refused);
+        self.lock().answer == Some(Permission::Refused)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Patience {
+    pub(crate) fn word(&self) -> Word {
+        self.word.clone()
+    }
+
+    /// Ready once there is a word, or patience is at its end.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Permission> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
+        let mut state = self.word.lock();
+        if let Some(permission) = state.answer {
+            return Poll::Ready(permission);
+        }
+        if timer.as_mut().poll(cx).is_ready() {
+            state.answer = Some(Permission::Granted);
+            return Poll::Ready(Permission::Granted);
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_taken_for_a_yes_after_a_while() {
+        let began = Instant::now();
+        let mut patience = Patience::default();
+        assert_eq!(poll_fn(|cx| patience.poll(cx)).await, Permission::Granted);
+        assert_eq!(began.elapsed(), PATIENCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_word_counts() {
+        let mut patience = Patience::default();
+        let word = patience.word();
+        let waiting = tokio::spawn(async move { poll_fn(|cx| patience.poll(cx)).await });
+        tokio::task::yield_now().await;
+        word.say(Permission::Refused);
+        word.say(Permission::Granted);
+        assert_eq!(waiting.await.unwrap(), Permission::Refused);
+        assert!(word.is_body_unwanted());
+    }
+}

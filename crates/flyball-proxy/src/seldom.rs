@@ -1,0 +1,43 @@
+//! What happens often and is said seldom.
+//!
+//! Decides when it is time. Invariant: said at most once in [`PAUSE`], with how often it was since.
+
+use std::time::{Duration, Instant};
+
+/// Often enough to follow in a log, and 17,000 lines a day at worst.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// One thing that may happen often.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    said_at: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// It happened at `now`. Returns how often since it was last said, if it is time to say so.
+    pub(crate) fn happened(&mut self, now: Instant) -> Option<u64> {
+        self.unsaid += 1;
+        if self.said_at.is_some_and(|at| now.duration_since(at) < PAUSE) {
+            return None;
+        }
+        self.said_at = Some(now);
+        Some(std::mem::take(&mut self.unsaid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_is_said_at_once_and_the_others_are_counted() {
+        let mut seldom = Seldom::default();
+        let began = Instant::now();
+        assert_eq!(seldom.happened(began), Some(1));
+        for _ in 0..1_000 {
+            assert_eq!(seldom.happened(began + PAUSE / 2), None);
+        }
+        assert_eq!(seldom.happened(began + PAUSE), Some(1_001));
+    }
+}

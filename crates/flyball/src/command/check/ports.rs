@@ -1,0 +1,123 @@
+//! Whether the addresses to listen on can be had.
+//!
+//! Decides whose an address is that is in use: a flyball that runs with this configuration has its
+//! own. Invariant: a port is tried and let go, and the flyball that runs is only asked.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::time::Duration;
+
+use flyball_config::Daemon;
+use hyper::Method;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::Finding;
+use crate::http::{self, Ask};
+
+const LIMIT: Duration = Duration::from_secs(3);
+
+/// The addresses of the flyball that runs; none where none runs.
+pub(super) struct Ports {
+    running: BTreeSet<SocketAddr>,
+}
+
+impl Ports {
+    /// Asks whoever listens where `daemon` is to listen.
+    pub(super) async fn of(daemon: &Daemon) -> Self {
+        let token = daemon.read_token_file.as_deref().or(daemon.token_file.as_deref());
+        let token = token.and_then(read_token);
+        let ask = async |path| {
+            let ask = Ask { method: Method::GET, path, token: token.as_deref(), json: None };
+            let answer = timeout(LIMIT, http::send(daemon.listen, ask)).await.ok()?.ok()?;
+            serde_json::from_slice::<Value>(&answer.body).ok()
+        };
+        let office = ask("/api/v1/office").await;
+        let mut running = BTreeSet::new();
+        if office.is_some_and(|office| is_flyball(&office)) {
+            running.extend(ask("/api/v1/services").await.iter().flat_map(proxies));
+            running.insert(daemon.listen);
+        }
+        Self { running }
+    }
+
+    pub(super) fn look_at(&self, key: &str, address: SocketAddr) -> Finding {
+        let (ok, text, hint) = match TcpListener::bind(address) {
+            Ok(_) => (true, format!("{address} is free"), None),
+            Err(error) if error.kind() == ErrorKind::AddrInUse && self.has(address) => {
+                (true, format!("{address} is in use by the flyball that runs"), None)
+            }
+            Err(error) => {
+                let hint = match error.kind() {
+                    ErrorKind::AddrInUse => {
+                        "another program has it: choose another port, or see `ss -ltnp` for whose it is"
+                    }
+                    ErrorKind::PermissionDenied => "choose a port above 1023, or run as root",
+                    _ => "choose an address of this machine",
+                };
+                (false, format!("cannot listen on {address}: {error}"), Some(hint.to_owned()))
+            }
+        };
+        Finding { key: key.to_owned(), ok, text, hint }
+    }
+
+    /// A running flyball may have been told `0.0.0.0` where it is asked for one address, or not.
+    fn has(&self, address: SocketAddr) -> bool {
+        let same = |mine: &SocketAddr| {
+            let any = mine.ip().is_unspecified() || address.ip().is_unspecified();
+            mine.port() == address.port() && (mine.ip() == address.ip() || any)
+        };
+        self.running.iter().any(same)
+    }
+}
+
+/// Whether this is how flyball answers who it is; one that wants another token says that.
+fn is_flyball(office: &Value) -> bool {
+    let text = |key: &str| office.get(key).and_then(Value::as_str);
+    text("role").is_some() || text("type").is_some_and(|kind| kind.ends_with("token-needed"))
+}
+
+/// Where the services of a flyball take requests.
+fn proxies(services: &Value) -> Vec<SocketAddr> {
+    let address =
+        |service: &Value| service.get("address")?.as_str()?.strip_prefix("http://")?.parse().ok();
+    services.as_array().into_iter().flatten().filter_map(address).collect()
+}
+
+fn read_token(path: &Path) -> Option<String> {
+    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_not_flyballs_owns_no_port() {
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        for other in ["[]", "{}", "{\"status\":\"ok\"}", "{\"type\":\"about:blank\"}", "null"] {
+            assert!(!is_flyball(&read(other)), "{other}");
+        }
+        assert!(is_flyball(&read("{\"role\":\"alone\"}")));
+        let one = "[{\"address\":\"http://127.0.0.1:8080\"},{\"address\":null}]";
+        assert_eq!(proxies(&read(one)), ["127.0.0.1:8080".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_port_that_another_program_has_is_wrong_and_our_own_is_not() {
+        let held = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = held.local_addr().unwrap();
+        let found = |running: &[SocketAddr]| {
+            Ports { running: running.iter().copied().collect() }.look_at("listen", address)
+        };
+        let other = found(&["127.0.0.1:1".parse().unwrap()]);
+        assert!(!other.ok && other.hint.is_some(), "{other:?}");
+        let ours = found(&[SocketAddr::from(([0, 0, 0, 0], address.port()))]);
+        assert!(
+            ours.ok && ours.hint.is_none() && ours.text.contains("flyball that runs"),
+            "{ours:?}"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! What `flyball check` finds of a Zabbix.
+//!
+//! Decides what of it is worth looking at. Sends no value and changes nothing. Invariant: a token
+//! that may only read is enough.
+
+use std::time::Duration;
+
+use flyball_config::{Config, Service, Zabbix};
+use flyball_zabbix::{Api, Setup, ZabbixError, inspect};
+
+use super::Finding;
+use crate::daemon::{open_zabbix, zabbix_sender, zabbix_setup};
+use crate::failure::Failure;
+
+/// A frontend that takes longer is of no use to a running flyball either.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Whether the trapper takes values, which Zabbix the API is of, and whether the services' hosts
+/// there are such that values get through.
+pub(super) async fn look_at(
+    config: &Config,
+    services: &[Service],
+    zabbix: &Zabbix,
+) -> Vec<Finding> {
+    let trapper = async {
+        zabbix_sender(zabbix)?.send(&[]).await?;
+        Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
+    };
+    let mut findings = vec![finding("trapper", trapper.await)];
+    if zabbix.api.is_none() {
+        return findings;
+    }
+    match open_zabbix(zabbix, Some(LIMIT)).await {
+        Err(failure) => findings.push(finding("api", Err(failure))),
+        Ok(api) => {
+            findings.push(finding("api", Ok(format!("Zabbix {}", api.version()))));
+            match zabbix_setup(config, services, zabbix) {
+                Ok(setup) => findings.extend(hosts(&setup, &api).await),
+                Err(failure) => findings.push(finding("webhook", Err(failure))),
+            }
+        }
+    }
+    findings
+}
+
+async fn hosts(setup: &Setup, api: &Api) -> Vec<Finding> {
+    match inspect(api, setup).await {
+        Err(error @ ZabbixError::NoProxy { .. }) => vec![finding("proxy", Err(error.into()))],
+        Err(error) => vec![finding("hosts", Err(error.into()))],
+        Ok(hosts) => {
+            let wrong = |(what, hint): (String, String)| Failure::new(what).hint(hint);
+            hosts.into_iter().map(|host| finding("hosts", host.found.map_err(wrong))).collect()
+        }
+    }
+}
+
+fn finding(key: &str, found: Result<String, Failure>) -> Finding {
+    let key = format!("zabbix.{key}");
+    match found {
+        Ok(text) => Finding { key, ok: true, text, hint: None },
+        Err(failure) => {
+            let (text, hint) = (failure.what().to_owned(), failure.way_out());
+            Finding { key, ok: false, text, hint }
+        }
+    }
+}

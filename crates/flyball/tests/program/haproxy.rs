@@ -1,0 +1,140 @@
+//! A HAProxy that refuses, and what the whole program says about it.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Daemon, Place, Said, flyball, free_port, installed, run, sample, until};
+
+/// A HAProxy with a backend `web`, which ends with the test.
+struct Haproxy(Child);
+
+impl Haproxy {
+    /// With `lines` in its backend; `None` where there is none to be had.
+    fn start(place: &Place, lines: &str) -> Option<Self> {
+        let program = installed("haproxy", "haproxy")?;
+        let socket = Self::socket(place);
+        let text = format!(
+            "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n\
+             \x20 timeout connect 2s\n  timeout client 9s\n  timeout server 9s\n\
+             frontend www\n  bind 127.0.0.1:{}\n  default_backend web\nbackend web\n{lines}",
+            socket.display(),
+            free_port(),
+        );
+        let config = place.write("haproxy.cfg", &text);
+        let log = File::create(place.path().join("haproxy.log")).unwrap();
+        let mut command = Command::new(program);
+        command.args(["-db", "-q", "-f"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
+        let haproxy = Self(command.stderr(log).spawn().unwrap());
+        until("HAProxy's socket", || UnixStream::connect(&socket).ok());
+        Some(haproxy)
+    }
+
+    fn socket(place: &Place) -> PathBuf {
+        place.path().join("admin.sock")
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn place(more: &str) -> Place {
+    let place = Place::new();
+    let socket = Haproxy::socket(&place);
+    let web = sample("web", 1.0, 0.5, &format!("balancer = \"haproxy\"\nmin = 2\n{more}"));
+    place.configure(&format!("[haproxy]\nsocket = {socket:?}\n{web}"));
+    place
+}
+
+fn check(place: &Place) -> Said {
+    run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]))
+}
+
+#[test]
+fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
+    let place = place("");
+    let Some(_haproxy) = Haproxy::start(&place, "  balance source\n") else { return };
+    let said = check(&place);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    let line = "wrong services.web.haproxy: backend `web` takes no servers at run time";
+    assert!(said.out.contains(line), "{}", said.out);
+    let daemon = Daemon::start(&place);
+    let notice = until("the notice", || {
+        let view = daemon.service("web");
+        let notices = view["notices"].as_array()?.clone();
+        notices.into_iter().find(|notice| notice["kind"] == "trouble")
+    });
+    let text = notice["text"].as_str().unwrap();
+    assert!(text.contains("takes no servers at run time") && text.contains("balance"), "{text}");
+    let metrics = daemon.get("/metrics").body;
+    let trouble = metrics.lines().find(|line| {
+        line.starts_with("flyball_notice{") && line.contains("\"trouble\"") && line.contains("web")
+    });
+    assert!(
+        trouble.is_some_and(|line| line.ends_with(" 1") || line.ends_with(" 1.0")),
+        "{metrics}"
+    );
+    assert_eq!(daemon.said("takes no servers at run time"), 1, "said once:\n{}", daemon.log());
+}
+
+#[test]
+fn what_needs_something_done_is_not_ok_and_fails_no_check() {
+    let place = place("");
+    let Some(_haproxy) = Haproxy::start(&place, "  balance roundrobin\n") else { return };
+    let said = check(&place);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for line in [
+        "warn  services.web.haproxy: backend `web` uses `balance roundrobin`, which does not look",
+        "hint: in `backend web`, in place of `balance`: balance leastconn",
+        "warn  services.web.haproxy: `backend web` may lose requests when a server ends",
+        "warn  services.web.haproxy: a reload of HAProxy may cut requests on kept connections",
+        "ok    services.web.haproxy: backend `web` takes servers with: weight 100 check inter 2s",
+    ] {
+        assert!(said.out.contains(line), "{line}:\n{}", said.out);
+    }
+    for (mark, hint) in said.out.lines().zip(said.out.lines().skip(1)) {
+        assert!(!mark.starts_with("ok ") || !hint.trim_start().starts_with("hint:"), "{mark}");
+    }
+}
+
+#[test]
+fn options_that_haproxy_would_not_take_are_refused_by_word() {
+    for (options, part) in [
+        ("ssl verify none; show info", "`none;` cannot be an option"),
+        ("cookie a", "`cookie` cannot be an option"),
+        ("teleport", "`teleport` cannot be an option"),
+    ] {
+        let place = place(&format!("haproxy = {{ options = {options:?} }}"));
+        let said = check(&place);
+        assert!(said.code == Some(1) && said.out.contains(part), "{options}: {said:?}");
+    }
+}
+
+#[test]
+fn a_check_beside_the_flyball_that_runs_is_not_put_off_by_its_ports() {
+    let place = Place::new();
+    let (api, proxy) = (free_port(), free_port());
+    let web = sample("web", 1.0, 0.5, &format!("listen = \"127.0.0.1:{proxy}\""));
+    let state = place.state();
+    let daemon = format!("[flyball]\nlisten = \"127.0.0.1:{api}\"\nstate_dir = {state:?}\n{web}");
+    place.write("flyball.toml", &daemon);
+    let before = check(&place);
+    assert!(before.code == Some(0) && before.out.contains("is free"), "{before:?}");
+    let daemon = Daemon::start(&place);
+    let said = check(&place);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    for port in [api, proxy] {
+        let line = format!("127.0.0.1:{port} is in use by the flyball that runs");
+        assert!(said.out.contains(&line), "{}", said.out);
+    }
+    drop(daemon);
+    let other = std::net::TcpListener::bind(("127.0.0.1", proxy)).unwrap();
+    let said = check(&place);
+    assert!(said.code == Some(1) && said.out.contains("another program has it"), "{said:?}");
+    drop(other);
+}
