@@ -14,9 +14,9 @@ use flyball_core::decision::Decision;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
-    Advice, Ask, BalancerReport, CpuCounter, EngineCount, EngineReport, Exit, LatencyReport,
-    Leaving, Manual, Observation, Phase, ProbeFailure, Reading, ReplicaReport, Route, ServerHealth,
-    ServerReport, ThrottleCounter,
+    Advice, Ask, BalancerReport, CpuCounter, EngineCount, EngineReport, Exit, FailureCounts,
+    LatencyReport, Leaving, Manual, Observation, Phase, ProbeFailure, Reading, ReplicaReport,
+    Route, ServerHealth, ServerReport, ThrottleCounter,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Advised, Bounds, Governor, Policy, Rule, StepRule, Target, Timing};
@@ -163,11 +163,13 @@ impl Look {
                 Some(wanted) => Some(EngineCount { wanted, leaving: leaving(u)? }),
                 None => None,
             },
+            not_ready: self.not_ready(u)?,
         };
         let balancer = BalancerReport {
             epoch: self.counters.0,
             arrivals: self.counters.1,
             errors: self.counters.2,
+            failures: if u.ratio(1, 8)? { failures(u)? } else { FailureCounts::default() },
             waiting: if u.ratio(1, 8)? { u.arbitrary()? } else { u.int_in_range(0..=9)? },
             servers: self.servers.clone(),
             trouble: None,
@@ -188,6 +190,15 @@ impl Look {
             advice,
             failing: self.failing(u)?,
         })
+    }
+
+    /// What some of them answered, whether they are starting or not.
+    fn not_ready(&self, u: &mut Unstructured<'_>) -> Result<BTreeMap<ReplicaId, String>> {
+        if u.ratio(3, 4)? {
+            return Ok(BTreeMap::new());
+        }
+        let why = "GET / answers 404".to_owned();
+        Ok(self.replicas.keys().cloned().map(|id| (id, why.clone())).collect())
     }
 
     /// Some of those that are there, and now and then one that is not.
@@ -371,6 +382,14 @@ fn health(u: &mut Unstructured<'_>) -> Result<ServerHealth> {
 
 fn probe_failure(u: &mut Unstructured<'_>) -> Result<ProbeFailure> {
     Ok(ProbeFailure { silent: u.arbitrary()?, why: "`GET /` was answered with 500".to_owned() })
+}
+
+fn failures(u: &mut Unstructured<'_>) -> Result<FailureCounts> {
+    Ok(FailureCounts {
+        by_replicas: u.arbitrary()?,
+        by_balancer: u.arbitrary()?,
+        unreachable: u.arbitrary()?,
+    })
 }
 
 fn latency(u: &mut Unstructured<'_>) -> Result<LatencyReport> {

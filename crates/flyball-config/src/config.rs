@@ -227,6 +227,8 @@ pub struct Service {
     pub ready: Ready,
     /// Time from one probe of a ready replica to the next, in milliseconds; 0: it is not probed.
     pub liveness_ms: u64,
+    /// The share of a minute's requests that may fail before that is said, in 0..=1.
+    pub error_limit: f64,
 }
 
 /// What runs the replicas of a service.

@@ -21,6 +21,8 @@ use crate::{Balancer, Ready, Service, policy};
 /// Half of the period that Kubernetes probes at: three failures are noticed within 15 s, and a
 /// replica answers a question in five seconds without noticing.
 const LIVENESS_MS: u64 = 5_000;
+/// Beyond noise, and long before users give up.
+const ERROR_LIMIT: f64 = 0.01;
 
 /// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
 /// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
@@ -35,6 +37,7 @@ pub(crate) fn service(
     let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
     let ready = ready(&mut fields);
     let liveness = fields.take(&keys::LIVENESS, check::duration_ms).or(LIVENESS_MS);
+    let error_limit = fields.take(&keys::ERROR_LIMIT, check::share).or(ERROR_LIMIT);
     let rule = policy::rule(&mut fields, slots);
     if let (Some(bounds), Some(span), Some(rule)) = (bounds, floor_span, &rule)
         && (bounds.min, &balancer) == (0, &Some(Balancer::None))
@@ -53,6 +56,7 @@ pub(crate) fn service(
             balancer: balancer?,
             ready: ready?,
             liveness_ms: liveness?,
+            error_limit: error_limit?,
         })
     })();
     (service, claims)

@@ -43,6 +43,7 @@ start_limit = "90s"
 start_lag = "250ms"
 look = "10s"
 slots = 8
+error_limit = "2.5%"
 policy = { governor = { busy_cap = "70%", hold = "30s", slo = "250ms" } }
 "#;
 
@@ -351,6 +352,7 @@ fn every_key_arrives_where_it_belongs() {
     let listen = "127.0.0.1:0".parse().unwrap();
     assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
     assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_but_failure: false });
+    assert!((web.error_limit - 0.025).abs() < 1e-9, "{}", web.error_limit);
     assert_eq!(web.policy.service, "web");
     assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
     let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };

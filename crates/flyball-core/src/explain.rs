@@ -8,11 +8,15 @@ use std::fmt;
 use crate::decision::Decision;
 use crate::plan::Step;
 use crate::seen::Seen;
+use crate::trouble::FailedStarts;
 use crate::units::{ReplicaId, seconds};
 
 impl Decision {
     /// The first line: what changes, and from what.
     pub fn headline(&self) -> String {
+        if self.seen.engine_age_ms.is_none() {
+            return format!("{} wants {}, what runs is not known", self.service, self.desired);
+        }
         let committed = self.seen.committed();
         let change = i64::from(self.desired) - i64::from(committed);
         match change {
@@ -23,14 +27,31 @@ impl Decision {
 
     /// What decided the count, in one line: the last guard that moved it, else the largest wish.
     pub fn reason(&self) -> String {
+        let seen = &self.seen;
+        if seen.engine_age_ms.is_none() {
+            return "the engine says nothing: the count is kept".to_owned();
+        }
         if let Some(last) = self.moves.last() {
             return squeeze(&last.describe(self.at));
         }
+        if self.is_asleep() {
+            return format!("asleep: {ASLEEP}");
+        }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
-        decisive.map_or_else(
-            || "no reading to go by: the count is kept".to_owned(),
-            |wish| squeeze(&wish.to_string()),
-        )
+        match decisive {
+            Some(wish) => squeeze(&wish.to_string()),
+            None if seen.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
+            None => "no reading to go by: the count is kept".to_owned(),
+        }
+    }
+
+    /// Whether the service sleeps: it may have no replica, it has none, and no request waits at its
+    /// balancer, which would see one. False while either of the two says nothing.
+    pub fn is_asleep(&self) -> bool {
+        let seen = &self.seen;
+        let there = seen.committed() + seen.draining + seen.unhealthy;
+        let known = seen.engine_age_ms.is_some() && seen.balancer_age_ms.is_some();
+        known && self.desired == 0 && there == 0 && seen.waiting == 0
     }
 
     /// Whether somebody should see it: the count moves, or something is to be done.
@@ -71,6 +92,30 @@ fn named(names: &[&str]) -> String {
     format!("{} ({})", names.len(), shown.join(", "))
 }
 
+/// Why a service that sleeps has no replica.
+const ASLEEP: &str = "no request waits, and the next one starts a replica";
+
+/// What goes wrong, a line for each.
+fn write_trouble(decision: &Decision, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let seen = &decision.seen;
+    for silence in &seen.trouble.silent {
+        let lasts_s = seconds(decision.at.ms_since(silence.since));
+        writeln!(f, "  silent      {} for {lasts_s:.1} s: {silence}", silence.source)?;
+    }
+    if let Some(late) = &seen.trouble.not_ready {
+        let lasts_s = decision.at.ms_since(late.since) / 1000;
+        let more = if late.more > 0 { format!(" (and {} more)", late.more) } else { String::new() };
+        writeln!(f, "  starting    {} for {lasts_s} s: {}{more}", late.replica, late.why)?;
+    }
+    if let Some(failed) = &seen.trouble.failed_starts {
+        writeln!(f, "  failures    {failed}")?;
+    }
+    match &seen.last_minute {
+        Some(minute) if minute.failed > 0.0 => writeln!(f, "  requests    {minute}"),
+        _ => Ok(()),
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}   {}", self.headline(), ages(&self.seen))?;
@@ -81,6 +126,7 @@ impl fmt::Display for Decision {
         if let Some(fault) = &self.shared_fault {
             writeln!(f, "  shared      {fault}")?;
         }
+        write_trouble(self, f)?;
         let largest = self.recommendations.iter().map(|r| r.count).max();
         let mut decided = false;
         for wish in &self.recommendations {
@@ -88,7 +134,9 @@ impl fmt::Display for Decision {
             decided |= decides;
             writeln!(f, "  {wish}{}", if decides { "   decides" } else { "" })?;
         }
-        if self.recommendations.is_empty() {
+        if self.is_asleep() {
+            writeln!(f, "  asleep      {ASLEEP}")?;
+        } else if self.recommendations.is_empty() {
             writeln!(f, "  signals     none to go by -> {} as it was", self.seen.current)?;
         }
         for step in &self.moves {
@@ -102,8 +150,9 @@ impl fmt::Display for Decision {
             let wait_s = seconds(held.until.ms_since(self.at)).ceil();
             writeln!(
                 f,
-                "  back-off    {} not started for {wait_s:.0} s: {} starts failed, last {}",
-                held.count, held.failures, held.why
+                "  back-off    {} not started for {wait_s:.0} s: {}",
+                held.count,
+                FailedStarts::from(held)
             )?;
         }
         write!(f, "  plan        {}", self.plan_in_words())
@@ -120,8 +169,12 @@ fn ages(seen: &Seen) -> String {
 }
 
 fn figures(seen: &Seen) -> String {
-    let mut text =
-        format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining);
+    let mut text = match seen.engine_age_ms {
+        Some(_) => {
+            format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining)
+        }
+        None => "what runs is not known".to_owned(),
+    };
     if seen.unhealthy > 0 {
         text += &format!(", {} unhealthy", seen.unhealthy);
     }

@@ -96,7 +96,7 @@ pub(crate) fn judge<'a>(
         limit(policy, &mut staying, all);
         None
     };
-    memory.shared_fault = shared.or_else(|| balancer.and_then(|b| b.trouble.clone()));
+    memory.shared_fault = shared;
     memory.sick = sick;
     mark(memory, seen)
 }

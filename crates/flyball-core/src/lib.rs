@@ -5,8 +5,9 @@
 //! decision, byte for byte.
 //!
 //! In reading order: [`units`], [`observation`] and [`policy`] are what goes in; [`estimate`] turns
-//! counters into figures, [`seen`], and [`memory`] carries them from look to look; [`health`] says who is
-//! sick; [`recommend`], [`guard`] and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and [`record`] are
+//! counters into figures, [`seen`] and [`trouble`], and [`memory`] carries them from look to look;
+//! [`health`] says who is sick; [`recommend`], [`guard`] and [`plan`] are the three stages of
+//! [`decide`]; [`decision`], [`explain`] and [`record`] are
 //! what comes out; [`invariants`] says from outside what may never come out. [`nodes`] is beside
 //! the loop: adapters tell it, and it is shown.
 
@@ -25,4 +26,5 @@ pub mod policy;
 pub mod recommend;
 pub mod record;
 pub mod seen;
+pub mod trouble;
 pub mod units;

@@ -6,6 +6,8 @@
 
 mod failures;
 mod past;
+mod requests;
+mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -13,7 +15,6 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::arrivals::{Arrivals, Rate};
-use crate::estimate::bins::Bins;
 use crate::estimate::lag::StartLags;
 use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
@@ -26,9 +27,11 @@ use crate::observation::{
 use crate::policy::Policy;
 use crate::recommend::Headroom;
 use crate::seen::Seen;
+use crate::trouble::LastMinute;
 use crate::units::{ReplicaId, Timestamp, seconds};
 
 use past::Past;
+use requests::Requests;
 
 pub use failures::Failures;
 
@@ -38,10 +41,6 @@ const FIRST_ANSWER_MS: u64 = 1_000;
 const SETTLE_MS: u64 = 1_000;
 /// Higher numbers in names are nobody's count: at a start each millisecond, 8,000 years of them.
 const NUMBER_MAX: u64 = 1 << 48;
-/// Errors of the last 10 s and 2 min.
-const ERROR_BINS: (u64, usize) = (1_000, 121);
-/// Answers of the last 10 s.
-const ANSWERED_BINS: (u64, usize) = (1_000, 11);
 
 /// The memory of one service. Starts empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,10 +102,8 @@ pub struct Memory {
     pub usage: Usage,
     /// How long starts take.
     pub lags: StartLags,
-    errors: Option<(u64, u64, Timestamp)>,
-    error_bins: Bins,
-    answered: Option<(u64, u64, Timestamp)>,
-    answered_bins: Bins,
+    #[serde(default)]
+    requests: Requests,
     seen_at: Option<Timestamp>,
     replicas: BTreeMap<ReplicaId, Past>,
 }
@@ -148,10 +145,7 @@ impl Default for Memory {
             headroom: Headroom::default(),
             usage: Usage::default(),
             lags: StartLags::default(),
-            errors: None,
-            error_bins: Bins::new(ERROR_BINS.0, ERROR_BINS.1),
-            answered: None,
-            answered_bins: Bins::new(ANSWERED_BINS.0, ANSWERED_BINS.1),
+            requests: Requests::default(),
             seen_at: None,
             replicas: BTreeMap::new(),
         }
@@ -169,16 +163,21 @@ impl Memory {
 
     /// Errors and arrivals of the last `window_ms`; `None` without a reading.
     pub fn errors_and_arrivals(&self, now: Timestamp, window_ms: u64) -> Option<(f64, f64)> {
-        let (errors, _) = self.error_bins.sum(now, window_ms)?;
+        let (errors, _) = self.requests.failed(now, window_ms)?;
         let (per_s, span_ms) = self.arrivals.mean(now, window_ms)?;
         Some((errors, per_s * seconds(span_ms)))
     }
 
-    /// Requests answered without an error per second over the last `window_ms`, 10 s at most; `None`
-    /// without a reading.
+    /// Requests answered without an error per second over the last `window_ms`, 2 min at most;
+    /// `None` without a reading.
     pub fn answered_per_s(&self, now: Timestamp, window_ms: u64) -> Option<f64> {
-        let (answered, span_ms) = self.answered_bins.sum(now, window_ms)?;
+        let (answered, span_ms) = self.requests.answered(now, window_ms)?;
         Some(answered / seconds(span_ms))
+    }
+
+    fn last_minute(&self, now: Timestamp) -> Option<LastMinute> {
+        let (per_s, span_ms) = self.arrivals.mean(now, Requests::window_ms())?;
+        self.requests.last_minute(now, per_s * seconds(span_ms))
     }
 
     fn rate(&self, policy: &Policy, now: Timestamp) -> Option<Rate> {
@@ -268,9 +267,7 @@ impl Memory {
         self.since = Some(now);
         self.arrivals = Arrivals::default();
         self.usage = Usage::default();
-        let fresh = Self::default();
-        (self.errors, self.error_bins) = (None, fresh.error_bins);
-        (self.answered, self.answered_bins) = (None, fresh.answered_bins);
+        self.requests = Requests::default();
         self.draining.values_mut().for_each(|since| *since = since.plus_ms(gap_ms));
         self.sick.values_mut().for_each(|one| one.since = one.since.plus_ms(gap_ms));
     }
@@ -283,21 +280,7 @@ impl Memory {
 
     fn see_balancer(&mut self, at: Timestamp, balancer: &BalancerReport) {
         self.arrivals.see(at, balancer.epoch, balancer.arrivals);
-        let open = balancer.servers.values().map(|server| u64::from(server.in_flight));
-        let open = open.sum::<u64>() + u64::from(balancer.waiting);
-        let open = open.saturating_add(balancer.errors);
-        let answered = balancer.arrivals.saturating_sub(open);
-        let count = |bins: &mut Bins, before: &mut Option<_>, counted| {
-            if let Some((epoch, count, before_at)) = before.replace((balancer.epoch, counted, at))
-                && epoch == balancer.epoch
-                && count <= counted
-            {
-                #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
-                bins.add(before_at, at, (counted - count) as f64);
-            }
-        };
-        count(&mut self.error_bins, &mut self.errors, balancer.errors);
-        count(&mut self.answered_bins, &mut self.answered, answered);
+        self.requests.see(at, balancer);
     }
 
     fn see_engine(
@@ -378,13 +361,21 @@ impl Memory {
     }
 
     /// Takes a start for failed that has not become ready in time: once, however often the order to
-    /// end it has to be given.
-    pub(crate) fn give_up(&mut self, now: Timestamp, replica: &ReplicaReport) {
+    /// end it has to be given. `answered` is what its readiness check was last answered.
+    pub(crate) fn give_up(
+        &mut self,
+        now: Timestamp,
+        replica: &ReplicaReport,
+        answered: Option<&String>,
+    ) {
         let past = self.replicas.entry(replica.id.clone()).or_default();
         if !std::mem::replace(&mut past.given_up, true) {
-            let age_s = now.ms_since(replica.asked_at) / 1000;
-            let why = format!("{} was not ready after {age_s} s", replica.id);
-            self.failures.fail(now, &replica.id, self.next_number, why);
+            let took_ms = now.ms_since(replica.asked_at);
+            let mut why = format!("{} was not ready after {} s", replica.id, took_ms / 1000);
+            if let Some(answered) = answered {
+                why += &format!(": {answered}");
+            }
+            self.failures.give_up(now, &replica.id, self.next_number, took_ms, why);
         }
     }
 
@@ -417,6 +408,8 @@ impl Memory {
             work_s: self.work.per_request_s(),
             start_lag_ms,
             start_lag_measured,
+            last_minute: balancer.and_then(|_| self.last_minute(seen.at)),
+            trouble: self.trouble(policy, seen, engine),
             ..Seen::default()
         };
         for replica in engine.iter().flat_map(|e| &e.replicas) {

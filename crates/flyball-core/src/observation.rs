@@ -124,6 +124,10 @@ pub struct EngineReport {
     /// by name.
     #[serde(default)]
     pub count: Option<EngineCount>,
+    /// What the readiness check of each starting replica was last answered, as a sentence. Whoever
+    /// looks fills it in; engines leave it empty.
+    #[serde(default)]
+    pub not_ready: BTreeMap<ReplicaId, String>,
 }
 
 /// The count of an engine that starts and ends replicas itself until there are so many.
@@ -225,6 +229,9 @@ pub struct BalancerReport {
     pub arrivals: u64,
     /// Requests that ended in an error made here or by a replica (5xx, broken connection), ever.
     pub errors: u64,
+    /// Who made those errors, as far as the balancer tells them apart.
+    #[serde(default)]
+    pub failures: FailureCounts,
     /// Requests waiting for a replica to be free.
     pub waiting: u32,
     /// Servers that flyball put there, by replica.
@@ -235,6 +242,17 @@ pub struct BalancerReport {
     /// where nothing is, and where the balancer does not tell.
     #[serde(default)]
     pub trouble: Option<String>,
+}
+
+/// Failed requests by who failed them, ever. What is in none of these is not told apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureCounts {
+    /// A replica answered 5xx, or broke its answer off.
+    pub by_replicas: u64,
+    /// The balancer refused: its queue was full, or no replica was free in time.
+    pub by_balancer: u64,
+    /// No replica was there, or none that accepts connections.
+    pub unreachable: u64,
 }
 
 /// One server of a balancer.

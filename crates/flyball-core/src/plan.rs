@@ -297,7 +297,7 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
         }
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
-            memory.give_up(view.now, replica);
+            memory.give_up(view.now, replica, view.engine.not_ready.get(&replica.id));
         }
     }
 }
@@ -360,8 +360,9 @@ fn allowed_starts(
     missing: usize,
 ) -> (usize, Option<HeldStarts>) {
     let allowed = match failures.count {
+        _ if view.now < failures.retry_at => 0,
         0..Failures::FREE => missing,
-        _ if view.now >= failures.retry_at && !view.starting() => missing.min(1),
+        _ if !view.starting() => missing.min(1),
         _ => 0,
     };
     let held = (missing > allowed).then(|| HeldStarts {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::trouble::{LastMinute, Trouble};
 use crate::units::Timestamp;
 
 /// What a decision saw: counts, rates and ages, worked out from the raw observation.
@@ -64,6 +65,12 @@ pub struct Seen {
     pub start_lag_measured: bool,
     /// Since when there has been no trustworthy reading, if there is none.
     pub blind_since: Option<Timestamp>,
+    /// What became of the last minute's requests; `None` where no balancer counts them.
+    #[serde(default)]
+    pub last_minute: Option<LastMinute>,
+    /// What goes wrong, for people to read.
+    #[serde(default)]
+    pub trouble: Trouble,
 }
 
 impl Seen {

@@ -186,6 +186,7 @@ impl Look {
                     Leaving::Predicted(numbers.into_iter().map(name).collect())
                 }),
             }),
+            not_ready: BTreeMap::new(),
         }
     }
 
@@ -200,6 +201,7 @@ impl Look {
             epoch,
             arrivals: self.arrivals,
             errors: self.errors,
+            failures: FailureCounts::default(),
             waiting: self.waiting,
             servers: self.servers.iter().map(server).collect(),
             latency: self.errors.is_multiple_of(2).then(|| LatencyReport {

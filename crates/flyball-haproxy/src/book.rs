@@ -412,6 +412,7 @@ impl Book {
             epoch: snapshot.process.epoch(),
             arrivals: snapshot.backend.arrivals,
             errors: snapshot.backend.errors,
+            failures: snapshot.backend.failures,
             waiting: snapshot.backend.queued,
             servers: self.orders.iter().filter_map(server).collect(),
             latency: None,

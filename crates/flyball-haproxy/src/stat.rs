@@ -14,6 +14,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
+use flyball_core::observation::FailureCounts;
+
 use crate::error::HaproxyError;
 use crate::settings::Mode;
 
@@ -41,6 +43,8 @@ pub(crate) struct Process {
 pub(crate) struct Backend {
     pub(crate) arrivals: u64,
     pub(crate) errors: u64,
+    /// The same by who made them.
+    pub(crate) failures: FailureCounts,
     pub(crate) queued: u32,
     /// Empty where the socket is not allowed to see it.
     pub(crate) algorithm: String,
@@ -184,9 +188,15 @@ impl Backend {
             Mode::Http => ["hrsp_5xx", "srv_abrt"],
             Mode::Tcp => ["econ", "eresp"],
         };
+        let errors = row.number(errors[0])?.saturating_add(row.number(errors[1])?);
+        // Where no server is there, or none could be connected to; also a wait in the queue that
+        // took too long.
+        let unreachable = row.number("econ").unwrap_or(0).min(errors);
+        let by_replicas = errors - unreachable;
         Some(Self {
             arrivals: row.number("stot")?,
-            errors: row.number(errors[0])?.saturating_add(row.number(errors[1])?),
+            errors,
+            failures: FailureCounts { by_replicas, by_balancer: 0, unreachable },
             queued: row.number("qcur")?.try_into().ok()?,
             algorithm: row.text("algo").to_owned(),
             cookie: row.text("cookie").to_owned(),

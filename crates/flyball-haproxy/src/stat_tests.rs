@@ -26,8 +26,9 @@ fn a_look_is_the_process_the_backend_and_its_servers() {
     let seen = parsed(&answer()).unwrap().unwrap();
     assert_eq!((seen.process.pid, seen.process.takes_servers()), (14_040, true));
     // 4 answers of 5xx, of which HAProxy made those of failed connects itself, and 1 broken body.
-    let Backend { arrivals, errors, queued, .. } = seen.backend;
+    let Backend { arrivals, errors, queued, failures, .. } = seen.backend;
     assert_eq!((arrivals, errors, queued), (20, 5, 3));
+    assert_eq!((failures.unreachable, failures.by_replicas), (2, 3));
     let first = &seen.servers["fb-web-1"];
     assert_eq!((first.admin, first.in_flight, first.served), (Admin::Ready, 3, 8));
     assert_eq!(seen.servers["fb-web-2"].admin, Admin::Drain);

@@ -89,6 +89,19 @@ impl Reader {
         manual::all(&self.connection)
     }
 
+    /// The names of all services that have a history, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or not in time.
+    pub fn services(&self) -> Result<Vec<String>, JournalError> {
+        self.begin()?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT name FROM service ORDER BY name")?;
+        let names = statement.query_map([], |row| row.get(0))?;
+        names.collect::<rusqlite::Result<_>>().map_err(in_time)
+    }
+
     /// Samples of `service` from `from_wall_ms` to `to_wall_ms`, both included, in the order of
     /// their time, as at most `points_max` (at least 3) points.
     ///

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use flyball_core::observation::LatencyReport;
+use flyball_core::observation::{FailureCounts, LatencyReport};
 
 use crate::budget::Crowd;
 use crate::latency::Window;
@@ -70,6 +70,27 @@ impl Meter {
 
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
+    }
+
+    /// The errors by who made them. What was not refused here came from a replica.
+    pub(crate) fn failures(&self) -> FailureCounts {
+        let mut counts = FailureCounts::default();
+        let mut refused = 0;
+        for reason in Reason::ALL.into_iter().filter(|reason| reason.is_error()) {
+            let count = self.refusals[reason as usize].load(Relaxed);
+            refused += count;
+            match reason {
+                Reason::QueueFull | Reason::WaitLimit => counts.by_balancer += count,
+                Reason::ConnectFailed => counts.unreachable += count,
+                Reason::ConnectionBroken | Reason::BadAnswer | Reason::AnswerLimit => {
+                    counts.by_replicas += count;
+                }
+                // The client's own doing, or no request yet: no error.
+                Reason::BadRequest | Reason::UploadBroken | Reason::TooManyConnections => {}
+            }
+        }
+        counts.by_replicas += self.errors().saturating_sub(refused);
+        counts
     }
 
     pub(crate) fn refusals(&self) -> BTreeMap<Reason, u64> {

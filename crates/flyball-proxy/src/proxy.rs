@@ -69,6 +69,7 @@ impl Proxy {
             epoch: self.epoch,
             arrivals: meter.arrivals(),
             errors: meter.errors(),
+            failures: meter.failures(),
             waiting,
             servers,
             latency: meter.latency(),

@@ -9,7 +9,7 @@ const GAP_MS = 8_000;
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function colours() {
-  const names = ["ink", "muted", "faint", "card", "ready", "starting", "draining", "threshold", "second"];
+  const names = ["ink", "muted", "faint", "card", "ready", "starting", "draining", "threshold", "second", "pressing"];
   return Object.fromEntries(names.map((name) => [name, style(`--${name}`)]));
 }
 
@@ -21,8 +21,7 @@ function tint(colour, ground, share) {
 }
 
 // A hole in the samples is drawn as a hole.
-function withHoles(samples, stepMs) {
-  const limit = Math.max(GAP_MS, 4 * stepMs);
+function withHoles(samples, limit) {
   const whole = [];
   for (const sample of samples) {
     const last = whole.at(-1);
@@ -41,31 +40,61 @@ function line(samples, of, y, name, look) {
   };
 }
 
+// The area below a line. Plotly closes an area over holes, so that it would cover time of which
+// nobody knows anything: here it falls to zero where a hole begins and rises where it ends.
+function area(samples, of, y, look) {
+  const points = [];
+  let last = null;
+  for (const sample of samples) {
+    const value = of(sample) ?? null;
+    if (last != null && value == null) points.push({ wall_ms: last, value: 0 });
+    if (last == null && value != null) points.push({ wall_ms: sample.wall_ms, value: 0 });
+    if (value != null) points.push({ wall_ms: sample.wall_ms, value });
+    last = value == null ? null : sample.wall_ms;
+  }
+  return line(points, (point) => point.value, y, "", { fill: "tozeroy", hoverinfo: "skip", ...look });
+}
+
+// Requests that failed per second, from how many had failed at each sample.
+function errorsOf(samples, limitMs) {
+  const rates = new Map();
+  samples.forEach((sample, i) => {
+    const before = samples[i - 1];
+    const [ms, more] = [sample.wall_ms - before?.wall_ms, sample.errors - before?.errors];
+    if (before?.errors != null && sample.errors != null && more >= 0 && ms > 0 && ms <= limitMs) rates.set(sample, more / ms * 1000);
+  });
+  return (sample) => rates.get(sample);
+}
+
 const sum = (...counts) => counts.some((n) => n == null) ? null : counts.reduce((all, n) => all + n);
 
-function traces(samples, c, narrow) {
+function traces(samples, errors, c, narrow) {
   const steps = { shape: "hv", width: 1.5 };
   // Each area reaches from zero up to its own sum and covers the one behind it. Plotly's own stacks
   // would draw what is unknown as zero.
-  const area = (of, upTo, name, legendrank, colour, pattern) => line(samples, upTo, "y3", name, {
-    fill: "tozeroy", showlegend: true, legendrank, line: { ...steps, width: 0.8, color: colour },
-    fillcolor: tint(colour, c.card, 0.34),
-    ...(pattern && { fillpattern: { shape: pattern, fgcolor: colour, bgcolor: c.card, size: 5, solidity: 0.35 } }),
-    text: samples.map((s) => of(s)), hovertemplate: "%{text}",
-  });
+  const layer = (of, upTo, name, legendrank, colour, pattern) => [
+    area(samples, upTo, "y3", {
+      name, showlegend: true, legendrank, line: { ...steps, width: 0 }, fillcolor: tint(colour, c.card, 0.34),
+      ...(pattern && { fillpattern: { shape: pattern, fgcolor: colour, bgcolor: c.card, size: 5, solidity: 0.35 } }),
+    }),
+    line(samples, upTo, "y3", name, { line: { ...steps, width: 0.8, color: colour }, text: samples.map((s) => of(s)), hovertemplate: "%{text}" }),
+  ];
   return [
     line(samples, (s) => s.mean_cpu == null ? null : s.mean_cpu * 100, "y4", "mean CPU",
       { line: { width: 1.8, color: c.ready }, hovertemplate: "%{y:.0f} %" }),
-    area((s) => s.draining, (s) => sum(s.ready, s.starting, s.draining), "draining", 3, c.draining, "."),
-    area((s) => s.starting, (s) => sum(s.ready, s.starting), "starting", 2, c.starting, "/"),
-    area((s) => s.ready, (s) => s.ready, "ready", 1, c.ready, ""),
+    ...layer((s) => s.draining, (s) => sum(s.ready, s.starting, s.draining), "draining", 3, c.draining, "."),
+    ...layer((s) => s.starting, (s) => sum(s.ready, s.starting), "starting", 2, c.starting, "/"),
+    ...layer((s) => s.ready, (s) => s.ready, "ready", 1, c.ready, ""),
     line(samples, (s) => s.desired, "y3", "wanted", { showlegend: !narrow, legendrank: 4, line: { ...steps, width: 2, color: c.ink }, hovertemplate: "%{y}" }),
+    area(samples, (s) => s.arrivals_per_s, "y2", { line: { width: 0 }, fillcolor: `${c.ready}1c` }),
     line(samples, (s) => s.arrivals_per_s, "y2", "arrivals",
-      { line: { width: 1.6, color: c.ready }, fill: "tozeroy", fillcolor: `${c.ready}1c`, hovertemplate: "%{y:.1f}/s" }),
+      { showlegend: true, legend: "legend3", line: { width: 1.6, color: c.ready }, hovertemplate: "%{y:.1f}/s" }),
+    line(samples, errors, "y2", "errors",
+      { showlegend: true, legend: "legend3", line: { width: 1.8, color: c.pressing, dash: "4px,2px" }, hovertemplate: "%{y:.1f}/s" }),
     line(samples, (s) => s.p99_ms, "y", "p99", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.second }, hovertemplate: "%{y:.0f} ms" }),
     line(samples, (s) => s.p50_ms, "y", "p50", { showlegend: true, legend: "legend2", line: { width: 1.6, color: c.ready, dash: "dot" }, hovertemplate: "%{y:.0f} ms" }),
-    line(samples, (s) => s.waiting, "y6", "waiting",
-      { line: { width: 1, color: c.muted, shape: "hv" }, fill: "tozeroy", fillcolor: `${c.muted}33`, hovertemplate: "%{y}" }),
+    area(samples, (s) => s.waiting, "y6", { line: { width: 0, shape: "hv" }, fillcolor: `${c.muted}33` }),
+    line(samples, (s) => s.waiting, "y6", "waiting", { line: { width: 1, color: c.muted, shape: "hv" }, hovertemplate: "%{y}" }),
   ];
 }
 
@@ -132,12 +161,13 @@ function layout(window, thresholds, narrow, c, highest) {
     yaxis6: axis("y6", { tickmode: "array", tickvals: [0, waiting], range: [0, waiting * 1.08], showgrid: false }),
     legend: legend("y3", { size: 11, color: c.muted }),
     legend2: legend("y", { size: 11, color: c.muted }),
+    legend3: legend("y2", { size: 11, color: c.muted }),
     shapes: used.map((y) => ({ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y4", y0: y, y1: y,
       line: { color: c.threshold, width: 1.2, dash: "dash" } })),
     annotations: [
       title("Mean CPU of ready replicas, %", "y4", c),
       title(narrow ? "Replicas (line: wanted)" : "Replicas", "y3", c, narrow ? LEGEND_ROW : 0),
-      title("Arrivals per second", "y2", c),
+      title(narrow ? "Requests per second" : "Arrivals and errors per second", "y2", c),
       title("Latency, ms", "y", c),
       title("Waiting requests", "y6", c),
       title("Decisions  ▲ more  ▼ fewer", "y5", c),
@@ -166,8 +196,9 @@ export function chart(node, explainAt) {
     if (performance.now() < readingUntil) return;
     const c = colours();
     const narrow = node.clientWidth < 560;
-    const stepMs = (window[1] - window[0]) / 600;
-    const data = withHoles(samples, stepMs);
+    const limitMs = Math.max(GAP_MS, 4 * (window[1] - window[0]) / 600);
+    const data = withHoles(samples, limitMs);
+    const errors = errorsOf(samples, limitMs);
     const most = (of) => Math.max(0, ...samples.map((s) => of(s) ?? 0));
     const highest = {
       share: Math.max(most((s) => s.mean_cpu), ...thresholds.map((t) => t.share)),
@@ -175,7 +206,7 @@ export function chart(node, explainAt) {
       replicas: most((s) => Math.max(s.desired, (s.ready ?? 0) + (s.starting ?? 0) + (s.draining ?? 0))),
     };
     const inside = told.filter((t) => t.decision.wall_ms >= window[0]);
-    await Plotly.react(node, [...traces(data, c, narrow), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
+    await Plotly.react(node, [...traces(data, errors, c, narrow), marks(inside, c)], layout(window, thresholds, narrow, c, highest), CONFIG);
     if (!listening) {
       listening = true;
       node.on("plotly_click", ({ points }) => {

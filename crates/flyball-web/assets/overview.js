@@ -2,7 +2,7 @@
 // network nor the service page; each item leads there.
 
 import { at, element, fillRail, isPressing, noticeItems, setText } from "./parts.js";
-import { count, millis, percent, rate } from "./words.js";
+import { count, errorsPerS, millis, percent, rate } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH, HEIGHT] = [240, 44];
@@ -46,6 +46,7 @@ function fill(item, view, samples) {
   const latest = samples.at(-1);
   const figures = [
     ["CPU", percent(view.decision?.seen.mean_cpu)], ["arrivals", rate(view.decision?.seen.arrivals_per_s)],
+    ["errors", rate(errorsPerS(view.decision?.seen.last_minute))],
     ["p99", millis(latest?.p99_ms)], ["waiting", count(latest?.waiting)],
   ];
   part(".small-figures").replaceChildren(...figures.map(([name, value]) =>
@@ -68,16 +69,23 @@ function draw(curve, samples, view) {
   const y = (share) => (HEIGHT - 2 - Math.min(1, share) * (HEIGHT - 4)).toFixed(1);
   const areas = stretches(samples, load).map((all) => line("polygon", "load", [
     `${x(all[0])},${HEIGHT}`, ...all.map((s) => `${x(s)},${y(load(s) / highest)}`), `${x(all.at(-1))},${HEIGHT}`]));
-  const steps = samples.flatMap((s, i) => [...(i ? [`${x(s)},${y(samples[i - 1].desired / view.bounds.max)}`] : []), `${x(s)},${y(s.desired / view.bounds.max)}`]);
-  curve.replaceChildren(...areas, line("polyline", "wanted", steps));
+  const wanted = (sample) => y(sample.desired / view.bounds.max);
+  const steps = stretches(samples, (sample) => sample.desired).map((all) => line("polyline", "wanted",
+    all.flatMap((s, i) => [...(i ? [`${x(s)},${wanted(all[i - 1])}`] : []), `${x(s)},${wanted(s)}`])));
+  curve.replaceChildren(...areas, ...steps);
 }
 
-// The samples in which there is a figure, as runs between those in which there is none.
+// Four points of the curve without a sample are time in which nobody looked.
+const HOLE_MS = 30_000;
+
+// The samples in which there is a figure, as runs between the times in which there is none.
 function stretches(samples, of) {
   const all = [[]];
   for (const sample of samples) {
+    const last = all.at(-1).at(-1);
+    const hole = last && sample.wall_ms - last.wall_ms > HOLE_MS;
+    if ((hole || of(sample) == null) && all.at(-1).length > 0) all.push([]);
     if (of(sample) != null) all.at(-1).push(sample);
-    else if (all.at(-1).length > 0) all.push([]);
   }
   return all.filter((run) => run.length > 0);
 }

@@ -1,7 +1,7 @@
 // Writes what is known of one service into its page. Asks nothing of the network.
 
-import { at, element, fillLegend, fillRail, noticeItems, setText } from "./parts.js";
-import { clock, count, direction, kindsOf, lasting, millis, percent, rate, reasonOf } from "./words.js";
+import { at, element, fillLegend, fillRail, howOld, noticeItems, setText } from "./parts.js";
+import { clock, count, direction, errorsPerS, kindsOf, lasting, millis, percent, rate, reasonOf } from "./words.js";
 
 export function headline(view) {
   document.title = `${view.name} ${view.summary.split(" replica")[0]} · flyball`;
@@ -33,6 +33,7 @@ export function figures(view, sample) {
   const rows = [
     ["Mean CPU", percent(seen?.mean_cpu), view.policy.thresholds.map((t) => `${t.label} ${percent(t.share)}`).join(", ")],
     ["Arrivals", rate(seen?.arrivals_per_s), seen?.work_s == null ? "" : `${millis(seen.work_s * 1000)} of work each`],
+    ["Errors", rate(errorsPerS(seen?.last_minute)), errorCount(seen?.last_minute)],
     ["Latency p99", millis(sample?.p99_ms), latencies(view.policy.slo_ms, sample?.p50_ms)],
     ["Waiting", count(sample?.waiting), sample?.in_flight == null ? "" : `${sample.in_flight} in flight`],
     ["Start lag", millis(seen?.start_lag_ms), seen ? (seen.start_lag_measured ? "measured" : "assumed") : ""],
@@ -41,8 +42,14 @@ export function figures(view, sample) {
     element("dt", { text: name }), element("dd", { text: value }), element("dd", { class_: "more", text: more }))));
 }
 
+function errorCount(minute) {
+  if (minute == null) return "";
+  const span = lasting(minute.window_ms);
+  return minute.failed === 0 ? `none in ${span}` : `${minute.failed} of ${minute.arrivals} in ${span}`;
+}
+
 function latencies(limit, half) {
-  const words = [limit != null && `limit ${millis(limit)}`, half != null && `half within ${millis(half)}`];
+  const words = [limit != null && `limit ${millis(limit)}`, half != null && `p50 ${millis(half)}`];
   return words.filter(Boolean).join(", ");
 }
 
@@ -52,7 +59,8 @@ export function replicas(view) {
   const rows = view.replicas.map((replica) => element("tr", {},
     element("th", { scope: "row", text: replica.id }),
     element("td", { class_: `state ${replica.state}` },
-      element("span", { class_: "shape", "aria-hidden": "true", text: STATES[replica.state] }), ` ${replica.state}${replica.sick != null ? `: ${replica.sick}` : ""}${view.last_seen ? " when last seen" : ""}`),
+      element("span", { class_: "shape", "aria-hidden": "true", text: STATES[replica.state] }), ` ${replica.state}${view.last_seen ? " when last seen" : ""}`,
+      ...(replica.reason ? [element("span", { class_: "reason", text: replica.reason })] : [])),
     element("td", { class_: "number", text: lasting(view.now_wall_ms - replica.asked_wall_ms) }),
     element("td", { class_: "number" }, cpu(replica.cpu, replica.held_back)),
     element("td", { class_: "number", text: count(replica.in_flight) }),
@@ -61,6 +69,10 @@ export function replicas(view) {
   at("replicas").replaceChildren(...rows);
   nodes(view);
   at("no-replicas").hidden = rows.length > 0;
+  setText("no-replicas", view.decision?.seen.engine_age_ms == null ? `Not known: the ${view.engine} engine says nothing.` : "None.");
+  const old = howOld(view);
+  at("old-replicas").hidden = old == null;
+  setText("old-replicas", old == null ? "" : `As the ${view.engine} engine told ${old}. It says nothing now.`);
 }
 
 function nodes(view) {

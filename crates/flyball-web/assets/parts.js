@@ -21,12 +21,26 @@ export function setText(id, text) {
 }
 
 // Shapes besides colours: each notice has its own.
-const SHAPES = { blind: "⊘", starts_held: "■", sick: "✚", trouble: "!", futile: "≠", at_maximum: "▲", paused: "‖", pinned: "◆", held: "◐" };
-const PRESSING = ["blind", "starts_held", "sick", "trouble", "futile", "at_maximum"];
+const SHAPES = {
+  blind: "⊘", starts_held: "■", sick: "✚", not_ready: "◔", failing: "✗", trouble: "!", futile: "≠", at_maximum: "▲",
+  paused: "‖", pinned: "◆", held: "◐",
+};
 
 const STATES = ["ready", "starting", "draining", "unhealthy"];
 
-export const isPressing = (notice) => PRESSING.includes(notice.kind);
+export const isPressing = (notice) => notice.pressing;
+
+// How many replicas are in each state: now, or when the engine was last heard. Null where nobody knows.
+function counted(view) {
+  const seen = view.decision?.seen;
+  if (seen?.engine_age_ms != null) return seen;
+  if (view.last_seen == null) return null;
+  return Object.fromEntries(STATES.map((state) => [state, view.replicas.filter((replica) => replica.state === state).length]));
+}
+
+// "12 s ago" where the engine says nothing now.
+export const howOld = (view) => view.last_seen == null ? null
+  : `${lasting(view.now_wall_ms - view.last_seen.wall_ms)} ago`;
 
 export function noticeItems(view) {
   return view.notices.map((notice) => {
@@ -42,9 +56,10 @@ export function noticeItems(view) {
 
 // One cell for each place up to the maximum: filled, hatched, dotted, crossed or empty.
 export function fillRail(node, view) {
-  const seen = view.decision?.seen;
-  node.hidden = seen?.engine_age_ms == null || view.bounds.max > 60;
+  const seen = counted(view);
+  node.hidden = seen == null || view.bounds.max > 60;
   if (node.hidden) return;
+  node.classList.toggle("old", howOld(view) != null);
   const states = STATES.flatMap((state) => Array(seen[state]).fill(state));
   const places = Math.max(view.bounds.max, states.length);
   const cells = Array.from({ length: places }, (_, i) => {
@@ -52,18 +67,21 @@ export function fillRail(node, view) {
     return element("i", { class_: ["cell", states[i] ?? "free", ...marks].join(" ") });
   });
   const counts = STATES.map((state) => `${seen[state]} ${state}`).join(", ");
-  node.setAttribute("aria-label", `${counts}, ${view.decision.desired} wanted, at least ${view.bounds.min}, at most ${view.bounds.max}`);
+  const old = howOld(view) == null ? "" : "as last seen: ";
+  node.setAttribute("aria-label", `${old}${counts}, ${view.decision.desired} wanted, at least ${view.bounds.min}, at most ${view.bounds.max}`);
   node.replaceChildren(...cells);
 }
 
 // What the cells mean, with how many there are of each.
 export function fillLegend(node, view) {
-  const seen = view.decision?.seen;
-  node.hidden = seen?.engine_age_ms == null;
+  const seen = counted(view);
+  node.hidden = seen == null;
   if (node.hidden) return;
+  const old = howOld(view);
   const states = STATES.filter((state) => state === "ready" || seen[state] > 0);
   const key = (look, text) => element("span", {}, element("i", { class_: `cell ${look}` }), text);
-  node.replaceChildren(...states.map((state) => key(state, `${seen[state]} ${state}`)),
+  node.replaceChildren(...(old ? [element("strong", { text: `Last seen ${old}:` })] : []),
+    ...states.map((state) => key(state, `${seen[state]} ${state}`)),
     element("span", {}, element("i", { class_: "mark wanted", text: "▲" }), `${view.decision.desired} wanted`),
-    element("span", { text: `never fewer than ${view.bounds.min}, never more than ${view.bounds.max}` }));
+    element("span", { text: `${view.bounds.min > 0 ? `never fewer than ${view.bounds.min}, ` : "none while nobody asks, "}never more than ${view.bounds.max}` }));
 }

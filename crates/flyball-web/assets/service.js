@@ -19,7 +19,7 @@ const TOLD_MAX = 1_000;
 const MARKS_MAX = 500;
 const ALL_MARKS_RANGE_MS = 3_600_000;
 
-const one = { name: null, rangeMs: 300_000, view: null, samples: [], samplesAt: 0, told: [], marks: [], older: false, stale: true };
+const one = { name: null, rangeMs: 300_000, view: null, samples: [], samplesAt: 0, begins: null, told: [], marks: [], older: false, stale: true };
 
 const draw = chart(at("chart"), explainAt);
 
@@ -33,7 +33,7 @@ export function choose(name, rangeMs) {
     at("main").setAttribute("aria-busy", "true");
     panels.decisions([], panels.explanation);
   }
-  Object.assign(one, { name, rangeMs, samples: [], samplesAt: 0, marks: [], stale: true });
+  Object.assign(one, { name, rangeMs, samples: [], samplesAt: 0, begins: null, marks: [], stale: true });
 }
 
 // Something was missed: what is kept cannot be gone on with.
@@ -67,9 +67,18 @@ async function newSamples(view) {
   const growing = one.rangeMs <= GROWING_RANGE_MS && one.samples.length > 0;
   if (one.samplesAt > 0 && growing) return { samples: one.samples.filter((s) => s.wall_ms >= from) };
   if (now >= one.samplesAt && now - one.samplesAt < Math.min(stepMs, ANEW_MS_MAX)) return {};
-  const samples = await ask(pathOf(one.name, `/samples?from=${from}&to=${now + 1}&points=${POINTS}`));
+  const within = (since) => ask(pathOf(one.name, `/samples?from=${since}&to=${now + 1}&points=${POINTS}`));
+  const samples = await within(Math.max(from, one.begins ?? from));
+  const first = samples[0]?.wall_ms;
+  // Points of a range that is far longer than the history are few and far between: all of them for
+  // the time in which there is one.
+  if (one.begins == null && isYoung(first, from, one.rangeMs)) {
+    return { samples: await within(first), samplesAt: now, begins: first };
+  }
   return { samples, samplesAt: now };
 }
+
+const isYoung = (first, from, rangeMs) => first != null && first > from + rangeMs / 20;
 
 async function newHistory(view) {
   const only = one.rangeMs > ALL_MARKS_RANGE_MS ? "&only=moves" : "";
@@ -98,7 +107,7 @@ export async function show() {
 // A history younger than the range fills the whole width, and is said to begin where it does.
 function shownWindow(now, rangeMs, first) {
   const from = now - rangeMs;
-  const begins = first != null && first > from + rangeMs / 20;
+  const begins = isYoung(first, from, rangeMs);
   setText("begins", begins ? `history begins ${clock(first)}` : "");
   return [begins ? Math.max(from, Math.min(first, now - WINDOW_MS_MIN)) : from, now];
 }

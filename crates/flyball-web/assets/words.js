@@ -32,6 +32,11 @@ export function rate(perS) {
   return perS == null ? none : `${perS.toFixed(perS < 10 ? 1 : 0)}/s`;
 }
 
+// Failed requests of the last minute, per second.
+export function errorsPerS(minute) {
+  return minute && minute.window_ms > 0 ? minute.failed / minute.window_ms * 1000 : null;
+}
+
 export function millis(ms) {
   if (ms == null) return none;
   if (ms >= 10_000) return `${(ms / 1000).toFixed(0)} s`;
@@ -64,6 +69,7 @@ export function kindsOf(plan) {
 export function direction(decision) {
   const before = decision.seen.current;
   const { desired } = decision;
+  if (decision.seen.engine_age_ms == null) return { way: "same", shape: "", words: `${desired} wanted` };
   if (desired > before) return { way: "out", shape: "▲", words: `${before} → ${desired}` };
   if (desired < before) return { way: "in", shape: "▼", words: `${before} → ${desired}` };
   return { way: "same", shape: "", words: `stays at ${desired}` };

@@ -1,4 +1,4 @@
-//! Serves the page with three made-up services, to look at while working on it.
+//! Serves the page with four made-up services, to look at while working on it.
 //!
 //! The load is invented, the decisions are real: each is made by `flyball_core::decide`. Twelve
 //! minutes of history are there at once, and time goes on from there.
@@ -14,20 +14,25 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
-    Ask, BalancerReport, CpuCounter, EngineReport, Exit, LatencyReport, Manual, Observation, Phase,
-    Reading, ReplicaReport, Route, ServerHealth, ServerReport,
+    Ask, BalancerReport, CpuCounter, EngineReport, Exit, FailureCounts, LatencyReport, Manual,
+    Observation, Phase, Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
-    AskError, Counters, Daemon, Event, Fault, Feed, ManualAsk, ManualView, NodeView, OfficeView,
-    PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which, serve,
+    AskError, Counters, Daemon, Event, Fault, Feed, LastSeen, ManualAsk, ManualView, NodeView,
+    Notice, OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which,
+    serve,
 };
 
 const LOOK_MS: u64 = 500;
 const HISTORY_MS: u64 = 720_000;
+/// When the service that goes blind does so.
+const BLIND_MS: u64 = HISTORY_MS - 40_000;
+const REFUSED: &str =
+    "HAProxy takes no server: backend wiki uses balance source, which needs servers in its file";
 const START_LAG_MS: u64 = 4_000;
 const WORK_S: f64 = 0.031;
 
@@ -37,6 +42,7 @@ enum Trouble {
     None,
     StartsFail,
     GoesBlind,
+    Refused,
 }
 
 /// One made-up service.
@@ -145,11 +151,28 @@ impl World {
         self.latest = Some(decision);
     }
 
+    fn is_blind(&self) -> bool {
+        self.trouble == Trouble::GoesBlind && self.now_ms > BLIND_MS
+    }
+
+    /// What the engine said before it fell silent.
+    fn last_seen(&self) -> LastSeen {
+        let draining = self.replicas.values().filter(|replica| replica.draining).count();
+        let starting = self.replicas.values().filter(|replica| !replica.routed).count();
+        let count = |replicas: usize| u32::try_from(replicas).unwrap();
+        LastSeen {
+            wall_ms: self.wall_ms(BLIND_MS),
+            ready: count(self.replicas.len() - draining - starting),
+            starting: count(starting),
+            draining: count(draining),
+        }
+    }
+
     fn observe(&self) -> Observation {
         let at = Timestamp::from_ms(self.now_ms);
-        let blind = self.trouble == Trouble::GoesBlind && self.now_ms > HISTORY_MS - 40_000;
-        let since = Timestamp::from_ms(HISTORY_MS - 40_000);
-        let missing = || "connection refused".to_owned();
+        let blind = self.is_blind();
+        let since = Timestamp::from_ms(BLIND_MS);
+        let missing = || "docker does not answer at unix:///var/run/docker.sock".to_owned();
         Observation {
             at,
             wall_ms: self.wall_ms(self.now_ms),
@@ -213,6 +236,7 @@ impl World {
             epoch: 1,
             arrivals: self.arrivals as u64,
             errors: 0,
+            failures: FailureCounts::default(),
             waiting: self.waiting as u32,
             servers: routed.map(|(id, r)| (id.clone(), server(r))).collect(),
             latency: Some(LatencyReport {
@@ -283,15 +307,19 @@ impl World {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
-            last_seen: None,
+            last_seen: self.is_blind().then(|| self.last_seen()),
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
+            error_limit: 0.01,
             nodes: self.nodes(),
             manual: self.manual.as_ref().map(|manual| ManualView {
                 ask: manual.ask,
                 until_wall_ms: manual.until.map(|until| self.wall_ms(until.as_ms())),
                 by: manual.by.clone(),
             }),
-            notices: Vec::new(),
+            notices: match self.trouble {
+                Trouble::Refused => vec![Notice::trouble(REFUSED)],
+                _ => Vec::new(),
+            },
             counters: Counters::default(),
         }
     }
@@ -311,12 +339,12 @@ impl World {
         ReplicaView {
             id: id.to_string(),
             state,
+            reason: None,
             asked_wall_ms: self.wall_ms(replica.asked_ms),
             cpu: ready.then_some(replica.share),
             held_back: None,
             in_flight: ready.then_some((replica.share * 3.0).round() as u32),
             address: ready.then(|| address(id)),
-            sick: None,
             node: self.spreads().then(|| node(id)),
         }
     }
@@ -448,6 +476,7 @@ fn fair(zero_wall_ms: i64) -> Fair {
         ("web", governor(), Bounds { min: 2, max: 20 }, Trouble::None),
         ("batch", Rule::Step(step), Bounds { min: 1, max: 12 }, Trouble::GoesBlind),
         ("shop", governor(), Bounds { min: 2, max: 8 }, Trouble::StartsFail),
+        ("wiki", governor(), Bounds { min: 2, max: 8 }, Trouble::Refused),
     ];
     let timing = Timing { start_lag_prior_ms: START_LAG_MS, ..Timing::default() };
     let feed = Feed::start();

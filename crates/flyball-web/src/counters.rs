@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use flyball_core::health::Cause;
+use flyball_core::observation::FailureCounts;
 
 /// Upper ends of the spread of look times, in seconds: a look takes 50 us to a few milliseconds,
 /// and one that takes a tenth of a second has waited for a balancer.
@@ -69,6 +70,8 @@ pub struct Counters {
     pub arrivals: Option<u64>,
     /// Requests that ended in an error, by the balancer's own count.
     pub failed_requests: Option<u64>,
+    /// Who failed them, as far as the balancer tells.
+    pub failures: Option<FailureCounts>,
     /// Requests and connections that the balancer itself answered, by reason.
     pub refusals: Vec<(&'static str, u64)>,
     /// Request times in seconds, where the balancer tells them apart.

@@ -41,4 +41,4 @@ pub use view::{
     LastSeen, ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView,
     RuleName, ServiceView, Threshold,
 };
-pub use words::{Explained, notices, summary};
+pub use words::{Explained, decided, notices, summary};

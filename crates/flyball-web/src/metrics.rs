@@ -18,7 +18,7 @@ use crate::counters::Spread;
 use crate::daemon::{Daemon, History};
 use crate::office::{OfficeView, Role};
 use crate::view::{NoticeKind, ReplicaState, ServiceView};
-use crate::words::notices;
+use crate::words::states;
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 
@@ -54,10 +54,12 @@ const STATES: [(ReplicaState, &str); 5] = [
 const CAUSES: [(Cause, &str); 3] =
     [(Cause::Engine, "engine"), (Cause::Probe, "probe"), (Cause::Balancer, "balancer")];
 
-const NOTICES: [(NoticeKind, &str); 9] = [
+const NOTICES: [(NoticeKind, &str); 11] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
     (NoticeKind::Sick, "sick"),
+    (NoticeKind::NotReady, "not_ready"),
+    (NoticeKind::Failing, "failing"),
     (NoticeKind::Futile, "futile"),
     (NoticeKind::Trouble, "trouble"),
     (NoticeKind::AtMaximum, "at_maximum"),
@@ -187,6 +189,18 @@ impl Snapshot {
         self.counters(encoder, "flyball_requests", "Requests that arrived", |view| {
             figure(view.counters.arrivals.map(whole))
         })?;
+        let help = "Requests that failed, by who failed them: a replica (5xx, or broken off), the \
+                    balancer (no replica was free in time), or nobody (none took the connection)";
+        self.counters(encoder, "flyball_requests_failed", help, |view| {
+            let Some(failures) = view.counters.failures else { return Vec::new() };
+            [
+                ("replica", failures.by_replicas),
+                ("balancer", failures.by_balancer),
+                ("nobody", failures.unreachable),
+            ]
+            .map(|(word, count)| (Some(("by", word)), whole(count)))
+            .to_vec()
+        })?;
         let help = "Arrivals that the latest decision went by";
         self.gauges(encoder, "flyball_arrivals_per_second", help, |view| {
             figure(view.decision.as_ref().and_then(|d| d.seen.arrivals_per_s))
@@ -242,7 +256,7 @@ impl Snapshot {
         })?;
         let help = "States that must not be missed: 1 while it is so";
         self.gauges(encoder, "flyball_notice", help, |view| {
-            let now = notices(view);
+            let now = states(view);
             let is = |kind| f64::from(u8::from(now.iter().any(|notice| notice.kind == kind)));
             NOTICES.map(|(kind, word)| (Some(("kind", word)), is(kind))).to_vec()
         })
@@ -300,14 +314,12 @@ impl Snapshot {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for view in &self.views {
             let Some(spread) = of(view) else { continue };
-            let mut parts = spread.parts.clone();
-            // The encoder writes this end as +Inf, and adds the parts up.
-            parts.push((f64::MAX, spread.beyond));
             let labels = [("service", view.name.as_str())];
+            // The encoder adds the parts up, and writes the total as the one without an end.
             family.encode_family(&labels)?.encode_histogram::<[(&str, &str); 0]>(
                 spread.sum,
                 spread.total(),
-                &parts,
+                &spread.parts,
                 None,
             )?;
         }

@@ -46,8 +46,8 @@ impl From<ServiceView> for Told {
         let all: Vec<Notice> = notices(&view);
         view.notices = all;
         let why = view.decision.as_ref().map(Decision::reason);
-        let summary = summary(view.decision.as_ref(), view.last_seen.as_ref());
-        Self { summary, why, view }
+        let line = summary(view.decision.as_ref(), view.last_seen.as_ref());
+        Self { summary: line, why, view }
     }
 }
 

@@ -92,6 +92,70 @@ pub(crate) struct Seen {
     start_lag_measured: bool,
     /// Since when there has been no trustworthy reading, on the daemon's own clock.
     blind_since: Option<u64>,
+    /// What became of the last minute's requests; null where no balancer counts them.
+    last_minute: Option<LastMinute>,
+    trouble: Trouble,
+}
+
+/// What became of the last minute's requests.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LastMinute {
+    /// The time that these are over: a minute, or as long as there are any.
+    window_ms: u64,
+    arrivals: f64,
+    failed: f64,
+    /// A replica answered 5xx, or broke its answer off.
+    by_replicas: f64,
+    /// The balancer refused: no replica was free in time.
+    by_balancer: f64,
+    /// No replica was there, or none that accepts connections.
+    unreachable: f64,
+}
+
+/// What goes wrong, for people to read.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Trouble {
+    not_ready: Option<NotReady>,
+    failed_starts: Option<FailedStarts>,
+    silent: Vec<Silence>,
+}
+
+/// The replica that has been starting for the longest.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NotReady {
+    replica: String,
+    /// When it was asked for, on the daemon's own clock.
+    since: u64,
+    /// What its readiness check was last answered.
+    why: String,
+    /// How many more replicas are not ready either.
+    more: u32,
+}
+
+/// Starts that failed, without one in between that stayed.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct FailedStarts {
+    count: u32,
+    why: String,
+}
+
+/// A source that says nothing.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Silence {
+    source: Source,
+    /// When it last spoke, on the daemon's own clock.
+    since: u64,
+    /// Why, in its own words; empty if it just did not answer.
+    why: String,
+}
+
+/// Whose readings.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Source {
+    Engine,
+    Balancer,
+    Cpu,
 }
 
 /// One signal's wish for a count.
@@ -223,6 +287,8 @@ mod tests {
         let pairs = [
             beside::<super::Decision>(&decision),
             beside::<Seen>(&decision.seen),
+            beside::<LastMinute>(&flyball_core::trouble::LastMinute::default()),
+            beside::<Trouble>(&decision.seen.trouble),
             beside::<super::Bounds>(&decision.bounds),
             beside::<super::HeldStarts>(&decision.held_starts),
             beside::<super::Sick>(&decision.sick[0]),

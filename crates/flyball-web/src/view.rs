@@ -41,6 +41,8 @@ pub struct ServiceView {
     pub last_seen: Option<LastSeen>,
     /// Its replicas, in the order of their names; those that were there then while `last_seen` is.
     pub replicas: Vec<ReplicaView>,
+    /// The share of its requests that may fail before that is a notice, in 0..1.
+    pub error_limit: f64,
     /// The machines they are on, where the engine knows several; in the order of their names.
     pub nodes: Vec<NodeView>,
     /// What was asked for by hand, while it lasts.
@@ -133,6 +135,9 @@ pub struct ReplicaView {
     pub id: String,
     /// What it is doing.
     pub state: ReplicaState,
+    /// Why it is not ready, as its readiness check was last answered, or how it fails once it was
+    /// ready; `None` where nothing is held against it.
+    pub reason: Option<String>,
     /// When it was asked for.
     pub asked_wall_ms: i64,
     /// Share of its CPU limit that it used lately.
@@ -145,8 +150,6 @@ pub struct ReplicaView {
     /// Where it serves.
     #[schema(value_type = Option<String>)]
     pub address: Option<SocketAddr>,
-    /// What it does wrong, as the end of a sentence; `None` where nothing is held against it.
-    pub sick: Option<String>,
     /// The machine it is on, one of the service's `nodes`.
     pub node: Option<String>,
 }
@@ -197,6 +200,8 @@ pub struct ManualView {
 pub struct Notice {
     /// Which.
     pub kind: NoticeKind,
+    /// Whether somebody should look at it now; the others are so on purpose.
+    pub pressing: bool,
     /// One short sentence without times, which the page shows in its reader's zone.
     pub text: String,
     /// Since when, where that is known.
@@ -205,16 +210,45 @@ pub struct Notice {
     pub until_wall_ms: Option<i64>,
 }
 
+impl Notice {
+    /// A state without times.
+    pub fn new(kind: NoticeKind, text: impl Into<String>) -> Self {
+        let pressing = kind.is_pressing();
+        Self { kind, pressing, text: text.into(), since_wall_ms: None, until_wall_ms: None }
+    }
+
+    /// Something that is wrong and has no kind of its own.
+    pub fn trouble(text: impl Into<String>) -> Self {
+        Self::new(NoticeKind::Trouble, text)
+    }
+
+    /// The same with the time since which it is so.
+    #[must_use]
+    pub fn since(self, wall_ms: i64) -> Self {
+        Self { since_wall_ms: Some(wall_ms), ..self }
+    }
+
+    /// The same with the time until which it is so at the latest.
+    #[must_use]
+    pub fn until(self, wall_ms: i64) -> Self {
+        Self { until_wall_ms: Some(wall_ms), ..self }
+    }
+}
+
 /// What kind of state it is; the page draws each with its own shape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// No trustworthy reading.
     Blind,
-    /// Wanted replicas are not started because the last ones failed.
+    /// Starts failed one after another: the next one is put off, or under way.
     StartsHeld,
     /// Replicas fail, or all of them share a fault.
     Sick,
+    /// A replica takes longer to become ready than it should, and none or too few serve.
+    NotReady,
+    /// More requests fail than may.
+    Failing,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
     /// More replicas brought nothing: something else is too slow.
@@ -227,4 +261,21 @@ pub enum NoticeKind {
     Pinned,
     /// A surplus is kept on purpose.
     Held,
+}
+
+impl NoticeKind {
+    /// Whether somebody should look at it now.
+    pub const fn is_pressing(self) -> bool {
+        match self {
+            Self::Blind
+            | Self::StartsHeld
+            | Self::Sick
+            | Self::NotReady
+            | Self::Failing
+            | Self::Trouble
+            | Self::Futile
+            | Self::AtMaximum => true,
+            Self::Paused | Self::Pinned | Self::Held => false,
+        }
+    }
 }

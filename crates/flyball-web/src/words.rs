@@ -7,10 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
-use flyball_core::guard::Guard;
+use flyball_core::guard::{Guard, Source};
 use flyball_core::observation::Ask;
-use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
+use flyball_core::trouble::FailedStarts;
 use flyball_core::units::Timestamp;
 
 use crate::shapes;
@@ -54,6 +54,9 @@ pub fn summary(decision: Option<&Decision>, last: Option<&LastSeen>) -> String {
     if seen.engine_age_ms.is_none() {
         return format!("{} wanted, how many run is unknown", replicas(decision.desired));
     }
+    if decision.is_asleep() {
+        return "asleep until the next request".to_owned();
+    }
     let mut line = format!("{} ready", replicas(seen.ready));
     if seen.starting > 0 {
         line += &format!(", {} starting", seen.starting);
@@ -74,20 +77,65 @@ fn replicas(count: u32) -> String {
     format!("{count} {}", if count == 1 { "replica" } else { "replicas" })
 }
 
-/// Every state of a service that must not be missed, the most pressing first: those that follow
-/// from its decision and from what was asked by hand, and those the daemon added.
+/// Every state of a service that must not be missed, the most pressing first, for people: one for
+/// each cause. Those that follow from its decision and from what was asked by hand, and those the
+/// daemon added.
 pub fn notices(view: &ServiceView) -> Vec<Notice> {
+    with_told(view, |decision| decided(decision, view.error_limit))
+}
+
+/// The same for programs, each by itself.
+pub(crate) fn states(view: &ServiceView) -> Vec<Notice> {
+    with_told(view, |decision| each_decided(decision, view.error_limit))
+}
+
+fn with_told(view: &ServiceView, of: impl Fn(&Decision) -> Vec<Notice>) -> Vec<Notice> {
     let mut all: Vec<Notice> = view.manual.iter().map(by_hand).collect();
-    if let Some(decision) = &view.decision {
-        all.extend(blind(decision));
-        all.extend(decision.held_starts.as_ref().map(|held| starts_held(decision, held)));
-        all.extend(sick(decision));
-        all.extend(futile(decision));
-        all.extend(at_maximum(decision, view.bounds));
-        all.extend(held(decision, view.bounds).filter(|_| view.manual.is_none()));
+    all.extend(view.decision.iter().flat_map(of));
+    if view.manual.is_some() {
+        all.retain(|notice| notice.kind != NoticeKind::Held);
     }
     all.extend(view.notices.iter().cloned());
     all.sort_by_key(|notice| notice.kind);
+    all
+}
+
+/// What must not be missed of a decision by itself, one notice for each cause. `error_limit` is the
+/// share of requests that may fail.
+pub fn decided(decision: &Decision, error_limit: f64) -> Vec<Notice> {
+    let mut all = each_decided(decision, error_limit);
+    // The starts that failed and the one that is under way now fail of the same: what can be seen
+    // of it now says more, unless the next one has to wait.
+    let late = all.iter().position(|notice| notice.kind == NoticeKind::NotReady);
+    match (late, &decision.held_starts, &decision.seen.trouble.failed_starts) {
+        (Some(_), Some(_), _) => all.retain(|notice| notice.kind != NoticeKind::NotReady),
+        (Some(late), None, Some(failed)) => {
+            let starts = if failed.count == 1 { "start" } else { "starts" };
+            all[late].text += &format!("; {} {starts} before it failed", failed.count);
+            all.retain(|notice| notice.kind != NoticeKind::StartsHeld);
+        }
+        _ => {}
+    }
+    // What does not start is what it lacks, and not what it may have.
+    let starts =
+        |notice: &Notice| matches!(notice.kind, NoticeKind::StartsHeld | NoticeKind::NotReady);
+    if decision.seen.ready < decision.bounds.max && all.iter().any(starts) {
+        all.retain(|notice| notice.kind != NoticeKind::AtMaximum);
+    }
+    all
+}
+
+fn each_decided(decision: &Decision, error_limit: f64) -> Vec<Notice> {
+    let bounds = decision.bounds;
+    let mut all = Vec::new();
+    all.extend(blind(decision));
+    all.extend(starts_held(decision));
+    all.extend(sick(decision));
+    all.extend(not_ready(decision));
+    all.extend(failing(decision, error_limit));
+    all.extend(futile(decision));
+    all.extend(at_maximum(decision, bounds));
+    all.extend(held(decision, bounds));
     all
 }
 
@@ -96,48 +144,66 @@ fn by_hand(manual: &ManualView) -> Notice {
         Ask::Pause => (NoticeKind::Paused, "paused".to_owned()),
         Ask::Pin(count) => (NoticeKind::Pinned, format!("pinned at {count}")),
     };
-    let text = format!("{what} by {}", manual.by);
-    Notice { kind, text, since_wall_ms: None, until_wall_ms: manual.until_wall_ms }
+    let notice = Notice::new(kind, format!("{what} by {}", manual.by));
+    Notice { until_wall_ms: manual.until_wall_ms, ..notice }
 }
 
 fn blind(decision: &Decision) -> Option<Notice> {
     let since = decision.seen.blind_since?;
-    Some(Notice {
-        kind: NoticeKind::Blind,
-        text: "blind: no trustworthy reading, so nothing is removed".to_owned(),
-        since_wall_ms: Some(wall_ms(decision, since)),
-        until_wall_ms: None,
+    let silent = &decision.seen.trouble.silent;
+    let engine = silent.iter().any(|silence| silence.source == Source::Engine);
+    let so = if engine { "nothing is started or removed" } else { "nothing is removed" };
+    let mut causes: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    causes.dedup();
+    let text = match causes.is_empty() {
+        true => format!("blind: no trustworthy reading, so {so}"),
+        false => format!("blind, so {so}: {}", causes.join("; ")),
+    };
+    Some(Notice::new(NoticeKind::Blind, text).since(wall_ms(decision, since)))
+}
+
+fn starts_held(decision: &Decision) -> Option<Notice> {
+    let notice = |text| Notice::new(NoticeKind::StartsHeld, text);
+    if let Some(held) = &decision.held_starts {
+        let text = format!("{}; the next is put off", FailedStarts::from(held));
+        return Some(notice(text).until(wall_ms(decision, held.until)));
+    }
+    decision.seen.trouble.failed_starts.as_ref().map(|failed| notice(failed.to_string()))
+}
+
+/// A start that takes long is worth a look where nothing serves meanwhile, or where it takes longer
+/// than starts do.
+fn not_ready(decision: &Decision) -> Option<Notice> {
+    /// Until a start lag is measured, and where it is short.
+    const LATE_MS: u64 = 10_000;
+    let seen = &decision.seen;
+    let late = seen.trouble.not_ready.as_ref()?;
+    let usual_ms = if seen.start_lag_measured { 2 * seen.start_lag_ms } else { 0 };
+    let overdue = decision.at.ms_since(late.since) > usual_ms.max(LATE_MS);
+    let shown = seen.ready == 0 || overdue || seen.trouble.failed_starts.is_some();
+    shown.then(|| {
+        let notice = Notice::new(NoticeKind::NotReady, late.to_string());
+        notice.since(wall_ms(decision, late.since))
     })
 }
 
-fn starts_held(decision: &Decision, held: &HeldStarts) -> Notice {
-    let HeldStarts { count, failures, why, .. } = held;
-    let starts = if *count == 1 { "1 start" } else { &format!("{count} starts") };
-    Notice {
-        kind: NoticeKind::StartsHeld,
-        text: format!("{starts} held back after {failures} failures: {why}"),
-        since_wall_ms: None,
-        until_wall_ms: Some(wall_ms(decision, held.until)),
-    }
+fn failing(decision: &Decision, limit: f64) -> Option<Notice> {
+    let minute = decision.seen.last_minute.filter(|minute| minute.is_failing(limit))?;
+    Some(Notice::new(NoticeKind::Failing, minute.to_string()))
 }
 
 /// Replicas that one notice each is about; the rest are counted.
 const SICK_MAX: usize = 3;
 
 fn sick(decision: &Decision) -> Vec<Notice> {
-    let notice = |text, since: Option<Timestamp>| Notice {
-        kind: NoticeKind::Sick,
-        text,
-        since_wall_ms: since.map(|since| wall_ms(decision, since)),
-        until_wall_ms: None,
-    };
-    let shared = decision.shared_fault.iter().map(|fault| notice(fault.clone(), None));
+    let notice = |text| Notice::new(NoticeKind::Sick, text);
+    let shared = decision.shared_fault.iter().map(|fault| notice(fault.clone()));
     let named = decision.sick.iter().take(SICK_MAX).map(|sick| {
         let text = format!("{} is sick: {}; it {}", sick.replica, sick.why, sick.standing);
-        notice(text, Some(sick.since))
+        notice(text).since(wall_ms(decision, sick.since))
     });
     let more = decision.sick.len().saturating_sub(SICK_MAX);
-    let rest = (more > 0).then(|| notice(format!("{more} more replicas are sick"), None));
+    let rest = (more > 0).then(|| notice(format!("{more} more replicas are sick")));
     shared.chain(named).chain(rest).collect()
 }
 
@@ -146,37 +212,35 @@ fn futile(decision: &Decision) -> Option<Notice> {
         Guard::Futile(futile) => Some(futile),
         _ => None,
     })?;
-    Some(Notice {
-        kind: NoticeKind::Futile,
-        text: futile.to_string(),
-        since_wall_ms: None,
-        until_wall_ms: Some(wall_ms(decision, futile.until)),
-    })
+    let notice = Notice::new(NoticeKind::Futile, futile.to_string());
+    Some(notice.until(wall_ms(decision, futile.until)))
 }
 
+/// Only where that is a limit: a surplus at the maximum is held, and says so.
 fn at_maximum(decision: &Decision, bounds: Bounds) -> Option<Notice> {
     if decision.desired < bounds.max || bounds.min == bounds.max {
         return None;
     }
     let text = match asked(decision) {
+        Some(asked) if asked < bounds.max => return None,
+        None if decision.seen.blind_since.is_some() => return None,
         Some(asked) if asked > bounds.max => {
             format!("at its maximum of {}, {asked} would be needed", bounds.max)
         }
         _ => format!("at its maximum of {}", bounds.max),
     };
-    Some(Notice { kind: NoticeKind::AtMaximum, text, since_wall_ms: None, until_wall_ms: None })
+    Some(Notice::new(NoticeKind::AtMaximum, text))
 }
 
 fn held(decision: &Decision, bounds: Bounds) -> Option<Notice> {
     // The floor is no surplus.
     let asked = asked(decision)?.max(bounds.min);
     let surplus = decision.desired > asked && !decision.moves.is_empty();
-    surplus.then(|| Notice {
-        kind: NoticeKind::Held,
-        text: format!("held at {}, {asked} would do", decision.desired),
-        since_wall_ms: None,
-        until_wall_ms: None,
-    })
+    let at = match decision.desired == bounds.max {
+        true => format!("its maximum of {}", bounds.max),
+        false => decision.desired.to_string(),
+    };
+    surplus.then(|| Notice::new(NoticeKind::Held, format!("held at {at}, {asked} would do")))
 }
 
 /// The largest count that a signal asked for.

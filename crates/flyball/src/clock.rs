@@ -9,6 +9,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// The moment by the clock that never runs backwards: milliseconds since boot, sleep left out.
 pub(crate) fn now() -> Timestamp {
+    #[cfg(test)]
+    if let Some(passed) = simulated::passed() {
+        return Timestamp::from_ms(u64::try_from(passed.as_millis()).unwrap_or(u64::MAX));
+    }
     let time = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
@@ -23,6 +27,10 @@ pub(crate) fn stopwatch() -> Duration {
 
 /// The date, in milliseconds since 1970-01-01 UTC. May be set back; only for people to read.
 pub(crate) fn wall_ms() -> i64 {
+    #[cfg(test)]
+    if let Some(passed) = simulated::passed() {
+        return 1_700_000_000_000 + i64::try_from(passed.as_millis()).unwrap_or(0);
+    }
     jiff::Timestamp::now().as_millisecond()
 }
 
@@ -38,4 +46,26 @@ pub(crate) fn wall_of(moment: Timestamp) -> i64 {
 pub(crate) fn moment_of(wall: i64) -> Timestamp {
     let ahead = u64::try_from(wall.saturating_sub(wall_ms())).unwrap_or(0);
     now().plus_ms(ahead)
+}
+
+/// The time of a runtime that is paused, in which an hour takes a second.
+#[cfg(test)]
+pub(crate) mod simulated {
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    thread_local! {
+        static BEGUN: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+
+    /// From now on the clocks of this thread are the runtime's, a minute after their origin.
+    pub(crate) fn begin() {
+        BEGUN.set(Some(Instant::now()));
+    }
+
+    pub(super) fn passed() -> Option<Duration> {
+        BEGUN.get().map(|begun| begun.elapsed() + Duration::from_secs(60))
+    }
 }

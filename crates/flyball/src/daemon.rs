@@ -10,20 +10,26 @@ mod board;
 mod count_labels;
 mod crew;
 mod engine;
-mod engine_log;
 mod fence;
 mod history;
 mod home;
 mod hosts;
+#[cfg(test)]
+mod hour;
 mod labels;
 mod look;
+mod look_log;
 mod probe;
+mod repeats;
 mod report;
 mod room;
+#[cfg(test)]
+mod scripted;
 mod sick;
 mod standby;
 mod tally;
 mod telling;
+mod trouble;
 mod wishes;
 mod zabbix;
 

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Collected, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response};
@@ -35,15 +35,15 @@ pub(crate) struct Ask<'a> {
     pub(crate) json: Option<String>,
 }
 
-/// The status that `GET path` is answered with. Of the body so much is read as a page has, so that a
-/// server does not find its client gone; the rest is nobody's business.
-pub(crate) async fn status(address: SocketAddr, path: &str) -> Result<u16, Error> {
+/// `GET path`. Of the body so much is read as a page has, so that a server does not find its client
+/// gone; a longer or broken one counts as empty, for only the status matters then.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Result<Answer, Error> {
     let ask = Ask { method: Method::GET, path, token: None, json: None };
     let (answer, connection) = begin(address, ask).await?;
     let status = answer.status().as_u16();
-    let _rest = Limited::new(answer.into_body(), PAGE_MAX).collect().await;
+    let body = Limited::new(answer.into_body(), PAGE_MAX).collect().await;
     connection.abort();
-    Ok(status)
+    Ok(Answer { status, body: body.map(Collected::to_bytes).unwrap_or_default() })
 }
 
 /// Sends one request and reads the whole answer.

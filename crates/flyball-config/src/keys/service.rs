@@ -63,6 +63,7 @@ pub(crate) static SERVICE: Section = Section {
         &START_LAG,
         &LOOK,
         &SLOTS,
+        &ERROR_LIMIT,
         &POLICY_KEY,
     ],
 };
@@ -249,6 +250,13 @@ pub(crate) static SLOTS: Key = key(
     Kind::Count { from: 1, to: 100_000 },
     Fallback::Otherwise("not limited"),
     "Requests that one replica works on at once; HAProxy's `maxconn` of a server.",
+)
+.only(&[Only("balancer", &["proxy", "haproxy"])]);
+pub(crate) static ERROR_LIMIT: Key = key(
+    "error_limit",
+    Kind::Share { above_zero: false, to: 1.0 },
+    Fallback::Is("\"1%\""),
+    "The share of a minute's requests that may fail (5xx, or no answer) before flyball says so on its page, in `flyball status`, in its log and in its metrics. `\"100%\"`: never. No count depends on it.",
 )
 .only(&[Only("balancer", &["proxy", "haproxy"])]);
 pub(crate) static POLICY_KEY: Key = key(

@@ -14,6 +14,11 @@ const STEADY_MS: u64 = 10_000;
 /// broken image neither burns a core nor stays down long once mended.
 const WAIT_MAX_MS: u64 = 300_000;
 
+/// Before the start after one that was given up: this part of the time that it took, doubled with
+/// each that follows, up to the same 5 min. A crash is over at once, so that a few more cost
+/// nothing; one that never gets ready has cost its whole start limit already.
+const GIVEN_UP_PARTS: u64 = 16;
+
 /// Starts that failed one after another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
@@ -28,6 +33,9 @@ pub struct Failures {
     /// Replicas with smaller numbers were started before that.
     before_number: u64,
     newest_exit: Option<Timestamp>,
+    /// Whether the last one was given up: it did not end, it never got ready.
+    #[serde(default)]
+    given_up: bool,
 }
 
 impl Failures {
@@ -43,7 +51,7 @@ impl Failures {
             r.phase == Phase::Ready && steady && r.asked_at >= failed_at
         });
         if stayed {
-            self.count = 0;
+            (self.count, self.given_up, self.retry_at) = (0, false, now);
         }
         // One after another: those that were started together and fail together fail once.
         let newest = self.newest_exit;
@@ -54,37 +62,51 @@ impl Failures {
         });
         if let Some(exit) = failed {
             let why = format!("{}: {}", exit.replica, exit.reason);
-            self.fail(now, &exit.replica, next_number, why);
+            self.fail(now, next_number, why);
+            self.given_up = false;
+            if self.count >= Self::FREE {
+                let doublings = (self.count - Self::FREE).min(16);
+                self.put_off(now, 1_000 << doublings);
+            }
         }
         self.newest_exit = engine.exits.iter().map(|e| e.at).max().max(newest);
     }
 
-    /// Takes `replica` for a failed start, unless it was started together with one that failed
-    /// before; `next_number` will be the next name's.
-    pub(super) fn fail(
+    /// Takes `replica`, which did not get ready within `took_ms`, for a failed start, unless it was
+    /// started together with one that failed before; `next_number` will be the next name's.
+    pub(super) fn give_up(
         &mut self,
         now: Timestamp,
         replica: &ReplicaId,
         next_number: u64,
+        took_ms: u64,
         why: String,
     ) {
         if self.is_later(replica) {
-            self.add(now, why);
-            self.before_number = next_number;
+            self.fail(now, next_number, why);
+            self.given_up = true;
+            let doublings = (self.count - 1).min(16);
+            self.put_off(now, (took_ms / GIVEN_UP_PARTS).saturating_mul(1 << doublings));
         }
+    }
+
+    /// Whether people should know: more failed than may by chance, or one was given up.
+    pub(super) fn shows(&self) -> bool {
+        self.count >= Self::FREE || self.count > 0 && self.given_up
     }
 
     fn is_later(&self, replica: &ReplicaId) -> bool {
         replica.number().is_none_or(|number| number >= self.before_number)
     }
 
-    fn add(&mut self, now: Timestamp, why: String) {
+    fn fail(&mut self, now: Timestamp, next_number: u64, why: String) {
         self.count = self.count.saturating_add(1);
         self.failed_at = now;
+        self.before_number = next_number;
         self.why = why;
-        if self.count >= Self::FREE {
-            let doublings = (self.count - Self::FREE).min(16);
-            self.retry_at = now.plus_ms((1_000 << doublings).min(WAIT_MAX_MS));
-        }
+    }
+
+    fn put_off(&mut self, now: Timestamp, wait_ms: u64) {
+        self.retry_at = now.plus_ms(wait_ms.min(WAIT_MAX_MS));
     }
 }

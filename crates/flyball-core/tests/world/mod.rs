@@ -40,8 +40,12 @@ pub(crate) struct World {
     pub(crate) held_per_used: Option<f64>,
     pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
     pub(crate) exits: Vec<Exit>,
+    /// What readiness checks are answered.
+    pub(crate) not_ready: BTreeMap<ReplicaId, String>,
     pub(crate) arrivals: f64,
     pub(crate) errors: u64,
+    /// Those of them that somebody accounts for.
+    pub(crate) failures: FailureCounts,
     pub(crate) waiting: f64,
     pub(crate) balanced: bool,
     pub(crate) balancer_silent_since: Option<u64>,
@@ -102,8 +106,10 @@ impl World {
             held_per_used: None,
             replicas: BTreeMap::new(),
             exits: Vec::new(),
+            not_ready: BTreeMap::new(),
             arrivals: 0.0,
             errors: 0,
+            failures: FailureCounts::default(),
             waiting: 0.0,
             balanced: true,
             balancer_silent_since: None,
@@ -251,6 +257,7 @@ impl World {
             pending: None,
             notices: Vec::new(),
             count: self.told.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
+            not_ready: self.not_ready.clone(),
         }
     }
 
@@ -288,6 +295,7 @@ impl World {
             epoch: 1,
             arrivals: self.arrivals as u64,
             errors: self.errors,
+            failures: self.failures,
             waiting: self.waiting as u32,
             servers: self.replicas.iter().filter_map(server).collect(),
             latency: None,

@@ -23,6 +23,7 @@ async fn metrics_say_what_is_known_and_leave_out_what_is_not() {
     ] {
         assert!(answer.body.lines().any(|own| own == line), "{line} in {}", answer.body);
     }
+    assert!(!answer.body.contains("e+308"), "one part without an end, and that is +Inf");
     for unknown in ["flyball_requests_waiting{", "flyball_requests_total{", "flyball_cpu_ratio{"] {
         assert!(!answer.body.contains(unknown), "{unknown} in {}", answer.body);
     }

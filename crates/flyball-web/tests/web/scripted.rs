@@ -64,6 +64,7 @@ pub(crate) fn view(name: &str) -> ServiceView {
         decision: (name != "new").then(|| decision(name, NOW_WALL_MS)),
         last_seen: None,
         replicas: Vec::new(),
+        error_limit: 0.01,
         nodes: Vec::new(),
         manual: None,
         notices: Vec::new(),

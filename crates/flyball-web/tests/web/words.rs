@@ -1,11 +1,13 @@
 //! The states that must not be missed, each told from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
-use flyball_core::guard::{Futile, Guard, Move};
+use flyball_core::guard::{Futile, Guard, Move, Source};
 use flyball_core::observation::Ask;
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
-use flyball_core::units::Timestamp;
+use flyball_core::recommend::{Arithmetic, Recommendation};
+use flyball_core::trouble::{FailedStarts, LastMinute, NotReady, Silence};
+use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{ManualView, Notice, NoticeKind, ServiceView, notices, summary};
 
 fn told(change: impl FnOnce(&mut ServiceView)) -> Vec<(NoticeKind, String)> {
@@ -51,7 +53,8 @@ fn blind_and_held_starts_carry_wall_clock_times() {
     assert_eq!(all[0].since_wall_ms, Some(NOW_WALL_MS - 3_000));
     assert_eq!(all[1].kind, NoticeKind::StartsHeld);
     assert_eq!(all[1].until_wall_ms, Some(NOW_WALL_MS + 8_000));
-    assert_eq!(all[1].text, "2 starts held back after 4 failures: exit status 1");
+    let said = "4 starts failed one after another, the last: exit status 1; the next is put off";
+    assert_eq!(all[1].text, said);
 }
 
 #[test]
@@ -75,12 +78,171 @@ fn replicas_that_bring_nothing_are_a_notice_with_what_they_brought() {
 fn the_ceiling_is_a_notice_unless_it_is_the_floor_too() {
     let at_max = |max| {
         told(|view| {
-            view.bounds = Bounds { min: 2, max };
-            view.decision.as_mut().unwrap().desired = max;
+            let decision = view.decision.as_mut().unwrap();
+            (decision.bounds, decision.desired) = (Bounds { min: 2, max }, max);
         })
     };
     assert_eq!(at_max(20)[0], (NoticeKind::AtMaximum, "at its maximum of 20".to_owned()));
     assert_eq!(at_max(2), []);
+}
+
+/// A decision that wants `asked` by CPU, and comes to `desired`.
+fn wants(view: &mut ServiceView, asked: u32, desired: u32) {
+    let decision = view.decision.as_mut().unwrap();
+    let arithmetic = Arithmetic::Asked { count: asked, by: "api".to_owned() };
+    decision.recommendations = vec![Recommendation { count: asked, arithmetic }];
+    let guard = Guard::Protected { count: desired };
+    decision.moves = vec![Move { before: asked, after: desired, guard }];
+    decision.desired = desired;
+}
+
+#[test]
+fn a_surplus_at_the_ceiling_is_held_and_no_limit() {
+    let at_max = |asked| {
+        told(|view| {
+            view.decision.as_mut().unwrap().bounds = Bounds { min: 1, max: 4 };
+            wants(view, asked, 4);
+        })
+    };
+    assert_eq!(at_max(2), [(NoticeKind::Held, "held at its maximum of 4, 2 would do".to_owned())]);
+    let said = "at its maximum of 4, 6 would be needed".to_owned();
+    assert_eq!(at_max(6), [(NoticeKind::AtMaximum, said)]);
+    assert_eq!(at_max(4), [(NoticeKind::AtMaximum, "at its maximum of 4".to_owned())]);
+}
+
+#[test]
+fn a_silent_source_is_one_notice_with_its_cause() {
+    let silent = |source, why: &str| {
+        let mut view = view("web");
+        let decision = view.decision.as_mut().unwrap();
+        let since = Timestamp::from_ms(decision.at.as_ms() - 9_000);
+        decision.seen.blind_since = Some(since);
+        decision.seen.trouble.silent = vec![Silence { source, since, why: why.to_owned() }];
+        let all = notices(&view);
+        assert_eq!((all.len(), all[0].kind), (1, NoticeKind::Blind));
+        all[0].text.clone()
+    };
+    let said = silent(Source::Engine, "docker is not running at unix:///d.sock");
+    assert_eq!(
+        said,
+        "blind, so nothing is started or removed: docker is not running at unix:///d.sock"
+    );
+    let said = silent(Source::Balancer, "");
+    assert_eq!(said, "blind, so nothing is removed: no reading from the balancer");
+    // Both are away for the same reason.
+    let mut view = view("web");
+    let decision = view.decision.as_mut().unwrap();
+    let (since, why) = (decision.at, "no route to host");
+    let silence = |source| Silence { source, since, why: why.to_owned() };
+    decision.seen.blind_since = Some(since);
+    decision.seen.trouble.silent = vec![silence(Source::Engine), silence(Source::Balancer)];
+    decision.desired = decision.bounds.max;
+    let all = notices(&view);
+    let said = "blind, so nothing is started or removed: no route to host";
+    assert_eq!((all.len(), all[0].text.as_str()), (1, said));
+}
+
+fn late(view: &mut ServiceView, ready: u32, for_ms: u64) {
+    let decision = view.decision.as_mut().unwrap();
+    decision.seen.ready = ready;
+    decision.seen.trouble.not_ready = Some(NotReady {
+        replica: ReplicaId::new("web-1"),
+        since: Timestamp::from_ms(decision.at.as_ms() - for_ms),
+        why: "GET /healthz at 127.0.0.1:41001 answers 404".to_owned(),
+        more: 0,
+    });
+}
+
+#[test]
+fn a_replica_that_is_not_ready_says_why_once_that_matters() {
+    let said = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404";
+    let (kind, calm) = (NoticeKind::NotReady, []);
+    assert_eq!(told(|view| late(view, 0, 3_000)), [(kind, said.to_owned())], "nothing serves");
+    assert_eq!(told(|view| late(view, 1, 3_000)), calm, "others serve, and starts take a while");
+    assert_eq!(told(|view| late(view, 1, 12_000)), [(kind, said.to_owned())], "longer than usual");
+    let measured = |for_ms| {
+        told(|view| {
+            late(view, 1, for_ms);
+            let seen = &mut view.decision.as_mut().unwrap().seen;
+            (seen.start_lag_measured, seen.start_lag_ms) = (true, 20_000);
+        })
+    };
+    assert_eq!(measured(39_000), calm);
+    assert_eq!(measured(41_000), [(kind, said.to_owned())]);
+    let mut view = view("web");
+    late(&mut view, 0, 12_000);
+    assert_eq!(notices(&view)[0].since_wall_ms, Some(NOW_WALL_MS - 12_000));
+}
+
+#[test]
+fn a_failed_start_and_the_next_one_that_fails_alike_are_one_notice() {
+    let mut view = view("web");
+    late(&mut view, 0, 4_000);
+    let decision = view.decision.as_mut().unwrap();
+    let failed = FailedStarts { count: 2, why: "web-9 was not ready after 300 s".to_owned() };
+    decision.seen.trouble.failed_starts = Some(failed);
+    let all = notices(&view);
+    let said = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404; 2 starts before \
+                it failed";
+    assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::NotReady, said));
+    let decision = view.decision.as_mut().unwrap();
+    let (until, why) = (decision.at, "web-9: exit status 1".to_owned());
+    decision.held_starts = Some(HeldStarts { count: 1, failures: 1, until, why });
+    let all = notices(&view);
+    let said = "the last start failed: web-9: exit status 1; the next is put off";
+    assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::StartsHeld, said));
+}
+
+#[test]
+fn a_service_whose_replicas_do_not_start_lacks_those_and_no_higher_maximum() {
+    let kinds = |ready: u32| {
+        let all = told(|view| {
+            wants(view, 6, 4);
+            late(view, ready, 12_000);
+            view.decision.as_mut().unwrap().bounds = Bounds { min: 1, max: 4 };
+        });
+        all.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(1), [NoticeKind::NotReady]);
+    assert_eq!(kinds(4), [NoticeKind::NotReady, NoticeKind::AtMaximum]);
+}
+
+#[test]
+fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
+    let failing = |failed, error_limit| {
+        told(|view| {
+            view.error_limit = error_limit;
+            let by_replicas = failed;
+            view.decision.as_mut().unwrap().seen.last_minute = Some(LastMinute {
+                window_ms: 60_000,
+                arrivals: 200.0,
+                failed,
+                by_replicas,
+                ..LastMinute::default()
+            });
+        })
+    };
+    let said =
+        "4 of 200 requests in the last minute failed (2.0 %): answered with an error by a replica";
+    assert_eq!(failing(4.0, 0.01), [(NoticeKind::Failing, said.to_owned())]);
+    assert_eq!(failing(4.0, 0.05), []);
+    assert_eq!(failing(2.0, 0.0), [], "two of two hundred are chance");
+}
+
+#[test]
+fn a_service_that_sleeps_says_so() {
+    let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
+    decision.desired = 0;
+    decision.seen.balancer_age_ms = Some(1);
+    decision.moves.clear();
+    decision.plan.clear();
+    assert_eq!(summary(Some(&decision), None), "asleep until the next request");
+    let why = "asleep: no request waits, and the next one starts a replica";
+    assert_eq!(decision.reason(), why);
+    let text = decision.to_string();
+    assert!(text.contains("asleep      no request waits") && !text.contains("none to go by"));
+    decision.seen.waiting = 1;
+    assert_eq!(summary(Some(&decision), None), "0 replicas ready");
 }
 
 #[test]
@@ -88,12 +250,7 @@ fn notices_of_the_daemon_are_kept_and_sorted_by_how_pressing_they_are() {
     let all = told(|view| {
         let manual = ManualView { ask: Ask::Pause, until_wall_ms: None, by: "api".to_owned() };
         view.manual = Some(manual);
-        view.notices.push(Notice {
-            kind: NoticeKind::Trouble,
-            text: "the engine is busy with a rollout".to_owned(),
-            since_wall_ms: None,
-            until_wall_ms: None,
-        });
+        view.notices.push(Notice::trouble("the engine is busy with a rollout"));
     });
     let kinds: Vec<_> = all.iter().map(|(kind, _)| *kind).collect();
     assert_eq!(kinds, [NoticeKind::Trouble, NoticeKind::Paused]);

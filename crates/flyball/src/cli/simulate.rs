@@ -20,7 +20,7 @@ pub(crate) struct Simulate {
     /// A load: CSV with the header `seconds,requests_per_second` or `seconds,cores`, or - for standard input; repeat for more
     #[arg(long, value_name = "FILE", required_unless_present = "service")]
     pub(crate) trace: Vec<PathBuf>,
-    /// Replay the load of a service from the journal instead
+    /// Replay the load of a service from the journal instead: its longest stretch without a hole, 10 minutes at least
     #[arg(long, value_name = "NAME", conflicts_with = "trace")]
     pub(crate) service: Option<String>,
     /// How far back in the journal

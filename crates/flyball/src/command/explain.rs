@@ -11,6 +11,7 @@ use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
 use super::door::segment;
+use super::status::age;
 use crate::cli::Explain;
 use crate::failure::Failure;
 use crate::output::print;
@@ -25,10 +26,23 @@ pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
     if options.door.json {
         print(&answer.to_string())?;
     } else {
+        if let Some(moment) = decided_at(&answer, &Zoned::now()) {
+            print(&moment)?;
+        }
         let text = answer.get("text").and_then(Value::as_str).unwrap_or("no decision yet");
         print(&plain::lines(text))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// "decided at 14:02:10, 3 min 20 s ago", with the date if it is another day's: a decision holds
+/// until the next one that is kept, so it may be older than what was asked for.
+fn decided_at(answer: &Value, now: &Zoned) -> Option<String> {
+    let ms = answer.pointer("/decision/wall_ms")?.as_i64()?;
+    let then = Timestamp::from_millisecond(ms).ok()?.to_zoned(now.time_zone().clone());
+    let form = if then.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    let passed_s = now.timestamp().duration_since(then.timestamp()).as_secs_f64();
+    Some(format!("decided at {}, {} ago", then.strftime(form), age(passed_s)))
 }
 
 /// A date and time, a time of today, or an age, as milliseconds since 1970.
@@ -60,6 +74,20 @@ fn wall_ms(text: &str, now: &Zoned) -> Result<i64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_explanation_says_when_the_decision_was_made() {
+        let now: Timestamp = "2026-11-23T14:02:10Z".parse().unwrap();
+        let now = now.to_zoned(jiff::tz::TimeZone::UTC);
+        let told = |at: &str| {
+            let at: Timestamp = at.parse().unwrap();
+            let answer = serde_json::json!({ "decision": { "wall_ms": at.as_millisecond() } });
+            decided_at(&answer, &now).unwrap()
+        };
+        assert_eq!(told("2026-11-23T13:58:50Z"), "decided at 13:58:50, 3 min 20 s ago");
+        assert_eq!(told("2026-11-22T13:58:50Z"), "decided at 2026-11-22 13:58:50, 1 d 0 h ago");
+        assert_eq!(decided_at(&Value::Null, &now), None);
+    }
 
     #[test]
     fn a_time_is_a_date_a_time_of_day_or_an_age() {

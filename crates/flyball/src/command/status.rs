@@ -70,8 +70,8 @@ pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure>
         return views.iter().try_for_each(|view| print(&view.to_string()));
     }
     let head = [
-        "SERVICE", "WANTED", "READY", "STARTING", "DRAINING", "CPU", "ARRIVALS", "WAITING",
-        "BOUNDS", "POLICY",
+        "SERVICE", "WANTED", "READY", "STARTING", "DRAINING", "CPU", "ARRIVALS", "ERRORS",
+        "WAITING", "BOUNDS", "POLICY",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(views.iter().map(row));
@@ -110,7 +110,8 @@ fn row(view: &Value) -> Vec<String> {
         counted(view, "starting"),
         counted(view, "draining"),
         share(seen.get("mean_cpu")),
-        number(seen, "arrivals_per_s").map_or("-".to_owned(), |per_s| format!("{per_s:.1}/s")),
+        per_second(number(seen, "arrivals_per_s")),
+        per_second(errors_per_s(seen)),
         if balanced { word(seen, "waiting") } else { "-".to_owned() },
         format!("{}..{}", word(bounds, "min"), word(bounds, "max")),
         view.pointer("/policy/rule").and_then(Value::as_str).unwrap_or("-").to_owned(),
@@ -130,16 +131,35 @@ pub(super) fn counted(view: &Value, state: &str) -> String {
     if heard { word(seen, state) } else { "-".to_owned() }
 }
 
+/// Failed requests per second over the last minute; `None` where no balancer counts them.
+pub(super) fn errors_per_s(seen: &Value) -> Option<f64> {
+    let minute = seen.get("last_minute")?;
+    let window_s = number(minute, "window_ms")? / 1000.0;
+    Some(number(minute, "failed")? / window_s.max(1.0))
+}
+
+pub(super) fn per_second(rate: Option<f64>) -> String {
+    rate.map_or("-".to_owned(), |per_s| format!("{per_s:.1}/s"))
+}
+
 /// The replicas of a service, below a line that names the columns; with their nodes where there are
-/// any.
+/// any, and with why they are not ready where somebody says so.
 pub(super) fn replica_rows(view: &Value) -> Vec<Vec<String>> {
     let now_ms = number(view, "now_wall_ms").unwrap_or(0.0);
     let with_node = !list(view, "nodes").is_empty();
-    let head = ["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS", "NODE"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let with_reason = list(view, "replicas").iter().any(|r| r["reason"].is_string());
+    let shown = |cells: [String; 8]| {
+        let [id, state, age, cpu, in_flight, address, node, reason] = cells;
+        let mut row = vec![id, state, age, cpu, in_flight, address];
+        row.extend(with_node.then_some(node));
+        row.extend(with_reason.then_some(reason));
+        row
+    };
+    let head = ["REPLICA", "STATE", "AGE", "CPU", "IN FLIGHT", "ADDRESS", "NODE", "REASON"];
+    let mut rows = vec![shown(head.map(str::to_owned))];
     rows.extend(list(view, "replicas").iter().map(|replica| {
         let asked_ms = number(replica, "asked_wall_ms").unwrap_or(now_ms);
-        vec![
+        shown([
             word(replica, "id"),
             word(replica, "state"),
             age((now_ms - asked_ms) / 1000.0),
@@ -147,11 +167,9 @@ pub(super) fn replica_rows(view: &Value) -> Vec<Vec<String>> {
             word(replica, "in_flight"),
             word(replica, "address"),
             word(replica, "node"),
-        ]
+            replica["reason"].as_str().unwrap_or_default().to_owned(),
+        ])
     }));
-    if !with_node {
-        rows.iter_mut().for_each(|row| drop(row.pop()));
-    }
     rows
 }
 
@@ -273,12 +291,25 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_that_is_not_ready_says_why() {
+        let why = "GET /healthz at 127.0.0.1:41001 answers 404";
+        let view = json!({ "now_wall_ms": 12_000, "nodes": [], "replicas": [
+            { "id": "web-1", "state": "starting", "asked_wall_ms": 0, "reason": why },
+            { "id": "web-2", "state": "ready", "asked_wall_ms": 0, "reason": null },
+        ] });
+        let rows = replica_rows(&view);
+        assert_eq!(rows[0].last().unwrap(), "REASON");
+        assert_eq!((rows[1][2].as_str(), rows[1].last().unwrap().as_str()), ("12 s", why));
+        assert_eq!(rows[2].last().unwrap(), "");
+    }
+
+    #[test]
     fn what_was_not_measured_is_a_dash() {
         let cells = row(&json!({
             "name": "web", "bounds": { "min": 1, "max": 9 }, "policy": { "rule": "governor" },
             "decision": { "desired": 2, "seen": { "ready": 2, "starting": 0, "draining": 0,
                 "engine_age_ms": 5, "mean_cpu": null, "arrivals_per_s": null, "waiting": 0, "balancer_age_ms": null } },
         }));
-        assert_eq!(cells, ["web", "2", "2", "0", "0", "-", "-", "-", "1..9", "governor"]);
+        assert_eq!(cells, ["web", "2", "2", "0", "0", "-", "-", "-", "-", "1..9", "governor"]);
     }
 }

@@ -28,6 +28,9 @@ pub(crate) enum Balancer {
     Haproxy(Haproxy),
     /// None that flyball knows of.
     None,
+    /// What a test wants.
+    #[cfg(test)]
+    Scripted(super::scripted::ScriptedBalancer),
 }
 
 impl Balancer {
@@ -56,6 +59,8 @@ impl Balancer {
             Self::Proxy(_) => "proxy",
             Self::Haproxy(_) => "haproxy",
             Self::None => "none",
+            #[cfg(test)]
+            Self::Scripted(_) => "scripted",
         }
     }
 
@@ -64,6 +69,8 @@ impl Balancer {
         match self {
             Self::Proxy(proxy) => Some(proxy.address()),
             Self::Haproxy(_) | Self::None => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 
@@ -73,6 +80,8 @@ impl Balancer {
         match self {
             Self::Proxy(proxy) => Some(Reading::Taken { at: clock::now(), value: proxy.observe() }),
             Self::Haproxy(haproxy) => Some(haproxy.observe().await),
+            #[cfg(test)]
+            Self::Scripted(balancer) => Some(balancer.observe()),
             Self::None => None,
         }
     }
@@ -85,6 +94,8 @@ impl Balancer {
                 Some(Spread { parts, beyond, sum: sum_s })
             }
             Self::Haproxy(_) | Self::None => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 
@@ -94,6 +105,8 @@ impl Balancer {
             // Whoever asks replicas whether they are ready reaches them from here, too.
             Self::Proxy(_) | Self::None => flyball_docker::own_host_name(),
             Self::Haproxy(haproxy) => haproxy.node().await,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 
@@ -102,6 +115,8 @@ impl Balancer {
         match self {
             Self::Proxy(proxy) => proxy.crowded(),
             Self::Haproxy(_) | Self::None => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
         }
     }
 
@@ -112,6 +127,8 @@ impl Balancer {
                 proxy.refusals().into_iter().map(|(reason, count)| (reason.slug(), count)).collect()
             }
             Self::Haproxy(_) | Self::None => Vec::new(),
+            #[cfg(test)]
+            Self::Scripted(_) => Vec::new(),
         }
     }
 
@@ -119,6 +136,8 @@ impl Balancer {
         match self {
             Self::Proxy(proxy) => proxy.route(replica, address),
             Self::Haproxy(haproxy) => haproxy.route(replica, address),
+            #[cfg(test)]
+            Self::Scripted(balancer) => balancer.route(replica),
             Self::None => {}
         }
     }
@@ -127,6 +146,8 @@ impl Balancer {
         match self {
             Self::Proxy(proxy) => proxy.drain(replica),
             Self::Haproxy(haproxy) => haproxy.drain(replica),
+            #[cfg(test)]
+            Self::Scripted(balancer) => balancer.drain(replica),
             Self::None => {}
         }
     }
@@ -137,6 +158,8 @@ impl Balancer {
             Self::Proxy(proxy) => proxy.changed().await,
             Self::Haproxy(haproxy) => haproxy.changed().await,
             Self::None => std::future::pending().await,
+            #[cfg(test)]
+            Self::Scripted(_) => std::future::pending().await,
         }
     }
 
@@ -146,6 +169,8 @@ impl Balancer {
             Self::Proxy(proxy) => proxy.shutdown(GOODBYE_MS).await,
             Self::Haproxy(haproxy) => haproxy.shutdown().await,
             Self::None => {}
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 }

@@ -21,13 +21,13 @@ use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, History, LastSeen, ManualAsk, ManualView, NodeView,
-    Notice, NoticeKind, OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread,
-    Which,
+    Notice, OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread, Which,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::Notify;
 
 use super::tally::Tally;
+use super::trouble;
 use super::wishes::Wishes;
 use crate::{clock, office};
 
@@ -59,6 +59,8 @@ pub(crate) struct Slot {
     pub(crate) balancer: &'static str,
     /// Where its requests are taken, if flyball does.
     pub(crate) address: Option<SocketAddr>,
+    /// The share of its requests that may fail before that is a notice.
+    pub(crate) error_limit: f64,
     live: ArcSwapOption<Live>,
     /// The last look at which the engine was heard.
     heard: ArcSwapOption<Live>,
@@ -73,15 +75,16 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn new(
         policy: Policy,
-        engine: &'static str,
-        balancer: &'static str,
+        (engine, balancer): (&'static str, &'static str),
         address: Option<SocketAddr>,
+        error_limit: f64,
     ) -> Self {
         Self {
             policy,
             engine,
             balancer,
             address,
+            error_limit,
             live: ArcSwapOption::empty(),
             heard: ArcSwapOption::empty(),
             manual: Mutex::new(None),
@@ -164,7 +167,7 @@ impl Slot {
         self.live().map_or(self.policy.bounds.min, |live| live.decision.desired)
     }
 
-    fn view(&self) -> ServiceView {
+    pub(super) fn view(&self) -> ServiceView {
         let live = self.live();
         let silent = live.as_ref().is_some_and(|live| !self.is_heard(live));
         let heard = if silent { self.heard.load_full() } else { None };
@@ -179,6 +182,7 @@ impl Slot {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: clock::wall_ms(),
             last_seen: heard.as_ref().map(|heard| last_seen(heard)),
+            error_limit: self.error_limit,
             replicas: shown.map(|live| replicas(live)).unwrap_or_default(),
             nodes: shown.map(|live| live.nodes.clone()).unwrap_or_default(),
             decision: live.as_ref().map(|live| live.decision.clone()),
@@ -187,7 +191,7 @@ impl Slot {
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
-            notices: live.iter().flat_map(|live| trouble(live)).collect(),
+            notices: live.iter().flat_map(|live| trouble::of_live(live)).collect(),
             counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
         }
     }
@@ -208,50 +212,11 @@ fn counters(live: &Live) -> Counters {
     Counters {
         arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
         failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
+        failures: live.balancer.as_ref().map(|balancer| balancer.failures),
         latency: live.latency.clone(),
         refusals: live.refusals.clone(),
         ..live.tally.counters()
     }
-}
-
-/// What the engine, the balancer and the machines of replicas say, if anything must not be missed.
-fn trouble(live: &Live) -> Vec<Notice> {
-    let notice =
-        |text| Notice { kind: NoticeKind::Trouble, text, since_wall_ms: None, until_wall_ms: None };
-    let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
-    engine_trouble(live)
-        .into_iter()
-        .chain(told)
-        .chain(live.crowded.clone())
-        .chain(node_trouble(&live.nodes))
-        .map(notice)
-        .collect()
-}
-
-fn engine_trouble(live: &Live) -> Option<String> {
-    let engine = live.engine.as_ref()?;
-    let busy = || engine.busy.as_ref().map(|with| format!("the engine is busy: {with}"));
-    let pending = || engine.pending.as_ref().map(|why| format!("replicas do not start: {why}"));
-    pending().or_else(busy)
-}
-
-/// One sentence for machines that are away, and one for those whose CPU time is missing.
-fn node_trouble(nodes: &[NodeView]) -> Vec<String> {
-    let away = nodes.iter().filter(|node| !node.up);
-    let away = away.map(|node| format!("the cluster does not hear of node {}", node.name));
-    let silent = nodes.iter().filter(|node| node.up).filter_map(|node| {
-        Some(format!("no CPU time from node {}: {}", node.name, node.silence.as_ref()?))
-    });
-    first_of(away).into_iter().chain(first_of(silent)).collect()
-}
-
-/// The first of `texts`, and how many are like it.
-fn first_of(mut texts: impl Iterator<Item = String>) -> Option<String> {
-    let first = texts.next()?;
-    Some(match texts.count() {
-        0 => first,
-        more => format!("{first} (and {more} more)"),
-    })
 }
 
 fn replicas(live: &Live) -> Vec<ReplicaView> {
@@ -289,6 +254,13 @@ pub(super) fn state_of(
     }
 }
 
+/// Why `replica` is not ready, or how it fails.
+fn reason(live: &Live, replica: &ReplicaReport, sick: Option<&Sick>) -> Option<String> {
+    let fails = || sick.map(|sick| sick.why.clone());
+    let engine = live.engine.as_ref().filter(|_| replica.phase == Phase::Starting);
+    engine.and_then(|engine| engine.not_ready.get(&replica.id).cloned()).or_else(fails)
+}
+
 fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
     let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
     let sick = sick_one(&live.decision, &replica.id);
@@ -296,12 +268,12 @@ fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &st
     ReplicaView {
         id: replica.id.to_string(),
         state: state_of(replica, server, &live.draining, sick),
+        reason: reason(live, replica, sick),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
         held_back,
         in_flight: server.map(|s| s.in_flight),
         address: replica.address,
-        sick: sick.map(|sick| sick.why.clone()),
         node: nodes.get(replica.id.as_str()).map(|node| (*node).to_owned()),
     }
 }
@@ -370,12 +342,7 @@ impl Board {
     /// What is wrong with the history, if anything is.
     fn trouble(&self) -> Option<Notice> {
         let fault = self.journal.fault()?;
-        Some(Notice {
-            kind: NoticeKind::Trouble,
-            text: format!("history is not being kept: {fault}"),
-            since_wall_ms: None,
-            until_wall_ms: None,
-        })
+        Some(Notice::trouble(format!("history is not being kept: {fault}")))
     }
 
     fn shown(&self, slot: &Slot) -> ServiceView {
@@ -500,33 +467,4 @@ fn within_bounds(slot: &Slot, asked: i64) -> Result<u32, AskError> {
             max: bounds.max,
         },
     )
-}
-
-#[cfg(test)]
-mod silence;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machines_in_trouble_are_told_in_a_sentence_of_each_kind() {
-        let node = |name: &str, up, silence: Option<&str>| NodeView {
-            name: name.to_owned(),
-            up,
-            silence: silence.map(str::to_owned),
-            replicas: Vec::new(),
-        };
-        let well = node("n1", true, None);
-        assert_eq!(node_trouble(std::slice::from_ref(&well)), [""; 0]);
-        let gone = node("n2", false, Some("it does not answer"));
-        let [mute, dumb] = ["n3", "n4"].map(|name| node(name, true, Some("it refuses the token")));
-        assert_eq!(
-            node_trouble(&[well, gone, mute, dumb]),
-            [
-                "the cluster does not hear of node n2",
-                "no CPU time from node n3: it refuses the token (and 1 more)"
-            ]
-        );
-    }
 }

@@ -21,6 +21,7 @@ use super::engine::Engine;
 use super::fence::Fence;
 use super::hosts::Hosts;
 use super::look::{Course, Look};
+use super::look_log::LookLog;
 use super::probe::Prober;
 use super::report::Witness;
 use super::telling::Telling;
@@ -78,9 +79,9 @@ impl Crew {
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
         let telling = Telling::new(self.board.feed().clone(), &service.name);
         let witness = self.witness.clone();
-        let fence = self.fence.clone();
+        let (fence, log) = (self.fence.clone(), LookLog::new(&service.name));
         let look =
-            Look { policy, engine, balancer, prober, slot, journal, telling, witness, fence };
+            Look { policy, engine, balancer, prober, slot, journal, telling, witness, fence, log };
         Ok(Ready { look, name: service.name.clone() })
     }
 
@@ -165,7 +166,8 @@ impl Crew {
 }
 
 fn slot(service: &Service, engine: &Engine, balancer: &Balancer) -> Slot {
-    Slot::new(service.policy.clone(), engine.name(), balancer.name(), balancer.address())
+    let names = (engine.name(), balancer.name());
+    Slot::new(service.policy.clone(), names, balancer.address(), service.error_limit)
 }
 
 /// A wish from before a restart, unless it ended meanwhile.

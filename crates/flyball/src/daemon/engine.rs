@@ -31,6 +31,9 @@ pub(crate) enum Engine {
     Mesos(MesosEngine),
     /// Tasks of an app of Marathon.
     Marathon(MarathonEngine),
+    /// What a test wants.
+    #[cfg(test)]
+    Scripted(super::scripted::ScriptedEngine),
 }
 
 impl Engine {
@@ -68,6 +71,8 @@ impl Engine {
             Self::Swarm(_) => "swarm",
             Self::Mesos(_) => "mesos",
             Self::Marathon(_) => "marathon",
+            #[cfg(test)]
+            Self::Scripted(_) => "scripted",
         }
     }
 
@@ -79,6 +84,8 @@ impl Engine {
             Self::Swarm(engine) => engine.observe(),
             Self::Mesos(engine) => engine.observe(),
             Self::Marathon(engine) => engine.observe(),
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.observe(),
         }
     }
 
@@ -89,6 +96,8 @@ impl Engine {
             Self::Swarm(engine) => engine.nodes(),
             Self::Mesos(engine) => engine.nodes(),
             Self::Marathon(engine) => engine.nodes(),
+            #[cfg(test)]
+            Self::Scripted(_) => Vec::new(),
         };
         nodes.into_iter().map(node_view).collect()
     }
@@ -105,6 +114,8 @@ impl Engine {
             | Self::Swarm(_)
             | Self::Mesos(_)
             | Self::Marathon(_) => {}
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 
@@ -115,6 +126,8 @@ impl Engine {
             // They keep a count, so no plan starts a replica by name.
             Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.start(replica),
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.start(replica),
         }
     }
 
@@ -125,6 +138,8 @@ impl Engine {
             Self::Swarm(engine) => engine.set_ready(replica),
             Self::Mesos(engine) => engine.set_ready(replica),
             Self::Marathon(engine) => engine.set_ready(replica),
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.set_ready(replica),
         }
     }
 
@@ -134,6 +149,8 @@ impl Engine {
             Self::Docker(engine) => engine.stop(replica),
             Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.stop(replica),
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.stop(replica),
         }
     }
 
@@ -145,6 +162,8 @@ impl Engine {
             Self::Marathon(engine) => engine.scale(to, leaving),
             // None of them keeps a count, so no plan asks for one.
             Self::Process(_) | Self::Docker(_) | Self::Mesos(_) => {}
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 
@@ -156,6 +175,8 @@ impl Engine {
             Self::Swarm(engine) => engine.changed().await,
             Self::Mesos(engine) => engine.changed().await,
             Self::Marathon(engine) => engine.changed().await,
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.changed().await,
         }
     }
 
@@ -167,6 +188,8 @@ impl Engine {
             Self::Swarm(engine) => engine.shutdown().await,
             Self::Mesos(engine) => engine.shutdown().await,
             Self::Marathon(engine) => engine.shutdown().await,
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 }

@@ -26,13 +26,14 @@ use tokio::time::sleep;
 use super::balancer::Balancer;
 use super::board::{Live, Slot};
 use super::engine::Engine;
-use super::engine_log::EngineLog;
 use super::fence::{Fence, Leave};
+use super::look_log::LookLog;
 use super::probe::Prober;
 use super::report::Witness;
-use super::sick::SickLog;
+use super::sick::SickCounts;
 use super::tally::Tally;
 use super::telling::Telling;
+use super::trouble;
 use crate::clock;
 use crate::plain::make_one_line;
 
@@ -66,6 +67,7 @@ pub(crate) struct Look {
     /// Told of each look that is kept, if anybody is.
     pub(crate) witness: Option<Witness>,
     pub(crate) fence: Fence,
+    pub(crate) log: LookLog,
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -75,10 +77,7 @@ struct Kept {
     sampled_at: Option<Timestamp>,
     recorded_at: Option<Timestamp>,
     last_exit: Option<Timestamp>,
-    last_words: String,
-    last_failure: String,
-    engine_log: EngineLog,
-    sick: SickLog,
+    sick: SickCounts,
     tally: Tally,
     /// Whether the engine was heard at the last look.
     known: bool,
@@ -105,8 +104,8 @@ impl Kept {
         }
     }
 
-    fn tell_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
-        for cause in self.sick.tell(decision, engine) {
+    fn count_sick(&mut self, decision: &Decision) {
+        for cause in self.sick.fallen(decision) {
             *self.tally.sick.entry(cause).or_default() += 1;
         }
     }
@@ -149,12 +148,12 @@ impl Look {
         let begun = clock::stopwatch();
         let balancer = self.balancer.observe().await.map(plain_words);
         self.engine.place(&self.balancer).await;
-        let engine = self.observe_engine();
+        let mut engine = self.observe_engine();
         let now = clock::now();
-        if let Some(report) = engine.value() {
+        if let Reading::Taken { value: report, .. } = &mut engine {
             self.prober.watch(report);
-            self.tell_exits(kept, report);
-            kept.engine_log.write(now, &self.policy.service, &report.notices);
+            report.not_ready = self.prober.not_ready(report);
+            self.log_exits(kept, now, report);
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();
@@ -171,15 +170,18 @@ impl Look {
         self.refuse_broken(kept, &seen, &mut decision);
         let sample = self.record(kept, &decision, seen.balancer.as_ref().and_then(Reading::value));
         for step in &decision.plan {
-            if !self.act(step) {
+            if !self.act(now, step) {
                 break;
             }
         }
         kept.count(&decision, seen.engine.value());
-        kept.tell_sick(&decision, seen.engine.value());
+        kept.count_sick(&decision);
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
+        let mut notices = flyball_web::decided(&live.decision, self.slot.error_limit);
+        notices.extend(trouble::of_service(&live));
+        self.log.states(now, &notices);
         if let Some(witness) = &self.witness {
             witness.tell(live, sample);
         }
@@ -192,7 +194,8 @@ impl Look {
         if let Reading::Taken { value, .. } = &mut engine {
             value.busy = value.busy.take().filter(|_| self.policy.bounds.max > 0);
             let reasons = value.exits.iter_mut().map(|exit| &mut exit.reason);
-            reasons.chain(&mut value.busy).chain(&mut value.pending).for_each(make_one_line);
+            let told = reasons.chain(&mut value.busy).chain(&mut value.pending);
+            told.chain(&mut value.notices).for_each(make_one_line);
         }
         engine
     }
@@ -206,24 +209,22 @@ impl Look {
     }
 
     /// A decision that breaks an invariant is a fault in flyball: it is not carried out.
-    fn refuse_broken(&self, kept: &mut Kept, seen: &Observation, decision: &mut Decision) {
+    fn refuse_broken(&mut self, kept: &mut Kept, seen: &Observation, decision: &mut Decision) {
         let broken = invariants::check(&self.policy, seen, decision);
         if let Some(first) = broken.first() {
-            tracing::error!(service = %self.policy.service, "decision refused: {first}");
+            self.log.refused(seen.at, &first.to_string());
             decision.plan.clear();
             kept.tally.refused += 1;
         }
     }
 
-    /// Carries a step out, unless another flyball may act by now.
-    fn act(&self, step: &Step) -> bool {
-        let service = &self.policy.service;
+    /// Carries a step out at `now`, unless another flyball may act by now.
+    fn act(&mut self, now: Timestamp, step: &Step) -> bool {
         match self.fence.leave() {
-            Leave::Alone => tracing::debug!(service, "{step}"),
-            // What shows from the logs of all of them that no two acted at the same time.
-            Leave::Term(term) => tracing::info!(term, "{service}: {step}"),
+            Leave::Alone => tracing::debug!(service = %self.policy.service, "{step}"),
+            Leave::Term(term) => self.log.acted(now, term, step),
             Leave::None => {
-                tracing::warn!("{service}: not done, the term is over: {step}");
+                self.log.not_mine(now, step);
                 return false;
             }
         }
@@ -260,50 +261,20 @@ impl Look {
             self.telling.decision(decision);
             self.journal.record_decision(decision);
         }
-        self.tell(kept, decision);
+        self.log.decided(decision, known);
         sample
     }
 
-    /// One line in the log for each change of the count, and one when starts begin to be held.
-    fn tell(&self, kept: &mut Kept, decision: &Decision) {
-        if kept.known && decision.desired != decision.seen.current {
-            tracing::info!("{}: {}", decision.headline(), decision.reason());
-        }
-        if let Some(held) = &decision.held_starts {
-            // The replica's name differs each time; its last words are what there is to say.
-            let words = held.why.split_once(": ").map_or(held.why.as_str(), |(_, words)| words);
-            if kept.last_words != words {
-                words.clone_into(&mut kept.last_words);
-                tracing::warn!(
-                    "{}: {} starts failed one after another, the next is put off: {}",
-                    decision.service,
-                    held.failures,
-                    held.why
-                );
-            }
-        }
-    }
-
-    fn tell_exits(&self, kept: &mut Kept, engine: &EngineReport) {
-        for exit in &engine.exits {
-            if kept.last_exit.is_some_and(|last| exit.at <= last) {
-                continue;
-            }
+    fn log_exits(&mut self, kept: &mut Kept, now: Timestamp, engine: &EngineReport) {
+        let newest = kept.last_exit;
+        for exit in engine.exits.iter().filter(|e| newest.is_none_or(|newest| e.at > newest)) {
             kept.tally.exits += 1;
-            // A broken image fails again and again in the same words: said once.
-            let again = exit.ready_ms.is_none() && kept.last_failure == exit.reason;
-            if again {
-                tracing::debug!("{} ended, too: {}", exit.replica, exit.reason);
-            } else {
-                tracing::warn!("{} ended: {}", exit.replica, exit.reason);
-            }
-            let failure = if exit.ready_ms.is_none() { exit.reason.as_str() } else { "" };
-            failure.clone_into(&mut kept.last_failure);
+            self.log.ended(now, exit);
         }
-        kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(kept.last_exit);
+        kept.last_exit = engine.exits.iter().map(|exit| exit.at).max().max(newest);
     }
 
-    fn publish(&mut self, kept: &Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
+    fn publish(&mut self, kept: &mut Kept, decision: &Decision, seen: Observation) -> Arc<Live> {
         let engine = value_of(seen.engine);
         let memory = &kept.memory;
         let share =
@@ -317,7 +288,7 @@ impl Look {
         let latency = self.balancer.times();
         let (crowded, refusals) = (self.balancer.trouble(), self.balancer.refusals());
         let nodes = self.engine.nodes();
-        let live = Live {
+        let live = Arc::new(Live {
             decision,
             engine,
             nodes,
@@ -328,8 +299,7 @@ impl Look {
             draining,
             tally,
             latency,
-        };
-        let live = Arc::new(live);
+        });
         self.slot.publish(Arc::clone(&live));
         live
     }

@@ -1,10 +1,9 @@
 //! Whether replicas are ready, and whether they stay so.
 //!
-//! Decides by asking: an HTTP request or a TCP connection, close together while a replica starts,
-//! at a slow pace from then on. Does not know what becomes of one that fails (the core does).
-//! Invariant: a replica that is gone is no longer asked; each attempt has a deadline.
+//! They are asked close together while they start, and at a slow pace from then on. What becomes of
+//! one that fails is the core's to say.
 
-mod ask;
+mod attempt;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -12,11 +11,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flyball_config::Ready;
-use flyball_core::observation::{EngineReport, Phase, ProbeFailure};
+use flyball_core::observation::{EngineReport, Phase, ProbeFailure, ReplicaReport};
 use flyball_core::units::ReplicaId;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
+
+pub(crate) use attempt::{Outcome, Question};
 
 /// A process may serve 1 ms after it was started, so the first attempts come close together...
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
@@ -38,17 +39,6 @@ pub(crate) struct Prober {
     pace: Duration,
     asking: BTreeMap<ReplicaId, Asking>,
     answers: (mpsc::Sender<ReplicaId>, mpsc::Receiver<ReplicaId>),
-    failing: Failing,
-}
-
-/// Replicas that were ready and fail, and how.
-#[derive(Clone, Default)]
-struct Failing(Arc<Mutex<BTreeMap<ReplicaId, ProbeFailure>>>);
-
-/// A task that asks one replica.
-struct Asking {
-    task: AbortHandle,
-    target: Target,
 }
 
 /// What is asked of a replica, and where.
@@ -59,6 +49,45 @@ struct Target {
     was_ready: bool,
 }
 
+/// One replica that is asked, or was until it was ready.
+struct Asking {
+    target: Target,
+    probed: Probed,
+    task: AbortHandle,
+}
+
+/// What came of the attempts at one replica.
+#[derive(Clone, Default)]
+struct Probed(Arc<Mutex<Attempts>>);
+
+#[derive(Default)]
+struct Attempts {
+    /// `None` before the first has ended.
+    last: Option<Outcome>,
+    /// Attempts that failed, since the last that did not.
+    failures: u32,
+}
+
+impl Probed {
+    fn lock(&self) -> MutexGuard<'_, Attempts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in an attempt; gives the failures in a row.
+    fn take(&self, outcome: Outcome, met: bool) -> u32 {
+        let mut attempts = self.lock();
+        attempts.last = Some(outcome);
+        attempts.failures = if met { 0 } else { attempts.failures.saturating_add(1) };
+        attempts.failures
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Prober {
     pub(crate) fn new(ready: Ready, liveness_ms: u64) -> Self {
         Self {
@@ -66,7 +95,6 @@ impl Prober {
             pace: Duration::from_millis(liveness_ms),
             asking: BTreeMap::new(),
             answers: mpsc::channel(ANSWERS_MAX),
-            failing: Failing::default(),
         }
     }
 
@@ -77,18 +105,11 @@ impl Prober {
             .iter()
             .filter_map(|r| Some((&r.id, self.target(r.phase, r.address)?)))
             .collect();
-        let failing = &self.failing;
-        self.asking.retain(|id, asking| {
-            let stays = targets.get(id) == Some(&asking.target);
-            if !stays {
-                asking.task.abort();
-                failing.lock().remove(id);
-            }
-            stays
-        });
+        // A container that is started anew comes back with the same name and another port.
+        self.asking.retain(|id, asking| targets.get(id) == Some(&asking.target));
         for (id, target) in targets {
             if !self.asking.contains_key(id) {
-                self.asking.insert(id.clone(), Asking { task: self.ask(id, target), target });
+                self.asking.insert(id.clone(), self.ask(id.clone(), target));
             }
         }
     }
@@ -102,14 +123,53 @@ impl Prober {
         Some(Target { address: address?, was_ready })
     }
 
-    fn ask(&self, id: &ReplicaId, Target { address, was_ready }: Target) -> AbortHandle {
-        let (ready, id) = (self.ready.clone(), id.clone());
-        if was_ready {
-            let (pace, failing) = (self.pace, self.failing.clone());
-            return tokio::spawn(ask_on(ready, id, address, pace, failing)).abort_handle();
-        }
-        tracing::debug!("{id} runs at {address} and is asked whether it is ready");
-        tokio::spawn(ask_until_ready(ready, id, address, self.answers.0.clone())).abort_handle()
+    fn ask(&self, id: ReplicaId, target: Target) -> Asking {
+        let (ready, address, probed) = (self.ready.clone(), target.address, Probed::default());
+        let told = probed.clone();
+        let task = if target.was_ready {
+            tokio::spawn(ask_on(ready, id, address, self.pace, told))
+        } else {
+            tracing::debug!("{id} runs at {address} and is asked whether it is ready");
+            tokio::spawn(ask_until_ready(ready, id, address, told, self.answers.0.clone()))
+        };
+        Asking { target, probed, task: task.abort_handle() }
+    }
+
+    /// What the check of each starting replica was last answered, as a sentence.
+    pub(crate) fn not_ready(&self, report: &EngineReport) -> BTreeMap<ReplicaId, String> {
+        let starting = report.replicas.iter().filter(|replica| replica.phase == Phase::Starting);
+        let told = |replica: &ReplicaReport| Some((replica.id.clone(), self.tell(replica)?));
+        starting.filter_map(told).collect()
+    }
+
+    fn tell(&self, replica: &ReplicaReport) -> Option<String> {
+        let Some(address) = replica.address else {
+            return Some("its address is not known yet".to_owned());
+        };
+        let question = Question { ready: &self.ready, address };
+        let last = self.last(&replica.id)?;
+        let met = question.is_met_by(&last);
+        let more = if met { ", but its own health check has not passed yet" } else { "" };
+        Some(format!("{question}{last}{more}"))
+    }
+
+    /// What came of the last attempt at `replica`; `None` before the first has ended, and for one
+    /// that is not asked.
+    pub(crate) fn last(&self, replica: &ReplicaId) -> Option<Outcome> {
+        self.asking.get(replica)?.probed.lock().last.clone()
+    }
+
+    /// Replicas that were ready and do not pass their probe any more.
+    pub(crate) fn failing(&self) -> BTreeMap<ReplicaId, ProbeFailure> {
+        let ready = self.asking.iter().filter(|(_, asking)| asking.target.was_ready);
+        let failing = |(id, asking): (&ReplicaId, &Asking)| {
+            let attempts = asking.probed.lock();
+            let last = attempts.last.as_ref().filter(|_| attempts.failures >= FAILURES)?;
+            let question = Question { ready: &self.ready, address: asking.target.address };
+            let why = format!("{question}{last}");
+            Some((id.clone(), ProbeFailure { silent: !last.is_an_answer(), why }))
+        };
+        ready.filter_map(failing).collect()
     }
 
     /// The next replica that answered.
@@ -120,38 +180,23 @@ impl Prober {
             None => std::future::pending().await,
         }
     }
-
-    /// Replicas that were ready and do not pass their probe any more.
-    pub(crate) fn failing(&self) -> BTreeMap<ReplicaId, ProbeFailure> {
-        let mut failing = self.failing.lock();
-        // A task that was just ended may have had the last word.
-        failing.retain(|id, _| self.asking.contains_key(id));
-        failing.clone()
-    }
-}
-
-impl Drop for Prober {
-    fn drop(&mut self) {
-        for asking in self.asking.values() {
-            asking.task.abort();
-        }
-    }
-}
-
-impl Failing {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, ProbeFailure>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 async fn ask_until_ready(
     ready: Ready,
     replica: ReplicaId,
     address: SocketAddr,
+    probed: Probed,
     answers: mpsc::Sender<ReplicaId>,
 ) {
+    let question = Question { ready: &ready, address };
     let mut pause = PAUSE_FIRST;
-    while ask::probe(&ready, address).await.is_err() {
+    loop {
+        let outcome = question.ask().await;
+        let met = question.is_met_by(&outcome);
+        if probed.take(outcome, met) == 0 {
+            break;
+        }
         sleep(pause).await;
         pause = pause.mul_f64(1.25).min(PAUSE_LAST);
     }
@@ -166,23 +211,17 @@ async fn ask_on(
     replica: ReplicaId,
     address: SocketAddr,
     pace: Duration,
-    failing: Failing,
+    probed: Probed,
 ) {
+    let question = Question { ready: &ready, address };
     sleep(pace.mul_f64(part_of(&replica))).await;
-    let mut failures = 0;
     loop {
-        match ask::probe(&ready, address).await {
-            Ok(()) => {
-                failures = 0;
-                failing.lock().remove(&replica);
-            }
-            Err(failure) => {
-                failures += 1;
-                tracing::debug!("{replica} fails its probe, {failures} in a row: {}", failure.why);
-                if failures >= FAILURES {
-                    failing.lock().insert(replica.clone(), failure);
-                }
-            }
+        let outcome = question.ask().await;
+        let met = question.is_met_by(&outcome);
+        let words = (!met).then(|| outcome.to_string());
+        let failures = probed.take(outcome, met);
+        if let Some(words) = words {
+            tracing::debug!("{replica} fails its probe, {failures} in a row: {question}{words}");
         }
         sleep(if failures > 0 { pace.min(PAUSE_FAILING) } else { pace }).await;
     }

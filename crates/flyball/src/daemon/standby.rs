@@ -115,6 +115,7 @@ fn view(service: &Service) -> ServiceView {
         decision: None,
         last_seen: None,
         replicas: Vec::new(),
+        error_limit: service.error_limit,
         nodes: Vec::new(),
         manual: None,
         notices: Vec::new(),

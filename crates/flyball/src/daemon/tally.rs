@@ -79,6 +79,7 @@ impl Tally {
             refused: self.refused,
             arrivals: None,
             failed_requests: None,
+            failures: None,
             latency: None,
             refusals: Vec::new(),
         }

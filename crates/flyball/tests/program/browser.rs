@@ -11,7 +11,8 @@ mod alone {
     use rustix::process::Signal;
 
     use super::chromium::{Chromium, Key};
-    use crate::support::{Daemon, FLYBALL, Place, clean, installed, sample, signal, until};
+    use crate::support::{Daemon, FLYBALL, Place, Steady, clean, installed, sample, signal, until};
+    use crate::visible::{troubled, until_told};
 
     /// A running `flyball demo`, ended by a signal as a person would end it.
     struct Demo {
@@ -75,6 +76,7 @@ mod alone {
         explains(&mut browser);
         takes_wishes(&mut browser);
         takes_every_range(&mut browser);
+        assert_names(&mut browser);
         pictures(&mut browser, "service");
         assert_clean(&browser, &demo.url);
     }
@@ -134,6 +136,59 @@ mod alone {
             ));
             browser.until(&format!("location.hash.includes('range={seconds}') && {SHOWN}"));
         }
+    }
+
+    /// What is heard of a control begins with what is seen on it, so that it can be asked for by
+    /// that.
+    fn assert_names(browser: &mut Chromium) {
+        let misnamed = browser.value(
+            "[...document.querySelectorAll('button[aria-label], a[aria-label]')]
+               .filter((it) => !it.getAttribute('aria-label').includes(it.innerText.trim()))
+               .map((it) => it.outerHTML)",
+        );
+        assert_eq!(misnamed, serde_json::json!([]));
+    }
+
+    #[test]
+    fn every_trouble_is_on_the_page_with_its_cause() {
+        let Some(mut browser) = browser() else { return };
+        let place = Place::new();
+        troubled(&place);
+        let daemon = Daemon::start(&place);
+        until("two to be loaded", || {
+            let ready = |name| daemon.seen(name, "ready") >= Some(1);
+            (ready("shop") && ready("full")).then_some(())
+        });
+        let loads = [("shop", 40), ("full", 60)]
+            .map(|(name, per_s)| Steady::start(daemon.address_of(name), per_s));
+        until_told(&daemon, "api", "blind");
+        until_told(&daemon, "full", "at its maximum of 2");
+        let url = format!("http://{}/", daemon.api);
+        let shown = |browser: &mut Chromium, name: &str, text: &str| {
+            browser.look_like(1280, "light");
+            browser.open(&format!("{url}#service={name}"));
+            browser.until(&format!("document.querySelector('#main').innerText.includes({text:?})"));
+            browser.until(SHOWN);
+            assert_names(browser);
+            pictures(browser, &format!("trouble-{name}"));
+        };
+        shown(&mut browser, "web", "web-1 is not ready: GET /healthz at 127.0.0.1:");
+        shown(&mut browser, "shop", "failed (100 %): answered with an error by a replica");
+        let errors = "document.getElementById('chart').data.find((t) => t.name === 'errors').y";
+        browser.until(&format!("Math.max(...{errors}) > 10"));
+        shown(
+            &mut browser,
+            "api",
+            "blind, so nothing is started or removed: docker is not running",
+        );
+        shown(&mut browser, "night", "asleep until the next request");
+        shown(&mut browser, "full", "at its maximum of 2, ");
+        browser.look_like(1280, "light");
+        browser.open(&url);
+        browser.until("document.getElementById('overview-title').textContent.startsWith('4 of 5 services need a look')");
+        pictures(&mut browser, "trouble-overview");
+        assert_clean(&browser, &url);
+        loads.into_iter().for_each(|load| drop(load.finish()));
     }
 
     /// The page in both widths and both schemes, for people to look at.

@@ -61,7 +61,9 @@ fn status_of_one_service_lists_its_replicas() {
 fn explain_tells_why_now_and_why_then() {
     let (_place, daemon) = quiet();
     let now = said(&daemon, &["explain", "web"]);
-    assert!(now.out.starts_with("web stays at 2"), "{}", now.out);
+    let (when, text) = now.out.split_once('\n').unwrap();
+    assert!(when.starts_with("decided at ") && when.ends_with(" ago"), "{when}");
+    assert!(text.starts_with("web stays at 2"), "{text}");
     for part in ["  seen        2 ready", "  plan        "] {
         assert!(now.out.contains(part), "{part}: {}", now.out);
     }

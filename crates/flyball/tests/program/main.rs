@@ -30,3 +30,4 @@ mod simulate;
 mod state;
 mod support;
 mod traffic;
+mod visible;

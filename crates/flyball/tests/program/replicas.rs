@@ -37,7 +37,7 @@ fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_said_on
     let held = &view["decision"]["held_starts"];
     assert!(held["why"].as_str().unwrap().contains("was not ready after 1 s"), "{held}");
     let notices = view["notices"].to_string();
-    assert!(notices.contains("held back after") && notices.contains("not ready"), "{notices}");
+    assert!(notices.contains("is put off") && notices.contains("was not ready"), "{notices}");
     let log = log_after(&daemon, Duration::from_secs(10));
     assert!(log.lines().count() < 25, "a flood in the log:\n{log}");
     assert!(log.contains("was not ready after 1 s"), "{log}");
@@ -59,7 +59,7 @@ fn one_that_exits_at_once_is_put_off_with_its_last_words_and_without_a_flood() {
     assert_snapshot!(first, @r"
     INFO web 0 -> 1 (+1): bounds: 1..10, 0 asked for
     WARN web-N ended: exit status 3: no database
-    WARN web: 3 starts failed one after another, the next is put off: web-N exit status 3: no database
+    WARN web: 3 starts failed one after another, the last: web-N exit status 3: no database; the next is put off
     ");
     assert!(log.lines().count() < 20, "a flood in the log:\n{log}");
     daemon.stop();

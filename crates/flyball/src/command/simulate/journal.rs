@@ -4,6 +4,8 @@
 //! missing minute is not a quiet one. Reads beside a daemon that writes. Invariant: nothing is
 //! changed, and nothing is filled in.
 
+use std::path::Path;
+
 use flyball_core::record::Sample;
 use flyball_journal::Reader;
 use flyball_sim::trace::{Trace, Unit};
@@ -31,13 +33,12 @@ pub(super) fn read(service: &str, since_ms: u64, file: &ConfigFile) -> Result<Re
     let to_ms = jiff::Timestamp::now().as_millisecond();
     let from_ms = to_ms.saturating_sub(i64::try_from(since_ms).unwrap_or(i64::MAX));
     let points = u32::try_from((to_ms - from_ms) / MINUTE_MS + 2).unwrap_or(u32::MAX);
+    known(&reader, service, &config.daemon.state_dir)?;
     let samples = reader.samples(service, from_ms, to_ms, points)?;
     let minutes = by_minute(&samples);
     let stretch = longest_stretch(&minutes);
     if stretch.len() < MINUTES_MIN {
-        let what = format!("the journal has {} minutes in a row of {service}", stretch.len());
-        return Err(Failure::new(what)
-            .hint("let flyball run a while, look further back with --since, or check the name"));
+        return Err(too_short(service, stretch.len()));
     }
     if stretch.len() < minutes.len() {
         note(&format!(
@@ -50,6 +51,32 @@ pub(super) fn read(service: &str, since_ms: u64, file: &ConfigFile) -> Result<Re
     let step_ms = MINUTE_MS.unsigned_abs();
     let trace = Trace { name: service.to_owned(), unit: Unit::RequestsPerSecond, step_ms, values };
     Ok(Recorded { trace, capacity: capacity(&samples) })
+}
+
+/// A name that the journal in `dir` does not have is a mistake, and not a service without a history.
+fn known(reader: &Reader, service: &str, dir: &Path) -> Result<(), Failure> {
+    let names = reader.services()?;
+    if names.iter().any(|name| name == service) {
+        return Ok(());
+    }
+    let what = format!("the journal in {} has no service {service:?}", dir.display());
+    Err(Failure::new(what).hint(match names.as_slice() {
+        [] => "it has none yet: let flyball run with this configuration, or name another with -c"
+            .to_owned(),
+        names => format!("it has {}; another configuration is named with -c", names.join(", ")),
+    }))
+}
+
+fn too_short(service: &str, minutes: usize) -> Failure {
+    let what = match minutes {
+        0 => format!("the journal has no minute of {service} in which arrivals were counted"),
+        1 => format!("the journal has 1 minute of {service}"),
+        _ => format!("the journal has {minutes} minutes in a row of {service}"),
+    };
+    let missing = MINUTES_MIN - minutes;
+    Failure::new(format!("{what}; a simulation needs {MINUTES_MIN}")).hint(format!(
+        "let flyball run for {missing} min more with requests coming in, or look further back with --since"
+    ))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,6 +131,16 @@ mod tests {
         let rates: Vec<f64> = longest_stretch(&minutes).iter().map(|m| m.per_s).collect();
         assert_eq!(rates, [1.0, 2.0, 3.0]);
         assert!(longest_stretch(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_history_that_is_too_short_is_told_how_much_is_needed() {
+        let said = too_short("web", 3).to_string();
+        assert!(said.starts_with(
+            "error: the journal has 3 minutes in a row of web; a simulation needs 10"
+        ));
+        assert!(said.contains("hint: let flyball run for 7 min more"), "{said}");
+        assert!(too_short("web", 0).to_string().contains("no minute of web in which arrivals"));
     }
 
     #[test]

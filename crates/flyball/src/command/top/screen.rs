@@ -10,7 +10,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
 use serde_json::Value;
 
-use super::super::status::{counted, notice_line, number, replica_rows, share, word};
+use super::super::status::{
+    counted, errors_per_s, notice_line, number, per_second, replica_rows, share, word,
+};
 use crate::failure::Failure;
 
 /// The widest bar of replicas; a larger pool is drawn to scale.
@@ -89,7 +91,8 @@ impl Screen {
     }
 
     fn table(&self) -> Table<'_> {
-        let head = ["  SERVICE", "REPLICAS", "WANTED", "CPU", "ARRIVALS", "WAITING", "STATE"];
+        let head =
+            ["  SERVICE", "REPLICAS", "WANTED", "CPU", "ARRIVALS", "ERRORS", "WAITING", "STATE"];
         let places =
             self.known.services.iter().filter_map(|view| view.pointer("/bounds/max")?.as_u64());
         let bar = places.max().unwrap_or(0).clamp(4, BAR_WIDTH as u64);
@@ -101,6 +104,7 @@ impl Screen {
             Constraint::Length(8),
             Constraint::Length(5),
             Constraint::Length(9),
+            Constraint::Length(8),
             Constraint::Length(7),
             Constraint::Fill(1),
         ];
@@ -119,7 +123,6 @@ fn row(view: &Value, chosen: bool) -> Row<'static> {
     let bounds = view.get("bounds").unwrap_or(&Value::Null);
     let wanted =
         format!("{} {}..{}", word(decision, "desired"), word(bounds, "min"), word(bounds, "max"));
-    let per_s = number(seen, "arrivals_per_s").map_or("-".to_owned(), |n| format!("{n:.1}/s"));
     let balanced = !seen.get("balancer_age_ms").unwrap_or(&Value::Null).is_null();
     let waiting = if balanced { word(seen, "waiting") } else { "-".to_owned() };
     let state = state(view);
@@ -129,7 +132,8 @@ fn row(view: &Value, chosen: bool) -> Row<'static> {
         Cell::from(bar(view, seen, bounds)),
         Cell::from(wanted),
         Cell::from(share(seen.get("mean_cpu"))),
-        Cell::from(per_s),
+        Cell::from(per_second(number(seen, "arrivals_per_s"))),
+        Cell::from(per_second(errors_per_s(seen))),
         Cell::from(waiting),
         Cell::from(state).style(if pressing { Style::new().fg(Color::Red) } else { Style::new() }),
     ])
@@ -167,8 +171,7 @@ fn bar(view: &Value, seen: &Value, bounds: &Value) -> Line<'static> {
 fn state(view: &Value) -> String {
     let notices = view.get("notices").and_then(Value::as_array);
     if let Some(first) = notices.and_then(|all| all.first()) {
-        let kind = first.get("kind").and_then(Value::as_str).unwrap_or_default();
-        let pressing = ["blind", "starts_held", "trouble", "futile", "at_maximum"].contains(&kind);
+        let pressing = first.get("pressing") == Some(&Value::Bool(true));
         return format!("{}{}", if pressing { "! " } else { "" }, word(first, "text"));
     }
     let desired = view.pointer("/decision/desired");
@@ -241,11 +244,12 @@ mod tests {
     #[test]
     fn the_screen_shows_every_service_and_the_chosen_one_in_full() {
         let mut screen = Screen::new("127.0.0.1:7878".to_owned());
-        let blind = json!([{ "kind": "blind", "text": "blind: no trustworthy reading" }]);
+        let text = "blind: no trustworthy reading";
+        let blind = json!([{ "kind": "blind", "pressing": true, "text": text }]);
         let services = vec![service("shop", &blind), service("web", &json!([]))];
         screen.answered(Answer { services, office: None });
         screen.choose(5);
-        let mut terminal = Terminal::new(TestBackend::new(96, 11)).unwrap();
+        let mut terminal = Terminal::new(TestBackend::new(105, 11)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
         let shown = terminal.backend().to_string();
         for text in [

@@ -35,13 +35,17 @@ async fn replica(status: Arc<AtomicU16>) -> SocketAddr {
 }
 
 fn report(address: SocketAddr, phase: Phase) -> EngineReport {
+    report_of(Some(address), phase)
+}
+
+fn report_of(address: Option<SocketAddr>, phase: Phase) -> EngineReport {
     let at = Timestamp::from_ms(0);
     let replica = ReplicaReport {
         id: ReplicaId::new("web-1"),
         phase,
         asked_at: at,
         ready_at: None,
-        address: Some(address),
+        address,
         cpu: None,
         throttled: None,
         cpu_limit_cores: 1.0,
@@ -67,8 +71,10 @@ async fn until_failing(prober: &Prober, wanted: impl Fn(Option<&ProbeFailure>) -
 async fn by_default_any_reply_but_a_server_error_is_ready() {
     for (status, ready) in [(200, true), (302, true), (404, true), (501, true), (500, false)] {
         let address = replica(Arc::new(AtomicU16::new(status))).await;
-        let probed = ask::probe(&default_ready(), address).await;
-        assert_eq!(probed.is_ok(), ready, "{status}: {probed:?}");
+        let asked = default_ready();
+        let question = Question { ready: &asked, address };
+        let outcome = question.ask().await;
+        assert_eq!(question.is_met_by(&outcome), ready, "{status}: {outcome:?}");
     }
 }
 
@@ -94,7 +100,9 @@ async fn a_ready_one_that_fails_three_probes_fails_until_it_passes_one() {
     assert!(prober.failing().is_empty());
     status.store(500, Ordering::Relaxed);
     let answered = |failure: Option<&ProbeFailure>| {
-        failure.is_some_and(|f| !f.silent && f.why == "`GET /` was answered with 500")
+        failure.is_some_and(|f| {
+            !f.silent && f.why.starts_with("GET / at ") && f.why.ends_with(" answers 500")
+        })
     };
     until_failing(&prober, answered).await;
     status.store(204, Ordering::Relaxed);
@@ -107,7 +115,7 @@ async fn one_that_does_not_answer_fails_silently() {
     let mut prober = Prober::new(default_ready(), 1);
     prober.watch(&report(address, Phase::Ready));
     let silent = |failure: Option<&ProbeFailure>| {
-        failure.is_some_and(|f| f.silent && f.why == "`GET /` got no answer within 2 s")
+        failure.is_some_and(|f| f.silent && f.why.ends_with(": no answer within 2 s"))
     };
     until_failing(&prober, silent).await;
     // One that is gone fails no longer.
@@ -121,4 +129,29 @@ async fn ready_ones_are_not_asked_where_that_is_off() {
     let mut prober = Prober::new(default_ready(), 0);
     prober.watch(&report(address, Phase::Ready));
     assert!(prober.asking.is_empty());
+}
+
+#[tokio::test]
+async fn a_replica_that_comes_back_at_another_address_is_asked_there() {
+    let mut prober = Prober::new(Ready::Tcp, 0);
+    let id = ReplicaId::new("web-1");
+    let nowhere = report_of(None, Phase::Starting);
+    prober.watch(&nowhere);
+    assert_eq!(prober.not_ready(&nowhere)[&id], "its address is not known yet");
+    let closed = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        report(listener.local_addr().unwrap(), Phase::Starting)
+    };
+    prober.watch(&closed);
+    while prober.last(&id).is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert!(prober.not_ready(&closed)[&id].ends_with("nothing listens there"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let moved = report(listener.local_addr().unwrap(), Phase::Starting);
+    prober.watch(&moved);
+    let ready = timeout(Duration::from_secs(20), prober.next_ready()).await.unwrap();
+    assert_eq!((ready, prober.last(&id)), (id.clone(), Some(Outcome::Connected)));
+    let said = &prober.not_ready(&moved)[&id];
+    assert!(said.ends_with("is accepted, but its own health check has not passed yet"));
 }

@@ -127,6 +127,21 @@ pub(crate) fn shell(name: &str, script: &str, more: &str) -> String {
     service(name, &format!("[\"sh\", \"-c\", {script:?}]"), more)
 }
 
+/// A service whose replicas answer every request with `status`.
+pub(crate) fn answering(name: &str, status: u16, more: &str) -> String {
+    let script = format!(
+        "import sys, http.server as h\n\
+         class Replica(h.BaseHTTPRequestHandler):\n\
+         \x20   def do_GET(self):\n\
+         \x20       self.send_response({status})\n\
+         \x20       self.send_header('content-length', '0')\n\
+         \x20       self.end_headers()\n\
+         \x20   def log_message(self, *_): pass\n\
+         h.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Replica).serve_forever()"
+    );
+    service(name, &format!("[\"python3\", \"-c\", {script:?}, \"{{port}}\"]"), more)
+}
+
 fn service(name: &str, command: &str, more: &str) -> String {
     let listen = if more.contains("listen =") || more.contains("balancer =") {
         ""

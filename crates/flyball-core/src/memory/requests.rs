@@ -1,0 +1,128 @@
+//! What became of requests lately: failed ones by who failed them, and answered ones.
+//!
+//! Invariant: counters that began anew (another epoch, or a smaller count) add nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::estimate::bins::Bins;
+use crate::observation::BalancerReport;
+use crate::trouble::LastMinute;
+use crate::units::Timestamp;
+
+/// Bins of a second, over two minutes.
+const BINS: (u64, usize) = (1_000, 121);
+/// What people are shown is over this time: long enough to see a share of a percent at a few
+/// requests a second, short enough to see within a glance that it is over.
+const WINDOW_MS: u64 = 60_000;
+
+/// Requests by what became of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Requests {
+    last: Option<Counted>,
+    failed: Bins,
+    by_replicas: Bins,
+    by_balancer: Bins,
+    unreachable: Bins,
+    answered: Bins,
+}
+
+/// The counters as they stood at one reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Counted {
+    at: Timestamp,
+    epoch: u64,
+    failed: u64,
+    by_replicas: u64,
+    by_balancer: u64,
+    unreachable: u64,
+    answered: u64,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        let bins = || Bins::new(BINS.0, BINS.1);
+        Self {
+            last: None,
+            failed: bins(),
+            by_replicas: bins(),
+            by_balancer: bins(),
+            unreachable: bins(),
+            answered: bins(),
+        }
+    }
+}
+
+impl Counted {
+    fn of(at: Timestamp, report: &BalancerReport) -> Self {
+        let open = report.servers.values().map(|server| u64::from(server.in_flight));
+        let open = open.sum::<u64>() + u64::from(report.waiting);
+        let open = open.saturating_add(report.errors);
+        Self {
+            at,
+            epoch: report.epoch,
+            failed: report.errors,
+            by_replicas: report.failures.by_replicas,
+            by_balancer: report.failures.by_balancer,
+            unreachable: report.failures.unreachable,
+            answered: report.arrivals.saturating_sub(open),
+        }
+    }
+}
+
+impl Requests {
+    /// Takes in what the balancer had counted at `at`.
+    pub(super) fn see(&mut self, at: Timestamp, report: &BalancerReport) {
+        let now = Counted::of(at, report);
+        let Some(before) = self.last.replace(now).filter(|before| before.epoch == now.epoch) else {
+            return;
+        };
+        let add = |bins: &mut Bins, before_count: u64, count: u64| {
+            if let Some(more) = count.checked_sub(before_count) {
+                #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
+                bins.add(before.at, at, more as f64);
+            }
+        };
+        add(&mut self.failed, before.failed, now.failed);
+        add(&mut self.answered, before.answered, now.answered);
+        // Also where nothing failed: all of them cover the same time.
+        add(&mut self.by_replicas, before.by_replicas, now.by_replicas);
+        add(&mut self.by_balancer, before.by_balancer, now.by_balancer);
+        add(&mut self.unreachable, before.unreachable, now.unreachable);
+    }
+
+    /// Failed requests within `window_ms`, with the span really covered; `None` without a reading.
+    pub(super) fn failed(&self, now: Timestamp, window_ms: u64) -> Option<(f64, u64)> {
+        self.failed.sum(now, window_ms)
+    }
+
+    /// Requests answered without an error within `window_ms`, likewise.
+    pub(super) fn answered(&self, now: Timestamp, window_ms: u64) -> Option<(f64, u64)> {
+        self.answered.sum(now, window_ms)
+    }
+
+    /// The last minute beside its `arrivals`, in whole requests; `None` without a reading.
+    pub(super) fn last_minute(&self, now: Timestamp, arrivals: f64) -> Option<LastMinute> {
+        let (failed, window_ms) = self.failed.sum(now, WINDOW_MS)?;
+        let whole = |bins: &Bins| bins.sum(now, WINDOW_MS).map_or(0.0, |(sum, _)| sum.round());
+        let failed = failed.round();
+        let (by_replicas, by_balancer, unreachable) = if failed > 0.0 {
+            (whole(&self.by_replicas), whole(&self.by_balancer), whole(&self.unreachable))
+        } else {
+            (0.0, 0.0, 0.0)
+        };
+        Some(LastMinute {
+            window_ms,
+            // A request may arrive before the minute and fail within it.
+            arrivals: arrivals.round().max(failed),
+            failed,
+            by_replicas,
+            by_balancer,
+            unreachable,
+        })
+    }
+
+    /// The time that the last minute is over.
+    pub(super) const fn window_ms() -> u64 {
+        WINDOW_MS
+    }
+}

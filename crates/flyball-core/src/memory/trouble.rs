@@ -1,0 +1,74 @@
+//! What of a look is trouble, for people to read.
+//!
+//! Decides when a start is worth a word. Invariant: nothing here is read by a stage that decides.
+
+use super::Memory;
+use crate::guard::Source;
+use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
+use crate::policy::Policy;
+use crate::trouble::{FailedStarts, NotReady, Silence, Trouble};
+use crate::units::Timestamp;
+
+/// A start is worth a word after so long: most are over by then, and nobody reads faster.
+const STARTING_MS: u64 = 3_000;
+
+impl Memory {
+    /// What goes wrong at this look. `engine` is its report, if that is fresh.
+    pub(super) fn trouble(
+        &self,
+        policy: &Policy,
+        seen: &Observation,
+        engine: Option<&EngineReport>,
+    ) -> Trouble {
+        let not_ready = engine.and_then(|engine| self.not_ready(seen.at, engine));
+        let starting = engine.is_some_and(|e| e.replicas.iter().any(is_starting));
+        let failed_starts = (self.failures.shows() && starting)
+            .then(|| FailedStarts { count: self.failures.count, why: self.failures.why.clone() });
+        Trouble { not_ready, failed_starts, silent: silent(policy, seen) }
+    }
+
+    /// The replica that has been starting for the longest, with what its check is answered.
+    fn not_ready(&self, now: Timestamp, engine: &EngineReport) -> Option<NotReady> {
+        // After a failed start one need not wait to say how the next one goes.
+        let wait_ms = if self.failures.shows() { 0 } else { STARTING_MS };
+        let late = |r: &&ReplicaReport| is_starting(r) && now.ms_since(r.asked_at) >= wait_ms;
+        let told = |r: &&ReplicaReport| engine.not_ready.contains_key(&r.id);
+        let late = || engine.replicas.iter().filter(late).filter(told);
+        let oldest = late().min_by_key(|replica| replica.asked_at)?;
+        Some(NotReady {
+            replica: oldest.id.clone(),
+            since: oldest.asked_at,
+            why: engine.not_ready.get(&oldest.id)?.clone(),
+            more: u32::try_from(late().count() - 1).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+fn is_starting(replica: &ReplicaReport) -> bool {
+    replica.phase == Phase::Starting
+}
+
+fn silent(policy: &Policy, seen: &Observation) -> Vec<Silence> {
+    let (now, limit_ms) = (seen.at, policy.timing.stale_after_ms);
+    let engine = silence(Source::Engine, &seen.engine, now, limit_ms);
+    let balancer = seen.balancer.as_ref();
+    let balancer = balancer.and_then(|b| silence(Source::Balancer, b, now, limit_ms));
+    engine.into_iter().chain(balancer).collect()
+}
+
+/// A source that has said nothing for longer than `limit_ms`, or never anything.
+fn silence<T>(
+    source: Source,
+    reading: &Reading<T>,
+    now: Timestamp,
+    limit_ms: u64,
+) -> Option<Silence> {
+    if reading.fresh(now, limit_ms).is_some() {
+        return None;
+    }
+    let (since, why) = match reading {
+        Reading::Taken { at, .. } => (*at, String::new()),
+        Reading::Missing { since, why } => (*since, why.clone()),
+    };
+    Some(Silence { source, since, why })
+}

@@ -1,0 +1,98 @@
+//! What the loop of one service writes to the log.
+//!
+//! Decides what is worth a line and how loud. Invariant: what is true at every look goes through
+//! [`Repeats`]; only a change of the count is written each time.
+
+use flyball_core::decision::Decision;
+use flyball_core::observation::Exit;
+use flyball_core::plan::Step;
+use flyball_core::units::Timestamp;
+use flyball_web::{Notice, NoticeKind};
+
+use super::repeats::Repeats;
+
+/// The log of one service.
+pub(super) struct LookLog {
+    service: String,
+    repeats: Repeats,
+}
+
+impl LookLog {
+    pub(super) fn new(service: &str) -> Self {
+        Self { service: service.to_owned(), repeats: Repeats::default() }
+    }
+
+    /// A change of the count; `known`: the engine was heard, so that there is a count to change.
+    pub(super) fn decided(&self, decision: &Decision, known: bool) {
+        if known && decision.desired != decision.seen.current {
+            tracing::info!("{}: {}", decision.headline(), decision.reason());
+        }
+    }
+
+    /// The states that must not be missed, at a look at `now`. Whoever cannot be read has said so in
+    /// the log already, with a hint.
+    pub(super) fn states(&mut self, now: Timestamp, notices: &[Notice]) {
+        let service = &self.service;
+        for notice in notices.iter().filter(|n| n.pressing && n.kind != NoticeKind::Blind) {
+            if let Some(line) = self.repeats.holds(now, key_of(notice), &notice.text) {
+                match notice.kind {
+                    NoticeKind::AtMaximum => tracing::info!("{service}: {line}"),
+                    _ => tracing::warn!("{service}: {line}"),
+                }
+            }
+        }
+        for line in self.repeats.over(now) {
+            tracing::info!("{service}: {line}");
+        }
+    }
+
+    /// A replica that ended by itself: a broken image fails again and again in the same words.
+    pub(super) fn ended(&mut self, now: Timestamp, exit: &Exit) {
+        let text = format!("{} ended: {}", exit.replica, exit.reason);
+        let kind = if exit.ready_ms.is_none() { "failed start" } else { "end" };
+        match self.repeats.happened(now, kind, &text) {
+            Some(line) => tracing::warn!("{line}"),
+            None => tracing::debug!("{text}"),
+        }
+    }
+
+    /// A step carried out in a term of office. What shows from the logs of all of them that no two
+    /// acted at the same time.
+    pub(super) fn acted(&mut self, now: Timestamp, term: i64, step: &Step) {
+        let (service, text) = (&self.service, step.to_string());
+        match self.repeats.happened(now, &text, &text) {
+            Some(line) => tracing::info!(term, "{service}: {line}"),
+            None => tracing::debug!(term, "{service}: {text}"),
+        }
+    }
+
+    /// A step that only the flyball that acts may take.
+    pub(super) fn not_mine(&mut self, now: Timestamp, step: &Step) {
+        let text = format!("not done, the term is over: {step}");
+        if let Some(line) = self.repeats.happened(now, "not mine", &text) {
+            tracing::warn!("{}: {line}", self.service);
+        }
+    }
+
+    /// A decision that breaks an invariant.
+    pub(super) fn refused(&mut self, now: Timestamp, what: &str) {
+        let text = format!("decision refused: {what}");
+        if let Some(line) = self.repeats.happened(now, "refused", &text) {
+            tracing::error!(service = %self.service, "{line}");
+        }
+    }
+}
+
+/// What a notice is about: what is about the same thing is written as one.
+fn key_of(notice: &Notice) -> &str {
+    match notice.kind {
+        // What has no kind of its own is told apart by how its sentence begins.
+        NoticeKind::Trouble => notice.text.split(':').next().unwrap_or_default(),
+        // One after the other, for as long as no start succeeds.
+        NoticeKind::NotReady | NoticeKind::StartsHeld => "starts",
+        NoticeKind::Failing => "requests",
+        NoticeKind::Sick => "sick replicas",
+        NoticeKind::Futile => "no gain",
+        _ => "bounds",
+    }
+}
