@@ -1,6 +1,6 @@
 //! Orders, what is seen, and the difference.
 
-use flyball_core::observation::ServerHealth;
+use flyball_core::observation::{FailureCounts, ServerHealth};
 
 use super::*;
 use crate::settings::Socket;
@@ -48,7 +48,15 @@ fn seen<const N: usize>(pid: u32, servers: [(&str, Server); N]) -> Snapshot {
 
 fn backend() -> Backend {
     let (algorithm, cookie, mode) = ("leastconn".to_owned(), String::new(), Mode::Http);
-    Backend { arrivals: 0, errors: 0, queued: 0, algorithm, cookie, mode }
+    Backend {
+        arrivals: 0,
+        errors: 0,
+        failures: FailureCounts::default(),
+        queued: 0,
+        algorithm,
+        cookie,
+        mode,
+    }
 }
 
 /// That the server at the port is made, with the first number that is free.

@@ -81,7 +81,7 @@ fn request(method: &str, target: &str, version: &str, fields: HeaderMap) {
     let asked = if names(&before, "connection", "upgrade") { asked } else { None };
     upgraded(asked.map(Vec::as_slice), &after, upgrade.as_ref());
     let trailers = names(&before, "te", "trailers");
-    assert_eq!(after.get("te").is_some(), trailers, "{after:?}");
+    assert_eq!(after.contains_key("te"), trailers, "{after:?}");
     assert!(!trailers || names(&after, "connection", "te"), "{after:?}");
 }
 
