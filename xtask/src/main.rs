@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim` and `lab`.
+//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim`, `fuzz` and `lab`.
 //!
 //! Decides which command runs. Knows nothing of what flyball does.
 //! Invariant: exit status 0 means that everything asked for was run and passed.
@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod fuzz;
 mod lab;
 mod matrix;
 mod sim;
@@ -42,6 +43,8 @@ enum Command {
     /// Simulated services under faults, one for each seed. Exit status 3: code panicked, 4: an
     /// invariant was broken, 5: a service did not settle.
     Sim(sim::Arguments),
+    /// Made-up input for all that reads what others wrote, or for one target of it.
+    Fuzz(fuzz::Arguments),
     /// A system of others, scripted, to try flyball with by hand.
     Lab(lab::Arguments),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(&root()),
         Command::Bench(arguments) => return bench::run(&root(), &arguments),
         Command::Sim(arguments) => return sim::run(&root(), &arguments),
+        Command::Fuzz(arguments) => return fuzz::run(&root(), &arguments),
         Command::Lab(arguments) => return lab::run(&root(), &arguments),
     };
     match outcome {

@@ -7,7 +7,7 @@
 
 mod terms;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::decision::Decision;
@@ -77,13 +77,14 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
         Some(engine) => {
             broken.extend(starts(policy, engine, decision));
+            let there = if decision.plan.is_empty() { There::new() } else { there(engine) };
             for step in &decision.plan {
                 broken.extend(way(engine, step));
                 broken.extend(match step {
                     Step::Scale { to, leaving } => {
                         check_scale(policy, seen, engine, (*to, decision.desired), leaving)
                     }
-                    _ => check_step(policy, seen, engine, step),
+                    _ => check_step(policy, seen, &there, step),
                 });
             }
         }
@@ -95,6 +96,14 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
         broken.push(Broken::Disordered);
     }
     broken
+}
+
+/// The engine's replicas by name, so that a plan of thousands of steps is checked in one go.
+type There<'a> = BTreeMap<&'a ReplicaId, &'a ReplicaReport>;
+
+fn there(engine: &EngineReport) -> There<'_> {
+    // Of two with one name the first counts.
+    engine.replicas.iter().rev().map(|replica| (&replica.id, replica)).collect()
 }
 
 fn adds_up(policy: &Policy, seen: &Observation, decision: &Decision) -> Option<Broken> {
@@ -166,8 +175,9 @@ fn check_scale(
     }
     let balancer = seen.balancer.as_ref();
     let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
+    let there = there(engine);
     leaving.iter().find_map(|id| {
-        let Some(replica) = engine.replicas.iter().find(|r| r.id == *id) else {
+        let Some(replica) = there.get(id).copied() else {
             return Some(Broken::TouchesForeign(id.clone()));
         };
         leaves_badly(replica, balancer.is_some(), report)
@@ -195,11 +205,11 @@ fn leaves_badly(
 fn check_step(
     policy: &Policy,
     seen: &Observation,
-    engine: &EngineReport,
+    there: &There<'_>,
     step: &Step,
 ) -> Option<Broken> {
     let id = step.replica()?.clone();
-    let replica = engine.replicas.iter().find(|r| r.id == id);
+    let replica = there.get(&id).copied();
     let balancer = seen.balancer.as_ref();
     let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
     let server = report.and_then(|r| r.servers.get(&id));

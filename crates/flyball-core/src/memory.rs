@@ -39,6 +39,8 @@ pub use failures::Failures;
 const FIRST_ANSWER_MS: u64 = 1_000;
 /// From a replica's first counted CPU to a mean that shows it: see `Busyness`.
 const SETTLE_MS: u64 = 1_000;
+/// Higher numbers in names are nobody's count: at a start each millisecond, 8,000 years of them.
+const NUMBER_MAX: u64 = 1 << 48;
 
 /// The memory of one service. Starts empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -302,8 +304,9 @@ impl Memory {
         // A server may outlive its replica: its name is taken, too.
         let servers = balancer.iter().flat_map(|b| b.servers.keys());
         let names = engine.replicas.iter().map(|r| &r.id).chain(servers);
-        let used = names.filter_map(ReplicaId::number).max().unwrap_or(0);
-        self.next_number = self.next_number.max(used.saturating_add(1));
+        // Somebody else's container may be called anything, and must not end the numbers.
+        let numbers = names.filter_map(ReplicaId::number).filter(|number| *number < NUMBER_MAX);
+        self.next_number = self.next_number.max(numbers.max().map_or(1, |used| used + 1));
         let mut lately = Lately::default();
         for replica in &engine.replicas {
             let server = balancer.and_then(|b| b.servers.get(&replica.id));
@@ -401,7 +404,7 @@ impl Memory {
             level_per_s: rate.map_or(0.0, |r| r.level_per_s),
             level_window_ms: rate.map_or(0, |r| r.level_window_ms),
             waiting: balancer.map_or(0, |b| b.waiting),
-            in_flight: balancer.map_or(0, |b| b.servers.values().map(|s| s.in_flight).sum()),
+            in_flight: balancer.map_or(0, in_flight),
             work_s: self.work.per_request_s(),
             start_lag_ms,
             start_lag_measured,
@@ -427,7 +430,11 @@ impl Memory {
                 Phase::Ready if self.draining.contains_key(&replica.id) => out.draining += 1,
                 Phase::Ready => {
                     out.ready += 1;
-                    out.warming += u32::from(!is_warm(seen.at, start_lag_ms + SETTLE_MS, replica));
+                    out.warming += u32::from(!is_warm(
+                        seen.at,
+                        start_lag_ms.saturating_add(SETTLE_MS),
+                        replica,
+                    ));
                 }
                 Phase::Unhealthy => out.unhealthy += 1,
                 Phase::Stopping => {}
@@ -463,6 +470,11 @@ fn taken_at(seen: &Observation) -> Option<Timestamp> {
         Reading::Taken { at, .. } => Some(*at),
         Reading::Missing { .. } => None,
     }
+}
+
+/// Requests in all servers together.
+fn in_flight(balancer: &BalancerReport) -> u32 {
+    balancer.servers.values().fold(0, |sum, server| sum.saturating_add(server.in_flight))
 }
 
 fn mean(values: &[f64]) -> Option<f64> {

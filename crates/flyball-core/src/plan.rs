@@ -335,12 +335,22 @@ fn start(
 ) -> Option<HeldStarts> {
     let (allowed, held) = allowed_starts(view, &memory.failures, missing);
     for _ in 0..allowed {
-        let replica = ReplicaId::numbered(&view.policy.service, memory.next_number);
-        memory.next_number += 1;
+        let replica = free_name(view, memory);
         memory.asked.insert(replica.clone(), view.now);
         steps.insert(Step::Start { replica });
     }
     held
+}
+
+/// The next name that nobody has.
+fn free_name(view: &View<'_>, memory: &mut Memory) -> ReplicaId {
+    loop {
+        let name = ReplicaId::numbered(&view.policy.service, memory.next_number);
+        memory.next_number += 1;
+        if view.replica(&name).is_none() && view.server(&name).is_none() {
+            return name;
+        }
+    }
 }
 
 /// How many of `missing` replicas may start now, and what is held back.

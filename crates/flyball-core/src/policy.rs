@@ -126,7 +126,7 @@ impl Policy {
             Rule::Governor(governor) => governor.hold_ms,
             _ => None,
         };
-        let hold_ms = set_ms.unwrap_or((3 * start_lag_ms).clamp(10_000, 300_000));
+        let hold_ms = set_ms.unwrap_or(start_lag_ms.saturating_mul(3).clamp(10_000, 300_000));
         let level_ms = hold_ms.clamp(4_000, 60_000);
         Windows { hold_ms, level_ms, floor_ms: level_ms / 4 }
     }
@@ -137,7 +137,9 @@ impl Policy {
             Rule::Target(target) => target.cpu_window_ms,
             Rule::Step(step) => step.cpu_window_ms,
             Rule::Advised(advised) => advised.cpu_window_ms,
-            Rule::Governor(_) | Rule::External => (4 * start_lag_ms).clamp(2_000, 15_000),
+            Rule::Governor(_) | Rule::External => {
+                start_lag_ms.saturating_mul(4).clamp(2_000, 15_000)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crate::error::HaproxyError;
+use crate::error::{HaproxyError, shown};
 use crate::settings::{HaproxySettings, Mode};
 use crate::stat::NO_BACKEND;
 
@@ -134,10 +134,7 @@ impl Change {
         if NO_BACKEND.contains(&first) {
             return HaproxyError::NoBackend { backend };
         }
-        HaproxyError::Unexpected {
-            command: self.commands(settings, mode),
-            answer: answer.trim().chars().take(200).collect(),
-        }
+        HaproxyError::Unexpected { command: self.commands(settings, mode), answer: shown(answer) }
     }
 }
 
@@ -210,8 +207,17 @@ mod tests {
             (What::Delete, "Only servers in maintenance mode can be deleted.\n"),
         ] {
             let said = judged(what, answer).unwrap_err();
-            assert!(said.contains(&format!("answered `{}`", answer.trim())), "{said}");
+            assert!(
+                said.contains(&format!("answered `{}`", answer.trim().replace('\n', "\\n"))),
+                "{said}"
+            );
         }
+    }
+
+    #[test]
+    fn an_answer_can_neither_begin_a_line_of_a_log_nor_colour_a_terminal() {
+        let said = judged(What::Drain, "no\x1b[31m\n2026-01-01 ERROR all is lost\n").unwrap_err();
+        assert!(said.contains("answered `no\\u{1b}[31m\\n2026-01-01 ERROR"), "{said}");
     }
 
     #[test]

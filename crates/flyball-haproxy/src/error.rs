@@ -248,6 +248,17 @@ fn unreachable(socket: &Socket, kind: io::ErrorKind) -> Option<String> {
     }
 }
 
+/// The beginning of an answer as it can be shown: with control characters written out, so that it
+/// can neither begin a line of a log nor colour a terminal.
+pub(crate) fn shown(answer: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    };
+    let shown: String = answer.trim().chars().take(200).map(escaped).collect();
+    shown.chars().take(200).collect()
+}
+
 fn in_global(socket: &Socket) -> String {
     format!("in `global`: {}", stats_line(socket))
 }

@@ -20,6 +20,9 @@ mod error;
 mod file;
 mod finding;
 mod folder;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod haproxy;
 mod ids;
 mod lines;

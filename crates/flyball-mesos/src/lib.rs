@@ -27,6 +27,9 @@ mod cluster;
 mod engine;
 mod error;
 mod event;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod listing;
 pub mod marathon;

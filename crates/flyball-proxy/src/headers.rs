@@ -148,7 +148,8 @@ fn take_authority<B>(request: &mut Request<B>) -> Result<(), Refused> {
     // A name and password before the host are for whoever sends the request (RFC 9110, 4.2.4).
     let host = authority.as_str().rsplit('@').next().filter(|host| !host.is_empty());
     let host = HeaderValue::from_str(host.ok_or(Refused)?).map_err(|_| Refused)?;
-    let path = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    // Written out, an empty path before a query is `/`.
+    let path = request.uri().path_and_query().map_or("/".to_owned(), ToString::to_string);
     let target = path.parse::<Uri>().map_err(|_| Refused)?;
     request.headers_mut().insert(HOST, host);
     *request.uri_mut() = target;
@@ -275,7 +276,8 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
 }
 
 fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
-    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    // Beside `te`, where trailers are wanted, too.
+    headers.append(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, protocol);
 }
 

@@ -182,6 +182,32 @@ fn an_expectation_goes_on_but_not_from_a_client_of_1_0() {
 }
 
 #[test]
+fn who_wants_an_upgrade_and_trailers_says_both_to_the_replica() {
+    let (request, upgrade) = forwarded(&[
+        ("host", "a"),
+        ("connection", "te, upgrade"),
+        ("te", "trailers"),
+        ("upgrade", "websocket"),
+    ]);
+    assert!(upgrade.is_some());
+    let said: Vec<_> = request.headers().get_all(CONNECTION).iter().collect();
+    assert_eq!(said, ["te", "upgrade"]);
+    assert_eq!(request.headers()[TE], "trailers");
+}
+
+#[test]
+fn a_target_without_a_path_asks_for_the_root() {
+    for (target, asked) in [("http://a?x=1", "/?x=1"), ("http://a", "/"), ("http://a/?x", "/?x")] {
+        let mut request = Request::builder().uri(target).header("host", "b").body(()).unwrap();
+        forward(&mut request, &Peer::new([192, 0, 2, 7].into(), true)).unwrap();
+        assert_eq!(
+            (request.uri().to_string().as_str(), &request.headers()[HOST]),
+            (asked, &"a".parse().unwrap())
+        );
+    }
+}
+
+#[test]
 fn an_answer_may_switch_protocols_only_when_asked() {
     let switching = || {
         let builder = Response::builder().status(101).header("upgrade", "chat");

@@ -16,6 +16,9 @@ mod exchange;
 mod expect;
 mod first_head;
 mod flight;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod headers;
 mod interim;
 mod latency;

@@ -56,7 +56,7 @@ pub enum Rival {
     /// Whoever knows the load to come.
     Oracle(Oracle),
     /// Kubernetes' horizontal pod autoscaler.
-    Hpa(Hpa),
+    Hpa(Box<Hpa>),
     /// Knative's pod autoscaler.
     Kpa(Kpa),
     /// AWS target tracking.

@@ -11,6 +11,7 @@ mod requests;
 use flyball_core::decision::Decision;
 use flyball_core::invariants::Broken;
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+use flyball_core::units::seconds;
 
 use crate::contender::{Contender, Foresight};
 use crate::score::Score;
@@ -21,14 +22,23 @@ use notes::Notes;
 
 pub use fluid::{fluid, fluid_by_rule};
 pub use parallel::all;
-pub use requests::{Requests, requests};
+pub use requests::{Requests, WAITING_MAX, requests};
 
-/// Changes kept for reading; of more, the first are kept and the rest counted.
-pub const CHANGES_MAX: usize = 50_000;
+/// Changes kept for reading; of more, the first are kept and the rest counted. More would make a
+/// page that no browser likes.
+pub const CHANGES_MAX: usize = 2_000;
+/// More requests, or core-seconds, than this are not counted to the last one.
+const ARRIVALS_MAX: f64 = 1e15;
+/// The most replicas that a run may have.
+pub const REPLICAS_MAX: u32 = 100_000;
 /// After the trace its last load goes on for so many looks, but at least for an hour; in the last
 /// quarter of that the count must not change any more.
 const SETTLE_LOOKS: u64 = 20;
 const SETTLE_MS: u64 = 3_600_000;
+/// In that hour looks are no closer than this, the longest that a policy chooses by itself, ...
+const SETTLE_LOOK_MS: u64 = 2_000;
+/// ... but for so many where rest begins to be judged: looks of milliseconds would make millions.
+const CLOSE_LOOKS: u64 = 1_000;
 
 /// Everything about a run but the contender and the trace.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +55,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let bounds = Bounds { min: 1, max: 100_000 };
+        let bounds = Bounds { min: 1, max: REPLICAS_MAX };
         Self { physics: Physics::default(), bounds, look_ms: None, seed: 1 }
     }
 }
@@ -73,6 +83,9 @@ pub struct Outcome {
     pub changes_dropped: usize,
     /// Whether the count came to rest under the trace's last load.
     pub settled: bool,
+    /// Requests that were refused because a million waited already, which counts as unserved; 0
+    /// where requests are not followed one by one.
+    pub turned_away: u64,
 }
 
 /// A look that changed the count.
@@ -148,6 +161,7 @@ impl Outcome {
             changes,
             changes_dropped,
             settled,
+            turned_away: 0,
         }
     }
 }
@@ -155,6 +169,13 @@ impl Outcome {
 /// How long the load goes on after the trace, with looks `interval_ms` apart.
 fn settle_ms(interval_ms: u64) -> u64 {
     SETTLE_MS.max(SETTLE_LOOKS * interval_ms)
+}
+
+/// The time to the next look, `since_ms` after the trace, of a policy that would take `interval_ms`.
+fn settle_interval_ms(since_ms: u64, interval_ms: u64, settle_ms: u64) -> u64 {
+    let judged_from_ms = settle_ms / 4 * 3;
+    let close = judged_from_ms..judged_from_ms.saturating_add(interval_ms * CLOSE_LOOKS);
+    if close.contains(&since_ms) { interval_ms } else { interval_ms.max(SETTLE_LOOK_MS) }
 }
 
 fn foresight<'a>(demand: &'a [u32], step_ms: u64, settings: &Settings) -> Foresight<'a> {
@@ -192,9 +213,11 @@ fn policy(settings: &Settings) -> Policy {
     Policy { service, bounds: settings.bounds, rule: Rule::External, timing }
 }
 
+fn impossible(what: String, hint: &str) -> Result<(), RunError> {
+    Err(RunError::Impossible { what, hint: hint.to_owned() })
+}
+
 fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
-    let impossible =
-        |what: String, hint: &str| Err(RunError::Impossible { what, hint: hint.to_owned() });
     let capacity = settings.physics.replica_capacity;
     let most = trace.values.iter().copied().fold(0.0, f64::max);
     let Bounds { min, max } = settings.bounds;
@@ -204,10 +227,25 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
             "what one replica serves in the trace's unit, above 0",
         );
     }
-    if most / capacity > 100_000.0 {
+    if most / capacity > f64::from(REPLICAS_MAX) {
         return impossible(
-            format!("a load of {most} with {capacity} for each replica needs over 100000 replicas"),
+            format!(
+                "a load of {most} with {capacity} for each replica needs over {REPLICAS_MAX} replicas"
+            ),
             "what one replica serves must be in the trace's unit",
+        );
+    }
+    let arrivals = trace.values.iter().sum::<f64>() * seconds(trace.step_ms);
+    if arrivals > ARRIVALS_MAX {
+        return impossible(
+            format!("{arrivals:.1e} arrivals in all are over {ARRIVALS_MAX:.0e}"),
+            "divide the load and what one replica serves by one number",
+        );
+    }
+    if max > REPLICAS_MAX {
+        return impossible(
+            format!("a maximum of {max} is over {REPLICAS_MAX} replicas"),
+            "divide the load and what one replica serves by one number",
         );
     }
     if min > max || max == 0 {
@@ -217,4 +255,21 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
         return impossible("nothing to look at".to_owned(), "a trace and a look interval above 0");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hour_to_settle_takes_few_looks_and_the_close_ones_where_rest_is_judged() {
+        for (interval_ms, expected) in [(1, 2_800), (100, 2_750), (2_000, 1_800), (60_000, 60)] {
+            let (mut now_ms, mut looks, settle_ms) = (0, 0, settle_ms(interval_ms));
+            while now_ms < settle_ms {
+                now_ms += settle_interval_ms(now_ms, interval_ms, settle_ms);
+                looks += 1;
+            }
+            assert!(u64::abs_diff(looks, expected) <= 1, "{interval_ms} ms: {looks} looks");
+        }
+    }
 }

@@ -4,7 +4,11 @@
 
 mod read;
 
-pub use read::{Fault, LINE_BYTES_MAX, ROWS_MAX, TraceError, open, read};
+use std::sync::Arc;
+
+pub use read::{
+    DURATION_MAX_MS, Fault, LINE_BYTES_MAX, ROWS_MAX, TraceError, VALUE_MAX, open, read,
+};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -17,8 +21,8 @@ pub struct Trace {
     pub unit: Unit,
     /// The length of a step, in milliseconds; above 0.
     pub step_ms: u64,
-    /// The mean over each step.
-    pub values: Vec<f64>,
+    /// The mean over each step; shared, since every run of a load has it.
+    pub values: Arc<[f64]>,
 }
 
 /// What a trace's values count.
@@ -45,7 +49,7 @@ impl Trace {
         let parts = usize::try_from(step_ms / self.step_ms).ok()?;
         #[expect(clippy::cast_precision_loss, reason = "steps of a step: far below 2^52")]
         let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
-        let values: Vec<f64> = self.values.chunks_exact(parts).map(mean).collect();
+        let values: Arc<[f64]> = self.values.chunks_exact(parts).map(mean).collect();
         (!values.is_empty()).then(|| Self { step_ms, values, ..self.clone() })
     }
 
@@ -70,13 +74,13 @@ mod tests {
 
     fn trace(values: &[f64]) -> Trace {
         let unit = Unit::RequestsPerSecond;
-        Trace { name: "t".to_owned(), unit, step_ms: 10_000, values: values.to_vec() }
+        Trace { name: "t".to_owned(), unit, step_ms: 10_000, values: values.into() }
     }
 
     #[test]
     fn a_coarser_grid_takes_means_and_drops_an_incomplete_step() {
         let coarse = trace(&[1.0, 3.0, 5.0, 7.0, 100.0]).resample(20_000).unwrap();
-        assert_eq!((coarse.step_ms, coarse.values), (20_000, vec![2.0, 6.0]));
+        assert_eq!((coarse.step_ms, &*coarse.values), (20_000, &[2.0, 6.0][..]));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod backlog;
 pub mod faults;
 pub mod fluid;
+pub(crate) mod past;
 pub mod requests;
 pub(crate) mod sight;
 

@@ -10,6 +10,9 @@
 mod api;
 mod error;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod outbox;
 mod peer;

@@ -153,16 +153,17 @@ impl Sender {
         timeout(self.answer_limit, exchange).await.map_err(silent)?
     }
 
-    fn read_counts(&self, answer: &[u8]) -> Result<Counts, ZabbixError> {
+    pub(crate) fn read_counts(&self, answer: &[u8]) -> Result<Counts, ZabbixError> {
         let odd = || self.not_zabbix(format!("\"{}\"", start_of(answer)));
         let json: Json = serde_json::from_slice(answer).map_err(|_| odd())?;
         let text = |key: &str| json.get(key).and_then(Json::as_str);
         let info = text("info").unwrap_or_default();
         match text("response") {
             Some("success") => counts(info).ok_or_else(odd),
-            Some("failed") => {
-                Err(ZabbixError::Refused { at: self.peer.to_string(), info: info.to_owned() })
-            }
+            Some("failed") => Err(ZabbixError::Refused {
+                at: self.peer.to_string(),
+                info: start_of(info.as_bytes()),
+            }),
             _ => Err(odd()),
         }
     }
@@ -209,6 +210,16 @@ fn counts(info: &str) -> Option<Counts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_can_neither_begin_a_line_of_a_log_nor_fill_it() {
+        let peer = Peer { host: "127.0.0.1".to_owned(), port: 10_051 };
+        let info = format!("no\\n2026-01-01 ERROR {}", "x".repeat(60_000));
+        let answer = format!(r#"{{"response":"failed","info":"{info}"}}"#);
+        let said = Sender::new(peer, None).unwrap().read_counts(answer.as_bytes()).unwrap_err();
+        let said = said.to_string();
+        assert!(said.len() < 200 && !said.contains('\n'), "{said}");
+    }
 
     #[test]
     fn counts_are_read_by_name() {

@@ -57,7 +57,7 @@ fn allowed(package: &str) -> Option<Edges> {
             "flyball-zookeeper",
         ]),
         "flyball-sim" => Edges::To(&["flyball-core", "flyball-config", "flyball-file"]),
-        "flyball" => Edges::All,
+        "flyball" | "flyball-fuzz" => Edges::All,
         _ => return None,
     })
 }

@@ -127,7 +127,7 @@ impl Bins {
 
     fn overlap_ms(&self, bin: u64, from: Timestamp, to: Timestamp) -> f64 {
         let start = (bin * self.width_ms).max(from.as_ms());
-        let end = ((bin + 1) * self.width_ms).min(to.as_ms());
+        let end = (bin + 1).saturating_mul(self.width_ms).min(to.as_ms());
         seconds(end.saturating_sub(start)) * 1000.0
     }
 

@@ -28,7 +28,7 @@ impl WindowMax {
             self.entries.pop_back();
         }
         let slot_ms = (window_ms / SLOTS).max(1);
-        let slot_end = Timestamp::from_ms(now.as_ms().div_ceil(slot_ms) * slot_ms);
+        let slot_end = Timestamp::from_ms(now.as_ms().div_ceil(slot_ms).saturating_mul(slot_ms));
         let shared = self.entries.back().is_some_and(|(at, _)| *at >= slot_end);
         if !shared {
             self.entries.push_back((slot_end, value));

@@ -83,7 +83,7 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     let window_ms = hold_window_ms(memory, context);
     let changed_ms = memory.hold_factor_at.map_or(u64::MAX, |at| now.ms_since(at));
     // A removal costs what the replica misses while it starts again: later than this it paid off.
-    let regret_ms = 3 * context.figures.start_lag_ms;
+    let regret_ms = context.figures.start_lag_ms.saturating_mul(3);
     let regretted = wanted > context.figures.current
         && memory.removed_at.is_some_and(|at| now.ms_since(at) < regret_ms);
     if regretted && changed_ms > window_ms {
@@ -118,7 +118,7 @@ pub(super) fn advised(chain: &mut Chain, memory: &Memory, context: &Context<'_>,
     let ready = replicas.filter_map(|replica| replica.ready_at).max();
     let changed = memory.changes.back().map(|(at, _)| *at);
     if let Some(at) = changed.max(ready) {
-        let until = at.plus_ms(rule.cpu_window_ms + ADVICE_LAG_MS);
+        let until = at.plus_ms(rule.cpu_window_ms).plus_ms(ADVICE_LAG_MS);
         if context.seen.at < until {
             chain.set(context.figures.current, Guard::Cooldown { until });
         }

@@ -55,7 +55,8 @@ impl Default for Requests {
 impl Counted {
     fn of(at: Timestamp, report: &BalancerReport) -> Self {
         let open = report.servers.values().map(|server| u64::from(server.in_flight));
-        let open = open.sum::<u64>() + u64::from(report.waiting) + report.errors;
+        let open = open.sum::<u64>() + u64::from(report.waiting);
+        let open = open.saturating_add(report.errors);
         Self {
             at,
             epoch: report.epoch,

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::call::Link;
 use super::error::MarathonError;
+use super::lines::Lines;
 use super::settings::MarathonSettings;
 
 /// Those that can change what a look sees.
@@ -22,8 +22,6 @@ const PATH: &str = "/v2/events?event_type=status_update_event&event_type=instanc
      &event_type=deployment_step_success&event_type=api_post_event&event_type=app_terminated_event";
 /// An empty line comes every 10 s or so.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// A deployment of a large group is told with all of its apps.
-const LINE_MAX: usize = 8 << 20;
 /// Redirects, before it is said that they lead in circles.
 const HOPS_MAX: usize = 3;
 
@@ -32,7 +30,7 @@ const HOPS_MAX: usize = 3;
 pub(super) struct Events {
     link: Link,
     body: Incoming,
-    line: BytesMut,
+    lines: Lines,
     heard_at: Instant,
 }
 
@@ -45,8 +43,8 @@ impl Events {
                 Err(MarathonError::Elsewhere { at: leader }) => at = leader,
                 Err(error) => return Err(error),
                 Ok((link, body)) => {
-                    let (line, heard_at) = (BytesMut::new(), Instant::now());
-                    return Ok(Self { link, body, line, heard_at });
+                    let (lines, heard_at) = (Lines::default(), Instant::now());
+                    return Ok(Self { link, body, lines, heard_at });
                 }
             }
         }
@@ -56,22 +54,17 @@ impl Events {
     /// Waits for an event that names one of `words`.
     pub(super) async fn about(&mut self, words: &[String]) -> Result<(), MarathonError> {
         loop {
-            if let Some(at) = self.line.iter().position(|byte| *byte == b'\n') {
-                let line = self.line.split_to(at + 1);
+            while let Some(line) = self.lines.next().map_err(|why| self.broken(&why))? {
                 if names_one(&line, words) {
                     return Ok(());
                 }
-                continue;
-            }
-            if self.line.len() > LINE_MAX {
-                return Err(self.broken("an event without an end"));
             }
             let more = timeout_at(self.heard_at + SILENCE_MAX, self.body.frame()).await;
             let silent = |_| crate::http::silent(self.link.at(), "events", SILENCE_MAX);
             match more.map_err(silent)? {
                 Some(Ok(frame)) => {
                     self.heard_at = Instant::now();
-                    self.line.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
+                    self.lines.push(frame.data_ref().map_or(&[], |data| &data[..]));
                 }
                 Some(Err(error)) => return Err(self.broken(&error.to_string())),
                 None => return Err(self.broken("its end")),
@@ -86,12 +79,12 @@ impl Events {
 }
 
 /// How events call the app `id`: by its id, and within ids of tasks.
-pub(super) fn words_for(id: &str) -> [String; 2] {
+pub(crate) fn words_for(id: &str) -> [String; 2] {
     let inside = id.trim_start_matches('/').replace('/', "_");
     [format!("\"{id}\""), format!("\"{inside}.")]
 }
 
-fn names_one(line: &[u8], words: &[String]) -> bool {
+pub(crate) fn names_one(line: &[u8], words: &[String]) -> bool {
     let text = String::from_utf8_lossy(line);
     text.starts_with("data:") && words.iter().any(|word| text.contains(word.as_str()))
 }

@@ -1,16 +1,41 @@
-//! Policies by name: `governor`, `target:70`, `step:30:15`, `hpa:70`, `static:peak`, `oracle`, ...
+//! Policies by name: `governor`, `governor:cap=70%,slo=250ms`, `hpa:70`, `static:peak`, `oracle`, ...
 //!
-//! Decides which names there are and what their parts mean. Does not know loads: a name that needs
-//! one (`static:mean`, `oracle`) is completed when the contender is made. Invariant: a name that
-//! parses can be made into a contender.
+//! Decides which names there are: those of one table, from which help and documentation come as
+//! well. A name that needs the load (`static:mean`, `oracle`) is completed when the contender is
+//! made. Invariant: a name that parses can be made into a contender.
 
-pub(crate) mod published;
+mod grammar;
+mod own;
+mod published;
+mod show;
+#[cfg(test)]
+mod tests;
 
-use flyball_core::policy::{Governor, Policy, Rule, StepRule, Target};
+use flyball_core::policy::{Policy, Rule};
 
 use super::Contender;
 use crate::rival::{Fixed, Oracle, Rival};
 use crate::world::ORIGIN;
+use grammar::Entry;
+
+pub use show::{help, markdown};
+
+/// All policies, in the order in which they are shown.
+static POLICIES: [&Entry; 13] = [
+    &own::GOVERNOR,
+    &own::TARGET,
+    &own::STEP,
+    &published::HPA,
+    &published::KPA,
+    &published::AWS,
+    &published::NOMAD,
+    &published::AMEST,
+    &published::JCWIMER,
+    &published::MARATHON_LB,
+    &published::SEED,
+    &own::STATIC,
+    &own::ORACLE,
+];
 
 /// A parsed name.
 #[derive(Clone, Debug)]
@@ -19,18 +44,27 @@ pub struct Name {
     kind: Kind,
 }
 
+/// What a name stands for.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(crate) enum Kind {
+    /// One of flyball's own rules.
     Own(Rule),
+    /// Another autoscaler, complete.
     Rival(Box<Rival>),
+    /// The whole count nearest to the mean of the load to come.
     StaticMean,
+    /// The largest count that the load to come needs.
     StaticPeak,
-    Oracle,
+    /// Whoever knows the load to come.
+    Oracle {
+        /// How far it looks ahead; `None`: for the start lag.
+        ahead_ms: Option<u64>,
+    },
 }
 
 /// A name that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown policy `{name}`: {why}\nhint: {hint}")]
+#[error("policy `{name}`: {why}\nhint: {hint}")]
 pub struct NameError {
     /// As it was given.
     pub name: String,
@@ -54,32 +88,15 @@ pub struct Foresight<'a> {
 }
 
 impl Name {
-    /// Takes a name apart.
+    /// Takes a name and its settings apart.
+    ///
+    /// # Errors
+    ///
+    /// There is no such policy, or a setting that it does not have or that is out of its range; the
+    /// error lists what there is.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        let mut parts = text.split(':');
-        let head = parts.next().unwrap_or_default();
-        let parts: Vec<&str> = parts.collect();
-        let kind = match (head, parts.as_slice()) {
-            ("governor", parts) => governor(parts).map(Kind::Own),
-            ("target", parts) => target(parts).map(Kind::Own),
-            ("step", parts) => step(parts).map(Kind::Own),
-            ("static", ["mean"]) => Ok(Kind::StaticMean),
-            ("static", ["peak"]) => Ok(Kind::StaticPeak),
-            ("static", [count]) => fixed(count).map(Box::new).map(Kind::Rival),
-            ("oracle", []) => Ok(Kind::Oracle),
-            (head, parts) if published::NAMES.contains(&head) => {
-                published::rival(head, parts).map(Box::new).map(Kind::Rival)
-            }
-            _ => Err("there is no such policy".to_owned()),
-        };
-        match kind {
-            Ok(kind) => Ok(Self { text: text.to_owned(), kind }),
-            Err(why) => Err(NameError {
-                name: text.to_owned(),
-                why,
-                hint: "one of governor, governor:250ms, target:70, step:30:15, static:mean, static:peak, static:N, oracle, hpa:70, hpa:70:0s, kpa:80, aws:70, nomad:70, amest, jcwimer, marathon-lb, seed".to_owned(),
-            }),
-        }
+        let kind = grammar::parse(&POLICIES, text)?;
+        Ok(Self { text: text.to_owned(), kind })
     }
 
     /// The name as it was given.
@@ -87,9 +104,14 @@ impl Name {
         &self.text
     }
 
+    /// What it stands for.
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
+    }
+
     /// Whether the load to come must be known to make it.
     pub fn needs_foresight(&self) -> bool {
-        matches!(self.kind, Kind::StaticMean | Kind::StaticPeak | Kind::Oracle)
+        matches!(self.kind, Kind::StaticMean | Kind::StaticPeak | Kind::Oracle { .. })
     }
 
     /// The contender within the bounds and times of `policy`, whose rule is replaced.
@@ -104,9 +126,10 @@ impl Name {
             Kind::StaticPeak => {
                 Rival::Fixed(Fixed::new(ahead.demand.iter().max().copied().unwrap_or(1)))
             }
-            Kind::Oracle => {
+            Kind::Oracle { ahead_ms } => {
                 let Foresight { demand, step_ms, start_lag_ms, .. } = ahead;
-                Rival::Oracle(Oracle::new(demand.to_vec(), step_ms, start_lag_ms, ORIGIN))
+                let ahead_ms = ahead_ms.unwrap_or(start_lag_ms);
+                Rival::Oracle(Oracle::new(demand.to_vec(), step_ms, ahead_ms, ORIGIN))
             }
         };
         Contender::rival(self.text.clone(), policy.clone(), rival)
@@ -123,77 +146,4 @@ impl Name {
 fn mean(demand: &[u32]) -> u32 {
     let sum: f64 = demand.iter().copied().map(f64::from).sum();
     ((sum / demand.len() as f64).round() as u32).max(1)
-}
-
-/// A whole percentage above 0, as a share.
-pub(crate) fn percent(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(percent) if percent > 0.0 && percent <= 100.0 => Ok(percent / 100.0),
-        _ => Err(format!("`{text}` is not a percentage above 0 and at most 100")),
-    }
-}
-
-fn governor(parts: &[&str]) -> Result<Rule, String> {
-    let slo_ms = match parts {
-        [] => None,
-        // With a unit, so that nobody takes it for a percentage.
-        [slo] if slo.ends_with('s') => Some(span_ms(slo)?),
-        _ => return Err("governor takes the time of 99 of 100 requests, such as 250ms".to_owned()),
-    };
-    Ok(Rule::Governor(Governor { slo_ms, ..Governor::default() }))
-}
-
-fn target(parts: &[&str]) -> Result<Rule, String> {
-    let default = Target::default();
-    match parts {
-        [] => Ok(Rule::Target(default)),
-        [cpu] => Ok(Rule::Target(Target { cpu: percent(cpu)?, ..default })),
-        _ => Err("target takes one percentage".to_owned()),
-    }
-}
-
-fn step(parts: &[&str]) -> Result<Rule, String> {
-    let default = StepRule::default();
-    let rule = match parts {
-        [] => default,
-        [out_at, in_at] => StepRule { out_at: percent(out_at)?, in_at: percent(in_at)?, ..default },
-        _ => return Err("step takes two percentages, out and in".to_owned()),
-    };
-    if rule.in_at >= rule.out_at {
-        return Err("the percentage to scale in at must be below that to scale out at".to_owned());
-    }
-    Ok(Rule::Step(rule))
-}
-
-/// A time such as `0s`, `250ms`, `90s` or `5m`.
-pub(crate) fn span_ms(text: &str) -> Result<u64, String> {
-    let units = [("ms", 1), ("m", 60_000), ("s", 1_000)];
-    let unit = units.iter().find_map(|(unit, ms)| Some((text.strip_suffix(unit)?, *ms)));
-    let (number, unit_ms) = unit.unwrap_or((text, 1_000));
-    let number: Option<u64> = number.parse().ok();
-    let ms = number.and_then(|number| number.checked_mul(unit_ms));
-    ms.ok_or_else(|| format!("`{text}` is not a time such as 90s or 5m"))
-}
-
-fn fixed(count: &str) -> Result<Rival, String> {
-    match count.parse() {
-        Ok(count) if count > 0 => Ok(Rival::Fixed(Fixed::new(count))),
-        _ => Err(format!("`{count}` is neither mean, peak nor a count above 0")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_slo_has_a_unit_so_that_nobody_takes_it_for_a_share() {
-        let name = Name::parse("governor:250ms").unwrap();
-        let kept = Governor { slo_ms: Some(250), ..Governor::default() };
-        assert!(matches!(name.kind, Kind::Own(Rule::Governor(rule)) if rule == kept));
-        for bad in ["governor:70", "governor:ms", "governor:250ms:1"] {
-            let why = Name::parse(bad).unwrap_err().to_string();
-            assert!(why.contains(bad) && why.contains("hint: "), "{why}");
-        }
-    }
 }

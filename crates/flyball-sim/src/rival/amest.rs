@@ -10,15 +10,36 @@ use super::Wish;
 use super::meter::{Scrape, Strike, asked};
 use super::threshold::Threshold;
 
-/// Time from one check to the next.
-pub const INTERVAL_MS: u64 = 300_000;
-/// A median over 85 % adds one, one under 25 % removes one.
-pub(super) const RULE: Threshold =
-    Threshold { out_at: 0.85, in_at: 0.25, inclusive: false, bounds: None };
-/// The default bounds of its labels.
-pub const BOUNDS: (u32, u32) = (2, 15);
 /// `docker stats` compares two readings of so much apart.
 pub const STATS_MS: u64 = 2_000;
+
+/// What its users may set; the defaults are its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Its label for the fewest replicas.
+    pub min: u32,
+    /// Its label for the most; at least `min`.
+    pub max: u32,
+    /// A median over this share of the limit adds one.
+    pub out_at: f64,
+    /// A median under this share removes one; less than `out_at`.
+    pub in_at: f64,
+    /// Time from one check to the next; above 0.
+    pub interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { min: 2, max: 15, out_at: 0.85, in_at: 0.25, interval_ms: 300_000 }
+    }
+}
+
+impl Settings {
+    pub(super) fn rule(self) -> Threshold {
+        let Self { min, max, out_at, in_at, .. } = self;
+        Threshold { out_at, in_at, inclusive: false, bounds: Some((min, max)) }
+    }
+}
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
@@ -30,11 +51,10 @@ pub struct Amest {
 }
 
 impl Amest {
-    /// With its labels set to at least `min` and at most `max`.
-    pub fn new(min: u32, max: u32) -> Self {
-        let (checks, scrape) = (Strike::every(INTERVAL_MS), Scrape::default());
-        let rule = Threshold { bounds: Some((min, max)), ..RULE };
-        Self { checks, scrape, rule, wish: None }
+    /// With `settings`, and no check yet.
+    pub fn new(settings: Settings) -> Self {
+        let checks = Strike::every(settings.interval_ms);
+        Self { checks, scrape: Scrape::default(), rule: settings.rule(), wish: None }
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
@@ -47,8 +67,11 @@ impl Amest {
         let current = asked(seen);
         if strikes && let Some(median) = median(self.scrape.serving(seen)) {
             let count = self.rule.step(current, median);
-            let reason =
-                format!("median cpu {:.0} % of 25..85, {current} -> {count}", median * 100.0);
+            let reason = format!(
+                "median cpu {:.0} % of {}, {current} -> {count}",
+                median * 100.0,
+                self.rule.levels(100.0)
+            );
             self.wish = Some(Wish { count, reason });
         }
         Wish::again(self.wish.as_ref(), seen, "check")

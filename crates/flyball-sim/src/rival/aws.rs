@@ -20,17 +20,33 @@ pub const LOW_POINTS: usize = 15;
 pub const LOW_POINTS_FAST: usize = 45;
 /// Scale-in begins below this share of the target (ECS; EC2 groups use 0.7).
 pub const LOW_SHARE: f64 = 0.9;
-/// Each way's cooldown (ECS default).
-pub const COOLDOWN_MS: u64 = 300_000;
 /// Whole periods until a datapoint is there to be judged. AWS publishes 363 s from a rise to the
 /// trigger, so one period is kinder to it than its own figure.
 pub const LATE_PERIODS: usize = 1;
 
+/// What its users may set; the defaults are those of ECS, but for the target, which has none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The mean CPU to keep, a share in (0, 1] (`TargetValue`).
+    pub target: f64,
+    /// The span of a datapoint: 60 s, or 20 s at high resolution; above 0.
+    pub period_ms: u64,
+    /// `ScaleOutCooldown`.
+    pub out_cooldown_ms: u64,
+    /// `ScaleInCooldown`.
+    pub in_cooldown_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { target: 0.70, period_ms: 60_000, out_cooldown_ms: 300_000, in_cooldown_ms: 300_000 }
+    }
+}
+
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Aws {
-    target: f64,
-    period_ms: u64,
+    settings: Settings,
     periods: Strike,
     scrape: Scrape,
     points: Recent<Option<f64>>,
@@ -42,13 +58,11 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Keeps mean CPU at `target`, a share in (0, 1], by datapoints of `period_ms` (60,000 or, at
-    /// high resolution, 20,000).
-    pub fn new(target: f64, period_ms: u64) -> Self {
+    /// With `settings`, and no datapoint yet.
+    pub fn new(settings: Settings) -> Self {
         Self {
-            target,
-            period_ms,
-            periods: Strike::every(period_ms),
+            settings,
+            periods: Strike::every(settings.period_ms),
             scrape: Scrape::default(),
             points: Recent::default(),
             out: None,
@@ -62,7 +76,7 @@ impl Aws {
             && self.periods.strikes(seen.at)
         {
             self.scrape.take(engine);
-            let kept_ms = self.period_ms * 60;
+            let kept_ms = self.settings.period_ms * 60;
             self.points.push(seen.at, mean(&self.scrape.serving(seen)), kept_ms);
             let wish = self.judge(seen.at, asked(seen));
             self.wish = Some(wish);
@@ -71,16 +85,17 @@ impl Aws {
     }
 
     fn low_points(&self) -> usize {
-        if self.period_ms < 60_000 { LOW_POINTS_FAST } else { LOW_POINTS }
+        if self.settings.period_ms < 60_000 { LOW_POINTS_FAST } else { LOW_POINTS }
     }
 
     fn judge(&mut self, now: Timestamp, current: u32) -> Wish {
+        let target = self.settings.target;
         let points: Vec<Option<f64>> = self.points.all().rev().skip(LATE_PERIODS).collect();
         let all = |count: usize, holds: &dyn Fn(f64) -> bool| {
             points.len() >= count && points.iter().take(count).all(|p| p.is_some_and(holds))
         };
-        let high = all(HIGH_POINTS, &|cpu| cpu > self.target);
-        let low = all(self.low_points(), &|cpu| cpu < LOW_SHARE * self.target);
+        let high = all(HIGH_POINTS, &|cpu| cpu > target);
+        let low = all(self.low_points(), &|cpu| cpu < LOW_SHARE * target);
         let latest = points.first().copied().flatten();
         let (count, from) = match latest {
             Some(cpu) if high => self.scale_out(now, current, cpu),
@@ -95,15 +110,15 @@ impl Aws {
             "near"
         };
         let cpu = latest.map_or("no".to_owned(), |cpu| format!("{:.0} %", cpu * 100.0));
-        let reason =
-            format!("{cpu} cpu, {state} {:.0} %, from {from} -> {count}", self.target * 100.0);
+        let reason = format!("{cpu} cpu, {state} {:.0} %, from {from} -> {count}", target * 100.0);
         Wish { count, reason }
     }
 
     fn scale_out(&mut self, now: Timestamp, current: u32, cpu: f64) -> (u32, u32) {
-        let cooling = self.out.filter(|(at, _)| now.ms_since(*at) < COOLDOWN_MS);
+        let Settings { target, out_cooldown_ms, .. } = self.settings;
+        let cooling = self.out.filter(|(at, _)| now.ms_since(*at) < out_cooldown_ms);
         let from = cooling.map_or(current, |(_, from)| from);
-        let count = replicas_for(f64::from(from) * cpu / self.target).max(current);
+        let count = replicas_for(f64::from(from) * cpu / target).max(current);
         if count > current {
             self.out = Some((now, from));
             self.in_at = None;
@@ -112,11 +127,12 @@ impl Aws {
     }
 
     fn scale_in(&mut self, now: Timestamp, current: u32, cpu: f64) -> (u32, u32) {
-        if self.in_at.is_some_and(|at| now.ms_since(at) < COOLDOWN_MS) {
+        let Settings { target, in_cooldown_ms, .. } = self.settings;
+        if self.in_at.is_some_and(|at| now.ms_since(at) < in_cooldown_ms) {
             return (current, current);
         }
         // What is removed is rounded down, so what stays is rounded up.
-        let count = replicas_for(f64::from(current) * cpu / self.target).clamp(1, current.max(1));
+        let count = replicas_for(f64::from(current) * cpu / target).clamp(1, current.max(1));
         if count < current {
             self.in_at = Some(now);
         }
@@ -127,6 +143,10 @@ impl Aws {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(target: f64) -> Aws {
+        Aws::new(Settings { target, ..Settings::default() })
+    }
 
     /// Judges one datapoint a minute, in percent (-1: none); the counts after each.
     fn minutes(rule: &mut Aws, mut count: u32, points: &[i32]) -> Vec<u32> {
@@ -143,30 +163,30 @@ mod tests {
 
     #[test]
     fn scaling_out_waits_for_three_datapoints_and_their_delay() {
-        let mut rule = Aws::new(0.70, 60_000);
+        let mut rule = at(0.70);
         assert_eq!(minutes(&mut rule, 4, &[100, 100, 100, 100]), [4, 4, 4, 6]);
     }
 
     #[test]
     fn a_cooldown_lets_only_a_larger_count_from_the_same_start_through() {
         // 4 x 80/70 = 4.6 -> 5; then 4 x 105/70 = 6, not 5 x 105/70 = 8.
-        let mut rule = Aws::new(0.70, 60_000);
+        let mut rule = at(0.70);
         let counts = minutes(&mut rule, 4, &[80, 80, 80, 80, 105, 105, 80]);
         assert_eq!(counts, [4, 4, 4, 5, 5, 6, 6]);
     }
 
     #[test]
     fn scaling_in_takes_a_quarter_of_an_hour_and_one_gap_stops_it() {
-        let mut rule = Aws::new(0.50, 60_000);
+        let mut rule = at(0.50);
         assert_eq!(minutes(&mut rule, 10, &[20; 16]).last(), Some(&4));
         let mut points = [20; 20];
         points[10] = -1;
-        assert_eq!(minutes(&mut Aws::new(0.50, 60_000), 10, &points).last(), Some(&10));
+        assert_eq!(minutes(&mut at(0.50), 10, &points).last(), Some(&10));
     }
 
     #[test]
     fn nothing_is_removed_within_a_tenth_below() {
-        let mut rule = Aws::new(0.50, 60_000);
+        let mut rule = at(0.50);
         assert_eq!(minutes(&mut rule, 10, &[46; 40]).last(), Some(&10));
     }
 }

@@ -18,18 +18,39 @@ use super::meter::{Scrape, Strike, asked};
 use grid::Grid;
 
 pub use grid::StepLoad;
-pub use pace::{Behavior, DOWN_WINDOW_MS, Pace};
+pub use pace::{Behavior, DOWN_WINDOW_MS, Pace, Rules};
 
-/// The controller looks every 15 s (`--horizontal-pod-autoscaler-sync-period`).
-pub const SYNC_MS: u64 = 15_000;
-/// The metrics server scrapes every 15 s in its shipped manifests; a rate needs two scrapes, and
-/// the controller sees the one before its sync: 15 to 30 s old in the middle.
-pub const SCRAPE_MS: u64 = 15_000;
-/// A ratio this close to 1 moves nothing (`--horizontal-pod-autoscaler-tolerance`).
-pub const TOLERANCE: f64 = 0.10;
-/// So long after its start a pod's CPU counts only if it is ready and was for the whole of the
-/// metric's window (`--horizontal-pod-autoscaler-cpu-initialization-period`).
-pub const CPU_INITIALIZATION_MS: u64 = 300_000;
+/// What its users may set; the defaults are Kubernetes' own, but for the target, which has none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The mean CPU to keep, a share in (0, 1].
+    pub target: f64,
+    /// A ratio this close to 1 moves nothing (`--horizontal-pod-autoscaler-tolerance`).
+    pub tolerance: f64,
+    /// How a recommendation is followed.
+    pub rules: Rules,
+    /// The controller looks this often (`--horizontal-pod-autoscaler-sync-period`); above 0.
+    pub sync_ms: u64,
+    /// The metrics server scrapes this often, in its shipped manifests; above 0. A rate needs two
+    /// scrapes, and the controller sees the one before its sync: 15 to 30 s old in the middle.
+    pub scrape_ms: u64,
+    /// So long after its start a pod's CPU counts only if it is ready and was for the whole of the
+    /// metric's window (`--horizontal-pod-autoscaler-cpu-initialization-period`).
+    pub initialization_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            target: 0.80,
+            tolerance: 0.10,
+            rules: Rules::Plain { down_window_ms: DOWN_WINDOW_MS },
+            sync_ms: 15_000,
+            scrape_ms: 15_000,
+            initialization_ms: 300_000,
+        }
+    }
+}
 
 /// One pod as the controller groups it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,7 +66,7 @@ pub enum Pod {
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Hpa {
-    target: f64,
+    settings: Settings,
     pace: Pace,
     /// Once it was asked on a grid, the grid's wish stands between steps, too.
     grid: Grid,
@@ -56,22 +77,17 @@ pub struct Hpa {
 }
 
 impl Hpa {
-    /// Keeps mean CPU at `target`, a share in (0, 1], without a `behavior`: the largest count of
-    /// `down_window_ms`, on a grid as well.
-    pub fn plain(target: f64, down_window_ms: u64) -> Self {
-        let grid = Grid::new(target, down_window_ms);
-        Self { grid, ..Self::new(target, Pace::plain(down_window_ms)) }
-    }
-
-    /// Keeps mean CPU at `target`, a share in (0, 1]; `pace` is how a recommendation is followed.
-    pub fn new(target: f64, pace: Pace) -> Self {
+    /// With `settings`, and no sync yet. On a grid only target, tolerance and the window of the
+    /// scale-down are there.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { target, tolerance, rules, sync_ms, scrape_ms, .. } = settings;
         Self {
-            target,
-            pace,
-            grid: Grid::new(target, DOWN_WINDOW_MS),
+            settings,
+            pace: Pace::new(rules),
+            grid: Grid::new(target, tolerance, rules.down_window_ms()),
             scrape: Scrape::default(),
-            scrapes: Strike::every(SCRAPE_MS),
-            syncs: Strike::every(SYNC_MS),
+            scrapes: Strike::every(scrape_ms),
+            syncs: Strike::every(sync_ms),
             wish: None,
         }
     }
@@ -105,7 +121,8 @@ impl Hpa {
         let current = asked(seen);
         let Some(engine) = seen.engine.value() else { return kept(current, "no pods known") };
         let pods = self.pods(seen.at, engine);
-        let Some((wanted, why)) = count(&pods, current, self.target, TOLERANCE) else {
+        let Settings { target, tolerance, .. } = self.settings;
+        let Some((wanted, why)) = count(&pods, current, target, tolerance) else {
             return kept(current, "no metrics of ready pods");
         };
         let count = self.pace.follow(seen.at, current, wanted);
@@ -124,7 +141,7 @@ impl Hpa {
             return Pod::Unready;
         };
         let Some(metric) = self.scrape.share(&replica.id) else { return Pod::Missing };
-        let young = now < replica.asked_at.plus_ms(CPU_INITIALIZATION_MS);
+        let young = now < replica.asked_at.plus_ms(self.settings.initialization_ms);
         if young && metric.at < ready_at.plus_ms(metric.window_ms) {
             return Pod::Unready;
         }
@@ -190,6 +207,8 @@ fn ratio(shares: &[f64], target: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TOLERANCE: f64 = 0.10;
 
     #[test]
     fn a_ratio_that_is_none_moves_nothing() {

@@ -12,19 +12,39 @@ use super::Wish;
 use super::meter::{Recent, Scrape, Strike, asked};
 use super::threshold::Threshold;
 
-/// Time from one check to the next.
-pub const INTERVAL_MS: u64 = 60_000;
 /// Prometheus scrapes every 30 s.
 pub const SCRAPE_MS: u64 = 30_000;
 /// The time a rate is taken over.
 pub const RATE_MS: u64 = 300_000;
-/// A sum over 85 % of one core adds one, one under 25 % removes one.
-pub(super) const RULE: Threshold =
-    Threshold { out_at: 85.0, in_at: 25.0, inclusive: false, bounds: None };
+
+/// What its users may set; the defaults are its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// A sum over this share of one core adds one.
+    pub out_at: f64,
+    /// A sum under this share removes one; less than `out_at`.
+    pub in_at: f64,
+    /// Time from one check to the next; above 0.
+    pub interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { out_at: 0.85, in_at: 0.25, interval_ms: 60_000 }
+    }
+}
+
+impl Settings {
+    pub(super) fn rule(self) -> Threshold {
+        let Self { out_at, in_at, .. } = self;
+        Threshold { out_at, in_at, inclusive: false, bounds: None }
+    }
+}
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Jcwimer {
+    rule: Threshold,
     checks: Strike,
     scrapes: Strike,
     scrape: Scrape,
@@ -32,26 +52,27 @@ pub struct Jcwimer {
     wish: Option<Wish>,
 }
 
-impl Default for Jcwimer {
-    fn default() -> Self {
+impl Jcwimer {
+    /// With `settings`, and no check yet.
+    pub fn new(settings: Settings) -> Self {
         Self {
-            checks: Strike::every(INTERVAL_MS),
+            rule: settings.rule(),
+            checks: Strike::every(settings.interval_ms),
             scrapes: Strike::every(SCRAPE_MS),
             scrape: Scrape::default(),
             used_s: Recent::default(),
             wish: None,
         }
     }
-}
 
-impl Jcwimer {
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
         let current = asked(seen);
         if self.checks.strikes(seen.at) && !self.used_s.is_empty() {
             let used_s: f64 = self.used_s.younger(seen.at, RATE_MS).sum();
-            let percent = 100.0 * used_s / seconds(RATE_MS);
-            let count = RULE.step(current, percent);
-            let reason = format!("{percent:.0} % of one core, of 25..85, {current} -> {count}");
+            let share = used_s / seconds(RATE_MS);
+            let count = self.rule.step(current, share);
+            let (percent, levels) = (100.0 * share, self.rule.levels(100.0));
+            let reason = format!("{percent:.0} % of one core, of {levels}, {current} -> {count}");
             self.wish = Some(Wish { count, reason });
         }
         if let Some(engine) = seen.engine.value()

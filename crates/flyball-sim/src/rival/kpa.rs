@@ -20,22 +20,59 @@ use super::Wish;
 use super::meter::{Strike, ready};
 
 /// It decides every 2 s.
-pub const TICK_MS: u64 = 2_000;
-/// The stable window.
-pub const STABLE_S: u64 = 60;
-/// The panic window: 10 % of the stable one.
-pub const PANIC_S: u64 = 6;
-/// It panics when the panic window asks for this many times the ready pods.
-pub const PANIC_THRESHOLD: f64 = 2.0;
-/// The count may grow to this many times the ready pods at once ...
-pub const UP_RATE: f64 = 1_000.0;
-/// ... and fall to a half of them.
-pub const DOWN_RATE: f64 = 2.0;
-/// The last pod stays so long after the stable window is empty.
-pub const ZERO_GRACE_MS: u64 = 30_000;
-
+const TICK_MS: u64 = 2_000;
 /// Requests that one replica works on at once where nobody says: a target in percent is of these.
-pub const SLOTS: f64 = 4.0;
+const SLOTS: u32 = 4;
+
+/// What its users may set; the defaults are Knative's own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The share of what a pod may hold that it should hold (`target-utilization-percentage`).
+    pub target: f64,
+    /// Which requests count.
+    pub counting: Counting,
+    /// The stable window, in seconds; above 0 (`stable-window`).
+    pub stable_s: u64,
+    /// The panic window, as a share of the stable one (`panic-window-percentage`).
+    pub panic_window: f64,
+    /// It panics when the panic window asks for this many times the ready pods
+    /// (`panic-threshold-percentage`).
+    pub panic_threshold: f64,
+    /// The count may grow to this many times the ready pods at once (`max-scale-up-rate`) ...
+    pub up_rate: f64,
+    /// ... and fall to this part of them (`max-scale-down-rate`); above 1.
+    pub down_rate: f64,
+    /// The last pod stays so long after the stable window is empty
+    /// (`scale-to-zero-grace-period`).
+    pub grace_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            target: 0.70,
+            counting: Counting::All,
+            stable_s: 60,
+            panic_window: 0.10,
+            panic_threshold: 2.0,
+            up_rate: 1_000.0,
+            down_rate: 2.0,
+            grace_ms: 30_000,
+        }
+    }
+}
+
+impl Settings {
+    /// The panic window, in whole seconds; at least 1.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a window; the cast saturates"
+    )]
+    fn panic_s(&self) -> u64 {
+        ((seconds(self.stable_s * 1_000) * self.panic_window).round() as u64).max(1)
+    }
+}
 
 /// Which requests count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +86,9 @@ pub enum Counting {
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Kpa {
+    settings: Settings,
+    /// Requests for each ready pod; above 0.
     target: f64,
-    counting: Counting,
     ticks: Strike,
     average: Average,
     mode: Mode,
@@ -68,22 +106,22 @@ pub struct Mode {
 }
 
 impl Kpa {
-    /// Keeps `target` requests in each ready pod, above 0.
-    pub fn new(target: f64, counting: Counting) -> Self {
+    /// With `settings`, where a pod holds four requests, and nothing seen yet.
+    pub fn new(settings: Settings) -> Self {
         Self {
-            target,
-            counting,
+            settings,
+            target: settings.target * f64::from(SLOTS),
             ticks: Strike::every(TICK_MS),
-            average: Average::default(),
+            average: Average::over_at_most(settings.stable_s),
             mode: Mode::default(),
             zero_since: None,
             wish: None,
         }
     }
 
-    /// The same share of `slots` in each pod that its target is of [`SLOTS`].
+    /// The same where a pod holds `slots` requests.
     pub(super) fn for_slots(self, slots: u32) -> Self {
-        Self { target: self.target / SLOTS * f64::from(slots), ..self }
+        Self { target: self.settings.target * f64::from(slots), ..self }
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
@@ -96,26 +134,28 @@ impl Kpa {
 
     fn requests(&self, seen: &Observation) -> Option<f64> {
         let report = seen.balancer.as_ref()?.value()?;
-        let in_flight: u32 = report.servers.values().map(|s| s.in_flight).sum();
-        let waiting = if self.counting == Counting::All { report.waiting } else { 0 };
-        Some(f64::from(in_flight) + f64::from(waiting))
+        let in_flight: f64 = report.servers.values().map(|s| f64::from(s.in_flight)).sum();
+        let waiting = if self.settings.counting == Counting::All { report.waiting } else { 0 };
+        Some(in_flight + f64::from(waiting))
     }
 
     fn tick(&mut self, seen: &Observation) -> Option<Wish> {
         let now = seen.at;
-        let (stable, panic) = (self.average.over(STABLE_S)?, self.average.over(PANIC_S)?);
+        let (stable_s, panic_s) = (self.settings.stable_s, self.settings.panic_s());
+        let (stable, panic) = (self.average.over(stable_s)?, self.average.over(panic_s)?);
         let ready = ready(seen);
-        let count = self.mode.count(now, ready, stable / self.target, panic / self.target);
+        let asked = (stable / self.target, panic / self.target);
+        let count = self.mode.count(&self.settings, now, ready, asked);
         let panics = if self.mode.panic_at.is_some() { ", panics" } else { "" };
         let reason = format!(
-            "{stable:.1} over {STABLE_S} s and {panic:.1} over {PANIC_S} s / {:.2} each, {ready} ready{panics} -> {count}",
+            "{stable:.1} over {stable_s} s and {panic:.1} over {panic_s} s / {:.2} each, {ready} ready{panics} -> {count}",
             self.target
         );
         if stable > 0.0 {
             self.zero_since = None;
         } else {
             let since = *self.zero_since.get_or_insert(now);
-            if now.ms_since(since) < ZERO_GRACE_MS {
+            if now.ms_since(since) < self.settings.grace_ms {
                 return Some(Wish { count: count.max(1), reason });
             }
         }
@@ -124,16 +164,22 @@ impl Kpa {
 }
 
 impl Mode {
-    /// The count at `now`, where `ready` pods serve and the windows ask for `stable` and `panic`
-    /// pods, in parts of pods.
-    pub fn count(&mut self, now: Timestamp, ready: u32, stable: f64, panic: f64) -> u32 {
+    /// The count at `now`, where `ready` pods serve and the stable and the panic window ask for so
+    /// many pods, in parts of pods.
+    pub fn count(
+        &mut self,
+        settings: &Settings,
+        now: Timestamp,
+        ready: u32,
+        (stable, panic): (f64, f64),
+    ) -> u32 {
         let pods = f64::from(ready.max(1));
         let (by_stable, by_panic) = (replicas_for(stable), replicas_for(panic));
-        let up = replicas_for(UP_RATE * pods);
-        let down = if ready == 0 { 0 } else { replicas_for((pods / DOWN_RATE).floor()) };
-        if f64::from(by_panic) / pods >= PANIC_THRESHOLD {
+        let up = replicas_for(settings.up_rate * pods);
+        let down = if ready == 0 { 0 } else { replicas_for((pods / settings.down_rate).floor()) };
+        if f64::from(by_panic) / pods >= settings.panic_threshold {
             self.panic_at = Some(now);
-        } else if self.panic_at.is_some_and(|at| now.ms_since(at) > STABLE_S * 1_000) {
+        } else if self.panic_at.is_some_and(|at| now.ms_since(at) > settings.stable_s * 1_000) {
             *self = Self::default();
         }
         let (by_stable, by_panic) = (by_stable.clamp(down, up), by_panic.clamp(down, up));
@@ -146,8 +192,10 @@ impl Mode {
 }
 
 /// Requests in the system, in buckets of one second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Average {
+    /// The longest window that is asked for, in seconds.
+    window_max_s: u64,
     /// The newest bucket is the last; one without a report counts 0.
     buckets: VecDeque<Option<f64>>,
     looked_at: Option<Timestamp>,
@@ -155,13 +203,17 @@ struct Average {
 }
 
 impl Average {
+    fn over_at_most(window_max_s: u64) -> Self {
+        Self { window_max_s, buckets: VecDeque::new(), looked_at: None, reported: false }
+    }
+
     /// A report stands for the seconds since the look before it; `None` leaves them empty.
     fn see(&mut self, now: Timestamp, requests: Option<f64>) {
         let second = |at: Timestamp| at.as_ms() / 1_000;
         let before = self.looked_at.replace(now).map_or(second(now).wrapping_sub(1), second);
-        let missed = second(now).wrapping_sub(before).min(STABLE_S);
+        let missed = second(now).wrapping_sub(before).min(self.window_max_s);
         for _ in 0..missed {
-            if self.buckets.len() as u64 == STABLE_S {
+            if self.buckets.len() as u64 == self.window_max_s {
                 self.buckets.pop_front();
             }
             self.buckets.push_back(requests);
@@ -222,7 +274,8 @@ mod tests {
         for (name, ticks, expected) in cases {
             let mut mode = Mode::default();
             let count = ticks.iter().fold(0, |_, &(s, ready, stable, panic)| {
-                mode.count(Timestamp::from_ms(s * 1_000), ready, stable, panic)
+                let now = Timestamp::from_ms(s * 1_000);
+                mode.count(&Settings::default(), now, ready, (stable, panic))
             });
             assert_eq!(count, expected, "{name}");
         }
@@ -246,7 +299,7 @@ mod tests {
             ("zero is a report",                 &[(0, 5)], 6, Some(0.0)),
         ];
         for (name, runs, window_s, expected) in cases {
-            let mut average = Average::default();
+            let mut average = Average::over_at_most(60);
             let reports = runs.iter().flat_map(|&(value, s)| (0..s).map(move |_| value));
             for (second, value) in (1_u64..).zip(reports) {
                 let value = (value >= 0).then(|| f64::from(value));
@@ -258,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_look_after_ten_seconds_stands_for_ten_seconds() {
-        let mut average = Average::default();
+        let mut average = Average::over_at_most(60);
         for (second, requests) in [(10, 0.0), (20, 4.0), (30, 8.0)] {
             average.see(Timestamp::from_ms(second * 1_000), Some(requests));
         }

@@ -14,25 +14,43 @@ use flyball_core::units::{Timestamp, replicas_for, seconds};
 use super::Wish;
 use super::meter::{Recent, Strike, asked, mean};
 
-/// Time from one sample to the next (`--interval`).
-pub const INTERVAL_MS: u64 = 60_000;
-/// Samples averaged (`--samples`).
-pub const SAMPLES: u64 = 10;
-/// Requests per second that one replica should serve (`--target-rps`).
-pub const TARGET_PER_S: f64 = 1_000.0;
-/// It acts when the rate of one replica is this far off the target (`--threshold-percent`), ...
-pub const OFF_SHARE: f64 = 0.5;
-/// ... or the count this far off what is wanted (`--threshold-instances`), ...
-pub const OFF_COUNT: u32 = 3;
-/// ... for this many intervals (`--intervals-past-threshold`).
-pub const INTERVALS_OFF: u32 = 3;
-/// Intervals without action after one, less those of the samples (`--cooldown`).
-pub const COOLDOWN: u64 = 5;
+/// What its users may set on its command line; the defaults are its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Requests per second that one replica should serve (`--target-rps`); above 0.
+    pub target_per_s: f64,
+    /// Time from one sample to the next (`--interval`); above 0.
+    pub interval_ms: u64,
+    /// Samples averaged (`--samples`); above 0.
+    pub samples: u32,
+    /// It acts when the rate of one replica is this far off the target (`--threshold-percent`), ...
+    pub off_share: f64,
+    /// ... or the count this far off what is wanted (`--threshold-instances`), ...
+    pub off_count: u32,
+    /// ... for this many intervals (`--intervals-past-threshold`).
+    pub intervals_off: u32,
+    /// Intervals without action after one, less those of the samples (`--cooldown`).
+    pub cooldown: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            target_per_s: 1_000.0,
+            interval_ms: 60_000,
+            samples: 10,
+            off_share: 0.5,
+            off_count: 3,
+            intervals_off: 3,
+            cooldown: 5,
+        }
+    }
+}
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct MarathonLb {
-    target_per_s: f64,
+    settings: Settings,
     samples: Strike,
     rates: Recent<f64>,
     before: Option<(Timestamp, u64, u64)>,
@@ -42,11 +60,11 @@ pub struct MarathonLb {
 }
 
 impl MarathonLb {
-    /// Keeps `target_per_s` requests per second in each replica, above 0.
-    pub fn new(target_per_s: f64) -> Self {
+    /// With `settings`, and no sample yet.
+    pub fn new(settings: Settings) -> Self {
         Self {
-            target_per_s,
-            samples: Strike::every(INTERVAL_MS),
+            settings,
+            samples: Strike::every(settings.interval_ms),
             rates: Recent::default(),
             before: None,
             intervals_off: 0,
@@ -61,10 +79,15 @@ impl MarathonLb {
         if self.samples.strikes(seen.at)
             && let Some(rate) = rate
         {
-            self.rates.push(seen.at, rate, SAMPLES * INTERVAL_MS - 1);
+            self.keep(seen.at, rate);
             self.sample(seen.at, current);
         }
-        Wish::again(self.wish.as_ref(), seen, "ten samples")
+        Wish::again(self.wish.as_ref(), seen, "mean of enough samples")
+    }
+
+    fn keep(&mut self, now: Timestamp, rate: f64) {
+        let Settings { samples, interval_ms, .. } = self.settings;
+        self.rates.push(now, rate, u64::from(samples) * interval_ms - 1);
     }
 
     /// Requests per second since the last look, and those waiting, as one figure: so it is
@@ -80,23 +103,26 @@ impl MarathonLb {
     }
 
     fn sample(&mut self, now: Timestamp, current: u32) {
+        let Settings { target_per_s, interval_ms, samples, intervals_off, cooldown, .. } =
+            self.settings;
         let rates: Vec<f64> = self.rates.all().collect();
-        let full = rates.len() as u64 >= SAMPLES;
+        let full = rates.len() as u64 >= u64::from(samples);
         let Some(average) = mean(&rates).filter(|_| full && current > 0) else { return };
-        let wanted = replicas_for(average / self.target_per_s).max(1);
-        let off = (average / f64::from(current) - self.target_per_s).abs() / self.target_per_s;
-        let past = off >= OFF_SHARE || wanted.abs_diff(current) >= OFF_COUNT;
-        self.intervals_off = if past { self.intervals_off + 1 } else { 0 };
-        let cooldown_ms = (COOLDOWN + SAMPLES) * INTERVAL_MS;
+        let wanted = replicas_for(average / target_per_s).max(1);
+        let off = (average / f64::from(current) - target_per_s).abs() / target_per_s;
+        let past =
+            off >= self.settings.off_share || wanted.abs_diff(current) >= self.settings.off_count;
+        self.intervals_off = if past { self.intervals_off.saturating_add(1) } else { 0 };
+        let cooldown_ms = (u64::from(cooldown) + u64::from(samples)) * interval_ms;
         let cools = self.acted_at.is_some_and(|at| now.ms_since(at) < cooldown_ms);
-        let acts = self.intervals_off >= INTERVALS_OFF && !cools && wanted != current;
+        let acts = self.intervals_off >= intervals_off && !cools && wanted != current;
         if acts {
             self.acted_at = Some(now);
         }
         let count = if acts { wanted } else { current };
         let reason = format!(
-            "{average:.0}/s / {:.0} = {wanted}, off for {} of 3 -> {count}",
-            self.target_per_s, self.intervals_off
+            "{average:.0}/s / {target_per_s:.0} = {wanted}, off for {} of {intervals_off} -> {count}",
+            self.intervals_off
         );
         self.wish = Some(Wish { count, reason });
     }
@@ -108,11 +134,11 @@ mod tests {
 
     /// One sample a minute; the counts after each.
     fn minutes(mut count: u32, rates: &[f64]) -> Vec<u32> {
-        let mut rule = MarathonLb::new(100.0);
+        let mut rule = MarathonLb::new(Settings { target_per_s: 100.0, ..Settings::default() });
         let mut counts = Vec::new();
         for (minute, rate) in (0_u64..).zip(rates) {
-            let now = Timestamp::from_ms(minute * INTERVAL_MS);
-            rule.rates.push(now, *rate, SAMPLES * INTERVAL_MS - 1);
+            let now = Timestamp::from_ms(minute * 60_000);
+            rule.keep(now, *rate);
             rule.sample(now, count);
             count = rule.wish.as_ref().map_or(count, |wish| wish.count);
             counts.push(count);

@@ -13,18 +13,29 @@ use flyball_core::units::{Timestamp, replicas_for};
 use super::Wish;
 use super::meter::{Scrape, Strike, asked, mean, ready};
 
-/// The default of a policy's `evaluation_interval`.
-pub const EVALUATION_MS: u64 = 10_000;
-/// The default of a policy's `cooldown`.
-pub const COOLDOWN_MS: u64 = 300_000;
-/// A factor this close to 1 moves nothing (`threshold`).
-pub const THRESHOLD: f64 = 0.01;
+/// What its users may set; the defaults are its own, but for the target, which has none.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// The mean CPU to keep, a share in (0, 1].
+    pub target: f64,
+    /// Time after a change in which nothing is evaluated (`cooldown`).
+    pub cooldown_ms: u64,
+    /// Time from one evaluation to the next (`evaluation_interval`); above 0.
+    pub evaluation_ms: u64,
+    /// A factor this close to 1 moves nothing (`threshold`).
+    pub threshold: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { target: 0.70, cooldown_ms: 300_000, evaluation_ms: 10_000, threshold: 0.01 }
+    }
+}
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Nomad {
-    target: f64,
-    cooldown_ms: u64,
+    settings: Settings,
     evaluations: Strike,
     scrape: Scrape,
     changed_at: Option<Timestamp>,
@@ -32,12 +43,11 @@ pub struct Nomad {
 }
 
 impl Nomad {
-    /// Keeps mean CPU at `target`, a share in (0, 1], with a cooldown of `cooldown_ms` both ways.
-    pub fn new(target: f64, cooldown_ms: u64) -> Self {
+    /// With `settings`, and no evaluation yet.
+    pub fn new(settings: Settings) -> Self {
         Self {
-            target,
-            cooldown_ms,
-            evaluations: Strike::every(EVALUATION_MS),
+            settings,
+            evaluations: Strike::every(settings.evaluation_ms),
             scrape: Scrape::default(),
             changed_at: None,
             wish: None,
@@ -56,10 +66,11 @@ impl Nomad {
     }
 
     fn evaluate(&mut self, now: Timestamp, current: u32, running: u32, cpu: Option<f64>) {
-        let cools = self.changed_at.is_some_and(|at| now.ms_since(at) < self.cooldown_ms);
+        let Settings { target, cooldown_ms, threshold, .. } = self.settings;
+        let cools = self.changed_at.is_some_and(|at| now.ms_since(at) < cooldown_ms);
         let Some(cpu) = cpu.filter(|_| !cools) else { return };
-        let factor = cpu / self.target;
-        let near = (factor - 1.0).abs() <= THRESHOLD;
+        let factor = cpu / target;
+        let near = (factor - 1.0).abs() <= threshold;
         let count = if near { current } else { replicas_for(f64::from(running) * factor) };
         if count != current {
             self.changed_at = Some(now);
@@ -67,7 +78,7 @@ impl Nomad {
         let reason = format!(
             "{running} running x {:.0} % cpu / {:.0} % -> {count}",
             cpu * 100.0,
-            self.target * 100.0
+            target * 100.0
         );
         self.wish = Some(Wish { count, reason });
     }
@@ -79,7 +90,7 @@ mod tests {
 
     #[test]
     fn one_change_then_a_cooldown_both_ways() {
-        let mut rule = Nomad::new(0.70, COOLDOWN_MS);
+        let mut rule = Nomad::new(Settings::default());
         let mut at = |s: u64, current, running, cpu| {
             rule.evaluate(Timestamp::from_ms(s * 1_000), current, running, cpu);
             rule.wish.as_ref().map(|wish| wish.count)
@@ -93,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_hundredth_off_moves_nothing() {
-        let mut rule = Nomad::new(0.50, 0);
+        let mut rule = Nomad::new(Settings { target: 0.50, cooldown_ms: 0, ..Settings::default() });
         rule.evaluate(Timestamp::from_ms(0), 9, 9, Some(0.504));
         assert_eq!(rule.wish.map(|wish| wish.count), Some(9));
     }

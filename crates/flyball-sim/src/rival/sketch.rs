@@ -10,27 +10,48 @@ use super::Wish;
 use super::meter::{Scrape, Strike, asked, mean};
 use super::threshold::Threshold;
 
-/// Time from one check to the next: cron's shortest.
-pub const INTERVAL_MS: u64 = 60_000;
-/// A mean at or over 30 % adds one, one at or under 15 % removes one; there is no floor.
-pub(super) const RULE: Threshold =
-    Threshold { out_at: 0.30, in_at: 0.15, inclusive: true, bounds: None };
+/// What its user may set; the defaults are its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// A mean at or over this share of the limit adds one.
+    pub out_at: f64,
+    /// A mean at or under this share removes one; less than `out_at`.
+    pub in_at: f64,
+    /// Time from one check to the next; above 0.
+    pub interval_ms: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // A minute is cron's shortest.
+        Self { out_at: 0.30, in_at: 0.15, interval_ms: 60_000 }
+    }
+}
+
+impl Settings {
+    /// There is no floor.
+    pub(super) fn rule(self) -> Threshold {
+        let Self { out_at, in_at, .. } = self;
+        Threshold { out_at, in_at, inclusive: true, bounds: None }
+    }
+}
 
 /// The rule with its memory.
 #[derive(Clone, Debug)]
 pub struct Sketch {
+    rule: Threshold,
     checks: Strike,
     scrape: Scrape,
     wish: Option<Wish>,
 }
 
-impl Default for Sketch {
-    fn default() -> Self {
-        Self { checks: Strike::every(INTERVAL_MS), scrape: Scrape::default(), wish: None }
-    }
-}
-
 impl Sketch {
+    /// With `settings`, and no check yet.
+    pub fn new(settings: Settings) -> Self {
+        let checks = Strike::every(settings.interval_ms);
+        Self { rule: settings.rule(), checks, scrape: Scrape::default(), wish: None }
+    }
+
     pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
         let current = asked(seen);
         if let Some(engine) = seen.engine.value()
@@ -38,9 +59,9 @@ impl Sketch {
         {
             self.scrape.take(engine);
             if let Some(cpu) = mean(&self.scrape.serving(seen)) {
-                let count = RULE.step(current, cpu);
-                let reason =
-                    format!("mean cpu {:.0} % of 15..30, {current} -> {count}", cpu * 100.0);
+                let count = self.rule.step(current, cpu);
+                let (percent, levels) = (cpu * 100.0, self.rule.levels(100.0));
+                let reason = format!("mean cpu {percent:.0} % of {levels}, {current} -> {count}");
                 self.wish = Some(Wish { count, reason });
             }
         }

@@ -17,6 +17,11 @@ pub(super) struct Threshold {
 }
 
 impl Threshold {
+    /// Both levels times `scale`, as reasons have them: `15..30`.
+    pub(super) fn levels(self, scale: f64) -> String {
+        format!("{:.0}..{:.0}", self.in_at * scale, self.out_at * scale)
+    }
+
     /// The count after `value` was measured of `current` replicas.
     pub(super) fn step(self, current: u32, value: f64) -> u32 {
         let beyond = |far: f64| far > 0.0 || (self.inclusive && far == 0.0);
@@ -47,11 +52,11 @@ mod tests {
     fn each_script_moves_by_one_beyond_its_own_levels() {
         let seed =
             [(4, 0.30, 5), (4, 0.29, 4), (4, 0.16, 4), (4, 0.15, 3), (1, 0.0, 0), (0, 0.0, 0)];
-        steps(sketch::RULE, &seed);
-        steps(jcwimer::RULE, &[(9, 86.0, 10), (9, 85.0, 9), (9, 25.0, 9), (9, 24.0, 8)]);
-        let amest_rule = Threshold { bounds: Some(amest::BOUNDS), ..amest::RULE };
+        steps(sketch::Settings::default().rule(), &seed);
+        let jcwimer = [(9, 0.86, 10), (9, 0.85, 9), (9, 0.25, 9), (9, 0.24, 8)];
+        steps(jcwimer::Settings::default().rule(), &jcwimer);
         let cases =
             [(4, 0.86, 5), (4, 0.85, 4), (4, 0.25, 4), (4, 0.24, 3), (2, 0.0, 2), (15, 1.0, 15)];
-        steps(amest_rule, &cases);
+        steps(amest::Settings::default().rule(), &cases);
     }
 }

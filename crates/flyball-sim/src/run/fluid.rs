@@ -8,7 +8,9 @@ use flyball_core::decision::Decision;
 use flyball_core::policy::{Policy, Rule};
 
 use super::notes::Notes;
-use super::{Outcome, RunError, Settings, broken, check, foresight, policy, settle_ms};
+use super::{
+    Outcome, RunError, Settings, broken, check, foresight, policy, settle_interval_ms, settle_ms,
+};
 use crate::contender::{Contender, Name};
 use crate::rival::StepLoad;
 use crate::seed::Seed;
@@ -96,8 +98,13 @@ impl Run<'_> {
             let decision = self.look(due)?;
             if due {
                 let interval_ms = self.settings.look_ms.unwrap_or(decision.next_look_ms).max(1);
-                next_look_ms = now_ms + interval_ms;
-                end_ms = self.trace.duration_ms() + settle_ms(interval_ms);
+                let (trace_ms, settle_ms) = (self.trace.duration_ms(), settle_ms(interval_ms));
+                next_look_ms = now_ms
+                    + match now_ms.checked_sub(trace_ms) {
+                        Some(since_ms) => settle_interval_ms(since_ms, interval_ms, settle_ms),
+                        None => interval_ms,
+                    };
+                end_ms = trace_ms + settle_ms;
             }
         }
     }
@@ -136,5 +143,26 @@ impl Run<'_> {
         let (ledger, supply) = self.world.into_records();
         let score = ledger.score(self.settings.physics.replica_capacity);
         Outcome::new(&self.contender, self.trace, self.settings, self.notes, score, supply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trace::Unit;
+    use crate::world::Physics;
+
+    #[test]
+    fn meters_that_lag_by_thousands_of_looks_are_seen_all_the_same() {
+        let values = [10.0, 10.0, 40.0, 40.0, 40.0].repeat(2).into();
+        let (name, unit) = ("t".to_owned(), Unit::RequestsPerSecond);
+        let trace = Trace { name, unit, step_ms: 900_000, values };
+        let physics =
+            Physics { replica_capacity: 10.0, metric_lag_ms: 2_000_000, ..Physics::default() };
+        let settings = Settings { physics, look_ms: Some(1_000), ..Settings::default() };
+        let outcome = fluid(&Name::parse("target:50").unwrap(), &trace, &settings).unwrap();
+        let first = outcome.changes.first().map(|change| change.at_ms / 1_000);
+        // The load rises after 1,800 s, and is seen from 2,000 s later on.
+        assert!(first.is_some_and(|at_s| (3_800..3_900).contains(&at_s)), "{first:?}");
     }
 }

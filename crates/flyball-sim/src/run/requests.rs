@@ -6,22 +6,32 @@
 //! count comes to rest is judged under its last load in equal gaps, which no figure takes in.
 
 use flyball_core::decision::Decision;
+use flyball_core::units::seconds;
 
 use super::notes::Notes;
-use super::{Outcome, RunError, Settings, broken, check, foresight, policy, settle_ms};
+use super::{
+    Outcome, RunError, Settings, broken, check, foresight, impossible, policy, settle_interval_ms,
+    settle_ms,
+};
 use crate::contender::{Contender, Name};
 use crate::score::{Ledger, Piece, Score};
 use crate::seed::Seed;
 use crate::trace::{Trace, Unit};
 use crate::world::fluid::Supply;
 use crate::world::requests::arrivals::{Arrivals, MS, nanos};
-use crate::world::requests::run::{Refused, drive, work_off};
+use crate::world::requests::run::{Refused, drive, drive_paced, work_off};
 use crate::world::requests::service::{Spread, Times};
 use crate::world::requests::{Setup, World};
 use crate::world::{ORIGIN, Overload};
 
 /// More requests than this that wait at once are refused: 30 s of 30,000/s, in 16 MB.
-const WAITING_MAX: usize = 1_000_000;
+pub const WAITING_MAX: usize = 1_000_000;
+/// More requests than this are not followed: a day or two at a million in a second.
+const REQUESTS_MAX: f64 = 1e11;
+/// More requests than this are not worked on at once: they take 128 MB.
+const AT_ONCE_MAX: f64 = 4e6;
+/// Work on one request takes no longer than this on average: a day.
+const WORK_MAX_MS: f64 = 86_400_000.0;
 
 /// What requests are like.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,13 +51,41 @@ impl Requests {
         }
     }
 
-    fn check(&self, trace: &Trace) -> Result<(), RunError> {
+    /// Whether following so many requests, each that long, comes to an end within the memory there
+    /// is.
+    fn check(&self, trace: &Trace, settings: &Settings) -> Result<(), RunError> {
         let good = self.core_s.is_finite() && self.core_s > 0.0;
-        if good || trace.unit != Unit::Cores {
-            return Ok(());
+        if !good && trace.unit == Unit::Cores {
+            let what = format!("a request cannot take {} s of CPU", self.core_s);
+            return impossible(what, "a time above 0");
         }
-        let what = format!("a request cannot take {} s of CPU", self.core_s);
-        Err(RunError::Impossible { what, hint: "a time above 0".to_owned() })
+        let work_ms = self.work_ms(trace, settings);
+        if work_ms > WORK_MAX_MS {
+            return impossible(
+                format!("a request of {work_ms:.3e} ms is longer than a day"),
+                "what one replica serves must be in the trace's unit",
+            );
+        }
+        let settle_s = seconds(settle_ms(settings.look_ms.unwrap_or(0)));
+        let last = trace.values.last().copied().unwrap_or(0.0) * settle_s;
+        let count = trace.values.iter().sum::<f64>() * seconds(trace.step_ms) + last;
+        let count = self.per_s(count, trace.unit);
+        if count > REQUESTS_MAX {
+            return impossible(
+                format!("{count:.1e} requests, with the time to settle, are too many to follow"),
+                "take --mode fluid, or divide the load and --replica-capacity by one number",
+            );
+        }
+        let busy = trace.values.iter().copied().fold(0.0, f64::max)
+            / settings.physics.replica_capacity
+            * f64::from(settings.physics.slots);
+        if busy > AT_ONCE_MAX {
+            return impossible(
+                format!("{busy:.1e} requests would be worked on at once, over {AT_ONCE_MAX:.0e}"),
+                "take --mode fluid, fewer --slots, or divide the load",
+            );
+        }
+        Ok(())
     }
 
     /// Time that a replica takes for one request, in milliseconds, on average.
@@ -74,7 +112,7 @@ pub fn requests(
     passed: &dyn Fn(u64),
 ) -> Result<Outcome, RunError> {
     check(trace, settings)?;
-    requests.check(trace)?;
+    requests.check(trace, settings)?;
     let (physics, seed) = (settings.physics, Seed(settings.seed));
     let minutes = trace.by_minute();
     let demand = minutes.demand(physics.replica_capacity);
@@ -162,10 +200,14 @@ impl Run<'_> {
         let (mut contender, mut world) = (self.contender.clone(), self.world.clone());
         let settle_ms = settle_ms(self.settings.look_ms.unwrap_or(0));
         world.go_on_evenly(per_s, settle_ms);
-        let (book, end_ns) = (&mut self.book, world.end_ns());
-        let driven = drive(&mut contender, &mut world, end_ns, |world, decision| {
+        let (book, begin_ns, end_ns) = (&mut self.book, world.now_ns(), world.end_ns());
+        let pace = |now_ns: u64, interval_ms| {
+            settle_interval_ms((now_ns - begin_ns) / MS, interval_ms, settle_ms)
+        };
+        let watch = |world: &World, decision: &Decision| {
             book.notes.note(since_ns(world) / MS, decision, &mut book.ledger);
-        });
+        };
+        let driven = drive_paced(&mut contender, &mut world, end_ns, pace, watch);
         driven.map_err(|refused| self.broken(&world, *refused))
     }
 
@@ -176,6 +218,7 @@ impl Run<'_> {
         let Self { contender, world, trace, settings, mut book } = self;
         let rest = book.counts(&world);
         book.ledger.add(&rest);
+        let turned_away = world.turned_away();
         let sum = world.sum_up();
         let score = Score {
             p50_ms: sum.p50_ms,
@@ -184,7 +227,8 @@ impl Run<'_> {
             longest_wait_s: sum.longest_wait_s,
             ..book.ledger.score(capacity_per_s)
         };
-        Ok(Outcome::new(&contender, trace, settings, book.notes, score, book.supply))
+        let outcome = Outcome::new(&contender, trace, settings, book.notes, score, book.supply);
+        Ok(Outcome { turned_away, ..outcome })
     }
 
     fn broken(&self, world: &World, refused: Refused) -> RunError {
@@ -274,7 +318,7 @@ mod tests {
 
     fn trace(step_ms: u64, values: Vec<f64>) -> Trace {
         let (name, unit) = ("load".to_owned(), Unit::RequestsPerSecond);
-        Trace { name, unit, step_ms, values }
+        Trace { name, unit, step_ms, values: values.into() }
     }
 
     fn settings(look_ms: Option<u64>) -> Settings {
@@ -340,6 +384,36 @@ mod tests {
         let outcome = over("static:2", &trace(1_000, vec![2.0; 90]), &settings(None));
         assert_eq!(outcome.supply.len(), 1);
         assert!((outcome.score.paid_hours - 180.0 / 3_600.0).abs() < 1e-9, "{outcome:?}");
+    }
+
+    #[test]
+    fn what_would_take_too_long_or_too_much_memory_is_refused_before_it_begins() {
+        let refused = |load: f64, change: &dyn Fn(&mut Settings), words: &str| {
+            let mut settings = settings(None);
+            settings.physics.replica_capacity = load / 10.0;
+            change(&mut settings);
+            let like = Requests { work: Spread::Same, core_s: 0.05 };
+            let name = Name::parse("governor").unwrap();
+            let refused = requests(&name, &trace(1_000, vec![load; 3]), &settings, &like, &|_| ());
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains(words) && said.contains("\nhint: "), "{said}");
+        };
+        refused(1e9, &|_| (), "3.6e12 requests, with the time to settle, are too many");
+        refused(1e15, &|_| (), "3.0e15 arrivals in all are over 1e15");
+        refused(1e-9, &|_| (), "a request of 1.000e13 ms is longer than a day");
+        refused(1e3, &|s| s.physics.slots = 1_000_000, "1.0e7 requests would be worked on at once");
+        refused(10.0, &|s| s.bounds.max = 100_001, "a maximum of 100001 is over 100000 replicas");
+    }
+
+    #[test]
+    fn requests_beyond_the_longest_line_are_counted_apart() {
+        let load = trace(60_000, vec![20_000.0, 1.0]);
+        let mut settings = settings(Some(60_000));
+        settings.physics.overload = Overload::Waits { patience_s: 300.0 };
+        let outcome = over("static:1", &load, &settings);
+        assert!((150_000..250_000).contains(&outcome.turned_away), "{}", outcome.turned_away);
+        settings.physics.overload = Overload::Lost;
+        assert_eq!(over("static:1", &load, &settings).turned_away, 0);
     }
 
     #[test]

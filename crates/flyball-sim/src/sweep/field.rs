@@ -3,11 +3,9 @@
 //! Decides the field: it is the same on every load, since a policy that is best on one may not be
 //! added for that one alone. Does not know results. Invariant: every setting's name makes a runner.
 
-use flyball_core::policy::{Governor, Rule};
-
 use super::load::{Load, PER_S};
 use super::race::Runner;
-use crate::contender::name::published;
+use crate::contender::name::{Kind, Name};
 use crate::rival::{Fixed, Oracle, Rival};
 
 /// One policy with the settings that are tried.
@@ -57,27 +55,22 @@ pub fn families() -> Vec<Family> {
 
 /// The runner that `setting` names, for `load`; an error says what is wrong with the name.
 pub fn runner(setting: &str, load: &Load, start_lag_ms: u64) -> Result<Runner, String> {
-    let rival = |rival| Ok(Runner::Rival(Box::new(rival)));
-    let parts: Vec<&str> = setting.split(':').collect();
-    match parts.as_slice() {
-        ["governor", cap] => {
-            let busy_cap = crate::contender::name::percent(cap)?;
-            Ok(Runner::Own(Rule::Governor(Governor { busy_cap, ..Governor::default() })))
+    let name = Name::parse(setting).map_err(|error| error.to_string())?;
+    let rival = match name.kind() {
+        Kind::Own(rule) => return Ok(Runner::Own(rule.clone())),
+        Kind::Rival(rival) => (**rival).clone(),
+        Kind::StaticMean => Rival::Fixed(Fixed::new(mean(&load.demand))),
+        Kind::StaticPeak => {
+            Rival::Fixed(Fixed::new(load.demand.iter().max().copied().unwrap_or(1)))
         }
-        ["static", "mean"] => rival(Rival::Fixed(Fixed::new(mean(&load.demand)))),
-        ["static", "peak"] => {
-            let peak = load.demand.iter().max().copied().unwrap_or(1);
-            rival(Rival::Fixed(Fixed::new(peak)))
-        }
-        ["oracle"] => {
+        Kind::Oracle { ahead_ms } => {
             // The start lag, its tenth of chance, and two ticks to be seen and routed.
-            let ahead_ms = start_lag_ms + start_lag_ms / 10 + 2 * load.tick_ms;
-            let demand = load.demand.clone();
-            rival(Rival::Oracle(Oracle::new(demand, load.tick_ms, ahead_ms, super::pool::BEGINS)))
+            let lag_ms = start_lag_ms + start_lag_ms / 10 + 2 * load.tick_ms;
+            let (demand, ahead_ms) = (load.demand.clone(), ahead_ms.unwrap_or(lag_ms));
+            Rival::Oracle(Oracle::new(demand, load.tick_ms, ahead_ms, super::pool::BEGINS))
         }
-        [head, parts @ ..] => rival(published::rival(head, parts)?),
-        [] => Err("a policy has a name".to_owned()),
-    }
+    };
+    Ok(Runner::Rival(Box::new(rival)))
 }
 
 fn mean(demand: &[u32]) -> u32 {

@@ -113,7 +113,7 @@ mod tests {
     fn a_load_has_the_trace_s_shape_and_repeats() {
         let values = vec![10.0, 30.0, 50.0, 50.0];
         let unit = Unit::RequestsPerSecond;
-        let trace = Trace { name: "t".into(), unit, step_ms: 60_000, values };
+        let trace = Trace { name: "t".into(), unit, step_ms: 60_000, values: values.into() };
         let span = Span { middle_ms: 0, length_ms: u64::MAX, tick_ms: 10_000 };
         let load = Load::draw(&trace, 10.0, span, Seed(1));
         assert_eq!(load.arrivals.len(), 24);

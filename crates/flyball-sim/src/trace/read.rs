@@ -7,14 +7,19 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use flyball_core::units::seconds;
 use flyball_file::FileError;
 
 use super::{Trace, Unit};
 
 /// Longer lines are refused; two numbers need 50 bytes at most.
 pub const LINE_BYTES_MAX: usize = 1_024;
+/// Larger values are refused: a thousand requests a second for each person on earth are fewer.
+pub const VALUE_MAX: f64 = 1e13;
 /// More rows are refused: half a year of seconds, 128 MB.
 pub const ROWS_MAX: usize = 16_000_000;
+/// Longer traces are refused: a hundred years, far from where sums of times in nanoseconds overflow.
+pub const DURATION_MAX_MS: u64 = 100 * 365 * 86_400_000;
 
 /// A trace that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,9 @@ pub enum Fault {
         "`{0}` is not a finite number of at least 0\nhint: leave no value out: a missing one is not zero"
     )]
     OutOfRange(String),
+    /// A number is too large.
+    #[error("`{0}` is more than {VALUE_MAX:e}\nhint: values are requests per second, or cores")]
+    TooLarge(String),
     /// The first time is not zero.
     #[error("the first time is {0} s\nhint: seconds count from the trace's beginning, 0")]
     Start(f64),
@@ -85,6 +93,11 @@ pub enum Fault {
     /// A line is not UTF-8.
     #[error("not UTF-8\nhint: is it a text file?")]
     NotText,
+    /// It lasts too long.
+    #[error(
+        "over 100 years after {0} values in steps of {1} s\nhint: the first column is in seconds"
+    )]
+    TooLate(usize, f64),
     /// There are too many lines.
     #[error("more than {ROWS_MAX} values\nhint: take means over a coarser step")]
     TooLong,
@@ -152,7 +165,7 @@ impl Rows {
         let Some((time, value)) = content.split_once(',').filter(|_| columns == 2) else {
             return Err(Fault::Columns(columns));
         };
-        let (time_s, value) = (number(time)?, number(value)?);
+        let (time_s, value) = (number(time)?, load(value)?);
         match (self.last_s, self.step_s) {
             (None, _) if time_s != 0.0 => return Err(Fault::Start(time_s)),
             (None, _) => {}
@@ -171,6 +184,11 @@ impl Rows {
         if self.values.len() == self.rows_max {
             return Err(Fault::TooLong);
         }
+        // A value stands for the step that it begins.
+        let ends_s = time_s + self.step_s.unwrap_or(0.0);
+        if ends_s > seconds(DURATION_MAX_MS) {
+            return Err(Fault::TooLate(self.values.len(), self.step_s.unwrap_or(0.0)));
+        }
         self.last_s = Some(time_s);
         self.values.push(value);
         Ok(())
@@ -182,7 +200,7 @@ impl Rows {
         };
         let step_ms = whole_ms(step_s).ok_or(Fault::Step(step_s))?;
         let values = std::mem::take(&mut self.values);
-        Ok(Trace { name: name.to_owned(), unit, step_ms, values })
+        Ok(Trace { name: name.to_owned(), unit, step_ms, values: values.into() })
     }
 }
 
@@ -220,6 +238,12 @@ fn number(cell: &str) -> Result<f64, Fault> {
     if good { Ok(number) } else { Err(Fault::OutOfRange(shown())) }
 }
 
+fn load(cell: &str) -> Result<f64, Fault> {
+    let load = number(cell)?;
+    let good = load <= VALUE_MAX;
+    if good { Ok(load) } else { Err(Fault::TooLarge(cell.chars().take(40).collect())) }
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -250,7 +274,7 @@ mod tests {
     fn both_headers_a_byte_order_mark_and_crlf_are_read() {
         let trace = parse("\u{feff}seconds,cores\r\n0,1.5\r\n10,2\r\n\r\n").unwrap();
         assert_eq!((trace.unit, trace.step_ms), (Unit::Cores, 10_000));
-        assert_eq!(trace.values, [1.5, 2.0]);
+        assert_eq!(*trace.values, [1.5, 2.0]);
         assert_eq!(parse("seconds,requests_per_second\n0,1\n0.5,2").unwrap().step_ms, 500);
     }
 
@@ -268,11 +292,13 @@ mod tests {
         refused("seconds,cores\n0,NaN\n", "t.csv:2: `NaN` is not a finite");
         refused("seconds,cores\n0,inf\n", "t.csv:2: `inf` is not a finite");
         refused("seconds,cores\n0,-1\n", "t.csv:2: `-1` is not a finite");
+        refused("seconds,cores\n0,1e14\n", "t.csv:2: `1e14` is more than 1e13");
         refused("seconds,cores\n5,1\n", "t.csv:2: the first time is 5 s");
         refused("seconds,cores\n0,1\n60,1\n30,1\n", "t.csv:4: time 30 s is not after 60 s");
         refused("seconds,cores\n0,1\n60,1\n60,1\n", "t.csv:4: time 60 s is not after 60 s");
         refused("seconds,cores\n0,1\n60,1\n180,1\n", "t.csv:4: 180 s follows 60 s");
         refused("seconds,cores\n0,1\n0.0001,1\n", "t.csv:3: a step of 0.0001 s");
+        refused("seconds,cores\n0,1\n1600000000,1\n", "t.csv:3: over 100 years after 1 values");
     }
 
     #[test]

@@ -29,7 +29,10 @@ pub struct Fluid<'a> {
     demand: &'a [u32],
     /// Since the trace began.
     now_ms: u64,
+    /// In the order of their names.
     replicas: Vec<Replica>,
+    /// Some of them were told to stop.
+    any_stopped: bool,
     backlog: Backlog,
     arrived: f64,
     unserved: f64,
@@ -52,7 +55,7 @@ impl StartLags {
     fn next_ms(&mut self) -> u64 {
         self.starts += 1;
         let lag_ns = self.times.draw_ns(&mut self.seed.lane(Purpose::StartLags, self.starts - 1));
-        (lag_ns + MS / 2) / MS
+        lag_ns.saturating_add(MS / 2) / MS
     }
 }
 
@@ -66,6 +69,8 @@ struct Replica {
     first_served_at: Option<Timestamp>,
     used_ns: f64,
     served: f64,
+    /// It was told to stop, and is swept out before time passes or a look is made.
+    stopped: bool,
 }
 
 /// Replicas at the end of one step of the trace.
@@ -97,6 +102,7 @@ impl<'a> Fluid<'a> {
             first_served_at: Some(Timestamp::from_ms(ORIGIN.as_ms() / 2)),
             used_ns: 0.0,
             served: 0.0,
+            stopped: false,
         };
         Self {
             physics,
@@ -105,6 +111,7 @@ impl<'a> Fluid<'a> {
             demand,
             now_ms: 0,
             replicas: (1..=first).map(old).collect(),
+            any_stopped: false,
             backlog: Backlog::default(),
             arrived: 0.0,
             unserved: 0.0,
@@ -159,6 +166,7 @@ impl<'a> Fluid<'a> {
 
     /// Lets time pass until `to_ms`. After the trace's end its last load goes on, unscored.
     pub fn pass_to(&mut self, to_ms: u64) {
+        self.sweep();
         while self.now_ms < to_ms {
             let step = self.step_at(self.now_ms);
             let scored = step < self.trace.values.len();
@@ -235,7 +243,10 @@ impl<'a> Fluid<'a> {
             }
             Step::Stop { replica, .. } => {
                 self.shown.outdated = true;
-                self.replicas.retain(|r| r.id != *replica);
+                if let Some(replica) = self.find(replica) {
+                    replica.stopped = true;
+                    self.any_stopped = true;
+                }
             }
             // No engine of this world keeps a count of its own.
             Step::Scale { .. } => {}
@@ -243,14 +254,22 @@ impl<'a> Fluid<'a> {
     }
 
     fn find(&mut self, id: &ReplicaId) -> Option<&mut Replica> {
-        self.replicas.iter_mut().find(|r| r.id == *id)
+        let place = self.replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
+        self.replicas.get_mut(place).filter(|r| !r.stopped)
+    }
+
+    /// Takes out, at once, those that were told to stop since the last time.
+    fn sweep(&mut self) {
+        if std::mem::take(&mut self.any_stopped) {
+            self.replicas.retain(|r| !r.stopped);
+        }
     }
 
     fn start(&mut self, id: ReplicaId) {
         let ready_at = self.now().plus_ms(self.lags.next_ms());
         self.wakes.insert(ready_at.ms_since(ORIGIN));
         self.shown.outdated = true;
-        self.replicas.push(Replica {
+        let replica = Replica {
             id,
             asked_at: self.now(),
             ready_at,
@@ -259,7 +278,11 @@ impl<'a> Fluid<'a> {
             first_served_at: None,
             used_ns: 0.0,
             served: 0.0,
-        });
+            stopped: false,
+        };
+        // A new one has the highest number, so this is the end of the list.
+        let place = self.replicas.partition_point(|r| r.id < replica.id);
+        self.replicas.insert(place, replica);
     }
 }
 

@@ -5,13 +5,14 @@
 //! the work of the n-th request depend on the load and the seed alone, whatever was decided.
 //!
 //! In reading order: [`arrivals`] and [`service`] draw the load, [`replica`] is one server with its
-//! queue, `flow` moves requests through them, `orders` carries out plans, `observe` makes what a
+//! queue, `loads` finds the least busy one, `flow` moves requests through them, `orders` carries out plans, `observe` makes what a
 //! look sees, `breaks` is what may go wrong, [`latencies`] is the book, [`run`] the loop around it.
 
 pub mod arrivals;
 mod breaks;
 mod flow;
 pub mod latencies;
+mod loads;
 mod observe;
 mod orders;
 pub mod replica;
@@ -21,7 +22,7 @@ pub mod service;
 mod tests;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 
 use flyball_core::observation::Exit;
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -30,6 +31,7 @@ use super::ORIGIN;
 use crate::seed::{Purpose, Seed, Stream};
 use arrivals::{Arrivals, MS};
 use latencies::{Latencies, Summary};
+use loads::Loads;
 use replica::{Fate, Replica, Request};
 use service::Times;
 
@@ -121,9 +123,12 @@ pub struct World {
     /// What becomes of replicas that are started now.
     pub(super) fate: Fate,
     pub(super) replicas: Vec<Replica>,
-    /// Requests in each replica that may get more, `CLOSED` for the others: searched for each
-    /// request, so kept together.
-    loads: Vec<u32>,
+    /// Where each name was put last.
+    places: BTreeMap<ReplicaId, usize>,
+    /// Places that can be used again.
+    free: BTreeSet<usize>,
+    /// Requests in each replica that may get more, closed for the others.
+    loads: Loads,
     turn: usize,
     line: VecDeque<Request>,
     done: BinaryHeap<Reverse<flow::Done>>,
@@ -134,6 +139,8 @@ pub struct World {
     pub(super) counters: Counters,
     pub(super) exits: VecDeque<Exit>,
     latencies: Latencies,
+    /// Requests that were refused because too many waited, where some may wait.
+    turned_away: u64,
     shown: observe::Shown,
     /// Something happened that a live loop would be woken by.
     news: bool,
@@ -156,9 +163,19 @@ struct Paid {
 }
 
 impl Paid {
-    fn set(&mut self, now_ns: u64, replicas: u64) {
+    fn add(&mut self, now_ns: u64) {
+        self.pass(now_ns);
+        self.replicas += 1;
+    }
+
+    fn remove(&mut self, now_ns: u64) {
+        self.pass(now_ns);
+        self.replicas -= 1;
+    }
+
+    fn pass(&mut self, now_ns: u64) {
         self.replica_ns += self.replicas * (now_ns - self.since_ns);
-        (self.replicas, self.since_ns) = (replicas, now_ns);
+        self.since_ns = now_ns;
     }
 }
 
@@ -192,7 +209,9 @@ impl World {
             work_factor: 1.0,
             fate: Fate::Lives,
             replicas: Vec::new(),
-            loads: Vec::new(),
+            places: BTreeMap::new(),
+            free: BTreeSet::new(),
+            loads: Loads::new(),
             turn: 0,
             line: VecDeque::new(),
             done: BinaryHeap::new(),
@@ -202,6 +221,7 @@ impl World {
             counters: Counters { epoch: 1, ..Counters::default() },
             exits: VecDeque::new(),
             latencies: Latencies::new(setup.limit_ms),
+            turned_away: 0,
             shown: observe::Shown::new(setup.balanced),
             news: false,
             setup,
@@ -225,8 +245,7 @@ impl World {
 
     /// Replicas that get requests.
     pub fn serving(&self) -> u32 {
-        let open = self.loads.iter().filter(|load| **load != flow::CLOSED).count();
-        u32::try_from(open).unwrap_or(u32::MAX)
+        self.loads.open()
     }
 
     /// Replicas that are paid for now.
@@ -254,6 +273,11 @@ impl World {
         &self.latencies
     }
 
+    /// Requests that were refused because [`Setup::waiting_max`] waited; 0 where none may wait.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
     /// Requests that wait at the balancer.
     pub fn waiting(&self) -> usize {
         self.line.len()
@@ -270,11 +294,7 @@ impl World {
     }
 
     pub(super) fn index_of(&self, id: &ReplicaId) -> Option<usize> {
-        self.replicas.iter().position(|replica| replica.exists() && replica.id == *id)
-    }
-
-    fn count_paid(&mut self) {
-        let alive = self.replicas.iter().filter(|replica| replica.phase.is_some()).count();
-        self.paid.set(self.now_ns, alive as u64);
+        let place = *self.places.get(id)?;
+        self.replicas[place].exists().then_some(place)
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use flyball_config::parse_duration;
 use flyball_core::policy::Bounds;
-use flyball_sim::contender::Name;
+use flyball_sim::contender::{Name, name};
 use flyball_sim::run::Settings;
 
 const STATUSES: &str = "Exit status: 0 done, 2 input or setting that cannot be used, 3 a decision \
@@ -28,8 +28,14 @@ pub(crate) struct Simulate {
     pub(crate) since: u64,
     #[command(flatten)]
     pub(crate) file: super::ConfigFile,
-    /// A policy to judge, such as governor, target:70, hpa:70 or static:peak; repeat for more
-    #[arg(long, value_name = "NAME", value_parser = Name::parse, default_value = "governor")]
+    /// A policy to judge, such as governor:cap=70%, hpa:70 or static:peak; repeat for more
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = Name::parse,
+        default_value = "governor",
+        long_help = policies("A policy to judge; repeat for more")
+    )]
     pub(crate) policy: Vec<Name>,
     /// How requests are followed
     #[arg(long, value_enum, default_value_t = Mode::Fluid)]
@@ -126,6 +132,11 @@ pub(crate) struct StartLag {
     pub(crate) p99_ms: Option<u64>,
 }
 
+/// What `--help` says of a policy's names and settings.
+fn policies(is: &str) -> String {
+    format!("{is}: {}", name::help())
+}
+
 fn parse_start_lag(text: &str) -> Result<StartLag, String> {
     let span = |text: &str| parse_duration(text).map_err(|error| error.to_string());
     let Some((median, p99)) = text.split_once("..") else {
@@ -154,7 +165,13 @@ pub(crate) enum Overload {
 )]
 pub(crate) struct Decide {
     /// A policy, such as governor, target:70 or hpa:70
-    #[arg(long, value_name = "NAME", value_parser = Name::parse, default_value = "governor")]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = Name::parse,
+        default_value = "governor",
+        long_help = policies("A policy")
+    )]
     pub(crate) policy: Name,
     /// The service's name; new replicas are called after it
     #[arg(long, default_value = "service", value_name = "NAME")]

@@ -6,6 +6,7 @@
 mod journal;
 mod report;
 mod result;
+mod size;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -21,6 +22,7 @@ use crate::cli::Simulate;
 use crate::cli::simulate::{Mode, Overload, Work};
 use crate::failure::Failure;
 use crate::output::{note, print};
+use size::Size;
 
 /// A decision broke an invariant.
 const BROKEN: u8 = 3;
@@ -42,6 +44,7 @@ pub(crate) fn simulate(options: &Simulate) -> Result<ExitCode, Failure> {
         Err(error) => return refuse(&error),
     };
     warn_of_long_work(options, &cases);
+    warn_of_a_full_line(&outcomes);
     if options.json {
         for outcome in &outcomes {
             print(&result::json(outcome)?)?;
@@ -103,6 +106,20 @@ fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
     }
 }
 
+/// A line that may hold no more is the simulation's limit, not the load's.
+fn warn_of_a_full_line(outcomes: &[Outcome]) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.turned_away > 0) {
+        note(&format!(
+            "{}: {} requests of {} count as unserved since {} waited already, which is the most\n\
+             hint: take --mode fluid, or divide the load and --replica-capacity by one number",
+            outcome.policy,
+            outcome.turned_away,
+            outcome.trace,
+            run::WAITING_MAX
+        ));
+    }
+}
+
 fn refuse(error: &RunError) -> Result<ExitCode, Failure> {
     match error {
         RunError::Impossible { .. } => Err(Failure::new(error)),
@@ -120,17 +137,36 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
             Failure::new(format!("what a replica of {service} serves was never measured"))
                 .hint("say it with --replica-capacity, in requests per second")
         })?;
-        return Ok(vec![case(options, recorded.trace, capacity)?]);
+        let cases = vec![case(options, recorded.trace, capacity)?];
+        size::check(size(options, &cases))?;
+        return Ok(cases);
     }
     let capacity = options.replica_capacity.unwrap_or_default();
-    let open = |path: &Path| {
-        let trace = match path.to_str() {
-            Some("-") => trace::read("standard input", std::io::stdin().lock()),
-            _ => trace::open(path),
-        };
-        case(options, trace.map_err(Failure::new)?, capacity)
+    let mut cases = Vec::new();
+    for path in &options.trace {
+        cases.push(case(options, load(path)?, capacity)?);
+        // Before the next one is read.
+        size::check(size(options, &cases))?;
+    }
+    Ok(cases)
+}
+
+fn load(path: &Path) -> Result<Trace, Failure> {
+    let trace = match path.to_str() {
+        Some("-") => trace::read("standard input", std::io::stdin().lock()),
+        _ => trace::open(path),
     };
-    options.trace.iter().map(|path| open(path)).collect()
+    trace.map_err(Failure::new)
+}
+
+fn size(options: &Simulate, cases: &[Case]) -> Size {
+    Size {
+        policies: options.policy.len(),
+        loads: cases.len(),
+        values: cases.iter().map(|case| case.trace.values.len()).sum(),
+        steps: cases.iter().map(|case| case.steps.values.len()).sum(),
+        page: options.report.is_some(),
+    }
 }
 
 /// The load on the grid asked for; without one, by the minute as a fluid, as it is for requests.

@@ -99,7 +99,14 @@ fn what_cannot_be_used_ends_with_2_and_one_message() {
         refused(&load(), &["--mode", mode, "--replica-capacity=-1"], "a replica cannot serve -1");
     }
     refused(&load(), &[], "--replica-capacity");
-    refused(&load(), &["--replica-capacity", "10", "--policy", "magic"], "unknown policy `magic`");
+    refused(
+        &load(),
+        &["--replica-capacity", "10", "--policy", "magic"],
+        "policy `magic`: there is no such policy",
+    );
+    let unknown = ["--replica-capacity", "10", "--policy", "governor:warm=2"];
+    refused(&load(), &unknown, "policy `governor:warm=2`: governor has no setting `warm`");
+    refused(&load(), &unknown, "hint: its settings and their defaults: governor:cap=85%,slo=");
     refused(&load(), &["--replica-capacity", "10", "--min", "9", "--max", "3"], "bounds 9..3");
     refused(&load(), &["--replica-capacity", "10", "--start-lag", "60s..20s"], "--start-lag");
     refused(&load(), &["--replica-capacity", "10", "--grid", "7s"], "cannot be laid on steps");
@@ -109,6 +116,26 @@ fn what_cannot_be_used_ends_with_2_and_one_message() {
     let missing = run(&mut flyball(["simulate", "--trace", "/no/such", "--replica-capacity", "1"]));
     assert_eq!(missing.code, Some(2), "{missing:?}");
     assert!(missing.err.starts_with("error: /no/such:0: cannot read"), "{}", missing.err);
+}
+
+#[test]
+fn settings_of_a_policy_are_taken_by_name_and_for_short_and_stand_in_the_help() {
+    let place = Place::new();
+    let figures = |policy: &str| {
+        let words = ["--replica-capacity", "10", "--json", "--policy", policy];
+        let said = simulate(&place, &load(), &words);
+        assert_eq!(said.code, Some(0), "{said:?}");
+        said.out.replacen(policy, "POLICY", 1)
+    };
+    assert_eq!(figures("governor:70"), figures("governor:cap=70%"));
+    assert_ne!(figures("governor:70"), figures("governor"));
+    assert_ne!(figures("hpa:70,tolerance=0%,window=0s"), figures("hpa:70"));
+    for command in ["simulate", "decide"] {
+        let help = run(&mut flyball([command, "--help"])).out;
+        for line in ["cap=85%: ", "slo=DURATION: ", "up-pods=N: ", "target-rps=1000: "] {
+            assert!(help.contains(line), "{line} is missing in {help}");
+        }
+    }
 }
 
 #[test]

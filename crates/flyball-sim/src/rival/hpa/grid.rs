@@ -9,7 +9,7 @@ use flyball_core::units::{Timestamp, replicas_for};
 
 use super::super::Wish;
 use super::super::meter::Recent;
-use super::{TOLERANCE, from_ratio};
+use super::from_ratio;
 
 /// The load of one whole step, known exactly.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,16 +26,17 @@ pub struct StepLoad {
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     target: f64,
+    tolerance: f64,
     window_ms: u64,
     wanted: Recent<u32>,
     wish: Option<Wish>,
 }
 
 impl Grid {
-    /// Keeps replicas busy for the share `target`, and takes the largest count wanted in the last
-    /// `window_ms`, the present one included.
-    pub(super) fn new(target: f64, window_ms: u64) -> Self {
-        Self { target, window_ms, wanted: Recent::default(), wish: None }
+    /// Keeps replicas busy for the share `target`, but for `tolerance`, and takes the largest count
+    /// wanted in the last `window_ms`, the present one included.
+    pub(super) fn new(target: f64, tolerance: f64, window_ms: u64) -> Self {
+        Self { target, tolerance, window_ms, wanted: Recent::default(), wish: None }
     }
 
     /// The count it holds under a steady `load`.
@@ -47,7 +48,7 @@ impl Grid {
     pub(super) fn recommend(&mut self, step: StepLoad, count: u32) -> Wish {
         let count = self.wish.as_ref().map_or(count, |wish| wish.count);
         let ratio = step.load / (self.target * step.capacity * f64::from(count));
-        let now = from_ratio(ratio, TOLERANCE, count, count).max(1);
+        let now = from_ratio(ratio, self.tolerance, count, count).max(1);
         self.wanted.push(step.at, now, self.window_ms);
         let most = self.wanted.younger(step.at, self.window_ms).max().unwrap_or(now);
         let reason = format!("{count} x ratio {ratio:.3} -> {now}, most of its window {most}");

@@ -53,24 +53,31 @@ pub struct Pace {
     removed: Recent<u32>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Rules {
-    Plain { down_window_ms: u64 },
+/// Whether there is a `behavior`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rules {
+    /// There is none: the largest count of a window, at most doubled at a sync.
+    Plain {
+        /// The window.
+        down_window_ms: u64,
+    },
+    /// There is one.
     Behavior(Behavior),
 }
 
+impl Rules {
+    /// Scale-down takes the largest count of this time.
+    pub fn down_window_ms(self) -> u64 {
+        match self {
+            Self::Plain { down_window_ms } => down_window_ms,
+            Self::Behavior(behavior) => behavior.down_window_ms,
+        }
+    }
+}
+
 impl Pace {
-    /// Without a `behavior`: the largest count of `down_window_ms`, at most doubled at a sync.
-    pub fn plain(down_window_ms: u64) -> Self {
-        Self::new(Rules::Plain { down_window_ms })
-    }
-
-    /// With one.
-    pub fn behavior(behavior: Behavior) -> Self {
-        Self::new(Rules::Behavior(behavior))
-    }
-
-    fn new(rules: Rules) -> Self {
+    /// By `rules`, and nothing recommended yet.
+    pub fn new(rules: Rules) -> Self {
         let (recent, added, removed) = Default::default();
         Self { rules, recent, added, removed }
     }
@@ -142,6 +149,14 @@ mod tests {
         text.split_whitespace().map(|word| word.parse().unwrap()).collect()
     }
 
+    fn plain(down_window_ms: u64) -> Pace {
+        Pace::new(Rules::Plain { down_window_ms })
+    }
+
+    fn behavior(behavior: Behavior) -> Pace {
+        Pace::new(Rules::Behavior(behavior))
+    }
+
     const HALF: Behavior = Behavior {
         up_window_ms: 0,
         down_window_ms: 0,
@@ -157,26 +172,26 @@ mod tests {
         let none = Behavior { down_window_ms: 0, ..Behavior::default() };
         let late = Behavior { up_window_ms: 60_000, down_window_ms: 0, ..Behavior::default() };
         let cases: [(&str, Pace, u32, u64, &str, &str); 20] = [
-            ("plain: up at once",                   Pace::plain(300_000), 4, 15, "8", "8"),
-            ("plain: at most doubled",              Pace::plain(300_000), 4, 15, "20 20 20", "8 16 20"),
-            ("plain: up to four",                   Pace::plain(300_000), 1, 15, "20 20", "4 8"),
-            ("plain: the first count holds",        Pace::plain(300_000), 8, 60, "2 2 2 2 2 2", "8 8 8 8 8 8"),
-            ("plain: and goes after its window",    Pace::plain(300_000), 8, 60, "2 2 2 2 2 2 2", "8 8 8 8 8 8 2"),
-            ("plain: the largest of the window",    Pace::plain(60_000), 5, 30, "4 3 2 2 2", "5 5 5 3 2"),
-            ("plain: a peak holds anew",            Pace::plain(60_000), 2, 30, "2 6 2 2 2", "2 4 6 6 2"),
-            ("plain: no window, down at once",      Pace::plain(0), 8, 15, "2", "8"),
-            ("plain: no window, then down",         Pace::plain(0), 8, 15, "2 2", "8 2"),
-            ("plain: steady",                       Pace::plain(300_000), 3, 15, "3 3 3", "3 3 3"),
-            ("default: four or double",             Pace::behavior(none), 2, 15, "20 20 20", "6 12 20"),
-            ("default: one becomes five",           Pace::behavior(none), 1, 15, "20 20", "5 10"),
-            ("default: within one period",          Pace::behavior(none), 8, 5, "40 40 40 40", "16 16 16 32"),
-            ("default: down without limit",         Pace::behavior(none), 20, 15, "1", "1"),
-            ("default: down after 300 s",           Pace::behavior(Behavior::default()), 8, 150, "2 2 2", "8 8 2"),
-            ("half: up by half",                    Pace::behavior(HALF), 10, 60, "99 99", "15 23"),
-            ("half: two more where half is less",   Pace::behavior(HALF), 2, 60, "99 99", "4 6"),
-            ("half: once in a period",              Pace::behavior(HALF), 10, 30, "99 99 99", "15 15 23"),
-            ("half: down by half in a period",      Pace::behavior(HALF), 9, 30, "1 1 1", "4 4 2"),
-            ("late: up only if asked for a minute", Pace::behavior(late), 4, 30, "8 8 8", "4 4 8"),
+            ("plain: up at once",                   plain(300_000), 4, 15, "8", "8"),
+            ("plain: at most doubled",              plain(300_000), 4, 15, "20 20 20", "8 16 20"),
+            ("plain: up to four",                   plain(300_000), 1, 15, "20 20", "4 8"),
+            ("plain: the first count holds",        plain(300_000), 8, 60, "2 2 2 2 2 2", "8 8 8 8 8 8"),
+            ("plain: and goes after its window",    plain(300_000), 8, 60, "2 2 2 2 2 2 2", "8 8 8 8 8 8 2"),
+            ("plain: the largest of the window",    plain(60_000), 5, 30, "4 3 2 2 2", "5 5 5 3 2"),
+            ("plain: a peak holds anew",            plain(60_000), 2, 30, "2 6 2 2 2", "2 4 6 6 2"),
+            ("plain: no window, down at once",      plain(0), 8, 15, "2", "8"),
+            ("plain: no window, then down",         plain(0), 8, 15, "2 2", "8 2"),
+            ("plain: steady",                       plain(300_000), 3, 15, "3 3 3", "3 3 3"),
+            ("default: four or double",             behavior(none), 2, 15, "20 20 20", "6 12 20"),
+            ("default: one becomes five",           behavior(none), 1, 15, "20 20", "5 10"),
+            ("default: within one period",          behavior(none), 8, 5, "40 40 40 40", "16 16 16 32"),
+            ("default: down without limit",         behavior(none), 20, 15, "1", "1"),
+            ("default: down after 300 s",           behavior(Behavior::default()), 8, 150, "2 2 2", "8 8 2"),
+            ("half: up by half",                    behavior(HALF), 10, 60, "99 99", "15 23"),
+            ("half: two more where half is less",   behavior(HALF), 2, 60, "99 99", "4 6"),
+            ("half: once in a period",              behavior(HALF), 10, 30, "99 99 99", "15 15 23"),
+            ("half: down by half in a period",      behavior(HALF), 9, 30, "1 1 1", "4 4 2"),
+            ("late: up only if asked for a minute", behavior(late), 4, 30, "8 8 8", "4 4 8"),
         ];
         for (name, mut pace, start, every_s, wanted, expected) in cases {
             let mut current = start;

@@ -3,20 +3,16 @@
 //! Decides nothing. Meters lag: CPU and the balancer's counters are seen as they were a metric lag
 //! ago, replicas as they are. Invariant: a replica without a reading shows none, never 0.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use flyball_core::observation::{
     BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerHealth,
     ServerReport,
 };
-use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_core::units::Timestamp;
 
 use super::{Fluid, Replica};
 use crate::world::ORIGIN;
+use crate::world::past::{Past, Pasts};
 use crate::world::sight::{Counters, Engine, Sight, State};
-
-/// Readings kept while they are younger than the metric lag; more looks than that see older ones.
-const METERED_MAX: usize = 1_024;
 
 /// What is shown of a world, and whether it must be written anew.
 #[derive(Debug)]
@@ -24,24 +20,16 @@ pub(super) struct Shown {
     sight: Sight,
     /// A replica or server came or went.
     pub(super) outdated: bool,
-    /// What meters said, oldest first, while that is not seen yet.
-    metered: VecDeque<Metered>,
+    /// What meters said, while that is not seen yet.
+    pasts: Pasts,
     /// With a metric lag: what is there with counters of the past.
     late: Option<Observation>,
 }
 
-/// What all meters said at one moment.
-#[derive(Clone, Debug)]
-struct Metered {
-    at: Timestamp,
-    balancer: BalancerReport,
-    used_ns: BTreeMap<ReplicaId, u64>,
-}
-
 impl Default for Shown {
     fn default() -> Self {
-        let (metered, late) = Default::default();
-        Self { sight: Sight::new(true), outdated: true, metered, late }
+        let (pasts, late) = Default::default();
+        Self { sight: Sight::new(true), outdated: true, pasts, late }
     }
 }
 
@@ -61,19 +49,12 @@ impl Fluid<'_> {
     /// reading that can be seen.
     pub fn read_meters(&mut self) {
         self.show();
-        let (now, lag_ms) = (self.now(), self.physics.metric_lag_ms);
-        let Shown { sight, metered, .. } = &mut self.shown;
-        let (engine, balancer) = reports(sight.seen());
-        let ready = engine.replicas.iter().filter(|r| r.phase == Phase::Ready);
-        let used_ns = ready.filter_map(|r| Some((r.id.clone(), r.cpu?.used_ns))).collect();
-        metered.push_back(Metered { at: now, balancer: balancer.clone(), used_ns });
-        let seen = |m: &Metered| now.ms_since(m.at) >= lag_ms;
-        while metered.get(1).is_some_and(seen) || metered.len() > METERED_MAX {
-            metered.pop_front();
-        }
+        let Shown { sight, pasts, .. } = &mut self.shown;
+        pasts.keep(sight.seen(), self.physics.metric_lag_ms);
     }
 
     fn show(&mut self) {
+        self.sweep();
         let now = self.now();
         let counters = Counters {
             epoch: 1,
@@ -96,11 +77,13 @@ impl Fluid<'_> {
     fn of_the_past(&self) -> Observation {
         let (now, lag_ms) = (self.now(), self.physics.metric_lag_ms);
         let mut seen = self.shown.sight.seen().clone();
-        let old = self.shown.metered.front().filter(|m| now.ms_since(m.at) >= lag_ms);
+        let old = self.shown.pasts.oldest().filter(|past| now.ms_since(past.at) >= lag_ms);
         if let Reading::Taken { value: engine, .. } = &mut seen.engine {
             for replica in &mut engine.replicas {
-                let used_ns = old.and_then(|old| old.used_ns.get(&replica.id).copied());
-                replica.cpu = old.zip(used_ns).map(|(m, used_ns)| CpuCounter { at: m.at, used_ns });
+                // One that was still starting then had none to speak of.
+                let ready = |past: &&Past| replica.ready_at.is_some_and(|at| at <= past.at);
+                let old = old.filter(ready);
+                replica.cpu = old.and_then(|past| past.cpu.get(&replica.id).copied());
             }
         }
         let Some(old) = old else {

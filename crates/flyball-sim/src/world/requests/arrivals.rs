@@ -8,6 +8,8 @@
 //! Poisson process of that rate; from 300 s on the steps are means of something smoother, so the
 //! rate runs straight from the middle of one to the middle of the next.
 
+use std::sync::Arc;
+
 use rand::{Rng, RngExt};
 use rand_distr::Exp1;
 
@@ -18,6 +20,8 @@ use crate::trace::{Trace, Unit};
 pub(crate) const MS: u64 = 1_000_000;
 /// Steps of this length hold counts.
 const COUNTED_STEP_MS: u64 = 1_000;
+/// So many moments are drawn at once: of a second with more, one part after the other.
+const DRAWN_MAX: f64 = 1e6;
 /// Steps of this length and above are means of something smoother.
 const SMOOTHED_STEP_MS: u64 = 300_000;
 /// The rate of smoothed steps is constant within pieces of this length.
@@ -32,6 +36,8 @@ pub struct Arrivals {
     /// Moments drawn already, the next one last.
     drawn: Vec<u64>,
     step: usize,
+    /// The next part of that step, where it is drawn in parts.
+    part: u64,
     cursor_ns: u64,
     /// Mean gaps left until the next arrival.
     gaps: f64,
@@ -45,11 +51,20 @@ enum Shape {
     /// Moments that are given.
     Listed,
     /// So many within each second, times `factor`.
-    Counts { counts: Vec<f64>, factor: f64 },
+    Counts { counts: Arc<[f64]>, factor: f64 },
     /// So many per second within each step.
-    Rates { per_s: Vec<f64>, step_ns: u64 },
+    Rates(Steps),
     /// So many per second on average over each step, smoothly.
-    Smooth { per_s: Vec<f64>, step_ns: u64 },
+    Smooth(Steps),
+}
+
+/// Rates over time.
+#[derive(Clone, Debug)]
+struct Steps {
+    values: Arc<[f64]>,
+    /// Requests per second for each of a value.
+    scale: f64,
+    step_ns: u64,
 }
 
 impl Arrivals {
@@ -63,14 +78,14 @@ impl Arrivals {
             Unit::RequestsPerSecond => 1.0,
             Unit::Cores => 1.0 / work_s,
         };
-        let step_ns = trace.step_ms * MS;
-        let scaled = || trace.values.iter().map(|value| value * per_value * factor).collect();
+        let (values, step_ns) = (Arc::clone(&trace.values), trace.step_ms * MS);
+        let steps = Steps { values, scale: per_value * factor, step_ns };
         let shape = match trace.step_ms {
             COUNTED_STEP_MS if trace.unit == Unit::RequestsPerSecond => {
-                Shape::Counts { counts: trace.values.clone(), factor }
+                Shape::Counts { counts: steps.values, factor }
             }
-            SMOOTHED_STEP_MS.. => Shape::Smooth { per_s: scaled(), step_ns },
-            _ => Shape::Rates { per_s: scaled(), step_ns },
+            SMOOTHED_STEP_MS.. => Shape::Smooth(steps),
+            _ => Shape::Rates(steps),
         };
         Self::new(shape, trace.duration_ms() * MS, seed)
     }
@@ -79,7 +94,8 @@ impl Arrivals {
     /// equal gaps from there on.
     pub fn of_rates(per_s: Vec<f64>, step_ms: u64, even_from_ms: u64, seed: Seed) -> Self {
         let end_ns = per_s.len() as u64 * step_ms * MS;
-        let mut arrivals = Self::new(Shape::Rates { per_s, step_ns: step_ms * MS }, end_ns, seed);
+        let steps = Steps { values: per_s.into(), scale: 1.0, step_ns: step_ms * MS };
+        let mut arrivals = Self::new(Shape::Rates(steps), end_ns, seed);
         arrivals.even_from_ns = even_from_ms * MS;
         arrivals
     }
@@ -95,9 +111,18 @@ impl Arrivals {
     fn new(shape: Shape, end_ns: u64, seed: Seed) -> Self {
         let mut chance = seed.stream(Purpose::Arrivals);
         let gaps = chance.sample(Exp1);
-        let (drawn, step, cursor_ns, piece) = (Vec::new(), 0, 0, (0, 0.0));
-        let even_from_ns = u64::MAX;
-        Self { shape, chance, end_ns, drawn, step, cursor_ns, gaps, piece, even_from_ns }
+        Self {
+            shape,
+            chance,
+            end_ns,
+            drawn: Vec::new(),
+            step: 0,
+            part: 0,
+            cursor_ns: 0,
+            gaps,
+            piece: (0, 0.0),
+            even_from_ns: u64::MAX,
+        }
     }
 
     /// When the load is over.
@@ -110,7 +135,7 @@ impl Arrivals {
         match &self.shape {
             Shape::Listed => self.drawn.pop(),
             Shape::Counts { .. } => self.next_counted(),
-            Shape::Rates { .. } | Shape::Smooth { .. } => self.next_of_rate(),
+            Shape::Rates(_) | Shape::Smooth(_) => self.next_of_rate(),
         }
     }
 
@@ -118,13 +143,17 @@ impl Arrivals {
         let Shape::Counts { counts, factor } = &self.shape else { return None };
         while self.drawn.is_empty() {
             let count = *counts.get(self.step)?;
-            let second_ns = self.step as u64 * COUNTED_STEP_MS * MS;
-            self.step += 1;
-            for _ in 0..kept(count, *factor, &mut self.chance) {
-                let within = below(COUNTED_STEP_MS * MS, &mut self.chance);
-                self.drawn.push(second_ns + within);
+            let parts = whole((count * factor / DRAWN_MAX).ceil()).clamp(1, COUNTED_STEP_MS * MS);
+            let part_ns = COUNTED_STEP_MS * MS / parts;
+            let begin_ns = self.step as u64 * COUNTED_STEP_MS * MS + self.part * part_ns;
+            for _ in 0..kept(count / nanos(parts), *factor, &mut self.chance) {
+                self.drawn.push(begin_ns + below(part_ns, &mut self.chance));
             }
             self.drawn.sort_unstable_by(|a, b| b.cmp(a));
+            self.part += 1;
+            if self.part >= parts {
+                (self.step, self.part) = (self.step + 1, 0);
+            }
         }
         self.drawn.pop()
     }
@@ -153,36 +182,40 @@ impl Shape {
     fn piece(&self, at_ns: u64) -> Option<(u64, f64)> {
         match self {
             Self::Listed | Self::Counts { .. } => None,
-            Self::Rates { per_s, step_ns } => {
-                let step = at_ns / step_ns;
-                let rate = per_s.get(usize::try_from(step).ok()?)?;
-                Some(((step + 1) * step_ns, rate / 1e9))
+            Self::Rates(steps) => {
+                let step = at_ns / steps.step_ns;
+                let value = steps.values.get(usize::try_from(step).ok()?)?;
+                Some(((step + 1) * steps.step_ns, value * steps.scale / 1e9))
             }
-            Self::Smooth { per_s, step_ns } => {
-                if at_ns / step_ns >= per_s.len() as u64 {
+            Self::Smooth(steps) => {
+                let (step_ns, count) = (steps.step_ns, steps.values.len() as u64);
+                if at_ns / step_ns >= count {
                     return None;
                 }
                 let piece = at_ns / PIECE_NS;
-                let middle = (nanos(piece * PIECE_NS) + nanos(PIECE_NS) / 2.0) / nanos(*step_ns);
-                let end_ns = ((piece + 1) * PIECE_NS).min(per_s.len() as u64 * step_ns);
-                Some((end_ns, between_middles(per_s, middle) / 1e9))
+                let middle = (nanos(piece * PIECE_NS) + nanos(PIECE_NS) / 2.0) / nanos(step_ns);
+                let end_ns = ((piece + 1) * PIECE_NS).min(count * step_ns);
+                Some((end_ns, steps.between_middles(middle) / 1e9))
             }
         }
     }
 }
 
-/// The rate `at` (in steps), on straight lines from the middle of each step to the next.
-fn between_middles(per_s: &[f64], at: f64) -> f64 {
-    let from_first = (at - 0.5).max(0.0);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and a cast saturates"
-    )]
-    let step = (from_first as usize).min(per_s.len() - 1);
-    let next = (step + 1).min(per_s.len() - 1);
-    let part = (from_first - from_first.floor()).clamp(0.0, 1.0);
-    per_s[step] * (1.0 - part) + per_s[next] * part
+impl Steps {
+    /// The rate `at` (in steps), on straight lines from the middle of each step to the next.
+    fn between_middles(&self, at: f64) -> f64 {
+        let from_first = (at - 0.5).max(0.0);
+        let last = self.values.len() - 1;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative, and a cast saturates"
+        )]
+        let step = (from_first as usize).min(last);
+        let part = (from_first - from_first.floor()).clamp(0.0, 1.0);
+        let per_s = |step: usize| self.values[step.min(last)] * self.scale;
+        per_s(step) * (1.0 - part) + per_s(step + 1) * part
+    }
 }
 
 /// Of `count` requests times `factor`, those that are sent.
@@ -228,7 +261,7 @@ mod tests {
 
     fn trace(step_ms: u64, values: &[f64]) -> Trace {
         let (name, unit) = ("test".to_owned(), Unit::RequestsPerSecond);
-        Trace { name, unit, step_ms, values: values.to_vec() }
+        Trace { name, unit, step_ms, values: values.into() }
     }
 
     fn all(mut arrivals: Arrivals) -> Vec<u64> {
@@ -241,6 +274,18 @@ mod tests {
         assert!(moments.is_sorted());
         let in_second = |s| moments.iter().filter(|at| **at / 1_000_000_000 == s).count();
         assert_eq!([in_second(0), in_second(1), in_second(2)], [3, 0, 40]);
+    }
+
+    #[test]
+    fn a_second_with_too_many_to_hold_at_once_is_drawn_in_parts() {
+        let mut arrivals = Arrivals::of_trace(&trace(1_000, &[2.5e6, 3.0]), 1.0, 1.0, Seed(1));
+        let (mut before_ns, mut counts) = (0, [0_u32; 2]);
+        while let Some(at_ns) = arrivals.next_ns() {
+            assert!(at_ns >= before_ns && arrivals.drawn.len() <= 1_000_000);
+            before_ns = at_ns;
+            counts[usize::try_from(at_ns / 1_000_000_000).unwrap()] += 1;
+        }
+        assert!(counts[0].abs_diff(2_500_000) <= 3 && counts[1] == 3, "{counts:?}");
     }
 
     #[test]

@@ -12,10 +12,8 @@ use flyball_core::observation::{Phase, Route};
 
 use super::World;
 use super::arrivals::{MS, nanos, whole};
+use super::loads::CLOSED;
 use super::replica::{Change, Kind, Replica, Request};
-
-/// Marks a replica that gets no requests.
-pub(super) const CLOSED: u32 = u32::MAX;
 
 /// The end of work on one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,7 +71,10 @@ impl World {
         let request = Request { due_ns, work_ns };
         match self.least_busy() {
             Some(slot) => self.give(slot, request),
-            None if self.line.len() >= self.setup.waiting_max => self.fail(1),
+            None if self.line.len() >= self.setup.waiting_max => {
+                self.turned_away += u64::from(self.setup.waiting_max > 0);
+                self.fail(1);
+            }
             None => {
                 self.news |= self.line.is_empty();
                 self.line.push_back(request);
@@ -85,21 +86,11 @@ impl World {
     fn least_busy(&mut self) -> Option<usize> {
         let count = self.loads.len();
         self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
-        let (before, after) = self.loads.split_at(self.turn.min(count));
-        let (mut best, mut fewest) = (None, self.setup.slots.unwrap_or(CLOSED - 1));
-        for (slot, &load) in (self.turn..).zip(after).chain((0..).zip(before)) {
-            if load < fewest {
-                (best, fewest) = (Some(slot), load);
-                if load == 0 {
-                    break;
-                }
-            }
-        }
-        best
+        self.loads.least(self.turn, self.setup.slots.unwrap_or(CLOSED - 1))
     }
 
     fn give(&mut self, slot: usize, request: Request) {
-        self.loads[slot] += 1;
+        self.loads.set(slot, self.loads.at(slot) + 1);
         let replica = &mut self.replicas[slot];
         replica.in_flight += 1;
         if replica.working < self.setup.workers {
@@ -115,7 +106,7 @@ impl World {
         replica.accrue(now_ns, &self.setup);
         replica.working += 1;
         let slowness = replica.slowness_at(now_ns, self.setup.cold);
-        let at_ns = now_ns + whole(nanos(request.work_ns) * slowness).max(1);
+        let at_ns = now_ns.saturating_add(whole(nanos(request.work_ns) * slowness).max(1));
         let (losses, due_ns) = (replica.losses, request.due_ns);
         self.latencies.waited(now_ns - due_ns);
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
@@ -147,8 +138,9 @@ impl World {
 
     fn release(&mut self, slot: usize) {
         self.replicas[slot].in_flight -= 1;
-        if self.loads[slot] != CLOSED {
-            self.loads[slot] -= 1;
+        let load = self.loads.at(slot);
+        if load != CLOSED {
+            self.loads.set(slot, load - 1);
         }
     }
 
@@ -167,7 +159,7 @@ impl World {
     /// Gives `slot` requests of the line while it has room.
     pub(super) fn fill(&mut self, slot: usize) {
         let most = self.setup.slots.unwrap_or(CLOSED - 1);
-        while self.loads[slot] < most {
+        while self.loads.at(slot) < most {
             let Some(request) = self.line.pop_front() else { return };
             if gave_up(request.due_ns, self.now_ns, self.setup.patience_ms) {
                 self.fail(1);
@@ -187,6 +179,9 @@ impl World {
             replica.route = None;
             self.shown.outdated = true;
             self.news = true;
+        }
+        if !self.replicas[slot].exists() {
+            self.free.insert(slot);
         }
     }
 
@@ -208,26 +203,28 @@ impl World {
     pub(super) fn reopen(&mut self, slot: usize) {
         let replica = &self.replicas[slot];
         let open = replica.is_open(self.setup.balanced);
-        self.loads[slot] = if open { replica.in_flight } else { CLOSED };
+        self.loads.set(slot, if open { replica.in_flight } else { CLOSED });
         if open {
             self.fill(slot);
         }
     }
 
-    /// Puts `replica` into a free place.
+    /// Puts `replica` into the first free place.
     pub(super) fn place(&mut self, make: impl FnOnce((u32, u32)) -> Replica) -> usize {
-        let free = self.replicas.iter().position(|replica| !replica.exists());
-        let slot = free.unwrap_or(self.replicas.len());
-        if free.is_some() {
-            let Replica { generation, losses, .. } = self.replicas[slot];
-            self.replicas[slot] = make((generation + 1, losses + 1));
+        let slot = self.free.pop_first().unwrap_or(self.replicas.len());
+        if let Some(before) = self.replicas.get_mut(slot) {
+            if self.places.get(&before.id) == Some(&slot) {
+                self.places.remove(&before.id);
+            }
+            *before = make((before.generation + 1, before.losses + 1));
         } else {
             self.replicas.push(make((0, 0)));
-            self.loads.push(CLOSED);
+            self.loads.add();
         }
-        self.loads[slot] = CLOSED;
+        self.places.insert(self.replicas[slot].id.clone(), slot);
+        self.loads.set(slot, CLOSED);
         self.shown.outdated = true;
-        self.count_paid();
+        self.paid.add(self.now_ns);
         slot
     }
 
@@ -258,12 +255,14 @@ impl World {
     pub(super) fn vanish(&mut self, slot: usize) {
         self.lose(slot);
         let replica = &mut self.replicas[slot];
-        replica.phase = None;
+        let was_paid = replica.phase.take().is_some();
         replica.generation += 1;
-        self.loads[slot] = CLOSED;
+        self.loads.set(slot, CLOSED);
         self.shown.outdated = true;
         self.news = true;
-        self.count_paid();
+        if was_paid {
+            self.paid.remove(self.now_ns);
+        }
         self.leave(slot);
     }
 
@@ -280,7 +279,8 @@ impl World {
 
     /// Something happens to `slot` after `after_ns`.
     pub(super) fn later(&mut self, slot: usize, after_ns: u64, kind: Kind) {
-        let (at_ns, generation) = (self.now_ns + after_ns, self.replicas[slot].generation);
+        let at_ns = self.now_ns.saturating_add(after_ns);
+        let generation = self.replicas[slot].generation;
         self.changes.push(Reverse(Change { at_ns, slot, generation, kind }));
     }
 }

@@ -3,16 +3,13 @@
 //! Decides nothing. Invariant: every reading carries the time at which it was true; with a metric
 //! lag, counters are those of a moment that far back and say so.
 
-use std::collections::{BTreeMap, VecDeque};
-
-use flyball_core::observation::{
-    BalancerReport, CpuCounter, Observation, Reading, ServerHealth, ServerReport,
-};
-use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_core::observation::{CpuCounter, Observation, Reading, ServerHealth, ServerReport};
+use flyball_core::units::Timestamp;
 
 use super::World;
 use super::arrivals::MS;
 use super::replica::Replica;
+use crate::world::past::Pasts;
 use crate::world::sight::{Counters, Engine, Sight, State};
 
 /// What is shown of a world, and what of it must be written anew.
@@ -23,23 +20,15 @@ pub(super) struct Shown {
     order: Vec<usize>,
     /// A replica or server came or went.
     pub(super) outdated: bool,
-    past: VecDeque<Past>,
+    pasts: Pasts,
     /// With a metric lag: the present replicas with counters of the past.
     late: Option<Observation>,
 }
 
-/// Counters of an earlier look.
-#[derive(Clone, Debug)]
-struct Past {
-    at: Timestamp,
-    balancer: BalancerReport,
-    cpu: BTreeMap<ReplicaId, CpuCounter>,
-}
-
 impl Shown {
     pub(super) fn new(balanced: bool) -> Self {
-        let (order, past) = Default::default();
-        Self { sight: Sight::new(balanced), order, outdated: true, past, late: None }
+        let (order, pasts) = Default::default();
+        Self { sight: Sight::new(balanced), order, outdated: true, pasts, late: None }
     }
 }
 
@@ -85,19 +74,10 @@ impl World {
     /// The newest counters that are a metric lag old; today's are kept for later. CPU of replicas
     /// that are too young to have any is missing.
     fn of_the_past(&mut self) -> Observation {
-        let (at, lag_ms) = (self.now(), self.setup.metric_lag_ms);
-        let mut seen = self.shown.sight.seen().clone();
-        let past = &mut self.shown.past;
-        if let (Reading::Taken { value: engine, .. }, Some(Reading::Taken { value, .. })) =
-            (&seen.engine, &seen.balancer)
-        {
-            let cpu = engine.replicas.iter().filter_map(|r| Some((r.id.clone(), r.cpu?)));
-            past.push_back(Past { at, balancer: value.clone(), cpu: cpu.collect() });
-        }
-        while past.get(1).is_some_and(|past| at.ms_since(past.at) >= lag_ms) {
-            past.pop_front();
-        }
-        let Some(past) = past.front() else { return seen };
+        let Shown { sight, pasts, .. } = &mut self.shown;
+        pasts.keep(sight.seen(), self.setup.metric_lag_ms);
+        let mut seen = sight.seen().clone();
+        let Some(past) = pasts.oldest() else { return seen };
         if let Reading::Taken { value: engine, .. } = &mut seen.engine {
             for replica in &mut engine.replicas {
                 replica.cpu = past.cpu.get(&replica.id).copied();

@@ -51,6 +51,18 @@ pub fn drive(
     contender: &mut Contender,
     world: &mut World,
     end_ns: u64,
+    watch: impl FnMut(&World, &Decision),
+) -> Result<(), Box<Refused>> {
+    drive_paced(contender, world, end_ns, |_, interval_ms| interval_ms, watch)
+}
+
+/// The same with the time to the next look as `pace` has it, which is told the present and the
+/// contender's own choice.
+pub fn drive_paced(
+    contender: &mut Contender,
+    world: &mut World,
+    end_ns: u64,
+    pace: impl Fn(u64, u64) -> u64,
     mut watch: impl FnMut(&World, &Decision),
 ) -> Result<(), Box<Refused>> {
     loop {
@@ -66,7 +78,7 @@ pub fn drive(
         if world.now_ns >= end_ns {
             return Ok(());
         }
-        let next_ns = world.now_ns + decision.next_look_ms.max(1) * MS;
+        let next_ns = world.now_ns + pace(world.now_ns, decision.next_look_ms.max(1)) * MS;
         world.advance(next_ns.min(end_ns), world.now_ns + GAP_MIN_MS * MS);
     }
 }

@@ -266,3 +266,31 @@ fn a_metric_lag_makes_counters_old_and_says_so() {
     let cpu = seen.engine.value().unwrap().replicas[0].cpu.unwrap();
     assert_eq!(seen.at.ms_since(cpu.at), 3_000);
 }
+
+mod alone {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Time for each of 400,000 requests to `replicas` that are busy nearly all the time, so that
+    /// an idle one is far to seek.
+    fn per_request(replicas: u32) -> f64 {
+        let per_s = f64::from(replicas) * 19.8;
+        let span_ms = super::super::arrivals::whole(400_000.0 / per_s * 1_000.0);
+        let arrivals = Arrivals::of_rates(vec![per_s], span_ms, 0, Seed(1));
+        let setup = Setup { slots: Some(1), waiting_max: 1_000_000, ..Setup::default() };
+        let mut world = World::running(setup, arrivals, Seed(1), ("web", replicas));
+        let end_ns = world.end_ns();
+        let began = Instant::now();
+        world.advance(end_ns, u64::MAX);
+        let requests = nanos(world.latencies().arrived);
+        assert!((390_000.0..410_000.0).contains(&requests), "{requests}");
+        began.elapsed().as_secs_f64() / requests
+    }
+
+    #[test]
+    fn a_request_takes_no_longer_to_follow_among_many_replicas() {
+        let (few, many) = (per_request(20), per_request(2_000));
+        assert!(many < 8.0 * few, "{few:.2e} s of 20 replicas, {many:.2e} s of 2,000");
+    }
+}

@@ -15,8 +15,6 @@ use crate::failure::Failure;
 const PAGE: &str = include_str!("../../../assets/report.html");
 const STYLE: &str = include_str!("../../../assets/report.css");
 const SCRIPT: &str = include_str!("../../../assets/report.js");
-/// Decisions shown of each run; more would make a page that no browser likes.
-const CHANGES_SHOWN: usize = 2_000;
 
 /// Writes the page; a file that is there is replaced.
 pub(super) fn write(path: &Path, cases: &[Case], outcomes: &[Outcome]) -> Result<(), Failure> {
@@ -56,8 +54,9 @@ fn trace(case: &Case, outcomes: &[Outcome]) -> Value {
 }
 
 fn run(outcome: &Outcome, front: bool) -> Value {
-    let shown = outcome.changes.iter().take(CHANGES_SHOWN);
-    let changes: Vec<Value> = shown
+    let changes: Vec<Value> = outcome
+        .changes
+        .iter()
         .map(|change| json!([change.at_ms / 1000, change.before, change.after, change.reason]))
         .collect();
     json!({

@@ -119,6 +119,7 @@ mod tests {
             changes: Vec::new(),
             changes_dropped: 0,
             settled: true,
+            turned_away: 0,
         }
     }
 
