@@ -80,6 +80,7 @@ mod tests {
         let backend = Backend {
             arrivals: 0,
             errors: 0,
+            failures: flyball_core::observation::FailureCounts::default(),
             queued: 0,
             algorithm: "leastconn".to_owned(),
             cookie: String::new(),
