@@ -55,6 +55,8 @@ pub(crate) fn weight(snapshot: &Snapshot, slots: Option<&Slots>, own: u16) -> u1
 mod tests {
     use std::collections::BTreeMap;
 
+    use flyball_core::observation::FailureCounts;
+
     use super::*;
     use crate::settings::Mode;
     use crate::stat::{Backend, Process};
@@ -80,6 +82,7 @@ mod tests {
         let backend = Backend {
             arrivals: 0,
             errors: 0,
+            failures: FailureCounts::default(),
             queued: 0,
             algorithm: "leastconn".to_owned(),
             cookie: String::new(),
