@@ -11,6 +11,8 @@ use crate::units::Timestamp;
 
 /// A start is worth a word after so long: most are over by then, and nobody reads faster.
 const STARTING_MS: u64 = 3_000;
+/// After a failed start it is sooner; what crashes at once has ended by then.
+const STARTING_AGAIN_MS: u64 = 1_000;
 
 impl Memory {
     /// What goes wrong at this look. `engine` is its report, if that is fresh.
@@ -29,8 +31,7 @@ impl Memory {
 
     /// The replica that has been starting for the longest, with what its check is answered.
     fn not_ready(&self, now: Timestamp, engine: &EngineReport) -> Option<NotReady> {
-        // After a failed start one need not wait to say how the next one goes.
-        let wait_ms = if self.failures.shows() { 0 } else { STARTING_MS };
+        let wait_ms = if self.failures.shows() { STARTING_AGAIN_MS } else { STARTING_MS };
         let late = |r: &&ReplicaReport| is_starting(r) && now.ms_since(r.asked_at) >= wait_ms;
         let told = |r: &&ReplicaReport| engine.not_ready.contains_key(&r.id);
         let late = || engine.replicas.iter().filter(late).filter(told);

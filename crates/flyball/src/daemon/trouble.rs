@@ -26,7 +26,9 @@ pub(super) fn of_service(live: &Live) -> Vec<Notice> {
 
 fn of_engine(engine: &EngineReport, decision: &Decision) -> Option<String> {
     let pending = engine.pending.as_ref().filter(|why| !tells(decision, why));
-    let pending = pending.map(|why| format!("replicas do not start: {why}"));
+    let pending = pending.map(|why| {
+        format!("replicas do not start: {}", why.strip_prefix("cannot start: ").unwrap_or(why))
+    });
     let busy = engine.busy.as_ref().map(|with| format!("the engine is busy: {with}"));
     pending.or(busy)
 }

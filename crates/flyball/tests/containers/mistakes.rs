@@ -46,7 +46,8 @@ mod alone {
         until("a series", || (daemon.said("is put off") > 0).then_some(()));
         assert_snapshot!(warnings(&stage, &daemon), @r#"
         web-1 ended: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
-        web: 3 starts failed one after another, the next is put off: web-N: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
+        web: replicas do not start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
+        web: 3 starts failed one after another, the last: web-N: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused; the next is put off
         "#);
     }
 
@@ -59,7 +60,7 @@ mod alone {
         sleep(Duration::from_secs(3));
         assert_snapshot!(warnings(&stage, &daemon), @r"
         web-1 ended: exit status 3: cannot open the shop
-        web: 3 starts failed one after another, the next is put off: web-N: exit status 3: cannot open the shop
+        web: 3 starts failed one after another, the last: web-N: exit status 3: cannot open the shop; the next is put off
         ");
     }
 

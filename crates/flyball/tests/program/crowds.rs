@@ -81,7 +81,7 @@ mod alone {
     fn haproxy(place: &Place, program: &std::path::Path) -> (Vec<Running>, SocketAddr) {
         let (front, back) = (free_port(), free_port());
         let config = format!(
-            "global\n  maxconn 10000\n\
+            "global\n  maxconn 4000\n\
              defaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
              \x20 timeout http-request 60s\n\
              frontend web\n  bind 127.0.0.1:{front}\n  default_backend web\n\

@@ -75,7 +75,7 @@ mod alone {
         let noticed_after = began.elapsed();
         let config = place.config();
         let said = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
-        assert!(said.out.contains("services.web.ready: "), "{}", said.out);
+        assert!(said.out.contains("services.web.ready: "), "{said:?}");
         let status = daemon.status();
         assert!(status.contains("web-2 is sick: 5 requests in a row failed"), "{status}");
         until_within(sick_after + Duration::from_secs(15), "its end", || {

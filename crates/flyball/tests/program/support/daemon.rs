@@ -100,7 +100,9 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn status(&self) -> String {
         let mut command = flyball(["status"]);
-        run(command.env("FLYBALL_DAEMON", format!("http://{}", self.api))).out
+        let said = run(command.env("FLYBALL_DAEMON", self.api.to_string()));
+        assert_eq!(said.code, Some(0), "{said:?}");
+        said.out
     }
 
     /// Where a service takes requests.
