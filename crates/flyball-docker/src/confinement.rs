@@ -10,6 +10,7 @@ use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig}
 use serde_json::{Map, Value};
 
 use crate::birth::Birth;
+use crate::copy;
 use crate::settings::Granted;
 
 /// In what a copy would have more.
@@ -91,8 +92,11 @@ pub(crate) fn excess(
     let none = HostConfig::default();
     let had = original.host_config.as_ref().unwrap_or(&none);
     let gets = birth.body.host_config.as_ref().unwrap_or(&none);
+    // A new volume that nobody named, in the place of one of the original's, is no more than that.
+    let mut renewed = had.clone();
+    copy::renew_anonymous_volumes(&mut renewed);
     user(original, &birth.body)
-        .or_else(|| by_rules(had, gets, granted))
+        .or_else(|| by_rules(&renewed, gets, granted))
         .or_else(|| cpus(had, gets, granted))
         .or_else(|| swap(had, gets, granted))
         .or_else(|| log(had, gets, granted))

@@ -233,3 +233,20 @@ fn options_of_log_drivers_are_in_no_message() {
     let more = excess(&original(with("a")), &birth(with("hunter2")), Granted::default());
     assert!(!format!("{more:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_new_volume_in_the_place_of_one_that_nobody_named_is_no_more_than_that() {
+    let random = "9f".repeat(32);
+    let had = || {
+        let mounts = json!([{ "Type": "volume", "Source": random, "Target": "/more" }]);
+        host(&[("Binds", json!([format!("{random}:/data:ro")])), ("Mounts", mounts)])
+    };
+    let gets = |read_only: Value, target: &str| {
+        let data = json!({ "Type": "volume", "Target": "/data", "ReadOnly": read_only });
+        let more = json!({ "Type": "volume", "Target": target });
+        found(had(), host(&[("Mounts", json!([data, more]))]), Granted::default())
+    };
+    assert_eq!(gets(json!(true), "/more"), None);
+    assert_eq!(gets(Value::Null, "/more").as_deref(), Some("Mounts"), "it could be written to");
+    assert_eq!(gets(json!(true), "/other").as_deref(), Some("Mounts"));
+}

@@ -209,7 +209,7 @@ fn as_written(told: &str) -> String {
 
 /// A volume that nobody named belongs to one container. Compose hands it on by its name when it
 /// makes a container anew; a copy gets a new one at the same place.
-fn renew_anonymous_volumes(host: &mut HostConfig) {
+pub(crate) fn renew_anonymous_volumes(host: &mut HostConfig) {
     let (anonymous, binds): (Vec<String>, Vec<String>) = host
         .binds
         .take()

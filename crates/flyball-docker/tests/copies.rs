@@ -166,7 +166,7 @@ mod alone {
     use flyball_core::observation::Phase;
     use flyball_core::units::ReplicaId;
     use flyball_docker::labels::{PORT, SERVICE};
-    use flyball_docker::{DockerEngine, DockerSettings, Publish};
+    use flyball_docker::{DockerEngine, DockerSettings, Members, Publish};
 
     use super::lab::{IMAGE, Lab};
     use super::rig::*;
@@ -405,7 +405,8 @@ mod alone {
         };
         lab.run_body("hosted", body).await;
         let host = host_at(lab.host());
-        let settings = || DockerSettings::new("hosted", 47114);
+        let settings =
+            || DockerSettings { members: Members::Adopted, ..DockerSettings::new("hosted", 47114) };
         let refused = DockerEngine::new(host.clone(), settings()).unwrap();
         let said = until(&refused, "a notice", first_notice).await;
         assert!(said.contains("port 47114") && said.contains("flyball.reach=host"), "{said}");

@@ -360,7 +360,7 @@ async fn a_stream_of_events_that_is_cut_is_opened_anew_without_a_gap_in_what_is_
     assert_eq!(sessions.load(Relaxed), 1);
 }
 
-const LISTED: &str = r#"[{"Id":"4a","Names":["/web-1"],"Labels":{"flyball.service":"web"},
+const LISTED: &str = r#"[{"Id":"4a","Names":["/web-1"],"Labels":{"flyball.service":"web","flyball.managed":"true"},
     "State":"running","Status":"Up"}]"#;
 const RUNNING: &str = r#"{"Id":"4a","Name":"/web-1","State":{"Status":"running","Pid":7},
     "HostConfig":{"NetworkMode":"host"},"Config":{"Labels":{"flyball.service":"web",

@@ -26,8 +26,14 @@ impl Container {
 
     /// The same label, which the image brings along; what the service needs is the container's.
     fn of_image(number: usize, label: &Label) -> Self {
-        let image = BTreeMap::from([(label.name.clone(), label.value.to_owned())]);
-        Self::of(format!("i{number}"), beside(&label.name, label.value), image)
+        // What only one service can have is another one's here.
+        let value = match label.name.as_str() {
+            "flyball.listen" => "127.0.0.1:8089",
+            "flyball.haproxy.backend" => "y",
+            _ => label.value,
+        };
+        let image = BTreeMap::from([(label.name.clone(), value.to_owned())]);
+        Self::of(format!("i{number}"), beside(&label.name, value), image)
     }
 
     fn of(service: String, labels: Vec<(String, String)>, image: BTreeMap<String, String>) -> Self {
