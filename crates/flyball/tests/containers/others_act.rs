@@ -182,7 +182,9 @@ mod alone {
             stage.lab.client().await.connect_network("shop_front", request).await.unwrap();
         });
         let docker = stage.lab.host();
-        let tables = format!("[docker]\nhost = {docker:?}\n[haproxy]\nsocket = {socket:?}\n");
+        let tables = format!(
+            "[docker]\nhost = {docker:?}\nlabels_may = [\"reach\"]\n[haproxy]\nbackends = [\"web\"]\nsocket = {socket:?}\n"
+        );
         stage.place.configure(&tables);
         let config = stage.place.config();
         let mut check = crate::support::flyball(["check", "-c", config.to_str().unwrap()]);
