@@ -266,7 +266,7 @@ impl Book {
             let in_flight = server.map_or(0, |server| server.in_flight);
             order.route == Route::Draining
                 && in_flight == 0
-                && server.is_none_or(|server| server.admin != Admin::Ready)
+                && server.is_none_or(|server| !server.takes_requests())
                 && !self.left_behind.contains(*replica)
         };
         self.orders.iter().filter(idle).count()
@@ -428,7 +428,8 @@ impl Book {
             let seen = self.row(replica, order, snapshot);
             let behind = order.route == Route::Draining && self.left_behind.contains(replica);
             let route = match seen {
-                Some(server) if server.admin == Admin::Ready => Route::Routed,
+                Some(server) if server.takes_requests() => Route::Routed,
+                Some(server) if server.admin == Admin::Ready => order.route,
                 Some(server) if server.is_used() || order.slot.is_none() => Route::Draining,
                 _ if behind => Route::Draining,
                 _ => return None,
@@ -484,12 +485,15 @@ impl Rules {
     fn to_drain(&self, order: &Order, server: &Server, now: Timestamp) -> Option<What> {
         let cut_after_ms = self.drain_limit_ms.saturating_add(CUT_AFTER_MS);
         match server.admin {
-            Admin::Ready => Some(What::Drain),
-            _ if server.in_flight > 0 => {
-                (now.ms_since(order.since) > cut_after_ms).then_some(What::Cut)
+            Admin::Ready if server.takes_requests() => Some(What::Drain),
+            _ if server.in_flight > 0 && now.ms_since(order.since) > cut_after_ms => {
+                Some(What::Cut)
             }
+            // It is down, and whether it drains does not show: it must not come back to requests.
+            Admin::Ready if server.in_flight > 0 => Some(What::Drain),
+            _ if server.in_flight > 0 => None,
             _ if self.slots.is_none() => Some(What::Delete),
-            Admin::Drain => Some(What::Vacate),
+            Admin::Ready | Admin::Drain => Some(What::Vacate),
             Admin::Maintenance => None,
         }
     }

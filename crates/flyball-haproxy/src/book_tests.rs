@@ -37,6 +37,10 @@ fn server(admin: Admin, port: u16, in_flight: u32) -> Server {
     Server { admin, address, in_flight, served, good, is_backup, weight, id, coming, fault }
 }
 
+fn down(server: Server) -> Server {
+    Server { fault: Some(Fault::Unsaid), ..server }
+}
+
 /// What the process `pid` says. No process has the number 0, so nobody sees such a process.
 fn seen<const N: usize>(pid: u32, servers: [(&str, Server); N]) -> Snapshot {
     Snapshot {
@@ -114,6 +118,9 @@ fn a_drained_server_is_deleted_only_when_it_is_idle() {
         (server(Admin::Ready, 1, 0), Some(What::Drain)),
         (server(Admin::Drain, 1, 1), None),
         (server(Admin::Drain, 1, 0), Some(What::Delete)),
+        // Of a server that is down HAProxy does not say that it drains.
+        (down(server(Admin::Ready, 1, 1)), Some(What::Drain)),
+        (down(server(Admin::Ready, 1, 0)), Some(What::Delete)),
         (server(Admin::Maintenance, 1, 1), None),
         (server(Admin::Maintenance, 1, 0), Some(What::Delete)),
     ] {
@@ -124,6 +131,17 @@ fn a_drained_server_is_deleted_only_when_it_is_idle() {
         let what: Vec<_> = what.map(|what| change("fb-web-1", what)).into_iter().collect();
         assert_eq!(book.changes(at(3)), what);
     }
+}
+
+#[test]
+fn a_drained_server_that_is_down_gets_no_requests_and_is_reported_so() {
+    let mut book = book();
+    book.route(&id("web-1"), address(1), at(1));
+    book.take_in(at(2), seen(0, [("fb-web-1", down(server(Admin::Ready, 1, 0)))]));
+    assert_eq!(servers(&book)[&id("web-1")].route, Route::Routed, "it comes back by itself");
+    book.drain(&id("web-1"), at(3));
+    book.take_in(at(4), seen(0, [("fb-web-1", down(server(Admin::Ready, 1, 0)))]));
+    assert_eq!(servers(&book)[&id("web-1")].route, Route::Draining);
 }
 
 #[test]

@@ -278,6 +278,14 @@ fn uncapitalized(text: &str) -> String {
     rest.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(rest).collect()
 }
 
+impl Server {
+    /// Whether it gets new requests. HAProxy says of a server that is down no more whether it was
+    /// told to drain.
+    pub(crate) fn takes_requests(&self) -> bool {
+        self.admin == Admin::Ready && self.fault.is_none()
+    }
+}
+
 impl Admin {
     /// From `UP`, `UP 1/2`, `DOWN`, `NOLB`, `no check`, `DRAIN`, `MAINT (via b/s)` and the like.
     fn parse(status: &str) -> Option<Self> {
