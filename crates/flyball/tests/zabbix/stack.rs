@@ -68,9 +68,11 @@ impl Stack {
         };
         let began = Instant::now();
         stack.make_directories();
-        stack.start_proxy();
         stack.make_database();
         stack.start_server();
+        // Not before the server listens: a proxy of 6.0 that is refused asks for its configuration
+        // again only two minutes later.
+        stack.start_proxy();
         stack.start_frontend();
         let login = json!({ "username": "Admin", "password": "zabbix" });
         stack.session = stack.api("user.login", login).as_str().unwrap().to_owned();
