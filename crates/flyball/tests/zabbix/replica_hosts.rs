@@ -27,7 +27,7 @@ pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
     daemon.until_settled("web", 1);
     scale(&daemon, 3);
     until("two hosts", SOON, || (names(stack) == ["web-1", "web-2"]).then_some(()));
-    until("CPU on each of them and on the service's", SOON, || {
+    until("CPU on each of them and on the service's", 3 * SOON, || {
         let arrived = |host, key| stack.item(host, key)["lastclock"] != "0";
         let own = ["web-1", "web-2"].iter().all(|host| arrived(host, "flyball.cpu"));
         (own && arrived("web", "flyball.cpu.mean") && arrived("web", "flyball.wanted"))

@@ -120,6 +120,7 @@ impl Stack {
         let made = self.api("token.generate", json!([made["tokenids"][0]]));
         let path = self.path(name);
         fs::write(&path, made[0]["token"].as_str().unwrap()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         path
     }
 
