@@ -11,15 +11,17 @@
 )]
 
 mod configuration;
+mod labels;
 mod observations;
 mod policies;
 mod traces;
 
-pub use configuration::{configuration, labels};
+pub use configuration::configuration;
 pub use flyball_haproxy::fuzzing::{answers as haproxy_answers, stat as haproxy_stat};
 pub use flyball_mesos::fuzzing::{events as marathon_events, records as mesos_records};
 pub use flyball_proxy::fuzzing::heads as proxy_heads;
 pub use flyball_zabbix::fuzzing::frames as zabbix_frames;
+pub use labels::labels;
 pub use observations::observations;
 pub use policies::policies;
 pub use traces::traces;

@@ -11,6 +11,7 @@ use crate::check;
 use crate::fault::Fault;
 use crate::fields::{Field, Fields};
 use crate::keys::Key;
+use crate::value::show_path;
 use crate::{Daemon, Env, keys};
 
 /// Where the API is by default: loopback, and a port that nothing else is registered for.
@@ -77,7 +78,7 @@ pub(crate) fn refuse_bad_token(
         && let Err(why) = read_token(&base.join(path))
     {
         let key = fields.path_of(key.name);
-        let path = base.join(path).display().to_string();
+        let path = show_path(&base.join(path));
         fields.report(Fault::BadToken { key, path, why }, span);
     }
 }

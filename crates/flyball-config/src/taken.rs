@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::dialect::{Dialect, join};
 use crate::fault::Fault;
 use crate::keys::{BACKEND_NAME, BACKEND_TABLE, FILE, LISTEN, SERVICES_TABLE};
-use crate::value::{Span, shorten};
+use crate::value::{Span, show_path};
 use crate::{Balancer, Config, Daemon, Service};
 
 /// What a service wants for itself, each with its place.
@@ -83,7 +83,7 @@ impl Taken {
         }
         if let Some((file, span)) = claims.file {
             let key = owner.dialect.key(&table, FILE.name);
-            let found = shorten(&file.display().to_string());
+            let found = show_path(&file);
             if let Some(directory) = self.directory.as_ref().filter(|it| !is_below(&file, it)) {
                 faults.push((not_below(key, found, directory), span));
                 return faults;
@@ -114,7 +114,7 @@ fn not_below(key: String, found: String, directory: &Path) -> Fault {
     Fault::NotA {
         key,
         found,
-        wanted: format!("a file below {}, without ..", shorten(&directory.display().to_string())),
+        wanted: format!("a file below {}, without ..", show_path(directory)),
         instead: Some("name another file, or another directory in [haproxy]".to_owned()),
     }
 }

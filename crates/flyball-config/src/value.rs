@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -45,6 +46,8 @@ pub(crate) enum Value {
 
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 60;
+/// Characters of a path: whoever reads the message needs its end, too.
+const PATH_SHOWN_MAX: usize = 255;
 
 impl Node {
     /// The value as a message shows it: short, and with control characters escaped.
@@ -84,8 +87,18 @@ pub(crate) fn text_spans(node: &Node) -> Vec<Span> {
 
 /// `text` escaped, and cut after [`SHOWN_MAX`] characters.
 pub(crate) fn shorten(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
-    if text.chars().nth(SHOWN_MAX).is_some() {
+    cut(text, SHOWN_MAX)
+}
+
+/// `path` escaped, and cut only where it is longer than people's paths are.
+pub(crate) fn show_path(path: &Path) -> String {
+    cut(&path.to_string_lossy(), PATH_SHOWN_MAX)
+}
+
+fn cut(text: &str, characters_max: usize) -> String {
+    let kept = text.chars().take(characters_max);
+    let mut shown: String = kept.flat_map(char::escape_debug).collect();
+    if text.chars().nth(characters_max).is_some() {
         shown.push_str("...");
     }
     shown

@@ -296,6 +296,16 @@ fn said_of_read(path: &std::path::Path) -> String {
 }
 
 #[test]
+fn a_path_can_neither_colour_a_terminal_nor_fill_it() {
+    let path = format!("/no/\\u001b[31m/{}", "x".repeat(10_000));
+    for key in ["token_file", "read_token_file"] {
+        let said = said(&format!("[flyball]\n{key} = \"{path}\"\n"));
+        assert!(said.contains(&format!("flyball.{key}: /no/\\u{{1b}}[31m/xxx")), "{said}");
+        assert!(!said.contains('\u{1b}') && said.len() < 2_000, "{} bytes: {said}", said.len());
+    }
+}
+
+#[test]
 fn a_token_file_must_hold_a_token() {
     let dir = tempfile::tempdir().unwrap();
     let token = dir.path().join("token");
