@@ -203,6 +203,13 @@ impl Sick {
     }
 }
 
+impl fmt::Display for Sick {
+    /// `web-2 is sick: 5 answers in a row were 500; it gets no requests and is no capacity`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is sick: {}; it {}", self.replica, self.why, self.standing)
+    }
+}
+
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

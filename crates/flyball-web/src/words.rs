@@ -198,10 +198,8 @@ const SICK_MAX: usize = 3;
 fn sick(decision: &Decision) -> Vec<Notice> {
     let notice = |text| Notice::new(NoticeKind::Sick, text);
     let shared = decision.shared_fault.iter().map(|fault| notice(fault.clone()));
-    let named = decision.sick.iter().take(SICK_MAX).map(|sick| {
-        let text = format!("{} is sick: {}; it {}", sick.replica, sick.why, sick.standing);
-        notice(text).since(wall_ms(decision, sick.since))
-    });
+    let named = decision.sick.iter().take(SICK_MAX);
+    let named = named.map(|sick| notice(sick.to_string()).since(wall_ms(decision, sick.since)));
     let more = decision.sick.len().saturating_sub(SICK_MAX);
     let rest = (more > 0).then(|| notice(format!("{more} more replicas are sick")));
     shared.chain(named).chain(rest).collect()

@@ -30,7 +30,7 @@ use super::fence::{Fence, Leave};
 use super::look_log::LookLog;
 use super::probe::Prober;
 use super::report::Witness;
-use super::sick::SickCounts;
+use super::sick::{SickTurns, Turn};
 use super::tally::Tally;
 use super::telling::Telling;
 use super::trouble;
@@ -77,7 +77,7 @@ struct Kept {
     sampled_at: Option<Timestamp>,
     recorded_at: Option<Timestamp>,
     last_exit: Option<Timestamp>,
-    sick: SickCounts,
+    sick: SickTurns,
     tally: Tally,
     /// Whether the engine was heard at the last look.
     known: bool,
@@ -104,10 +104,15 @@ impl Kept {
         }
     }
 
-    fn count_sick(&mut self, decision: &Decision) {
-        for cause in self.sick.fallen(decision) {
-            *self.tally.sick.entry(cause).or_default() += 1;
+    /// Counts who has fallen sick, and gives what became of sick replicas since the last look.
+    fn count_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Vec<Turn> {
+        let turns = self.sick.turn(decision, engine);
+        for turn in &turns {
+            if let Turn::Fell { sick, .. } = turn {
+                *self.tally.sick.entry(sick.cause).or_default() += 1;
+            }
         }
+        turns
     }
 
     fn count_silence(&mut self, seen: &Observation) {
@@ -175,13 +180,13 @@ impl Look {
             }
         }
         kept.count(&decision, seen.engine.value());
-        kept.count_sick(&decision);
+        let turns = kept.count_sick(&decision, seen.engine.value());
         kept.count_silence(&seen);
         kept.tally.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
         let mut notices = flyball_web::decided(&live.decision, self.slot.error_limit);
         notices.extend(trouble::of_service(&live));
-        self.log.states(now, &notices);
+        self.log.states(now, &notices, &turns);
         if let Some(witness) = &self.witness {
             witness.tell(live, sample);
         }

@@ -10,6 +10,7 @@ use flyball_core::units::Timestamp;
 use flyball_web::{Notice, NoticeKind};
 
 use super::repeats::Repeats;
+use super::sick::Turn;
 
 /// The log of one service.
 pub(super) struct LookLog {
@@ -29,12 +30,20 @@ impl LookLog {
         }
     }
 
-    /// The states that must not be missed, at a look at `now`. Whoever cannot be read has said so in
-    /// the log already, with a hint.
-    pub(super) fn states(&mut self, now: Timestamp, notices: &[Notice]) {
+    /// The states that must not be missed, at a look at `now`, and what became of sick replicas
+    /// since the look before. Whoever cannot be read has said so in the log already, with a hint.
+    pub(super) fn states(&mut self, now: Timestamp, notices: &[Notice], turns: &[Turn]) {
         let service = &self.service;
+        let mut said = Vec::new();
         for notice in notices.iter().filter(|n| n.pressing && n.kind != NoticeKind::Blind) {
+            // Between two starts nobody has decided yet when the next one is tried: the line waits
+            // for the look that puts it off, so that it says so.
+            if notice.kind == NoticeKind::StartsHeld && notice.until_wall_ms.is_none() {
+                self.repeats.goes_on(now, key_of(notice));
+                continue;
+            }
             if let Some(line) = self.repeats.holds(now, key_of(notice), &notice.text) {
+                said.push(notice.text.as_str());
                 match notice.kind {
                     NoticeKind::AtMaximum => tracing::info!("{service}: {line}"),
                     _ => tracing::warn!("{service}: {line}"),
@@ -43,6 +52,27 @@ impl LookLog {
         }
         for line in self.repeats.over(now) {
             tracing::info!("{service}: {line}");
+        }
+        self.sick(now, turns, &said);
+    }
+
+    /// What became of sick replicas, unless the service's state has just been `said` in the same
+    /// words. Where one after another falls sick and is replaced, a few lines say it.
+    fn sick(&mut self, now: Timestamp, turns: &[Turn], said: &[&str]) {
+        for turn in turns {
+            let text = turn.to_string();
+            let key = match turn {
+                Turn::Fell { .. } if said.contains(&text.as_str()) => continue,
+                Turn::Fell { others, .. } => format!("sick beside {others}"),
+                Turn::Well(_) => "well again".to_owned(),
+                Turn::Gone(_) => "sick and gone".to_owned(),
+            };
+            let text = format!("{}: {text}", self.service);
+            let Some(line) = self.repeats.happened(now, &key, &text) else { continue };
+            match turn {
+                Turn::Fell { .. } => tracing::warn!("{line}"),
+                Turn::Well(_) | Turn::Gone(_) => tracing::info!("{line}"),
+            }
         }
     }
 

@@ -62,6 +62,13 @@ impl Repeats {
         })
     }
 
+    /// What `key` stands for is still true, and nothing more is known of it: no line, and no end.
+    pub(crate) fn goes_on(&mut self, now: Timestamp, key: &str) {
+        if let Some(known) = self.known.get_mut(key).filter(|known| known.holds()) {
+            known.seen_at = now;
+        }
+    }
+
     /// `text` has just happened, as the same may have before. Gives the line to write, if any.
     pub(crate) fn happened(&mut self, now: Timestamp, key: &str, text: &str) -> Option<String> {
         Some(match self.due(now, key, text, false)? {
@@ -223,6 +230,19 @@ mod tests {
         assert!(repeats.happened(at(60), "end", "web-2 ended").is_none());
         repeats.over(at(3_700));
         assert_eq!(repeats.happened(at(3_700), "end", "web-3 ended").unwrap(), "web-3 ended");
+    }
+
+    #[test]
+    fn what_goes_on_is_not_over_and_writes_nothing() {
+        let mut repeats = Repeats::default();
+        repeats.goes_on(at(0), "starts");
+        assert_eq!(repeats.over(at(100)), [""; 0], "it never began");
+        assert!(repeats.holds(at(100), "starts", "3 starts failed").is_some());
+        for s in 101..200 {
+            repeats.goes_on(at(s), "starts");
+            assert_eq!(repeats.over(at(s)), [""; 0]);
+        }
+        assert_eq!(repeats.over(at(229)), ["over after 99 s: 3 starts failed"]);
     }
 
     #[test]

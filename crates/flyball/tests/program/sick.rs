@@ -25,6 +25,7 @@ fn a_replica_that_hangs_is_noticed_and_replaced_and_every_door_says_so() {
     daemon.until_settled("web", 3);
     let before = place.replicas();
     signal(before[0], Signal::STOP);
+    signal(before[1], Signal::STOP);
     let sick = until("a notice", || {
         let view = daemon.service("web");
         let replicas = view["replicas"].as_array()?.clone();
@@ -37,11 +38,26 @@ fn a_replica_that_hangs_is_noticed_and_replaced_and_every_door_says_so() {
     let gauge =
         format!("flyball_replica_sick{{service=\"web\",replica=\"{sick}\",cause=\"probe\"}} 1");
     assert!(metrics.contains(&gauge), "{metrics}");
-    assert!(metrics.contains("flyball_sick_total{service=\"web\",cause=\"probe\"} 1"), "{metrics}");
-    until("its end", || (!place.replicas().contains(&before[0])).then_some(()));
+    let both = "flyball_sick_total{service=\"web\",cause=\"probe\"} 2";
+    until("both are counted", || daemon.get("/metrics").body.contains(both).then_some(()));
+    until("their end", || {
+        let now = place.replicas();
+        (!before[..2].iter().any(|id| now.contains(id))).then_some(())
+    });
     let view = daemon.until_settled("web", 3);
     assert!(view["replicas"].as_array().unwrap().iter().all(|replica| replica["id"] != sick));
-    assert_eq!(daemon.said(&format!("web: {sick} is sick: ")), 1, "it is said once");
+    // The third one never was.
+    let said = |text: &str| (1..=3).map(|n| daemon.said(&format!("web: web-{n} {text}"))).collect();
+    until("a line for the end of each", || {
+        let lines: Vec<usize> = said("was sick and is gone");
+        (lines.iter().sum::<usize>() > 0).then_some(())
+    });
+    let mut lines: Vec<usize> = said("is sick: ");
+    lines.sort_unstable();
+    assert_eq!(lines, [0, 1, 1], "each is said once");
+    let lines: Vec<usize> = said("was sick and is gone");
+    assert_eq!(lines.iter().sum::<usize>(), 1, "the second end is counted, not written");
+    assert_eq!(daemon.said("well again"), 0, "{}", daemon.log());
 }
 
 /// Measures how many requests fail.
