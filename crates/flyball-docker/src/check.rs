@@ -3,13 +3,15 @@
 //! Decides what is worth saying. Starts nothing, pulls nothing, changes nothing.
 //! Invariant: each finding says what was found and, where there is a way, how to mend it.
 
+use std::net::SocketAddr;
+
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::InspectNetworkOptions;
 use flyball_engine::command::PortFault;
 use serde_json::Value;
 
 use crate::discovery::discover;
-use crate::facts::{Facts, Way};
+use crate::facts::{Facts, Health, State, Way};
 use crate::host::{ASK_LIMIT, Core};
 use crate::networks::BalancerPlace;
 use crate::service::NO_CGROUPS;
@@ -28,6 +30,24 @@ pub struct Finding {
     pub hint: Option<String>,
 }
 
+/// What was found of a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// One finding for each thing.
+    pub findings: Vec<Finding>,
+    /// The container that would be copied, if it runs and its address is known.
+    pub original: Option<Original>,
+}
+
+/// A container that runs and would be copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// Its name.
+    pub container: String,
+    /// Where it should serve.
+    pub address: SocketAddr,
+}
+
 impl Finding {
     fn fatal(error: &DockerError) -> Self {
         Self { fatal: true, text: error.to_string(), hint: error.hint() }
@@ -43,7 +63,7 @@ pub(crate) async fn look(
     host: &DockerHost,
     settings: &DockerSettings,
     balancer: Option<&str>,
-) -> Result<Vec<Finding>, DockerError> {
+) -> Result<Checked, DockerError> {
     let daemon = host.check().await?;
     let docker = host.core.connect().await?;
     let mut findings = Vec::new();
@@ -52,14 +72,14 @@ pub(crate) async fn look(
     if daemon.counts_cpu == Some(false) {
         findings.push(Finding { fatal: true, text: NO_CGROUPS.to_owned(), hint: None });
     }
-    match &settings.image {
-        Some(image) => {
-            findings.extend(networks(&host.core, &docker, settings).await);
-            findings.extend(image_findings(&host.core, &docker, settings, image).await);
-        }
-        None => findings.extend(template_findings(host, &docker, settings, balancer).await?),
-    }
-    Ok(findings)
+    let Some(image) = &settings.image else {
+        let template = look_at_template(host, &docker, settings, balancer).await?;
+        findings.extend(template.findings);
+        return Ok(Checked { findings, original: template.original });
+    };
+    findings.extend(networks(&host.core, &docker, settings).await);
+    findings.extend(image_findings(&host.core, &docker, settings, image).await);
+    Ok(Checked { findings, original: None })
 }
 
 /// The networks that replicas of an image join and that are not there.
@@ -143,33 +163,17 @@ async fn image_findings(
     findings
 }
 
-async fn template_findings(
+async fn look_at_template(
     host: &DockerHost,
     docker: &bollard::Docker,
     settings: &DockerSettings,
     balancer: Option<&str>,
-) -> Result<Vec<Finding>, DockerError> {
-    let service = &settings.service;
-    let claims = discover(&host.core.see_with(docker).await?).services.into_iter();
-    let mut claims = claims.filter(|claim| {
-        let admitted = match &settings.members {
-            Members::Started => claim.own == 0,
-            Members::Adopted => true,
-            Members::Owned(owner) => claim.owner == *owner,
-        };
-        claim.service == *service && admitted
-    });
-    // The oldest one was there first.
-    let oldest = |a: LabelledService, b: LabelledService| {
-        let rank = |claim: &LabelledService| (claim.own == 0, claim.since_s);
-        if rank(&b) < rank(&a) { b } else { a }
+) -> Result<Checked, DockerError> {
+    let Some(name) = template(host, docker, settings).await? else {
+        let none = DockerError::NoTemplate { service: settings.service.clone() };
+        return Ok(Checked { findings: vec![Finding::fatal(&none)], original: None });
     };
-    let first = claims.next();
-    let Some(found) = first.map(|first| claims.fold(first, oldest)) else {
-        return Ok(vec![Finding::fatal(&DockerError::NoTemplate { service: service.clone() })]);
-    };
-    let name = &found.container;
-    let inspection = whole_inspection(host, name).await?;
+    let inspection = whole_inspection(host, &name).await?;
     let answer: ContainerInspectResponse =
         serde_json::from_value(inspection.clone()).map_err(|error| DockerError::Broken {
             what: "inspect a container".into(),
@@ -179,25 +183,82 @@ async fn template_findings(
         Some(host_name) => balancer::find(&host.core, docker, host_name).await?,
         None => BalancerPlace::Unknown,
     };
-    let mut findings = Vec::new();
-    findings.extend(copy::refuse(&answer, settings, &balancer).err().as_ref().map(Finding::fatal));
+    let refused = copy::refuse(&answer, settings, &balancer).err();
+    let mut findings: Vec<Finding> = refused.as_ref().map(Finding::fatal).into_iter().collect();
     let (publish, port) = (&settings.publish, settings.port);
     let way = Way { publish, port, machine: host.core.machine, balancer: &balancer };
     let standing = host.core.standing_in(&answer).await?;
-    let Some(facts) = Facts::of(&answer, &standing, way) else { return Ok(findings) };
+    let Some(facts) = Facts::of(&answer, &standing, way) else {
+        return Ok(Checked { findings, original: None });
+    };
     if facts.limit_cores.is_none() && settings.cpus.is_none() {
-        findings.push(no_limit(name));
+        findings.push(no_limit(&name));
     }
-    if facts.address.is_none() && findings.iter().all(|finding| !finding.fatal) {
-        let text = format!("container {name} has no address for port {port}");
-        findings.push(Finding::remark(text, "set flyball.port to what the application serves on"));
+    if refused.is_none() {
+        findings.extend(unready(&facts, port));
     }
     let lost = copy::losses(&inspection).into_iter();
     findings.extend(lost.map(|lost| {
         let text = format!("container {name}: {lost}");
         Finding { fatal: false, text, hint: None }
     }));
-    Ok(findings)
+    let serves = refused.is_none() && facts.state == State::Running;
+    let address = facts.address.filter(|_| serves);
+    let original = address.map(|address| Original { container: name, address });
+    Ok(Checked { findings, original })
+}
+
+/// The name of the container to copy.
+async fn template(
+    host: &DockerHost,
+    docker: &bollard::Docker,
+    settings: &DockerSettings,
+) -> Result<Option<String>, DockerError> {
+    let claims = discover(&host.core.see_with(docker).await?).services.into_iter();
+    let mut claims = claims.filter(|claim| {
+        let admitted = match &settings.members {
+            Members::Started => claim.own == 0,
+            Members::Adopted => true,
+            Members::Owned(owner) => claim.owner == *owner,
+        };
+        claim.service == settings.service && admitted
+    });
+    // The oldest one was there first.
+    let oldest = |a: LabelledService, b: LabelledService| {
+        let rank = |claim: &LabelledService| (claim.own == 0, claim.since_s);
+        if rank(&b) < rank(&a) { b } else { a }
+    };
+    let first = claims.next();
+    Ok(first.map(|first| claims.fold(first, oldest).container))
+}
+
+/// Why the container to copy serves nobody now, as far as Docker knows; its copies may not either.
+fn unready(facts: &Facts, port: u16) -> Option<Finding> {
+    let name = &facts.name;
+    let (what, hint) = match (&facts.state, facts.health) {
+        (State::Exited { code, .. }, _) => {
+            let code = code.map(|code| format!(" with exit status {code}")).unwrap_or_default();
+            let hint = format!("copies of it may end, too; docker logs {name} may say why it did");
+            (format!("has ended{code}"), hint)
+        }
+        (State::Created, _) => {
+            ("was never started".to_owned(), format!("docker start {name} says why, if it fails"))
+        }
+        (State::Absent, _) => (
+            "is paused, or restarted again and again".to_owned(),
+            format!("docker ps and docker logs {name} show which"),
+        ),
+        (State::Running, Some(Health::Bad)) => (
+            "is unhealthy: a replica takes no requests while its own health check fails".to_owned(),
+            format!("docker inspect {name} shows what the health check says"),
+        ),
+        (State::Running, _) if facts.address.is_none() => (
+            format!("has no address for port {port}"),
+            "set flyball.port to what the application serves on".to_owned(),
+        ),
+        (State::Running | State::Leaving, _) => return None,
+    };
+    Some(Finding::remark(format!("container {name} {what}"), &hint))
 }
 
 /// All that the daemon says of a container, also fields that nobody knows here.

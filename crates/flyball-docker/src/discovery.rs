@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bollard::models::ContainerSummary;
 
 use crate::labels::{
-    COPY, MANAGED, OWNER, PREFIX, REPLICA, SERVICE, SIGNATURE, copy, name_of, runs,
+    COMPOSE_PROJECT, COPY, MANAGED, OWNER, PREFIX, REPLICA, SERVICE, SIGNATURE, copy, name_of, runs,
 };
 use crate::owner::Owner;
 use crate::provenance::Provenance;
@@ -52,6 +52,8 @@ pub struct LabelledService {
     pub memory_bytes: Option<u64>,
     /// The networks that it is in.
     pub networks: BTreeSet<String>,
+    /// The Compose project that it says it is of.
+    pub project: Option<String>,
     /// How many of its containers run.
     pub running: usize,
     /// How many of its containers flyball did not start, whether they run or not.
@@ -134,6 +136,7 @@ fn claim(service: &str, owner: Owner, all: &[Member<'_>]) -> Option<LabelledServ
         cpus: speaker.provenance.cpus,
         memory_bytes: speaker.provenance.memory_bytes,
         networks: networks_of(speaker.summary),
+        project: speaker.provenance.own.get(COMPOSE_PROJECT).cloned(),
         running: all.iter().filter(|member| runs(member.summary)).count(),
         own: own().count(),
         copies: all.iter().filter(|member| member.started && member.copied).count(),
@@ -154,7 +157,7 @@ mod tests {
     use bollard::models::ContainerSummaryStateEnum::{EXITED, RUNNING};
 
     use super::*;
-    use crate::labels::{COMPOSE_PROJECT, COMPOSE_SERVICE};
+    use crate::labels::COMPOSE_SERVICE;
 
     fn provenance(own: &[(&str, &str)]) -> Arc<Provenance> {
         let own = own.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();

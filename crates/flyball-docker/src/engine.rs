@@ -98,7 +98,7 @@ impl DockerEngine {
     ///
     /// # Errors
     /// What keeps the host itself from being asked.
-    pub async fn check(&self, balancer: Option<&str>) -> Result<Vec<check::Finding>, DockerError> {
+    pub async fn check(&self, balancer: Option<&str>) -> Result<check::Checked, DockerError> {
         check::look(&self.host, &self.service.settings, balancer).await
     }
 

@@ -49,7 +49,7 @@ pub mod swarm;
 mod told;
 
 pub use balancer::own_host_name;
-pub use check::Finding;
+pub use check::{Checked, Finding, Original};
 pub use discovery::{Discovery, Ignored, LabelledService};
 pub use engine::DockerEngine;
 pub use error::DockerError;

@@ -273,8 +273,14 @@ mod alone {
         let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-2").await);
         let changed = compare(&old, &new);
         look_at_changes(&old, &new, changed);
-        let said: Vec<String> =
-            engine.check(None).await.unwrap().into_iter().map(|finding| finding.text).collect();
+        let said: Vec<String> = engine
+            .check(None)
+            .await
+            .unwrap()
+            .findings
+            .into_iter()
+            .map(|finding| finding.text)
+            .collect();
         for lost in ["HostConfig.PortBindings (8080/tcp at 47113)", "10.213.80.99", "name special"]
         {
             assert_eq!(
@@ -351,12 +357,12 @@ mod alone {
         unclear.start(&id(2));
         let refused = until_exit(&unclear).await.reason;
         assert!(refused.contains("shop_back, shop_front"), "{refused}");
-        let finding = unclear.check(None).await.unwrap().remove(0);
+        let finding = unclear.check(None).await.unwrap().findings.remove(0);
         assert!(finding.fatal && finding.text.contains("shop_back, shop_front"), "{finding:?}");
 
         // The balancer's machine calls itself as its container.
         let host_name = balancer[..12].to_owned();
-        assert!(unclear.check(Some(&host_name)).await.unwrap().iter().all(|f| !f.fatal));
+        assert!(unclear.check(Some(&host_name)).await.unwrap().findings.iter().all(|f| !f.fatal));
         until(&unclear, "its turn", |e| e.wants_balancer().then_some(())).await;
         unclear.place_balancer(Some(host_name));
         let address = until(&unclear, "an address", theirs).await;
@@ -390,7 +396,7 @@ mod alone {
         );
         refused.start(&id(2));
         assert!(until_exit(&refused).await.reason.contains("shares the network"));
-        let finding = refused.check(None).await.unwrap().remove(0);
+        let finding = refused.check(None).await.unwrap().findings.remove(0);
         assert!(finding.fatal && finding.text.contains("shares the network"), "{finding:?}");
         assert_eq!(lab.names().await, ["tunnelled", "vpn"]);
         drop(refused);

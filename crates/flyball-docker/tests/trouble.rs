@@ -117,13 +117,19 @@ mod alone {
     async fn a_check_finds_what_would_fail_and_starts_nothing() {
         let Some(lab) = Lab::up().await else { return };
         let good = engine(&lab, image);
-        assert_eq!(good.check(None).await.unwrap(), []);
+        assert_eq!(good.check(None).await.unwrap().findings, []);
         let bad = engine(&lab, |settings| {
             settings.image = Some("flyball-lab:none".into());
             settings.networks = vec!["nowhere".into()];
         });
-        let texts: Vec<String> =
-            bad.check(None).await.unwrap().into_iter().map(|finding| finding.text).collect();
+        let texts: Vec<String> = bad
+            .check(None)
+            .await
+            .unwrap()
+            .findings
+            .into_iter()
+            .map(|finding| finding.text)
+            .collect();
         assert_eq!(texts.len(), 3, "{texts:?}");
         assert!(texts[0].contains("network not found: nowhere"));
         assert!(texts[1].contains("not on the host"));
@@ -132,9 +138,9 @@ mod alone {
             image(settings);
             settings.port = 9;
         });
-        let finding = port.check(None).await.unwrap().remove(0);
+        let finding = port.check(None).await.unwrap().findings.remove(0);
         assert!(!finding.fatal && finding.text.contains("exposes 8080/tcp"));
-        let copied = engine(&lab, |_| {}).check(None).await.unwrap().remove(0);
+        let copied = engine(&lab, |_| {}).check(None).await.unwrap().findings.remove(0);
         assert!(copied.fatal && copied.hint.unwrap().contains("flyball.service=web"));
     }
 

@@ -69,6 +69,7 @@ pub(crate) use hosts::{
     mesos_master, needs_docker, swarm as open_swarm,
 };
 pub(crate) use owners::Owners;
+pub(crate) use probe::Question;
 use report::Reporting;
 pub(crate) use room::Room;
 pub(crate) use standby::Standby;

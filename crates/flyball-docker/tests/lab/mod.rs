@@ -229,6 +229,21 @@ impl Drop for Lab {
     }
 }
 
+/// Removes the cgroups of containers that a killed daemon left; `containers` has a folder for each.
+/// One that is in use cannot be removed.
+fn remove_cgroups(containers: &Path) {
+    let root = Path::new("/sys/fs/cgroup");
+    let names = |folder: &Path| {
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name())
+    };
+    for id in names(containers) {
+        let _ = fs::remove_dir(root.join("docker").join(&id));
+        for controller in names(root) {
+            let _ = fs::remove_dir(root.join(controller).join("docker").join(&id));
+        }
+    }
+}
+
 /// Ends what is left of a daemon with its data in `directory`, and removes that.
 fn end_leftover(directory: &Path) {
     let mark = directory.join("exec").display().to_string();
@@ -248,6 +263,7 @@ fn end_leftover(directory: &Path) {
             run("umount", &["-l", mount]);
         }
     }
+    remove_cgroups(&directory.join("data/containers"));
     for name in ["data", "exec", "image", "docker.pid", "docker.sock", "dockerd.log"] {
         let path = directory.join(name);
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));

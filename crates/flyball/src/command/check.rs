@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Engine, Problem, Service, ServiceLabels, Task};
+use flyball_config::{Balancer, Config, Engine, Problem, Ready, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost, DockerSettings, Owner};
 use flyball_mesos::Survey;
@@ -205,7 +205,7 @@ impl Systems {
                     let owner = self.owners.get(name).filter(|_| !by_file);
                     let settings = docker_settings(name, container, owner);
                     let balancer = local::balancer_host(config, service).await;
-                    startable(settings, host, balancer.as_deref()).await
+                    startable(settings, host, balancer.as_deref(), &service.ready).await
                 }
                 None => Vec::new(),
             },
@@ -428,6 +428,7 @@ async fn startable(
     settings: DockerSettings,
     host: &Arc<DockerHost>,
     balancer: Option<&str>,
+    ready: &Ready,
 ) -> Vec<Finding> {
     let key = format!("services.{}", settings.service);
     let wrong = |text: String, hint| vec![Finding { key: key.clone(), ok: false, text, hint }];
@@ -436,7 +437,13 @@ async fn startable(
         Err(error) => return wrong(error.to_string(), error.hint()),
     };
     match engine.check(balancer).await {
-        Ok(found) => findings_of(key, found, "containers can be started"),
+        Ok(found) => {
+            let mut findings = found.findings;
+            if let Some(original) = &found.original {
+                findings.extend(readiness::probed(original, ready).await);
+            }
+            findings_of(key, findings, "containers can be started")
+        }
         Err(error) => wrong(error.to_string(), error.hint()),
     }
 }

@@ -10,6 +10,8 @@ use flyball_docker::{Discovery, Ignored, LabelledService, Owner, Why};
 
 use super::owners::Owners;
 
+const NETWORK_LABEL: &str = "flyball.network";
+
 /// What one listing comes to.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
@@ -93,7 +95,20 @@ pub(crate) fn described(claim: &LabelledService) -> Described {
         memory_bytes: claim.memory_bytes,
         networks: claim.networks.clone(),
     };
-    Described { labels: claim.labels.clone(), source: Source::Container(limits) }
+    Described { labels: in_docker(claim), source: Source::Container(limits) }
+}
+
+/// The labels of a claim, with a network that they name as the Compose file does called as Docker
+/// calls it: only so can it be told whether its container has it, also where an image is named.
+fn in_docker(claim: &LabelledService) -> BTreeMap<String, String> {
+    let mut labels = claim.labels.clone();
+    if let (Some(project), Some(network)) = (&claim.project, labels.get_mut(NETWORK_LABEL)) {
+        let long = format!("{project}_{network}");
+        if !claim.networks.contains(network) && claim.networks.contains(&long) {
+            *network = long;
+        }
+    }
+    labels
 }
 
 /// That labels of the image are passed over, if any are.
@@ -147,6 +162,7 @@ mod tests {
             cpus: None,
             memory_bytes: None,
             networks: BTreeSet::new(),
+            project: None,
             running: own + copies,
             own,
             copies,
@@ -215,6 +231,22 @@ mod tests {
         let adopting = config(&format!("{service}adopt = true"));
         let claims = see(&adopting, found(), &owners);
         assert!(claims.remarks.is_empty() && claims.chosen.contains_key("web"));
+    }
+
+    #[test]
+    fn a_network_is_named_as_in_the_compose_file_if_its_container_has_it() {
+        let named = |project: Option<&str>, network: &str| {
+            let mut web = claim("web", Owner::Unnamed, 1, 1, 0);
+            web.project = project.map(str::to_owned);
+            web.networks = ["shop_back".to_owned(), "shop_shop_back".to_owned()].into();
+            web.labels = [(NETWORK_LABEL.to_owned(), network.to_owned())].into();
+            described(&web).labels[NETWORK_LABEL].clone()
+        };
+        assert_eq!(named(Some("shop"), "back"), "shop_back");
+        assert_eq!(named(Some("shop"), "shop_back"), "shop_back", "it is one already");
+        assert_eq!(named(Some("shop"), "front"), "front", "its container does not have it");
+        assert_eq!(named(Some("evil"), "back"), "back", "another project's");
+        assert_eq!(named(None, "back"), "back");
     }
 
     #[test]

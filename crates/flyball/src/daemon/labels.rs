@@ -254,6 +254,7 @@ mod tests {
             cpus: None,
             memory_bytes: None,
             networks: BTreeSet::new(),
+            project: None,
             running: own,
             own,
             copies,

@@ -5,6 +5,7 @@ mod alone {
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
 
+    use crate::compose;
     use crate::load::get;
     use crate::stage::Stage;
     use crate::support::{FLYBALL, until};
@@ -40,25 +41,10 @@ mod alone {
         String::from_utf8_lossy(bytes).into_owned()
     }
 
-    /// Installs docker-compose where that is possible and needed.
-    fn compose() -> Result<(), String> {
-        let there = || Command::new("docker-compose").arg("version").output().is_ok();
-        if !there() {
-            let install = Command::new("apt-get")
-                .args(["-o", "DPkg::Lock::Timeout=120", "install", "-y"])
-                .args(["--no-install-recommends", "docker-compose"])
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .stdin(Stdio::null())
-                .output();
-            drop(install.map_err(|error| format!("apt-get cannot be started: {error}"))?);
-        }
-        if there() { Ok(()) } else { Err("it is not installed, and cannot be".to_owned()) }
-    }
-
     #[test]
     fn the_example_scales_out_shows_its_copies_and_goes_down_whole() {
         let Some(stage) = Stage::set() else { return };
-        if let Err(reason) = compose() {
+        if let Err(reason) = compose::install() {
             return crate::lab::not_run_here("docker-compose", &reason);
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/docker");

@@ -8,6 +8,8 @@
 mod agent;
 mod attackers;
 mod attacks;
+mod compose;
+mod compose_shapes;
 mod demo;
 mod example;
 mod ha;

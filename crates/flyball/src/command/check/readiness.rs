@@ -1,11 +1,11 @@
 //! What `flyball check` says of how a service's replicas are probed.
 //!
-//! Decides nothing: it puts the defaults into words, since nobody reads those in a file.
-//! Invariant: it finds nothing wrong.
+//! Puts the defaults into words, since nobody reads those in a file, and asks a container that runs.
 
 use flyball_config::{Ready, Service, show_duration};
 
 use super::Finding;
+use crate::daemon::Question;
 
 pub(super) fn look_at(service: &Service) -> Finding {
     let (ready, hint) = match &service.ready {
@@ -24,6 +24,27 @@ pub(super) fn look_at(service: &Service) -> Finding {
     };
     let text = format!("{ready}; {}", liveness(service));
     Finding { key: format!("services.{}.ready", service.name), ok: true, text, hint }
+}
+
+/// Asks the container that would be copied as a replica is asked; why it is not ready. It may just be
+/// starting, so that this alone is no fault.
+pub(super) async fn probed(
+    original: &flyball_docker::Original,
+    ready: &Ready,
+) -> Option<flyball_docker::Finding> {
+    let question = Question { ready, address: original.address };
+    let outcome = question.ask().await;
+    (!question.is_met_by(&outcome)).then(|| {
+        flyball_docker::Finding {
+        fatal: false,
+        text: format!("container {} is not ready: {question}{outcome}", original.container),
+        hint: Some(
+            "the label flyball.port (or port) must be where the application listens; if it is just \
+             starting, check again"
+                .to_owned(),
+        ),
+    }
+    })
 }
 
 fn liveness(service: &Service) -> String {
