@@ -1,7 +1,7 @@
 //! `flyball.toml`.
 //!
-//! Promises: never a panic; either a configuration without contradictions or errors, each with its
-//! place and bounded in number and length.
+//! Parsing never panics and gives a consistent configuration or errors, each with its place,
+//! bounded in number and length.
 
 use flyball_config::{ConfigErrors, Env, PROBLEMS_MAX, Service};
 

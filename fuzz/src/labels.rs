@@ -1,12 +1,12 @@
-//! Labels of containers, of services of a Swarm and of apps of Marathon.
+//! Labels of containers, of Swarm services and of Marathon apps.
 //!
-//! Promises: never a panic; a service is either taken or refused; and whatever labels say, nothing
-//! that is taken reaches beyond what carries them, since nobody permitted more.
+//! Parsing never panics. A service is accepted or refused, and without permission no label reaches
+//! beyond its own container.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use flyball_config::{
-    Balancer, Config, Container, Described, Engine, Granted, Labelled, Limits, Permits, Reach,
+    Balancer, Config, Container, Described, Engine, ExtraRights, Labelled, Limits, Permits, Reach,
     Service, ServiceLabels, Source,
 };
 
@@ -80,7 +80,7 @@ fn modest(service: &Service, source: &Source) {
 /// A copy has at most what its container has.
 fn copied(container: &Container) {
     let Container { image, granted, command, env, labels, log, reach, .. } = container;
-    assert_eq!((image, log, *granted), (&None, &None, Granted::default()), "{container:?}");
+    assert_eq!((image, log, *granted), (&None, &None, ExtraRights::default()), "{container:?}");
     assert!(command.is_empty() && env.is_empty() && labels.is_empty(), "{container:?}");
     let within = match reach {
         Reach::Published(address) => address.is_loopback(),

@@ -1,9 +1,7 @@
-//! Made-up input for everything of flyball that reads what others wrote.
+//! Random input for every parser of external data in flyball.
 //!
-//! Each target takes any bytes and panics if flyball does, or if it breaks a promise that the target
-//! states. libFuzzer drives them (`cargo xtask fuzz`); the ordinary tests replay `seeds/`, which is
-//! what was found and what shows the way in. Invariant: a target reads no clock and no file of its
-//! own, and the same bytes do the same.
+//! Each target takes any bytes and panics if flyball breaks a promise. libFuzzer drives them
+//! (`cargo xtask fuzz`); ordinary tests replay `seeds/`. Targets read no clock and no file.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

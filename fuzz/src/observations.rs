@@ -1,9 +1,7 @@
 //! Sequences of looks at one service.
 //!
-//! Promises: `decide` never panics, and the same memory and observation give the same decision; each
-//! decision keeps the core's invariants, can be shown, and is the same when it was written and read.
-//! What is drawn keeps the stated shape of an observation (names once and in order, limits above 0)
-//! and nothing else: times run backwards, counters jump, replicas come and go as they like.
+//! `decide` never panics, is deterministic and keeps the core's invariants; decisions survive a
+//! round trip. Observations have unique ordered names and positive limits; all else is random.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +22,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 
 /// Looks at most.
 const LOOKS_MAX: u32 = 24;
-/// Replicas at most: names are drawn from so many.
+/// Replicas at most: names are drawn from this many.
 const NUMBERS: u64 = 12;
 
 /// Bytes as a policy and what is seen, look by look.
@@ -233,7 +231,7 @@ impl Look {
         Ok(Manual { ask, until, by: "fuzz".to_owned() })
     }
 
-    /// As an engine and a balancer do what they are told.
+    /// As an engine and a balancer carry out orders.
     fn carry_out(&mut self, step: &Step) {
         let now = Timestamp::from_ms(self.now_ms);
         match step {
@@ -298,7 +296,7 @@ fn policy(u: &mut Unstructured<'_>) -> Result<Policy> {
     let max = u.int_in_range(min.max(1)..=16)?;
     let max = if u.ratio(1, 16)? { 300 } else { max };
     let timing = Timing {
-        look_ms: u.arbitrary::<Option<u16>>()?.map(|ms| u64::from(ms).max(1)),
+        interval_ms: u.arbitrary::<Option<u16>>()?.map(|ms| u64::from(ms).max(1)),
         start_lag_prior_ms: u64::from(u.arbitrary::<u16>()?),
         start_limit_ms: u64::from(u.arbitrary::<u16>()?),
         drain_limit_ms: u64::from(u.arbitrary::<u16>()?),
@@ -412,7 +410,7 @@ fn leaving(u: &mut Unstructured<'_>) -> Result<Leaving> {
     Ok(Leaving::Predicted(ids))
 }
 
-/// A name as flyball gives them, or one of somebody else's.
+/// A name as flyball gives them, or an external one.
 fn name(u: &mut Unstructured<'_>) -> Result<ReplicaId> {
     let foreign =
         ["web-18446744073709551615", "web-281474976710655", "proud_newton", "api-3", "-", ""];

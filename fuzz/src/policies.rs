@@ -1,7 +1,7 @@
 //! Policies with their settings, as typed after `--policy`.
 //!
-//! Promises: never a panic; a name that is taken makes a policy that runs over a load and keeps its
-//! figures finite; one that is refused says what there is.
+//! Parsing never panics. An accepted policy runs over a load with finite figures; a refused one
+//! lists the alternatives.
 
 use flyball_sim::contender::Name;
 use flyball_sim::run::{self, RunError, Settings};
@@ -25,7 +25,7 @@ pub fn policies(data: &[u8]) {
     let (unit, values) = (Unit::RequestsPerSecond, LOAD.into());
     let trace = Trace { name: "load".to_owned(), unit, step_ms: 60_000, values };
     let physics = Physics { replica_capacity: 10.0, ..Physics::default() };
-    let mut settings = Settings { physics, look_ms: Some(60_000), ..Settings::default() };
+    let mut settings = Settings { physics, interval_ms: Some(60_000), ..Settings::default() };
     settings.bounds.max = 50;
     match run::fluid(&name, &trace, &settings) {
         Ok(outcome) => {

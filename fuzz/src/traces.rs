@@ -1,7 +1,7 @@
 //! Recorded loads.
 //!
-//! Promises: never a panic and never more memory than stated; what is read is finite, in order and
-//! of one step, and is the same when it is written and read again; a short one can be simulated.
+//! Parsing never panics and respects its memory limit. A trace is finite, ordered, has one step,
+//! survives a round trip and can be simulated.
 
 use std::fmt::Write as _;
 
@@ -63,8 +63,8 @@ fn close(a: f64, b: f64) -> bool {
 fn simulated(trace: &Trace) {
     let most = trace.values.iter().copied().fold(1e-300, f64::max);
     let physics = Physics { replica_capacity: most / 10.0, ..Physics::default() };
-    let look_ms = Some(trace.step_ms.max(60_000));
-    let mut settings = Settings { physics, look_ms, ..Settings::default() };
+    let interval_ms = Some(trace.step_ms.max(60_000));
+    let mut settings = Settings { physics, interval_ms, ..Settings::default() };
     settings.bounds.max = 50;
     let outcome = run::fluid(&Name::parse("governor").unwrap(), trace, &settings);
     match outcome {

@@ -1,4 +1,4 @@
-//! What was found by fuzzing stays mended, and what shows the way in stays readable.
+//! Replays the seeds: fixed findings stay fixed, and sample inputs stay valid.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 

@@ -1,7 +1,4 @@
-//! `cargo xtask bench NAME`: which program measures what.
-//!
-//! Knows nothing of the figures: the programs print them. Invariant: the program's exit status is
-//! passed on.
+//! `cargo xtask bench NAME`: which program measures what. The programs print the figures.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

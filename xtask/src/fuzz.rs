@@ -1,7 +1,6 @@
-//! `cargo xtask fuzz`: made-up input for every target of `fuzz/`, by libFuzzer.
+//! `cargo xtask fuzz`: runs every target of `fuzz/` with libFuzzer.
 //!
-//! Decides how targets are built and run, and sums up. Knows nothing of what they try. Invariant: exit
-//! status 0 means that every target ran as long as was asked for and found nothing.
+//! Exit status 0 means that every target ran for the requested time and found nothing.
 
 mod report;
 
@@ -30,7 +29,7 @@ pub(crate) struct Arguments {
     /// How long each runs.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Ends each after so many runs, if that comes first.
+    /// Ends each after this many runs, if that comes first.
     #[arg(long)]
     runs: Option<u64>,
 }

@@ -1,7 +1,4 @@
-//! Systems of others, scripted, to try flyball with by hand.
-//!
-//! Decides which. Builds flyball too, since its sample service is what tasks run. Invariant: none of
-//! them listens on anything but 127.0.0.1.
+//! `cargo xtask lab`: scripted external systems to try flyball with, on 127.0.0.1 only.
 
 use std::path::Path;
 use std::process::ExitCode;

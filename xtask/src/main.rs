@@ -1,7 +1,7 @@
-//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim`, `fuzz` and `lab`.
+//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim`, `fuzz` and
+//! `lab`.
 //!
-//! Decides which command runs. Knows nothing of what flyball does.
-//! Invariant: exit status 0 means that everything asked for was run and passed.
+//! Exit status 0 means that everything requested ran and passed.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -43,7 +43,7 @@ enum Command {
     /// Simulated services under faults, one for each seed. Exit status 3: code panicked, 4: an
     /// invariant was broken, 5: a service did not settle.
     Sim(sim::Arguments),
-    /// Made-up input for all that reads what others wrote, or for one target of it.
+    /// Fuzz all code that reads external input, or one target.
     Fuzz(fuzz::Arguments),
     /// A system of others, scripted, to try flyball with by hand.
     Lab(lab::Arguments),

@@ -1,7 +1,6 @@
-//! `cargo xtask matrix [NAME...]`: the end-to-end suites against other versions of what they need.
+//! `cargo xtask matrix [NAME...]`: the end-to-end suites against other versions of other systems.
 //!
-//! Decides in which order, and what is printed. Invariant: exit status 0 means that every suite
-//! passed and left nothing out.
+//! Exit status 0 means that every suite passed and skipped nothing.
 
 mod root;
 mod rows;
@@ -54,7 +53,7 @@ pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
             }
         }
     }
-    ensure!(bad.is_empty(), "not good: {}", bad.join(", "));
+    ensure!(bad.is_empty(), "failed: {}", bad.join(", "));
     Ok(())
 }
 

@@ -1,7 +1,4 @@
-//! `cargo xtask sim`: the fault simulation over many seeds, or over one again.
-//!
-//! Knows nothing of what is simulated: an example of flyball-sim is. Invariant: the example's exit
-//! status is passed on.
+//! `cargo xtask sim`: the fault simulation over many seeds, or one seed again.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

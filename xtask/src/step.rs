@@ -1,6 +1,4 @@
-//! One step of a longer command: says that it runs, runs it, and keeps how long it took.
-//!
-//! Knows nothing of what the steps do. Invariant: a step that could not be started has failed.
+//! One step of a longer command: announces it, runs it and times it.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};

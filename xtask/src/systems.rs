@@ -1,8 +1,7 @@
-//! The real programs that tests work with, installed before the tests begin.
+//! Installs the real programs that tests need, before the tests start.
 //!
-//! Decides which package of Debian each comes from. Does not know which test needs it: a test that
-//! misses its program says so by itself. Invariant: what cannot be installed here stops nothing
-//! here, and no service of the system is started.
+//! A failed installation stops nothing here (the tests report a missing program), and no system
+//! service is started.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -22,8 +21,8 @@ const REAL: [(&str, &str); 4] = [
     ("/usr/share/java/zookeeper.jar", "zookeeper"),
 ];
 
-/// Installs what is missing, where somebody may who runs this. A test could do so as well, but
-/// downloading a browser takes longer than a test may.
+/// Installs what is missing, where the user may do so. A test could do so as well, but downloading
+/// a browser takes longer than a test may.
 pub(crate) fn install() {
     let missing: Vec<&str> = REAL
         .iter()

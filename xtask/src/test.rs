@@ -1,7 +1,7 @@
-//! `cargo xtask test`: the one test command, its steps in order, and what was not run.
+//! `cargo xtask test`: the one test command, its steps, and what was not run.
 //!
-//! Knows nothing of single tests: nextest runs them, `.config/nextest.toml` groups them.
-//! Invariant: nothing is left out in silence, and under `CI=true` nothing is left out at all.
+//! Nothing is skipped silently, and with `CI=true` nothing is skipped at all. nextest runs the
+//! tests; `.config/nextest.toml` groups them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,7 +94,7 @@ fn install_nextest(root: &Path, steps: &mut Steps) -> Result<()> {
 
 fn conclude(left_out: &[String], strict: bool) -> Result<()> {
     if left_out.is_empty() {
-        println!("everything was run on this machine");
+        println!("every check ran on this machine");
         return Ok(());
     }
     println!("not run on this machine:");

@@ -1,7 +1,4 @@
-//! What an agent answers.
-//!
-//! Decides the shape on the wire and which answers are believed. Does not know who asked or what
-//! was answered before. Invariant: an answer is whole and plausible by itself, or it is none.
+//! The answer of an agent: complete and plausible in itself, or refused.
 //!
 //! ```json
 //! {"boot_id":"6b1f...","at_ns":5123456789,"cores":2,"containers":[["4a9c...",8100000,null]]}
@@ -47,8 +44,7 @@ pub struct Container(
     pub Arc<str>,
     /// CPU time that it used since it started, in nanoseconds.
     pub u64,
-    /// How long its CPU limit has held it back since, in nanoseconds; `None` where nothing limits
-    /// it or nobody counts.
+    /// How long it was throttled since, in nanoseconds; `None` without a limit or a count.
     pub Option<u64>,
 );
 

@@ -1,7 +1,7 @@
-//! What can go wrong on either side of the wire.
+//! Errors of both sides.
 //!
-//! Tells a missed answer, which is normal and mends itself, from what stops an agent or a
-//! controller from starting. Invariant: no message repeats a secret or what the other side wrote.
+//! A missed answer is normal and separate from what prevents a start. No message repeats a secret
+//! or what the other side sent.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use flyball_cgroup::CgroupError;
 
 /// Why one question got no answer. Expected: the next look asks again.
 #[derive(Debug, thiserror::Error)]
-pub enum Miss {
-    /// Nobody takes the connection.
+pub enum PullError {
+    /// Nothing accepts the connection.
     #[error("cannot connect to {address}: {source}")]
     Unreachable {
         /// Where.
@@ -34,7 +34,7 @@ pub enum Miss {
         /// Where.
         address: SocketAddr,
     },
-    /// Somebody else answers there.
+    /// Something else answers there.
     #[error("{address} answers with status {status}: is it an agent?")]
     Status {
         /// Where.
@@ -43,7 +43,7 @@ pub enum Miss {
         status: u16,
     },
     /// The connection broke, or what came over it is no HTTP, or too much.
-    #[error("the answer of {address} broke off: {source}")]
+    #[error("the answer of {address} was cut off: {source}")]
     Broken {
         /// Where.
         address: SocketAddr,
@@ -51,14 +51,14 @@ pub enum Miss {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The answer is whole and makes no sense.
-    #[error("the answer of {address} is none of an agent: {what}")]
+    #[error("the answer of {address} does not come from an agent: {what}")]
     Garbage {
         /// Where.
         address: SocketAddr,
         /// Which part of it.
         what: String,
     },
-    /// The same run of the same kernel told an earlier time than before.
+    /// The same run of the same kernel reported an earlier time than before.
     #[error("the clock of {address} ran backwards")]
     Backwards {
         /// Where.
@@ -66,12 +66,12 @@ pub enum Miss {
     },
 }
 
-impl Miss {
+impl PullError {
     /// What can be done about it, where that is clear.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Refused { .. } => {
-                "agent and controller must be given the same secret in their token files"
+                "give the agent and the controller the same secret in their token files"
             }
             Self::Unreachable { .. } => {
                 "is `flyball agent` running there, and is its port open to this machine?"
@@ -86,10 +86,10 @@ impl Miss {
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The token cannot be sent as a header.
-    #[error("the agents' token holds characters that cannot be sent")]
+    #[error("the agents' token contains characters that cannot be sent")]
     Token,
-    /// Whoever asks must do so from within a runtime.
-    #[error("no runtime to ask agents in: {0}")]
+    /// The call was made outside of a runtime.
+    #[error("agents can only be queried in a running tokio runtime: {0}")]
     Runtime(#[from] tokio::runtime::TryCurrentError),
     /// Others can reach the address, and there is no token.
     #[error("cannot listen on {address} without a token: others can reach that address")]
@@ -124,12 +124,12 @@ impl AgentError {
         let text = match self {
             Self::Token => "use letters and digits, such as those of `openssl rand -hex 32`",
             Self::TokenMissing { .. } => {
-                "name a file that holds a secret with --token-file, or listen on 127.0.0.1; \
-                 --insecure lets everybody read"
+                "pass a file that contains a secret with --token-file, or listen on 127.0.0.1; \
+                 --insecure lets anyone read"
             }
             Self::Bind { source, .. } => match source.kind() {
                 io::ErrorKind::AddrInUse => "is another agent running? use another port: --listen",
-                io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege",
+                io::ErrorKind::PermissionDenied => "ports below 1024 need privileges",
                 io::ErrorKind::AddrNotAvailable => "this machine has no such address: use 0.0.0.0",
                 _ => return None,
             },

@@ -1,10 +1,7 @@
-//! The pulling side: asks the agents of all nodes, again and again.
-//!
-//! Decides who is asked and when a node counts as silent. Does not know where the list of nodes
-//! comes from. Invariant: nobody waits here for a node, and no node for another one.
+//! The client: asks the agents of all nodes again and again. No node delays another one.
 
-mod anchor;
-mod line;
+mod client;
+mod clock_offset;
 mod node;
 
 use std::collections::BTreeMap;
@@ -20,11 +17,11 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::pull::line::{Line, bearer};
+use crate::pull::client::{AgentClient, bearer};
 use crate::pull::node::Node;
-use crate::{AgentError, Answer, Miss};
+use crate::{AgentError, Answer, PullError};
 
-/// The most nodes that are asked: what lies beyond is told as silent. Docker recommends fewer than
+/// The most nodes that are asked: those beyond are reported as silent. Docker recommends fewer than
 /// a thousand nodes to a swarm; each costs a task and a connection.
 const NODES_MAX: usize = 1_000;
 
@@ -35,20 +32,20 @@ const INTERVAL_MIN_MS: u64 = 50;
 /// How agents are asked.
 #[derive(Clone, Debug)]
 pub struct PullSettings {
-    /// What is presented to them; `None` for agents that let everybody read.
+    /// What is presented to them; `None` for agents that let anyone read.
     pub token: Option<Token>,
     /// The pause between two questions to a node, in milliseconds; raised to 50 where it is less.
     pub interval_ms: u64,
-    /// The clock on which readings are told.
+    /// The clock of the readings.
     pub clock: fn() -> Timestamp,
 }
 
 /// What is known of one container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metered {
-    /// CPU time used. It falls where the counter began anew or ceased to be comparable.
+    /// CPU time used. It falls where the counter restarted or is no longer comparable.
     pub cpu: CpuCounter,
-    /// How long its CPU limit has held it back; `None` where nothing limits it or nobody counts.
+    /// How long it was throttled; `None` without a limit or a count.
     pub throttled: Option<ThrottleCounter>,
 }
 
@@ -68,7 +65,7 @@ struct Asked {
 }
 
 impl Agents {
-    /// Asks nobody yet. The questions run on the runtime that this is called in, and the token's
+    /// Sends no request yet. Requests run on the runtime that this is called in, and the token's
     /// file is read again when it changes.
     ///
     /// # Errors
@@ -106,8 +103,8 @@ impl Agents {
         node.reading(container)
     }
 
-    /// Why a node tells no CPU time: it has missed enough questions, or it has no agent where others
-    /// have. `None` while it tells, while it is new, and where no node is asked.
+    /// Why a node reports no CPU usage: it has missed enough questions, or it has no agent where
+    /// others have. `None` while it reports, while it is new, and where no node is asked.
     pub fn silence(&self, node: &str) -> Option<String> {
         let asked = held(&self.asked);
         match asked.get(node) {
@@ -120,13 +117,13 @@ impl Agents {
     ///
     /// # Errors
     /// Whatever kept it from an answer.
-    pub async fn ask(&self, address: SocketAddr) -> Result<Answer, Miss> {
+    pub async fn ask(&self, address: SocketAddr) -> Result<Answer, PullError> {
         ask(address, self.settings.token.clone()).await
     }
 
     fn begin(&self, name: &str, address: SocketAddr) -> Asked {
         let node = Arc::new(Mutex::new(Node::default()));
-        let line = Line::new(address, self.settings.token.clone());
+        let line = AgentClient::new(address, self.settings.token.clone());
         let task = keep_asking(name.to_owned(), line, self.settings.clone(), Arc::clone(&node));
         let task = AbortOnDropHandle::new(self.runtime.spawn(task));
         Asked { address, node, _task: Some(task) }
@@ -152,11 +149,16 @@ impl fmt::Debug for Agents {
 ///
 /// # Errors
 /// Whatever kept it from an answer.
-pub async fn ask(address: SocketAddr, token: Option<Token>) -> Result<Answer, Miss> {
-    Line::new(address, token).ask().await
+pub async fn ask(address: SocketAddr, token: Option<Token>) -> Result<Answer, PullError> {
+    AgentClient::new(address, token).ask().await
 }
 
-async fn keep_asking(name: String, mut line: Line, settings: PullSettings, node: Arc<Mutex<Node>>) {
+async fn keep_asking(
+    name: String,
+    mut line: AgentClient,
+    settings: PullSettings,
+    node: Arc<Mutex<Node>>,
+) {
     let mut turns = interval(Duration::from_millis(settings.interval_ms));
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -166,15 +168,15 @@ async fn keep_asking(name: String, mut line: Line, settings: PullSettings, node:
         let mut node = held(&node);
         let was_silent = node.silence().is_some();
         let outcome = answer.and_then(|answer| {
-            let backwards = Miss::Backwards { address: line.address() };
+            let backwards = PullError::Backwards { address: line.address() };
             node.take(answer, asked_at, (settings.clock)()).map_err(|_| backwards)
         });
         if let Err(miss) = outcome {
             node.miss(&miss);
         }
         match (was_silent, node.silence()) {
-            (false, Some(why)) => tracing::warn!("no CPU time from node {name}: {why}"),
-            (true, None) => tracing::info!("node {name} tells CPU time again"),
+            (false, Some(why)) => tracing::warn!("node {name}: no CPU metrics: {why}"),
+            (true, None) => tracing::info!("node {name}: CPU metrics recovered"),
             _ => {}
         }
     }

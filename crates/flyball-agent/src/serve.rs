@@ -1,10 +1,9 @@
-//! The serving side: answers with the counters of this machine.
+//! The server: reports this host's CPU counters. It needs no Docker and changes nothing.
 //!
-//! Decides who is answered. Does not know which containers matter, and needs no Docker.
-//! Invariant: without the token nothing is told; connections are bounded in number, in the size of
-//! their headers and in their life; nobody changes anything here.
+//! Nothing is reported without the token. Connections are bounded in number, header size and
+//! lifetime.
 
-mod look;
+mod cgroup_reader;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -13,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flyball_net::{Clients, Connection, Limits, Seldom};
+use flyball_net::{Clients, Connection, Limits, WarningLimit};
 use flyball_token::Token;
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -30,7 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::AgentError;
 use crate::answer::PATH;
-use crate::serve::look::Looker;
+use crate::serve::cgroup_reader::CgroupReader;
 
 /// One controller needs one; a second may take over from it, and people look. A newcomer gets the
 /// place of one that has presented no token.
@@ -39,7 +38,7 @@ const CONNECTIONS_MAX: usize = 16;
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
 /// How long a client may take to send its headers, and how long an idle connection is kept: a
-/// controller asks at least every 2 s, and whoever sends nothing must not hold a place for long.
+/// controller asks at least every 2 s, and an idle client must not hold a connection for long.
 const HEADER_LIMIT: Duration = Duration::from_secs(10);
 /// A connection is asked to end after this time, so that none is held for ever, read or not.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
@@ -58,7 +57,7 @@ pub struct ServeSettings {
     pub token: Option<Token>,
     /// Where the cgroup hierarchies are mounted.
     pub cgroup_mount: PathBuf,
-    /// Whether everybody may read who reaches the address.
+    /// Whether anyone who reaches the address may read.
     pub insecure: bool,
 }
 
@@ -73,7 +72,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Waits until it has ended, which it does soon after it was told to stop.
+    /// Waits until it has ended, soon after it was asked to stop.
     pub async fn finished(self) {
         if self.task.await.is_err() {
             tracing::error!(address = %self.address, "the agent died");
@@ -83,9 +82,9 @@ impl Agent {
 
 /// What answers a question.
 #[derive(Debug)]
-struct Desk {
+struct ServeState {
     token: Option<Token>,
-    looker: Mutex<Looker>,
+    reader: Mutex<CgroupReader>,
 }
 
 /// Listens as `settings` say and answers until `stop` is ready.
@@ -102,25 +101,25 @@ pub async fn serve(
     if settings.token.is_none() && !settings.insecure && !wanted.ip().is_loopback() {
         return Err(AgentError::TokenMissing { address: wanted });
     }
-    let mut looker = Looker::open(&settings.cgroup_mount)?;
-    let containers = looker.scan();
+    let mut reader = CgroupReader::open(&settings.cgroup_mount)?;
+    let containers = reader.scan();
     let bind = |source| AgentError::Bind { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
-    let desk = Arc::new(Desk { token: settings.token.clone(), looker: Mutex::new(looker) });
+    let state = Arc::new(ServeState { token: settings.token.clone(), reader: Mutex::new(reader) });
     let task = tokio::spawn(async move {
         let follow =
             settings.token.map(|token| AbortOnDropHandle::new(tokio::spawn(token.follow())));
-        accept(listener, desk, stop).await;
+        accept(listener, state, stop).await;
         drop(follow);
     });
     Ok(Agent { address, containers, task })
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output = ()>) {
+async fn accept(listener: TcpListener, state: Arc<ServeState>, stop: impl Future<Output = ()>) {
     let (stop_all, stopped) = watch::channel(false);
     let clients = Clients::new(Limits::of(CONNECTIONS_MAX));
-    let (mut failed, mut refused) = (Seldom::default(), Seldom::default());
+    let (mut failed, mut refused) = (WarningLimit::default(), WarningLimit::default());
     let mut open = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -139,10 +138,10 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output
         };
         match clients.admit(from.ip()) {
             Some(place) => {
-                drop(open.spawn(converse(stream, place, Arc::clone(&desk), stopped.clone())));
+                drop(open.spawn(converse(stream, place, Arc::clone(&state), stopped.clone())));
             }
             None => {
-                refused.warn(|| format!("no place is left, a client of {} is refused", from.ip()));
+                refused.warn(|| format!("too many connections, refused a client at {}", from.ip()));
             }
         }
     }
@@ -156,13 +155,13 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: impl Future<Output
 async fn converse(
     stream: TcpStream,
     place: Connection,
-    desk: Arc<Desk>,
+    state: Arc<ServeState>,
     mut stopped: watch::Receiver<bool>,
 ) {
     let _latency_only = stream.set_nodelay(true);
     let place = &place;
     let answer = service_fn(move |request: Request<Incoming>| {
-        let answer = desk.answer(&request, place);
+        let answer = state.answer(&request, place);
         async move { Ok::<_, Infallible>(answer) }
     });
     let connection = http1::Builder::new()
@@ -189,13 +188,13 @@ async fn converse(
     }
 }
 
-impl Desk {
+impl ServeState {
     fn answer(&self, request: &Request<Incoming>, place: &Connection) -> Response<Full<Bytes>> {
         if !self.may_read(request) {
             let mut refusal = told(StatusCode::UNAUTHORIZED, "send the token as Bearer\n");
             let headers = refusal.headers_mut();
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            // Whoever has no token shall not hold a place.
+            // A client without a token must not hold a place.
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
             return refusal;
         }
@@ -204,8 +203,8 @@ impl Desk {
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, PATH) => self.counters(),
-            (_, PATH) => told(StatusCode::METHOD_NOT_ALLOWED, "there is only GET\n"),
-            _ => told(StatusCode::NOT_FOUND, "there is only /v1/cpu\n"),
+            (_, PATH) => told(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported\n"),
+            _ => told(StatusCode::NOT_FOUND, "the only path is /v1/cpu\n"),
         }
     }
 
@@ -221,7 +220,7 @@ impl Desk {
     }
 
     fn counters(&self) -> Response<Full<Bytes>> {
-        let body = self.looker.lock().unwrap_or_else(PoisonError::into_inner).look();
+        let body = self.reader.lock().unwrap_or_else(PoisonError::into_inner).look();
         with_type(Response::new(Full::new(body)), "application/json")
     }
 }

@@ -1,4 +1,4 @@
-//! Agents that behave badly: each is a missing reading with its reason, and none a zero.
+//! Agents that misbehave: each is a missing reading with its reason, never a zero.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use flyball_agent::{Agents, Metered, Miss, PullSettings, Token, ask};
+use flyball_agent::{Agents, Metered, PullError, PullSettings, Token, ask};
 use flyball_core::units::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -153,10 +153,10 @@ async fn each_bad_neighbour_is_silent_with_its_reason_and_delays_nobody() {
             "refuses the token",
         ),
         ("elsewhere", says("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n").await, "status 404"),
-        ("garbage", says(&ok("{\"s3cret\":1}")).await, "none of an agent"),
-        ("no_http", says("SSH-2.0-OpenSSH\r\n").await, "broke off"),
-        ("huge", says(&huge).await, "broke off"),
-        ("half", scripted(|| Does::HangsUp).await, "broke off"),
+        ("garbage", says(&ok("{\"s3cret\":1}")).await, "does not come from an agent"),
+        ("no_http", says("SSH-2.0-OpenSSH\r\n").await, "was cut off"),
+        ("huge", says(&huge).await, "was cut off"),
+        ("half", scripted(|| Does::HangsUp).await, "was cut off"),
         ("slow", scripted(|| Does::Trickles).await, "within 500 ms"),
         ("mute", scripted(|| Does::Nothing).await, "within 500 ms"),
         ("closed", closed, "cannot connect"),
@@ -224,7 +224,7 @@ async fn whoever_is_not_named_any_more_is_forgotten_and_not_asked() {
     let agents = agents();
     follow(&agents, &[("one", address)]);
     until_read(&agents, "one").await;
-    // The same again does not begin anew.
+    // The same answer again does not restart the count.
     follow(&agents, &[("one", address), ("two", address)]);
     assert!(agents.reading("one", ID).is_some());
     until_read(&agents, "two").await;
@@ -241,7 +241,7 @@ async fn whoever_is_not_named_any_more_is_forgotten_and_not_asked() {
 async fn a_question_asked_once_tells_what_is_wrong() {
     let address = scripted(|| Does::Nothing).await;
     let miss = ask(address, None).await.unwrap_err();
-    assert!(matches!(miss, Miss::Late { limit_ms: 500, .. }), "{miss}");
+    assert!(matches!(miss, PullError::Late { limit_ms: 500, .. }), "{miss}");
     assert_eq!(ask(scripted(|| Does::Counts).await, None).await.unwrap().cores, 2);
 }
 

@@ -1,4 +1,4 @@
-//! The agent's own side, asked by programs that are not a controller.
+//! The agent's server, asked by programs other than a controller.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flyball_agent::{
-    Agent, AgentError, Answer, CONTAINERS_MAX, Container, Miss, ServeSettings, Token, ask, serve,
+    Agent, AgentError, Answer, CONTAINERS_MAX, Container, PullError, ServeSettings, Token, ask,
+    serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -17,7 +18,7 @@ use tokio::time::timeout;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// A machine with pure v2 and so many containers.
+/// A machine with pure v2 and `containers` containers.
 fn machine(containers: usize) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("cgroup.controllers"), "cpu\n").unwrap();
@@ -114,7 +115,7 @@ async fn only_the_token_opens_and_a_new_one_in_the_file_replaces_it() {
     fs::write(&file, "first\n").unwrap();
     let token = Some(Token::of_file(&file).unwrap());
     let (agent, _stop) = start(settings(root.path(), token)).await;
-    let refused = |outcome| matches!(outcome, Err(Miss::Refused { .. }));
+    let refused = |outcome| matches!(outcome, Err(PullError::Refused { .. }));
     assert!(ask(agent.address, Token::new("first")).await.is_ok());
     assert!(refused(ask(agent.address, None).await));
     assert!(refused(ask(agent.address, Token::new("firs")).await));

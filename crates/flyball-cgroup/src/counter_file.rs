@@ -1,7 +1,6 @@
-//! A small kernel file that is opened once and read again and again.
+//! A small kernel file that is opened once and read repeatedly.
 //!
-//! Decides nothing. Does not know what the file means.
-//! Invariant: a reading begins at the start of the file and is whole: one that does not fit is an error.
+//! Each reading starts at the beginning and must fit the buffer.
 
 use std::fs::File;
 use std::io;

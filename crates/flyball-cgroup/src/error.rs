@@ -1,7 +1,4 @@
-//! What can go wrong while reading a counter.
-//!
-//! Decides which failures mean "it is gone" and what the user can do about the others.
-//! Invariant: every error names the file or the process it is about.
+//! Errors when reading a counter, and which of them mean that its process is gone.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,7 +17,7 @@ pub enum CgroupError {
         source: io::Error,
     },
     /// A file was read and does not hold what it should.
-    #[error("{} holds no number for {field}", path.display())]
+    #[error("{} has no number for {field}", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -46,7 +43,7 @@ pub enum CgroupError {
         pid: u32,
     },
     /// A container is at none of the usual places.
-    #[error("container {id} has no cgroup at a usual place")]
+    #[error("container {id} has no cgroup in a usual place")]
     NoContainer {
         /// Its id.
         id: String,
@@ -79,9 +76,9 @@ impl CgroupError {
     /// What the user can do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoHierarchy { .. } => Some(
-                "name the directory where the cgroups are mounted (usually /sys/fs/cgroup)".into(),
-            ),
+            Self::NoHierarchy { .. } => {
+                Some("set the directory where cgroups are mounted (usually /sys/fs/cgroup)".into())
+            }
             Self::OutOfView { .. } => Some(
                 "give flyball's container the host's cgroup namespace (docker run --cgroupns=host)"
                     .into(),

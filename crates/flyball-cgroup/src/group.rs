@@ -1,9 +1,7 @@
-//! Which groups a process is in.
+//! The cgroups of a process, from `/proc/PID/cgroup`.
 //!
-//! Decides, from `/proc/PID/cgroup`, which directories count for that process and for nobody else:
-//! for CPU time v1 where the group exists there (nanoseconds, and where the controllers are on v1
-//! that is what an engine sets up), v2 otherwise. Does not open any of their files.
-//! Invariant: the root group is never taken: its counters are the machine's, not a replica's.
+//! CPU usage is read from v1 where the group exists there (nanoseconds, and what an engine sets
+//! up), otherwise from v2. The root group never counts: its counters are the machine's.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -14,7 +12,7 @@ use crate::{CgroupError, Hierarchies};
 pub struct Group {
     /// Its CPU time.
     pub usage: Directory,
-    /// How it is held back by its CPU limit, if anything limits it.
+    /// How it is throttled, if it has a CPU limit.
     pub throttling: Option<Directory>,
 }
 
@@ -35,10 +33,10 @@ impl Group {
 
     /// The groups of process `pid`.
     ///
-    /// With `owner` (a container's full id) a path counts only as far as the part that contains
-    /// it: `/docker/ID`, `/system.slice/docker-ID.scope`, below a user's slice, below a parent of
-    /// anybody's choice, or `/docker/ID/init` where the container has split itself up. Without it
-    /// the process's own groups are taken as they are.
+    /// With `owner` (a container's full id) a path counts only as far as the part that contains it:
+    /// `/docker/ID`, `/system.slice/docker-ID.scope`, below a user's slice, below a parent of a
+    /// free choice, or `/docker/ID/init` where the container has split itself up. Without it the
+    /// process's own groups are taken as they are.
     ///
     /// # Errors
     /// [`CgroupError::Ended`] if there is no such process, [`CgroupError::NotItsOwn`] if no
@@ -53,8 +51,8 @@ impl Group {
     }
 
     /// The groups of the container `id` (its full id) where its process is out of sight, as from
-    /// another container: at the paths that both of Docker's drivers use. Under a parent of
-    /// anybody's choice it is not found.
+    /// another container: at the paths that both of Docker's drivers use. Under a parent of a free
+    /// choice it is not found.
     ///
     /// # Errors
     /// [`CgroupError::NoContainer`] if no hierarchy that counts CPU time has it.

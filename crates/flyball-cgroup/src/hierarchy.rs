@@ -1,8 +1,4 @@
-//! Where the cgroup hierarchies of this machine are mounted.
-//!
-//! Decides, from what lies below one mount point, which of the three layouts it is. Does not know
-//! any group in them.
-//! Invariant: a hierarchy is named only if its files were seen there.
+//! Where the cgroup hierarchies of this host are mounted. One counts only if its files are there.
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,6 @@
 //! The counters of one group.
 //!
-//! Decides how each version's files are read. Does not know whose group it is.
-//! Invariant: all files are opened once; a group that was removed gives an error ever after.
+//! All files are opened once; a removed group returns an error from then on.
 
 use crate::counter_file::{CounterFile, number_of};
 use crate::{CgroupError, Directory, Group};
@@ -20,12 +19,12 @@ enum Counter {
     V2(CounterFile),
 }
 
-/// How often the group was held back by its CPU limit since it began.
+/// How often the group was throttled since it was created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttling {
-    /// Periods (of 100 ms, unless set otherwise) in which it was held back.
+    /// Periods (of 100 ms, unless set otherwise) in which it was throttled.
     pub periods: u64,
-    /// How long its processors were held back, in nanoseconds, added up over processors.
+    /// How long it was throttled, in nanoseconds, added up over processors.
     pub held_ns: u64,
 }
 
@@ -65,7 +64,7 @@ impl GroupMeter {
         }
     }
 
-    /// How often the group was held back; `None` where nothing limits or counts it.
+    /// How often the group was throttled; `None` without a limit or a count.
     ///
     /// # Errors
     /// Any failure to read.
@@ -82,9 +81,9 @@ impl GroupMeter {
         }
     }
 
-    /// Both of the above: v2 has them in one file, which is then read once. v1 has two, and where no
-    /// CPU time was used since `last` its throttling still holds: a group that is held back has used
-    /// up its share, and the time is added when it goes on.
+    /// Both of the above: v2 has them in one file, which is then read once. v1 has two, and where
+    /// no CPU time was used since `last` its throttling still holds: a throttled group has used up
+    /// its share, and the time is added when it goes on.
     ///
     /// # Errors
     /// Any failure to read the CPU time; [`CgroupError::is_gone`] once the group was removed.

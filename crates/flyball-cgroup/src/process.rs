@@ -1,7 +1,6 @@
-//! What `/proc/PID/stat` says of one process.
+//! Reads `/proc/PID/stat`.
 //!
-//! Decides nothing. Does not know why anybody asks.
-//! Invariant: a process id means something only together with the time that process started.
+//! A process id identifies a process only together with its start time.
 
 use crate::CgroupError;
 use crate::counter_file::CounterFile;

@@ -1,14 +1,13 @@
-//! CPU time of a process and its descendants, where no cgroup counts it.
+//! CPU usage of a process and its descendants, where no cgroup counts it.
 //!
-//! Decides who belongs to the tree (once seen as a descendant, always, even when its parent has
-//! ended) and how the time of the ended is kept. Does not know sessions or marks.
-//! Invariant: the total never falls and never counts the same time twice.
+//! A process once seen as a descendant stays one, even after its parent ends. The total never falls
+//! and counts no time twice.
 //!
-//! Each living process is read from its own CPU clock: nanoseconds, all threads, those that have
-//! ended included, one system call. (`schedstat` leaves out ended threads and is late by up to a
-//! tick; the times in `stat` come in steps of 10 ms.) What a child used up to the last reading is
-//! kept when it ends. Children too short-lived to be seen are known from what their parent
-//! collected, in steps of 10 ms: the larger of the two is taken.
+//! Each living process is read from its CPU clock: nanoseconds, all threads including ended ones, one
+//! system call. (`schedstat` omits ended threads and lags by up to a tick; the times in `stat` come in
+//! steps of 10 ms.) The usage of a child up to its last reading is kept when it ends. Children too
+//! short-lived to be seen are known from what their parent collected, in steps of 10 ms: the larger of
+//! the two counts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -57,7 +56,7 @@ impl TreeMeter {
     /// CPU time used by the tree so far, in nanoseconds.
     ///
     /// # Errors
-    /// [`CgroupError::Ended`] once nobody of the tree lives.
+    /// [`CgroupError::Ended`] once no process of the tree is left.
     pub fn used_ns(&mut self) -> Result<u64, CgroupError> {
         let mut unseen: BTreeSet<u32> = self.members.keys().copied().collect();
         while let Some(first) = self.topmost(&unseen) {

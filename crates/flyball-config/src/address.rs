@@ -1,6 +1,4 @@
-//! Values that say where something is on a network.
-//!
-//! Decides which spellings are accepted; asks no name server. Invariant: what is accepted can be
+//! Values that are network addresses. Names are not resolved here. An accepted value can be
 //! connected to or bound as it is, or once its name has an address.
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,10 +6,10 @@ use std::path::PathBuf;
 
 use crate::check::Given;
 use crate::config::{Ensemble, MarathonPlace, MesosMaster, Socket};
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::value::Value;
 
-pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, Fault> {
+pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, ConfigError> {
     let wanted = "an IP address and a port";
     let Value::Text(text) = &given.node.value else {
         return Err(given.not_a(wanted, given.example("\"127.0.0.1:8080\"")));
@@ -23,7 +21,7 @@ pub(crate) fn address(given: Given<'_>) -> Result<SocketAddr, Fault> {
     })
 }
 
-pub(crate) fn ip(given: Given<'_>) -> Result<IpAddr, Fault> {
+pub(crate) fn ip(given: Given<'_>) -> Result<IpAddr, ConfigError> {
     let refuse = || given.not_a("an IP address", given.example("\"127.0.0.1\""));
     match &given.node.value {
         Value::Text(text) => text.parse().map_err(|_| refuse()),
@@ -31,7 +29,7 @@ pub(crate) fn ip(given: Given<'_>) -> Result<IpAddr, Fault> {
     }
 }
 
-pub(crate) fn port(given: Given<'_>) -> Result<u16, Fault> {
+pub(crate) fn port(given: Given<'_>) -> Result<u16, ConfigError> {
     let Value::Whole(number) = given.node.value else {
         return Err(given.not_a("a port", given.example("8080")));
     };
@@ -44,7 +42,7 @@ pub(crate) fn port(given: Given<'_>) -> Result<u16, Fault> {
 }
 
 /// A host by name or address, and a port, as they were written.
-pub(crate) fn peer_name(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn peer_name(given: Given<'_>) -> Result<String, ConfigError> {
     let refuse = || given.not_a("a host and a port", given.example("\"127.0.0.1:10051\""));
     let Value::Text(text) = &given.node.value else { return Err(refuse()) };
     if is_host_and_port(text) { Ok(text.clone()) } else { Err(refuse()) }
@@ -62,7 +60,7 @@ fn is_host_name(host: &str) -> bool {
 }
 
 /// An address on a web server, as it was written; never with a password in it.
-pub(crate) fn url(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn url(given: Given<'_>) -> Result<String, ConfigError> {
     let refuse = || {
         given.not_a("an http:// or https:// address", given.example("\"http://127.0.0.1:8080/\""))
     };
@@ -76,7 +74,7 @@ pub(crate) fn url(given: Given<'_>) -> Result<String, Fault> {
 }
 
 /// A Docker host, as it was written.
-pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn docker_host(given: Given<'_>) -> Result<String, ConfigError> {
     let refuse = |hint: String| Err(given.not_a("the address of a Docker host", hint));
     let usual = || given.example("\"unix:///var/run/docker.sock\"");
     let Value::Text(text) = &given.node.value else { return refuse(usual()) };
@@ -100,10 +98,10 @@ pub(crate) fn docker_host(given: Given<'_>) -> Result<String, Fault> {
 }
 
 /// Docker hosts, as they were written; at least one.
-pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
+pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, ConfigError> {
     let refuse = || {
         let example = given.example("[\"unix:///var/run/docker.sock\"]");
-        given.not_a("a list of addresses of managers", example)
+        given.not_a("a list of manager addresses", example)
     };
     let Value::List(items) = &given.node.value else { return Err(refuse()) };
     let hosts = items.iter().map(|node| docker_host(Given { node, ..given }).map_err(|_| refuse()));
@@ -112,7 +110,7 @@ pub(crate) fn docker_hosts(given: Given<'_>) -> Result<Vec<String>, Fault> {
 }
 
 /// Where the masters of a Mesos cluster are, and whether that says that they are asked with TLS.
-pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool>), Fault> {
+pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool>), ConfigError> {
     let refuse = || {
         let example = given.example("\"http://127.0.0.1:5050\"");
         given.not_a("the address of a Mesos master", example)
@@ -132,7 +130,7 @@ pub(crate) fn mesos_master(given: Given<'_>) -> Result<(MesosMaster, Option<bool
 
 /// Where a Marathon is: `http://HOST:PORT,HOST:PORT`, or by ZooKeeper; and whether it is asked with
 /// TLS, as `https://` says.
-pub(crate) fn marathon(given: Given<'_>) -> Result<(MarathonPlace, bool), Fault> {
+pub(crate) fn marathon(given: Given<'_>) -> Result<(MarathonPlace, bool), ConfigError> {
     let refuse = || {
         let example = given.example("\"http://127.0.0.1:8080\"");
         given.not_a("the address of a Marathon", example)
@@ -152,15 +150,15 @@ pub(crate) fn marathon(given: Given<'_>) -> Result<(MarathonPlace, bool), Fault>
 }
 
 /// The place where flyballs find out which of them acts.
-pub(crate) fn zookeeper(given: Given<'_>) -> Result<Ensemble, Fault> {
+pub(crate) fn zookeeper(given: Given<'_>) -> Result<Ensemble, ConfigError> {
     zookeeper_at(given, "/flyball")
 }
 
 /// Servers of ZooKeeper and a path on them: `zk://HOST:PORT,HOST:PORT/PATH`.
-pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, Fault> {
+pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, ConfigError> {
     let refuse = || {
         let example = format!("\"zk://10.0.0.1:2181,10.0.0.2:2181{usual}\"");
-        given.not_a("servers of ZooKeeper and a path", given.example(&example))
+        given.not_a("ZooKeeper servers and a path", given.example(&example))
     };
     let Value::Text(text) = &given.node.value else { return Err(refuse()) };
     let rest = text.strip_prefix("zk://").ok_or_else(refuse)?;
@@ -175,7 +173,7 @@ pub(crate) fn zookeeper_at(given: Given<'_>, usual: &str) -> Result<Ensemble, Fa
 }
 
 /// Where HAProxy's runtime API listens, as a URL or as HAProxy writes it; a path may be relative.
-pub(crate) fn socket(given: Given<'_>) -> Result<Socket, Fault> {
+pub(crate) fn socket(given: Given<'_>) -> Result<Socket, ConfigError> {
     let refuse = |example: &str| Err(given.not_a("a socket", given.example(example)));
     let usual = "\"/run/haproxy/admin.sock\"";
     let Value::Text(text) = &given.node.value else { return refuse(usual) };

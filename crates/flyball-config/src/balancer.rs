@@ -1,20 +1,17 @@
-//! What spreads requests over the replicas of a service: its keys to a [`Balancer`].
-//!
-//! Decides which balancer is meant and what it needs. What two services cannot both have is in
-//! `taken`. Invariant: what a service wants for itself is told also if the rest of it is wrong, so
-//! that a clash is seen in the same run.
+//! The balancer of a service, from its keys. Its claims are returned even if the rest is wrong, so
+//! that the same run reports a clash.
 
 use std::path::Path;
 
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
-use crate::taken::Claims;
+use crate::config_error::ConfigError;
+use crate::reservations::Claims;
+use crate::table_reader::{Field, TableReader};
 use crate::{Backend, Balancer, OwnedFile, Template, address, check, keys};
 
 /// The balancer of the service `name`, the requests that one replica works on at once, and what
 /// the service wants for itself.
 pub(crate) fn balancer(
-    fields: &mut Fields<'_>,
+    fields: &mut TableReader<'_>,
     name: &str,
     base: &Path,
 ) -> (Option<Balancer>, Option<u32>, Claims) {
@@ -43,7 +40,7 @@ pub(crate) fn balancer(
 }
 
 fn haproxy(
-    fields: &mut Fields<'_>,
+    fields: &mut TableReader<'_>,
     service: &str,
     base: &Path,
     claims: &mut Claims,
@@ -71,7 +68,11 @@ fn haproxy(
     })
 }
 
-fn file(fields: &mut Fields<'_>, base: &Path, claims: &mut Claims) -> Option<Option<OwnedFile>> {
+fn file(
+    fields: &mut TableReader<'_>,
+    base: &Path,
+    claims: &mut Claims,
+) -> Option<Option<OwnedFile>> {
     let path = fields.take(&keys::FILE, check::path);
     let lines = fields.take(&keys::FILE_LINES, check::lines);
     claims.file = path.given().map(|(path, span)| (base.join(path), span.clone()));
@@ -79,14 +80,14 @@ fn file(fields: &mut Fields<'_>, base: &Path, claims: &mut Claims) -> Option<Opt
         && !lines.is_empty()
     {
         let example = fields.assign(&keys::FILE, "\"/etc/haproxy/flyball.cfg\"");
-        let instead = format!("add {example}, in which the lines are to stand");
-        fields.report(Fault::Missing { key: fields.path_of(keys::FILE.name), instead }, span);
+        let instead = format!("add {example}, the file for these lines");
+        fields.report(ConfigError::Missing { key: fields.path_of(keys::FILE.name), instead }, span);
     }
     let lines = lines.or(Vec::new())?;
     Some(path.optional()?.map(|path| OwnedFile { path: base.join(path), lines }))
 }
 
-fn template(fields: &mut Fields<'_>) -> Option<Option<Template>> {
+fn template(fields: &mut TableReader<'_>) -> Option<Option<Template>> {
     if !fields.names().contains(&keys::TEMPLATE_TABLE.name) {
         return Some(None);
     }

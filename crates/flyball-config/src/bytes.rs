@@ -1,7 +1,5 @@
-//! Amounts of memory as people write them: one whole number and one unit, `"256MiB"`.
-//!
-//! Decides what counts as an amount. There is one spelling, because `256m` and `256MB` have been
-//! read two ways by two tools. Invariant: what [`show_bytes`] writes, [`parse_bytes`] reads as the
+//! Amounts of memory: one whole number and one unit, `"256MiB"`. There is one spelling, because
+//! tools disagree on `256m` and `256MB`. [`parse_bytes`] reads what [`show_bytes`] writes as the
 //! same amount.
 
 use thiserror::Error;
@@ -73,8 +71,8 @@ fn times(digits: &str, unit: u64) -> Option<u64> {
     (bytes <= BYTES_MAX).then_some(bytes)
 }
 
-/// What somebody most likely meant who is used to other tools: `256m`, `256 MB`, `256` (nobody
-/// gives a replica less than a megabyte) or `268435456`.
+/// What a user of other tools most likely meant: `256m`, `256 MB`, `256` (a replica has at least a
+/// megabyte) or `268435456`.
 fn meant(text: &str) -> Option<u64> {
     let (digits, unit) = split(text.trim());
     let unit = unit.trim().to_ascii_lowercase();

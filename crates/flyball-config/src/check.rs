@@ -1,17 +1,15 @@
-//! Whether one value is of its key's type and within its limits.
-//!
-//! Decides nothing about values together. Invariant: an accepted number is finite and within the
-//! limits that the table of keys states, and a refusal says what to write instead.
+//! Checks one value against the type and limits of its key. Accepted numbers are finite and within
+//! the limits, and every refusal says what to write instead.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::bytes::{parse_bytes, show_bytes};
-use crate::dialect::Dialect;
+use crate::config_error::ConfigError;
 use crate::duration::{parse_duration, show_duration};
-use crate::fault::Fault;
 use crate::keys::{Key, Kind};
 use crate::share::{instead_of_number, parse_share, show_share};
+use crate::syntax::Syntax;
 use crate::value::{Node, Value, shorten};
 
 /// The most cores one replica may be given: beyond any machine, and far from where sums overflow.
@@ -26,12 +24,12 @@ pub(crate) struct Given<'a> {
     pub(crate) path: &'a str,
     pub(crate) key: &'a Key,
     pub(crate) node: &'a Node,
-    pub(crate) dialect: Dialect,
+    pub(crate) syntax: Syntax,
 }
 
 impl Given<'_> {
-    pub(crate) fn not_a(&self, wanted: &str, instead: impl Into<Option<String>>) -> Fault {
-        Fault::NotA {
+    pub(crate) fn not_a(&self, wanted: &str, instead: impl Into<Option<String>>) -> ConfigError {
+        ConfigError::NotA {
             key: self.path.to_owned(),
             found: self.node.show(),
             wanted: wanted.to_owned(),
@@ -41,28 +39,28 @@ impl Given<'_> {
 
     /// The key is read as something that the table of keys does not say it is. No user can bring
     /// this about, and the test that reads every key would.
-    fn of_another_kind(&self) -> Fault {
+    fn of_another_kind(&self) -> ConfigError {
         self.not_a("of the kind that this key has", None)
     }
 
-    pub(crate) fn out_of_range(&self, limit: String) -> Fault {
-        Fault::OutOfRange { key: self.path.to_owned(), found: self.node.show(), limit }
+    pub(crate) fn out_of_range(&self, limit: String) -> ConfigError {
+        ConfigError::OutOfRange { key: self.path.to_owned(), found: self.node.show(), limit }
     }
 
     /// A hint to write `value`, which is TOML.
     pub(crate) fn example(&self, value: &str) -> String {
-        format!("write {}", self.dialect.assign(self.path, self.key.name, value))
+        format!("write {}", self.syntax.assign(self.path, self.key.name, value))
     }
 }
 
-pub(crate) fn flag(given: Given<'_>) -> Result<bool, Fault> {
+pub(crate) fn flag(given: Given<'_>) -> Result<bool, ConfigError> {
     match given.node.value {
         Value::Flag(flag) => Ok(flag),
         _ => Err(given.not_a("true or false", given.example("true"))),
     }
 }
 
-pub(crate) fn count(given: Given<'_>) -> Result<u32, Fault> {
+pub(crate) fn count(given: Given<'_>) -> Result<u32, ConfigError> {
     let Kind::Count { from, to } = given.key.kind else { return Err(given.of_another_kind()) };
     let number = match &given.node.value {
         Value::Whole(number) => *number,
@@ -79,7 +77,7 @@ pub(crate) fn count(given: Given<'_>) -> Result<u32, Fault> {
     }
 }
 
-pub(crate) fn cores(given: Given<'_>) -> Result<f64, Fault> {
+pub(crate) fn cores(given: Given<'_>) -> Result<f64, ConfigError> {
     let cores = match &given.node.value {
         Value::Real(number) => *number,
         #[expect(clippy::cast_precision_loss, reason = "whole numbers this large are refused")]
@@ -97,7 +95,7 @@ pub(crate) fn cores(given: Given<'_>) -> Result<f64, Fault> {
     }
 }
 
-pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, Fault> {
+pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, ConfigError> {
     let Kind::Duration { from_ms, to_ms } = given.key.kind else {
         return Err(given.of_another_kind());
     };
@@ -121,7 +119,7 @@ pub(crate) fn duration_ms(given: Given<'_>) -> Result<u64, Fault> {
     }
 }
 
-pub(crate) fn share(given: Given<'_>) -> Result<f64, Fault> {
+pub(crate) fn share(given: Given<'_>) -> Result<f64, ConfigError> {
     let Kind::Share { above_zero, to } = given.key.kind else {
         return Err(given.of_another_kind());
     };
@@ -145,10 +143,10 @@ pub(crate) fn share(given: Given<'_>) -> Result<f64, Fault> {
     }
 }
 
-pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
-    match (&given.node.value, given.dialect) {
+pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, ConfigError> {
+    match (&given.node.value, given.syntax) {
         // Labels are in no directory that a path could start at.
-        (Value::Text(text), Dialect::Labels) if !text.starts_with('/') => {
+        (Value::Text(text), Syntax::Labels) if !text.starts_with('/') => {
             Err(given.not_a("an absolute path", given.example("\"/path\"")))
         }
         (Value::Text(text), _) if !text.is_empty() && !text.contains('\0') => Ok(text.into()),
@@ -157,7 +155,7 @@ pub(crate) fn path(given: Given<'_>) -> Result<PathBuf, Fault> {
 }
 
 /// A name that means something elsewhere, such as an image or a network.
-pub(crate) fn text(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn text(given: Given<'_>) -> Result<String, ConfigError> {
     let fine = |text: &String| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
     match &given.node.value {
         Value::Text(text) if fine(text) => Ok(text.clone()),
@@ -165,39 +163,39 @@ pub(crate) fn text(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
-/// Who somebody is: in HTTP's basic authentication a colon ends it.
-pub(crate) fn principal(given: Given<'_>) -> Result<String, Fault> {
+/// A user name: in HTTP basic authentication, a colon ends it.
+pub(crate) fn principal(given: Given<'_>) -> Result<String, ConfigError> {
     text(given)
         .ok()
         .filter(|name| !name.contains(':'))
         .ok_or_else(|| given.not_a("a name without a colon", given.example("\"flyball\"")))
 }
 
-pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn haproxy_name(given: Given<'_>) -> Result<String, ConfigError> {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
     match &given.node.value {
         Value::Text(text) if !text.is_empty() && text.chars().all(fine) => Ok(text.clone()),
-        _ => Err(given.not_a("a name in HAProxy", "use A-Z, a-z, 0-9, ., _, - and :".to_owned())),
+        _ => Err(given.not_a("a HAProxy name", "use A-Z, a-z, 0-9, ., _, - and :".to_owned())),
     }
 }
 
 /// Names that HAProxy takes; there may be none.
-pub(crate) fn haproxy_names(given: Given<'_>) -> Result<BTreeSet<String>, Fault> {
-    let refuse = || given.not_a("a list of names in HAProxy", given.example("[\"web\"]"));
+pub(crate) fn haproxy_names(given: Given<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    let refuse = || given.not_a("a list of HAProxy names", given.example("[\"web\"]"));
     let Value::List(items) = &given.node.value else { return Err(refuse()) };
     items.iter().map(|node| haproxy_name(Given { node, ..given }).map_err(|_| refuse())).collect()
 }
 
 /// Words of a `server` line. Which of them HAProxy takes is for the balancer to say.
-pub(crate) fn options(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn options(given: Given<'_>) -> Result<String, ConfigError> {
     match &given.node.value {
         Value::Text(text) if !text.contains(char::is_control) => Ok(text.trim().to_owned()),
-        _ => Err(given.not_a("words of a server line", given.example("\"ssl verify none\""))),
+        _ => Err(given.not_a("options of a server line", given.example("\"ssl verify none\""))),
     }
 }
 
 /// Texts of one line each; there may be none.
-pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, Fault> {
+pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, ConfigError> {
     let refuse = || given.not_a("a list of lines", given.example("[\"balance leastconn\"]"));
     let Value::List(items) = &given.node.value else { return Err(refuse()) };
     let line = |item: &Node| match &item.value {
@@ -209,7 +207,7 @@ pub(crate) fn lines(given: Given<'_>) -> Result<Vec<String>, Fault> {
     items.iter().map(line).collect()
 }
 
-pub(crate) fn bytes(given: Given<'_>) -> Result<u64, Fault> {
+pub(crate) fn bytes(given: Given<'_>) -> Result<u64, ConfigError> {
     let Kind::Bytes { from, to } = given.key.kind else { return Err(given.of_another_kind()) };
     let text = match &given.node.value {
         Value::Text(text) => text.clone(),
@@ -226,7 +224,7 @@ pub(crate) fn bytes(given: Given<'_>) -> Result<u64, Fault> {
     }
 }
 
-pub(crate) fn http_path(given: Given<'_>) -> Result<String, Fault> {
+pub(crate) fn http_path(given: Given<'_>) -> Result<String, ConfigError> {
     let fine = |text: &String| text.starts_with('/') && text.bytes().all(|b| b.is_ascii_graphic());
     match &given.node.value {
         Value::Text(text) if fine(text) => Ok(text.clone()),
@@ -234,7 +232,7 @@ pub(crate) fn http_path(given: Given<'_>) -> Result<String, Fault> {
     }
 }
 
-pub(crate) fn word(given: Given<'_>) -> Result<&'static str, Fault> {
+pub(crate) fn word(given: Given<'_>) -> Result<&'static str, ConfigError> {
     let Kind::Choice(words) = given.key.kind else { return Err(given.of_another_kind()) };
     let first = words.first().copied().unwrap_or_default();
     match &given.node.value {
@@ -247,7 +245,7 @@ pub(crate) fn word(given: Given<'_>) -> Result<&'static str, Fault> {
     }
 }
 
-pub(crate) fn words(given: Given<'_>) -> Result<Vec<String>, Fault> {
+pub(crate) fn words(given: Given<'_>) -> Result<Vec<String>, ConfigError> {
     let wanted = "a list of texts";
     let hint = || given.example("[\"./server\", \"--port\", \"{port}\"]");
     let Value::List(items) = &given.node.value else {
@@ -267,7 +265,7 @@ pub(crate) fn words(given: Given<'_>) -> Result<Vec<String>, Fault> {
         .collect::<Result<Vec<_>, _>>()?;
     match words.first() {
         Some(program) if !program.is_empty() => Ok(words),
-        _ => Err(Fault::NotA {
+        _ => Err(ConfigError::NotA {
             key: given.path.to_owned(),
             found: "a list without a program".to_owned(),
             wanted: "a command".to_owned(),
@@ -277,29 +275,31 @@ pub(crate) fn words(given: Given<'_>) -> Result<Vec<String>, Fault> {
 }
 
 /// The value of the variable `name`, which is in no message.
-pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, Fault> {
-    let refuse = |found: &str, wanted: &str, instead: &str| Fault::NotA {
+pub(crate) fn variable(path: &str, name: &str, node: &Node) -> Result<String, ConfigError> {
+    let refuse = |found: &str, wanted: &str, instead: &str| ConfigError::NotA {
         key: path.to_owned(),
         found: found.to_owned(),
         wanted: wanted.to_owned(),
         instead: Some(instead.to_owned()),
     };
     if name.is_empty() || name.contains(['=', '\0']) {
-        return Err(refuse("this name", "the name of a variable", "take out every ="));
+        return Err(refuse("this name", "the name of a variable", "remove every ="));
     }
     match &node.value {
         Value::Text(text) if !text.contains('\0') => Ok(text.clone()),
-        Value::Text(_) => Err(refuse("a text with a NUL", "a value", "take it out")),
+        Value::Text(_) => Err(refuse("a text with a NUL", "a value", "remove the NUL")),
         _ => Err(refuse(node.name(), "a text", "put it in quotes")),
     }
 }
 
 /// What is wrong with `word`, of which there is none among `known`.
-pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> Fault {
+pub(crate) fn unknown_word(path: &str, word: &str, known: &[&str]) -> ConfigError {
     let list = known.iter().map(|k| format!("\"{k}\"")).collect::<Vec<_>>().join(", ");
-    let instead = nearest(word, known.iter().copied())
-        .map_or_else(|| format!("known are {list}"), |near| format!("did you mean \"{near}\"?"));
-    Fault::UnknownWord { key: path.to_owned(), word: shorten(word), instead }
+    let instead = nearest(word, known.iter().copied()).map_or_else(
+        || format!("valid values: {list}"),
+        |near| format!("did you mean \"{near}\"?"),
+    );
+    ConfigError::UnknownWord { key: path.to_owned(), word: shorten(word), instead }
 }
 
 /// The candidate that is most likely what `word` was meant to be, if any is likely at all.

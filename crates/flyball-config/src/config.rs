@@ -1,6 +1,4 @@
-//! What a configuration is once it has been validated.
-//!
-//! Decides nothing. Invariant: `Debug` shows the names of variables and never their values, which
+//! A validated configuration. `Debug` shows the names of variables and never their values, which
 //! may be secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,7 +124,7 @@ pub struct Mesos {
     pub ca_file: Option<PathBuf>,
     /// Who flyball is there.
     pub principal: String,
-    /// What shows that; `None`: nothing does, and nobody asks.
+    /// The file with the secret; `None`: no authentication.
     pub secret_file: Option<PathBuf>,
 }
 
@@ -285,11 +283,11 @@ pub struct Process {
 pub struct Container {
     /// The image; `None`: the newest container that is labelled `flyball.service=NAME` is copied.
     pub image: Option<String>,
-    /// Whether containers that somebody else started are replicas, too, by their label. Of a
-    /// service by labels, those of its owner always are.
+    /// Whether containers that flyball did not start are also replicas, by their label. For a
+    /// service defined by labels, those of its owner always are.
     pub adopt: bool,
     /// In what a replica may have more than the container that it is copied from.
-    pub granted: Granted,
+    pub granted: ExtraRights,
     /// The program and its arguments, or empty; `{port}` stands for the port it serves on.
     pub command: Vec<String>,
     /// Variables added to its environment; may hold secrets, so `Debug` shows names only.
@@ -317,7 +315,7 @@ pub struct Container {
 /// In what a copy may have more than its original, because the operator said so: in the file, or
 /// by a permission for labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Granted {
+pub struct ExtraRights {
     /// Its limit of cores.
     pub cpus: bool,
     /// Its limit of memory.
@@ -330,7 +328,7 @@ pub struct Granted {
     pub log: bool,
 }
 
-impl Granted {
+impl ExtraRights {
     /// In everything: what the file says is the operator's own word.
     pub const ALL: Self = Self { cpus: true, memory: true, networks: true, ports: true, log: true };
 }
@@ -362,7 +360,8 @@ pub enum TaskReach {
 pub struct MarathonApp {
     /// Its id, such as `/shop/web`.
     pub app: String,
-    /// The port its tasks serve on inside, or as the app defines it; `None`: the first of its ports.
+    /// The port its tasks serve on inside, or as the app defines it; `None`: the first of its
+    /// ports.
     pub port: Option<u16>,
 }
 
@@ -502,7 +501,7 @@ pub struct Backend {
     pub must_ask: bool,
 }
 
-/// A file that flyball writes and nobody else.
+/// A file that only flyball writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnedFile {
     /// Where it is.

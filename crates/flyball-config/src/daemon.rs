@@ -1,16 +1,14 @@
-//! The `[flyball]` table: where the daemon listens and keeps its state.
-//!
-//! Decides whether the API may be reached by others. Invariant: it may only with a token that can
-//! be read and is not empty. The token itself is not kept here.
+//! The `[flyball]` table. Other machines may reach the API only with a token that can be read and
+//! is not empty. The token itself is not kept here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::address;
 use crate::check;
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::config_error::ConfigError;
 use crate::keys::Key;
+use crate::table_reader::{Field, TableReader};
 use crate::value::show_path;
 use crate::{Daemon, Env, keys};
 
@@ -31,7 +29,7 @@ pub(crate) fn preset(env: &Env) -> Option<Daemon> {
 }
 
 /// The daemon in `fields`, with paths relative to `base`; `None` if anything was reported.
-pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<Daemon> {
+pub(crate) fn daemon(mut fields: TableReader<'_>, base: &Path, env: &Env) -> Option<Daemon> {
     let listen = fields.take(&keys::DAEMON_LISTEN, address::address);
     let state_dir = fields.take(&keys::STATE_DIR, check::path);
     let token = fields.take(&keys::TOKEN_FILE, check::path);
@@ -44,7 +42,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
         && matches!(token, Field::Absent)
     {
         let key = fields.path_of(keys::DAEMON_LISTEN.name);
-        fields.report(Fault::TokenNeeded { key, address: *address }, span);
+        fields.report(ConfigError::TokenNeeded { key, address: *address }, span);
     }
     let state_dir = match state_dir.optional() {
         Some(None) => {
@@ -52,7 +50,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
             if dir.is_none() {
                 let key = fields.path_of(keys::STATE_DIR.name);
                 let span = fields.span.clone();
-                fields.report(Fault::NoStateDir { key }, &span);
+                fields.report(ConfigError::NoStateDir { key }, &span);
             }
             dir
         }
@@ -69,7 +67,7 @@ pub(crate) fn daemon(mut fields: Fields<'_>, base: &Path, env: &Env) -> Option<D
 
 /// Reports a file of `key` that holds no secret.
 pub(crate) fn refuse_bad_token(
-    fields: &mut Fields<'_>,
+    fields: &mut TableReader<'_>,
     key: &Key,
     given: &Field<PathBuf>,
     base: &Path,
@@ -79,7 +77,7 @@ pub(crate) fn refuse_bad_token(
     {
         let key = fields.path_of(key.name);
         let path = show_path(&base.join(path));
-        fields.report(Fault::BadToken { key, path, why }, span);
+        fields.report(ConfigError::BadToken { key, path, why }, span);
     }
 }
 

@@ -1,8 +1,5 @@
-//! Durations as people write them: one whole number and one unit, `"30s"`.
-//!
-//! Decides what counts as a duration, for the file and the command line alike. Knows no key and no
-//! limit but its own. Invariant: what [`show_duration`] writes, [`parse_duration`] reads as the
-//! same time.
+//! Durations, in the file and on the command line: one whole number and one unit, `"30s"`.
+//! [`parse_duration`] reads what [`show_duration`] writes as the same time.
 
 use thiserror::Error;
 

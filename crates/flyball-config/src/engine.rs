@@ -1,19 +1,16 @@
-//! What runs the replicas of a service: its keys to an [`Engine`].
-//!
-//! Decides which engine is meant and which of its keys must be there. Invariant: what is returned
-//! can be tried as it is; no key of another engine was passed over in silence.
+//! The engine of a service, from its keys. A key that belongs to another engine is always reported.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use crate::bytes::show_bytes;
-use crate::dialect::Dialect;
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::config_error::ConfigError;
+use crate::syntax::Syntax;
+use crate::table_reader::{Field, TableReader};
 use crate::{
-    Container, Engine, Granted, Log, MarathonApp, Process, Reach, SwarmService, Task, TaskReach,
-    address, check, keys,
+    Container, Engine, ExtraRights, Log, MarathonApp, Process, Reach, SwarmService, Task,
+    TaskReach, address, check, keys,
 };
 
 /// What container engines give a process between SIGTERM and SIGKILL.
@@ -55,7 +52,7 @@ struct Common {
 
 /// The engine in `fields` and which one it is, as far as that is known.
 pub(crate) fn engine(
-    fields: &mut Fields<'_>,
+    fields: &mut TableReader<'_>,
     name: &str,
     base: &Path,
 ) -> (Option<Kind>, Option<Engine>) {
@@ -77,20 +74,20 @@ pub(crate) fn engine(
     (kind, engine)
 }
 
-fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
-    let word = match (fields.take(&keys::ENGINE, check::word), fields.dialect) {
+fn kind(fields: &mut TableReader<'_>) -> Option<Kind> {
+    let word = match (fields.take(&keys::ENGINE, check::word), fields.syntax) {
         (Field::Refused, _) => return None,
-        (Field::Absent, Dialect::Labels) => "docker",
-        (Field::Absent, Dialect::File) => {
+        (Field::Absent, Syntax::Labels) => "docker",
+        (Field::Absent, Syntax::File) => {
             fields.missing(&keys::ENGINE, "\"docker\" or \"process\"");
             return None;
         }
-        (Field::Given { value: word @ ("process" | "mesos"), span }, Dialect::Labels) => {
-            let fault = Fault::NotA {
+        (Field::Given { value: word @ ("process" | "mesos"), span }, Syntax::Labels) => {
+            let fault = ConfigError::NotA {
                 key: fields.path_of(keys::ENGINE.name),
                 found: format!("\"{word}\""),
-                wanted: "an engine of containers".to_owned(),
-                instead: Some("take it out: what has labels is a container".to_owned()),
+                wanted: "a container engine".to_owned(),
+                instead: Some("remove it: labels describe containers".to_owned()),
             };
             fields.report(fault, &span);
             return None;
@@ -107,7 +104,7 @@ fn kind(fields: &mut Fields<'_>) -> Option<Kind> {
     })
 }
 
-fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Process> {
+fn process(fields: &mut TableReader<'_>, common: Common, base: &Path) -> Option<Process> {
     let directory = fields.take(&keys::DIRECTORY, check::path).optional();
     if matches!(common.command, Field::Absent) {
         fields.missing(&keys::COMMAND, "[\"./server\", \"--port\", \"{port}\"]");
@@ -121,20 +118,20 @@ fn process(fields: &mut Fields<'_>, common: Common, base: &Path) -> Option<Proce
     })
 }
 
-fn swarm(fields: &mut Fields<'_>, name: &str, cpus: Field<f64>) -> Option<SwarmService> {
+fn swarm(fields: &mut TableReader<'_>, name: &str, cpus: Field<f64>) -> Option<SwarmService> {
     let swarm_service = fields.take(&keys::SWARM_SERVICE, check::text).or(name.to_owned());
     let (port, reach) = (port(fields), task_reach(fields));
     let cpus = container_cpus(fields, cpus);
     Some(SwarmService { swarm_service: swarm_service?, port: port?, reach: reach?, cpus: cpus? })
 }
 
-fn app(fields: &mut Fields<'_>, name: &str) -> Option<MarathonApp> {
+fn app(fields: &mut TableReader<'_>, name: &str) -> Option<MarathonApp> {
     let app = fields.take(&keys::APP, check::text).or(format!("/{name}"));
     let port = fields.take(&keys::PORT, address::port).optional();
     Some(MarathonApp { app: app?, port: port? })
 }
 
-fn task_reach(fields: &mut Fields<'_>) -> Option<TaskReach> {
+fn task_reach(fields: &mut TableReader<'_>) -> Option<TaskReach> {
     let span = fields.span_of(&keys::REACH);
     let word = fields.take(&keys::REACH, check::word).or("published")?;
     fields.refuse_useless(&keys::REACH, word);
@@ -147,15 +144,15 @@ fn task_reach(fields: &mut Fields<'_>) -> Option<TaskReach> {
             let key = fields.path_of(keys::NETWORK.name);
             let assign = |word| fields.assign(&keys::REACH, word);
             let beside = assign("\"published\"");
-            let instead = format!("write {}, or take it out", assign("\"container\""));
-            fields.report(Fault::Useless { key, beside, instead }, &network_span);
+            let instead = format!("write {}, or remove this key", assign("\"container\""));
+            fields.report(ConfigError::Useless { key, beside, instead }, &network_span);
             None
         }
         (_, _) => {
-            let fault = Fault::NotA {
+            let fault = ConfigError::NotA {
                 key: fields.path_of(keys::REACH.name),
                 found: format!("\"{word}\""),
-                wanted: "a way to a task of a Swarm".to_owned(),
+                wanted: "a way to reach a Swarm task".to_owned(),
                 instead: Some("write \"published\" or \"container\"".to_owned()),
             };
             fields.report(fault, &span);
@@ -164,7 +161,7 @@ fn task_reach(fields: &mut Fields<'_>) -> Option<TaskReach> {
     }
 }
 
-fn port(fields: &mut Fields<'_>) -> Option<u16> {
+fn port(fields: &mut TableReader<'_>) -> Option<u16> {
     let port = fields.take(&keys::PORT, address::port);
     if matches!(port, Field::Absent) {
         fields.missing(&keys::PORT, "8080");
@@ -172,15 +169,15 @@ fn port(fields: &mut Fields<'_>) -> Option<u16> {
     port.optional()?
 }
 
-fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
+fn container(fields: &mut TableReader<'_>, common: Common) -> Option<Container> {
     let reach = reach(fields);
     let image = fields.take(&keys::IMAGE, check::text);
     let adopt = fields.take(&keys::ADOPT, check::flag).or(false);
-    if let (Field::Absent, Some(false), Dialect::File) = (&image, adopt, fields.dialect) {
-        let instead = "add image = \"registry.example/web:1.4\", or adopt = true, which has the \
-                       newest container copied that is labelled with this service";
+    if let (Field::Absent, Some(false), Syntax::File) = (&image, adopt, fields.syntax) {
+        let instead = "add image = \"registry.example/web:1.4\", or adopt = true to copy the \
+                       newest container that is labelled with this service";
         let (key, span) = (fields.path_of(keys::IMAGE.name), fields.span.clone());
-        fields.report(Fault::Missing { key, instead: instead.to_owned() }, &span);
+        fields.report(ConfigError::Missing { key, instead: instead.to_owned() }, &span);
     }
     let port = port(fields);
     let network = fields.take(&keys::NETWORK, check::text).optional();
@@ -190,9 +187,9 @@ fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
     Some(Container {
         image: image.optional()?,
         adopt: adopt?,
-        granted: match fields.dialect {
-            Dialect::File => Granted::ALL,
-            Dialect::Labels => Granted::default(),
+        granted: match fields.syntax {
+            Syntax::File => ExtraRights::ALL,
+            Syntax::Labels => ExtraRights::default(),
         },
         command: common.command.or(Vec::new())?,
         env: common.env?,
@@ -207,7 +204,7 @@ fn container(fields: &mut Fields<'_>, common: Common) -> Option<Container> {
     })
 }
 
-fn task(fields: &mut Fields<'_>, common: Common) -> Option<Task> {
+fn task(fields: &mut TableReader<'_>, common: Common) -> Option<Task> {
     let host_network = host_network(fields);
     let image = fields.take(&keys::IMAGE, check::text);
     if matches!(image, Field::Absent) {
@@ -223,7 +220,7 @@ fn task(fields: &mut Fields<'_>, common: Common) -> Option<Task> {
     {
         let (key, found) = (fields.path_of(keys::MEMORY.name), show_bytes(*bytes));
         let limit = format!("at least {}", show_bytes(TASK_MEMORY_MIN));
-        fields.report(Fault::OutOfRange { key, found, limit }, span);
+        fields.report(ConfigError::OutOfRange { key, found, limit }, span);
     }
     let (labels, cpus) = (labels(fields), container_cpus(fields, common.cpus));
     let inner = port.optional()?.filter(|_| host_network == Some(false));
@@ -243,13 +240,13 @@ fn task(fields: &mut Fields<'_>, common: Common) -> Option<Task> {
 }
 
 /// Whether a task of Mesos shares its agent's network. No agent leads to a container's own address.
-fn host_network(fields: &mut Fields<'_>) -> Option<bool> {
+fn host_network(fields: &mut TableReader<'_>) -> Option<bool> {
     let reach = fields.take(&keys::REACH, check::word);
     if let Some((&"container", span)) = reach.given() {
-        let fault = Fault::NotA {
+        let fault = ConfigError::NotA {
             key: fields.path_of(keys::REACH.name),
             found: "\"container\"".to_owned(),
-            wanted: "a way to a task of Mesos".to_owned(),
+            wanted: "a way to reach a Mesos task".to_owned(),
             instead: Some("write reach = \"published\" or \"host\"".to_owned()),
         };
         fields.report(fault, span);
@@ -257,7 +254,7 @@ fn host_network(fields: &mut Fields<'_>) -> Option<bool> {
     Some(reach.or("published")? == "host")
 }
 
-fn reach(fields: &mut Fields<'_>) -> Option<Reach> {
+fn reach(fields: &mut TableReader<'_>) -> Option<Reach> {
     let word = fields.take(&keys::REACH, check::word).or("published");
     if let Some(word) = word {
         fields.refuse_useless(&keys::REACH, word);
@@ -270,34 +267,34 @@ fn reach(fields: &mut Fields<'_>) -> Option<Reach> {
     })
 }
 
-fn container_cpus(fields: &mut Fields<'_>, cpus: Field<f64>) -> Option<Option<f64>> {
+fn container_cpus(fields: &mut TableReader<'_>, cpus: Field<f64>) -> Option<Option<f64>> {
     if let Some((cores, span)) = cpus.given()
         && *cores < CONTAINER_CPUS_MIN
     {
         let key = fields.path_of(keys::CPUS.name);
         let limit = format!("at least {CONTAINER_CPUS_MIN}");
-        fields.report(Fault::OutOfRange { key, found: cores.to_string(), limit }, span);
+        fields.report(ConfigError::OutOfRange { key, found: cores.to_string(), limit }, span);
     }
     cpus.optional()
 }
 
-fn labels(fields: &mut Fields<'_>) -> Option<BTreeMap<String, String>> {
+fn labels(fields: &mut TableReader<'_>) -> Option<BTreeMap<String, String>> {
     let span = fields.span_of(&keys::LABELS);
     let labels = fields.take_variables(&keys::LABELS)?;
     for name in labels.keys().filter(|name| name.starts_with("flyball.")) {
         let path = fields.path_of(keys::LABELS.name);
-        let fault = Fault::NotA {
-            key: fields.dialect.named(&path, name),
+        let fault = ConfigError::NotA {
+            key: fields.syntax.named(&path, name),
             found: "this name".to_owned(),
-            wanted: "a label of yours".to_owned(),
-            instead: Some("labels that begin with flyball. are flyball's own".to_owned()),
+            wanted: "a name for your own label".to_owned(),
+            instead: Some("labels that begin with flyball. are reserved for flyball".to_owned()),
         };
         fields.report(fault, &span);
     }
     Some(labels)
 }
 
-fn log(fields: &mut Fields<'_>) -> Option<Option<Log>> {
+fn log(fields: &mut TableReader<'_>) -> Option<Option<Log>> {
     if !fields.names().contains(&keys::LOG.name) {
         return Some(None);
     }
@@ -305,9 +302,9 @@ fn log(fields: &mut Fields<'_>) -> Option<Option<Log>> {
     let mut options = fields.take_variables(&keys::LOG)?;
     let Some(driver) = options.remove("driver") else {
         let path = fields.path_of(keys::LOG.name);
-        let key = fields.dialect.named(&path, "driver");
-        let instead = format!("add {}", fields.dialect.assign(&key, "driver", "\"json-file\""));
-        fields.report(Fault::Missing { key, instead }, &span);
+        let key = fields.syntax.named(&path, "driver");
+        let instead = format!("add {}", fields.syntax.assign(&key, "driver", "\"json-file\""));
+        fields.report(ConfigError::Missing { key, instead }, &span);
         return None;
     };
     Some(Some(Log { driver, options }))

@@ -1,7 +1,5 @@
-//! What of the surroundings a configuration depends on, read once by the caller.
-//!
-//! Decides where state is kept when the file does not say. Invariant: nothing else in this crate
-//! looks at the environment, so that a test can be anybody anywhere.
+//! The part of the environment that a configuration depends on, read once by the caller. Nothing
+//! else in this crate looks at the environment.
 
 use std::path::{Path, PathBuf};
 

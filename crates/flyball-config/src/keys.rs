@@ -1,10 +1,6 @@
-//! Every key of the file: what it takes, what it is when left out, what it means, and beside which
-//! others it means anything.
-//!
-//! This table is what values are checked against, what an unknown key is compared with, what
-//! labels are typed by and what the reference is printed from. Invariant: a key that is in its
-//! section's list is read, and a default that is written here is the one that applies (both are
-//! tested).
+//! Every key of the file: its type, default and meaning, and the keys that it depends on. Values
+//! are checked against this table, and hints, label types and the reference come from it. Tests
+//! check that every listed key is read and that the listed defaults apply.
 
 mod health;
 mod policy;
@@ -40,8 +36,8 @@ pub(crate) struct Key {
     pub(crate) by_label: Option<ByLabel>,
 }
 
-/// Whether a label may give a key of a service. Labels are the word of whoever made a container;
-/// the file is the operator's (docs/design/015).
+/// Whether a label may set a key of a service. Labels belong to the authors of containers; the file
+/// is the operator's (docs/design/015).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ByLabel {
     /// It reaches nothing beyond the service.

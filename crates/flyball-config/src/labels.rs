@@ -1,26 +1,24 @@
-//! The labels of containers to validated services.
-//!
-//! Decides which labels describe a service, and what goes first where the file or another label
-//! wants the same. What a setting may be is decided as for the file. Invariant: a service whose
-//! labels are wrong is left out and said, and stops no other.
+//! Turns container labels into validated services. The file goes before labels; values are checked
+//! as in the file. A service with wrong labels is left out and reported, and does not stop any
+//! other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::bytes::show_bytes;
-use crate::dialect::{Dialect, LABELS_PATH};
-use crate::fault::Fault;
-use crate::fields::{Fields, Reports};
+use crate::config_error::ConfigError;
 use crate::keys;
 use crate::permits::permission;
 use crate::problem::{ConfigErrors, Place};
+use crate::reservations::{Owner, Reservations};
 use crate::service::{is_service_name, service};
-use crate::taken::{Owner, Taken};
+use crate::syntax::{LABELS_PATH, Syntax};
+use crate::table_reader::{Reports, TableReader};
 use crate::tree::table_of;
 use crate::value::shorten;
 use crate::{
-    Balancer, Config, Container, Docker, Engine, Env, Granted, Haproxy, Marathon, Mesos, Permits,
-    Proxy, Service, Swarm, daemon,
+    Balancer, Config, Container, Docker, Engine, Env, ExtraRights, Haproxy, Marathon, Mesos,
+    Permits, Proxy, Service, Swarm, daemon,
 };
 
 /// What each label of ours begins with.
@@ -110,7 +108,7 @@ impl Config {
         let key = keys::STATE_DIR.name;
         let no_place = || {
             let key = format!("{}.{key}", keys::FLYBALL.path);
-            ConfigErrors::of_file(Fault::NoStateDir { key }, "no file")
+            ConfigErrors::of_file(ConfigError::NoStateDir { key }, "no file")
         };
         let docker = Docker::default();
         Ok(Self {
@@ -131,7 +129,7 @@ impl Config {
     /// want the same name, address or backend. Of two that want the same and have labels both,
     /// the first one by name gets it.
     pub fn labelled(&self, labels: &ServiceLabels) -> Labelled {
-        let mut taken = Taken::by(self);
+        let mut taken = Reservations::by(self);
         let mut labelled = Labelled::default();
         for (name, described) in labels {
             if self.services.contains_key(name) {
@@ -159,14 +157,15 @@ impl Config {
 }
 
 /// That `labels` describe a service which the file describes, too. The port is not a setting
-/// alone: it is what a container says that somebody else started.
+/// alone: containers that flyball did not start also carry it.
 fn note(labels: &BTreeMap<String, String>) -> Option<String> {
     let ours = settings(labels).map(|(name, _)| name).filter(|name| *name != keys::PORT.name);
     let shown: Vec<_> = ours.map(|name| format!("{PREFIX}{}", shorten(name))).collect();
     let rest = shown.len().saturating_sub(NOTED_MAX);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     let list = shown.iter().take(NOTED_MAX).cloned().collect::<Vec<_>>().join(", ");
-    (!shown.is_empty()).then(|| format!("its labels mean nothing beside the file: {list}{more}"))
+    (!shown.is_empty())
+        .then(|| format!("its labels are ignored because the file describes it: {list}{more}"))
 }
 
 /// The labels that are settings: their names without prefix, and their values.
@@ -186,24 +185,30 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn service(&self, taken: &mut Taken) -> Result<Service, ConfigErrors> {
+    fn service(&self, taken: &mut Reservations) -> Result<Service, ConfigErrors> {
         let mut reports = Reports::default();
         if !is_service_name(self.name) {
             let key = format!("{LABELS_PATH}.service={}", shorten(self.name));
-            reports.faults.push((Fault::BadName { key }, 0..0));
+            reports.faults.push((ConfigError::BadName { key }, 0..0));
         }
         let obeyed = self.obeyed(&mut reports);
         let table = table_of(&obeyed, &mut reports);
         let path = LABELS_PATH.to_owned();
-        let fields =
-            Fields::new(&keys::SERVICE, path.clone(), 0..0, table, Dialect::Labels, &mut reports);
+        let fields = TableReader::new(
+            &keys::SERVICE,
+            path.clone(),
+            0..0,
+            table,
+            Syntax::Labels,
+            &mut reports,
+        );
         let (service, claims) = service(self.name, fields, Path::new(""));
         let service = service.map(|mut service| {
             reports.faults.extend(self.bound(&mut service).into_iter().map(|fault| (fault, 0..0)));
             service
         });
         if reports.faults.is_empty() {
-            let owner = Owner { service: self.name.to_owned(), path, dialect: Dialect::Labels };
+            let owner = Owner { service: self.name.to_owned(), path, syntax: Syntax::Labels };
             reports.faults.extend(taken.claim(&owner, claims));
         }
         match service {
@@ -218,8 +223,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The settings that labels may give, and what goes without saying. A label that says the same
-    /// as what carries it is no wish.
+    /// The settings that labels may set, and those that follow from their carrier. A label that
+    /// only repeats the latter is ignored.
     fn obeyed(&self, reports: &mut Reports) -> Vec<(&str, &str)> {
         let says = self.described.source.says();
         let same = |name: &str, value: &str| {
@@ -240,8 +245,8 @@ impl Reader<'_> {
     }
 
     /// Holds what was read to what labels may ask for.
-    fn bound(&self, service: &mut Service) -> Vec<Fault> {
-        let mut faults: Vec<Fault> = self.bound_counts(service).into_iter().collect();
+    fn bound(&self, service: &mut Service) -> Vec<ConfigError> {
+        let mut faults: Vec<ConfigError> = self.bound_counts(service).into_iter().collect();
         if let Balancer::Haproxy { backend, .. } = &mut service.balancer {
             backend.must_ask = !self.backends.contains(&backend.name);
         }
@@ -254,11 +259,11 @@ impl Reader<'_> {
         faults
     }
 
-    fn bound_counts(&self, service: &mut Service) -> Option<Fault> {
+    fn bound_counts(&self, service: &mut Service) -> Option<ConfigError> {
         let (bounds, most) = (&mut service.policy.bounds, self.permits.max);
         let table = self.described.source.table();
-        let more = |key: &keys::Key, found: u32| Fault::MoreThanALabelMay {
-            key: Dialect::Labels.key(LABELS_PATH, key.name),
+        let more = |key: &keys::Key, found: u32| ConfigError::MoreThanALabelMay {
+            key: Syntax::Labels.key(LABELS_PATH, key.name),
             found: found.to_string(),
             most: most.to_string(),
             instead: format!("lower it, or raise labels_max in [{table}] of flyball.toml"),
@@ -274,9 +279,9 @@ impl Reader<'_> {
         (bounds.min > most).then(|| more(&keys::MIN, bounds.min))
     }
 
-    fn granted(&self) -> Granted {
+    fn granted(&self) -> ExtraRights {
         let may = |key: &keys::Key| self.permits.allow(key.name);
-        Granted {
+        ExtraRights {
             cpus: may(&keys::CPUS),
             memory: may(&keys::MEMORY),
             networks: may(&keys::NETWORK) || may(&keys::REACH),
@@ -286,12 +291,12 @@ impl Reader<'_> {
     }
 
     /// What copies would have beyond the container that asks for it.
-    fn beyond(&self, container: &Container, limits: &Limits) -> Vec<Fault> {
+    fn beyond(&self, container: &Container, limits: &Limits) -> Vec<ConfigError> {
         let more = |key: &keys::Key, found: String, most: String| {
-            let name = Dialect::Labels.key(LABELS_PATH, key.name);
+            let name = Syntax::Labels.key(LABELS_PATH, key.name);
             let instead = permission(key.name, self.described.source.table());
-            let most = format!("{most} as its container has");
-            (!self.permits.allow(key.name)).then_some(Fault::MoreThanALabelMay {
+            let most = format!("its container has {most}");
+            (!self.permits.allow(key.name)).then_some(ConfigError::MoreThanALabelMay {
                 key: name,
                 found,
                 most,

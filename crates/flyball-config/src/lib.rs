@@ -1,8 +1,5 @@
-//! `flyball.toml` and the labels of containers to validated services.
-//!
-//! Decides what a configuration means and says everything that is wrong with it at once, each
-//! problem with its place and what to do. It connects to nothing and starts nothing: whether a
-//! command exists or a port is free is found out by whoever runs it. Invariant: a [`Config`] is
+//! Turns `flyball.toml` and container labels into validated services, and reports everything that
+//! is wrong at once, with place and hint. Connects to nothing and starts nothing. A [`Config`] is
 //! complete and free of contradictions; anything less is a [`ConfigErrors`], never a panic.
 
 mod address;
@@ -10,13 +7,11 @@ mod balancer;
 mod bytes;
 mod check;
 mod config;
+mod config_error;
 mod daemon;
-mod dialect;
 mod duration;
 mod engine;
 mod env;
-mod fault;
-mod fields;
 mod keys;
 mod labels;
 mod permits;
@@ -24,12 +19,14 @@ mod policy;
 mod problem;
 mod proxy;
 mod reference;
+mod reservations;
 mod root;
 mod service;
 mod share;
 mod source;
+mod syntax;
 mod systems;
-mod taken;
+mod table_reader;
 mod tree;
 mod value;
 mod zabbix;
@@ -38,13 +35,14 @@ use std::path::Path;
 
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::{
-    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, Granted, Ha, Haproxy,
-    Log, Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process, Reach,
-    Ready, Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix, ZabbixApi,
+    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, ExtraRights, Ha,
+    Haproxy, Log, Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process,
+    Reach, Ready, Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix,
+    ZabbixApi,
 };
+pub use config_error::{ConfigError, MINIMAL};
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;
-pub use fault::{Fault, MINIMAL};
 pub use labels::{Described, Labelled, Limits, ServiceLabels, Source};
 pub use permits::Permits;
 pub use problem::{ConfigErrors, Excerpt, PROBLEMS_MAX, Place, Problem};

@@ -1,16 +1,14 @@
-//! What labels may say: the operator's permissions, and what is refused without them.
-//!
-//! Works on names of labels alone, before any value is read. What a container's own limits permit
-//! is compared afterwards, by whoever knows them.
+//! What labels may set: the operator's permissions, by the names of labels alone. Limits of the
+//! container itself are compared later.
 
 use std::collections::BTreeSet;
 
 use crate::check;
 use crate::check::Given;
-use crate::dialect::{Dialect, LABELS_PATH};
-use crate::fault::Fault;
-use crate::fields::Fields;
+use crate::config_error::ConfigError;
 use crate::keys::{self, ByLabel, Key, Kind, Section, section_at, service_keys};
+use crate::syntax::{LABELS_PATH, Syntax};
+use crate::table_reader::TableReader;
 use crate::value::{Value, shorten};
 
 /// The largest `max` by label where nothing is said: a bound on what one container can cost.
@@ -33,7 +31,7 @@ impl Default for Permits {
 
 impl Permits {
     /// The permissions in the table of a system; `None` if anything was reported.
-    pub(crate) fn take(fields: &mut Fields<'_>) -> Option<Self> {
+    pub(crate) fn take(fields: &mut TableReader<'_>) -> Option<Self> {
         let max = fields.take(&keys::LABELS_MAX, check::count).or(MAX);
         let may = fields.take(&keys::LABELS_MAY, label_keys).or(BTreeSet::new());
         Some(Self { max: max?, may: may? })
@@ -48,18 +46,18 @@ impl Permits {
     }
 
     /// Why the label `flyball.NAME` is not obeyed, by its name alone. `table`: where the operator
-    /// would permit it. Names that no key has are left to whoever reads the labels.
-    pub(crate) fn refusal(&self, name: &str, table: &str) -> Option<Fault> {
-        let key = || Dialect::Labels.named(LABELS_PATH, name);
+    /// would permit it. Unknown names are left to the reader of the labels.
+    pub(crate) fn refusal(&self, name: &str, table: &str) -> Option<ConfigError> {
+        let key = || Syntax::Labels.named(LABELS_PATH, name);
         steps(name).find_map(|(path, step)| match step.by_label {
             Some(ByLabel::Always | ByLabel::Within) => None,
             Some(ByLabel::Allowed) if self.allow(&path) => None,
             Some(ByLabel::Allowed) => {
-                Some(Fault::NotByLabel { key: key(), instead: permission(&path, table) })
+                Some(ConfigError::NotByLabel { key: key(), instead: permission(&path, table) })
             }
             Some(ByLabel::Never) | None => {
-                let instead = format!("only flyball.toml may set {path}: take the label out");
-                Some(Fault::NotByLabel { key: key(), instead })
+                let instead = format!("remove the label: only flyball.toml may set {path}");
+                Some(ConfigError::NotByLabel { key: key(), instead })
             }
         })
     }
@@ -70,8 +68,8 @@ pub(crate) fn permission(path: &str, table: &str) -> String {
     let path =
         allowable().into_iter().find(|key| path.starts_with(key.as_str())).unwrap_or_default();
     format!(
-        "take it out, or write labels_may = [\"{path}\"] in [{table}] of flyball.toml if whoever \
-         writes labels may do that"
+        "remove it, or write labels_may = [\"{path}\"] in [{table}] of flyball.toml if the authors \
+         of labels may do that"
     )
 }
 
@@ -104,8 +102,8 @@ pub(crate) fn allowable() -> Vec<String> {
     outer
 }
 
-fn label_keys(given: Given<'_>) -> Result<BTreeSet<String>, Fault> {
-    let wanted = "a list of keys that labels may give";
+fn label_keys(given: Given<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    let wanted = "a list of keys that labels may set";
     let example = || given.example("[\"image\", \"reach\"]");
     let Value::List(items) = &given.node.value else { return Err(given.not_a(wanted, example())) };
     let known = allowable();
@@ -116,11 +114,11 @@ fn label_keys(given: Given<'_>) -> Result<BTreeSet<String>, Fault> {
         }
         let never = service_keys().find(|(path, _)| *path == name);
         let instead = match never.map(|(_, key)| key.by_label) {
-            Some(Some(ByLabel::Always)) => "take it out: labels may always give it".to_owned(),
-            Some(_) => "take it out: only this file may set it".to_owned(),
-            None => format!("possible are {}", known.join(", ")),
+            Some(Some(ByLabel::Always)) => "remove it: labels may always set this key".to_owned(),
+            Some(_) => "remove it: only this file may set this key".to_owned(),
+            None => format!("valid keys: {}", known.join(", ")),
         };
-        Err(Fault::UnknownWord { key: given.path.to_owned(), word: shorten(text), instead })
+        Err(ConfigError::UnknownWord { key: given.path.to_owned(), word: shorten(text), instead })
     };
     items
         .iter()

@@ -1,15 +1,12 @@
 //! The `policy` of a service: a word, or a table with one of four keys.
-//!
-//! Decides which rule is meant and whether its settings make sense together. Invariant: a rule
-//! that is returned can be decided with as it is.
 
 use flyball_core::policy::{Advised, Governor, Rule, StepRule, Target};
 
 use crate::check;
-use crate::fault::Fault;
-use crate::fields::Fields;
+use crate::config_error::ConfigError;
 use crate::keys;
 use crate::share::show_share;
+use crate::table_reader::TableReader;
 use crate::value::Value;
 
 /// The words that `policy` takes.
@@ -17,7 +14,7 @@ const WORDS: [&str; 4] = ["governor", "target", "step", "external"];
 
 /// Takes the policy out of a service's table; `slots` are the service's own. `None` if it was
 /// refused.
-pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule> {
+pub(crate) fn rule(service: &mut TableReader<'_>, slots: Option<u32>) -> Option<Rule> {
     let by_default = Governor { slots, ..Governor::default() };
     let Some(node) = service.take_node(&keys::POLICY_KEY) else {
         return Some(Rule::Governor(by_default));
@@ -42,14 +39,16 @@ pub(crate) fn rule(service: &mut Fields<'_>, slots: Option<u32>) -> Option<Rule>
             let instead =
                 Some(format!("write {}", service.assign(&keys::POLICY_KEY, "\"governor\"")));
             let wanted = "the name of a policy, or a table".to_owned();
-            service
-                .report(Fault::NotA { key: path, found: node.show(), wanted, instead }, &node.span);
+            service.report(
+                ConfigError::NotA { key: path, found: node.show(), wanted, instead },
+                &node.span,
+            );
             None
         }
     }
 }
 
-fn one_of_four(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
+fn one_of_four(mut fields: TableReader<'_>, by_default: Governor) -> Option<Rule> {
     let given = fields.names().iter().filter(|name| WORDS.contains(name)).count();
     let rules = [
         fields.take_table(&keys::GOVERNOR_TABLE, &keys::GOVERNOR).map(|f| governor(f, by_default)),
@@ -59,11 +58,11 @@ fn one_of_four(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
     ];
     if given != 1 {
         let found = if given == 0 { "this table" } else { "a table with several" };
-        let fault = Fault::NotA {
+        let fault = ConfigError::NotA {
             key: fields.path.clone(),
             found: found.to_owned(),
             wanted: "a table with one policy".to_owned(),
-            instead: Some("write one of governor, target, step and external in it".to_owned()),
+            instead: Some("set exactly one of governor, target, step and external".to_owned()),
         };
         let span = fields.span.clone();
         fields.report(fault, &span);
@@ -73,7 +72,7 @@ fn one_of_four(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
 }
 
 /// `external = "zabbix"`, or a table; `None` if it is absent, an inner one if it was refused.
-fn external(fields: &mut Fields<'_>) -> Option<Option<Rule>> {
+fn external(fields: &mut TableReader<'_>) -> Option<Option<Rule>> {
     if !fields.names().contains(&keys::EXTERNAL_TABLE.name) {
         return None;
     }
@@ -89,7 +88,7 @@ fn external(fields: &mut Fields<'_>) -> Option<Option<Rule>> {
         }
         Value::Table(table) => Some(advised(fields.child(&keys::EXTERNAL, path, span, table))),
         _ => {
-            let fault = Fault::NotA {
+            let fault = ConfigError::NotA {
                 key: path,
                 found,
                 wanted: "the name of a program, or a table".to_owned(),
@@ -104,7 +103,7 @@ fn external(fields: &mut Fields<'_>) -> Option<Option<Rule>> {
     }
 }
 
-fn advised(mut fields: Fields<'_>) -> Option<Rule> {
+fn advised(mut fields: TableReader<'_>) -> Option<Rule> {
     let preset = Advised::default();
     let from = fields.take(&keys::FROM, check::word).or("zabbix");
     let thresholds = thresholds(&mut fields, (preset.out_at, preset.in_at));
@@ -123,7 +122,7 @@ fn advised(mut fields: Fields<'_>) -> Option<Rule> {
     }))
 }
 
-fn governor(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
+fn governor(mut fields: TableReader<'_>, by_default: Governor) -> Option<Rule> {
     let busy_cap = fields.take(&keys::BUSY_CAP, check::share).or(by_default.busy_cap);
     let hold_ms = fields.take(&keys::HOLD, check::duration_ms).optional();
     let slo_ms = fields.take(&keys::SLO, check::duration_ms).optional();
@@ -132,7 +131,7 @@ fn governor(mut fields: Fields<'_>, by_default: Governor) -> Option<Rule> {
     Some(Rule::Governor(Governor { busy_cap, hold_ms, slo_ms, ..by_default }))
 }
 
-fn target(mut fields: Fields<'_>) -> Option<Rule> {
+fn target(mut fields: TableReader<'_>) -> Option<Rule> {
     let preset = Target::default();
     let cpu = fields.take(&keys::CPU, check::share).or(preset.cpu);
     let tolerance = fields.take(&keys::TOLERANCE, check::share).or(preset.tolerance);
@@ -155,7 +154,7 @@ fn target(mut fields: Fields<'_>) -> Option<Rule> {
     }))
 }
 
-fn step(mut fields: Fields<'_>) -> Option<Rule> {
+fn step(mut fields: TableReader<'_>) -> Option<Rule> {
     let preset = StepRule::default();
     let thresholds = thresholds(&mut fields, (preset.out_at, preset.in_at));
     let by = fields.take(&keys::BY, check::count).or(preset.by);
@@ -173,7 +172,7 @@ fn step(mut fields: Fields<'_>) -> Option<Rule> {
 }
 
 /// `out_at` and `in_at`, which must not meet.
-fn thresholds(fields: &mut Fields<'_>, preset: (f64, f64)) -> Option<(f64, f64)> {
+fn thresholds(fields: &mut TableReader<'_>, preset: (f64, f64)) -> Option<(f64, f64)> {
     let out_at = fields.take(&keys::OUT_AT, check::share);
     let in_at = fields.take(&keys::IN_AT, check::share);
     let span = in_at.given().or(out_at.given()).map(|(_, span)| span.clone());
@@ -181,13 +180,13 @@ fn thresholds(fields: &mut Fields<'_>, preset: (f64, f64)) -> Option<(f64, f64)>
     if let (Some(out_at), Some(in_at), Some(span)) = (out_at, in_at, span)
         && in_at >= out_at
     {
-        let fault = Fault::Contradicts {
+        let fault = ConfigError::Contradicts {
             key: fields.path_of(keys::IN_AT.name),
             found: show_share(in_at),
             relation: "not less than",
             other: keys::OUT_AT.name,
             other_value: show_share(out_at),
-            instead: "with in_at at half of out_at, the count does not swing",
+            instead: "set in_at to half of out_at so that the count does not oscillate",
         };
         fields.report(fault, &span);
     }

@@ -1,11 +1,9 @@
-//! One problem of a configuration with its place, and all of them together.
-//!
-//! Decides how a problem looks on a terminal. What is wrong and what to do is in `fault`.
-//! Invariant: a message is bounded in length and holds no control character from the file.
+//! Problems of a configuration with their places, as shown on a terminal. A message is bounded in
+//! length and contains no control characters from the file.
 
 use std::fmt;
 
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::value::Span;
 
 /// Problems that are kept; the rest is only counted.
@@ -25,7 +23,7 @@ pub struct ConfigErrors {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
     /// What.
-    pub fault: Fault,
+    pub fault: ConfigError,
     /// Where.
     pub place: Place,
 }
@@ -33,7 +31,7 @@ pub struct Problem {
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as it was named by whoever loaded it, or whose labels they are.
+    /// The file, as its caller named it, or the service whose labels they are.
     pub file: String,
     /// Line and column, both from 1, the column in characters; `None` for a
     /// file as a whole and for labels.
@@ -56,8 +54,8 @@ pub struct Excerpt {
 impl ConfigErrors {
     /// `faults` in the order of their places, of which there is at least one.
     pub(crate) fn sorted(
-        mut faults: Vec<(Fault, Span)>,
-        place: impl Fn(&Fault, &Span) -> Place,
+        mut faults: Vec<(ConfigError, Span)>,
+        place: impl Fn(&ConfigError, &Span) -> Place,
     ) -> Self {
         faults.sort_by_key(|(_, span)| span.start);
         let more = faults.len().saturating_sub(PROBLEMS_MAX);
@@ -67,7 +65,7 @@ impl ConfigErrors {
     }
 
     /// One fault of the file `name` as a whole.
-    pub(crate) fn of_file(fault: Fault, name: &str) -> Self {
+    pub(crate) fn of_file(fault: ConfigError, name: &str) -> Self {
         Self { problems: vec![Problem { fault, place: Place::of_file(name) }], more: 0 }
     }
 }

@@ -1,15 +1,13 @@
-//! The `[proxy]` table: what all embedded proxies of a flyball share.
-//!
-//! Decides who is trusted to speak for others. Invariant: a network is one as a whole: `10.0.0.5/8`
-//! is refused, because nobody can say which of the two was meant.
+//! The `[proxy]` table: what all embedded proxies of a flyball share. `10.0.0.5/8` is refused,
+//! because it is unclear whether the address or the network is meant.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use crate::check::Given;
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::config_error::ConfigError;
+use crate::table_reader::{Field, TableReader};
 use crate::value::Value;
 use crate::{check, keys};
 
@@ -18,7 +16,8 @@ use crate::{check, keys};
 pub struct Proxy {
     /// Whose word on where a request comes from is passed on.
     pub trusted: Vec<IpNet>,
-    /// Client connections open at once, all services together; `None`: as many as there is room for.
+    /// Client connections open at once, all services together; `None`: as many as there is room
+    /// for.
     pub connections: Option<u32>,
     /// The same for one client; `None`: a quarter of that.
     pub connections_per_client: Option<u32>,
@@ -39,7 +38,7 @@ impl Default for Proxy {
 }
 
 /// The `[proxy]` table of `root`.
-pub(crate) fn proxy(root: &mut Fields<'_>) -> Option<Proxy> {
+pub(crate) fn proxy(root: &mut TableReader<'_>) -> Option<Proxy> {
     let mut fields = root.take_table_or_empty(&keys::PROXY_TABLE, &keys::PROXY)?;
     let trusted = fields.take(&keys::TRUSTED_PROXIES, networks).or(Proxy::default().trusted);
     let connections = fields.take(&keys::CONNECTIONS, check::count);
@@ -48,7 +47,7 @@ pub(crate) fn proxy(root: &mut Fields<'_>) -> Option<Proxy> {
         (&connections, &per_client)
         && one > all
     {
-        let fault = Fault::Contradicts {
+        let fault = ConfigError::Contradicts {
             key: fields.path_of(keys::CONNECTIONS_PER_CLIENT.name),
             found: one.to_string(),
             relation: "more than",
@@ -63,7 +62,7 @@ pub(crate) fn proxy(root: &mut Fields<'_>) -> Option<Proxy> {
     Some(Proxy { trusted: trusted?, connections, connections_per_client: per_client })
 }
 
-fn networks(given: Given<'_>) -> Result<Vec<IpNet>, Fault> {
+fn networks(given: Given<'_>) -> Result<Vec<IpNet>, ConfigError> {
     let wanted = "a list of IP addresses and networks";
     let refuse = || given.not_a(wanted, given.example("[\"127.0.0.1\", \"10.0.0.0/8\"]"));
     let Value::List(items) = &given.node.value else { return Err(refuse()) };

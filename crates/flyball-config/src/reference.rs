@@ -1,7 +1,5 @@
-//! The reference of all keys, as Markdown.
-//!
-//! Decides how the table of keys is printed. Invariant: it prints every key of every section, so
-//! that the documentation cannot fall behind what is read.
+//! The reference of all keys, as Markdown. It prints every key of every section, so that the
+//! documentation cannot fall behind what is read.
 
 use std::fmt::Write;
 
@@ -16,8 +14,8 @@ use crate::share::show_share;
 const HEAD: &str = "# flyball.toml
 
 A duration is a whole number and a unit: `\"250ms\"`, `\"30s\"`, `\"5m\"`, `\"1h\"`, `\"14d\"`.
-An amount of memory is, too: `\"512KiB\"`, `\"256MiB\"`, `\"1GiB\"`.
-A share is a number and a percent sign: `\"30%\"`. Relative paths start at the file's directory.
+So is an amount of memory: `\"512KiB\"`, `\"256MiB\"`, `\"1GiB\"`.
+A share is a number and a percent sign: `\"30%\"`. Paths are relative to the directory of the file.
 ";
 
 const SYSTEM_HEAD: &str = "| key | type | default | meaning |\n|---|---|---|---|\n";
@@ -26,8 +24,8 @@ const SERVICE_HEAD: &str = "| key | type | default | by label | meaning |\n|---|
 const LABELS: &str = "
 ## Labels
 
-The keys of a service are also read from the labels of its containers, without any file, or beside
-a file that has a `[docker]` table:
+The keys of a service are also read from the labels of its containers, without a file or with a file
+that has a `[docker]` table:
 
 ```yaml
 services:
@@ -46,29 +44,31 @@ services:
 ```
 
 `flyball.service` names the service. Every other label is `flyball.` and a key, with a dot for each
-table and dashes or underscores alike; values are written without quotes. `flyball.engine` can be
-left out: it follows from what has the labels. A command is split at spaces, lines at their ends; both can be written as
-a list instead: `[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`.
+table, and with dashes or underscores; values are written without quotes. You can leave
+`flyball.engine` out: it follows from what carries the labels. A command is split at spaces and a
+list of lines at line ends; you can also write both as a list:
+`[\"sh\", \"-c\", \"exec ./server --port $PORT\"]`.
 
-Labels are the word of whoever made the container, not of whoever runs flyball: which keys they may
-give is in the column \"by label\" above and in the table below. \"With permission\" means that
-`labels_may` names the key, in `[docker]`, `[swarm]` or `[marathon]`, as it stands here without
-`flyball.` and with dashes or underscores alike; \"up to the container's own\" that the container's own
-limit or network is permission enough. A label that an image brings along counts as none. All of it is
-in [who may do what](../guide/trust.md).
+Labels are set by the authors of containers, not by the operator of flyball. The column \"by label\"
+above and the table below show which keys labels may set. \"With permission\" means that `labels_may`
+in `[docker]`, `[swarm]` or `[marathon]` names the key, written as below without `flyball.`, with
+dashes or underscores. \"Up to the container's own\" means that the container's own limit or network
+is permission enough. Labels that come from the image are ignored. For all of this, see
+[who may do what](../guide/trust.md).
 
-Of a service's containers, the newest that flyball did not start speaks for it, those that run
-first, if it belongs to the same service of the same Compose project as the one that the service was
-first seen with, or has the same label `flyball.owner`. Once none of them was there for 10 s, the service is let go: flyball's copies are drained and
-removed. What the file describes goes by the file: labels of the same service mean nothing then, and
-that is said. A service whose labels are wrong is left out, and that is said with the label and what
-to write; the others run.
+A service takes its settings from the newest of its containers that flyball did not start; running
+containers come first. That container must belong to the same service of the same Compose project as
+the first one that was seen, or have the same label `flyball.owner`. Once there has been no such
+container for 10 s, flyball drains and removes its copies. Where the file describes a service, the
+file applies: labels of that service are ignored, and flyball reports that. A service whose labels
+are wrong is left out; flyball reports the label and what to write. The other services run.
 
-Not settings but marks of one container are `flyball.protect` (`true`: flyball never removes it;
-`false`: it may, although somebody else started it), `flyball.owner`, and `flyball.replica`,
-`flyball.managed`, `flyball.copy` and `flyball.signature`, which flyball sets on what it starts.
+Some labels are not settings but mark one container: `flyball.protect` (`true`: flyball never
+removes it; `false`: flyball may remove it although it did not start it), `flyball.owner`, and
+`flyball.replica`, `flyball.managed`, `flyball.copy` and `flyball.signature`, which flyball sets on
+what it starts.
 
-| label | key | may be given |
+| label | key | allowed |
 |---|---|---|
 ";
 
@@ -161,7 +161,7 @@ fn kind(kind: &Kind) -> String {
         Kind::HttpPath => "path that starts with `/`".to_owned(),
         Kind::Text => "text".to_owned(),
         Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
-        Kind::HaproxyNames => "list of names in HAProxy".to_owned(),
+        Kind::HaproxyNames => "list of HAProxy names".to_owned(),
         Kind::LabelKeys => "list of keys".to_owned(),
         Kind::Options => "words of a `server` line".to_owned(),
         Kind::Words | Kind::Lines => "list of texts".to_owned(),

@@ -1,20 +1,19 @@
-//! The file as a whole: its tables, and what only shows between them.
-//!
-//! Decides what counts as a configuration. Invariant: a configuration is returned only if nothing was reported.
+//! The file as a whole, with checks across its tables. A configuration is returned only if nothing
+//! was reported.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::dialect::{Dialect, join};
-use crate::fault::Fault;
-use crate::fields::{Fields, Reports};
+use crate::config_error::ConfigError;
 use crate::problem::{ConfigErrors, PROBLEMS_MAX, Place};
+use crate::reservations::{Claims, Owner, Reservations};
 use crate::service::{is_service_name, service};
 use crate::source::{Source, TEXT_MAX};
+use crate::syntax::{Syntax, join};
 use crate::systems;
-use crate::taken::{Claims, Owner, Taken};
+use crate::table_reader::{Reports, TableReader};
 use crate::value::{Entry, Span, Table, Value, table_from};
 use crate::{Config, Engine, Env, Service, daemon, keys, proxy, zabbix};
 
@@ -28,7 +27,7 @@ pub(crate) fn config(
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Source { name, text };
     if text.len() > TEXT_MAX {
-        return Err(ConfigErrors::of_file(Fault::TooLarge, name));
+        return Err(ConfigErrors::of_file(ConfigError::TooLarge, name));
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -48,7 +47,7 @@ fn syntax(source: Source<'_>, errors: &[toml::de::Error]) -> Reports {
     let span_of = |error: &toml::de::Error| error.span().unwrap_or(0..0);
     let mut faults: Vec<_> = errors
         .iter()
-        .map(|error| (Fault::Syntax { message: error.message().to_owned() }, span_of(error)))
+        .map(|error| (ConfigError::Syntax { message: error.message().to_owned() }, span_of(error)))
         .collect();
     faults.sort_by_key(|(_, span)| span.start);
     faults.dedup_by(|(_, later), (_, earlier)| source.on_one_line(earlier.start, later.start));
@@ -61,13 +60,13 @@ fn syntax(source: Source<'_>, errors: &[toml::de::Error]) -> Reports {
 fn sorted(source: Source<'_>, reports: Reports) -> ConfigErrors {
     let secrets = reports.secrets;
     ConfigErrors::sorted(reports.faults, |fault, span| match fault {
-        Fault::NoServices => Place::of_file(source.name),
+        ConfigError::NoServices => Place::of_file(source.name),
         _ => source.place(span, &secrets),
     })
 }
 
 fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option<Config> {
-    let mut root = Fields::new(&keys::ROOT, String::new(), 0..0, table, Dialect::File, reports);
+    let mut root = TableReader::new(&keys::ROOT, String::new(), 0..0, table, Syntax::File, reports);
     let daemon = root
         .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
         .and_then(|fields| daemon::daemon(fields, base, env));
@@ -79,7 +78,7 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     let proxy = proxy::proxy(&mut root);
     let haproxy = systems::haproxy(&mut root, base);
     let zabbix = zabbix::zabbix(&mut root, base);
-    let mut taken = Taken::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
+    let mut taken = Reservations::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
     if let Some(daemon) = &daemon {
         taken.claim_for_daemon(daemon);
     }
@@ -113,9 +112,9 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
 
 /// All services, or `None` if one of them was refused. There may be none if `by_labels`.
 fn services(
-    root: &mut Fields<'_>,
+    root: &mut TableReader<'_>,
     base: &Path,
-    taken: &mut Taken,
+    taken: &mut Reservations,
     by_labels: bool,
 ) -> Option<BTreeMap<String, Service>> {
     let table = match root.take_node(&keys::SERVICES_TABLE) {
@@ -130,14 +129,14 @@ fn services(
         None => Table::new(),
     };
     if table.is_empty() && !by_labels {
-        root.report(Fault::NoServices, &(0..0));
+        root.report(ConfigError::NoServices, &(0..0));
         return None;
     }
     let mut services = Some(BTreeMap::new());
     for (name, entry) in table {
         let path = join(keys::SERVICES_TABLE.name, &name);
         let (service, claims) = named(root, &name, &path, entry, base);
-        let owner = Owner { service: name.clone(), path, dialect: Dialect::File };
+        let owner = Owner { service: name.clone(), path, syntax: Syntax::File };
         for (fault, span) in taken.claim(&owner, claims) {
             root.report(fault, &span);
         }
@@ -150,14 +149,16 @@ fn services(
 }
 
 /// Processes end with the flyball that started them: no other one could take them over.
-fn refuse_processes(root: &mut Fields<'_>, services: &BTreeMap<String, Service>, ha: &Span) {
+fn refuse_processes(root: &mut TableReader<'_>, services: &BTreeMap<String, Service>, ha: &Span) {
     for (name, service) in services {
         if matches!(service.engine, Engine::Process(_)) {
-            let fault = Fault::NotA {
+            let fault = ConfigError::NotA {
                 key: format!("{}.{name}.engine", keys::SERVICES_TABLE.name),
                 found: "\"process\"".to_owned(),
-                wanted: "an engine that several flyballs share".to_owned(),
-                instead: Some("take [ha] out: processes end with their flyball".to_owned()),
+                wanted: "an engine that several flyballs can share".to_owned(),
+                instead: Some(
+                    "remove [ha]: processes end with the flyball that started them".to_owned(),
+                ),
             };
             root.report(fault, ha);
         }
@@ -165,27 +166,31 @@ fn refuse_processes(root: &mut Fields<'_>, services: &BTreeMap<String, Service>,
 }
 
 /// Who is adopted says by a label to which service it belongs.
-fn refuse_adoption(root: &mut Fields<'_>, services: &BTreeMap<String, Service>, labels: &Span) {
+fn refuse_adoption(
+    root: &mut TableReader<'_>,
+    services: &BTreeMap<String, Service>,
+    labels: &Span,
+) {
     let adopts = |service: &&Service| matches!(&service.engine, Engine::Docker(c) if c.adopt);
     for service in services.values().filter(adopts) {
-        let fault = Fault::Useless {
+        let fault = ConfigError::Useless {
             key: format!("{}.{}.adopt", keys::SERVICES_TABLE.name, service.name),
-            beside: "labels = false in [docker], under which no label is obeyed".to_owned(),
-            instead: "take one of the two out".to_owned(),
+            beside: "labels = false in [docker], which ignores all labels".to_owned(),
+            instead: "remove one of the two".to_owned(),
         };
         root.report(fault, labels);
     }
 }
 
 fn named(
-    root: &mut Fields<'_>,
+    root: &mut TableReader<'_>,
     name: &str,
     path: &str,
     entry: Entry,
     base: &Path,
 ) -> (Option<Service>, Claims) {
     if !is_service_name(name) {
-        root.report(Fault::BadName { key: path.to_owned() }, &entry.key_span);
+        root.report(ConfigError::BadName { key: path.to_owned() }, &entry.key_span);
     }
     match entry.node.value {
         Value::Table(table) => {
@@ -198,7 +203,7 @@ fn named(
     }
 }
 
-fn not_a_table(key: String, found: String) -> Fault {
-    let instead = Some("begin a service with [services.NAME]".to_owned());
-    Fault::NotA { key, found, wanted: "a table".to_owned(), instead }
+fn not_a_table(key: String, found: String) -> ConfigError {
+    let instead = Some("start a service with [services.NAME]".to_owned());
+    ConfigError::NotA { key, found, wanted: "a table".to_owned(), instead }
 }

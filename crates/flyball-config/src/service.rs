@@ -1,6 +1,5 @@
-//! One `[services.NAME]` table to one validated service.
-//!
-//! Decides what a service's keys mean together. What two services cannot share is the caller's. Invariant: what is returned can run as it is; what cannot has been reported.
+//! Turns a `[services.NAME]` table into a validated service. What two services cannot share is
+//! checked by the caller.
 
 use std::path::Path;
 
@@ -8,27 +7,27 @@ use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
 use crate::balancer::balancer;
 use crate::check;
-use crate::dialect::Dialect;
+use crate::config_error::ConfigError;
 use crate::duration::show_duration;
 use crate::engine::{self, engine};
-use crate::fault::Fault;
-use crate::fields::Fields;
 use crate::keys;
-use crate::taken::Claims;
+use crate::reservations::Claims;
+use crate::syntax::Syntax;
+use crate::table_reader::TableReader;
 use crate::value::{Span, Value};
 use crate::{Balancer, Ready, Service, policy};
 
-/// Half of the period that Kubernetes probes at: three failures are noticed within 15 s, and a
-/// replica answers a question in five seconds without noticing.
+/// Half of Kubernetes' probe period: three failures are noticed within 15 s, and one probe in five
+/// seconds costs a replica nothing noticeable.
 const LIVENESS_MS: u64 = 5_000;
 /// Beyond noise, and long before users give up.
 const ERROR_LIMIT: f64 = 0.01;
 
-/// The service in `fields`, with paths relative to `base`; `None` if anything was reported. What
-/// it claims is told also if the rest is wrong, so that a clash is seen in the same run.
+/// The service in `fields`, with paths relative to `base`; `None` if anything was reported. Its
+/// claims are returned even if the rest is wrong, so that the same run reports a clash.
 pub(crate) fn service(
     name: &str,
-    mut fields: Fields<'_>,
+    mut fields: TableReader<'_>,
     base: &Path,
 ) -> (Option<Service>, Claims) {
     let (balancer, slots, claims) = balancer(&mut fields, name, base);
@@ -43,7 +42,8 @@ pub(crate) fn service(
         && (bounds.min, &balancer) == (0, &Some(Balancer::None))
         && *rule != Rule::External
     {
-        fields.report(never_wakes(&fields), &span);
+        let key = fields.path_of(keys::MIN.name);
+        fields.report(ConfigError::ZeroWithoutBalancer { key }, &span);
     }
     fields.finish();
     let service = (|| {
@@ -69,20 +69,8 @@ pub(crate) fn is_service_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// A floor of 0 without a balancer: nobody sees the request that would end its sleep.
-fn never_wakes(fields: &Fields<'_>) -> Fault {
-    Fault::Contradicts {
-        key: fields.path_of(keys::MIN.name),
-        found: "0".to_owned(),
-        relation: "too few beside",
-        other: keys::BALANCER.name,
-        other_value: "\"none\"".to_owned(),
-        instead: "write min = 1: where no balancer sees requests, none could wake a service that sleeps",
-    }
-}
-
 /// The bounds, and where the floor stands if it is given.
-fn bounds(fields: &mut Fields<'_>) -> (Option<Bounds>, Option<Span>) {
+fn bounds(fields: &mut TableReader<'_>) -> (Option<Bounds>, Option<Span>) {
     let min = fields.take(&keys::MIN, check::count);
     let max = fields.take(&keys::MAX, check::count);
     let floor_span = min.given().map(|(_, span)| span.clone());
@@ -92,7 +80,7 @@ fn bounds(fields: &mut Fields<'_>) -> (Option<Bounds>, Option<Span>) {
     if let Some(span) = span
         && bounds.min > bounds.max
     {
-        let fault = Fault::Contradicts {
+        let fault = ConfigError::Contradicts {
             key: fields.path_of(keys::MIN.name),
             found: bounds.min.to_string(),
             relation: "more than",
@@ -105,9 +93,9 @@ fn bounds(fields: &mut Fields<'_>) -> (Option<Bounds>, Option<Span>) {
     (Some(bounds), floor_span)
 }
 
-fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
+fn timing(fields: &mut TableReader<'_>, engine: engine::Kind) -> Option<Timing> {
     let preset = Timing::default();
-    let look_ms = fields.take(&keys::LOOK, check::duration_ms).optional();
+    let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms).optional();
     let lag = fields.take(&keys::START_LAG, check::duration_ms);
     let limit = fields.take(&keys::START_LIMIT, check::duration_ms);
     let drain_ms = fields.take(&keys::DRAIN, check::duration_ms).or(preset.drain_limit_ms);
@@ -118,21 +106,21 @@ fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
     if let (Some(lag_ms), Some(limit_ms), Some(span)) = (lag_ms, limit_ms, span)
         && lag_ms > limit_ms
     {
-        let fault = Fault::Contradicts {
+        let fault = ConfigError::Contradicts {
             key: fields.path_of(keys::START_LAG.name),
             found: show_duration(lag_ms),
             relation: "more than",
             other: keys::START_LIMIT.name,
             other_value: show_duration(limit_ms),
-            instead: "raise start_limit: every start would be given up",
+            instead: "raise start_limit, or every start is abandoned",
         };
         fields.report(fault, &span);
     }
-    let look_ms = look_ms?;
+    let interval_ms = interval_ms?;
     // Three missed looks, as the preset is for the slowest look interval that flyball chooses.
-    let stale_after_ms = preset.stale_after_ms.max(look_ms.unwrap_or(0).saturating_mul(3));
+    let stale_after_ms = preset.stale_after_ms.max(interval_ms.unwrap_or(0).saturating_mul(3));
     Some(Timing {
-        look_ms,
+        interval_ms,
         start_lag_prior_ms: lag_ms?,
         start_limit_ms: limit_ms?,
         drain_limit_ms: drain_ms?,
@@ -142,18 +130,18 @@ fn timing(fields: &mut Fields<'_>, engine: engine::Kind) -> Option<Timing> {
     })
 }
 
-fn ready(fields: &mut Fields<'_>) -> Option<Ready> {
+fn ready(fields: &mut TableReader<'_>) -> Option<Ready> {
     let Some(node) = fields.take_node(&keys::READY) else {
         return Some(Ready::Http { path: "/".to_owned(), any_but_failure: true });
     };
-    let (key, dialect) = (fields.path_of(keys::READY.name), fields.dialect);
-    let refuse = |found: String| Fault::NotA {
+    let (key, syntax) = (fields.path_of(keys::READY.name), fields.syntax);
+    let refuse = |found: String| ConfigError::NotA {
         key: key.clone(),
         found,
         wanted: "a table with one probe".to_owned(),
-        instead: Some(match dialect {
-            Dialect::File => "write ready = { http = \"/healthz\" } or { tcp = true }".to_owned(),
-            Dialect::Labels => "write flyball.ready.http=/healthz or flyball.ready=tcp".to_owned(),
+        instead: Some(match syntax {
+            Syntax::File => "write ready = { http = \"/healthz\" } or { tcp = true }".to_owned(),
+            Syntax::Labels => "write flyball.ready.http=/healthz or flyball.ready=tcp".to_owned(),
         }),
     };
     if matches!(&node.value, Value::Text(word) if word == "tcp") {

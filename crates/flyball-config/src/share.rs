@@ -1,7 +1,5 @@
-//! Shares as people write them: a number and a percent sign in quotes, `"30%"`.
-//!
-//! Decides what counts as a share. There is one spelling, because `30`, `"30"` and `0.3` have been
-//! read three ways by three tools. Invariant: an accepted share is finite and not negative.
+//! Shares: a number and a percent sign in quotes, `"30%"`. There is one spelling, because tools
+//! disagree on `30`, `"30"` and `0.3`. An accepted share is finite and not negative.
 
 use thiserror::Error;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use flyball_file::FileError;
 
-use crate::fault::Fault;
+use crate::config_error::ConfigError;
 use crate::problem::{Excerpt, Place};
 use crate::value::Span;
 
@@ -81,13 +81,13 @@ fn floor_char_boundary(text: &str, at: usize) -> usize {
 }
 
 /// The text of the file at `path`.
-pub(crate) fn read(path: &Path) -> Result<String, Fault> {
+pub(crate) fn read(path: &Path) -> Result<String, ConfigError> {
     flyball_file::read_text(path, TEXT_MAX as u64).map_err(|error| match error {
-        FileError::Missing => Fault::FileMissing,
-        FileError::Directory => Fault::IsDirectory,
-        FileError::NotRegular { .. } => Fault::NotAFile,
-        FileError::TooLarge { .. } => Fault::TooLarge,
-        FileError::NotText { byte, offset, line } => Fault::NotUtf8 { byte, offset, line },
-        FileError::Unreadable(error) => Fault::Unreadable { why: error.to_string() },
+        FileError::Missing => ConfigError::FileMissing,
+        FileError::Directory => ConfigError::IsDirectory,
+        FileError::NotRegular { .. } => ConfigError::NotAFile,
+        FileError::TooLarge { .. } => ConfigError::TooLarge,
+        FileError::NotText { byte, offset, line } => ConfigError::NotUtf8 { byte, offset, line },
+        FileError::Unreadable(error) => ConfigError::Unreadable { why: error.to_string() },
     })
 }

@@ -1,15 +1,12 @@
-//! The `[docker]`, `[swarm]`, `[mesos]`, `[marathon]`, `[ha]` and `[haproxy]` tables: the systems beside flyball that it
-//! works with.
-//!
-//! Decides only where they are. Whether they answer is found out by whoever connects. Invariant:
-//! without a `[docker]` table, no container's label makes a service, and without a `[swarm]` table no
-//! Swarm service's.
+//! The tables of the systems that flyball works with. Nothing is connected to. Without a `[docker]`
+//! table, no container label defines a service, and without a `[swarm]` table no label of a Swarm
+//! service does.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::config_error::ConfigError;
+use crate::table_reader::{Field, TableReader};
 use crate::value::Span;
 use crate::{
     Docker, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Permits, Socket, Swarm,
@@ -31,7 +28,7 @@ impl Default for Docker {
 }
 
 impl Default for Mesos {
-    /// A master on this machine, and the resources of nobody.
+    /// A master on this machine, and unreserved resources.
     fn default() -> Self {
         Self {
             master: MesosMaster::At("127.0.0.1:5050".to_owned()),
@@ -72,7 +69,7 @@ impl Default for Haproxy {
 }
 
 /// The Docker host that `root` names, and where it says that no label is obeyed.
-pub(crate) fn docker(root: &mut Fields<'_>, base: &Path) -> Option<(Docker, Option<Span>)> {
+pub(crate) fn docker(root: &mut TableReader<'_>, base: &Path) -> Option<(Docker, Option<Span>)> {
     let given = root.names().contains(&keys::DOCKER_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::DOCKER_TABLE, &keys::DOCKER)?;
     let preset = Docker::default();
@@ -110,7 +107,11 @@ impl Swarm {
 }
 
 /// The Swarm that `root` names; by default that of `docker`.
-pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path) -> Option<Swarm> {
+pub(crate) fn swarm(
+    root: &mut TableReader<'_>,
+    docker: Option<&Docker>,
+    base: &Path,
+) -> Option<Swarm> {
     let given = root.names().contains(&keys::SWARM_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::SWARM_TABLE, &keys::SWARM)?;
     let managers = fields.take(&keys::MANAGERS, address::docker_hosts).optional();
@@ -134,7 +135,7 @@ pub(crate) fn swarm(root: &mut Fields<'_>, docker: Option<&Docker>, base: &Path)
 }
 
 /// The Mesos cluster that `root` names.
-pub(crate) fn mesos(root: &mut Fields<'_>, base: &Path) -> Option<Mesos> {
+pub(crate) fn mesos(root: &mut TableReader<'_>, base: &Path) -> Option<Mesos> {
     let mut fields = root.take_table_or_empty(&keys::MESOS_TABLE, &keys::MESOS)?;
     let preset = Mesos::default();
     let master = fields.take(&keys::MASTER, address::mesos_master);
@@ -145,11 +146,11 @@ pub(crate) fn mesos(root: &mut Fields<'_>, base: &Path) -> Option<Mesos> {
         && *given != by_address
     {
         let (given, scheme) = (*given, if *given { "https" } else { "http" });
-        let fault = Fault::NotA {
+        let fault = ConfigError::NotA {
             key: fields.path_of(keys::MESOS_TLS.name),
             found: given.to_string(),
-            wanted: "what the address of the master says".to_owned(),
-            instead: Some(format!("write master = \"{scheme}://HOST:PORT\" and leave tls out")),
+            wanted: "consistent with the scheme of master".to_owned(),
+            instead: Some(format!("write master = \"{scheme}://HOST:PORT\" and remove tls")),
         };
         fields.report(fault, span);
     }
@@ -170,7 +171,7 @@ pub(crate) fn mesos(root: &mut Fields<'_>, base: &Path) -> Option<Mesos> {
 }
 
 /// The Marathon that `root` names.
-pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
+pub(crate) fn marathon(root: &mut TableReader<'_>, base: &Path) -> Option<Marathon> {
     let given = root.names().contains(&keys::MARATHON_TABLE.name);
     let mut fields = root.take_table_or_empty(&keys::MARATHON_TABLE, &keys::MARATHON)?;
     let preset = Marathon::default();
@@ -184,10 +185,10 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
     let credentials = fields.take(&keys::CREDENTIALS_FILE, check::path).optional();
     let token = fields.take(&keys::MARATHON_TOKEN_FILE, check::path).optional();
     if let (Some(Some(_)), Some(Some(_))) = (&credentials, &token) {
-        let fault = Fault::Useless {
+        let fault = ConfigError::Useless {
             key: fields.path_of(keys::MARATHON_TOKEN_FILE.name),
             beside: keys::CREDENTIALS_FILE.name.to_owned(),
-            instead: "keep the one that Marathon wants".to_owned(),
+            instead: "keep the one that Marathon requires".to_owned(),
         };
         fields.report(fault, &token_span);
     }
@@ -206,7 +207,7 @@ pub(crate) fn marathon(root: &mut Fields<'_>, base: &Path) -> Option<Marathon> {
 }
 
 /// Several flyballs, if `root` speaks of them, and where it does; `None` if anything was reported.
-pub(crate) fn ha(root: &mut Fields<'_>) -> Option<Option<(Ha, Span)>> {
+pub(crate) fn ha(root: &mut TableReader<'_>) -> Option<Option<(Ha, Span)>> {
     if !root.names().contains(&keys::HA_TABLE.name) {
         return Some(None);
     }
@@ -222,7 +223,7 @@ pub(crate) fn ha(root: &mut Fields<'_>) -> Option<Option<(Ha, Span)>> {
 }
 
 /// The HAProxy that `root` names.
-pub(crate) fn haproxy(root: &mut Fields<'_>, base: &Path) -> Option<Haproxy> {
+pub(crate) fn haproxy(root: &mut TableReader<'_>, base: &Path) -> Option<Haproxy> {
     let mut fields = root.take_table_or_empty(&keys::HAPROXY_TABLE, &keys::HAPROXY)?;
     let preset = Haproxy::default();
     let socket = fields.take(&keys::SOCKET, address::socket);

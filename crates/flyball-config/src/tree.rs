@@ -1,17 +1,13 @@
-//! The labels of one container as the table that would be written in the file.
-//!
-//! Decides which key a label stands for (`flyball.policy.step.out-at` is `out_at` in
-//! `[services.NAME.policy.step]`, dashes and underscores alike) and, by its key, whether a label's
-//! text is a number, a list or a text. Whether the key takes it is not decided here. Invariant:
-//! every label is in the table or was reported, and places in the table are places among the
-//! labels.
+//! Turns the labels of one container into the table that one would write in the file
+//! (`flyball.policy.step.out-at` is `out_at` in `[services.NAME.policy.step]`). Every label is in
+//! the table or was reported; places in the table are positions among the labels.
 
 use std::collections::btree_map::Entry as Place;
 
-use crate::dialect::{Dialect, LABELS_PATH};
-use crate::fault::Fault;
-use crate::fields::Reports;
+use crate::config_error::ConfigError;
 use crate::keys::{self, Key, Kind, Section, section_at};
+use crate::syntax::{LABELS_PATH, Syntax};
+use crate::table_reader::Reports;
 use crate::value::{Entry, Node, Span, Table, Value, list_from, shorten};
 
 /// The table of a service in `labels`, names without prefix and values, in the order of their
@@ -46,7 +42,7 @@ impl Tree<'_> {
             return self.insert_unknown(table, rest, at);
         };
         let Some(tail) = tail else { return self.set(table, key, at) };
-        let path = Dialect::Labels.key(path, key.name);
+        let path = Syntax::Labels.key(path, key.name);
         match &key.kind {
             Kind::Variables => {
                 let value = self.labels[at].1.to_owned();
@@ -116,9 +112,9 @@ impl Tree<'_> {
     }
 
     fn report_useless(&mut self, name: &str, beside: String, at: usize) {
-        let key = Dialect::Labels.named(LABELS_PATH, name);
-        let instead = "take one of the two out".to_owned();
-        self.reports.faults.push((Fault::Useless { key, beside, instead }, place(at)));
+        let key = Syntax::Labels.named(LABELS_PATH, name);
+        let instead = "remove one of the two".to_owned();
+        self.reports.faults.push((ConfigError::Useless { key, beside, instead }, place(at)));
     }
 }
 

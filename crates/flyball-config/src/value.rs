@@ -1,8 +1,5 @@
-//! A file as a tree of values, each with its place.
-//!
-//! Decides nothing: it only takes the parser's tree into one that is small enough to match on. A
-//! second way in (labels of a container) builds the same tree. Invariant: every value has the span
-//! of bytes it was written at, or the place of its label among all of them.
+//! The file or the labels of a container as a tree of values. Every value has the span of bytes at
+//! which it was written, or the position of its label among all labels.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -46,7 +43,7 @@ pub(crate) enum Value {
 
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 60;
-/// Characters of a path: whoever reads the message needs its end, too.
+/// Characters of a path: the reader of the message needs its end, too.
 const PATH_SHOWN_MAX: usize = 255;
 
 impl Node {

@@ -1,16 +1,13 @@
-//! The `[zabbix]` table: where Zabbix is and how it is reached.
-//!
-//! Decides which of its keys need each other. Connects to nothing. Invariant: an API has a token
-//! file that could be read and is not empty, a certificate has its key, and
-//! hosts of replicas, a proxy and a webhook have an API.
+//! The `[zabbix]` table. Connects to nothing. An API has a readable token file that is not empty, a
+//! certificate has its key, and hosts of replicas, a proxy and a webhook have an API.
 
 use std::path::{Path, PathBuf};
 
 use flyball_core::policy::{Policy, Rule};
 
 use crate::check::Given;
-use crate::fault::Fault;
-use crate::fields::{Field, Fields};
+use crate::config_error::ConfigError;
+use crate::table_reader::{Field, TableReader};
 use crate::value::Value;
 use crate::{Zabbix, ZabbixApi, address, check, daemon, keys};
 
@@ -23,7 +20,7 @@ impl Zabbix {
     /// What a mean of a service is taken over where nothing else is said, in milliseconds: three
     /// reports, which are no more frequent than looks.
     pub fn window_ms(&self, policy: &Policy) -> u64 {
-        let report_ms = self.interval_ms.max(policy.timing.look_ms.unwrap_or(0));
+        let report_ms = self.interval_ms.max(policy.timing.interval_ms.unwrap_or(0));
         (report_ms * WINDOW_INTERVALS).min(WINDOW_MS_MAX)
     }
 
@@ -38,14 +35,14 @@ impl Zabbix {
 }
 
 /// The Zabbix that `root` names, if it does; `None` if anything was reported.
-pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix>> {
+pub(crate) fn zabbix(root: &mut TableReader<'_>, base: &Path) -> Option<Option<Zabbix>> {
     if !root.names().contains(&keys::ZABBIX_TABLE.name) {
         return Some(None);
     }
     let mut fields = root.take_table(&keys::ZABBIX_TABLE, &keys::ZABBIX)?;
     let trapper = fields.take(&keys::TRAPPER, address::peer_name);
     let proxy = fields.take(&keys::ZABBIX_PROXY, host_name);
-    let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms);
+    let interval_ms = fields.take(&keys::REPORT_INTERVAL, check::duration_ms);
     let prefix = fields.take(&keys::HOST_PREFIX, check::text);
     let replica_hosts = fields.take(&keys::REPLICA_HOSTS, check::flag);
     let api = api(&mut fields, base);
@@ -73,18 +70,18 @@ pub(crate) fn zabbix(root: &mut Fields<'_>, base: &Path) -> Option<Option<Zabbix
 }
 
 /// A name as Zabbix allows for hosts and proxies: with spaces, but not around it.
-fn host_name(given: Given<'_>) -> Result<String, Fault> {
+fn host_name(given: Given<'_>) -> Result<String, ConfigError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
     let fine = |text: &String| {
         !text.is_empty() && text.trim() == text.as_str() && text.chars().all(allowed)
     };
     match &given.node.value {
         Value::Text(text) if fine(text) => Ok(text.clone()),
-        _ => Err(given.not_a("a proxy's name in Zabbix", given.example("\"NAME\""))),
+        _ => Err(given.not_a("the name of a Zabbix proxy", given.example("\"NAME\""))),
     }
 }
 
-fn api(fields: &mut Fields<'_>, base: &Path) -> Option<Option<ZabbixApi>> {
+fn api(fields: &mut TableReader<'_>, base: &Path) -> Option<Option<ZabbixApi>> {
     let url = fields.take(&keys::API, address::url);
     let token = fields.take(&keys::API_TOKEN_FILE, check::path);
     daemon::refuse_bad_token(fields, &keys::API_TOKEN_FILE, &token, base);
@@ -95,7 +92,7 @@ fn api(fields: &mut Fields<'_>, base: &Path) -> Option<Option<ZabbixApi>> {
     Some(url.optional()?.and_then(|url| Some(ZabbixApi { url, token_file: token_file? })))
 }
 
-fn own(fields: &mut Fields<'_>, base: &Path) -> Option<Option<(PathBuf, PathBuf)>> {
+fn own(fields: &mut TableReader<'_>, base: &Path) -> Option<Option<(PathBuf, PathBuf)>> {
     let certificate = fields.take(&keys::CERT_FILE, check::path);
     let key = fields.take(&keys::KEY_FILE, check::path);
     match (&certificate, &key) {

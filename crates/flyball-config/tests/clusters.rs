@@ -95,7 +95,7 @@ fn what_no_task_of_mesos_can_be_is_refused() {
         ("port = 8080", "port = 8080\nreach = \"container\"", "\"published\" or \"host\""),
         ("\"64MiB\"", "\"16MiB\"", "at least 32MiB"),
         ("cpus = 0.5", "cpus = 0.001", "at least 0.01"),
-        ("grace = \"3s\"", "network = \"blue\"", "means nothing with engine = \"mesos\""),
+        ("grace = \"3s\"", "network = \"blue\"", "has no effect with engine = \"mesos\""),
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://u:p@h:2181/mesos", "zk://10.0.0.1"),
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "zk://10.0.0.1:2181", "zk://10.0.0.1"),
         ("zk://10.0.0.1:2181,zk.example:2181/mesos", "10.0.0.1:5050", "http://127.0.0.1:5050"),
@@ -138,8 +138,8 @@ fn an_app_of_marathon_is_what_its_keys_say() {
     let (servers, path) = ("10.0.0.1:2181".to_owned(), "/marathon".to_owned());
     assert_eq!(elected.place, MarathonPlace::Elected(Ensemble { servers, path }));
     for (lines, wanted) in [
-        ("cpus = 0.5", "means nothing with engine = \"marathon\""),
-        ("image = \"web:1\"", "means nothing with engine = \"marathon\""),
+        ("cpus = 0.5", "has no effect with engine = \"marathon\""),
+        ("image = \"web:1\"", "has no effect with engine = \"marathon\""),
         ("[marathon]\nurl = \"ftp://m1:8443\"", "http://127.0.0.1:8080"),
         ("[marathon]\nurl = \"http://m1:8080,\"", "http://127.0.0.1:8080"),
         ("[marathon]\nurl = \"zk://u:p@h:2181/marathon\"", "zk://10.0.0.1"),

@@ -21,44 +21,44 @@ fn said_of(lines: &str) -> String {
 #[test]
 fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
     assert_snapshot!(said_of("directory = \"/x\"\nlisten = \"127.0.0.1:80\""), @r#"
-    error: services.web.directory: means nothing with engine = "docker"
+    error: services.web.directory has no effect with engine = "docker"
       --> flyball.toml:5:13
     5 | directory = "/x"
       |             ^^^^
-    hint: write engine = "process", or take it out
+    hint: write engine = "process", or remove this key
 
-    error: services.web.listen: means nothing with balancer = "haproxy"
+    error: services.web.listen has no effect with balancer = "haproxy"
       --> flyball.toml:6:10
     6 | listen = "127.0.0.1:80"
       |          ^^^^^^^^^^^^^^
-    hint: write balancer = "proxy", or take it out
+    hint: write balancer = "proxy", or remove this key
     "#);
     assert_snapshot!(said(
         "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:80\"\ncommand = [\"a\"]\n\
          port = 8080\nhaproxy = { backend = \"web\" }"
     ), @r#"
-    error: services.web.port: means nothing with engine = "process"
+    error: services.web.port has no effect with engine = "process"
       --> flyball.toml:5:8
     5 | port = 8080
       |        ^^^^
-    hint: write engine = "docker", or take it out
+    hint: write engine = "docker", or remove this key
 
-    error: services.web.haproxy: means nothing with balancer = "proxy"
+    error: services.web.haproxy has no effect with balancer = "proxy"
       --> flyball.toml:6:11
-    hint: write balancer = "haproxy", or take it out
+    hint: write balancer = "haproxy", or remove this key
     "#);
     assert_snapshot!(said_of("reach = \"host\"\npublish_on = \"0.0.0.0\"\nnetwork = \"blue\""), @r#"
-    error: services.web.publish_on: means nothing with reach = "host"
+    error: services.web.publish_on has no effect with reach = "host"
       --> flyball.toml:6:14
     6 | publish_on = "0.0.0.0"
       |              ^^^^^^^^^
-    hint: write reach = "published", or take it out
+    hint: write reach = "published", or remove this key
 
-    error: services.web.network: means nothing with reach = "host"
+    error: services.web.network has no effect with reach = "host"
       --> flyball.toml:7:11
     7 | network = "blue"
       |           ^^^^^^
-    hint: write reach = "published", or take it out
+    hint: write reach = "published", or remove this key
     "#);
 }
 
@@ -150,18 +150,18 @@ fn no_two_services_have_one_backend_or_one_file() {
     };
     let two = |a: &str, b: &str| said(&(service("a", a) + &service("b", b)));
     assert_snapshot!(two("", "backend = \"a\""), @r#"
-    error: services.b.haproxy.backend: "a" is taken by services.a.haproxy.backend
+    error: services.b.haproxy.backend: "a" is already used by services.a.haproxy.backend
       --> flyball.toml:14:11
     14 | backend = "a"
        |           ^^^
-    hint: give each service its own
+    hint: use a different one for each service
     "#);
     assert_snapshot!(two("file = \"/etc/haproxy/f\"", "file = \"/etc/haproxy/f\""), @r#"
-    error: services.b.haproxy.file: /etc/haproxy/f is taken by services.a.haproxy.file
+    error: services.b.haproxy.file: /etc/haproxy/f is already used by services.a.haproxy.file
       --> flyball.toml:14:8
     14 | file = "/etc/haproxy/f"
        |        ^^^^^^^^^^^^^^^^
-    hint: give each service its own
+    hint: use a different one for each service
     "#);
 }
 
@@ -169,7 +169,7 @@ fn no_two_services_have_one_backend_or_one_file() {
 fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
     let said_of = |lines: &str| said_of(&format!("image = \"w\"\n[services.web.haproxy]\n{lines}"));
     assert_snapshot!(said_of("backend = \"a; show info\"\nlines = [\"balance leastconn\"]"), @r#"
-    error: services.web.haproxy.backend: "a; show info" is not a name in HAProxy
+    error: services.web.haproxy.backend: "a; show info" is not a HAProxy name
       --> flyball.toml:7:11
     7 | backend = "a; show info"
       |           ^^^^^^^^^^^^^^
@@ -179,7 +179,7 @@ fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
       --> flyball.toml:8:9
     8 | lines = ["balance leastconn"]
       |         ^^^^^^^^^^^^^^^^^^^^^
-    hint: add file = "/etc/haproxy/flyball.cfg", in which the lines are to stand
+    hint: add file = "/etc/haproxy/flyball.cfg", the file for these lines
     "#);
     assert_snapshot!(said_of("template = { prefix = \"fb\" }"), @r#"
     error: services.web.haproxy.template.count: missing
@@ -202,9 +202,9 @@ fn a_log_needs_a_driver_and_flyballs_labels_are_its_own() {
       --> flyball.toml:5:7
     hint: add driver = "json-file"
 
-    error: services.web.labels."flyball.service": this name is not a label of yours
+    error: services.web.labels."flyball.service": this name is not a name for your own label
       --> flyball.toml:6:10
-    hint: labels that begin with flyball. are flyball's own
+    hint: labels that begin with flyball. are reserved for flyball
     "#);
 }
 
@@ -246,11 +246,11 @@ fn what_a_swarm_does_by_itself_cannot_be_set() {
         ))
     };
     for (lines, words) in [
-        ("image = \"web:1\"", "services.web.image: means nothing with engine = \"swarm\""),
-        ("start_limit = \"1m\"", "services.web.start_limit: means nothing with engine"),
-        ("reach = \"host\"", "services.web.reach: \"host\" is not a way to a task"),
-        ("network = \"blue\"", "services.web.network: means nothing with reach = \"published\""),
-        ("[swarm]\nmanagers = []", "swarm.managers: a list is not a list of addresses"),
+        ("image = \"web:1\"", "services.web.image has no effect with engine = \"swarm\""),
+        ("start_limit = \"1m\"", "services.web.start_limit has no effect with engine"),
+        ("reach = \"host\"", "services.web.reach: \"host\" is not a way to reach a Swarm task"),
+        ("network = \"blue\"", "services.web.network has no effect with reach = \"published\""),
+        ("[swarm]\nmanagers = []", "swarm.managers: a list is not a list of manager addresses"),
     ] {
         let said = said_of(lines);
         assert!(said.contains(words), "{said}");

@@ -10,7 +10,7 @@ use flyball_config::{
 };
 use flyball_core::decide::look_interval_ms;
 use flyball_core::policy::{Governor, Policy, Rule};
-use flyball_core::seen::Seen;
+use flyball_core::signals::Signals;
 
 fn parsed(text: &str) -> Config {
     let env = Env { home: Some("/home/f".into()), ..Env::default() };
@@ -86,7 +86,7 @@ type Row = (&'static str, &'static str, fn() -> bool);
 const ROWS: &[Row] = &[
     (
         "flyball.state_dir",
-        "`/var/lib/flyball` for root, else `$XDG_STATE_HOME/flyball` or `~/.local/state/flyball`",
+        "`/var/lib/flyball` for root, otherwise `$XDG_STATE_HOME/flyball` or `~/.local/state/flyball`",
         || {
             let dir = |root, home: Option<&str>, state: Option<&str>| {
                 let env =
@@ -100,8 +100,10 @@ const ROWS: &[Row] = &[
         },
     ),
     ("flyball.token_file", "no token", || nothing().daemon.token_file.is_none()),
-    ("flyball.read_token_file", "anybody may read", || nothing().daemon.read_token_file.is_none()),
-    ("proxy.connections", "what descriptors and memory allow, at most 20000", || {
+    ("flyball.read_token_file", "every client may read", || {
+        nothing().daemon.read_token_file.is_none()
+    }),
+    ("proxy.connections", "as many as file descriptors and memory allow, at most 20000", || {
         nothing().proxy.connections.is_none()
     }),
     ("proxy.connections_per_client", "a quarter of `connections`", || {
@@ -111,7 +113,7 @@ const ROWS: &[Row] = &[
         let elsewhere = parsed("[docker]\nhost = \"tcp://10.0.0.1:2375\"\n[swarm]");
         elsewhere.swarm.managers == ["tcp://10.0.0.1:2375"]
     }),
-    ("swarm.agent_token_file", "agents let everybody read", || {
+    ("swarm.agent_token_file", "agents require no secret", || {
         nothing().swarm.agent_token_file.is_none()
     }),
     ("mesos.tls", "true where `master` begins with `https://`", || {
@@ -119,23 +121,21 @@ const ROWS: &[Row] = &[
             |master: &str| parsed(&format!("[docker]\n[mesos]\nmaster = \"{master}\"")).mesos.tls;
         tls("https://m1:5050") && !tls("http://m1:5050") && !tls("zk://10.0.0.1:2181/mesos")
     }),
-    ("mesos.ca_file", "those of the system", || nothing().mesos.ca_file.is_none()),
-    ("mesos.secret_file", "nobody asks who flyball is", || nothing().mesos.secret_file.is_none()),
-    ("marathon.ca_file", "those of the system", || nothing().marathon.ca_file.is_none()),
-    ("marathon.labels", "true where the table is there", || {
+    ("mesos.ca_file", "the system's", || nothing().mesos.ca_file.is_none()),
+    ("mesos.secret_file", "no authentication", || nothing().mesos.secret_file.is_none()),
+    ("marathon.ca_file", "the system's", || nothing().marathon.ca_file.is_none()),
+    ("marathon.labels", "true if this table is present", || {
         !nothing().marathon.labels && parsed("[marathon]").marathon.labels
     }),
-    ("marathon.credentials_file", "none are shown", || {
+    ("marathon.credentials_file", "no credentials", || {
         nothing().marathon.credentials_file.is_none()
     }),
-    ("marathon.token_file", "none is shown", || nothing().marathon.token_file.is_none()),
+    ("marathon.token_file", "no token", || nothing().marathon.token_file.is_none()),
     ("zabbix.host_prefix", "none", || zabbix().host_prefix.is_empty()),
-    ("zabbix.api", "the API is not asked", || zabbix().api.is_none()),
+    ("zabbix.api", "the API is not used", || zabbix().api.is_none()),
     ("zabbix.token_file", "none", || zabbix().api.is_none()),
-    ("zabbix.ca_file", "those of the system", || zabbix().ca_file.is_none()),
-    ("zabbix.cert_file", "values are sent without encryption", || {
-        zabbix().own_certificate.is_none()
-    }),
+    ("zabbix.ca_file", "the system's", || zabbix().ca_file.is_none()),
+    ("zabbix.cert_file", "values are sent unencrypted", || zabbix().own_certificate.is_none()),
     ("zabbix.key_file", "none", || zabbix().own_certificate.is_none()),
     ("zabbix.proxy", "`trapper` is the server", || zabbix().proxy.is_none()),
     ("zabbix.webhook", "Zabbix does not call", || zabbix().webhook.is_none()),
@@ -151,7 +151,7 @@ const ROWS: &[Row] = &[
     ("services.web.app", "`/` and the service's name", || app().app == "/web"),
     (
         "services.web.image",
-        "required, unless there is a container to copy: with `adopt = true`, or for a service by labels, the newest one",
+        "required, unless there is a container to copy: with `adopt = true` and for services defined by labels, the newest one",
         || {
             let missing = "[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"none\"";
             let labels = [("flyball.port", "80"), ("flyball.balancer", "none")];
@@ -164,16 +164,16 @@ const ROWS: &[Row] = &[
                 && matches!(&found.services["web"].engine, Engine::Docker(it) if it.image.is_none())
         },
     ),
-    ("services.web.command", "required for a process; else the image's own", || {
+    ("services.web.command", "required for a process; otherwise the image's own", || {
         let missing = "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:0\"";
         refused(missing).contains("services.web.command: missing")
             && container().command.is_empty()
             && task().command.is_empty()
     }),
-    ("services.web.directory", "flyball's own", || process().directory.is_none()),
+    ("services.web.directory", "that of flyball", || process().directory.is_none()),
     (
         "services.web.port",
-        "required; with `engine = \"marathon\"` the first port of the app",
+        "required; with `engine = \"marathon\"`, the first port of the app",
         || {
             let missing = |engine: &str| {
                 refused(&format!(
@@ -186,7 +186,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "services.web.network",
-        "the only one of the copied container, or the one that the balancer is in, too; without a container to copy, Docker's default",
+        "the only network of the copied container, or the one that the balancer is also in; without a container to copy, Docker's default",
         || {
             let swarm = service("swarm", "port = 80\nreach = \"container\"");
             container().network.is_none()
@@ -196,12 +196,12 @@ const ROWS: &[Row] = &[
     ),
     (
         "services.web.cpus",
-        "1.0 for a process or a task of Mesos; else that of the copied container, or no limit",
+        "1.0 for a process or a Mesos task; otherwise that of the copied container, or no limit",
         || (process().cpus, task().cpus, container().cpus) == (1.0, 1.0, None),
     ),
     (
         "services.web.memory",
-        "256MiB for a task of Mesos; else that of the copied container, or no limit",
+        "256MiB for a Mesos task; otherwise that of the copied container, or no limit",
         || (task().memory_bytes, container().memory_bytes) == (256 << 20, None),
     ),
     ("services.web.log", "that of the copied container, or Docker's default", || {
@@ -209,7 +209,7 @@ const ROWS: &[Row] = &[
     }),
     (
         "services.web.ready",
-        "any HTTP reply to `GET /` but a server error (5xx other than 501 and 505)",
+        "any HTTP response to `GET /` except a server error (5xx other than 501 and 505)",
         || {
             let ready = service("docker", "adopt = true\nport = 80").services["web"].ready.clone();
             ready == Ready::Http { path: "/".to_owned(), any_but_failure: true }
@@ -217,10 +217,10 @@ const ROWS: &[Row] = &[
     ),
     (
         "services.web.grace",
-        "`\"10s\"`; with `engine = \"docker\"` the container's own (`stop_grace_period`, `--stop-timeout`), or Docker's 10 s",
+        "`\"10s\"`; with `engine = \"docker\"`, the container's own (`stop_grace_period`, `--stop-timeout`), or Docker's 10 s",
         || (process().grace_ms, task().grace_ms, container().grace_ms) == (10_000, 10_000, None),
     ),
-    ("services.web.start_lag", "1 s for a process, 2 s for everything else", || {
+    ("services.web.start_lag", "1 s for a process, otherwise 2 s", || {
         let lag = |engine: &str, lines: &str| policy(engine, lines).timing.start_lag_prior_ms;
         let others =
             [("docker", "adopt = true\nport = 80"), ("swarm", "port = 80"), ("marathon", "")];
@@ -228,25 +228,26 @@ const ROWS: &[Row] = &[
             && lag("mesos", "image = \"a\"\nport = 80") == 2_000
             && others.iter().all(|(engine, lines)| lag(engine, lines) == 2_000)
     }),
-    ("services.web.look", "a fifth of the start lag, within 100 ms and 2 s", || {
+    ("services.web.interval", "a fifth of the start lag, within 100 ms and 2 s", || {
         let policy = policy("docker", "adopt = true\nport = 80");
-        let look =
-            |start_lag_ms| look_interval_ms(&policy, &Seen { start_lag_ms, ..Seen::default() });
+        let look = |start_lag_ms| {
+            look_interval_ms(&policy, &Signals { start_lag_ms, ..Signals::default() })
+        };
         [10, 5_000, 60_000].map(look) == [100, 1_000, 2_000]
     }),
-    ("services.web.slots", "not limited", || {
+    ("services.web.slots", "unlimited", || {
         let balancer =
             service("docker", "adopt = true\nport = 80").services["web"].balancer.clone();
         matches!(balancer, Balancer::Haproxy { slots: None, .. }) && governor().slots.is_none()
     }),
-    ("services.web.ready.http", "not asked", || {
+    ("services.web.ready.http", "not probed", || {
         let ready =
             service("docker", "adopt = true\nport = 80\nready = { tcp = true }").services["web"]
                 .ready
                 .clone();
         ready == Ready::Tcp
     }),
-    ("services.web.ready.tcp", "not asked", || {
+    ("services.web.ready.tcp", "not probed", || {
         let ready = service("docker", "adopt = true\nport = 80\nready = { http = \"/h\" }")
             .services["web"]
             .ready
@@ -254,11 +255,11 @@ const ROWS: &[Row] = &[
         ready == Ready::Http { path: "/h".to_owned(), any_but_failure: false }
     }),
     ("services.web.haproxy.backend", "the service's name", || backend().name == "web"),
-    ("services.web.haproxy.file", "none is kept", || backend().file.is_none()),
+    ("services.web.haproxy.file", "no file", || backend().file.is_none()),
     ("services.web.haproxy.check", "true where the backend has `mode http`", || {
         backend().check.is_none()
     }),
-    ("services.web.haproxy.template", "servers are made as needed", || {
+    ("services.web.haproxy.template", "servers are created as needed", || {
         backend().template.is_none()
     }),
     ("services.web.policy.governor", "the default policy", || {
@@ -272,7 +273,7 @@ const ROWS: &[Row] = &[
         let hold = |lag_ms| policy.windows(lag_ms).hold_ms;
         [100, 20_000, 200_000].map(hold) == [10_000, 60_000, 300_000]
     }),
-    ("services.web.policy.governor.slo", "latency changes no count", || {
+    ("services.web.policy.governor.slo", "latency does not affect the count", || {
         governor().slo_ms.is_none()
     }),
 ];

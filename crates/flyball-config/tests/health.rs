@@ -61,7 +61,7 @@ fn a_network_that_is_none_is_refused() {
 fn one_client_may_not_have_more_than_all() {
     let said =
         said_of(&format!("[proxy]\nconnections = 100\nconnections_per_client = 101\n{MINIMAL}"));
-    assert!(said.contains("connections_per_client: 101 is more than connections, 100"), "{said}");
+    assert!(said.contains("connections_per_client: 101 is more than connections = 100"), "{said}");
 }
 
 #[test]

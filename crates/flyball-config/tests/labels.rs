@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use flyball_config::{
-    Balancer, Config, Container, Described, Engine, Env, Granted, Labelled, Limits, Reach, Ready,
-    Service, ServiceLabels, Source, parse,
+    Balancer, Config, Container, Described, Engine, Env, ExtraRights, Labelled, Limits, Reach,
+    Ready, Service, ServiceLabels, Source, parse,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule};
 use insta::assert_snapshot;
@@ -130,7 +130,7 @@ fn labels_are_the_keys_of_a_service() {
     let mut service = labelled.services["web"].clone();
     // What the file says needs nobody's permission.
     let Engine::Docker(container) = &mut service.engine else { panic!("{service:?}") };
-    assert_eq!(std::mem::replace(&mut container.granted, Granted::ALL), Granted::ALL);
+    assert_eq!(std::mem::replace(&mut container.granted, ExtraRights::ALL), ExtraRights::ALL);
     let Balancer::Haproxy { backend, .. } = &mut service.balancer else { panic!("{service:?}") };
     assert!(std::mem::take(&mut backend.must_ask));
     assert_eq!(service, parse(file, "/f", &nobody()).unwrap().services["web"]);
@@ -155,9 +155,9 @@ fn a_policy_is_a_word_settings_or_both() {
     assert_eq!(rule("flyball.policy=step\nflyball.policy.step.out-at=40%"), Rule::Step(step));
     assert_eq!(rule("flyball.policy=external"), Rule::External);
     assert_snapshot!(said_of("flyball.policy=governor\nflyball.policy.step.out-at=40%"), @r#"
-    error: label flyball.policy.step.out-at: means nothing with flyball.policy=governor
+    error: label flyball.policy.step.out-at has no effect with flyball.policy=governor
       --> labels of service web
-    hint: take one of the two out
+    hint: remove one of the two
     "#);
 }
 
@@ -170,7 +170,7 @@ fn a_probe_is_a_path_or_the_word_tcp() {
       --> labels of service web
     hint: write flyball.ready.http=/healthz or flyball.ready=tcp
     "#);
-    assert!(said_of("flyball.ready=tcp\nflyball.ready.http=/").contains("means nothing with"));
+    assert!(said_of("flyball.ready=tcp\nflyball.ready.http=/").contains("has no effect with"));
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
 
     error: label flyball.haproxy: "web" is not a table
       --> labels of service web
-    hint: known are flyball.haproxy.backend, flyball.haproxy.file, flyball.haproxy.lines, flyball.haproxy.template, flyball.haproxy.check, flyball.haproxy.options
+    hint: valid keys: flyball.haproxy.backend, flyball.haproxy.file, flyball.haproxy.lines, flyball.haproxy.template, flyball.haproxy.check, flyball.haproxy.options
 
     error: label flyball.memory: "256m" is not an amount of memory
       --> labels of service web
@@ -259,16 +259,16 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
     hint: a share is written with a percent sign: 30%
     "#);
     assert_snapshot!(said_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
-    error: label flyball.engine: a label may not set this
+    error: label flyball.engine: labels may not set this key
       --> labels of service web
-    hint: only flyball.toml may set engine: take the label out
+    hint: remove the label: only flyball.toml may set engine
 
-    error: label flyball.start_lag: means nothing with flyball.start-lag
+    error: label flyball.start_lag has no effect with flyball.start-lag
       --> labels of service web
-    hint: take one of the two out
+    hint: remove one of the two
     "#);
     assert_snapshot!(said_of("flyball.min=5\nflyball.max=3"), @r#"
-    error: label flyball.min: 5 is more than max, 3
+    error: label flyball.min: 5 is more than max = 3
       --> labels of service web
     hint: raise max or lower min
     "#);
@@ -302,9 +302,9 @@ fn no_hint_about_a_label_has_the_quotes_of_the_file() {
 #[test]
 fn how_haproxy_speaks_to_servers_is_for_a_label_to_say_only_by_permission() {
     assert_snapshot!(said_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
-    error: label flyball.haproxy.options: a label may not set this
+    error: label flyball.haproxy.options: labels may not set this key
       --> labels of service web
-    hint: take it out, or write labels_may = ["haproxy.options"] in [docker] of flyball.toml if whoever writes labels may do that
+    hint: remove it, or write labels_may = ["haproxy.options"] in [docker] of flyball.toml if the authors of labels may do that
     "#);
 }
 
@@ -337,7 +337,7 @@ fn a_name_must_fit_everywhere_also_as_a_label() {
         let labelled = labelled(&[(name, fine)]);
         assert!(labelled.services.is_empty());
         let said = labelled.refused[name].to_string();
-        assert!(said.contains("this name cannot be used") && !said.contains('\u{1b}'), "{said}");
+        assert!(said.contains("invalid service name") && !said.contains('\u{1b}'), "{said}");
         assert!(said.lines().all(|line| line.chars().count() < 130), "{said}");
     }
     assert_eq!(labelled(&[(&"a".repeat(63), fine)]).services.len(), 1);
@@ -362,11 +362,14 @@ fn the_file_goes_first_and_its_service_is_said() {
         ("third", service),
     ]));
     assert_eq!(labelled.services.keys().collect::<Vec<_>>(), ["third"]);
-    assert_eq!(labelled.notes["web"], "its labels mean nothing beside the file: flyball.min");
+    assert_eq!(
+        labelled.notes["web"],
+        "its labels are ignored because the file describes it: flyball.min"
+    );
     assert_snapshot!(labelled.refused["other"], @r#"
-    error: label flyball.haproxy.backend: "web" is taken by services.web.haproxy.backend
+    error: label flyball.haproxy.backend: "web" is already used by services.web.haproxy.backend
       --> labels of service other
-    hint: give each service its own
+    hint: use a different one for each service
     "#);
     let quiet = config.labelled(&services(&[("web", "flyball.service=web\nflyball.port=80")]));
     assert_eq!(quiet, Labelled::default());
@@ -382,16 +385,16 @@ fn of_two_labelled_services_the_first_gets_what_both_want() {
     assert_eq!(labelled.services.keys().collect::<Vec<_>>(), ["a", "c"]);
     assert!(matches!(labelled.services["a"].balancer, Balancer::Proxy { .. }));
     assert_snapshot!(labelled.refused["b"], @r#"
-    error: label flyball.listen: 127.0.0.1:8080 is taken by label flyball.listen of service a
+    error: label flyball.listen: 127.0.0.1:8080 is already used by label flyball.listen of service a
       --> labels of service b
-    hint: give each its own port, or port 0 for any free one
+    hint: give each its own port, or use port 0 for any free port
     "#);
     assert_snapshot!(labelled.refused["d"], @r#"
-    error: label flyball.haproxy.backend: "x" is taken by label flyball.haproxy.backend of service c
+    error: label flyball.haproxy.backend: "x" is already used by label flyball.haproxy.backend of service c
       --> labels of service d
-    hint: give each service its own
+    hint: use a different one for each service
     "#);
-    assert!(labelled.refused["e"].to_string().contains("is taken by flyball's own API"));
+    assert!(labelled.refused["e"].to_string().contains("is already used by flyball's own API"));
 }
 
 #[test]
@@ -471,6 +474,6 @@ fn labels_of_a_swarm_service_describe_it_too() {
     }
     for other in ["flyball.engine=docker", "flyball.swarm-service=bank_web", "flyball.app=/bank"] {
         let refused = said(other).refused["web"].to_string();
-        assert!(refused.contains("a label may not set this"), "{refused}");
+        assert!(refused.contains("labels may not set this key"), "{refused}");
     }
 }

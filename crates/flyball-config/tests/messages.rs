@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use flyball_config::{Env, Fault, TEXT_MAX, load, parse};
+use flyball_config::{ConfigError, Env, TEXT_MAX, load, parse};
 use insta::assert_snapshot;
 
 fn nobody() -> Env {
@@ -24,7 +24,7 @@ fn said_of(lines: &str) -> String {
 }
 
 /// The faults of the file at `path`, which is no configuration at all.
-fn fault_of(path: &Path) -> Fault {
+fn fault_of(path: &Path) -> ConfigError {
     let errors = load(path, &nobody()).unwrap_err();
     assert_eq!(errors.problems.len(), 1, "{errors}");
     assert!(errors.to_string().contains("hint: "), "{errors}");
@@ -34,7 +34,7 @@ fn fault_of(path: &Path) -> Fault {
 #[test]
 fn a_floor_above_the_ceiling_is_shown_with_its_line_and_a_hint() {
     assert_snapshot!(said_of("min = 5\nmax = 3"), @r#"
-    error: services.web.min: 5 is more than max, 3
+    error: services.web.min: 5 is more than max = 3
       --> flyball.toml:5:7
     5 | min = 5
       |       ^
@@ -47,11 +47,11 @@ fn a_service_that_could_never_wake_is_refused() {
     let text =
         "[services.web]\nengine = \"process\"\ncommand = [\"a\"]\nbalancer = \"none\"\nmin = 0\n";
     assert_snapshot!(said(text), @r#"
-    error: services.web.min: 0 is too few beside balancer, "none"
+    error: services.web.min: 0 requires a balancer
       --> flyball.toml:5:7
     5 | min = 0
       |       ^
-    hint: write min = 1: where no balancer sees requests, none could wake a service that sleeps
+    hint: write min = 1: without a balancer, no request can wake the service
     "#);
     let moved_by_hand = format!("{text}policy = \"external\"\n");
     assert!(parse(&moved_by_hand, "flyball.toml", &nobody()).is_ok());
@@ -99,28 +99,28 @@ fn an_unknown_key_is_answered_with_the_nearest_or_with_its_place() {
       | ^^^^^^^^
     hint: busy_cap belongs in [services.NAME.policy.governor]
 
-    error: services.web.image: means nothing with engine = "process"
+    error: services.web.image has no effect with engine = "process"
       --> flyball.toml:7:9
     7 | image = "x"
       |         ^^^
-    hint: write engine = "docker", or take it out
+    hint: write engine = "docker", or remove this key
     "#);
 }
 
 #[test]
 fn a_word_is_one_of_those_that_the_key_knows() {
     assert_snapshot!(said_of("policy = \"governer\"\nbalancer = \"marathon\""), @r#"
-    error: services.web.policy: "governer" is unknown
+    error: services.web.policy: "governer" is not a valid value
       --> flyball.toml:5:10
     5 | policy = "governer"
       |          ^^^^^^^^^^
     hint: did you mean "governor"?
 
-    error: services.web.balancer: "marathon" is unknown
+    error: services.web.balancer: "marathon" is not a valid value
       --> flyball.toml:6:12
     6 | balancer = "marathon"
       |            ^^^^^^^^^^
-    hint: known are "proxy", "haproxy", "none"
+    hint: valid values: "proxy", "haproxy", "none"
     "#);
 }
 
@@ -135,19 +135,19 @@ fn a_percent_is_always_written_with_its_sign() {
 #[test]
 fn thresholds_that_cross_are_refused_also_when_one_is_a_default() {
     assert_snapshot!(said_of("policy = { step = { out_at = \"10%\" } }"), @r#"
-    error: services.web.policy.step.in_at: 15% is not less than out_at, 10%
+    error: services.web.policy.step.in_at: 15% is not less than out_at = 10%
       --> flyball.toml:5:30
     5 | policy = { step = { out_at = "10%" } }
       |                              ^^^^^
-    hint: with in_at at half of out_at, the count does not swing
+    hint: set in_at to half of out_at so that the count does not oscillate
     "#);
     let equal = said_of("policy = { step = { out_at = \"20%\", in_at = \"20%\" } }");
-    assert!(equal.contains("20% is not less than out_at, 20%"), "{equal}");
+    assert!(equal.contains("20% is not less than out_at = 20%"), "{equal}");
 }
 
 #[test]
 fn durations_need_a_unit_and_stay_within_their_limits() {
-    assert_snapshot!(said_of("drain = 30\ngrace = \"-1s\"\nlook = \"1ms\""), @r#"
+    assert_snapshot!(said_of("drain = 30\ngrace = \"-1s\"\ninterval = \"1ms\""), @r#"
     error: services.web.drain: 30 is not a duration
       --> flyball.toml:5:9
     5 | drain = 30
@@ -160,10 +160,10 @@ fn durations_need_a_unit_and_stay_within_their_limits() {
       |         ^^^^^
     hint: write a whole number and a unit (ms, s, m, h, d), such as "30s" or "250ms"
 
-    error: services.web.look: "1ms" is out of range
-      --> flyball.toml:7:8
-    7 | look = "1ms"
-      |        ^^^^^
+    error: services.web.interval: "1ms" is out of range
+      --> flyball.toml:7:12
+    7 | interval = "1ms"
+      |            ^^^^^
     hint: the value must be at least 10ms
     "#);
 }
@@ -218,11 +218,11 @@ fn no_two_listen_at_one_address() {
     };
     let two = |a: &str, b: &str| parse(&(service("a", a) + &service("b", b)), "f", &nobody());
     assert_snapshot!(two("127.0.0.1:80", "127.0.0.1:80").unwrap_err(), @r#"
-    error: services.b.listen: 127.0.0.1:80 is taken by services.a.listen
+    error: services.b.listen: 127.0.0.1:80 is already used by services.a.listen
       --> f:8:10
     8 | listen = "127.0.0.1:80"
       |          ^^^^^^^^^^^^^^
-    hint: give each its own port, or port 0 for any free one
+    hint: give each its own port, or use port 0 for any free port
     "#);
     assert!(two("0.0.0.0:80", "127.0.0.1:80").is_err());
     assert!(two("127.0.0.1:80", "[::]:80").is_err());
@@ -235,11 +235,11 @@ fn no_two_listen_at_one_address() {
 #[test]
 fn keys_of_the_balancer_mean_nothing_without_one() {
     assert_snapshot!(said_of("balancer = \"none\""), @r#"
-    error: services.web.listen: means nothing with balancer = "none"
+    error: services.web.listen has no effect with balancer = "none"
       --> flyball.toml:3:10
     3 | listen = "127.0.0.1:80"
       |          ^^^^^^^^^^^^^^
-    hint: write balancer = "proxy", or take it out
+    hint: write balancer = "proxy", or remove this key
     "#);
 }
 
@@ -256,7 +256,7 @@ fn a_name_must_fit_everywhere() {
     };
     for bad in ["Web", "-a", "a_b", "\"\"", "\"a.b\"", "\"\\u001b[31m\"", &"a".repeat(64)] {
         let said = named(bad).unwrap_err().to_string();
-        assert!(said.contains("this name cannot be used") && !said.contains('\u{1b}'), "{said}");
+        assert!(said.contains("invalid service name") && !said.contains('\u{1b}'), "{said}");
     }
     for good in ["a", "0-a", &"a".repeat(63)] {
         assert!(named(good).is_ok(), "{good}");
@@ -277,17 +277,17 @@ fn others_may_reach_the_api_only_with_a_token() {
     assert_snapshot!(said("[flyball]\nlisten = \"0.0.0.0:7878\"\n[services]"), @r#"
     error: no services
       --> flyball.toml
-    hint: add [docker] to find services by the labels of containers, or one like this:
+    hint: add [docker] to find services by container labels, or a service like this:
     [services.web]
     engine = "process"
     listen = "127.0.0.1:8080"
     command = ["./server", "--port", "{port}"]
 
-    error: flyball.listen: 0.0.0.0:7878 can be reached from other machines, and there is no token_file
+    error: flyball.listen: 0.0.0.0:7878 can be reached from other machines, but token_file is not set
       --> flyball.toml:2:10
     2 | listen = "0.0.0.0:7878"
       |          ^^^^^^^^^^^^^^
-    hint: listen at 127.0.0.1, or set token_file to a file that holds a secret
+    hint: listen on 127.0.0.1, or set token_file to a file that holds a secret
     "#);
 }
 
@@ -360,7 +360,7 @@ fn an_empty_file_is_answered_with_the_smallest_that_works() {
     assert_snapshot!(said(""), @r#"
     error: no services
       --> flyball.toml
-    hint: add [docker] to find services by the labels of containers, or one like this:
+    hint: add [docker] to find services by container labels, or a service like this:
     [services.web]
     engine = "process"
     listen = "127.0.0.1:8080"
@@ -399,18 +399,18 @@ fn no_hint_repeats_an_endless_value() {
 fn what_is_no_text_file_is_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("flyball.toml");
-    assert_eq!(fault_of(&file), Fault::FileMissing);
-    assert_eq!(fault_of(dir.path()), Fault::IsDirectory);
-    assert_eq!(fault_of(Path::new("/dev/null")), Fault::NotAFile);
-    assert!(matches!(fault_of(&Path::new("/dev/null").join("x")), Fault::Unreadable { .. }));
+    assert_eq!(fault_of(&file), ConfigError::FileMissing);
+    assert_eq!(fault_of(dir.path()), ConfigError::IsDirectory);
+    assert_eq!(fault_of(Path::new("/dev/null")), ConfigError::NotAFile);
+    assert!(matches!(fault_of(&Path::new("/dev/null").join("x")), ConfigError::Unreadable { .. }));
     std::fs::write(&file, b"# a\n# \xe4\n").unwrap();
-    assert_eq!(fault_of(&file), Fault::NotUtf8 { byte: 0xe4, offset: 6, line: 2 });
+    assert_eq!(fault_of(&file), ConfigError::NotUtf8 { byte: 0xe4, offset: 6, line: 2 });
     std::fs::write(&file, vec![b'#'; TEXT_MAX + 1]).unwrap();
-    assert_eq!(fault_of(&file), Fault::TooLarge);
+    assert_eq!(fault_of(&file), ConfigError::TooLarge);
 }
 
 #[test]
 fn without_a_home_the_state_directory_must_be_named() {
     let errors = parse(flyball_config::MINIMAL, "f", &Env::default()).unwrap_err();
-    assert!(matches!(errors.problems[0].fault, Fault::NoStateDir { .. }), "{errors}");
+    assert!(matches!(errors.problems[0].fault, ConfigError::NoStateDir { .. }), "{errors}");
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use every_label::{May, every_label};
 use flyball_config::{
-    Balancer, Config, Described, Engine, Env, Granted, Limits, Service, Source, parse,
+    Balancer, Config, Described, Engine, Env, ExtraRights, Limits, Service, Source, parse,
 };
 use insta::assert_snapshot;
 
@@ -59,12 +59,12 @@ fn every_label_is_obeyed_as_the_reference_says() {
             May::Always => {
                 assert!(by_default.is_ok(), "{name}: {by_default:?}");
                 let refused = said(&allowed);
-                assert!(refused.contains("labels may always give it"), "{name}: {refused}");
+                assert!(refused.contains("labels may always set this key"), "{name}: {refused}");
             }
             May::Never => {
                 assert!(by_default.is_err(), "{name}");
                 let refused = said(&allowed);
-                assert!(refused.contains("only this file may set it"), "{name}: {refused}");
+                assert!(refused.contains("only this file may set this key"), "{name}: {refused}");
             }
             May::WithPermission => {
                 let refused = by_default.unwrap_err();
@@ -85,17 +85,17 @@ fn what_a_container_has_itself_its_label_may_say() {
     {
         let service = with(&default, &format!("flyball.{name}"), value).unwrap();
         let Engine::Docker(container) = &service.engine else { panic!("{service:?}") };
-        assert_eq!(container.granted, Granted::default(), "{name}={value}");
+        assert_eq!(container.granted, ExtraRights::default(), "{name}={value}");
     }
     assert_snapshot!(with(&default, "flyball.memory", "1GiB").unwrap_err(), @r#"
-    error: label flyball.memory: 1GiB is more than a label may ask for, 64MiB as its container has
+    error: label flyball.memory: 1GiB is more than labels may set (its container has 64MiB)
       --> labels of service web
-    hint: take it out, or write labels_may = ["memory"] in [docker] of flyball.toml if whoever writes labels may do that
+    hint: remove it, or write labels_may = ["memory"] in [docker] of flyball.toml if the authors of labels may do that
     "#);
     let may = config("[docker]\nlabels_may = [\"memory\", \"publish-on\"]");
     let service = with(&may, "flyball.memory", "1GiB").unwrap();
     let Engine::Docker(container) = &service.engine else { panic!("{service:?}") };
-    let granted = Granted { memory: true, ports: true, ..Granted::default() };
+    let granted = ExtraRights { memory: true, ports: true, ..ExtraRights::default() };
     assert_eq!(container.granted, granted);
 }
 
@@ -104,7 +104,7 @@ fn labels_ask_for_no_more_replicas_than_the_operator_lets_them() {
     let max = |config: &Config, value| with(config, "flyball.max", value);
     assert_eq!(max(&config("[docker]"), "20").unwrap().policy.bounds.max, 20);
     assert_snapshot!(max(&config("[docker]"), "21").unwrap_err(), @r#"
-    error: label flyball.max: 21 is more than a label may ask for, 20
+    error: label flyball.max: 21 is more than labels may set (20)
       --> labels of service web
     hint: lower it, or raise labels_max in [docker] of flyball.toml
     "#);
@@ -165,7 +165,7 @@ fn the_same_holds_for_a_swarm_and_for_marathon() {
             ("flyball.haproxy.lines", "balance leastconn"),
         ] {
             let refused = with(&default, (name, value)).unwrap_err();
-            assert!(refused.contains("a label may not set this"), "{name}: {refused}");
+            assert!(refused.contains("labels may not set this key"), "{name}: {refused}");
         }
     }
 }
@@ -173,15 +173,15 @@ fn the_same_holds_for_a_swarm_and_for_marathon() {
 #[test]
 fn a_permission_that_cannot_be_given_is_answered_with_those_that_can() {
     assert_snapshot!(said("[docker]\nlabels_may = [\"imag\"]\n"), @r#"
-    error: docker.labels_may: "imag" is unknown
+    error: docker.labels_may: "imag" is not a valid value
       --> f:2:14
     2 | labels_may = ["imag"]
       |              ^^^^^^^^
-    hint: possible are command, cpus, env, haproxy.check, haproxy.options, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
+    hint: valid keys: command, cpus, env, haproxy.check, haproxy.options, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
     "#);
     assert!(said("[docker]\nlabels_may = \"image\"").contains("is not a list of keys"));
     assert!(said("[docker]\nlabels_max = 0").contains("out of range"));
-    assert!(said("[haproxy]\nbackends = [\"a b\"]").contains("is not a list of names in HAProxy"));
+    assert!(said("[haproxy]\nbackends = [\"a b\"]").contains("is not a list of HAProxy names"));
 }
 
 #[test]
@@ -194,21 +194,21 @@ fn a_service_of_the_file_has_an_image_or_adopts_what_it_copies() {
       --> f:1:11
     1 | [services.web]
       |           ^^^
-    hint: add image = "registry.example/web:1.4", or adopt = true, which has the newest container copied that is labelled with this service
+    hint: add image = "registry.example/web:1.4", or adopt = true to copy the newest container that is labelled with this service
     "#);
     let adopts = |text: &str| {
         let service = &config(text).services["web"];
         let Engine::Docker(container) = &service.engine else { panic!("{service:?}") };
         (container.adopt, container.image.is_some(), container.granted)
     };
-    assert_eq!(adopts(&service("adopt = true")), (true, false, Granted::ALL));
-    assert_eq!(adopts(&service("image = \"web:1\"")), (false, true, Granted::ALL));
+    assert_eq!(adopts(&service("adopt = true")), (true, false, ExtraRights::ALL));
+    assert_eq!(adopts(&service("image = \"web:1\"")), (false, true, ExtraRights::ALL));
     assert_snapshot!(said(&format!("{}\n[docker]\nlabels = false", service("adopt = true"))), @r#"
-    error: services.web.adopt: means nothing with labels = false in [docker], under which no label is obeyed
+    error: services.web.adopt has no effect with labels = false in [docker], which ignores all labels
       --> f:7:10
     7 | labels = false
       |          ^^^^^
-    hint: take one of the two out
+    hint: remove one of the two
     "#);
 }
 
@@ -241,6 +241,6 @@ fn a_file_of_a_backend_is_below_one_folder_however_it_is_spelt() {
         said(&format!("{}{}", service("api", "/etc/haproxy/web.cfg"), service("web", file)))
     };
     for spelling in ["/etc/haproxy/web.cfg", "/etc//haproxy/./web.cfg"] {
-        assert!(two(spelling).contains("is taken by services.api.haproxy.file"));
+        assert!(two(spelling).contains("is already used by services.api.haproxy.file"));
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Env, Granted, Haproxy, Log, MINIMAL, OwnedFile,
-    Permits, Reach, Ready, Socket, Template, load, parse, reference,
+    Backend, Balancer, Config, Container, Engine, Env, ExtraRights, Haproxy, Log, MINIMAL,
+    OwnedFile, Permits, Reach, Ready, Socket, Template, load, parse, reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ drain = "1m"
 grace = "5s"
 start_limit = "90s"
 start_lag = "250ms"
-look = "10s"
+interval = "10s"
 slots = 8
 error_limit = "2.5%"
 policy = { governor = { busy_cap = "70%", hold = "30s", slo = "250ms" } }
@@ -135,7 +135,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     let wanted = Container {
         image: Some("registry.example/web:1.4".into()),
         adopt: false,
-        granted: Granted::ALL,
+        granted: ExtraRights::ALL,
         command: vec!["./server".into(), "{port}".into()],
         env: texts(&[("MODE", "fast")]),
         labels: texts(&[("com.example.team", "a")]),
@@ -286,7 +286,7 @@ fn every_key_arrives_where_it_belongs() {
     let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };
     assert_eq!(web.policy.rule, Rule::Governor(rule));
     let timing = web.policy.timing;
-    assert_eq!((timing.look_ms, timing.drain_limit_ms), (Some(10_000), 60_000));
+    assert_eq!((timing.interval_ms, timing.drain_limit_ms), (Some(10_000), 60_000));
     assert_eq!((timing.start_limit_ms, timing.start_lag_prior_ms), (90_000, 250));
     assert_eq!(timing.stale_after_ms, 30_000, "three looks, or readings would always be stale");
 }
@@ -358,7 +358,7 @@ fn rows() -> Vec<(String, String, String)> {
 /// A service in which `section.key` means something.
 fn around(section: &str, key: &str) -> &'static str {
     let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
-    let other = process.to_string().contains("means nothing with") || section == "ha";
+    let other = process.to_string().contains("has no effect with") || section == "ha";
     match (other, key) {
         (false, _) => MINIMAL,
         (true, "adopt") => IMAGED,

@@ -36,7 +36,7 @@ fn without_the_table_nothing_is_reported_and_an_empty_one_is_enough() {
         parse(&text, "f", &env()).unwrap().services["web"].policy.clone()
     };
     assert_eq!(zabbix.window_ms(&policy("")), 15_000);
-    assert_eq!(zabbix.window_ms(&policy("look = \"10s\"")), 30_000, "no report without a look");
+    assert_eq!(zabbix.window_ms(&policy("interval = \"10s\"")), 30_000, "no report without a look");
     assert_eq!((zabbix.trapper.as_str(), zabbix.interval_ms), ("127.0.0.1:10051", 5_000));
     assert_eq!((zabbix.api, zabbix.webhook), (None, None));
 }
@@ -113,14 +113,14 @@ fn a_policy_goes_by_the_window_that_zabbix_averages_over() {
     };
     assert_eq!(window_ms("1s", ""), 20_000);
     assert_eq!(window_ms("10s", ""), 30_000, "Zabbix averages over three reports");
-    assert_eq!(window_ms("1s", "look = \"8s\"\n"), 24_000);
+    assert_eq!(window_ms("1s", "interval = \"8s\"\n"), 24_000);
 }
 
 #[test]
 fn another_program_and_thresholds_that_meet_are_refused() {
-    says("policy = { external = \"nagios\" }", "\"nagios\" is unknown");
+    says("policy = { external = \"nagios\" }", "\"nagios\" is not a valid value");
     says("policy = { external = 5 }", "hint: write external = \"zabbix\"");
-    says("policy = { external = { from = \"nagios\" } }", "\"nagios\" is unknown");
+    says("policy = { external = { from = \"nagios\" } }", "\"nagios\" is not a valid value");
     let meet = "policy = { external = { out_at = \"20%\", in_at = \"20%\" } }";
     says(meet, "external.in_at: 20% is not less than out_at");
 }

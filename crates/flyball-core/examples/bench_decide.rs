@@ -1,8 +1,7 @@
-//! How long a look at many services takes, and how much each replica costs in memory.
-//!
-//! Decides nothing: it looks at N services of 10 replicas each, with counters that move, once to
-//! warm up and then a few times, and prints one JSON object. Memory is what the allocator hands
-//! out for all memories and last decisions together. One thread.
+//! How long a look at many services takes, and how much each replica costs in memory. It looks at N
+//! services of 10 replicas each, with counters that move, once to warm up and then a few times, and
+//! prints one JSON object. Memory is what the allocator hands out for all memories and last
+//! decisions together. One thread.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -66,9 +65,9 @@ fn main() {
     let object = serde_json::json!({
         "bench": "decide",
         "replicas_per_service": REPLICAS,
-        "look_ms": figure(1, "look_ms"),
+        "interval_ms": figure(1, "interval_ms"),
         "bytes_per_replica": figure(1, "bytes_per_replica"),
-        "growth_1000_to_100000": figure(2, "look_ms") / figure(0, "look_ms") / 100.0,
+        "growth_1000_to_100000": figure(2, "interval_ms") / figure(0, "interval_ms") / 100.0,
         "runs": rows,
         "conditions": format!("one thread, median of {MEASURED} looks after {WARM_UP} to warm up"),
     });
@@ -89,7 +88,7 @@ fn measure(count: u64) -> serde_json::Value {
     let bytes = HELD.load(Ordering::Relaxed) - before;
     serde_json::json!({
         "services": count,
-        "look_ms": times[MEASURED / 2],
+        "interval_ms": times[MEASURED / 2],
         "bytes_per_replica": bytes as f64 / (count * REPLICAS) as f64,
     })
 }
@@ -108,9 +107,9 @@ fn service(number: u64) -> Service {
 fn look_at_all(services: &mut [Service], look: u64) -> f64 {
     let mut spent = std::time::Duration::ZERO;
     for (number, service) in services.iter_mut().enumerate() {
-        let seen = observe(&service.policy.service, look, number as u64);
+        let observation = observe(&service.policy.service, look, number as u64);
         let start = std::time::Instant::now();
-        let decision = decide(&service.policy, &mut service.memory, &seen);
+        let decision = decide(&service.policy, &mut service.memory, &observation);
         spent += start.elapsed();
         service.last = Some(decision);
     }

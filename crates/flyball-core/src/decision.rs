@@ -1,18 +1,15 @@
-//! The final count with everything that led to it.
-//!
-//! Holds the record; the arithmetic is in `recommend`, the rules that move a count in `guard`.
-//! Invariant: the record is whole. Each recommendation gives its count again from its own terms,
-//! the guards form a chain from the largest recommendation to `desired`, and the plan's starts and
-//! removals add up to the change, so a decision can be explained now and in a year.
+//! The final count with everything that led to it. The record is complete: each recommendation
+//! gives its count again from its own terms, the guards form a chain from the largest
+//! recommendation to `desired`, and the plan's starts and removals add up to the change.
 
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Move;
+use crate::guard::Adjustment;
 use crate::health::Sick;
 use crate::plan::{HeldStarts, Step};
 use crate::policy::Bounds;
 use crate::recommend::Recommendation;
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::units::Timestamp;
 
 /// What one look led to.
@@ -25,17 +22,17 @@ pub struct Decision {
     pub at: Timestamp,
     /// The same moment as wall-clock time, in milliseconds since 1970-01-01 UTC.
     pub wall_ms: i64,
-    /// What was seen, as far as the count depends on it.
-    pub seen: Seen,
-    /// Each signal's wish, the largest first to decide.
+    /// The signals that the count depends on.
+    pub signals: Signals,
+    /// Each signal's recommendation, the largest first to decide.
     pub recommendations: Vec<Recommendation>,
     /// Every guard that moved the count, in the order they spoke.
-    pub moves: Vec<Move>,
+    pub adjustments: Vec<Adjustment>,
     /// The service's bounds at that time.
     pub bounds: Bounds,
-    /// How many replicas there should be.
+    /// The desired number of replicas.
     pub desired: u32,
-    /// Why fewer than the missing replicas are being started, while that is so.
+    /// Why not all missing replicas are being started, while that applies.
     pub held_starts: Option<HeldStarts>,
     /// Replicas that fail, in the order of their names.
     #[serde(default)]

@@ -1,23 +1,21 @@
-//! A decision in words: the one text that log, command line, dashboard and tests print.
-//!
-//! Decides nothing and calculates nothing: every figure stands in the record. Invariant: what is
-//! printed can be printed again from the stored record alone, at any later time.
+//! A decision as text: the same in the log, on the command line, on the dashboard and in tests. All
+//! of it comes from the record, so a stored decision can be explained at any later time.
 
 use std::fmt;
 
 use crate::decision::Decision;
 use crate::plan::Step;
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::trouble::FailedStarts;
 use crate::units::{ReplicaId, seconds};
 
 impl Decision {
     /// The first line: what changes, and from what.
     pub fn headline(&self) -> String {
-        if self.seen.engine_age_ms.is_none() {
-            return format!("{} wants {}, what runs is not known", self.service, self.desired);
+        if self.signals.engine_age_ms.is_none() {
+            return format!("{} wants {}, current number unknown", self.service, self.desired);
         }
-        let committed = self.seen.committed();
+        let committed = self.signals.committed();
         let change = i64::from(self.desired) - i64::from(committed);
         match change {
             0 => format!("{} stays at {}", self.service, self.desired),
@@ -25,38 +23,39 @@ impl Decision {
         }
     }
 
-    /// What decided the count, in one line: the last guard that moved it, else the largest wish.
+    /// What decided the count, in one line: the last guard that moved it, else the largest
+    /// recommendation.
     pub fn reason(&self) -> String {
-        let seen = &self.seen;
-        if seen.engine_age_ms.is_none() {
-            return "the engine says nothing: the count is kept".to_owned();
+        let signals = &self.signals;
+        if signals.engine_age_ms.is_none() {
+            return "no reading from the engine: the count is kept".to_owned();
         }
-        if let Some(last) = self.moves.last() {
-            return squeeze(&last.describe(self.at));
+        if let Some(last) = self.adjustments.last() {
+            return without_label(&last.describe(self.at));
         }
         if self.is_asleep() {
             return format!("asleep: {ASLEEP}");
         }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
         match decisive {
-            Some(wish) => squeeze(&wish.to_string()),
-            None if seen.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
-            None => "no reading to go by: the count is kept".to_owned(),
+            Some(recommendation) => without_label(&recommendation.to_string()),
+            None if signals.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
+            None => "no usable reading: the count is kept".to_owned(),
         }
     }
 
     /// Whether the service sleeps: it may have no replica, it has none, and no request waits at its
     /// balancer, which would see one. False while either of the two says nothing.
     pub fn is_asleep(&self) -> bool {
-        let seen = &self.seen;
-        let there = seen.committed() + seen.draining + seen.unhealthy;
-        let known = seen.engine_age_ms.is_some() && seen.balancer_age_ms.is_some();
-        known && self.desired == 0 && there == 0 && seen.waiting == 0
+        let signals = &self.signals;
+        let there = signals.committed() + signals.draining + signals.unhealthy;
+        let known = signals.engine_age_ms.is_some() && signals.balancer_age_ms.is_some();
+        known && self.desired == 0 && there == 0 && signals.waiting == 0
     }
 
-    /// Whether somebody should see it: the count moves, or something is to be done.
+    /// Whether it is worth showing: the count changes, or something is to be done.
     pub fn is_change(&self) -> bool {
-        self.desired != self.seen.current || !self.plan.is_empty()
+        self.desired != self.signals.current || !self.plan.is_empty()
     }
 
     fn plan_in_words(&self) -> String {
@@ -93,24 +92,24 @@ fn named(names: &[&str]) -> String {
 }
 
 /// Why a service that sleeps has no replica.
-const ASLEEP: &str = "no request waits, and the next one starts a replica";
+const ASLEEP: &str = "no requests are waiting; the next one starts a replica";
 
 /// What goes wrong, a line for each.
 fn write_trouble(decision: &Decision, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let seen = &decision.seen;
-    for silence in &seen.trouble.silent {
+    let signals = &decision.signals;
+    for silence in &signals.trouble.silent {
         let lasts_s = seconds(decision.at.ms_since(silence.since));
         writeln!(f, "  silent      {} for {lasts_s:.1} s: {silence}", silence.source)?;
     }
-    if let Some(late) = &seen.trouble.not_ready {
+    if let Some(late) = &signals.trouble.not_ready {
         let lasts_s = decision.at.ms_since(late.since) / 1000;
         let more = if late.more > 0 { format!(" (and {} more)", late.more) } else { String::new() };
         writeln!(f, "  starting    {} for {lasts_s} s: {}{more}", late.replica, late.why)?;
     }
-    if let Some(failed) = &seen.trouble.failed_starts {
+    if let Some(failed) = &signals.trouble.failed_starts {
         writeln!(f, "  failures    {failed}")?;
     }
-    match &seen.last_minute {
+    match &signals.last_minute {
         Some(minute) if minute.failed > 0.0 => writeln!(f, "  requests    {minute}"),
         _ => Ok(()),
     }
@@ -118,8 +117,8 @@ fn write_trouble(decision: &Decision, f: &mut fmt::Formatter<'_>) -> fmt::Result
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}   {}", self.headline(), ages(&self.seen))?;
-        writeln!(f, "  seen        {}", figures(&self.seen))?;
+        writeln!(f, "{}   {}", self.headline(), ages(&self.signals))?;
+        writeln!(f, "  seen        {}", counts(&self.signals))?;
         for sick in &self.sick {
             writeln!(f, "  sick        {}", sick.describe(self.at))?;
         }
@@ -129,17 +128,17 @@ impl fmt::Display for Decision {
         write_trouble(self, f)?;
         let largest = self.recommendations.iter().map(|r| r.count).max();
         let mut decided = false;
-        for wish in &self.recommendations {
-            let decides = !decided && Some(wish.count) == largest;
+        for recommendation in &self.recommendations {
+            let decides = !decided && Some(recommendation.count) == largest;
             decided |= decides;
-            writeln!(f, "  {wish}{}", if decides { "   decides" } else { "" })?;
+            writeln!(f, "  {recommendation}{}", if decides { "   decides" } else { "" })?;
         }
         if self.is_asleep() {
             writeln!(f, "  asleep      {ASLEEP}")?;
         } else if self.recommendations.is_empty() {
-            writeln!(f, "  signals     none to go by -> {} as it was", self.seen.current)?;
+            writeln!(f, "  signals     none usable -> {} as before", self.signals.current)?;
         }
-        for step in &self.moves {
+        for step in &self.adjustments {
             writeln!(f, "  {}: {} -> {}", step.describe(self.at), step.before, step.after)?;
         }
         let within = (self.bounds.min..=self.bounds.max).contains(&largest.unwrap_or(self.desired));
@@ -159,41 +158,47 @@ impl fmt::Display for Decision {
     }
 }
 
-fn ages(seen: &Seen) -> String {
-    let age = |ms: Option<u64>| ms.map_or("says nothing".to_owned(), |ms| format!("{ms} ms old"));
-    let mut text = format!("engine {}", age(seen.engine_age_ms));
-    if seen.balancer_age_ms.is_some() || seen.arrivals_per_s.is_some() {
-        text += &format!("   balancer {}", age(seen.balancer_age_ms));
+fn ages(signals: &Signals) -> String {
+    let age = |ms: Option<u64>| ms.map_or("no reading".to_owned(), |ms| format!("{ms} ms old"));
+    let mut text = format!("engine {}", age(signals.engine_age_ms));
+    if signals.balancer_age_ms.is_some() || signals.arrivals_per_s.is_some() {
+        text += &format!("   balancer {}", age(signals.balancer_age_ms));
     }
     text
 }
 
-fn figures(seen: &Seen) -> String {
-    let mut text = match seen.engine_age_ms {
+fn counts(signals: &Signals) -> String {
+    let mut text = match signals.engine_age_ms {
         Some(_) => {
-            format!("{} ready, {} starting, {} draining", seen.ready, seen.starting, seen.draining)
+            format!(
+                "{} ready, {} starting, {} draining",
+                signals.ready, signals.starting, signals.draining
+            )
         }
-        None => "what runs is not known".to_owned(),
+        None => "current number unknown".to_owned(),
     };
-    if seen.unhealthy > 0 {
-        text += &format!(", {} unhealthy", seen.unhealthy);
+    if signals.unhealthy > 0 {
+        text += &format!(", {} unhealthy", signals.unhealthy);
     }
-    if let Some(mean) = seen.mean_cpu {
+    if let Some(mean) = signals.mean_cpu {
         text += &format!("; mean cpu {:.1} %", mean * 100.0);
-        if let Some(held) = seen.held_cpu.filter(|held| *held > 0.0) {
-            text += &format!(" + {:.1} % held back", held * 100.0);
+        if let Some(held) = signals.held_cpu.filter(|held| *held > 0.0) {
+            text += &format!(" + {:.1} % throttled", held * 100.0);
         }
     }
-    if let Some(per_s) = seen.arrivals_per_s {
-        text += &format!("; {per_s:.1}/s, {} in flight, {} waiting", seen.in_flight, seen.waiting);
+    if let Some(per_s) = signals.arrivals_per_s {
+        text += &format!(
+            "; {per_s:.1}/s, {} in flight, {} waiting",
+            signals.in_flight, signals.waiting
+        );
     }
-    let lag_s = seconds(seen.start_lag_ms);
-    let source = if seen.start_lag_measured { "measured" } else { "assumed" };
+    let lag_s = seconds(signals.start_lag_ms);
+    let source = if signals.start_lag_measured { "measured" } else { "assumed" };
     text + &format!("; start lag {lag_s:.2} s ({source})")
 }
 
 /// A line of the explanation for use within a sentence: its first word is a label.
-fn squeeze(line: &str) -> String {
+fn without_label(line: &str) -> String {
     let mut words = line.split_whitespace();
     let label = words.next().unwrap_or_default();
     format!("{label}: {}", words.collect::<Vec<_>>().join(" "))

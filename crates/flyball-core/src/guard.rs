@@ -1,12 +1,9 @@
-//! The rules that may change or hold a count, in one ordered list.
+//! The rules that may change or hold a count, in a fixed order. Each change is recorded as before
+//! -> after, the next starts where the last ended, and the bounds come last.
 //!
-//! Decides what becomes of the largest recommendation. Does not know how it came about, nor how the
-//! count will be reached. Invariant: each change is recorded as before -> after, the next begins
-//! where the last ended, and the bounds have the last word.
-//!
-//! The order: the rule's own pace first (hold window, cooldown, rates), then distrust (stale
-//! readings, sick replicas, errors, replicas that bring nothing, a busy engine), then hands on the wheel (pause, pin, protected replicas), then
-//! the bounds.
+//! The order: the rule's own pace (hold window, cooldown, rates), then doubt (stale readings, sick
+//! replicas, errors, replicas that do not help, a busy engine), then manual overrides and protected
+//! replicas, then the bounds.
 
 mod futility;
 mod pace;
@@ -20,14 +17,14 @@ use crate::memory::Memory;
 use crate::observation::{Ask, Observation, Phase};
 use crate::policy::{Policy, Rule};
 use crate::recommend::{Recommendation, largest};
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::units::{Timestamp, seconds};
 
-pub use futility::{Futile, Push};
+pub use crate::memory::Futile;
 
 /// One guard's change of the count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Move {
+pub struct Adjustment {
     /// The count before.
     pub before: u32,
     /// The count after.
@@ -55,7 +52,7 @@ pub enum Guard {
         window_ms: u64,
     },
     /// Half of a surplus is removed at a time, and the next half not before `next_at`.
-    Half {
+    HalveSurplus {
         /// The surplus.
         surplus: u32,
         /// The earliest time for the next removal.
@@ -112,14 +109,14 @@ pub enum Guard {
         /// With what.
         with: String,
     },
-    /// Paused by hand.
+    /// Paused by a manual override.
     Pause {
         /// By whom.
         by: String,
         /// Until then.
         until: Option<Timestamp>,
     },
-    /// Pinned by hand.
+    /// Pinned by a manual override.
     Pin {
         /// By whom.
         by: String,
@@ -155,12 +152,12 @@ pub enum Source {
 /// What the guards made of a count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guarded {
-    /// How many replicas there should be.
+    /// The desired number of replicas.
     pub desired: u32,
     /// How many of those that there are stay for now; never fewer than `desired`.
     pub kept: u32,
     /// Every guard that moved the count or keeps replicas, in their order.
-    pub moves: Vec<Move>,
+    pub adjustments: Vec<Adjustment>,
 }
 
 /// A count on its way through the guards.
@@ -169,20 +166,20 @@ struct Chain {
     count: u32,
     /// Replicas that stay although the count does not ask for them.
     kept: u32,
-    moves: Vec<Move>,
+    adjustments: Vec<Adjustment>,
 }
 
 impl Chain {
     fn set(&mut self, after: u32, guard: Guard) {
         if after != self.count {
-            self.moves.push(Move { before: self.count, after, guard });
+            self.adjustments.push(Adjustment { before: self.count, after, guard });
             self.count = after;
         }
     }
 
     /// Sets the count, and records that also where it changes nothing, since it will.
     fn set_for_now(&mut self, after: u32, guard: Guard) {
-        self.moves.push(Move { before: self.count, after, guard });
+        self.adjustments.push(Adjustment { before: self.count, after, guard });
         self.count = after;
     }
 
@@ -190,15 +187,15 @@ impl Chain {
     /// container that somebody else started) stays too, but does not raise the count: one that
     /// comes and goes would raise it each time, and be replaced each time it is gone.
     fn keep(&mut self, context: &Context<'_>, guard: Guard) {
-        let there = context.figures.committed();
+        let there = context.signals.committed();
         self.kept = self.kept.max(there);
-        let after = self.count.max(context.figures.current);
+        let after = self.count.max(context.signals.current);
         if after != self.count || there > after {
             self.set_for_now(after, guard);
         }
     }
 
-    /// Sets the count for whoever knows better than every guard before.
+    /// Sets the count, overriding every guard before.
     fn set_by_hand(&mut self, after: u32, guard: Guard) {
         self.kept = 0;
         self.set_for_now(after, guard);
@@ -213,8 +210,8 @@ impl Chain {
 /// What a guard may look at.
 struct Context<'a> {
     policy: &'a Policy,
-    seen: &'a Observation,
-    figures: &'a Seen,
+    observation: &'a Observation,
+    signals: &'a Signals,
     recommendations: &'a [Recommendation],
 }
 
@@ -222,13 +219,13 @@ struct Context<'a> {
 pub fn guard(
     policy: &Policy,
     memory: &mut Memory,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
     recommendations: &[Recommendation],
 ) -> Guarded {
-    let context = Context { policy, seen, figures, recommendations };
-    let count = largest(recommendations, figures.current);
-    let mut chain = Chain { count, kept: 0, moves: Vec::new() };
+    let context = Context { policy, observation, signals, recommendations };
+    let count = largest(recommendations, signals.current);
+    let mut chain = Chain { count, kept: 0, adjustments: Vec::new() };
     match &policy.rule {
         Rule::Governor(_) => pace::hold(&mut chain, memory, &context),
         Rule::Target(rule) => pace::target(&mut chain, memory, &context, rule),
@@ -249,14 +246,17 @@ pub fn guard(
     let bounds = policy.bounds;
     chain.set(bounds.clamp(chain.count), Guard::Bounds { min: bounds.min, max: bounds.max });
     let kept = chain.kept.min(bounds.max).max(chain.count);
-    Guarded { desired: chain.count, kept, moves: chain.moves }
+    Guarded { desired: chain.count, kept, adjustments: chain.adjustments }
 }
 
 fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
     let external = context.policy.rule == Rule::External;
-    let now = context.seen.at;
-    let manual =
-        context.seen.manual.as_ref().filter(|manual| manual.until.is_none_or(|until| until > now));
+    let now = context.observation.at;
+    let manual = context
+        .observation
+        .manual
+        .as_ref()
+        .filter(|manual| manual.until.is_none_or(|until| until > now));
     let Some(manual) = manual else {
         memory.paused_at = None;
         return;
@@ -264,9 +264,9 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
     let (by, until) = (manual.by.clone(), manual.until);
     match manual.ask {
         Ask::Pause => {
-            let paused_at = *memory.paused_at.get_or_insert(context.figures.current);
+            let paused_at = *memory.paused_at.get_or_insert(context.signals.current);
             // Whoever pauses may tell the engine another count in person.
-            let engine = context.seen.engine.value();
+            let engine = context.observation.engine.value();
             let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
             let count = told.unwrap_or(paused_at);
             chain.set_by_hand(count, Guard::Pause { by, until });
@@ -281,12 +281,12 @@ fn manual(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
 }
 
 fn protected(chain: &mut Chain, memory: &Memory, context: &Context<'_>) {
-    let replicas = context.seen.engine.value().map(|engine| &engine.replicas);
+    let replicas = context.observation.engine.value().map(|engine| &engine.replicas);
     let count = replicas
         .into_iter()
         .flatten()
         .filter(|r| r.protected && matches!(r.phase, Phase::Starting | Phase::Ready))
-        .filter(|r| !memory.is_overdue(context.policy, context.seen.at, r))
+        .filter(|r| !memory.is_overdue(context.policy, context.observation.at, r))
         .count();
     let count = u32::try_from(count).unwrap_or(u32::MAX);
     chain.at_least(count, Guard::Protected { count });
@@ -302,7 +302,7 @@ impl fmt::Display for Source {
     }
 }
 
-impl Move {
+impl Adjustment {
     /// The guard in words, as seen at `now`.
     pub fn describe(&self, now: Timestamp) -> String {
         let left = |until: &Timestamp| format!("for {} more", span(until.ms_since(now)));
@@ -311,7 +311,7 @@ impl Move {
         };
         match &self.guard {
             Guard::WarmUp { until } => {
-                format!("warm-up     removes nothing {}: too little history", left(until))
+                format!("warm-up     no removals {}: too little history", left(until))
             }
             Guard::Hold { needed, needed_at, window_ms } => {
                 let kept_s = seconds(*window_ms);
@@ -327,11 +327,14 @@ impl Move {
                     ),
                 }
             }
-            Guard::Half { surplus, next_at } => {
-                format!("half        of {surplus} to spare at a time, the next {}", left(next_at))
+            Guard::HalveSurplus { surplus, next_at } => {
+                format!(
+                    "half        of the surplus of {surplus} at a time, the next in {}",
+                    span(next_at.ms_since(now))
+                )
             }
             Guard::StartingCounts { starting } => {
-                format!("starting    {starting} on the way or warming up count already")
+                format!("starting    {starting} starting or warming up already count")
             }
             Guard::Cooldown { until } => format!("cooldown    {}", left(until)),
             Guard::Window { window_ms } => {
@@ -341,22 +344,22 @@ impl Move {
                 format!("rate        limit for {:.0} s reached", seconds(*within_ms))
             }
             Guard::Stale { source, age_ms } => {
-                format!("stale       {source} has said nothing for {:.1} s", seconds(*age_ms))
+                format!("stale       no reading from {source} for {:.1} s", seconds(*age_ms))
             }
             Guard::Errors { errors, arrivals, until } => format!(
-                "errors      {errors:.0} of {arrivals:.0} requests: removes nothing {}",
+                "errors      {errors:.0} of {arrivals:.0} requests: no removals {}",
                 left(until)
             ),
             Guard::Sick { count, until } => {
-                format!("sick        {}: removes nothing {}", sick_in_words(*count), left(until))
+                format!("sick        {}: no removals {}", sick_in_words(*count), left(until))
             }
             Guard::Futile(futile) => {
-                format!("futile      {futile}; adds nothing {}", left(&futile.until))
+                format!("futile      {futile}; no additions {}", left(&futile.until))
             }
             Guard::Busy { with } => format!("busy        the engine is busy: {with}"),
             Guard::Pause { by, until } => format!("paused      by {by}{}", lasting(until.as_ref())),
             Guard::Pin { by, until } => format!("pinned      by {by}{}", lasting(until.as_ref())),
-            Guard::Protected { count } => format!("protected   {count} may not be removed"),
+            Guard::Protected { count } => format!("protected   {count} must not be removed"),
             Guard::Bounds { min, max } => {
                 format!("bounds      {min}..{max}, {} asked for", self.before)
             }

@@ -1,7 +1,5 @@
-//! Which replicas are sick: no capacity, and kept from requests as far as others can serve.
-//!
-//! Decides by what the engine, the probe and the balancer say. Does not replace anybody: the plan
-//! does. Invariant: a failed probe never takes out the last replica, nor one where all fail.
+//! Which replicas are sick: they are no capacity, and get no requests as far as others can serve. A
+//! failed probe never takes out the last replica, nor one where all fail. `plan` replaces replicas.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -33,7 +31,7 @@ pub struct Sick {
     /// What it did, as the end of a sentence: "5 answers in a row were 500".
     pub why: String,
     /// What becomes of it.
-    pub standing: Standing,
+    pub standing: SickTreatment,
 }
 
 /// Who says that a replica fails.
@@ -51,7 +49,7 @@ pub enum Cause {
 /// What becomes of a replica that fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Standing {
+pub enum SickTreatment {
     /// It is no capacity and gets no requests.
     Out,
     /// It is no capacity, and gets requests all the same: there is no other.
@@ -64,7 +62,7 @@ impl Sick {
     /// Whether its requests are left as they are: by the balancer that watches it, or because
     /// there is no other.
     pub(crate) fn stays_routed(&self) -> bool {
-        self.cause == Cause::Balancer || self.standing == Standing::Last
+        self.cause == Cause::Balancer || self.standing == SickTreatment::Last
     }
 
     /// Whether it has been sick for so long that it is replaced.
@@ -76,16 +74,18 @@ impl Sick {
 
 /// Notes who is sick, and gives back what was seen with them as [`Phase::Unhealthy`].
 ///
-/// Nothing changes while the engine says nothing: whoever was sick then is still taken to be.
+/// Nothing changes while the engine does not respond: sick replicas are still considered sick.
 pub(crate) fn judge<'a>(
     policy: &Policy,
     memory: &mut Memory,
-    seen: &'a Observation,
+    observation: &'a Observation,
 ) -> Cow<'a, Observation> {
     let stale_ms = policy.timing.stale_after_ms;
-    let Some(engine) = seen.engine.fresh(seen.at, stale_ms) else { return Cow::Borrowed(seen) };
-    let balancer = seen.balancer.as_ref().and_then(|b| b.fresh(seen.at, stale_ms));
-    let mut sick = failing(memory, seen, engine, balancer);
+    let Some(engine) = observation.engine.fresh(observation.at, stale_ms) else {
+        return Cow::Borrowed(observation);
+    };
+    let balancer = observation.balancer.as_ref().and_then(|b| b.fresh(observation.at, stale_ms));
+    let mut sick = failing(memory, observation, engine, balancer);
     // Who leaves decides nothing about those that stay.
     let stays = |id: &ReplicaId| !memory.draining.contains_key(id);
     let all = engine.replicas.iter().filter(|r| served(r) && stays(&r.id)).count();
@@ -98,25 +98,25 @@ pub(crate) fn judge<'a>(
     };
     memory.shared_fault = shared;
     memory.sick = sick;
-    mark(memory, seen)
+    mark(memory, observation)
 }
 
 /// Whoever fails, and for want of a better judgement is out.
 fn failing(
     memory: &Memory,
-    seen: &Observation,
+    observation: &Observation,
     engine: &EngineReport,
     balancer: Option<&BalancerReport>,
 ) -> BTreeMap<ReplicaId, Sick> {
     let fault = |replica: &ReplicaReport| {
         let health = balancer.and_then(|b| Some(&b.servers.get(&replica.id)?.health));
-        match (replica.phase, health, seen.failing.get(&replica.id)) {
+        match (replica.phase, health, observation.failing.get(&replica.id)) {
             (Phase::Unhealthy, _, _) => Some((Cause::Engine, UNHEALTHY.to_owned())),
             (Phase::Ready, Some(ServerHealth::Down { why }), _) => {
                 Some((Cause::Balancer, why.clone()))
             }
             (Phase::Ready, _, Some(ProbeFailure { silent, why }))
-                if !silent || !memory.answered_within(seen.at, BUSY_MS, &replica.id) =>
+                if !silent || !memory.answered_within(observation.at, BUSY_MS, &replica.id) =>
             {
                 Some((Cause::Probe, why.clone()))
             }
@@ -126,13 +126,13 @@ fn failing(
     let sick = |replica: &ReplicaReport| {
         let (cause, why) = fault(replica)?;
         let id = replica.id.clone();
-        let since = memory.sick.get(&id).map_or(seen.at, |before| before.since);
-        Some((id.clone(), Sick { replica: id, since, cause, why, standing: Standing::Out }))
+        let since = memory.sick.get(&id).map_or(observation.at, |before| before.since);
+        Some((id.clone(), Sick { replica: id, since, cause, why, standing: SickTreatment::Out }))
     };
     engine.replicas.iter().filter_map(sick).collect()
 }
 
-const UNHEALTHY: &str = "what runs it says that it cannot serve";
+const UNHEALTHY: &str = "its engine reports that it cannot serve";
 
 fn served(replica: &ReplicaReport) -> bool {
     matches!(replica.phase, Phase::Ready | Phase::Unhealthy)
@@ -147,7 +147,7 @@ fn keep_all(sick: &mut [&mut Sick]) -> Option<String> {
         "all {all} replicas fail, so none is taken out or replaced; {}: {}",
         first.replica, first.why
     );
-    doubted.for_each(|one| one.standing = Standing::Kept);
+    doubted.for_each(|one| one.standing = SickTreatment::Kept);
     Some(text)
 }
 
@@ -155,13 +155,13 @@ fn keep_all(sick: &mut [&mut Sick]) -> Option<String> {
 fn limit(policy: &Policy, sick: &mut [&mut Sick], all: usize) {
     if all == 1 {
         let last = sick.iter_mut().filter(|one| one.cause != Cause::Engine);
-        return last.for_each(|one| one.standing = Standing::Last);
+        return last.for_each(|one| one.standing = SickTreatment::Last);
     }
     let out = sick.iter().filter(|one| one.cause != Cause::Probe).count();
     let places = share_of(all, policy.timing.eject_max).saturating_sub(out);
     let mut probed: Vec<_> = sick.iter_mut().filter(|one| one.cause == Cause::Probe).collect();
     probed.sort_by(|a, b| (a.since, &a.replica).cmp(&(b.since, &b.replica)));
-    probed.into_iter().skip(places).for_each(|one| one.standing = Standing::Kept);
+    probed.into_iter().skip(places).for_each(|one| one.standing = SickTreatment::Kept);
 }
 
 /// So many of `all` may be out where `share` of them may: rounded down, but at least one unless the
@@ -177,21 +177,21 @@ pub fn share_of(all: usize, share: f64) -> usize {
     part.max(usize::from(share > 0.0)).min(all.saturating_sub(1))
 }
 
-fn mark<'a>(memory: &Memory, seen: &'a Observation) -> Cow<'a, Observation> {
+fn mark<'a>(memory: &Memory, observation: &'a Observation) -> Cow<'a, Observation> {
     let marked =
-        |id: &ReplicaId| memory.sick.get(id).is_some_and(|one| one.standing != Standing::Kept);
+        |id: &ReplicaId| memory.sick.get(id).is_some_and(|one| one.standing != SickTreatment::Kept);
     if !memory.sick.keys().any(marked) {
-        return Cow::Borrowed(seen);
+        return Cow::Borrowed(observation);
     }
-    let mut seen = seen.clone();
-    if let Reading::Taken { value, .. } = &mut seen.engine {
+    let mut observation = observation.clone();
+    if let Reading::Taken { value, .. } = &mut observation.engine {
         for replica in value.replicas.iter_mut().filter(|r| r.phase == Phase::Ready) {
             if marked(&replica.id) {
                 replica.phase = Phase::Unhealthy;
             }
         }
     }
-    Cow::Owned(seen)
+    Cow::Owned(observation)
 }
 
 impl Sick {
@@ -210,12 +210,12 @@ impl fmt::Display for Sick {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for SickTreatment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Out => "gets no requests and is no capacity",
-            Self::Last => "is no capacity, but the only one to get requests",
-            Self::Kept => "gets requests all the same: too many fail",
+            Self::Out => "gets no requests and does not count as capacity",
+            Self::Last => "does not count as capacity, but is the only one to get requests",
+            Self::Kept => "still gets requests because too many fail",
         })
     }
 }

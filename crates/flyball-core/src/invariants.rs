@@ -1,9 +1,6 @@
-//! What a decision may never be, checked from outside.
-//!
-//! Knows nothing of how a decision is made: only the policy, what was seen and what came out. Used
-//! by tests, by the simulator after every look, and by the daemon before it acts: a decision that
-//! breaks one of these is not carried out.
-//! Invariant: a check never depends on the code that it checks.
+//! What a decision must never be, checked from outside: by tests, by the simulator after every
+//! look, and by the daemon, which does not carry out a decision that violates one of these. A check
+//! never depends on the code that it checks.
 
 mod terms;
 
@@ -28,7 +25,8 @@ pub enum Broken {
     DoesNotAddUp(String),
     /// Something is to be done although the engine's report is stale or missing.
     ActsBlind(Step),
-    /// A replica that is or was ready is drained or stopped although the balancer's report is stale or missing.
+    /// A replica that is or was ready is drained or stopped although the balancer's report is stale
+    /// or missing.
     RemovesUnseen(ReplicaId),
     /// More replicas are asked for than are missing.
     AsksTwice {
@@ -48,10 +46,10 @@ pub enum Broken {
     /// Replicas are started or stopped where the engine keeps a count of its own, or it is told a
     /// count where it keeps none.
     WrongWay(Step),
-    /// Replicas are started, stopped or counted anew while the engine is busy with its own.
+    /// Replicas are started, stopped or counted again while the engine is busy with its own.
     DisturbsBusy(Step),
     /// The engine is told another count than its own and the wanted one allow, or one below those
-    /// who are named or foretold to leave.
+    /// who are named or predicted to leave.
     WrongCount {
         /// What it was told before.
         from: u32,
@@ -65,15 +63,15 @@ pub enum Broken {
 }
 
 /// Everything that `decision` breaks; empty if nothing.
-pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Broken> {
+pub fn check(policy: &Policy, observation: &Observation, decision: &Decision) -> Vec<Broken> {
     let mut broken = Vec::new();
     let bounds = policy.bounds;
     if !(bounds.min..=bounds.max).contains(&decision.desired) {
         broken.push(Broken::OutOfBounds(decision.desired));
     }
-    broken.extend(adds_up(policy, seen, decision));
+    broken.extend(adds_up(policy, observation, decision));
     let limit_ms = policy.timing.stale_after_ms;
-    match seen.engine.fresh(seen.at, limit_ms) {
+    match observation.engine.fresh(observation.at, limit_ms) {
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
         Some(engine) => {
             broken.extend(starts(policy, engine, decision));
@@ -82,9 +80,9 @@ pub fn check(policy: &Policy, seen: &Observation, decision: &Decision) -> Vec<Br
                 broken.extend(way(engine, step));
                 broken.extend(match step {
                     Step::Scale { to, leaving } => {
-                        check_scale(policy, seen, engine, (*to, decision.desired), leaving)
+                        check_scale(policy, observation, engine, (*to, decision.desired), leaving)
                     }
-                    _ => check_step(policy, seen, &there, step),
+                    _ => check_step(policy, observation, &there, step),
                 });
             }
         }
@@ -106,16 +104,16 @@ fn there(engine: &EngineReport) -> There<'_> {
     engine.replicas.iter().rev().map(|replica| (&replica.id, replica)).collect()
 }
 
-fn adds_up(policy: &Policy, seen: &Observation, decision: &Decision) -> Option<Broken> {
-    for wish in &decision.recommendations {
-        let terms = terms::hold(policy, seen, &decision.seen, &wish.arithmetic);
-        if !terms || wish.count != terms::count(&wish.arithmetic) {
-            return Some(Broken::DoesNotAddUp(wish.to_string()));
+fn adds_up(policy: &Policy, observation: &Observation, decision: &Decision) -> Option<Broken> {
+    for recommendation in &decision.recommendations {
+        let terms = terms::hold(policy, observation, &decision.signals, &recommendation.arithmetic);
+        if !terms || recommendation.count != terms::count(&recommendation.arithmetic) {
+            return Some(Broken::DoesNotAddUp(recommendation.to_string()));
         }
     }
     let largest = decision.recommendations.iter().map(|r| r.count).max();
-    let mut count = largest.unwrap_or(decision.seen.current);
-    for step in &decision.moves {
+    let mut count = largest.unwrap_or(decision.signals.current);
+    for step in &decision.adjustments {
         if step.before != count {
             return Some(Broken::DoesNotAddUp(step.describe(decision.at)));
         }
@@ -133,8 +131,8 @@ fn starts(policy: &Policy, engine: &EngineReport, decision: &Decision) -> Option
     };
     let comes = |r: &&ReplicaReport| r.phase == Phase::Starting && !late(r);
     let coming = engine.replicas.iter().filter(comes).count();
-    let seen = decision.seen.ready as usize + coming;
-    let missing = (decision.desired as usize).saturating_sub(seen);
+    let there = decision.signals.ready as usize + coming;
+    let missing = (decision.desired as usize).saturating_sub(there);
     (starts > missing).then_some(Broken::AsksTwice { starts, missing })
 }
 
@@ -151,10 +149,10 @@ fn way(engine: &EngineReport, step: &Step) -> Option<Broken> {
     engine.busy.is_some().then(|| Broken::DisturbsBusy(step.clone()))
 }
 
-/// A count between what the engine was told and what is wanted, and nobody at work leaves.
+/// A count between the engine's last one and the desired one, and no working replica leaves.
 fn check_scale(
     policy: &Policy,
-    seen: &Observation,
+    observation: &Observation,
     engine: &EngineReport,
     (to, desired): (u32, u32),
     leaving: &[ReplicaId],
@@ -166,15 +164,15 @@ fn check_scale(
     let unbegun = (*wanted as usize).saturating_sub(present);
     let between = if to > *wanted { to <= desired } else { to < *wanted && to >= desired };
     let named = fewer == leaving.len() + unbegun.min((*wanted).saturating_sub(desired) as usize);
-    let foretold = match who {
+    let predicted = match who {
         Leaving::Predicted(ids) => ids.starts_with(leaving),
         Leaving::Chosen => true,
     } && leaving.iter().collect::<BTreeSet<_>>().len() == leaving.len();
-    if !between || !foretold || if to > *wanted { !leaving.is_empty() } else { !named } {
+    if !between || !predicted || if to > *wanted { !leaving.is_empty() } else { !named } {
         return Some(wrong);
     }
-    let balancer = seen.balancer.as_ref();
-    let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
+    let balancer = observation.balancer.as_ref();
+    let report = balancer.and_then(|b| b.fresh(observation.at, policy.timing.stale_after_ms));
     let there = there(engine);
     leaving.iter().find_map(|id| {
         let Some(replica) = there.get(id).copied() else {
@@ -204,14 +202,14 @@ fn leaves_badly(
 
 fn check_step(
     policy: &Policy,
-    seen: &Observation,
+    observation: &Observation,
     there: &There<'_>,
     step: &Step,
 ) -> Option<Broken> {
     let id = step.replica()?.clone();
     let replica = there.get(&id).copied();
-    let balancer = seen.balancer.as_ref();
-    let report = balancer.and_then(|b| b.fresh(seen.at, policy.timing.stale_after_ms));
+    let balancer = observation.balancer.as_ref();
+    let report = balancer.and_then(|b| b.fresh(observation.at, policy.timing.stale_after_ms));
     let server = report.and_then(|r| r.servers.get(&id));
     let ready = |r: &ReplicaReport| r.phase == Phase::Ready;
     // One that says that it cannot serve may still have requests.
@@ -222,7 +220,7 @@ fn check_step(
         // Out of rotation is not removed.
         Step::Drain { .. }
             if replica.is_some_and(|r| r.phase == Phase::Unhealthy)
-                || seen.failing.contains_key(&id) =>
+                || observation.failing.contains_key(&id) =>
         {
             report.is_none().then_some(Broken::RemovesUnseen(id))
         }
@@ -248,19 +246,23 @@ impl fmt::Display for Broken {
         match self {
             Self::OutOfBounds(count) => write!(f, "{count} is outside the bounds"),
             Self::DoesNotAddUp(what) => write!(f, "does not add up: {what}"),
-            Self::ActsBlind(step) => write!(f, "acts without sight of the engine: {step}"),
-            Self::RemovesUnseen(id) => write!(f, "removes {id} without sight of the balancer"),
+            Self::ActsBlind(step) => write!(f, "acts without a reading from the engine: {step}"),
+            Self::RemovesUnseen(id) => {
+                write!(f, "removes {id} without a reading from the balancer")
+            }
             Self::AsksTwice { starts, missing } => {
-                write!(f, "starts {starts} where {missing} are missing")
+                write!(f, "starts {starts}, but {missing} are missing")
             }
             Self::RoutesUnready(id) => write!(f, "routes {id} before it is ready"),
             Self::StopsUndrained(id) => write!(f, "stops {id} before it was drained"),
-            Self::TouchesForeign(id) => write!(f, "touches {id}, which is not there to be touched"),
+            Self::TouchesForeign(id) => {
+                write!(f, "touches {id}, which is not a replica of flyball's to touch")
+            }
             Self::RemovesProtected(id) => write!(f, "removes {id}, which is protected"),
-            Self::WrongWay(step) => write!(f, "this engine is not told such a thing: {step}"),
-            Self::DisturbsBusy(step) => write!(f, "disturbs an engine that is busy: {step}"),
+            Self::WrongWay(step) => write!(f, "this engine does not take such a step: {step}"),
+            Self::DisturbsBusy(step) => write!(f, "disturbs a busy engine: {step}"),
             Self::WrongCount { from, to, desired } => {
-                write!(f, "tells the engine {to} after {from} where {desired} are wanted")
+                write!(f, "scales the engine to {to} after {from}, but {desired} are wanted")
             }
             Self::Disordered => f.write_str("steps are out of order"),
         }

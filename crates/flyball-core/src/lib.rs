@@ -5,11 +5,11 @@
 //! decision, byte for byte.
 //!
 //! In reading order: [`units`], [`observation`] and [`policy`] are what goes in; [`estimate`] turns
-//! counters into figures, [`seen`] and [`trouble`], and [`memory`] carries them from look to look;
-//! [`health`] says who is sick; [`recommend`], [`guard`] and [`plan`] are the three stages of
-//! [`decide`]; [`decision`], [`explain`] and [`record`] are
-//! what comes out; [`invariants`] says from outside what may never come out. [`nodes`] is beside
-//! the loop: adapters tell it, and it is shown.
+//! counters into figures, [`signals`] and [`trouble`], and [`memory`] carries them from look to
+//! look; [`health`] says who is sick; [`recommend`], [`guard`] and [`plan`] are the three stages of
+//! [`decide`]; [`decision`], [`explain`] and [`record`] are what comes out; [`invariants`] says
+//! from outside what may never come out. [`nodes`] is beside the loop: adapters tell it, and it is
+//! shown.
 
 pub mod decide;
 pub mod decision;
@@ -25,6 +25,6 @@ pub mod plan;
 pub mod policy;
 pub mod recommend;
 pub mod record;
-pub mod seen;
+pub mod signals;
 pub mod trouble;
 pub mod units;

@@ -1,12 +1,12 @@
-//! What one service's decisions carry from look to look, and how a look is taken in.
-//!
-//! Decides nothing: [`Memory::take_in`] turns an observation's counters into the figures of
-//! [`Seen`], and the stages of a decision leave their marks here. Invariant: memory only ever adds
-//! caution. A fresh memory (after a restart) decides safely: it holds until its windows are full.
+//! What a service's decisions carry from one look to the next. Memory only ever adds caution: with
+//! a fresh memory (after a restart) decisions are safe, because surpluses are held until the
+//! windows are full.
 
 mod failures;
-mod past;
+pub(crate) mod headroom;
+mod replica_history;
 mod requests;
+mod scale_out_trial;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,27 +19,27 @@ use crate::estimate::lag::StartLags;
 use crate::estimate::usage::Usage;
 use crate::estimate::window::WindowMax;
 use crate::estimate::work::Work;
-use crate::guard::Push;
 use crate::health::Sick;
 use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
-use crate::recommend::Headroom;
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::trouble::LastMinute;
 use crate::units::{ReplicaId, Timestamp, seconds};
 
-use past::Past;
+use replica_history::ReplicaHistory;
 use requests::Requests;
 
 pub use failures::Failures;
+pub use headroom::{Headroom, HeadroomTerm};
+pub use scale_out_trial::{Futile, ScaleOutTrial};
 
-/// A first answer later than this after readiness was not waited for: nobody asked sooner.
+/// A first answer later than this after readiness was not waited for: no request came sooner.
 const FIRST_ANSWER_MS: u64 = 1_000;
 /// From a replica's first counted CPU to a mean that shows it: see `Busyness`.
 const SETTLE_MS: u64 = 1_000;
-/// Higher numbers in names are nobody's count: at a start each millisecond, 8,000 years of them.
+/// Higher numbers in names are not counted: with a start each millisecond, this takes 8,000 years.
 const NUMBER_MAX: u64 = 1 << 48;
 
 /// The memory of one service. Starts empty.
@@ -71,7 +71,7 @@ pub struct Memory {
     pub sick_at: Option<Timestamp>,
     /// What raising the count brings, while requests wait.
     #[serde(default)]
-    pub push: Option<Push>,
+    pub trial: Option<ScaleOutTrial>,
     /// Since when no reading has been trustworthy.
     pub blind_since: Option<Timestamp>,
     /// Replicas that fail.
@@ -105,13 +105,13 @@ pub struct Memory {
     #[serde(default)]
     requests: Requests,
     seen_at: Option<Timestamp>,
-    replicas: BTreeMap<ReplicaId, Past>,
+    replicas: BTreeMap<ReplicaId, ReplicaHistory>,
 }
 
 /// How busy replicas were since the last look: the sums of their shares and of the times those are
 /// over, and how many they are.
 #[derive(Clone, Copy, Debug, Default)]
-struct Lately {
+struct RecentUsage {
     shares: f64,
     spans_ms: f64,
     count: f64,
@@ -131,7 +131,7 @@ impl Default for Memory {
             paused_at: None,
             tainted_at: None,
             sick_at: None,
-            push: None,
+            trial: None,
             blind_since: None,
             sick: BTreeMap::new(),
             shared_fault: None,
@@ -240,20 +240,20 @@ impl Memory {
     }
 
     /// Takes in one look and says what it saw.
-    pub fn take_in(&mut self, policy: &Policy, seen: &Observation) -> Seen {
-        let now = seen.at;
+    pub fn take_in(&mut self, policy: &Policy, observation: &Observation) -> Signals {
+        let now = observation.at;
         self.since.get_or_insert(now);
         let stale_ms = policy.timing.stale_after_ms;
-        let engine = seen.engine.fresh(now, stale_ms);
-        let balancer = seen.balancer.as_ref().and_then(|b| b.fresh(now, stale_ms));
-        if let (Some(balancer), Some(at)) = (balancer, taken_at(seen)) {
+        let engine = observation.engine.fresh(now, stale_ms);
+        let balancer = observation.balancer.as_ref().and_then(|b| b.fresh(now, stale_ms));
+        if let (Some(balancer), Some(at)) = (balancer, taken_at(observation)) {
             self.see_balancer(at, balancer);
         }
         if let Some(engine) = engine {
             self.see_engine(policy, now, engine, balancer);
         }
         self.seen_at = Some(now);
-        self.summarize(policy, seen, engine, balancer)
+        self.summarize(policy, observation, engine, balancer)
     }
 
     /// After a time in which nothing was looked at (flyball or its machine stood still), what
@@ -307,7 +307,7 @@ impl Memory {
         // Somebody else's container may be called anything, and must not end the numbers.
         let numbers = names.filter_map(ReplicaId::number).filter(|number| *number < NUMBER_MAX);
         self.next_number = self.next_number.max(numbers.max().map_or(1, |used| used + 1));
-        let mut lately = Lately::default();
+        let mut lately = RecentUsage::default();
         for replica in &engine.replicas {
             let server = balancer.and_then(|b| b.servers.get(&replica.id));
             self.adopt_drain(now, replica, server);
@@ -382,23 +382,27 @@ impl Memory {
     fn summarize(
         &self,
         policy: &Policy,
-        seen: &Observation,
+        observation: &Observation,
         engine: Option<&EngineReport>,
         balancer: Option<&BalancerReport>,
-    ) -> Seen {
+    ) -> Signals {
         let (start_lag_ms, start_lag_measured) = self.start_lag_ms(policy);
-        let rate = balancer.and_then(|_| self.rate(policy, seen.at));
+        let rate = balancer.and_then(|_| self.rate(policy, observation.at));
         let shares = engine.map(|e| self.busy_shares(e)).unwrap_or_default();
-        let mut out = Seen {
-            engine_age_ms: seen.engine.value().map(|_| seen.engine.age_ms(seen.at)),
-            balancer_age_ms: seen
+        let mut out = Signals {
+            engine_age_ms: observation
+                .engine
+                .value()
+                .map(|_| observation.engine.age_ms(observation.at)),
+            balancer_age_ms: observation
                 .balancer
                 .as_ref()
-                .and_then(|b| b.value().map(|_| b.age_ms(seen.at))),
+                .and_then(|b| b.value().map(|_| b.age_ms(observation.at))),
             mean_cpu: mean(&shares),
             held_cpu: engine.and_then(|e| self.mean_held(e)),
-            cpu_used: engine
-                .and_then(|_| self.usage.replicas(seen.at, policy.cpu_window_ms(start_lag_ms))),
+            cpu_used: engine.and_then(|_| {
+                self.usage.replicas(observation.at, policy.cpu_window_ms(start_lag_ms))
+            }),
             arrivals_per_s: rate.map(|r| r.per_s),
             arrivals_window_ms: rate.map_or(0, |r| r.window_ms),
             level_per_s: rate.map_or(0.0, |r| r.level_per_s),
@@ -408,20 +412,21 @@ impl Memory {
             work_s: self.work.per_request_s(),
             start_lag_ms,
             start_lag_measured,
-            last_minute: balancer.and_then(|_| self.last_minute(seen.at)),
-            trouble: self.trouble(policy, seen, engine),
-            ..Seen::default()
+            last_minute: balancer.and_then(|_| self.last_minute(observation.at)),
+            trouble: self.trouble(policy, observation, engine),
+            ..Signals::default()
         };
         for replica in engine.iter().flat_map(|e| &e.replicas) {
             match replica.phase {
                 // It may not be stopped: all that can be done is to start another one.
                 Phase::Starting
-                    if replica.protected && self.is_overdue(policy, seen.at, replica) =>
+                    if replica.protected && self.is_overdue(policy, observation.at, replica) =>
                 {
                     out.unhealthy += 1;
                 }
                 Phase::Starting => {
-                    let due_ms = start_lag_ms.saturating_sub(seen.at.ms_since(replica.asked_at));
+                    let due_ms =
+                        start_lag_ms.saturating_sub(observation.at.ms_since(replica.asked_at));
                     let first = out.starting == 0;
                     out.starting_due_ms =
                         if first { due_ms } else { due_ms.min(out.starting_due_ms) };
@@ -431,7 +436,7 @@ impl Memory {
                 Phase::Ready => {
                     out.ready += 1;
                     out.warming += u32::from(!is_warm(
-                        seen.at,
+                        observation.at,
                         start_lag_ms.saturating_add(SETTLE_MS),
                         replica,
                     ));
@@ -450,7 +455,7 @@ impl Memory {
     }
 }
 
-impl Lately {
+impl RecentUsage {
     fn add(&mut self, busy_s: f64, span_ms: u64) {
         self.shares += busy_s / seconds(span_ms);
         self.spans_ms += seconds(span_ms) * 1_000.0;
@@ -464,9 +469,9 @@ fn is_warm(now: Timestamp, lag_ms: u64, replica: &ReplicaReport) -> bool {
     replica.ready_at.is_some_and(|at| now.ms_since(at) > lag_ms)
 }
 
-fn taken_at(seen: &Observation) -> Option<Timestamp> {
+fn taken_at(observation: &Observation) -> Option<Timestamp> {
     use crate::observation::Reading;
-    match seen.balancer.as_ref()? {
+    match observation.balancer.as_ref()? {
         Reading::Taken { at, .. } => Some(*at),
         Reading::Missing { .. } => None,
     }

@@ -1,7 +1,5 @@
-//! Which machines the replicas of a service are on.
-//!
-//! Decides nothing: it is shown, and nobody reckons with it.
-//! Invariant: each replica that has a machine is named once, below that machine.
+//! Which machines the replicas of a service are on; for display only. Each replica that has a
+//! machine is listed once, below that machine.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +19,8 @@ pub struct Node {
 }
 
 /// Puts replicas, each given with the id of its machine and what is known of that, below their
-/// machines, in the order of names. `node` makes a machine of its id and what its first replica knew.
+/// machines, in the order of names. `node` makes a machine of its id and what its first replica
+/// knew.
 pub fn spread<'a, K>(
     placed: impl Iterator<Item = (&'a str, K, &'a ReplicaId)>,
     node: impl Fn(&str, K) -> Node,

@@ -1,8 +1,6 @@
-//! What one look saw, each part with its own time.
-//!
-//! Decides nothing. Holds raw counters as their sources gave them: rates, means and shares are
-//! worked out in the core, so that a live look, a recorded one and a simulated one go the same way.
-//! Invariant: a part that could not be read is [`Reading::Missing`], never a zero.
+//! What one look saw, each part with its own time: raw counters as their sources gave them, so that
+//! live, recorded and simulated looks are treated alike. A part that could not be read is
+//! [`Reading::Missing`], never zero.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +21,7 @@ pub struct Observation {
     pub engine: Reading<EngineReport>,
     /// What the balancer counted; `None` where the service has no balancer.
     pub balancer: Option<Reading<BalancerReport>>,
-    /// What a person or a program asked for by hand, while it lasts.
+    /// The manual override in force, set by a person or a program.
     pub manual: Option<Manual>,
     /// What another program that watches the service says; `None` where none is asked.
     #[serde(default)]
@@ -133,7 +131,7 @@ pub struct EngineReport {
 /// The count of an engine that starts and ends replicas itself until there are so many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineCount {
-    /// What the engine was last told to run, by whoever.
+    /// The count that was last set in the engine, by anyone.
     pub wanted: u32,
     /// Who leaves when that is lowered.
     pub leaving: Leaving,
@@ -145,7 +143,7 @@ pub struct EngineCount {
 pub enum Leaving {
     /// Whoever lowers the count names them.
     Chosen,
-    /// The engine picks; so far as can be foretold these leave, first to go first.
+    /// The engine picks; so far as can be predicted these leave, first to go first.
     Predicted(Vec<ReplicaId>),
 }
 
@@ -309,18 +307,18 @@ pub struct LatencyReport {
     pub p99_ms: f64,
 }
 
-/// What was asked for by hand.
+/// A manual override.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manual {
     /// What.
     pub ask: Ask,
-    /// When it ends by itself; `None` only for the count of an `external` policy.
+    /// When it expires; `None` only for the count of an `external` policy.
     pub until: Option<Timestamp>,
     /// Who asked, as told by the door it came through: "cli", "api", "dashboard".
     pub by: String,
 }
 
-/// A wish made by hand.
+/// What a manual override asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {

@@ -1,9 +1,6 @@
-//! The ordered, fully specified actions that bring a service to its count.
-//!
-//! Decides which replica starts, is routed, drains and stops, and what an engine that keeps a count
-//! of its own is told. Does not know how any of it is done.
-//! Invariant: a routed replica is drained before it is stopped, and a plan made twice from the same
-//! observation is the same plan, so that carrying it out twice changes nothing more.
+//! The ordered, fully specified steps that bring a service to its count. A routed replica is
+//! drained before it is stopped, and the same observation gives the same plan, so that carrying it
+//! out twice changes nothing more.
 
 mod scale;
 mod sick;
@@ -54,7 +51,7 @@ pub enum Step {
     Scale {
         /// So many.
         to: u32,
-        /// Who leaves, as far as that can be named or foretold; empty when the count rises. Fewer
+        /// Who leaves, as far as that can be named or predicted; empty when the count rises. Fewer
         /// than the difference where the engine has not begun some of what it was told to run.
         leaving: Vec<ReplicaId>,
     },
@@ -148,11 +145,11 @@ impl fmt::Display for StopReason {
 pub fn plan(
     policy: &Policy,
     memory: &mut Memory,
-    seen: &Observation,
+    observation: &Observation,
     desired: u32,
     kept: u32,
 ) -> (Vec<Step>, Option<HeldStarts>) {
-    let Some(view) = View::of(policy, seen) else { return (Vec::new(), None) };
+    let Some(view) = View::of(policy, observation) else { return (Vec::new(), None) };
     let mut steps = BTreeSet::new();
     // While the engine changes replicas itself, only the balancer is kept in step with it.
     let held = match (&view.engine.busy, &view.engine.count) {
@@ -213,16 +210,16 @@ enum BalancerView<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(policy: &'a Policy, seen: &'a Observation) -> Option<Self> {
-        let (now, limit_ms) = (seen.at, policy.timing.stale_after_ms);
-        let balancer = match &seen.balancer {
+    fn of(policy: &'a Policy, observation: &'a Observation) -> Option<Self> {
+        let (now, limit_ms) = (observation.at, policy.timing.stale_after_ms);
+        let balancer = match &observation.balancer {
             None => BalancerView::None,
             Some(Reading::Taken { at, value }) if now.ms_since(*at) <= limit_ms => {
                 BalancerView::Known(*at, value)
             }
             Some(_) => BalancerView::Unknown,
         };
-        let Reading::Taken { at, value: engine } = &seen.engine else { return None };
+        let Reading::Taken { at, value: engine } = &observation.engine else { return None };
         if now.ms_since(*at) > limit_ms {
             return None;
         }
@@ -342,7 +339,7 @@ fn start(
     held
 }
 
-/// The next name that nobody has.
+/// The next name that is free.
 fn free_name(view: &View<'_>, memory: &mut Memory) -> ReplicaId {
     loop {
         let name = ReplicaId::numbered(&view.policy.service, memory.next_number);

@@ -1,10 +1,6 @@
-//! How a service wants its count recommended, and within which bounds.
-//!
-//! Holds settings, validated by whoever built them (see `flyball-config`); decides nothing itself.
-//! Invariant: a [`Policy`] is complete. Nothing is looked up elsewhere once a decision begins.
-//!
-//! One file for each rule: [`governor`], [`target`], [`step`], [`advised`]. The fifth, external, has
-//! no rule: only [`crate::observation::Manual`] moves its count.
+//! Settings of a service: how its count is recommended, and within which bounds. The fifth rule,
+//! external, has no file: only [`crate::observation::Manual`] changes its count. Whoever builds a
+//! policy validates it (see `flyball-config`).
 
 pub mod advised;
 pub mod governor;
@@ -23,7 +19,7 @@ pub use target::Target;
 pub struct Policy {
     /// The service's name; new replicas are called after it.
     pub service: String,
-    /// How few and how many replicas there may be.
+    /// The minimum and maximum number of replicas.
     pub bounds: Bounds,
     /// How a count is recommended.
     pub rule: Rule,
@@ -60,7 +56,7 @@ pub enum Rule {
     Step(StepRule),
     /// One more or one fewer while another program says so.
     Advised(Advised),
-    /// Only a person or another program moves the count.
+    /// Only a person or another program adjustments the count.
     External,
 }
 
@@ -70,7 +66,7 @@ pub enum Rule {
 pub struct Timing {
     /// Time from one look to the next; `None`: a fifth of the start lag, see
     /// [`crate::decide::look_interval_ms`].
-    pub look_ms: Option<u64>,
+    pub interval_ms: Option<u64>,
     /// The start lag to assume until it has been measured.
     pub start_lag_prior_ms: u64,
     /// How long a replica may take to become ready before it is given up.
@@ -88,7 +84,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            look_ms: None,
+            interval_ms: None,
             // A container with a small application; a measured lag replaces it after one start.
             start_lag_prior_ms: 20_000,
             // Three times what a JVM or a model loader commonly needs (60-100 s).

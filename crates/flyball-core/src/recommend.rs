@@ -1,8 +1,6 @@
-//! Each signal's wish for a count, with the arithmetic that led to it.
-//!
-//! Decides what the readings alone ask for. Does not know bounds, hold windows or hands on the
-//! wheel: those are guards. Invariant: [`Arithmetic::count`] gives the same count again from the
-//! recorded terms alone, so an explanation can be checked by anybody with a pencil.
+//! The count that each signal recommends, with the arithmetic behind it. Bounds, hold windows and
+//! manual overrides are guards. [`Arithmetic::count`] gives the same count again from the recorded
+//! terms alone.
 
 pub mod advised;
 pub mod governor;
@@ -17,16 +15,16 @@ use serde::{Deserialize, Serialize};
 use crate::memory::Memory;
 use crate::observation::{Ask, Observation};
 use crate::policy::{Policy, Rule};
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::units::replicas_for;
 
-pub use advised::{Heard, Said};
+pub use crate::memory::{Headroom, HeadroomTerm};
+pub use advised::{AdviceState, AdviceTerms};
 pub use governor::{Backlog, Utilization};
-pub use headroom::{Headroom, Spare};
 pub use step::Threshold;
 pub use target::Ratio;
 
-/// One signal's wish for a count.
+/// One signal's recommendation for a count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recommendation {
     /// The count.
@@ -74,7 +72,7 @@ pub enum Arithmetic {
     /// The step rule's comparison.
     Threshold(Threshold),
     /// What another program said.
-    Advised(Heard),
+    Advised(AdviceTerms),
     /// What was asked for from outside.
     Asked {
         /// The count.
@@ -113,50 +111,50 @@ impl Arithmetic {
     }
 }
 
-/// All signals' wishes, in a fixed order; empty when no signal can be read.
+/// All signals' recommendations, in a fixed order; empty when no signal can be read.
 pub fn recommend(
     policy: &Policy,
     memory: &Memory,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
 ) -> Vec<Recommendation> {
     match &policy.rule {
-        Rule::Governor(rule) => governor::recommend(rule, memory, seen, figures),
+        Rule::Governor(rule) => governor::recommend(rule, memory, observation, signals),
         Rule::Target(rule) => {
-            let wish = target::recommend(rule, policy, memory, seen, figures);
-            wish.or_else(|| woken(figures)).into_iter().collect()
+            let recommendation = target::recommend(rule, policy, memory, observation, signals);
+            recommendation.or_else(|| woken(signals)).into_iter().collect()
         }
         Rule::Step(rule) => {
-            step::recommend(rule, figures).or_else(|| woken(figures)).into_iter().collect()
+            step::recommend(rule, signals).or_else(|| woken(signals)).into_iter().collect()
         }
         Rule::Advised(rule) => {
-            let wish = advised::recommend(rule, policy, seen, figures);
-            std::iter::once(wish).chain(woken(figures)).collect()
+            let recommendation = advised::recommend(rule, policy, observation, signals);
+            std::iter::once(recommendation).chain(woken(signals)).collect()
         }
-        Rule::External => external(seen, figures).into_iter().collect(),
+        Rule::External => external(observation, signals).into_iter().collect(),
     }
 }
 
-/// The largest wish; the `current` count where there is none.
+/// The largest recommendation; the `current` count where there is none.
 pub fn largest(recommendations: &[Recommendation], current: u32) -> u32 {
     recommendations.iter().map(|r| r.count).max().unwrap_or(current)
 }
 
-/// Rules that go by CPU see nothing while nothing runs: whoever waits is the signal then.
-fn woken(figures: &Seen) -> Option<Recommendation> {
-    let waiting = figures.waiting;
-    let asleep = waiting > 0 && figures.committed() == 0;
+/// Rules that use CPU see nothing while nothing runs: waiting requests are the signal then.
+fn woken(signals: &Signals) -> Option<Recommendation> {
+    let waiting = signals.waiting;
+    let asleep = waiting > 0 && signals.committed() == 0;
     asleep.then(|| Arithmetic::Waiting { waiting }.recommend())
 }
 
 /// What was last asked for; before anybody asked, what there is.
-fn external(seen: &Observation, figures: &Seen) -> Option<Recommendation> {
-    let asked = seen.manual.as_ref().and_then(|manual| match manual.ask {
+fn external(observation: &Observation, signals: &Signals) -> Option<Recommendation> {
+    let asked = observation.manual.as_ref().and_then(|manual| match manual.ask {
         Ask::Pin(count) => Some(Arithmetic::Asked { count, by: manual.by.clone() }),
         Ask::Pause => None,
     });
     let kept = || {
-        let count = figures.current;
+        let count = signals.current;
         Arithmetic::Asked { count, by: "nobody yet".to_owned() }
     };
     Some(asked.unwrap_or_else(kept).recommend())
@@ -170,7 +168,7 @@ impl fmt::Display for Recommendation {
             Arithmetic::Cpu { used, held, share } => {
                 write!(f, "cpu         {used:.2} replicas busy")?;
                 if let Some(held) = held.filter(|held| *held > 0.0) {
-                    write!(f, " + {held:.2} held back by their limits")?;
+                    write!(f, " + {held:.2} throttled by their limits")?;
                 }
                 write!(f, ", at most {:.0} % of each", share * 100.0)?;
             }

@@ -1,6 +1,4 @@
-//! What is kept of a look for people to see later.
-//!
-//! Decides nothing. Invariant: a figure that was not measured is `None`, never 0.
+//! What is kept of a look for later display. A value that was not measured is `None`, never 0.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,18 +38,18 @@ impl Sample {
     /// The figures of `decision`, and of the balancer's report that it saw.
     pub fn of(decision: &Decision, balancer: Option<&BalancerReport>) -> Self {
         let latency: Option<&LatencyReport> = balancer.and_then(|b| b.latency.as_ref());
-        let seen = &decision.seen;
-        let sighted = seen.engine_age_ms.is_some();
+        let signals = &decision.signals;
+        let sighted = signals.engine_age_ms.is_some();
         Self {
             wall_ms: decision.wall_ms,
             desired: decision.desired,
-            ready: sighted.then_some(seen.ready),
-            starting: sighted.then_some(seen.starting),
-            draining: sighted.then_some(seen.draining),
-            mean_cpu: seen.mean_cpu,
-            arrivals_per_s: seen.arrivals_per_s,
-            waiting: balancer.map(|_| seen.waiting),
-            in_flight: balancer.map(|_| seen.in_flight),
+            ready: sighted.then_some(signals.ready),
+            starting: sighted.then_some(signals.starting),
+            draining: sighted.then_some(signals.draining),
+            mean_cpu: signals.mean_cpu,
+            arrivals_per_s: signals.arrivals_per_s,
+            waiting: balancer.map(|_| signals.waiting),
+            in_flight: balancer.map(|_| signals.in_flight),
             p50_ms: latency.map(|l| l.p50_ms),
             p99_ms: latency.map(|l| l.p99_ms),
             errors: balancer.map(|b| b.errors),

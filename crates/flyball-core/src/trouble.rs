@@ -1,6 +1,5 @@
-//! What goes wrong, as one look saw it: for people to read.
-//!
-//! No count depends on it. Invariant: a cause is given as somebody told it, never made up.
+//! What goes wrong, as one look saw it, for people to read. No count depends on it. A cause is
+//! given as it was reported, never made up.
 
 use std::fmt;
 
@@ -26,7 +25,7 @@ pub struct Trouble {
 pub struct NotReady {
     /// Which one.
     pub replica: ReplicaId,
-    /// When it was asked for.
+    /// When its start was requested.
     pub since: Timestamp,
     /// What its readiness check was last answered: "GET /healthz at 10.0.0.7:80 answers 404".
     pub why: String,
@@ -49,7 +48,7 @@ impl From<&HeldStarts> for FailedStarts {
     }
 }
 
-/// A source that says nothing.
+/// A source that does not respond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
     /// Whose readings are missing.
@@ -68,7 +67,7 @@ pub struct LastMinute {
     pub window_ms: u64,
     /// Requests that arrived; no fewer than failed.
     pub arrivals: f64,
-    /// Requests that failed, whoever failed them.
+    /// Requests that failed, for any cause.
     pub failed: f64,
     /// Those of them that a replica failed: it answered 5xx, or broke its answer off.
     pub by_replicas: f64,
@@ -99,7 +98,7 @@ impl LastMinute {
 
 impl fmt::Display for LastMinute {
     /// `187 of 9000 requests in the last minute failed (2.1 %): 180 answered with an error by a
-    /// replica; 7 not taken by any replica`
+    /// replica; 7 not accepted by any replica`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { failed, arrivals, .. } = self;
         let span = match self.window_ms {
@@ -113,8 +112,8 @@ impl fmt::Display for LastMinute {
         write!(f, "{failed:.0} of {arrivals:.0} requests in {span} failed ({percent:.digits$} %)")?;
         let told = [
             (self.by_replicas, "answered with an error by a replica"),
-            (self.by_balancer, "refused by the balancer, as no replica was free in time"),
-            (self.unreachable, "not taken by any replica"),
+            (self.by_balancer, "rejected by the balancer because no replica was free in time"),
+            (self.unreachable, "not accepted by any replica"),
         ];
         let mut told: Vec<_> = told.into_iter().filter(|(count, _)| *count >= 0.5).collect();
         told.sort_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -177,7 +176,7 @@ mod tests {
         assert_eq!(
             MINUTE.to_string(),
             "187 of 9000 requests in the last minute failed (2.1 %): 180 answered with an error by \
-             a replica; 7 not taken by any replica"
+             a replica; 7 not accepted by any replica"
         );
         let young =
             LastMinute { window_ms: 12_300, arrivals: 7.0, failed: 7.0, ..LastMinute::default() };
@@ -186,7 +185,7 @@ mod tests {
         let said = "failed (99.9 %): answered with an error by a replica";
         assert!(most.to_string().ends_with(said), "{most}");
         let refused = LastMinute { by_balancer: 7.0, ..young };
-        let said = "failed (100 %): refused by the balancer, as no replica was free in time";
+        let said = "failed (100 %): rejected by the balancer because no replica was free in time";
         assert!(refused.to_string().ends_with(said), "{refused}");
     }
 

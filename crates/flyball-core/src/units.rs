@@ -1,7 +1,5 @@
-//! The few units that everything else is written in.
-//!
-//! Decides nothing. Knows no clock: a [`Timestamp`] is always handed in by whoever looked.
-//! Invariant: a time difference is never negative; a reading from the future has age 0.
+//! Basic units. The core has no clock: callers pass in every [`Timestamp`]. A time difference is
+//! never negative; a reading from the future has age 0.
 
 use std::cmp::Ordering;
 use std::fmt;

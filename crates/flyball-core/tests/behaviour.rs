@@ -83,7 +83,7 @@ fn a_surplus_goes_only_after_the_hold_window_and_by_halves() {
     world.load = 10.0;
     let first = world.run(9_000);
     assert_eq!(world.ready(), peak, "{first}");
-    assert!(first.moves.iter().any(|m| matches!(m.guard, Guard::Hold { .. })), "{first}");
+    assert!(first.adjustments.iter().any(|m| matches!(m.guard, Guard::Hold { .. })), "{first}");
     world.pass(60_000);
     assert!(world.ready() <= 2, "{}", world.ready());
 }
@@ -98,7 +98,7 @@ fn nothing_is_removed_while_the_balancer_is_silent() {
     world.balancer_silent_since = Some(world.now_ms);
     let decision = world.run(120_000);
     assert_eq!(world.ready(), peak);
-    assert!(decision.seen.blind_since.is_some(), "{decision}");
+    assert!(decision.signals.blind_since.is_some(), "{decision}");
     world.balancer_silent_since = None;
     world.pass(120_000);
     assert!(world.ready() < peak);
@@ -116,7 +116,7 @@ fn a_report_from_before_an_order_asks_for_nothing_twice() {
     let before = world.replicas.len();
     let (mut begun, mut wanted) = (0, 0);
     for _ in 0..10 {
-        let decision = world.look_seeing(|seen| seen.engine = late.clone());
+        let decision = world.look_seeing(|observation| observation.engine = late.clone());
         begun += starts(&decision.plan);
         wanted = wanted.max(decision.desired);
     }
@@ -192,7 +192,8 @@ fn a_restart_holds_before_it_removes_anything() {
     world.load = 1.0;
     let decision = world.run(2_500);
     assert_eq!(world.ready(), peak, "{decision}");
-    assert!(decision.moves.iter().any(|m| matches!(m.guard, Guard::WarmUp { .. })), "{decision}");
+    let warm_up = decision.adjustments.iter().any(|m| matches!(m.guard, Guard::WarmUp { .. }));
+    assert!(warm_up, "{decision}");
 }
 
 #[test]
@@ -261,7 +262,7 @@ fn counters_that_began_again_unseen_do_not_make_a_request_cheap() {
     world.pass(60_000);
     world.engine_silent_since = None;
     let decision = world.run(2_000);
-    let work_s = decision.seen.work_s.unwrap();
+    let work_s = decision.signals.work_s.unwrap();
     assert!((work_s - world.work_s).abs() < 0.002, "{work_s}: {decision}");
 }
 
@@ -400,11 +401,11 @@ fn without_good_advice_the_count_is_kept_and_the_reason_is_said() {
     let old = Reading::Taken { at: Timestamp::from_ms(470_000), value: Advice::Fewer };
     for (advice, said) in [
         (Some(missing), "advice      none for 30 s, both triggers are up: keeps 4 -> 4"),
-        (Some(old), "advice      none for 30 s, the last one is too old: keeps 4 -> 4"),
-        (None, "advice      none for 0 s, nobody was asked yet: keeps 4 -> 4"),
+        (Some(old), "advice      none for 30 s, the last advice is too old: keeps 4 -> 4"),
+        (None, "advice      none for 0 s, none was requested yet: keeps 4 -> 4"),
     ] {
-        let seen = Observation { at: now, advice, ..world.observe() };
-        let decision = decide(&world.policy, &mut world.memory.clone(), &seen);
+        let observation = Observation { at: now, advice, ..world.observe() };
+        let decision = decide(&world.policy, &mut world.memory.clone(), &observation);
         assert!(decision.to_string().contains(said), "{decision}");
         assert_eq!(decision.desired, 4);
     }
@@ -436,8 +437,8 @@ fn time_held_back_by_cpu_limits_raises_a_count_that_cpu_decides() {
     let mut held = settled(Some(0.8), false);
     assert_eq!(held.ready(), 2, "half busy, and held back in most of the rest");
     let decision = held.look().to_string();
-    let wish = decision.lines().find(|line| line.contains("cpu  ")).unwrap();
-    insta::assert_snapshot!(wish, @"  cpu         0.55 replicas busy + 0.44 held back by their limits, at most 60 % of each -> 2   decides");
+    let recommendation = decision.lines().find(|line| line.contains("cpu  ")).unwrap();
+    insta::assert_snapshot!(recommendation, @"  cpu         0.55 replicas busy + 0.44 throttled by their limits, at most 60 % of each -> 2   decides");
     assert_eq!(settled(Some(0.8), true).ready(), 1, "arrivals and their cost tell more than CPU");
 }
 
@@ -455,10 +456,10 @@ fn records_from_before_throttling_was_counted_still_read() {
     (world.balanced, world.load) = (false, 11.0);
     let decision = world.run(10_000);
     let without = |json: String, key: &str| json.replace(&format!("\"{key}\":null,"), "");
-    let seen = world.observe();
-    let stored = without(serde_json::to_string(&seen).unwrap(), "throttled");
+    let observation = world.observe();
+    let stored = without(serde_json::to_string(&observation).unwrap(), "throttled");
     assert!(!stored.contains("throttled"), "{stored}");
-    assert_eq!(serde_json::from_str::<Observation>(&stored).unwrap(), seen);
+    assert_eq!(serde_json::from_str::<Observation>(&stored).unwrap(), observation);
     let stored = without(serde_json::to_string(&decision).unwrap(), "held_cpu");
     let stored = without(stored, "held");
     assert!(!stored.contains("held_cpu") && !stored.contains("\"held\""), "{stored}");
@@ -512,9 +513,9 @@ fn the_start_lag_is_measured_and_used() {
     world.lag_ms = 4_000;
     world.load = 5.0;
     let decision = world.run(30_000);
-    assert!(decision.seen.start_lag_measured);
-    assert!((4_000..=4_600).contains(&decision.seen.start_lag_ms), "{decision}");
-    assert_eq!(decision.next_look_ms, decision.seen.start_lag_ms / 5);
+    assert!(decision.signals.start_lag_measured);
+    assert!((4_000..=4_600).contains(&decision.signals.start_lag_ms), "{decision}");
+    assert_eq!(decision.next_look_ms, decision.signals.start_lag_ms / 5);
 }
 
 #[test]
@@ -554,7 +555,7 @@ fn a_replica_that_cannot_serve_gets_nothing_until_it_can_and_is_replaced_meanwhi
     let ill = ReplicaId::numbered("web", 1);
     world.replicas.get_mut(&ill).unwrap().unhealthy = true;
     let decision = world.look();
-    assert_eq!((decision.seen.ready, decision.seen.unhealthy), (1, 1), "{decision}");
+    assert_eq!((decision.signals.ready, decision.signals.unhealthy), (1, 1), "{decision}");
     assert_eq!(world.replicas[&ill].route, Some(Route::Draining));
     assert_eq!(world.replicas.len(), 3, "{decision}");
     // Well again before its replacement serves.

@@ -67,8 +67,8 @@ fn what_ends_by_itself_is_the_engines_to_replace() {
 fn the_first_look_takes_the_engines_count_for_the_wish() {
     let mut world = counted(policy(Rule::External, 1, 10), 6);
     // Its replicas are not there yet.
-    let decision = world.look_seeing(|seen| {
-        if let Reading::Taken { value, .. } = &mut seen.engine {
+    let decision = world.look_seeing(|observation| {
+        if let Reading::Taken { value, .. } = &mut observation.engine {
             value.replicas.truncate(1);
         }
     });
@@ -93,8 +93,8 @@ fn a_rollout_that_doubles_replicas_moves_no_count_and_is_left_alone() {
     world.pass(60_000);
     let before = world.told;
     world.busy = Some("a rollout".into());
-    let decision = world.look_seeing(|seen| {
-        if let Reading::Taken { value, .. } = &mut seen.engine {
+    let decision = world.look_seeing(|observation| {
+        if let Reading::Taken { value, .. } = &mut observation.engine {
             let twins: Vec<_> = value.replicas.clone();
             value.replicas.extend(twins.into_iter().enumerate().map(|(n, mut twin)| {
                 twin.id = ReplicaId::new(format!("web-{}", 100 + n));
@@ -116,8 +116,8 @@ fn who_is_no_longer_foretold_to_leave_gets_requests_again() {
     let last = world.replicas.keys().next_back().unwrap().clone();
     // It is drained, and its balancer says that it still works.
     let busy = |world: &mut World| {
-        world.look_seeing(|seen| {
-            if let Some(Reading::Taken { value, .. }) = &mut seen.balancer {
+        world.look_seeing(|observation| {
+            if let Some(Reading::Taken { value, .. }) = &mut observation.balancer {
                 value.servers.values_mut().for_each(|server| server.in_flight = 1);
             }
         })
@@ -159,8 +159,8 @@ fn what_the_engine_has_not_begun_goes_first() {
     world.pass(5_000);
     world.manual = Some(Manual { ask: Ask::Pin(3), until: None, by: "cli".into() });
     world.told = Some(9);
-    let decision = world.look_seeing(|seen| {
-        if let Reading::Taken { value, .. } = &mut seen.engine {
+    let decision = world.look_seeing(|observation| {
+        if let Reading::Taken { value, .. } = &mut observation.engine {
             value.replicas.truncate(3);
         }
     });

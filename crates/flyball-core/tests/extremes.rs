@@ -17,36 +17,36 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use world::{World, governor, policy};
 
 /// One replica that serves, as a balancer and an engine see it.
-fn seen() -> Observation {
+fn observation() -> Observation {
     let mut world = World::new(governor(1, 10));
     world.load = 5.0;
     world.pass(5_000);
     world.observe()
 }
 
-fn balancer(seen: &mut Observation) -> &mut BalancerReport {
-    match &mut seen.balancer {
+fn balancer(observation: &mut Observation) -> &mut BalancerReport {
+    match &mut observation.balancer {
         Some(Reading::Taken { value, .. }) => value,
         _ => unreachable!("the world has a balancer"),
     }
 }
 
 /// Everything true at `ms`.
-fn at(seen: &Observation, ms: u64) -> Observation {
-    let (mut seen, now) = (seen.clone(), Timestamp::from_ms(ms));
-    seen.at = now;
-    if let Reading::Taken { at, .. } = &mut seen.engine {
+fn at(observation: &Observation, ms: u64) -> Observation {
+    let (mut observation, now) = (observation.clone(), Timestamp::from_ms(ms));
+    observation.at = now;
+    if let Reading::Taken { at, .. } = &mut observation.engine {
         *at = now;
     }
-    if let Some(Reading::Taken { at, .. }) = &mut seen.balancer {
+    if let Some(Reading::Taken { at, .. }) = &mut observation.balancer {
         *at = now;
     }
-    seen
+    observation
 }
 
-fn looked(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decision {
-    let decision = decide(policy, memory, seen);
-    assert_eq!(invariants::check(policy, seen, &decision), [], "{decision}");
+fn looked(policy: &Policy, memory: &mut Memory, observation: &Observation) -> Decision {
+    let decision = decide(policy, memory, observation);
+    assert_eq!(invariants::check(policy, observation, &decision), [], "{decision}");
     decision
 }
 
@@ -54,19 +54,19 @@ fn looked(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decision 
 fn the_last_moment_of_a_clock_is_like_any_other() {
     let rules = [governor(1, 10), policy(Rule::Target(Target::default()), 1, 10)];
     for policy in rules {
-        let (seen, mut memory) = (seen(), Memory::default());
+        let (observation, mut memory) = (observation(), Memory::default());
         for ms in [u64::MAX - 3_000, u64::MAX - 1_000, u64::MAX, u64::MAX] {
-            let mut seen = at(&seen, ms);
-            balancer(&mut seen).arrivals += ms % 1_000;
-            let _decision = looked(&policy, &mut memory, &seen);
+            let mut observation = at(&observation, ms);
+            balancer(&mut observation).arrivals += ms % 1_000;
+            let _decision = looked(&policy, &mut memory, &observation);
         }
     }
 }
 
 #[test]
 fn counters_at_their_largest_are_no_load() {
-    let (policy, mut memory, mut seen) = (governor(1, 10), Memory::default(), seen());
-    let report = balancer(&mut seen);
+    let (policy, mut memory, mut observation) = (governor(1, 10), Memory::default(), observation());
+    let report = balancer(&mut observation);
     (report.errors, report.arrivals, report.waiting) = (u64::MAX, u64::MAX, 7);
     let server = ServerReport {
         route: Route::Draining,
@@ -77,19 +77,19 @@ fn counters_at_their_largest_are_no_load() {
     };
     report.servers.insert(ReplicaId::numbered("web", 8), server.clone());
     report.servers.insert(ReplicaId::numbered("web", 9), server);
-    let decision = looked(&policy, &mut memory, &seen);
-    assert_eq!(decision.seen.in_flight, u32::MAX);
+    let decision = looked(&policy, &mut memory, &observation);
+    assert_eq!(decision.signals.in_flight, u32::MAX);
 }
 
 #[test]
 fn a_start_lag_without_end_is_remembered_and_waited_for() {
-    let (policy, mut memory, seen) = (governor(1, 10), Memory::default(), seen());
-    let _decision = looked(&policy, &mut memory, &seen);
-    let mut seen = at(&seen, u64::MAX);
-    for (number, server) in (2_u64..).zip(balancer(&mut seen).servers.values_mut()) {
+    let (policy, mut memory, observation) = (governor(1, 10), Memory::default(), observation());
+    let _decision = looked(&policy, &mut memory, &observation);
+    let mut observation = at(&observation, u64::MAX);
+    for (number, server) in (2_u64..).zip(balancer(&mut observation).servers.values_mut()) {
         server.first_served_at = Some(Timestamp::from_ms(u64::MAX - number));
     }
-    let _decision = looked(&policy, &mut memory, &seen);
+    let _decision = looked(&policy, &mut memory, &observation);
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn nothing_is_added_while_something_else_is_too_slow_and_that_is_said() {
     world.ceiling_per_s = Some(25.0);
     let stalled = world.run(60_000);
     let futile = |decision: &Decision| {
-        decision.moves.iter().any(|step| matches!(step.guard, Guard::Futile(_)))
+        decision.adjustments.iter().any(|step| matches!(step.guard, Guard::Futile(_)))
     };
     assert!(futile(&stalled), "{stalled}");
     let said = stalled.to_string();
@@ -40,7 +40,7 @@ fn replicas_that_are_too_slow_themselves_are_never_called_futile() {
         world.load = 20.0 * f64::from(factor);
         for _ in 0..25 {
             let decision = world.look();
-            let futile = decision.moves.iter().any(|m| matches!(m.guard, Guard::Futile(_)));
+            let futile = decision.adjustments.iter().any(|m| matches!(m.guard, Guard::Futile(_)));
             assert!(!futile, "{decision}");
         }
     }

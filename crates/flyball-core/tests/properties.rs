@@ -107,7 +107,7 @@ struct Look {
     manual: Option<(Option<u32>, Option<u64>)>,
     advice: Option<(u8, u64)>,
     busy: bool,
-    /// What the engine was told, and who is foretold to leave; they can be chosen if nobody is.
+    /// What the engine was told, and who is predicted to leave; they can be chosen if nobody is.
     count: Option<(u32, Option<Vec<u64>>)>,
 }
 
@@ -216,8 +216,8 @@ impl Look {
 }
 
 /// Replicas' worth of CPU in use, and of time held back.
-fn cpu_wish(wish: &Recommendation) -> Option<(f64, f64)> {
-    match wish.arithmetic {
+fn cpu_wish(recommendation: &Recommendation) -> Option<(f64, f64)> {
+    match recommendation.arithmetic {
         Arithmetic::Cpu { used, held, .. } => Some((used, held.unwrap_or(0.0))),
         _ => None,
     }
@@ -229,9 +229,9 @@ fn run(policy: &Policy, looks: &[Look]) -> Vec<(Observation, Decision)> {
     let mut out = Vec::new();
     for look in looks {
         now += look.step_ms;
-        let seen = look.observe(now);
-        let decision = decide(policy, &mut memory, &seen);
-        out.push((seen, decision));
+        let observation = look.observe(now);
+        let decision = decide(policy, &mut memory, &observation);
+        out.push((observation, decision));
     }
     out
 }
@@ -245,7 +245,7 @@ fn removals(policy: &Policy, looks: &[Look]) -> Vec<bool> {
         now += look.step_ms;
         let before = std::mem::take(&mut memory.removed_at);
         let decision = decide(policy, &mut memory, &look.observe(now));
-        let committed = decision.seen.committed();
+        let committed = decision.signals.committed();
         let lowers = |step: &Step, wanted: u32| matches!(step, Step::Scale { to, .. } if *to < wanted.min(committed));
         out.push(match look.count {
             Some((wanted, _)) => decision.plan.iter().any(|step| lowers(step, wanted)),
@@ -261,9 +261,9 @@ proptest! {
 
     #[test]
     fn no_decision_breaks_an_invariant(policy in policy(), looks in looks(1..25)) {
-        for (seen, decision) in run(&policy, &looks) {
-            let broken = invariants::check(&policy, &seen, &decision);
-            prop_assert!(broken.is_empty(), "{broken:?}\n{decision}\n{seen:?}");
+        for (observation, decision) in run(&policy, &looks) {
+            let broken = invariants::check(&policy, &observation, &decision);
+            prop_assert!(broken.is_empty(), "{broken:?}\n{decision}\n{observation:?}");
         }
     }
 
@@ -283,14 +283,14 @@ proptest! {
     #[test]
     fn the_count_never_falls_on_stale_readings(policy in policy(), looks in looks(2..25)) {
         let decisions = run(&policy, &looks);
-        for ((_, before), (seen, decision)) in decisions.iter().zip(decisions.iter().skip(1)) {
+        for ((_, before), (observation, decision)) in decisions.iter().zip(decisions.iter().skip(1)) {
             let limit_ms = policy.timing.stale_after_ms;
-            let balancer_stale = seen.balancer.as_ref().is_some_and(|b| b.fresh(seen.at, limit_ms).is_none());
-            let stale = seen.engine.fresh(seen.at, limit_ms).is_none() || balancer_stale;
-            let by_hand = seen.manual.is_some() || policy.rule == Rule::External;
+            let balancer_stale = observation.balancer.as_ref().is_some_and(|b| b.fresh(observation.at, limit_ms).is_none());
+            let stale = observation.engine.fresh(observation.at, limit_ms).is_none() || balancer_stale;
+            let by_hand = observation.manual.is_some() || policy.rule == Rule::External;
             if stale && !by_hand {
                 // Compared with what was decided on sight: a count decided blind is not kept.
-                let kept = decision.seen.current.min(policy.bounds.max);
+                let kept = decision.signals.current.min(policy.bounds.max);
                 prop_assert!(decision.desired >= kept, "{before}\n{decision}");
             }
         }
@@ -309,13 +309,13 @@ proptest! {
         prop_assume!(!matches!(policy.rule, Rule::Governor(_)) || set);
         let started = looks[0].step_ms + 100_000;
         let looked = run(&policy, &looks).into_iter().zip(removals(&policy, &looks));
-        for ((seen, decision), removed) in looked {
-            let by_hand = seen.manual.is_some();
-            let over = decision.seen.committed().max(decision.seen.current) > policy.bounds.max;
+        for ((observation, decision), removed) in looked {
+            let by_hand = observation.manual.is_some();
+            let over = decision.signals.committed().max(decision.signals.current) > policy.bounds.max;
             // One that keeps a count of its own may run more than that while it replaces replicas.
-            let replaces = seen.engine.value().is_some_and(|e| e.busy.is_some() && e.count.is_some());
-            if seen.at.as_ms() < started + window_ms && !by_hand && !over && !replaces {
-                prop_assert!(decision.desired >= decision.seen.current.min(policy.bounds.max), "{decision}");
+            let replaces = observation.engine.value().is_some_and(|e| e.busy.is_some() && e.count.is_some());
+            if observation.at.as_ms() < started + window_ms && !by_hand && !over && !replaces {
+                prop_assert!(decision.desired >= decision.signals.current.min(policy.bounds.max), "{decision}");
                 prop_assert!(!removed, "{decision}");
             }
         }
@@ -339,20 +339,20 @@ proptest! {
     #[test]
     fn the_floor_is_asked_for_at_the_next_look(policy in policy(), looks in looks(1..10)) {
         let mut asked = Vec::new();
-        for (look, (seen, decision)) in looks.iter().zip(run(&policy, &looks)) {
-            let blind = seen.engine.fresh(seen.at, policy.timing.stale_after_ms).is_none();
+        for (look, (observation, decision)) in looks.iter().zip(run(&policy, &looks)) {
+            let blind = observation.engine.fresh(observation.at, policy.timing.stale_after_ms).is_none();
             // What was asked for after the report was made is on its way, though it does not show.
             if !blind && !look.busy {
-                asked.retain(|at| seen.engine.age_ms(seen.at) >= seen.at.ms_since(*at));
+                asked.retain(|at| observation.engine.age_ms(observation.at) >= observation.at.ms_since(*at));
             }
             let unseen = asked.len();
             // One that was draining may come back without a step, where it was routed all along.
             let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
-            let figures = &decision.seen;
+            let signals = &decision.signals;
             // Those that say they cannot serve keep their places, lest they be doubled.
-            let there = figures.committed() + figures.draining + figures.unhealthy;
+            let there = signals.committed() + signals.draining + signals.unhealthy;
             let coming = there as usize + starts + unseen;
-            asked.extend(std::iter::repeat_n(seen.at, starts));
+            asked.extend(std::iter::repeat_n(observation.at, starts));
             if !blind && !look.busy && decision.held_starts.is_none() {
                 let told = decision.plan.iter().find_map(|step| match step {
                     Step::Scale { to, .. } => Some(*to),

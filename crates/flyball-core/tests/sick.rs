@@ -6,7 +6,7 @@ mod world;
 
 use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
-use flyball_core::health::{Cause, Standing, share_of};
+use flyball_core::health::{Cause, SickTreatment, share_of};
 use flyball_core::observation::{Observation, ProbeFailure, Reading, Route};
 use flyball_core::policy::Rule;
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -35,7 +35,7 @@ fn goes_down(world: &mut World, number: u64) {
     world.replicas.get_mut(&name(number)).unwrap().down = Some("5 answers in a row were 500");
 }
 
-fn standings(decision: &Decision) -> Vec<(u64, Standing)> {
+fn standings(decision: &Decision) -> Vec<(u64, SickTreatment)> {
     decision.sick.iter().map(|sick| (sick.replica.number().unwrap(), sick.standing)).collect()
 }
 
@@ -44,10 +44,10 @@ fn one_that_the_balancer_took_out_is_no_capacity_and_is_replaced_when_it_stays_s
     let mut world = pool(4);
     goes_down(&mut world, 2);
     let decision = world.look();
-    assert_eq!((decision.seen.ready, decision.seen.unhealthy), (3, 1), "{decision}");
+    assert_eq!((decision.signals.ready, decision.signals.unhealthy), (3, 1), "{decision}");
     assert_eq!(
         (decision.sick[0].cause, decision.sick[0].standing),
-        (Cause::Balancer, Standing::Out)
+        (Cause::Balancer, SickTreatment::Out)
     );
     assert!(
         decision.to_string().contains("web-2 for 0 s: 5 answers in a row were 500"),
@@ -104,7 +104,7 @@ fn where_all_fail_nobody_is_taken_out_and_that_is_said() {
     world.failing.remove(&name(3));
     let decision = world.look();
     assert_eq!(decision.shared_fault, None);
-    use Standing::{Kept, Out};
+    use SickTreatment::{Kept, Out};
     assert_eq!(standings(&decision), [(1, Out), (2, Out), (4, Kept)]);
 }
 
@@ -116,9 +116,9 @@ fn no_more_than_half_are_taken_out_and_those_first_that_failed_first() {
     world.pass(1_000);
     (1..=3).for_each(|number| fails(&mut world, number, false));
     let decision = world.look();
-    use Standing::{Kept, Out};
+    use SickTreatment::{Kept, Out};
     assert_eq!(standings(&decision), [(1, Out), (2, Kept), (3, Kept), (4, Out)]);
-    assert_eq!(decision.seen.ready, 3, "{decision}");
+    assert_eq!(decision.signals.ready, 3, "{decision}");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_only_one_keeps_its_requests_until_another_is_ready() {
     world.lag_ms = 4_000;
     fails(&mut world, 1, true);
     let decision = world.look();
-    assert_eq!(standings(&decision), [(1, Standing::Last)]);
+    assert_eq!(standings(&decision), [(1, SickTreatment::Last)]);
     assert_eq!(world.replicas.len(), 2, "{decision}");
     world.pass(3_000);
     assert_eq!(world.replicas[&name(1)].route, Some(Route::Routed), "there is no other");
@@ -159,7 +159,7 @@ fn one_with_too_much_to_do_for_its_probe_is_not_sick() {
     assert!(decision.sick.is_empty() && world.replicas.len() == 3, "{decision}");
     // One that answers its probe, and badly, has no such excuse.
     fails(&mut world, 1, false);
-    assert_eq!(standings(&world.look()), [(1, Standing::Out)]);
+    assert_eq!(standings(&world.look()), [(1, SickTreatment::Out)]);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn one_that_answers_nobody_is_sick_soon() {
     world.pass(9_000);
     fails(&mut world, 1, true);
     world.pass(2_000);
-    assert_eq!(standings(&world.look()), [(1, Standing::Out)]);
+    assert_eq!(standings(&world.look()), [(1, SickTreatment::Out)]);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn nothing_is_removed_while_a_replica_is_sick() {
     world.load = 5.0;
     let decision = world.run(SICK_AFTER_MS);
     let sick = |guard: &Guard| matches!(guard, Guard::Sick { count: 1, .. });
-    assert!(decision.moves.iter().any(|step| sick(&step.guard)), "{decision}");
+    assert!(decision.adjustments.iter().any(|step| sick(&step.guard)), "{decision}");
     assert!(decision.desired >= before, "{decision}");
     world.pass(60_000);
     assert!(world.look().desired < before, "a replaced one is no excuse any more");
@@ -234,8 +234,8 @@ fn a_standstill_uses_up_nobodys_patience() {
     world.pass(5_000);
     let leaver = name(4);
     world.memory.draining.insert(leaver.clone(), Timestamp::from_ms(world.now_ms));
-    let busy = |seen: &mut Observation| {
-        let Some(Reading::Taken { value, .. }) = &mut seen.balancer else { return };
+    let busy = |observation: &mut Observation| {
+        let Some(Reading::Taken { value, .. }) = &mut observation.balancer else { return };
         value.servers.get_mut(&name(4)).unwrap().in_flight = 1;
     };
     let _before = world.look_seeing(busy);

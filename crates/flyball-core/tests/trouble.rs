@@ -98,12 +98,12 @@ fn requests_that_fail_are_counted_over_a_minute_by_who_failed_them() {
         }
     }
     let decision = world.look();
-    let minute = decision.seen.last_minute.unwrap();
+    let minute = decision.signals.last_minute.unwrap();
     assert!((145.0..=155.0).contains(&minute.failed), "{minute:?}");
     assert!((590.0..=610.0).contains(&minute.arrivals), "{minute:?}");
     assert!((minute.failed_per_s() - 2.5).abs() < 0.1, "{minute:?}");
     let said = line(&decision, "requests ").unwrap();
-    assert!(said.ends_with("%): not taken by any replica"), "{said}");
+    assert!(said.ends_with("%): not accepted by any replica"), "{said}");
     (0..400).for_each(|_| drop(world.look()));
     let decision = world.look();
     assert_eq!(line(&decision, "requests "), None, "a minute later it is over:\n{decision}");
@@ -116,7 +116,7 @@ fn a_balancer_that_began_anew_failed_nothing_in_between() {
     (world.failures.by_balancer, world.failures.by_replicas) = (4_000, 1_000);
     world.pass(10_000);
     (world.errors, world.failures) = (3, FailureCounts::default());
-    let minute = world.run(10_000).seen.last_minute.unwrap();
+    let minute = world.run(10_000).signals.last_minute.unwrap();
     assert!(minute.failed < 4.0 && minute.by_balancer < 1.0, "{minute:?}");
 }
 
@@ -129,5 +129,5 @@ fn silence_is_explained_with_its_cause() {
     assert!(
         line(&decision, "silent ").unwrap().starts_with("silent the balancer for 8.0 s: no answer")
     );
-    assert!(decision.seen.trouble.silent.len() == 1, "{decision}");
+    assert!(decision.signals.trouble.silent.len() == 1, "{decision}");
 }

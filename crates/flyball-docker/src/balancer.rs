@@ -1,8 +1,7 @@
-//! Where the balancer is among Docker's networks, which decides where a container of several
-//! networks is reached.
+//! Where the balancer is among Docker's networks.
 //!
-//! A balancer tells the host name of its machine. In a container of its own that is the container's
-//! id, or the name that somebody gave it; on the Docker host it is the host's.
+//! A balancer reports the host name of its machine. In a container that is the container's id or
+//! its configured name; on the Docker host it is the host's name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +56,7 @@ pub(crate) async fn look(service: Arc<Service>, host_name: Option<String>) {
     let place = match place {
         Ok(place) => place,
         // What was known before holds until the daemon says otherwise.
-        Err(error) => return tracing::debug!(%error, "no answer to where the balancer is"),
+        Err(error) => return tracing::debug!(%error, "cannot tell where the balancer is"),
     };
     let moved = {
         let mut seat = service.seat();
@@ -105,7 +104,7 @@ pub(crate) async fn find(
 /// Whether `host_name` is that of the Docker host itself. A proxy in front of the daemon may not let
 /// that question pass: then it is this machine's name that counts, if flyball runs on it.
 async fn is_host(core: &Core, docker: &Docker, host_name: &str) -> bool {
-    match core.ask("tell its name", ASK_LIMIT, docker.info()).await {
+    match core.ask("read its name", ASK_LIMIT, docker.info()).await {
         Ok(info) => info.name.as_deref() == Some(host_name),
         Err(_) => {
             let contained = std::path::Path::new("/.dockerenv").exists();

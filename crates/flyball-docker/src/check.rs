@@ -1,7 +1,4 @@
-//! What is wrong with a service on its host, found before anything is started.
-//!
-//! Decides what is worth saying. Starts nothing, pulls nothing, changes nothing.
-//! Invariant: each finding says what was found and, where there is a way, how to mend it.
+//! Checks of a service on its Docker host. Nothing is started, pulled or changed.
 
 use std::net::SocketAddr;
 
@@ -26,7 +23,7 @@ pub struct Finding {
     pub fatal: bool,
     /// What it is.
     pub text: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -104,7 +101,7 @@ async fn networks(
     findings
 }
 
-/// A command that does not tell its program where to serve; in a network of its own a replica always
+/// A command that does not pass its program the port; in a network of its own a replica always
 /// serves on the same port, which the command may name by its number.
 fn command(settings: &DockerSettings) -> Option<Finding> {
     if settings.command.is_empty() {
@@ -123,7 +120,7 @@ fn command(settings: &DockerSettings) -> Option<Finding> {
 fn cores(settings: &DockerSettings, there: Option<usize>) -> Option<Finding> {
     let (wanted, there) = settings.cpus.zip(there)?;
     (wanted > there as f64).then(|| {
-        let why = format!("{wanted} cores are wanted for a replica, the host has {there}");
+        let why = format!("a replica needs {wanted} cores, the host has {there}");
         Finding::fatal(&DockerError::CpusRefused { why })
     })
 }
@@ -141,18 +138,21 @@ async fn image_findings(
             let port = format!("{}/tcp", settings.port);
             if !exposed.is_empty() && !exposed.contains(&port) {
                 let text = format!("image {image} exposes {}, not {port}", exposed.join(", "));
-                findings.push(Finding::remark(text, "set port to what the application serves on"));
+                findings.push(Finding::remark(
+                    text,
+                    "set port to the port that the application serves on",
+                ));
             }
         }
         Err(
             error @ (DockerError::ImageNotFound { .. } | DockerError::Refused { status: 404, .. }),
         ) => {
-            tracing::debug!(%error, "an image is not here");
+            tracing::debug!(%error, "an image is not on the host");
             let text =
                 format!("image {image} is not on the host and will be pulled at the first start");
             findings.push(Finding::remark(
                 text,
-                &format!("docker pull {image} shows whether it can be"),
+                &format!("docker pull {image} shows whether it can be pulled"),
             ));
         }
         Err(error) => findings.push(Finding::fatal(&error)),
@@ -254,14 +254,14 @@ fn unready(facts: &Facts, port: u16) -> Option<Finding> {
         ),
         (State::Running, _) if facts.address.is_none() => (
             format!("has no address for port {port}"),
-            "set flyball.port to what the application serves on".to_owned(),
+            "set flyball.port to the port that the application serves on".to_owned(),
         ),
         (State::Running | State::Leaving, _) => return None,
     };
     Some(Finding::remark(format!("container {name} {what}"), &hint))
 }
 
-/// All that the daemon says of a container, also fields that nobody knows here.
+/// The daemon's whole answer about a container, including fields unknown here.
 async fn whole_inspection(host: &DockerHost, name: &str) -> Result<Value, DockerError> {
     let asked = async {
         let manager = Manager::at(&host.core.settings.host)?.agreed().await?;
@@ -271,6 +271,6 @@ async fn whole_inspection(host: &DockerHost, name: &str) -> Result<Value, Docker
 }
 
 fn no_limit(who: &str) -> Finding {
-    let text = format!("{who} has no cpu limit: its load is reckoned against one core");
+    let text = format!("{who} has no CPU limit: its load is measured against one core");
     Finding::remark(text, "set cpus (Compose: deploy.resources.limits.cpus, or cpus)")
 }

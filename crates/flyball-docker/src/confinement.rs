@@ -1,7 +1,7 @@
-//! Whether a copy would have more than the container that it is copied from.
+//! Checks that a copy gets no more than the container it is copied from.
 //!
-//! Pure: the request and the original in, the first field out in which the copy would be freer. A
-//! field that no rule knows must be equal, so that a new one of Docker's is none by accident.
+//! The result is the first field in which the copy would be less confined. A field without a rule
+//! must be equal, so a new Docker field cannot slip through.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use serde_json::{Map, Value};
 
-use crate::birth::Birth;
 use crate::copy;
-use crate::settings::Granted;
+use crate::create_spec::CreateSpec;
+use crate::settings::ExtraRights;
 
 /// In what a copy would have more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,25 +82,25 @@ const RULES: [(&str, Rule); 33] = [
     ("RestartPolicy", Rule::Flyballs),
 ];
 
-/// The first field in which `birth` would have more than `original`; what the operator granted may
+/// The first field in which `spec` would have more than `original`; what the operator granted may
 /// differ.
 pub(crate) fn excess(
     original: &ContainerInspectResponse,
-    birth: &Birth,
-    granted: Granted,
+    spec: &CreateSpec,
+    granted: ExtraRights,
 ) -> Option<Excess> {
     let none = HostConfig::default();
     let had = original.host_config.as_ref().unwrap_or(&none);
-    let gets = birth.body.host_config.as_ref().unwrap_or(&none);
-    // A new volume that nobody named, in the place of one of the original's, is no more than that.
+    let gets = spec.body.host_config.as_ref().unwrap_or(&none);
+    // A new unnamed volume in the place of one of the original's, is no more than that.
     let mut renewed = had.clone();
     copy::renew_anonymous_volumes(&mut renewed);
-    user(original, &birth.body)
+    user(original, &spec.body)
         .or_else(|| by_rules(&renewed, gets, granted))
         .or_else(|| cpus(had, gets, granted))
         .or_else(|| swap(had, gets, granted))
         .or_else(|| log(had, gets, granted))
-        .or_else(|| networks(original, birth, granted))
+        .or_else(|| networks(original, spec, granted))
         .or_else(|| ports(gets, granted))
 }
 
@@ -116,7 +116,7 @@ fn user(original: &ContainerInspectResponse, body: &ContainerCreateBody) -> Opti
 }
 
 /// Both sides field by field, as JSON, so that no field is forgotten.
-fn by_rules(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess> {
+fn by_rules(had: &HostConfig, gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
     let (had, gets) = (fields(had), fields(gets));
     let names: BTreeSet<&String> = had.keys().chain(gets.keys()).collect();
     names.into_iter().find_map(|name| {
@@ -188,7 +188,7 @@ fn told(field: &str, original: &str, copy: &str) -> Excess {
 }
 
 /// Cores are said in two ways.
-fn cpus(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess> {
+fn cpus(had: &HostConfig, gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
     let (had, gets) = (crate::facts::cores_of(had), crate::facts::cores_of(gets));
     let more = match (had, gets) {
         (None, _) => false,
@@ -200,8 +200,8 @@ fn cpus(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess>
     (more && !granted.cpus).then(|| told("NanoCpus", &show(had), &show(gets)))
 }
 
-/// What may be swapped: as much as memory where nothing is said, without limit at -1.
-fn swap(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess> {
+/// What may be swapped: as much as memory if unset, without limit at -1.
+fn swap(had: &HostConfig, gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
     let beyond = |host: &HostConfig| match (host.memory.unwrap_or(0), host.memory_swap.unwrap_or(0))
     {
         (memory, _) if memory <= 0 => i64::MAX,
@@ -213,7 +213,7 @@ fn swap(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess>
     more.then(|| told("MemorySwap", &beyond(had).to_string(), &beyond(gets).to_string()))
 }
 
-fn log(had: &HostConfig, gets: &HostConfig, granted: Granted) -> Option<Excess> {
+fn log(had: &HostConfig, gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
     if granted.log || had.log_config == gets.log_config {
         return None;
     }
@@ -232,8 +232,8 @@ fn resolved(mode: &str) -> &str {
 
 fn networks(
     original: &ContainerInspectResponse,
-    birth: &Birth,
-    granted: Granted,
+    spec: &CreateSpec,
+    granted: ExtraRights,
 ) -> Option<Excess> {
     if granted.networks {
         return None;
@@ -243,7 +243,7 @@ fn networks(
         resolved(&mode).to_owned()
     };
     let had = host(original.host_config.as_ref());
-    let gets = host(birth.body.host_config.as_ref());
+    let gets = host(spec.body.host_config.as_ref());
     let settings = original.network_settings.as_ref();
     let all = settings.and_then(|settings| settings.networks.as_ref());
     let mut had_all: BTreeSet<String> =
@@ -251,10 +251,10 @@ fn networks(
     had_all.insert(had.clone());
     // A mode is a network of that name, unless it is one of these: then it is the only one.
     let alone = |mode: &str| ["host", "none"].contains(&mode) || mode.starts_with("container:");
-    let config = birth.body.networking_config.as_ref();
+    let config = spec.body.networking_config.as_ref();
     let endpoints = config.and_then(|config| config.endpoints_config.as_ref());
     let joined = endpoints.into_iter().flat_map(|all| all.keys());
-    let joined = joined.chain(birth.further.iter().map(|(name, _)| name));
+    let joined = joined.chain(spec.further.iter().map(|(name, _)| name));
     let mut gets_all: BTreeSet<String> = joined.cloned().collect();
     gets_all.insert(gets);
     let more: Vec<&String> = gets_all
@@ -266,7 +266,7 @@ fn networks(
 }
 
 /// Flyball itself reaches a copy at loopback; an address that others reach is granted or is not.
-fn ports(gets: &HostConfig, granted: Granted) -> Option<Excess> {
+fn ports(gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
     if granted.ports {
         return None;
     }
@@ -280,5 +280,4 @@ fn ports(gets: &HostConfig, granted: Granted) -> Option<Excess> {
 }
 
 #[cfg(test)]
-#[path = "confinement_tests.rs"]
 mod tests;

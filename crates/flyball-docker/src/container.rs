@@ -1,8 +1,6 @@
-//! One container as its service remembers it.
+//! One container as its service remembers it: phase, readiness, counters.
 //!
-//! Decides its phase and when it is ready. Does not know the other containers.
-//! Invariant: a container without a counter has no CPU reading, and one that began anew is not
-//! ready before it was probed again.
+//! A restarted container is not ready until it has been probed again.
 
 use std::time::SystemTime;
 
@@ -17,13 +15,13 @@ use crate::host::Core;
 
 /// What the kernel adds to a signal's number in an exit status.
 const SIGNAL_BASE: i64 = 128;
-/// Docker waits longer before each restart, and begins anew with that after a run of 10 s: one that
-/// ended sooner crashed.
+/// Docker waits longer before each restart, and starts over after a run of 10 s: one that ended
+/// sooner crashed.
 const STEADY_RUN_MS: u64 = 10_000;
-/// After so many crashes in a row a container is no replica before it has run for as long: the first
-/// one may be chance, and back within a second.
+/// After this many crashes in a row a container is not a replica before it has run for as long: the
+/// first one may be chance, and back within a second.
 pub(crate) const CRASHES_SHOWN: u32 = 2;
-/// What Docker waits from the stop signal to the kill where nobody says otherwise.
+/// What Docker waits from the stop signal to the kill by default.
 const USUAL_STOP_MS: u64 = 10_000;
 /// A container that still runs so long after its time to stop was not stopped. (`docker stop -t`
 /// may have given it more: then it is asked whether it serves, as a new one is.)
@@ -32,7 +30,7 @@ const STOP_MARGIN_MS: u64 = 20_000;
 #[derive(Debug)]
 pub(crate) struct Container {
     pub(crate) facts: Facts,
-    /// When the daemon was asked for the facts, or told of a change.
+    /// When the daemon was asked for the facts, or reported a change.
     pub(crate) as_of: Instant,
     pub(crate) asked_at: Timestamp,
     pub(crate) ready_at: Option<Timestamp>,
@@ -46,7 +44,7 @@ pub(crate) struct Container {
     pub(crate) stale: bool,
     /// Why it cannot be copied, if that would be asked for.
     pub(crate) refusal: Option<DockerError>,
-    /// Since when somebody else has been stopping it.
+    /// Since when it is being stopped externally.
     pub(crate) leaving_since: Option<Timestamp>,
     /// How often in a row it ended by itself soon after its start.
     pub(crate) crashes: u32,
@@ -68,13 +66,13 @@ pub(crate) struct Container {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     None,
-    /// It was told to.
+    /// It was asked to.
     Ordered,
-    /// It was told to and could not be made to: still there, and its end will be no news.
+    /// It was asked to and could not be forced to: still there, and its end will not be reported.
     Failed,
-    /// By itself; its last words are being asked for.
+    /// By itself; its log tail is being read.
     Died,
-    /// By itself, and that was told.
+    /// By itself, and that was reported.
     Told,
 }
 
@@ -214,7 +212,7 @@ impl Container {
         };
         let name = &facts.name;
         Some(format!(
-            "container {name} ends again and again soon after its start ({end}); hint: docker logs {name}"
+            "container {name} keeps ending soon after its start ({end}); hint: docker logs {name}"
         ))
     }
 
@@ -225,7 +223,7 @@ impl Container {
         }
     }
 
-    /// Marks it as told to end; false if it is on its way already.
+    /// Marks it as ending; false if it is ending already.
     pub(crate) fn end(&mut self) -> bool {
         let may = matches!(self.ending, Ending::None | Ending::Failed);
         if may {
@@ -277,14 +275,14 @@ impl Container {
             },
             State::Running => Some(Phase::Starting),
             State::Created if ordered => Some(Phase::Starting),
-            // Somebody may start it, or end it: it is no replica yet, or no more.
+            // It may be started or removed externally: it is not a replica yet, or no longer.
             State::Created => None,
             State::Absent => Some(Phase::Stopping),
             State::Exited { .. } | State::Leaving => self.facts.managed.then_some(Phase::Stopping),
         }
     }
 
-    /// What a look is told of it; reads its counters.
+    /// Its part of a look's report; reads its counters.
     pub(crate) fn report(
         &mut self,
         ordered: bool,
@@ -325,7 +323,8 @@ impl Container {
     }
 
     /// Whether its address means anything. In the host's network it is known before anything
-    /// listens there: whoever took it for running would count a probe that the engine does not.
+    /// listens there: a reader that took it for running would count a probe that the engine does
+    /// not.
     fn is_reachable(&self, phase: Phase) -> bool {
         match phase {
             Phase::Starting | Phase::Ready | Phase::Unhealthy => self.facts.state == State::Running,
@@ -333,20 +332,19 @@ impl Container {
         }
     }
 
-    /// Its end as news; `None` if it was asked for, or if it never ran while anybody looked.
-    pub(crate) fn exit(&self, now: Timestamp, last_words: &str) -> Option<Exit> {
+    /// Its exit; `None` if it was asked for, or if it was never seen running.
+    pub(crate) fn exit(&self, now: Timestamp, log_tail: &str) -> Option<Exit> {
         let State::Exited { code, oom, error } = &self.facts.state else { return None };
         if self.ending != Ending::Died || !self.noted {
             return None;
         }
         let (left_at, ready_at) = self.left.unwrap_or((now, self.ready_at));
-        let by_others =
-            if self.leaving_since.is_some() { "stopped by somebody else: " } else { "" };
+        let by_others = if self.leaving_since.is_some() { "stopped externally: " } else { "" };
         Some(Exit {
             replica: self.facts.replica.clone(),
             at: now,
             ready_ms: ready_at.map(|ready_at| left_at.ms_since(ready_at)),
-            reason: format!("{by_others}{}", describe(*code, *oom, error, last_words)),
+            reason: format!("{by_others}{}", describe(*code, *oom, error, log_tail)),
         })
     }
 }
@@ -359,9 +357,9 @@ pub(crate) fn at_wall(wall_ms: Option<i64>, now: Timestamp) -> Timestamp {
     Timestamp::from_ms(now.as_ms().saturating_sub(age))
 }
 
-fn describe(code: Option<i64>, oom: bool, error: &str, last_words: &str) -> String {
+fn describe(code: Option<i64>, oom: bool, error: &str, log_tail: &str) -> String {
     let end = match code {
-        _ if oom => "killed for using more memory than its limit".to_owned(),
+        _ if oom => "killed for exceeding its memory limit".to_owned(),
         Some(code) if code > SIGNAL_BASE => {
             format!("exit status {code} (signal {})", code - SIGNAL_BASE)
         }
@@ -369,7 +367,7 @@ fn describe(code: Option<i64>, oom: bool, error: &str, last_words: &str) -> Stri
         None => "ended for an unknown reason".to_owned(),
     };
     let words: Vec<&str> =
-        [end.as_str(), error, last_words].into_iter().filter(|w| !w.is_empty()).collect();
+        [end.as_str(), error, log_tail].into_iter().filter(|w| !w.is_empty()).collect();
     words.join(": ")
 }
 

@@ -1,7 +1,6 @@
-//! A container as it is copied: what the copy takes over, and what keeps it from being copied.
+//! Copies a container: what the copy keeps, and what prevents a copy.
 //!
-//! Pure: the daemon's answer in, the parts of a request out. What becomes of each field is declared
-//! in [`fields`].
+//! The treatment of each field is declared in [`fields`].
 
 pub mod fields;
 
@@ -18,7 +17,7 @@ use crate::networks::{BalancerPlace, Networks, labels_of, mode_of, name_of};
 use crate::settings::Publish;
 use crate::{DockerError, DockerSettings};
 
-/// Docker names a volume that nobody named by so many digits of a random number.
+/// Docker names an unnamed volume with this many digits of a random number.
 const ANONYMOUS_DIGITS: usize = 64;
 /// As many digits of its id as Docker uses for a container's host name and for an alias.
 const SHORT_ID: usize = 12;
@@ -116,12 +115,12 @@ pub(crate) fn refuse(
 }
 
 /// What a copy of the container in `inspection`, the daemon's whole answer, does not take over: a
-/// sentence for each field that somebody set, and for each that flyball does not know.
+/// sentence for each field that was set, and for each that flyball does not know.
 pub(crate) fn losses(inspection: &Value) -> Vec<String> {
     let mut lost: Vec<String> = Vec::new();
     for (path, value) in fields::fields(inspection) {
         match fields::fate(&path) {
-            Some(fields::Fate::Dropped(why)) if is_lost(&path, value) => {
+            Some(fields::FieldRule::Dropped(why)) if is_lost(&path, value) => {
                 lost.push(format!(
                     "copies do not have its {path} ({}): {why}",
                     shown(&path, value)
@@ -191,12 +190,13 @@ fn section<T: DeserializeOwned>(
     serde_json::from_value(value)
 }
 
-/// Whether `name` is what Docker calls the container `id` where nobody gave it a name.
+/// Whether `name` is Docker's default name of the container `id`.
 fn is_short_id(name: &str, id: &str) -> bool {
     id.get(..SHORT_ID) == Some(name)
 }
 
-/// A link as it is asked for, `db:database`, of what is told of it: `/shop_db_1:/shop_web_1/database`.
+/// A link as it is asked for, `db:database`, from what is reported of it:
+/// `/shop_db_1:/shop_web_1/database`.
 fn as_written(told: &str) -> String {
     match told.split_once(':') {
         Some((to, name)) => {
@@ -207,8 +207,8 @@ fn as_written(told: &str) -> String {
     }
 }
 
-/// A volume that nobody named belongs to one container. Compose hands it on by its name when it
-/// makes a container anew; a copy gets a new one at the same place.
+/// An unnamed volume belongs to one container. Compose hands it on by its name when it recreates a
+/// container; a copy gets a new one at the same place.
 pub(crate) fn renew_anonymous_volumes(host: &mut HostConfig) {
     let (anonymous, binds): (Vec<String>, Vec<String>) = host
         .binds

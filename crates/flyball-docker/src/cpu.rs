@@ -1,8 +1,7 @@
-//! CPU time of containers.
+//! CPU usage of containers.
 //!
-//! Decides where it is read: from cgroup files where the container's process can be seen, from the
-//! daemon otherwise, and not at all where the daemon does not keep containers apart.
-//! Invariant: a figure that cannot be had is `None`, never 0, and never the machine's.
+//! Read from cgroup files where the process is visible, otherwise from the daemon, and not at all
+//! where the daemon does not separate containers. A missing value is `None`, never 0.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +17,11 @@ use crate::host::{ASK_LIMIT, Core};
 /// The daemon answers at its next tick, once a second.
 const STATS_LIMIT: Duration = Duration::from_secs(5);
 
-/// What the daemon tells of one container.
+/// What the daemon reports about one container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) used_ns: u64,
-    /// How long its CPU limit has held it back; `None` where nobody counts that.
+    /// How long it was throttled; `None` where that is not counted.
     pub(crate) held_ns: Option<u64>,
 }
 
@@ -45,7 +44,7 @@ impl Meter {
             GroupMeter::open(&group).map(|meter| Some(Self(meter)))
         };
         open().unwrap_or_else(|error| {
-            tracing::debug!(container, %error, "CPU time is asked of docker");
+            tracing::debug!(container, %error, "reading CPU usage from docker");
             None
         })
     }
@@ -54,7 +53,7 @@ impl Meter {
         self.0.used_ns().ok()
     }
 
-    /// How long its CPU limit has held it back; `None` where nothing limits it or nobody counts.
+    /// How long it was throttled; `None` without a limit or a count.
     pub(crate) fn held_ns(&self) -> Option<u64> {
         Some(self.0.throttling().ok()??.held_ns)
     }
@@ -87,15 +86,15 @@ async fn keeps_apart(core: &Core) -> bool {
         return known;
     }
     let info =
-        core.call("tell its cgroup driver", ASK_LIMIT, |docker| async move { docker.info().await });
+        core.call("read its cgroup driver", ASK_LIMIT, |docker| async move { docker.info().await });
     let driver = info.await.ok().and_then(|info| info.cgroup_driver);
     let apart = driver != Some(SystemInfoCgroupDriverEnum::NONE);
     core.set_counts_cpu(apart);
     if apart {
         tracing::info!(
-            "CPU time of containers is asked of docker, every 2 s: their cgroup files are not in \
-             sight; hint: in a container of its own, flyball needs /sys/fs/cgroup of the host \
-             ([docker] cgroup_mount)"
+            "reading CPU usage of containers from docker every 2 s: their cgroup files are not \
+             visible; hint: in a container, flyball needs the host's /sys/fs/cgroup ([docker] \
+             cgroup_mount)"
         );
     }
     apart
@@ -104,7 +103,7 @@ async fn keeps_apart(core: &Core) -> bool {
 async fn ask(core: &Core, id: &str) -> Result<Option<Counters>, DockerError> {
     let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
     let answer = core
-        .call("tell CPU time", STATS_LIMIT, |docker| async move {
+        .call("read CPU usage", STATS_LIMIT, |docker| async move {
             docker.stats(id, Some(options)).next().await.transpose()
         })
         .await?;

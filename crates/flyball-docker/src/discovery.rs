@@ -1,7 +1,6 @@
-//! The services that exist because containers say so.
+//! Finds the services that containers declare by label.
 //!
-//! Decides who speaks for which, and says whose word is not obeyed. Does not know what the settings
-//! in their labels mean. Invariant: containers of two owners are two claims, never one service.
+//! Containers of two owners are two claims, never one service.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,7 @@ use crate::owner::Owner;
 use crate::provenance::Provenance;
 use crate::standing::{Standing, Why};
 
-/// Marks of a single container, or of whoever made it: no settings of its service.
+/// Labels of a single container or of the tool that made it, not settings of its service.
 const MARKS: [&str; 5] = [MANAGED, REPLICA, COPY, OWNER, SIGNATURE];
 
 /// One listed container, and what its labels are worth; `None` while that is not known.

@@ -1,8 +1,7 @@
-//! The replicas of one service, as the loop sees them.
+//! The replicas of one service on a Docker host.
 //!
-//! Decides nothing about their number. Takes orders in at once and has them carried out in the
-//! background; what became of them is in the next report.
-//! Invariant: containers outlive the engine. The next one finds them by their labels.
+//! Orders return at once and run in the background; the next report shows the result. Containers
+//! outlive the engine, and the next one finds them by their labels.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,7 +13,7 @@ use flyball_core::units::ReplicaId;
 
 use crate::service::Service;
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings, balancer, check, end, start};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, remove, start};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -64,12 +63,12 @@ impl DockerEngine {
     /// nothing for one that is protected, stopping or unknown.
     pub fn stop(&self, replica: &ReplicaId) {
         if let Some(id) = self.service.order_end(replica) {
-            self.service.tasks.spawn(end::stop(Arc::clone(&self.service), id));
+            self.service.tasks.spawn(remove::stop(Arc::clone(&self.service), id));
         }
     }
 
-    /// Whether it should be told now where the balancer is: some container is in several networks
-    /// and nobody said in which of them it is reached.
+    /// Whether it needs to know now where the balancer is: some container is in several networks
+    /// and none is configured as the one in which it is reached.
     pub fn wants_balancer(&self) -> bool {
         let open = Publish::ContainerAddress { network: None };
         self.service.settings.publish == open
@@ -77,8 +76,8 @@ impl DockerEngine {
             && self.service.seat().is_due()
     }
 
-    /// Tells it what the balancer's machine calls itself; `None` if that is not known. Looks for it
-    /// in the background: a container in several networks is reached in the one that both share.
+    /// Sets the host name of the balancer's machine; `None` if that is not known. Looks for it in
+    /// the background: a container in several networks is reached in the one that both share.
     pub fn place_balancer(&self, host_name: Option<String>) {
         self.service.tasks.spawn(balancer::look(Arc::clone(&self.service), host_name));
     }
@@ -111,7 +110,7 @@ impl DockerEngine {
         if tokio::time::timeout(SHUTDOWN_LIMIT, tasks.wait()).await.is_err() {
             tracing::warn!(
                 service = self.service.name(),
-                "docker did not finish what it was asked"
+                "docker did not finish pending requests before shutdown"
             );
         }
     }

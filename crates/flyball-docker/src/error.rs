@@ -1,9 +1,6 @@
-//! What can go wrong between flyball and a Docker host.
+//! Errors between flyball and a Docker host.
 //!
-//! Decides which fault an answer of the daemon means and what the user can do about it. Does not
-//! know what is done next.
-//! Invariant: every error names the thing it is about; no value of an environment variable is in
-//! any of them.
+//! No error contains the value of an environment variable.
 
 mod meaning;
 
@@ -13,12 +10,12 @@ pub(crate) use meaning::deepest;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DockerError {
     /// The address of the host cannot be one.
-    #[error("docker host {host:?} is no address that flyball can use")]
+    #[error("docker host {host:?} is not an address that flyball can use")]
     Address {
         /// As it was written.
         host: String,
     },
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error("docker is not running at {host}: {why}")]
     NotRunning {
         /// The address.
@@ -72,7 +69,7 @@ pub enum DockerError {
         /// What the daemon said.
         why: String,
     },
-    /// The registry does not give the image to whoever asks.
+    /// The registry does not give the image to this client.
     #[error("the registry refuses image {image}: {why}")]
     RegistryRefused {
         /// The image.
@@ -107,13 +104,13 @@ pub enum DockerError {
         why: String,
     },
     /// A port to publish on is taken, or all of them are.
-    #[error("no port of the docker host is free: {why}")]
+    #[error("no free port on the docker host: {why}")]
     NoPort {
         /// What was said.
         why: String,
     },
     /// The stream of events ends again and again.
-    #[error("docker ends its stream of events after less than 5 s, again and again: {why}")]
+    #[error("docker keeps closing its event stream within 5 s: {why}")]
     EventsCut {
         /// How it ended.
         why: String,
@@ -142,8 +139,8 @@ pub enum DockerError {
     },
     /// The container is in several networks, and nothing says which one leads to the balancer.
     #[error(
-        "container {container} is in {} networks, and it is not known in which of them the \
-         balancer reaches it: {}", joined.len(), list(joined)
+        "container {container} is in {} networks, and it is unclear in which one the balancer \
+         reaches it: {}", joined.len(), list(joined)
     )]
     NetworkUnclear {
         /// Which one.
@@ -183,8 +180,8 @@ pub enum DockerError {
     },
     /// The container is in the host's network, where all copies would serve on one port.
     #[error(
-        "container {container} cannot be copied: it is in the host's network, where each copy \
-         would listen at port {port}, too"
+        "container {container} cannot be copied: it is in the host's network, where every copy \
+         would listen on port {port}"
     )]
     HostNetwork {
         /// Which one.
@@ -207,7 +204,7 @@ pub enum DockerError {
         why: String,
     },
     /// A name that no container can have.
-    #[error("service {service}: containers cannot be named after it")]
+    #[error("service {service}: its name cannot be part of a container name")]
     ServiceName {
         /// The name.
         service: String,
@@ -226,8 +223,8 @@ pub enum DockerError {
     },
     /// A copy would have more than the container that it is copied from.
     #[error(
-        "service {service}: a copy of {container} would have more than it: {field} is {original} \
-         there and {copy} in the copy"
+        "service {service}: a copy of {container} would exceed it: {field} is {original} in the \
+         original and {copy} in the copy"
     )]
     Exceeds {
         /// Whose.
@@ -248,13 +245,13 @@ pub enum DockerError {
         service: String,
     },
     /// The engine was made outside of an async runtime.
-    #[error("docker at {host}: a running tokio runtime with I/O and time is needed")]
+    #[error("docker at {host}: a running tokio runtime with I/O and time is required")]
     NoRuntime {
         /// The address.
         host: String,
     },
     /// Any other answer that is an error.
-    #[error("docker refuses to {what}: {why} (status {status})")]
+    #[error("docker refused the request to {what}: {why} (status {status})")]
     Refused {
         /// What it was asked.
         what: String,
@@ -274,24 +271,24 @@ impl DockerError {
             }
             Self::NotRunning { .. } => "start it (systemctl start docker), or set host".into(),
             Self::Permission { .. } => {
-                "add the user to the group docker (usermod -aG docker USER) and log in anew".into()
+                "add the user to the group docker (usermod -aG docker USER) and log in again".into()
             }
             Self::TooOld { .. } => "update docker".into(),
-            Self::Silent { .. } => "look at the daemon's log (journalctl -u docker)".into(),
+            Self::Silent { .. } => "check the daemon's log (journalctl -u docker)".into(),
             Self::ImageNotFound { image } => format!("check the name: docker pull {image}"),
             Self::RegistryUnreachable { image, .. } => {
                 format!("pull it beforehand (docker pull {image}), or check the host's network")
             }
-            Self::NoSpace { .. } => "docker system df shows what takes it".into(),
+            Self::NoSpace { .. } => "docker system df shows what uses it".into(),
             Self::NoPort { .. } => {
                 "widen net.ipv4.ip_local_port_range, or publish on another address".into()
             }
-            Self::NameTaken { name } => format!("look at it: docker inspect {name}"),
+            Self::NameTaken { name } => format!("inspect it: docker inspect {name}"),
             Self::NetworkNotFound { network } => {
-                format!("make it (docker network create {network}), or see docker network ls")
+                format!("create it (docker network create {network}), or see docker network ls")
             }
             Self::Cpus { .. } => "leave cpus out for no limit".into(),
-            Self::CpusRefused { .. } => "set cpus to what the host has at most".into(),
+            Self::CpusRefused { .. } => "set cpus to at most what the host has".into(),
             Self::ServiceName { .. } => {
                 "use letters, digits, '_', '.' and '-', at most 128 of them".into()
             }
@@ -313,8 +310,7 @@ impl DockerError {
                     .into()
             }
             Self::EventsCut { .. } => {
-                "is there a proxy in front of docker's socket? it must let GET /events stay open"
-                    .into()
+                "is there a proxy in front of docker's socket? it must keep GET /events open".into()
             }
             Self::RegistryRefused { image, .. } => {
                 format!("log in and pull it on the host (docker login, docker pull {image})")
@@ -339,13 +335,13 @@ impl DockerError {
         let hint = match self {
             Self::NotInNetwork { .. } => {
                 "set network (label flyball.network) to one of those; the name in the Compose file \
-                 will do"
+                 also works"
                     .into()
             }
             Self::NetworkUnclear { joined, .. } => {
                 let example = joined.first().map_or("NAME", String::as_str);
                 format!(
-                    "set network to the one that the balancer is in, too (label \
+                    "set network to the one that the balancer is also in (label \
                      flyball.network={example})"
                 )
             }
@@ -362,8 +358,8 @@ impl DockerError {
                     .into()
             }
             Self::HostNetwork { .. } => {
-                "set reach = \"host\" (label flyball.reach=host) and let the program listen at the \
-                 port in the variable PORT"
+                "set reach = \"host\" (label flyball.reach=host) and have the program listen on \
+                 the port in the variable PORT"
                     .into()
             }
             _ => return None,

@@ -1,8 +1,6 @@
-//! What an inspection of a container says, in flyball's words.
+//! The facts flyball takes from the inspection of a container.
 //!
-//! Decides where a container serves, what it may use and how far it has come. Pure: the daemon's
-//! answer in, facts out. Does not know what flyball asked of the container.
-//! Invariant: what the daemon did not say is `None`, never a guess.
+//! What the daemon did not report is `None`, never a guess.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -58,7 +56,7 @@ pub(crate) struct Facts {
 pub(crate) enum State {
     Created,
     Running,
-    /// It exists and answers nobody: paused, or being restarted by the daemon.
+    /// It exists and does not answer: paused, or being restarted by the daemon.
     Absent,
     Exited {
         code: Option<i64>,
@@ -229,14 +227,14 @@ fn address_of(
         return networks.reached(network.as_deref(), way.balancer).map(inside);
     }
     let published = published(settings, port, way.machine);
-    // Somebody else's container need not publish its port; its own address serves on this host.
+    // An external container need not publish its port; its own address serves on this host.
     if published.is_some() || managed || !way.machine.is_loopback() {
         return Ok(published);
     }
     Ok(networks.reached(None, &BalancerPlace::Host).ok().and_then(inside))
 }
 
-/// The port in the environment: a container in the host's network was told it.
+/// The port in the environment: a container in the host's network was given it.
 fn told_port(answer: &ContainerInspectResponse) -> Option<u16> {
     let env = answer.config.as_ref()?.env.as_ref()?;
     env.iter().find_map(|variable| variable.strip_prefix("PORT=")?.parse().ok())

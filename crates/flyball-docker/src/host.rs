@@ -1,9 +1,7 @@
 //! One Docker host, shared by the engines of its services.
 //!
-//! Decides how it is asked: with a deadline each, and only so many costly things at once. Does not
-//! know what the answers mean for a service.
-//! Invariant: no call waits for ever, and what is known of the host has the time at which it was
-//! last heard.
+//! Every call has a deadline, expensive calls are limited in number, and everything known carries
+//! the time at which the host last answered.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -27,7 +25,7 @@ use crate::labels::SERVICE;
 use crate::ports::Ports;
 use crate::provenance::Origins;
 use crate::service::Service;
-use crate::{DockerError, HostSettings, pump};
+use crate::{DockerError, HostSettings, watcher};
 
 /// For questions that the daemon answers from memory.
 pub(crate) const ASK_LIMIT: Duration = Duration::from_secs(5);
@@ -73,7 +71,7 @@ pub(crate) struct Core {
     pub(crate) inspections: Semaphore,
     /// One image is pulled once, however many replicas wait for it.
     pub(crate) pull: tokio::sync::Mutex<()>,
-    /// A new engine wants to be told what there is.
+    /// A new engine needs the current list.
     pub(crate) relist: Notify,
     /// Who wrote the labels of which container.
     pub(crate) origins: Origins,
@@ -94,7 +92,7 @@ struct Link {
     down: Option<DockerError>,
 }
 
-/// What a look is told of the connection.
+/// What a look reports about the connection.
 pub(crate) struct Heard {
     pub(crate) at: Timestamp,
     pub(crate) down: Option<String>,
@@ -113,7 +111,9 @@ impl DockerHost {
         let machine = machine_of(&host).ok_or(DockerError::Address { host })?;
         let hierarchies = settings.cgroup_mount.as_deref().and_then(|mount| {
             Hierarchies::at(mount)
-                .inspect_err(|error| tracing::warn!(%error, "CPU time is asked of docker instead"))
+                .inspect_err(
+                    |error| tracing::warn!(%error, "reading CPU usage from docker instead"),
+                )
                 .ok()
         });
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -134,21 +134,21 @@ impl DockerHost {
             link: Mutex::new(link),
             services: Mutex::default(),
         });
-        let pump = runtime.spawn(pump::watch(Arc::clone(&core))).abort_handle();
+        let pump = runtime.spawn(watcher::watch(Arc::clone(&core))).abort_handle();
         Ok(Arc::new(Self { core, pump }))
     }
 
-    /// Asks the daemon what it is. What it need not tell for flyball to work may be missing: a proxy
-    /// in front of its socket may not let that question pass.
+    /// Asks the daemon what it is. Facts that flyball can work without may be missing: a proxy in
+    /// front of its socket may not let that question pass.
     ///
     /// # Errors
     /// What keeps flyball from working with it: not running, no permission, too old, silent.
     pub async fn check(&self) -> Result<DaemonFacts, DockerError> {
         let docker = self.core.connect().await?;
-        let what = "tell its version";
+        let what = "read its version";
         let version = self.core.ask(what, ASK_LIMIT, docker.version()).await?;
-        let info = self.core.ask("tell its machine", ASK_LIMIT, docker.info()).await;
-        let info = info.inspect_err(|error| tracing::debug!(%error, "the machine is not known"));
+        let info = self.core.ask("read its system information", ASK_LIMIT, docker.info()).await;
+        let info = info.inspect_err(|error| tracing::debug!(%error, "no system information"));
         let info = info.ok();
         let cores = info.as_ref().and_then(|info| usize::try_from(info.ncpu?).ok());
         let driver = info.as_ref().and_then(|info| info.cgroup_driver);
@@ -256,7 +256,7 @@ impl Core {
         })
     }
 
-    /// Keeps a listing for whoever looks for services.
+    /// Keeps a listing for service discovery.
     pub(crate) fn keep_listing(&self, all: Vec<Seen>) -> Arc<Vec<Seen>> {
         let all = Arc::new(all);
         self.listing.send_replace(Some(Ok(Arc::clone(&all))));
@@ -347,7 +347,7 @@ impl Core {
         Heard { at: link.spoke_at, down: link.down.as_ref().map(ToString::to_string) }
     }
 
-    /// From now on `service` is told of its containers, beginning with all there are.
+    /// From now on `service` gets updates about its containers, starting with a full list.
     pub(crate) fn add_service(&self, service: &Arc<Service>) {
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         services.retain(|known| known.strong_count() > 0);

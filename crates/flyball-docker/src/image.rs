@@ -1,7 +1,6 @@
-//! Images that need no registry, and taking away what was made of one.
+//! Images that need no registry, for the demo, and the removal of what was made from them.
 //!
-//! For whoever brings everything along, as the demo does. Decides nothing about replicas.
-//! Invariant: only containers with flyball's mark are removed, and only those of the named service.
+//! Only containers of the named service that carry flyball's mark are removed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,9 +10,9 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use crate::end::remove_by_id;
 use crate::host::ASK_LIMIT;
 use crate::labels::{MANAGED, SERVICE};
+use crate::remove::remove_by_id;
 use crate::{DockerError, DockerHost};
 
 /// For some hundred megabytes on a slow disk.

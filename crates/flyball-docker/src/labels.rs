@@ -1,7 +1,6 @@
-//! The labels by which containers are known.
+//! Names of the labels that flyball reads and writes.
 //!
-//! Decides what a label is called and what the marks in it say. Whether they can be believed is
-//! decided in `standing`, by who wrote them.
+//! Whether a label can be trusted is decided in `standing`.
 
 use std::collections::{BTreeMap, HashMap};
 

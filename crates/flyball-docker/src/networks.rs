@@ -1,7 +1,7 @@
-//! In which of its networks a container is reached. Pure: the daemon's answer in, a name out.
+//! Picks the network in which a container is reached.
 //!
-//! Docker gives no hint which network leads to the balancer, and requests that are sent into the
-//! wrong one reach nobody. So several networks are never guessed between.
+//! Docker does not show which network leads to the balancer, and a wrong one reaches nothing, so
+//! flyball never guesses among several.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

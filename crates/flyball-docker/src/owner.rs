@@ -1,6 +1,6 @@
-//! Whom the containers of a labelled service belong to.
+//! The owner of a label-defined service.
 //!
-//! A value: who may speak for a service is decided by comparing two of them, nowhere else.
+//! Two containers may describe the same service only if their owners are equal.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::labels::{COMPOSE_PROJECT, COMPOSE_SERVICE, OWNER};
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Owner {
-    /// Whoever its label `flyball.owner` names.
+    /// The owner that its label `flyball.owner` names.
     Named(String),
     /// One service of one Compose project.
     Compose {
@@ -22,7 +22,7 @@ pub enum Owner {
         /// Its service.
         service: String,
     },
-    /// Neither is said: whoever ran it by hand, with Docker's socket in hand.
+    /// Neither is given: a person with access to Docker's socket ran it manually.
     Unnamed,
 }
 

@@ -1,7 +1,6 @@
-//! Ports of the host for replicas that share its network.
+//! Host ports for replicas that share the host's network.
 //!
-//! Decides which port a replica is told. Does not know whether it listens there.
-//! Invariant: no two replicas being started at once are told the same port.
+//! No two replicas that are starting at the same time get the same port.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
@@ -16,7 +15,7 @@ const TRIES: u32 = 100;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ports(Arc<Mutex<BTreeSet<u16>>>);
 
-/// A port that nobody else gets until this is dropped.
+/// A port that is reserved until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) number: u16,

@@ -1,7 +1,7 @@
-//! Who wrote the labels of a container: whoever ran it, or whoever made its image.
+//! Tells labels set by the person who ran a container from labels of its image.
 //!
-//! Docker mixes both into one list, so a label that the image has with the same value counts as the
-//! image's. An image's author is not whoever runs flyball: by default those labels mean nothing.
+//! Docker merges both, so a label with the same value in the image counts as the image's. By
+//! default those labels mean nothing, because an image's author does not operate flyball.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,8 +48,8 @@ pub(crate) struct Provenance {
 }
 
 impl Provenance {
-    /// Tells the labels in `answer` apart. `image`: those of its image; `None` where that is no
-    /// more, and so nothing can be told from it. `obeyed`: whether images may have a say.
+    /// Separates the labels in `answer`. `image`: those of its image; `None` where that is no more,
+    /// and so nothing is known of it. `obeyed`: whether images may have a say.
     fn of(answer: &ContainerInspectResponse, image: Option<&Labels>, obeyed: bool) -> Self {
         let config = answer.config.clone().unwrap_or_default();
         let building = is_building(&config);
@@ -130,7 +130,7 @@ impl Origins {
         known.images.insert(id, labels);
     }
 
-    /// Takes those of `ids` that nobody knows and nobody asks about.
+    /// Takes those of `ids` that are unknown and not being asked about.
     fn take_unknown(&self, ids: &BTreeSet<&str>) -> Vec<String> {
         let mut known = self.known();
         let Known { containers, asking, .. } = &mut *known;
@@ -148,15 +148,16 @@ impl Origins {
 }
 
 impl Core {
-    /// Finds out who wrote the labels of the containers `ids`, as far as that is not known. One that
-    /// the daemon keeps to itself delays nobody for long: its answer is there at a later listing.
+    /// Finds out who wrote the labels of the containers `ids`, as far as that is not known. One
+    /// that the daemon keeps to itself delays the others only briefly: its answer is there at a
+    /// later listing.
     pub(crate) async fn tell_apart(self: &Arc<Self>, docker: &Docker, ids: &BTreeSet<&str>) {
         let mut asked = JoinSet::new();
         for id in self.origins.take_unknown(ids) {
             let (core, docker) = (Arc::clone(self), docker.clone());
             asked.spawn(async move {
                 if let Err(error) = core.ask_provenance(&docker, &id).await {
-                    tracing::debug!(container = id, %error, "nobody says who wrote its labels");
+                    tracing::debug!(container = id, %error, "cannot tell who wrote its labels");
                 }
                 core.origins.asked(&id);
             });
@@ -215,8 +216,8 @@ impl Core {
         Ok(Some(labels))
     }
 
-    /// What the labels of a listed container are worth; `None` while that is not known. Whom flyball
-    /// started is known without asking anybody.
+    /// What the labels of a listed container are worth; `None` while that is not known. Whom
+    /// flyball started is known without a request.
     pub(crate) fn standing_of(
         &self,
         id: &str,

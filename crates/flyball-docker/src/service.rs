@@ -1,9 +1,7 @@
-//! The containers of one service, and what is reported of them.
+//! The containers of one service, and the report made from them.
 //!
-//! Decides which containers are replicas and how far each one is, from what the host said and what
-//! was asked of it. Asks the host nothing itself.
-//! Invariant: before everything was listed once, and while the host cannot be reached, nothing is
-//! reported, rather than a service without replicas.
+//! Until everything has been listed once, and while the host is unreachable, the report is missing
+//! rather than empty.
 
 mod heard;
 mod notices;
@@ -28,7 +26,7 @@ use crate::networks::BalancerPlace;
 use crate::owner::Owner;
 use crate::settings::Publish;
 use crate::standing::Members;
-use crate::{DockerSettings, end};
+use crate::{DockerSettings, remove};
 
 pub(crate) use heard::Taken;
 pub(crate) use notices::NO_CGROUPS;
@@ -69,9 +67,9 @@ impl Service {
         &self.settings.service
     }
 
-    /// Whether a listing is not taken for whole, because it is `unclear` whether some container in it
-    /// is a replica. For some listings only: whoever keeps the daemon from telling of a container
-    /// does not keep the service from its replicas for ever.
+    /// Whether a listing is not taken for whole, because it is `unclear` whether some container in
+    /// it is a replica. For some listings only: a client that keeps the daemon from reporting a
+    /// container does not keep the service from its replicas for ever.
     pub(crate) fn waits(&self, unclear: bool) -> bool {
         if !unclear || self.settings.members == Members::Started {
             self.unclear.store(0, Relaxed);
@@ -127,13 +125,13 @@ impl Service {
     pub(crate) fn ordered_done(self: &Arc<Self>, replica: &ReplicaId) {
         let mut state = self.state();
         let order = state.orders.remove(replica);
-        let born = state.containers.values_mut().find(|c| c.facts.replica == *replica);
-        if let (Some(order), Some(container)) = (order, born) {
+        let create_and_start = state.containers.values_mut().find(|c| c.facts.replica == *replica);
+        if let (Some(order), Some(container)) = (order, create_and_start) {
             container.asked_at = order.asked_at;
             container.noted = true;
             let id = container.facts.id.clone();
             if order.cancelled && !container.facts.protected && container.end() {
-                self.tasks.spawn(end::stop(Arc::clone(self), id.clone()));
+                self.tasks.spawn(remove::stop(Arc::clone(self), id.clone()));
             }
             state.pending = None;
             // It may have ended before it was seen running.
@@ -168,9 +166,9 @@ impl Service {
         }
     }
 
-    /// Gives the order for `replica` a number within its Compose service that nobody else has:
-    /// several starts at once would work out the same one. `refused` is a number whose name
-    /// somebody else's container has.
+    /// Gives the order for `replica` a unique number within its Compose service: several starts at
+    /// once would work out the same one. `refused` is a number whose name an external container
+    /// has.
     pub(crate) fn reserve_number(&self, replica: &ReplicaId, refused: Option<u64>) -> Option<u64> {
         let mut state = self.state();
         state.numbers_refused.extend(refused);
@@ -252,13 +250,13 @@ impl Service {
         self.changed.notify_one();
     }
 
-    /// It ended by itself, with these last words.
-    pub(crate) fn tell_exit(&self, id: &str, last_words: &str) {
+    /// It ended by itself, with this log tail.
+    pub(crate) fn tell_exit(&self, id: &str, log_tail: &str) {
         let now = self.core.now();
         let mut state = self.state();
         let found = state.containers.get_mut(id);
         let exit = found.and_then(|container| {
-            let exit = container.exit(now, last_words);
+            let exit = container.exit(now, log_tail);
             container.ending = Ending::Told;
             exit
         });
@@ -270,8 +268,8 @@ impl Service {
         self.changed.notify_one();
     }
 
-    /// Nothing is started any more. What runs stays, also where its start has not been told to be
-    /// over: it may serve already.
+    /// Nothing is started any more. What runs stays, also where its start has not been reported to
+    /// be over: it may serve already.
     pub(crate) fn close(&self) {
         self.state().closed = true;
     }

@@ -1,7 +1,6 @@
-//! How a Docker host is reached, and how the replicas of one service are run on it.
+//! Settings of a Docker host and of the replicas of one service on it.
 //!
-//! Decides whether settings can work at all, before anybody is asked. Asks nobody.
-//! Invariant: environment values, which may be secrets, are never shown.
+//! Environment values may be secrets and are never shown.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,7 +41,7 @@ pub struct DockerSettings {
     /// Which containers are replicas beside those that flyball started.
     pub members: Members,
     /// In what a copy may have more than its original.
-    pub granted: Granted,
+    pub granted: ExtraRights,
     /// The command, in place of the image's own; empty leaves that. `{port}` in any part becomes
     /// the port that the replica serves on.
     pub command: Vec<String>,
@@ -72,7 +71,7 @@ pub struct DockerSettings {
 
 /// In what a copy may have more than its original, because the operator said so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Granted {
+pub struct ExtraRights {
     /// Its limit of cores.
     pub cpus: bool,
     /// Its limit of memory.
@@ -97,8 +96,8 @@ pub enum Publish {
         /// the only one, or for the one that the balancer is in, too.
         network: Option<String>,
     },
-    /// It shares the host's network and serves on a free port that it is told in `PORT` and
-    /// `{port}`: the cheapest, and the quickest to start.
+    /// It shares the host's network and serves on a free port that it gets in `PORT` and `{port}`:
+    /// the cheapest, and the quickest to start.
     HostNetwork,
 }
 
@@ -121,7 +120,7 @@ impl DockerSettings {
             service: service.into(),
             image: None,
             members: Members::default(),
-            granted: Granted::default(),
+            granted: ExtraRights::default(),
             command: Vec::new(),
             env: BTreeMap::new(),
             labels: BTreeMap::new(),

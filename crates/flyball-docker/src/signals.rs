@@ -1,4 +1,4 @@
-//! Signals that end a container, as numbers: that is how Docker tells which one was sent.
+//! Signals that end a container, as numbers, because Docker reports them as numbers.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ const TERM: i32 = 15;
 /// The first signal that a program may give a meaning of its own.
 const REALTIME_FIRST: i32 = 34;
 /// `SIGINT`, `SIGABRT`, `SIGKILL` and `SIGTERM`. Not `SIGQUIT`, at which a Java machine writes down
-/// what its threads do, nor those at which programs read their files anew.
+/// what its threads do, nor those at which programs reload their files.
 const ENDS: [i32; 4] = [2, 6, 9, TERM];
 
 /// The number of a signal by its name (`SIGQUIT`, `QUIT`, `SIGRTMIN+3`) or number; `SIGTERM` for

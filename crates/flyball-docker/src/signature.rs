@@ -1,7 +1,7 @@
-//! What shows that flyball itself started a container: a signature that nobody else can make.
+//! The signature that proves that flyball started a container.
 //!
-//! Labels are anybody's to write, so `flyball.managed=true` alone proves nothing. The key is in
-//! flyball's state directory; several flyballs that take over from each other share it.
+//! Anyone can write labels, so `flyball.managed=true` alone proves nothing. The key is in the state
+//! directory; flyballs that take over from each other share it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,7 +25,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The key in `file`, which is made where there is none, readable by nobody else.
+    /// The key in `file`, which is created if missing, readable only by its owner.
     ///
     /// # Errors
     /// The file cannot be read or made, or is none of flyball's.
@@ -40,7 +40,7 @@ impl Signer {
         }
     }
 
-    /// The same for whoever only looks: where there is no file, none is made.
+    /// The same without creating a missing file, for read-only commands.
     ///
     /// # Errors
     /// As with [`Signer::open`].
@@ -48,14 +48,14 @@ impl Signer {
         read(file)?.map_or_else(Self::passing, |text| Self::of(&text))
     }
 
-    /// A key that nobody keeps.
+    /// A key that is not stored.
     ///
     /// # Errors
     /// The system gives no random numbers.
     pub fn passing() -> io::Result<Self> {
         let mut key = [0; KEY_BYTES];
         let filled = SystemRandom::new().fill(&mut key);
-        filled.map_err(|_| io::Error::other("the system gives no random numbers"))?;
+        filled.map_err(|_| io::Error::other("the system provides no random numbers"))?;
         Self::of(&to_hex(&key))
     }
 
@@ -74,7 +74,7 @@ impl Signer {
         &self.text
     }
 
-    /// Whether flyball's plain marks are believed, too: for whoever does not keep the key.
+    /// Whether flyball's plain marks are trusted too, for users who do not keep the key.
     #[must_use]
     pub fn trusting_marks(self, trusts_marks: bool) -> Self {
         Self { trusts_marks, ..self }
@@ -110,7 +110,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Neither part can run into the other: the length of the first is said.
+/// The length of the first part comes first, so neither part can run into the other.
 fn message(service: &str, replica: &str) -> Vec<u8> {
     format!("{}\n{service}{replica}", service.len()).into_bytes()
 }

@@ -1,6 +1,6 @@
-//! Whether a container has anything to do with a service, and with what right.
+//! Whether a container belongs to a service, and by what right.
 //!
-//! One place decides it for replicas, for what is copied and for services by label alike.
+//! Replicas, templates for copies and label-defined services all follow this one decision.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub enum Members {
 pub(crate) enum Standing {
     /// Flyball started it, as its signature shows.
     Started(Arc<Provenance>),
-    /// Whoever ran it says so.
+    /// Set by the person who ran it.
     Declared(Arc<Provenance>),
     /// Its labels mean nothing, and why.
     Nothing(Why),
@@ -106,16 +106,17 @@ impl Why {
     pub fn says(self) -> &'static str {
         match self {
             Self::Image => {
-                "its labels are its image's, which may not describe a service \
-                 (labels_from_images = true in [docker] lets images do so)"
+                "its labels come from its image, and an image may not describe a service \
+                 (labels_from_images = true in [docker] allows it)"
             }
             Self::Building => {
-                "it was made from an image's bare id, as docker build does; \
-                 a service's container is run by its image's name"
+                "it was created from a bare image id, as docker build does; run the containers of \
+                 a service by image name"
             }
             Self::Unsigned => {
-                "it says that flyball started it, but this flyball did not sign it. If the state \
-                 directory was lost, remove it (docker rm -f), or set trust_marks = true in [docker]"
+                "its labels say that flyball started it, but this flyball did not sign them. If \
+                 the state directory was lost, remove it (docker rm -f), or set trust_marks = true \
+                 in [docker]"
             }
         }
     }
@@ -153,7 +154,7 @@ mod tests {
         assert_eq!(forged, Standing::Nothing(Why::Unsigned));
         let image = standing(&[], &signed[..3], &signer);
         assert_eq!(image, Standing::Nothing(Why::Image));
-        // A mark of the image takes nothing from whoever runs it.
+        // A mark of the image takes nothing from the labels of the user.
         let declared = standing(&signed[..1], &[(MANAGED, "true")], &signer);
         assert!(matches!(declared, Standing::Declared(_)));
     }

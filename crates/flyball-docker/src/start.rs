@@ -1,8 +1,6 @@
-//! How a container is started.
+//! Starts a container, from the configured image or as a copy of the service's newest container.
 //!
-//! Decides what it is made from (the image of the settings or the service's newest container), and
-//! that a missing image is pulled. Does not know whether it serves once it runs.
-//! Invariant: what was created and could not be started, or is not wanted any more, is removed.
+//! A container that was created and cannot be started, or is no longer wanted, is removed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,18 +13,18 @@ use bollard::query_parameters::{
 use flyball_core::units::ReplicaId;
 use futures_util::StreamExt;
 
-use crate::birth::{Birth, Wanted};
 use crate::confinement::{Excess, excess};
+use crate::create_spec::{CreateSpec, Wanted};
 use crate::discovery::Seen;
-use crate::end::remove_by_id;
 use crate::host::{Core, INSPECT_LIMIT};
 use crate::labels::{SERVICE, SIGNATURE, managed};
 use crate::owner::Owner;
 use crate::ports::Port;
-use crate::pump::inspect;
+use crate::remove::remove_by_id;
 use crate::service::Service;
 use crate::settings::Publish;
 use crate::standing::Members;
+use crate::watcher::inspect;
 use crate::{DockerError, DockerSettings, copy};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
@@ -44,7 +42,7 @@ pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
         service.ordered_done(&replica);
         return;
     }
-    match born(&service, &replica).await {
+    match create_and_start(&service, &replica).await {
         Ok(()) => service.ordered_done(&replica),
         Err(error) => {
             tracing::debug!(%replica, %error, "a container was not started");
@@ -53,7 +51,7 @@ pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
     }
 }
 
-async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerError> {
+async fn create_and_start(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerError> {
     let core = &service.core;
     // Held until the container has its own.
     let port = port_of(service, &service.ports_taken())?;
@@ -62,8 +60,8 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     let wanted = Wanted { settings: &service.settings, replica, port: number, signer };
     let (id, further) = match &service.settings.image {
         Some(image) => {
-            let birth = Birth::of_image(wanted, image);
-            (create(core, &birth).await?, birth.further)
+            let spec = CreateSpec::of_image(wanted, image);
+            (create(core, &spec).await?, spec.further)
         }
         None => copy_newest(service, wanted).await?,
     };
@@ -72,7 +70,7 @@ async fn born(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerE
     }
     if let Err(error) = run(core, &id, further).await {
         if let Err(left) = remove_by_id(core, &id).await {
-            tracing::warn!(container = id, %left, "what could not be started is still there");
+            tracing::warn!(container = id, %left, "a container that could not be started was not removed");
         }
         return Err(error);
     }
@@ -95,18 +93,18 @@ async fn copy_newest(
     let mut refused = None;
     for _ in 0..NAMES_TRIED {
         let number = service.reserve_number(wanted.replica, refused);
-        let birth =
-            Birth::copy(wanted, &template, number).map_err(|error| DockerError::Broken {
+        let spec =
+            CreateSpec::copy(wanted, &template, number).map_err(|error| DockerError::Broken {
                 what: "describe the container to copy".into(),
                 why: error.to_string(),
             })?;
-        refuse_more(&service.settings, &template, &birth)?;
-        match create(core, &birth).await {
+        refuse_more(&service.settings, &template, &spec)?;
+        match create(core, &spec).await {
             // A container that is not the service's may have the name, as one of an older Compose.
-            Err(DockerError::NameTaken { .. }) if birth.name != wanted.replica.as_str() => {
+            Err(DockerError::NameTaken { .. }) if spec.name != wanted.replica.as_str() => {
                 refused = number;
             }
-            created => return Ok((created?, birth.further)),
+            created => return Ok((created?, spec.further)),
         }
     }
     Err(DockerError::NameTaken { name: format!("{} and {NAMES_TRIED} more", wanted.replica) })
@@ -123,18 +121,18 @@ fn port_of(
 }
 
 /// Creates a container; its image is pulled if it is missing.
-async fn create(core: &Core, birth: &Birth) -> Result<String, DockerError> {
-    match create_once(core, birth).await {
+async fn create(core: &Core, spec: &CreateSpec) -> Result<String, DockerError> {
+    match create_once(core, spec).await {
         Err(DockerError::ImageNotFound { .. }) => {
-            pull(core, birth.body.image.as_deref().unwrap_or_default()).await?;
-            create_once(core, birth).await
+            pull(core, spec.body.image.as_deref().unwrap_or_default()).await?;
+            create_once(core, spec).await
         }
         // A flyball whose key is lost left its containers, and with them their names.
         Err(DockerError::NameTaken { name }) if is_left(core, &name).await => {
-            let labels = birth.body.labels.as_ref();
+            let labels = spec.body.labels.as_ref();
             let signature = labels.and_then(|labels| labels.get(SIGNATURE)?.get(..6));
-            let name = format!("{}-{}", birth.name, signature.unwrap_or_default());
-            create_once(core, &Birth { name, ..birth.clone() }).await
+            let name = format!("{}-{}", spec.name, signature.unwrap_or_default());
+            create_once(core, &CreateSpec { name, ..spec.clone() }).await
         }
         outcome => outcome,
     }
@@ -149,10 +147,10 @@ async fn is_left(core: &Core, name: &str) -> bool {
     labels.is_some_and(|labels| managed(&labels) && !core.settings.signer.knows(&labels))
 }
 
-async fn create_once(core: &Core, birth: &Birth) -> Result<String, DockerError> {
-    let options = CreateContainerOptionsBuilder::new().name(&birth.name).build();
-    let body = birth.body.clone();
-    let what = format!("create container {}", birth.name);
+async fn create_once(core: &Core, spec: &CreateSpec) -> Result<String, DockerError> {
+    let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
+    let body = spec.body.clone();
+    let what = format!("create container {}", spec.name);
     let made = core
         .call(&what, CREATE_LIMIT, |docker| async move {
             docker.create_container(Some(options), body).await
@@ -207,7 +205,7 @@ async fn run(core: &Core, id: &str, further: Further) -> Result<(), DockerError>
 pub(crate) fn refuse_more(
     settings: &DockerSettings,
     template: &ContainerInspectResponse,
-    copy: &Birth,
+    copy: &CreateSpec,
 ) -> Result<(), DockerError> {
     let Some(excess) = excess(template, copy, settings.granted) else { return Ok(()) };
     let Excess { field, original, copy } = excess;

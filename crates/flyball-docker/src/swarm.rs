@@ -1,12 +1,10 @@
-//! Engine `swarm`: replicas are tasks of a service of a Docker Swarm.
+//! Engine `swarm`: replicas are tasks of a Docker Swarm service.
 //!
-//! Decides how a service is found, watched and told its count. Does not know how many there should
-//! be, whether one answers requests, or who sends them any.
-//! Invariant: of a service only the count is ever changed, and not while Swarm is busy with it.
+//! Only the count of a service is ever changed, and never during an update.
 //!
-//! One [`SwarmManagers`] per daemon watches; one [`SwarmEngine`] per service looks after its count.
-//! Swarm starts, places, restarts and ends tasks by itself. Whom it ends cannot be chosen, but
-//! nearly always foretold, so that they can be drained before.
+//! One [`SwarmManagers`] per daemon watches the managers; one [`SwarmEngine`] per service changes its
+//! count. Swarm picks the tasks that it removes. Its choice is nearly always predictable, so that they
+//! can be drained first.
 
 mod agents;
 mod answers;
@@ -19,11 +17,11 @@ mod error;
 mod labels;
 mod nodes;
 mod order;
+mod removals;
 mod settings;
 mod spec;
 mod state;
 mod tasks;
-mod victims;
 mod watcher;
 
 pub use agents::AgentFacts;

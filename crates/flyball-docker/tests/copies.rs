@@ -8,7 +8,7 @@ mod rig;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flyball_docker::copy::fields::{FIELDS, Fate, fate, fields, is_set, reference};
+use flyball_docker::copy::fields::{FIELDS, FieldRule, fate, fields, is_set, reference};
 use serde_json::{Value, json};
 
 #[test]
@@ -96,7 +96,7 @@ fn original_host() -> Value {
     })
 }
 
-/// Everything that this daemon takes, as somebody would write it down.
+/// Everything that this daemon accepts, as a user would write it.
 fn original() -> Value {
     json!({
         "Image": lab::IMAGE,
@@ -145,16 +145,18 @@ fn compare(original: &Value, copy: &Value) -> BTreeSet<&'static str> {
     for (path, fate) in FIELDS {
         let (old, new) = (set(old.get(*path)), set(new.get(*path)));
         match fate {
-            Fate::Kept => {
+            FieldRule::Kept => {
                 assert_eq!(old, new, "{path} is not kept");
                 let here = !NOT_SET_HERE.contains(path);
                 assert_eq!(!old.is_empty(), here, "{path}: is it set by this test?");
             }
-            Fate::Dropped(_) if !old.is_empty() => assert_ne!(old, new, "{path} is not dropped"),
-            Fate::Dropped(_) | Fate::Changed(_) | Fate::Anew(_) => {}
+            FieldRule::Dropped(_) if !old.is_empty() => {
+                assert_ne!(old, new, "{path} is not dropped")
+            }
+            FieldRule::Dropped(_) | FieldRule::Changed(_) | FieldRule::Anew(_) => {}
         }
     }
-    let changed = FIELDS.iter().filter(|(_, fate)| matches!(fate, Fate::Changed(_)));
+    let changed = FIELDS.iter().filter(|(_, fate)| matches!(fate, FieldRule::Changed(_)));
     changed.map(|(path, _)| *path).collect()
 }
 
@@ -176,7 +178,7 @@ mod alone {
         engine.observe().value()?.notices.first().cloned()
     }
 
-    /// What the daemon says of a container, unread by anybody.
+    /// The daemon's raw answer about a container.
     async fn inspect(lab: &Lab, name: &str) -> Value {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let mut stream = tokio::net::UnixStream::connect(lab.socket()).await.unwrap();
@@ -346,7 +348,7 @@ mod alone {
         let balancer = lab.run("lb", &[], in_network("shop_front")).await;
         let theirs = |engine: &DockerEngine| named(engine, "shop-web-1")?.address;
 
-        // Nobody said where it is, so that nothing is sent anywhere.
+        // Its place is unknown, so nothing is sent anywhere.
         let unclear = engine(&lab, inside(None));
         let said = until(&unclear, "a notice", first_notice).await;
         assert!(
@@ -494,7 +496,7 @@ mod alone {
             let options = bollard::query_parameters::KillContainerOptionsBuilder::new();
             docker.kill_container("web-1", Some(options.signal(signal).build()))
         };
-        // Programs read their files anew at this.
+        // Programs reload their files at this.
         kill("SIGHUP").await.ok();
         assert_ne!(phase(&engine, 1), Some(Phase::Stopping));
         kill("SIGTERM").await.unwrap();
@@ -508,11 +510,7 @@ mod alone {
         }
         assert!(seen < Duration::from_millis(200), "seen after {seen:?}");
         let exit = until_exit(&engine).await;
-        assert!(
-            exit.reason.starts_with("stopped by somebody else: exit status 0"),
-            "{}",
-            exit.reason
-        );
+        assert!(exit.reason.starts_with("stopped externally: exit status 0"), "{}", exit.reason);
         assert!(sent.elapsed() > Duration::from_secs(2), "it ran on for 3 s");
     }
 }

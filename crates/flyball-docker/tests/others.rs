@@ -1,4 +1,5 @@
-//! Containers that this run did not start: others', copies of them, and those of earlier runs.
+//! Containers that this run did not start: external ones, copies of them, and those of earlier
+//! runs.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 

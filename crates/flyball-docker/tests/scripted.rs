@@ -151,7 +151,7 @@ async fn each_way_to_answer_badly_is_an_error_of_its_own() {
     let refused = check(Answer::Whole(500, r#"{"message":"out of order"}"#)).await;
     assert_eq!(
         refused.to_string(),
-        "docker refuses to agree on a version: out of order (status 500)"
+        "docker refused the request to agree on a version: out of order (status 500)"
     );
     let old = check(Answer::Whole(200, r#"{"ApiVersion":"1.12"}"#)).await;
     assert!(matches!(&old, DockerError::TooOld { found, .. } if found == "1.12"), "{old}");
@@ -297,7 +297,7 @@ async fn a_full_disk_and_used_up_ports_are_failed_starts_each_with_its_words() {
     const PORTS: &str = r#"{"message":"driver failed programming external connectivity on endpoint web-1: all ports are allocated"}"#;
     for (said, wanted) in [
         (FULL, "no space left on the docker host: create container web-1"),
-        (PORTS, "no port of the docker host is free"),
+        (PORTS, "no free port on the docker host"),
     ] {
         let daemon = Daemon::that(well_but(move |path| {
             path.starts_with("/containers/create").then_some(Answer::Whole(500, said))
@@ -378,7 +378,7 @@ async fn an_end_stops_no_replica_that_runs_although_its_start_is_not_over() {
         }
         "/containers/4a/start" => Some(Answer::Whole(204, "")),
         "/containers/json" if is_created.load(Relaxed) => Some(Answer::Whole(200, LISTED)),
-        // Whoever started it waits for this; the listing's own look comes after.
+        // The caller waits for this; the listing's own look comes after.
         "/containers/4a/json" if looks.fetch_add(1, Relaxed) == 0 => {
             Some(Answer::Late(Duration::from_secs(1), 200, RUNNING))
         }

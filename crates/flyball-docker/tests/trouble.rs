@@ -39,7 +39,7 @@ mod alone {
         registry("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"shop\"\r\n").await
     }
 
-    /// A registry that answers `refusal` to whoever asks for an image.
+    /// A registry that answers `refusal` to every request for an image.
     async fn registry(refusal: &'static str) -> String {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -133,7 +133,7 @@ mod alone {
         assert_eq!(texts.len(), 3, "{texts:?}");
         assert!(texts[0].contains("network not found: nowhere"));
         assert!(texts[1].contains("not on the host"));
-        assert!(texts[2].contains("no cpu limit"));
+        assert!(texts[2].contains("no CPU limit"));
         let port = engine(&lab, |settings| {
             image(settings);
             settings.port = 9;

@@ -1,7 +1,7 @@
-//! Whether a command tells its program at which port to serve.
+//! Whether a command passes its program the port to serve on.
 //!
-//! A program that is never told waits at a port of its own choice, where nobody asks it, and the
-//! only sign is a replica that never becomes ready.
+//! Otherwise the program listens on a port that nothing connects to, and the replica never becomes
+//! ready.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ const VARIABLES: [&str; 4] = ["${PORT}", "$PORT", "$(PORT)", "%PORT%"];
 pub enum PortFault {
     /// A word that looks like `{port}` and is not.
     Misspelt(String),
-    /// A variable that nobody replaces: there is no shell.
+    /// A variable that is not replaced: there is no shell.
     Unexpanded(&'static str),
     /// Nothing names the port. The program may still read the variable `PORT`.
     Absent,
@@ -64,12 +64,12 @@ impl fmt::Display for PortFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Misspelt(found) => {
-                write!(f, "the command has {found}, which is not replaced by the port")
+                write!(f, "the command contains {found}, which is not replaced with the port")
             }
             Self::Unexpanded(variable) => {
-                write!(f, "the command has {variable}, which no shell replaces by the port")
+                write!(f, "the command contains {variable}, which no shell replaces with the port")
             }
-            Self::Absent => write!(f, "the command does not name the port of a replica"),
+            Self::Absent => write!(f, "the command does not contain the port of a replica"),
         }
     }
 }

@@ -1,6 +1,4 @@
-//! What all engines share, so that a rule which holds for each of them is written once.
-//!
-//! Nothing in here talks to an external system.
+//! Rules that all engines share. Nothing here talks to an external system.
 
 pub mod command;
 mod exits;

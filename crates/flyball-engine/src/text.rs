@@ -1,6 +1,6 @@
-//! What a peer says, as one line of plain text.
+//! Turns a peer's message into one line of plain text.
 //!
-//! A daemon answers in JSON, but a proxy in front of it answers in HTML, made for browsers.
+//! A daemon answers in JSON, but a proxy in front of it answers in HTML.
 
 /// As much as a log line or a table row can show.
 const CHARS_MAX: usize = 500;

@@ -1,7 +1,6 @@
-//! One file below a directory that the operator names, reached without following a link.
-//!
-//! Every step of the way is opened by itself, so nobody who can make a link moves the file
-//! elsewhere. Two spellings of one folder are one: its device and inode tell.
+//! One file below a directory that the operator names, reached without following links: every step
+//! of the path is opened by itself, so that a planted link cannot redirect it. Device and inode
+//! identify a directory, however it is spelt.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -192,5 +191,4 @@ fn no_step(at: PathBuf, errno: Errno) -> PlaceError {
 }
 
 #[cfg(test)]
-#[path = "below_tests.rs"]
 mod tests;

@@ -35,7 +35,7 @@ pub enum FileError {
         /// In which line, from 1.
         line: usize,
     },
-    /// The system's own words.
+    /// The system's message.
     #[error(transparent)]
     Unreadable(io::Error),
 }
@@ -44,7 +44,7 @@ pub enum FileError {
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// It is a link, or a step of the way to it is.
-    #[error("{} is a link, and none is followed", at.display())]
+    #[error("{} is a link, and links are not followed", at.display())]
     Link {
         /// The link.
         at: PathBuf,
@@ -56,10 +56,10 @@ pub enum PlaceError {
         at: PathBuf,
     },
     /// It is spelt with `..`, which could lead elsewhere.
-    #[error("there is .. in it")]
+    #[error("it contains ..")]
     ParentDirectory,
     /// It is the root.
-    #[error("it names no file")]
+    #[error("it does not name a file")]
     Nameless,
     /// It is not where it may be.
     #[error("it is not below {}", directory.display())]

@@ -1,6 +1,5 @@
-//! The one way to a file that a configuration, a command line or the state directory names.
-//!
-//! A FIFO would block for ever, a device would give bytes without end: both are refused at once.
+//! Reads and writes the files that a configuration, a command line or the state directory names.
+//! Refuses FIFOs, which would block forever, and devices, which would never end.
 
 mod below;
 mod error;

@@ -5,8 +5,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Docker mounts secrets there for everybody in the container to read, and the container is the
-/// wall around them.
+/// Docker mounts secrets here, readable by all users in the container; the container itself
+/// protects them.
 const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// Whether users that are neither the owner nor in the file's group may read the secret at `path`.
@@ -23,11 +23,11 @@ pub fn may_others_read(path: &Path) -> bool {
 /// left as it is.
 ///
 /// # Errors
-/// It is not there, or belongs to somebody else.
+/// It is not there, or belongs to another user.
 pub fn keep_private(path: &Path) -> io::Result<()> {
     let metadata = path.symlink_metadata()?;
     let mode = metadata.permissions().mode();
-    // The rights of a link mean nothing, and what it leads to may be anybody's.
+    // The permissions of a link have no effect, and its target may belong to anyone.
     if metadata.is_symlink() || mode & 0o077 == 0 {
         return Ok(());
     }

@@ -1,7 +1,4 @@
-//! What a backend holds beside flyball's servers: whether it asks for flyball, and how much a
-//! server of flyball's may take from the others.
-//!
-//! Pure: a look in, an answer out.
+//! What a backend has besides flyball's servers: the opt-in, and the other servers' weights.
 
 use crate::mark;
 use crate::settings::Slots;
@@ -44,7 +41,7 @@ fn is_ours(name: &str, slots: Option<&Slots>) -> bool {
 }
 
 /// The weight of flyball's servers: `own` where they are alone, else the least that a server of
-/// somebody else has, so that no hand-written one loses more than an equal share.
+/// another server has, so that no hand-written one loses more than an equal share.
 pub(crate) fn weight(snapshot: &Snapshot, slots: Option<&Slots>, own: u16) -> u16 {
     let sharing = others(snapshot, slots).filter(|(_, server)| !server.is_backup);
     let theirs = sharing.filter_map(|(_, server)| server.weight);

@@ -1,7 +1,6 @@
-//! One change of one server: HAProxy's words for it, and what its answer means.
+//! One change of one server: HAProxy's command, and what its answer means.
 //!
-//! Decides whether a change took. Knows no order and no replica. Invariant: an answer that is not
-//! known to mean success is an error that shows it.
+//! An answer that is not known to mean success is an error that shows the answer.
 
 use std::net::SocketAddr;
 
@@ -45,18 +44,18 @@ pub(crate) enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Done,
-    /// Something is in the way that goes by itself; the next look decides anew.
+    /// Something is in the way that resolves itself; the next look decides again.
     Later,
 }
 
 const ADDED: &str = "New server registered.";
 const DELETED: &str = "Server deleted.";
-/// Somebody else made, or deleted, a server of this name since the look.
+/// A server of this name was created or deleted externally since the look.
 const OVERTAKEN: [&str; 2] =
     ["Already exists a server with the same name in backend.", "No such server."];
 const CONNECTED: &str = "Server still has connections attached to it, cannot remove it.";
 const MOVED: &str = "by 'stats socket command'";
-/// Somebody else took the number since the look.
+/// The number was taken externally since the look.
 const NUMBER_TAKEN: [&str; 2] = ["'id' : custom id ", " already used at "];
 
 impl Change {

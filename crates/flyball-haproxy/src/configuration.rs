@@ -1,8 +1,6 @@
-//! HAProxy's own configuration, as far as it bears on one backend.
+//! HAProxy's configuration, as far as it affects one backend: `defaults`, then the section.
 //!
-//! Decides which lines hold for a section: those of the `defaults` before it, then its own. Does not
-//! know what they are good for. Invariant: lines between `.if` and `.endif` are read as if they all
-//! held, and it is told that there are such.
+//! Lines between `.if` and `.endif` are read as if all conditions were true, and that is reported.
 
 use std::path::{Path, PathBuf};
 

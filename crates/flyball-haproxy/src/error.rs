@@ -1,7 +1,4 @@
-//! Everything that can go wrong between flyball and HAProxy, and what the user can do about it.
-//!
-//! Decides nothing. Invariant: each message names the thing and its value, and an answer that
-//! nobody foresaw is shown as it came.
+//! Errors between flyball and HAProxy. An unexpected answer is shown as it came.
 
 use std::io;
 use std::path::PathBuf;
@@ -24,14 +21,14 @@ pub enum HaproxyError {
         want: &'static str,
     },
     /// A word that no server may have.
-    #[error("options: `{word}` cannot be an option of a server here")]
+    #[error("options: `{word}` cannot be a server option here")]
     Option {
         /// The word.
         word: String,
         /// What to do instead.
         why: String,
     },
-    /// Nobody answers at the socket, or not us.
+    /// The socket does not answer, or not to us.
     #[error("cannot reach HAProxy at {socket}: {source}")]
     Unreachable {
         /// Where.
@@ -67,20 +64,20 @@ pub enum HaproxyError {
         /// The backend asked for.
         backend: String,
     },
-    /// The socket may be asked but not told.
-    #[error("HAProxy refuses changes through {socket}: it is not of level admin")]
+    /// The socket allows reading but not changes.
+    #[error("HAProxy refuses changes through {socket}: it does not have level admin")]
     NotAdmin {
         /// Where.
         socket: Socket,
     },
     /// The backend spreads requests in a way that is fixed when HAProxy starts.
-    #[error("backend `{backend}` has a static algorithm and takes no servers at run time")]
+    #[error("backend `{backend}` has a static algorithm and does not accept servers at run time")]
     StaticAlgorithm {
         /// The backend.
         backend: String,
     },
     /// This HAProxy has no servers made at run time.
-    #[error("HAProxy {version} takes no servers at run time")]
+    #[error("HAProxy {version} does not accept servers at run time")]
     TooOld {
         /// Its version.
         version: String,
@@ -104,7 +101,7 @@ pub enum HaproxyError {
         answer: String,
     },
     /// The file for the servers cannot be read or written.
-    #[error("cannot keep {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     File {
         /// Where it is.
         path: PathBuf,
@@ -112,7 +109,7 @@ pub enum HaproxyError {
         source: io::Error,
     },
     /// The file may not be where it was said to be.
-    #[error("cannot keep {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", path.display())]
     Place {
         /// Where.
         path: PathBuf,
@@ -120,7 +117,7 @@ pub enum HaproxyError {
         source: PlaceError,
     },
     /// Another service has the file.
-    #[error("cannot keep {}: it is the file of service {service}", path.display())]
+    #[error("cannot write {}: it is the file of service {service}", path.display())]
     FileTaken {
         /// Where it is.
         path: PathBuf,
@@ -128,7 +125,7 @@ pub enum HaproxyError {
         service: String,
     },
     /// A line that may not stand in the file.
-    #[error("the line `{line}` cannot be written: {why}")]
+    #[error("the line `{line}` is not allowed: {why}")]
     Line {
         /// The line, escaped and cut.
         line: String,
@@ -136,7 +133,7 @@ pub enum HaproxyError {
         why: String,
     },
     /// Labels named the backend, and neither it nor the operator asks for flyball.
-    #[error("backend `{backend}` does not ask for flyball, and only a label names it")]
+    #[error("backend `{backend}` does not opt in to flyball, and only a label names it")]
     NotAsked {
         /// The backend.
         backend: String,
@@ -166,7 +163,7 @@ impl HaproxyError {
         }
     }
 
-    /// Whether HAProxy was reached, or did not have to be, and something has to be mended.
+    /// Whether HAProxy was reached, or did not have to be, and something has to be fixed.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Unreachable { .. }
@@ -202,33 +199,33 @@ impl HaproxyError {
                 format!("in `backend {backend}`: balance leastconn")
             }
             Self::TooOld { .. } => {
-                "it needs slots: `flyball check` says which lines to add".to_owned()
+                "it needs slots: `flyball check` shows which lines to add".to_owned()
             }
             Self::Silent { .. } => "is it overloaded, or another program's socket?".to_owned(),
             Self::Garbled { .. } => "name a `stats socket` of HAProxy".to_owned(),
             Self::Stopping { .. } => "try again".to_owned(),
             Self::NoSlot { .. } => {
-                "raise the number of the server-template line, or lower `max`".to_owned()
+                "raise the count in the server-template line, or lower `max`".to_owned()
             }
             Self::ForeignFile { path } => {
                 format!("move {} away, or name another file", path.display())
             }
             Self::Place { .. } => {
-                "name a regular file, or none yet, below `directory` in [haproxy], \
-                 by the path without links"
+                "set a regular file, existing or new, below `directory` in [haproxy], with a path \
+                 without links"
                     .to_owned()
             }
             Self::FileTaken { .. } => "give each service its own".to_owned(),
             Self::Line { .. } => {
-                "put it into `defaults` or the frontend in haproxy.cfg; in `lines` \
-                 stand directives of a backend that read and run nothing (docs/guide/haproxy.md)"
+                "put it into `defaults` or the frontend in haproxy.cfg; `lines` allows only \
+                 backend directives that read and run nothing (docs/guide/haproxy.md)"
                     .to_owned()
             }
             Self::NotAsked { backend } => format!(
                 "in `backend {backend}`: server flyball 127.0.0.1:1 disabled; or in flyball.toml, \
                  under [haproxy]: backends = [\"{backend}\"]"
             ),
-            Self::File { .. } => "flyball must be allowed to write in its folder".to_owned(),
+            Self::File { .. } => "flyball needs write permission for its folder".to_owned(),
             Self::Option { why, .. } => why.clone(),
             Self::Setting { .. } | Self::Unexpected { .. } => return None,
         };

@@ -1,7 +1,6 @@
-//! What was looked at before a start, and what to change.
+//! Findings of the preflight check, and the edits that fix them.
 //!
-//! Decides how a change reads. Invariant: a hint that names lines is made from them, so that what a
-//! test applies is what a reader is told.
+//! A hint that names lines is generated from the edits, so tests apply exactly what users read.
 
 use std::fmt;
 
@@ -117,9 +116,9 @@ impl fmt::Display for Edit {
         match self {
             Self::Add { section, line } => write!(f, "in `{section}`: {line}"),
             Self::Replace { section, old, line } => {
-                write!(f, "in `{section}`, in place of `{old}`: {line}")
+                write!(f, "in `{section}`, instead of `{old}`: {line}")
             }
-            Self::Remove { section, line } => write!(f, "take `{line}` out of `{section}`"),
+            Self::Remove { section, line } => write!(f, "remove `{line}` from `{section}`"),
             Self::Section { section, line } => write!(f, "add a section `{section}` with `{line}`"),
             Self::Flyball { key, value } => write!(f, "in the service's keys: {key} = {value}"),
         }

@@ -1,6 +1,4 @@
-//! Which service has which file.
-//!
-//! No two have one, however its path was spelt, and a file that flyball did not write stays as it is.
+//! Assigns server files to services: no file has two services, however its path is spelled.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,7 +49,7 @@ impl OwnedFiles {
         }
     }
 
-    /// Lets go of what `service` has.
+    /// Releases what `service` has.
     pub(crate) fn let_go(&self, service: &str) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.retain(|_, owner| owner != service);
@@ -141,9 +139,9 @@ mod tests {
         let path = folder.path().join("inner");
         assert_eq!(
             refused.to_string(),
-            format!("cannot keep {}: it is a directory", path.display())
+            format!("cannot write {}: it is a directory", path.display())
         );
-        assert!(refused.hint().unwrap().contains("name a regular file"));
+        assert!(refused.hint().unwrap().contains("set a regular file"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Made-up answers of HAProxy.
+//! Random answers of HAProxy.
 //!
-//! Promises: never a panic; an answer is taken in whole or not at all, so one that is cut off
-//! anywhere is refused or says the same; what an error shows is bounded and cannot forge a line.
+//! Parsing never panics, accepts an answer whole or not at all, and shows bounded errors that
+//! cannot forge a log line.
 
 use crate::change::{Change, Outcome, What};
 use crate::error::HaproxyError;

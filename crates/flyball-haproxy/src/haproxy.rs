@@ -1,7 +1,6 @@
-//! The door of this crate: connects, tells, reports and lets go of one backend of HAProxy's.
+//! The public interface of this crate: connect, route, drain, report.
 //!
-//! Decides nothing. Invariant: an order is taken in at once and carried out by the adapter's own
-//! task; no call waits for longer than the call limit.
+//! Orders return at once and run in the adapter's own task.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,11 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::doctor;
 use crate::error::HaproxyError;
-use crate::file::Keeper;
 use crate::finding::Finding;
-use crate::round::{self, Shared};
+use crate::preflight;
+use crate::reconcile::{self, Shared};
+use crate::server_file::ServerFile;
 use crate::settings::HaproxySettings;
 
 /// What a round under way gets to end beyond its calls: the file is being synced.
@@ -47,21 +46,21 @@ impl Haproxy {
         clock: fn() -> Timestamp,
     ) -> Result<Self, HaproxyError> {
         settings.verify()?;
-        let keeper = Keeper::open(&settings)?;
+        let file = ServerFile::open(&settings)?;
         let shared = Arc::new(Shared::new(settings, clock));
-        match doctor::first_look(&shared).await {
+        match preflight::first_look(&shared).await {
             Ok(()) => {}
             Err(
                 error @ (HaproxyError::NotAdmin { .. }
                 | HaproxyError::TooOld { .. }
                 | HaproxyError::NotAsked { .. }),
             ) => return Err(error),
-            Err(error @ HaproxyError::NoBackend { .. }) if keeper.is_none() => return Err(error),
+            Err(error @ HaproxyError::NoBackend { .. }) if file.is_none() => return Err(error),
             Err(away) => shared.tell(Some(&away)),
         }
         shared.work.notify_one();
         let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(round::run(Arc::clone(&shared), keeper, stopped));
+        let task = tokio::spawn(reconcile::run(Arc::clone(&shared), file, stopped));
         Ok(Self { shared, stop, task })
     }
 
@@ -116,7 +115,7 @@ impl Haproxy {
     /// `configuration` names HAProxy's files as they can be read from here; where it is empty they
     /// are looked for where HAProxy says it has them.
     pub async fn check(settings: &HaproxySettings, configuration: &[PathBuf]) -> Vec<Finding> {
-        doctor::check(settings, configuration).await
+        preflight::check(settings, configuration).await
     }
 
     /// Ends the adapter's task. The servers stay: HAProxy serves on without flyball.

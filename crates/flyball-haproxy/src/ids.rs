@@ -1,9 +1,7 @@
-//! The number of each server within its backend.
+//! The number of each server within its backend, fixed across reloads.
 //!
-//! Decides which number a new server gets. HAProxy 2.6 gives all servers that are made without one
-//! the same place on the ring of `balance random` and of consistent hashes: two of five got
-//! requests. Invariant: no number is given twice, and a replica keeps its own across reloads, so
-//! that what a hash sends to it stays.
+//! HAProxy 2.6 puts all servers without a number at the same place on the ring of `balance random`
+//! and consistent hashes: two of five got requests.
 
 use std::collections::BTreeSet;
 

@@ -1,23 +1,18 @@
-//! The balancer HAProxy: its servers added, drained and deleted through the runtime socket, without
-//! a reload and without a lost request.
+//! Balancer HAProxy: adds, drains and deletes servers through the runtime socket, without a reload.
 //!
-//! Decides how an order is carried out and when a drained server may be deleted. Does not decide
-//! which replicas get requests: [`Haproxy::route`] and [`Haproxy::drain`] are told.
-//! Invariant: only servers that carry flyball's mark are changed, in a backend that only labels name
-//! only while that asks for it, and what HAProxy holds is seen afresh before every change.
+//! Only servers with flyball's mark are changed; a backend that only labels name is changed only
+//! while it opts in; HAProxy's state is read again before every change.
 //!
-//! Reading order: `book` (orders beside what was seen), `change` (the difference, and HAProxy's
-//! words for it), `beside` (servers of others), `round` (look, change, look), then the edges: `wire`,
-//! `stat`, `file` with `folder` and `lines`, and `doctor` with what it reads (`source`,
-//! `configuration`) and says (`finding`).
+//! Reading order: `desired_state` (orders beside what was seen), `change` (the difference as
+//! commands), `beside` (servers of others), `reconcile` (look, change, look), then the edges: `wire`,
+//! `stat`, `server_file` with `folder` and `lines`, and `preflight` with its inputs (`source`,
+//! `configuration`) and its output (`finding`).
 
 mod beside;
-mod book;
 mod change;
 mod configuration;
-mod doctor;
+mod desired_state;
 mod error;
-mod file;
 mod finding;
 mod folder;
 #[cfg(feature = "fuzzing")]
@@ -29,7 +24,9 @@ mod lines;
 mod mark;
 mod node;
 mod options;
-mod round;
+mod preflight;
+mod reconcile;
+mod server_file;
 mod settings;
 mod sick;
 mod slots;

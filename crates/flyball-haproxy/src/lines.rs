@@ -1,7 +1,7 @@
-//! Which lines may stand in the backend that flyball writes.
+//! The lines that are allowed in the backend that flyball writes.
 //!
-//! Decides by one list of directives: those that belong in a backend, and read and run nothing on
-//! disk. What is not on it is refused, also if a later HAProxy knows it (docs/design/015).
+//! One list of directives that belong in a backend and read and run nothing on disk. Anything else
+//! is refused, even if a later HAProxy knows it (docs/design/015).
 
 mod expressions;
 
@@ -233,14 +233,14 @@ fn line_objection(line: &str) -> Option<String> {
     let words = if negated { &words[1..] } else { &words[..] };
     let (first, rest) = words.split_first()?;
     let Some((_, kind)) = DIRECTIVES.iter().find(|(name, _)| name == first) else {
-        return Some(format!("`{first}` is not one of the directives that may stand there"));
+        return Some(format!("`{first}` is not one of the allowed directives"));
     };
     let negatable = ["option", "log"].contains(&first.as_str());
     if negated && !negatable {
-        return Some(format!("`no` does not go with `{first}`"));
+        return Some(format!("`no` cannot be used with `{first}`"));
     }
     let objection = rest_objection(*kind, rest, negated)?;
-    Some(format!("`{first}` with {objection} may not stand there"))
+    Some(format!("`{first}` with {objection} is not allowed"))
 }
 
 fn rest_objection(kind: Rest, rest: &[String], negated: bool) -> Option<String> {
@@ -309,7 +309,7 @@ fn acl_objection(rest: &[String]) -> Option<String> {
 fn server_objection(rest: &[String]) -> Option<String> {
     let address = rest.get(1).map_or("", String::as_str);
     if address.parse::<SocketAddr>().is_err() {
-        return Some(format!("`{address}` in the place of IP:PORT"));
+        return Some(format!("`{address}` instead of IP:PORT"));
     }
     option_objection(rest.get(2..).unwrap_or_default())
 }
@@ -330,5 +330,4 @@ fn option_objection(options: &[String]) -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "lines_tests.rs"]
 mod tests;

@@ -1,7 +1,6 @@
-//! The mark that a server of flyball's carries: its name is `fb-` and the replica's.
+//! The names of flyball's servers: `fb-` and the name of the replica.
 //!
-//! Decides which servers are flyball's. Invariant: a name leads back to exactly the replica it was
-//! made from, and a name that could not have been made here is foreign.
+//! A name maps back to exactly one replica; a name that cannot come from here is foreign.
 
 use flyball_core::units::ReplicaId;
 

@@ -1,4 +1,4 @@
-//! What the machine that HAProxy runs on calls itself.
+//! The name of the machine that HAProxy runs on.
 
 use crate::haproxy::Haproxy;
 use crate::settings::HaproxySettings;

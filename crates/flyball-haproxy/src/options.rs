@@ -1,7 +1,7 @@
-//! The words that may stand behind a server's name and address, beside those that flyball writes.
+//! The server options that a service may set.
 //!
-//! Decides which words those are: one list for the file and for run time. Invariant: what passes
-//! is taken by `add server` of every HAProxy since 2.6, and ends no command and no line.
+//! One list for the file and for run time: `add server` of every HAProxy since 2.6 accepts what
+//! passes, and nothing that passes can end a command or a line.
 
 use crate::error::HaproxyError;
 
@@ -83,21 +83,21 @@ const KEYWORDS: [Keyword; 62] = [
     keyword("ws", 1),
 ];
 
-/// Keywords that somebody may want here, and what to do instead.
+/// Keywords that users may try here, and what to do instead.
 const ELSEWHERE: [(&str, &str); 13] = [
-    ("backup", "a replica is no backup: take it out"),
-    ("cookie", "servers made at run time have no cookie: take it out"),
-    ("disabled", "flyball says when a server takes requests: take it out"),
-    ("enabled", "flyball says when a server takes requests: take it out"),
-    ("id", "flyball picks an unused one: take it out"),
-    ("init-addr", "flyball gives addresses and no names: take it out"),
+    ("backup", "a replica is not a backup server: remove it"),
+    ("cookie", "servers added at run time have no cookie: remove it"),
+    ("disabled", "flyball decides when a server gets requests: remove it"),
+    ("enabled", "flyball decides when a server gets requests: remove it"),
+    ("id", "flyball picks an unused one: remove it"),
+    ("init-addr", "flyball sets addresses, not names: remove it"),
     ("maxconn", "set `slots` of the service"),
     ("no-check", "set `check` to false"),
-    ("resolve-prefer", "flyball gives addresses and no names: take it out"),
-    ("resolvers", "flyball gives addresses and no names: take it out"),
-    ("track", "a replica follows no other server: take it out"),
-    ("weight", "flyball gives every replica the same: take it out"),
-    ("send-proxy-v2-ssl", "HAProxy takes it in a file only: use send-proxy-v2"),
+    ("resolve-prefer", "flyball sets addresses, not names: remove it"),
+    ("resolvers", "flyball sets addresses, not names: remove it"),
+    ("track", "a replica does not track another server: remove it"),
+    ("weight", "flyball gives every replica the same one: remove it"),
+    ("send-proxy-v2-ssl", "HAProxy accepts it only in a file: use send-proxy-v2"),
 ];
 
 /// Words that say how a server is checked: useless without `check` or `observe`.
@@ -159,10 +159,10 @@ pub(crate) fn verify(words: &str) -> Result<(), HaproxyError> {
         let [name, given @ ..] = &part[..] else { continue };
         match KEYWORDS.iter().find(|known| known.name == *name) {
             Some(known) if known.arguments == given.len() => {}
-            Some(_) => return Err(wrong(name, "write its value behind it")),
+            Some(_) => return Err(wrong(name, "write its value after it")),
             None => {
                 let other = ELSEWHERE.iter().find(|(word, _)| word == name);
-                let why = other.map_or("take it out", |(_, why)| *why);
+                let why = other.map_or("remove it", |(_, why)| *why);
                 return Err(wrong(name, why));
             }
         }

@@ -1,8 +1,6 @@
-//! What the adapter is told before it starts, and which of it can never work.
+//! Settings of the adapter.
 //!
-//! Decides only whether the settings make sense. Knows nothing of the HAProxy behind the socket.
-//! Invariant: nothing that passed [`HaproxySettings::verify`] can end a command early or smuggle in
-//! a second one: names and numbers are all that goes into a command.
+//! Nothing that passes [`HaproxySettings::verify`] can end a command early or add a second one.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,7 +17,7 @@ use crate::options;
 pub enum Socket {
     /// A socket file on this machine.
     Unix(PathBuf),
-    /// `HOST:PORT` over TCP; a name is looked up at each connection. HAProxy asks nobody for a
+    /// `HOST:PORT` over TCP; a name is looked up at each connection. HAProxy does not require a
     /// password there: keep it on loopback, or in a network of its own.
     Tcp(String),
 }
@@ -35,12 +33,12 @@ pub struct HaproxySettings {
     pub service: String,
     /// What every server gets beside its name and address.
     pub server_options: ServerOptions,
-    /// A file that flyball keeps current, so that a reload by anybody finds the servers in it.
+    /// A file that flyball keeps current, so that a reload by anyone finds the servers in it.
     pub file: Option<OwnedFile>,
     /// The files of all services, so that no two have one.
     pub files: OwnedFiles,
     /// Whether the backend's own configuration must ask for flyball, by a server `flyball` that is
-    /// disabled: nobody but a label named the backend.
+    /// disabled: only a label named the backend.
     pub must_ask: bool,
     /// Slots to use in place of servers made at run time, for HAProxy before 2.5.
     pub slots: Option<Slots>,
@@ -88,7 +86,7 @@ pub(crate) enum Mode {
     Tcp,
 }
 
-/// A file with the whole backend, written by flyball and by nobody else.
+/// A file with the whole backend, written by flyball alone.
 ///
 /// HAProxy takes a section from one file only, so the backend moves into this one as a whole; start
 /// HAProxy with both: `haproxy -f haproxy.cfg -f FILE` (Debian: `EXTRAOPTS` in
@@ -209,7 +207,7 @@ impl ServerOptions {
         (wanted && !own).then(|| format!("{CHECK} observe {layer} {ON_ERROR}"))
     }
 
-    /// Whether HAProxy checks such a server, once it is told to.
+    /// Whether HAProxy checks such a server once checks are enabled.
     pub(crate) fn is_checked(&self, mode: Mode) -> bool {
         self.check(mode).is_some() || options::has(&self.words, "check")
     }
@@ -222,14 +220,14 @@ impl ServerOptions {
         part.map(|part| part.join(" "))
     }
 
-    /// Whether HAProxy asks an agent at such a server, once it is told to.
+    /// Whether HAProxy asks an agent at such a server once that is enabled.
     pub(crate) fn has_agent(&self) -> bool {
         options::has(&self.words, "agent-check")
     }
 }
 
 impl Socket {
-    /// As it stands behind `stats socket`, so far as that can be told from here.
+    /// As it is written after `stats socket`, as far as that is visible from here.
     pub(crate) fn as_bound(&self) -> String {
         match self {
             Self::Unix(path) => path.display().to_string(),

@@ -1,9 +1,7 @@
-//! The servers that HAProxy has taken out of use by itself, and what it takes to believe in them
-//! again.
+//! Servers that HAProxy has taken out of use, and when they may return.
 //!
-//! Decides which of them are down in a report, and for how long one is kept out: HAProxy by itself
-//! lets it back in after two connections. Where most of a pool answers errors, all stay in use.
-//! Invariant: without flyball HAProxy goes on by itself, and no server stays out for ever.
+//! HAProxy alone lets a server back after two connections; here it stays out longer each time. If
+//! most of a pool returns errors, all stay in use.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +68,7 @@ impl Sick {
         }
     }
 
-    /// Whether so many answer errors that the fault is not theirs: more than half.
+    /// Whether so many return errors that the fault is not their own: more than half.
     fn is_shared(&self) -> bool {
         self.answering_errors() * 2 > self.routed
     }
@@ -79,7 +77,7 @@ impl Sick {
         self.all.values().filter(|case| case.by_answers).count()
     }
 
-    /// Whether HAProxy should be told to use `replica` nevertheless.
+    /// Whether HAProxy should use `replica` nevertheless.
     pub(crate) fn is_spared(&self, replica: &ReplicaId) -> bool {
         self.is_shared() && self.all.get(replica).is_some_and(|case| case.by_answers)
     }

@@ -1,8 +1,7 @@
-//! Which slot a replica gets, where HAProxy cannot make servers at run time.
+//! Assigns slots to replicas where HAProxy cannot add servers at run time.
 //!
-//! Decides by address: a slot has no name of its own to tell whose it is, so one that has the
-//! replica's address already is that replica's. Invariant: no slot is given to two replicas, and
-//! none that still works for another.
+//! A slot has no name of its own, so one that already has the replica's address belongs to that
+//! replica. No slot serves two replicas.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,12 +9,12 @@ use std::net::SocketAddr;
 use crate::settings::Slots;
 use crate::stat::{Admin, Server, Snapshot};
 
-/// The slots that nobody has taken yet, during one look.
-pub(crate) struct Yard<'a> {
+/// The slots that are still free, during one look.
+pub(crate) struct SlotPool<'a> {
     open: BTreeMap<&'a str, &'a Server>,
 }
 
-impl<'a> Yard<'a> {
+impl<'a> SlotPool<'a> {
     pub(crate) fn new(slots: &Slots, snapshot: &'a Snapshot) -> Self {
         let all = snapshot.servers.iter().map(|(name, server)| (name.as_str(), server));
         Self { open: all.filter(|(name, _)| slots.has(name)).collect() }
@@ -46,7 +45,7 @@ impl<'a> Yard<'a> {
 }
 
 impl Server {
-    /// Whether it works for somebody, or still has to finish for somebody.
+    /// Whether it serves a replica, or still has requests to finish.
     pub(crate) fn is_used(&self) -> bool {
         self.admin != Admin::Maintenance
     }

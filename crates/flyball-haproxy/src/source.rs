@@ -1,8 +1,6 @@
-//! The files that the running HAProxy was started with.
+//! Finds the configuration files of the running HAProxy, which may be in a container.
 //!
-//! Decides where they are: named by the caller, or as HAProxy says and as its own process sees them,
-//! which may be in a container. Invariant: a file that does not have the backend that HAProxy has is
-//! not taken for its configuration; nothing is read beyond a bound.
+//! Files that lack the backend that HAProxy has are not taken for its configuration.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,8 +43,8 @@ pub(crate) async fn find(
         Socket::Tcp(_) => pid,
     };
     let configuration = match there.filter(|pid| is_haproxy(*pid)) {
-        _ if files.is_empty() => Err("HAProxy does not say which files it has".to_owned()),
-        None => Err("HAProxy runs where its files cannot be seen from here".to_owned()),
+        _ if files.is_empty() => Err("HAProxy does not report which files it read".to_owned()),
+        None => Err("HAProxy's files are not visible from here".to_owned()),
         Some(pid) => read_all(files.iter().map(|file| (file.as_path(), seen_by(pid, file)))),
     };
     let configuration = configuration.and_then(|read| has_backend(settings, read));
@@ -114,7 +112,7 @@ fn has_backend(
     if settings.file.is_some() || configuration.backends(backend).next().is_some() {
         return Ok(configuration);
     }
-    Err(format!("its files as they are now have no backend `{backend}`"))
+    Err(format!("its files currently have no backend `{backend}`"))
 }
 
 #[cfg(test)]

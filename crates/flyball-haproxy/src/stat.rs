@@ -1,15 +1,13 @@
-//! What HAProxy says when it is looked at: which process it is, the backend and its servers.
+//! Parses HAProxy's state: the process, the backend and its servers.
 //!
-//! Decides what counts as arrived, failed and answered. Does not know whose a server is.
-//! Invariant: an answer is taken in whole or not at all. It ends with the backend's own row and an
-//! empty line; one that does not was cut off.
+//! An answer ends with the backend's own row and an empty line; anything else was cut off and is
+//! refused.
 //!
-//! Measured on 2.6: the backend's `stot` counts each request when it arrives, also one that waits
-//! in a queue, and never again when it is retried; `req_tot` counts it when it ends. `hrsp_5xx` of
-//! the backend holds every failed connect (503) and broken answer (502) already, so `econ` and
-//! `eresp` are not added; `srv_abrt` counts the answers that broke off behind their head, which
-//! `hrsp_*` takes for sound. The mean times are of the last 1024 requests, however old: no figure
-//! for a percentile can be had from them, and none is given.
+//! Measured on 2.6: the backend's `stot` counts each request on arrival, including queued ones, and
+//! not again on a retry; `req_tot` counts it when it ends. `hrsp_5xx` of the backend already includes
+//! every failed connect (503) and broken answer (502), so `econ` and `eresp` are not added; `srv_abrt`
+//! counts the answers that broke off after their head, which `hrsp_*` counts as good. The mean times
+//! cover the last 1024 requests, however old, so they cannot give a percentile, and none is reported.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -75,18 +73,18 @@ pub(crate) struct Server {
     pub(crate) fault: Option<Fault>,
 }
 
-/// Why HAProxy sends a server no requests although it was not told to stop.
+/// Why HAProxy sends a server no requests although it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Its answers to requests were errors, one after another (`observe`).
     Answers(String),
     /// A check failed, or an agent says so.
     Check(String),
-    /// It is down, and what it did is no longer told: a later check has passed already.
+    /// It is down, and the cause is no longer reported: a later check has already passed.
     Unsaid,
 }
 
-/// What HAProxy was told to do with a server, whatever its health.
+/// The state that HAProxy was asked to give a server, whatever its health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admin {
     Ready,
@@ -243,7 +241,7 @@ impl Fault {
     pub(crate) fn why(&self) -> &str {
         match self {
             Self::Answers(why) | Self::Check(why) => why,
-            Self::Unsaid => "HAProxy calls it down",
+            Self::Unsaid => "HAProxy reports it as down",
         }
     }
 
@@ -251,7 +249,7 @@ impl Fault {
     fn parse(row: &Row<'_>) -> Option<Self> {
         let status = row.text("status");
         if status.starts_with("NOLB") {
-            return Some(Self::Check("its check answers 404, which means no more requests".into()));
+            return Some(Self::Check("its check returns 404, which stops new requests".into()));
         }
         if !status.starts_with("DOWN") {
             return None;
@@ -261,7 +259,7 @@ impl Fault {
         let agent = row.text("agent_status");
         Some(match check {
             "HANA" => Self::Answers(format!("HAProxy {}", uncapitalized(last))),
-            _ if status.contains("(agent)") => Self::Check(format!("its agent says {agent}")),
+            _ if status.contains("(agent)") => Self::Check(format!("its agent reports {agent}")),
             // What passed is not what took it down.
             "" | "INI" | "SOCKERR" | "L4OK" | "L6OK" | "L7OK" => Self::Unsaid,
             _ => {
@@ -280,7 +278,7 @@ fn uncapitalized(text: &str) -> String {
 
 impl Server {
     /// Whether it gets new requests. HAProxy says of a server that is down no more whether it was
-    /// told to drain.
+    /// asked to drain.
     pub(crate) fn takes_requests(&self) -> bool {
         self.admin == Admin::Ready && self.fault.is_none()
     }
@@ -349,5 +347,4 @@ impl Row<'_> {
 }
 
 #[cfg(test)]
-#[path = "stat_tests.rs"]
 mod tests;

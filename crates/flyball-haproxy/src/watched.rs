@@ -1,7 +1,4 @@
-//! One backend, looked at by its number.
-//!
-//! Decides when the number has to be asked for again. Invariant: what is returned is the backend
-//! of that name, whatever its number was before a reload.
+//! Reads one backend by its number, and finds the number again after a reload.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

@@ -1,9 +1,7 @@
-//! One command at a time over a connection of its own.
+//! Sends one command at a time, each over a connection of its own.
 //!
-//! Decides only through whom: a master passes on what is prefixed. A connection is not kept: one that outlives a reload stays
-//! with the process that is going, and keeps it from ending. Invariant: every call ends within its
-//! limit, waiting for the one before included, so that what is seen is never older than a change
-//! that was made before it.
+//! A kept connection would keep the old process from ending after a reload. The limit of a call
+//! includes the wait for the one before, so a reading is never older than an earlier change.
 
 use std::future::Future;
 use std::io;
@@ -31,7 +29,7 @@ pub(crate) struct Wire {
     is_master: AtomicBool,
 }
 
-/// What a master says to a command that it has to be told to pass on, and a worker to none of ours.
+/// A master's answer to a command without its forwarding prefix; a worker never gives it.
 const UNKNOWN: &str = "Unknown command";
 /// A command of masters alone, in the list that they answer with.
 const OF_MASTER: &str = "show proc ";

@@ -1,7 +1,7 @@
-//! One line of HAProxy's configuration, cut into words exactly as HAProxy cuts it.
+//! Splits a line of HAProxy's configuration into words exactly as HAProxy does.
 //!
-//! What HAProxy would refuse, or read otherwise in another environment, is cut as well as it can be
-//! and the flaw told: a reader of the operator's lines passes over it, a writer refuses it.
+//! A faulty line is split as well as possible and the fault reported: readers of the operator's
+//! lines ignore it, a writer refuses the line.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -32,9 +32,9 @@ impl Flaw {
     pub(crate) fn why(self) -> &'static str {
         match self {
             Self::Quote => "a quote is not closed",
-            Self::Escape => "the backslash at its end, or \\x without two digits, means nothing",
-            Self::Environment => "it takes a variable from HAProxy's environment",
-            Self::Control => "it holds a control character",
+            Self::Escape => "a backslash at its end, or \\x without two digits, is invalid",
+            Self::Environment => "it reads a variable of HAProxy's environment",
+            Self::Control => "it contains a control character",
             Self::Length => "it is longer than 2048 characters or 64 words",
         }
     }

@@ -1,7 +1,6 @@
-//! The process that a reload replaced: it still answers the requests it has, out of sight.
+//! The process that a reload replaced, which still serves its requests out of sight.
 //!
-//! Decides whether it may still be there. Knows nothing of HAProxy's socket: its successor answers
-//! there. Invariant: in doubt it is there, but never for longer than the drain limit.
+//! In doubt it counts as running, but never for longer than the drain limit.
 
 use flyball_core::units::Timestamp;
 
@@ -12,7 +11,7 @@ use crate::stat::Process;
 pub(crate) struct Departed {
     pid: u32,
     since: Timestamp,
-    /// Whether HAProxy's processes have the same numbers here as they tell.
+    /// Whether HAProxy's process ids are valid here.
     is_visible: bool,
 }
 

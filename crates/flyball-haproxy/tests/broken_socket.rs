@@ -97,7 +97,7 @@ async fn play(stream: UnixStream, scenario: Scenario, heard: Arc<Mutex<Vec<Strin
         Scenario::Huge => endless(&mut stream).await,
         Scenario::Closes => Ok(()),
     };
-    // Whoever has given up does not read to the end.
+    // A client that has given up does not read to the end.
     assert!(sent.is_ok() || sent.is_err_and(|e| e.kind() == ErrorKind::BrokenPipe));
 }
 

@@ -122,7 +122,10 @@ async fn a_backend_that_takes_no_servers_is_in_the_report() {
     replica.route(&haproxy);
     let report = observed(&haproxy, |r| r.trouble.is_some()).await;
     let said = report.trouble.unwrap();
-    assert!(said.contains("takes no servers at run time") && said.contains("balance"), "{said}");
+    assert!(
+        said.contains("does not accept servers at run time") && said.contains("balance"),
+        "{said}"
+    );
     rig.configure("");
     rig.reload().await;
     observed(&haproxy, |r| r.trouble.is_none() && rig::is_routed(r, &replica.id)).await;

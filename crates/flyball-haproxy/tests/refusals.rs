@@ -46,7 +46,7 @@ async fn a_socket_that_may_only_look_is_named() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("level user") && found[0].ends_with("level admin"), "{found:?}");
     let (said, hint) = refused(Haproxy::connect(settings, clock).await);
-    assert!(said.contains("is not of level admin"), "{said}");
+    assert!(said.contains("does not have level admin"), "{said}");
     assert!(hint.contains("user.sock mode 660 level admin"), "{hint}");
 }
 
@@ -57,8 +57,8 @@ async fn an_algorithm_that_takes_no_servers_is_named() {
     let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(
         found,
-        ["backend `fixed` takes no servers at run time with this algorithm | in `backend fixed`, \
-          in place of `balance`: balance leastconn"]
+        ["backend `fixed` does not accept servers at run time with this algorithm | in `backend \
+          fixed`, instead of `balance`: balance leastconn"]
     );
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();
     haproxy.route(&id("web-1"), "127.0.0.1:1".parse().unwrap());
@@ -76,7 +76,7 @@ async fn slots_that_are_missing_are_counted() {
     let (what, hint) = found[0].split_once(" | ").unwrap();
     assert_eq!(what, "the backend has 2 of the 5 slots `dyn1`...");
     let start =
-        "in `backend web`, in place of `server-template dyn`: server-template dyn 5 127.0.0.1:1 ";
+        "in `backend web`, instead of `server-template dyn`: server-template dyn 5 127.0.0.1:1 ";
     assert!(hint.starts_with(start) && hint.ends_with(" disabled"), "{hint}");
 }
 
@@ -91,7 +91,9 @@ async fn a_sound_backend_passes_and_is_left_as_it_was() {
     assert_eq!(rig.servers().await, before);
     // Everything was looked at, the configuration of the running HAProxy included.
     assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:#?}");
-    assert!(said("takes servers with: weight 100 check") && said("`backend web` repeats requests"));
+    assert!(
+        said("accepts servers with: weight 100 check") && said("`backend web` retries requests")
+    );
 }
 
 #[tokio::test]

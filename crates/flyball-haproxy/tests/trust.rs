@@ -1,4 +1,4 @@
-//! A real HAProxy with servers and sections of others: what flyball takes from them, and what not.
+//! A real HAProxy with servers and sections of others: what flyball reads from them.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod rig;
@@ -32,7 +32,7 @@ async fn a_backend_that_only_a_label_names_must_ask_for_flyball() {
     assert!(hint.contains(MARKER) && hint.contains("backends = [\"web\"]"), "{hint}");
     let findings = Haproxy::check(&by_label(&rig), &[]).await;
     assert!(
-        findings.iter().any(|f| f.level == Level::Wrong && f.what.contains("does not ask")),
+        findings.iter().any(|f| f.level == Level::Wrong && f.what.contains("does not opt in")),
         "{findings:#?}"
     );
     // The operator's own word needs no marker.
@@ -141,7 +141,7 @@ async fn lines_that_read_or_run_something_are_refused_before_anything_is_written
     assert!(!path.exists());
     let found = Haproxy::check(&settings(hostile), &[]).await;
     assert!(
-        found.iter().any(|f| f.level == Level::Wrong && f.what.contains("cannot be written")),
+        found.iter().any(|f| f.level == Level::Wrong && f.what.contains("is not allowed")),
         "{found:?}"
     );
     // What passes is what HAProxy itself takes.

@@ -1,6 +1,4 @@
-//! What can go wrong with the journal, and what to do about it.
-//!
-//! Decides the words. Invariant: every error that a person can mend has a hint.
+//! What can go wrong with the journal. Every error that a person can fix has a hint.
 
 use std::path::PathBuf;
 
@@ -15,7 +13,7 @@ pub enum JournalError {
     Directory {
         /// The directory.
         dir: PathBuf,
-        /// The system's words.
+        /// The system's message.
         why: String,
     },
     /// Another process has it.
@@ -25,7 +23,7 @@ pub enum JournalError {
         dir: PathBuf,
     },
     /// A newer flyball wrote it.
-    #[error("{} has version {found}, and this flyball knows up to {known}", path.display())]
+    #[error("{} has version {found}, but this flyball supports up to {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -35,13 +33,13 @@ pub enum JournalError {
         known: i64,
     },
     /// The file system cannot hold a write-ahead log.
-    #[error("the file system of {} has no shared memory for SQLite's log", path.display())]
+    #[error("the file system of {} does not support shared memory for SQLite's log", path.display())]
     NoLog {
         /// The file.
         path: PathBuf,
     },
     /// A record cannot be understood, because another version of flyball wrote it.
-    #[error("the record of {wall_ms} ms cannot be read: {why}")]
+    #[error("cannot read the record of {wall_ms} ms: {why}")]
     Record {
         /// Its wall-clock time.
         wall_ms: i64,
@@ -60,7 +58,7 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// What to do about it; `None` where nothing is known.
+    /// What to do about it; `None` if nothing is known to help.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Directory { .. } => {
@@ -68,7 +66,7 @@ impl JournalError {
                     .to_owned()
             }
             Self::InUse { .. } => {
-                "is flyball running already? Each needs a state_dir of its own".to_owned()
+                "if another flyball is running, give each its own state_dir".to_owned()
             }
             Self::Newer { path, .. } => {
                 format!("run the newer flyball again, or move {} away", path.display())
@@ -76,11 +74,11 @@ impl JournalError {
             Self::NoLog { .. } => "set state_dir to a directory on a local disk".to_owned(),
             Self::Record { .. } => "it was written by another version of flyball".to_owned(),
             Self::Closed => return None,
-            Self::Slow => "is the disk of state_dir busy or gone?".to_owned(),
+            Self::Slow => "check whether the disk of state_dir is busy or gone".to_owned(),
             Self::Sqlite(error) => match error.sqlite_error_code()? {
-                ErrorCode::DiskFull => "make room on the disk of state_dir".to_owned(),
+                ErrorCode::DiskFull => "free some space on the disk of state_dir".to_owned(),
                 ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied => {
-                    "let flyball's user write state_dir".to_owned()
+                    "make state_dir writable for flyball's user".to_owned()
                 }
                 ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
                     "restart flyball: it moves a damaged journal aside".to_owned()

@@ -1,11 +1,6 @@
-//! The local history: samples, decisions and what was asked for by hand, in one SQLite file.
-//!
-//! Recording never waits, never fails and never stops anything; what could not be kept is counted
-//! ([`Journal::lost`]) and the reason is said ([`Journal::fault`]) for as long as it lasts. That
-//! there is no file at all, since the disk is full or the directory read-only, is such a reason.
-//!
-//! One thread of its own writes, in batches. Readers have connections of their own and do not
-//! disturb it. The journal reads no wall clock: the newest record says what time it is.
+//! The local history: samples, decisions and manual overrides, in one SQLite file. Recording never
+//! waits and never fails: lost records are counted ([`Journal::lost`]), with the reason
+//! ([`Journal::fault`]). The journal reads no wall clock: the newest record gives the time.
 
 mod error;
 mod manual;
@@ -30,7 +25,7 @@ use flyball_core::record::Sample;
 
 pub use error::JournalError;
 pub use manual::StoredManual;
-pub use open::Aside;
+pub use open::UnusedFile;
 pub use reader::{Decisions, Reader, Which};
 
 use manual::Manuals;
@@ -80,7 +75,7 @@ impl Journal {
     ///
     /// Where that cannot be (the directory cannot be written, the disk is full, another process
     /// has the journal), nothing is kept, [`Journal::fault`] says why, and it is tried again every
-    /// minute. A file that is damaged or of a newer flyball is never deleted, see [`Aside`]. Blocks
+    /// minute. A file that is damaged or of a newer flyball is never deleted, see [`UnusedFile`]. Blocks
     /// for at most a few seconds.
     pub fn open(dir: &Path, retention: Retention) -> Self {
         Self::open_again(dir, retention, RETRY)
@@ -109,7 +104,7 @@ impl Journal {
     }
 
     /// What was found and is not written, once for each time.
-    pub fn take_aside(&self) -> Option<Aside> {
+    pub fn take_aside(&self) -> Option<UnusedFile> {
         self.state.take_aside()
     }
 
@@ -158,7 +153,7 @@ impl Journal {
         Reader::beside(&self.dir)
     }
 
-    /// Keeps what was asked for by hand for `service`, or forgets it. Blocks, seldom for more than
+    /// Keeps the manual override of `service`, or forgets it. Blocks, seldom for more than
     /// a few milliseconds and for 2 s at most.
     ///
     /// # Errors
@@ -172,7 +167,7 @@ impl Journal {
         self.manuals.set(service, manual)
     }
 
-    /// Everything that was asked for by hand and not forgotten, also what has ended since.
+    /// All manual overrides that were not forgotten, also those that have ended since.
     pub fn manuals(&self) -> BTreeMap<String, StoredManual> {
         self.manuals.all()
     }

@@ -1,7 +1,5 @@
-//! Pins and pauses, kept so that they survive a restart.
-//!
-//! Decides nothing: whether one has ended is judged by whoever reads it. Invariant: there is at
-//! most one for a service.
+//! Pins and pauses, kept so that they survive a restart; at most one for a service. The reader
+//! checks whether one has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,14 +12,14 @@ use serde::{Deserialize, Serialize};
 use crate::error::JournalError;
 use crate::open::connect;
 
-/// What was asked for by hand, in wall-clock time: other clocks do not outlive the machine.
+/// A manual override, in wall-clock time: other clocks do not survive a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredManual {
     /// What.
     pub ask: Ask,
     /// When it ends, in milliseconds since 1970-01-01 UTC; `None` if it does not.
     pub until_wall_ms: Option<i64>,
-    /// Who asked: "cli", "api", "dashboard".
+    /// Where it came from: "cli", "api", "dashboard".
     pub by: String,
 }
 

@@ -1,7 +1,6 @@
-//! Getting hold of the file: its directory, its lock, and a look at whether it is sound.
-//!
-//! No file is deleted or overwritten here but what the attempt itself began: what is damaged is
-//! renamed, what a newer flyball wrote stays, and both are said.
+//! Opens the file: its directory, its lock, and a check for damage. Only files that this attempt
+//! created are deleted or overwritten: a damaged file is renamed, a file of a newer flyball stays,
+//! and both are reported.
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -16,8 +15,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::error::JournalError;
 use crate::schema;
 
-/// How long the file is looked through for damage at the start. What is not found by then is found
-/// when it is read, and said then.
+/// How long the file is checked for damage at start-up. Damage that is not found by then is found
+/// and reported when it is read.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long an earlier process may take to end. A child that it was just starting when it was
@@ -26,7 +25,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(1);
 
 /// A file that was found and is not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Aside {
+pub enum UnusedFile {
     /// It was of no use, and has another name now.
     Damaged {
         /// Where it is.
@@ -56,7 +55,7 @@ pub(crate) struct Opened {
     pub(crate) connection: Connection,
     /// Held for as long as anybody writes.
     pub(crate) lock: File,
-    pub(crate) aside: Option<Aside>,
+    pub(crate) aside: Option<UnusedFile>,
 }
 
 /// Why a file cannot be used as it is.
@@ -103,7 +102,7 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
             let instead = instead_of_newer(dir);
             let begun = instead.symlink_metadata().is_err();
             let (connection, _) = usable_or_anew(dir, &instead)?;
-            let aside = Aside::Newer { path, found, known, instead: instead.clone(), begun };
+            let aside = UnusedFile::Newer { path, found, known, instead: instead.clone(), begun };
             Ok(Opened { path: instead, connection, lock, aside: Some(aside) })
         }
         Err(error) => Err(error),
@@ -111,7 +110,10 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
 }
 
 /// The journal at `path`; where that is damaged, a new one in its place.
-fn usable_or_anew(dir: &Path, path: &Path) -> Result<(Connection, Option<Aside>), JournalError> {
+fn usable_or_anew(
+    dir: &Path,
+    path: &Path,
+) -> Result<(Connection, Option<UnusedFile>), JournalError> {
     let why = match usable(path) {
         Ok(connection) => return Ok((connection, None)),
         Err(Refused::Error(error)) => return Err(error),
@@ -119,7 +121,7 @@ fn usable_or_anew(dir: &Path, path: &Path) -> Result<(Connection, Option<Aside>)
     };
     let moved_to = move_aside(dir, path).map_err(|error| cannot_keep(dir, &error))?;
     match usable(path) {
-        Ok(connection) => Ok((connection, Some(Aside::Damaged { moved_to, why }))),
+        Ok(connection) => Ok((connection, Some(UnusedFile::Damaged { moved_to, why }))),
         Err(Refused::Error(error)) => Err(error),
         Err(Refused::Damaged(why)) => Err(JournalError::Directory { dir: dir.to_owned(), why }),
     }
@@ -235,7 +237,7 @@ fn look_at_files(path: &Path) -> Result<(), Refused> {
         Ok(_) => look_at_header(path),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let log = beside(path, "-wal").metadata().map_or(0, |log| log.len());
-            if log > 0 { damaged("only its log is there") } else { Ok(()) }
+            if log > 0 { damaged("only its log exists") } else { Ok(()) }
         }
         Err(error) => {
             let dir = path.parent().unwrap_or(path);

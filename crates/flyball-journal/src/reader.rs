@@ -1,7 +1,5 @@
-//! Asking the history.
-//!
-//! Decides how many figures become how many points. Writes nothing. Invariant: no question takes
-//! longer than [`QUERY_LIMIT`], and none holds up the writer.
+//! Reads the history, thinned out to the number of points that the caller wants. No query takes
+//! longer than [`QUERY_LIMIT`], and none delays the writer.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
@@ -18,7 +16,7 @@ use crate::open::beside;
 use crate::rows::{FIGURES, GROUPED, MINUTE_MS, find_service};
 use crate::schema::header;
 
-/// How long a question may take.
+/// How long a query may take.
 const QUERY_LIMIT: Duration = Duration::from_secs(5);
 
 /// A connection that only reads. It can be sent to another thread, but not shared.
@@ -239,7 +237,7 @@ fn is_log_empty(path: &Path) -> bool {
     beside(path, "-wal").metadata().map_or(true, |log| log.len() == 0)
 }
 
-/// SQLite's name for a file that nobody changes.
+/// SQLite's name for a file that does not change.
 fn unchanging(path: &Path) -> OsString {
     let mut name = OsString::from("file:");
     let special = |byte: &u8| matches!(byte, b'%' | b'?' | b'#');

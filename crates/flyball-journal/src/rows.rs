@@ -1,7 +1,5 @@
-//! Records as rows, and samples of a minute as one.
-//!
-//! Decides how figures are stored. Invariant: a figure that is missing or not finite is NULL,
-//! never 0, and a minute rolled up twice is the same row.
+//! Records as rows, and the samples of a minute as one row. A value that is missing or not finite
+//! is NULL, never 0, and rolling a minute up twice gives the same row.
 
 use std::collections::BTreeMap;
 
@@ -89,7 +87,7 @@ pub(crate) fn insert_decision(
             service,
             decision.wall_ms,
             decision.desired,
-            decision.seen.committed(),
+            decision.signals.committed(),
             i64::try_from(decision.plan.len()).unwrap_or(i64::MAX),
             json,
         ])

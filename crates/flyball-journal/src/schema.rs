@@ -1,7 +1,5 @@
-//! The tables, and how a connection to them is set up.
-//!
-//! Decides the schema and its version. Invariant: a file becomes a journal in one transaction, so
-//! that it is either none or a whole one.
+//! The tables, their version, and how a connection is set up. A file becomes a journal in one
+//! transaction, so that there is never half of one.
 
 use std::time::Duration;
 

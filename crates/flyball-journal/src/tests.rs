@@ -1,4 +1,4 @@
-//! What needs a hand inside: a full disk, and giving up history.
+//! Tests that need access to internals: a full disk, and deleting old history.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

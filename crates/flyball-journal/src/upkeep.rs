@@ -1,8 +1,5 @@
-//! Giving up old history, a small bite at a time.
-//!
-//! Decides what goes when there is too much. Knows no clock: `now` is the time of the newest
-//! record. Invariant: one bite takes milliseconds, however much there is to give up, and age alone
-//! never takes the newest records of a table: a clock may be wrong by years.
+//! Deletes old history in small steps, each of milliseconds. `now` is the time of the newest
+//! record. Age alone never removes the newest records of a table: a clock may be wrong by years.
 
 use rusqlite::{Connection, Result, params};
 

@@ -1,4 +1,4 @@
-//! Where the journal is to be, and what is done while it cannot be there.
+//! The place of the journal, and what happens while it cannot be opened there.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use crate::Retention;
 use crate::error::JournalError;
 use crate::manual::{Manuals, StoredManual};
-use crate::open::{self, Aside, Opened};
+use crate::open::{self, Opened, UnusedFile};
 use crate::reader::Reader;
 use crate::writer::{Message, State, Writer};
 
-/// Time between two tries. A disk is made room on by people, and a try may read the file through.
+/// Time between two attempts. People free disk space, and an attempt may read the whole file.
 pub(crate) const RETRY: Duration = Duration::from_secs(60);
 
 /// Everything that opening takes.
@@ -27,7 +27,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The journal, if it can be had now; the fault says why not.
+    /// The journal, if it can be opened now; otherwise the fault gives the reason.
     pub(crate) fn open(&self) -> Option<Opened> {
         let first = self.state.fault().is_none();
         match self.try_open(first) {
@@ -52,7 +52,7 @@ impl Place {
         Ok(opened)
     }
 
-    /// What was asked by hand and becomes known only now. A journal that takes the place of a newer
+    /// Manual overrides that become known only now. A journal that takes the place of a newer
     /// one begins with what that one kept, as far as it can be read.
     fn late(
         &self,
@@ -60,7 +60,7 @@ impl Place {
         mut new: BTreeMap<String, StoredManual>,
         first: bool,
     ) -> BTreeMap<String, StoredManual> {
-        if let Some(Aside::Newer { path, begun: true, .. }) = &opened.aside {
+        if let Some(UnusedFile::Newer { path, begun: true, .. }) = &opened.aside {
             let kept = Reader::open(path).and_then(|reader| reader.manuals());
             for (service, manual) in kept.unwrap_or_default().manuals {
                 // It is in force; what cannot be written now is written later.
@@ -71,7 +71,7 @@ impl Place {
         if first { BTreeMap::new() } else { new }
     }
 
-    /// Takes what was asked by hand from a file that can only be read; what to add to the fault if
+    /// Takes manual overrides from a file that can only be read; what to add to the fault if
     /// that fails as well.
     fn remember_manuals(&self, why: &JournalError) -> &'static str {
         if matches!(why, JournalError::InUse { .. }) || !open::file(&self.dir).exists() {
@@ -82,11 +82,11 @@ impl Place {
                 self.manuals.remember(found);
                 ""
             }
-            Err(_) => ", and what was asked by hand before is not known",
+            Err(_) => ", and earlier manual overrides are not known",
         }
     }
 
-    /// Writes until nobody can send any more; waits for a file first if there is none.
+    /// Writes until all senders are gone; waits for a file first if there is none.
     pub(crate) fn write(self, first: Option<Opened>, messages: &Receiver<Message>) {
         let Some(opened) = first.or_else(|| self.wait(messages)) else { return };
         let writer = Writer::new(&opened, self.state, self.manuals, self.retention);
@@ -95,13 +95,13 @@ impl Place {
         let _ = opened.lock.unlock();
     }
 
-    /// The journal once it can be had; `None` if nobody wants it any more.
+    /// The journal once it can be opened; `None` if it is no longer needed.
     fn wait(&self, messages: &Receiver<Message>) -> Option<Opened> {
         let mut next = Instant::now() + self.retry;
         loop {
             match messages.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok(Message::Record(_)) => self.state.lose(1),
-                // Who asked may have given up waiting.
+                // The caller may have given up waiting.
                 Ok(Message::Flush(reply)) => drop(reply.try_send(())),
                 #[cfg(test)]
                 Ok(Message::LimitPages(_)) => {}

@@ -1,7 +1,5 @@
-//! The thread that writes: records become batches, batches become transactions.
-//!
-//! Decides when to write and what to do when that fails. Knows no reader. Invariant: a batch is
-//! written as a whole or counted as lost as a whole, and no failure ends the thread.
+//! The thread that writes: records become batches, batches become transactions. A batch is written
+//! or counted as lost as a whole, and no failure ends the thread.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +15,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use crate::Retention;
 use crate::manual::{Manuals, StoredManual};
-use crate::open::{Aside, Opened};
+use crate::open::{Opened, UnusedFile};
 use crate::rows::{self, MINUTE_MS};
 use crate::upkeep;
 
@@ -61,7 +59,7 @@ pub(crate) struct State {
     lost: AtomicU64,
     openings: AtomicU64,
     fault: Mutex<Option<String>>,
-    aside: Mutex<Option<Aside>>,
+    aside: Mutex<Option<UnusedFile>>,
     late_manuals: Mutex<BTreeMap<String, StoredManual>>,
 }
 
@@ -81,7 +79,7 @@ impl State {
     /// A file is open for writing.
     pub(crate) fn note_opening(
         &self,
-        aside: Option<Aside>,
+        aside: Option<UnusedFile>,
         late_manuals: BTreeMap<String, StoredManual>,
     ) {
         *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = aside;
@@ -89,7 +87,7 @@ impl State {
         self.openings.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn take_aside(&self) -> Option<Aside> {
+    pub(crate) fn take_aside(&self) -> Option<UnusedFile> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
@@ -163,7 +161,7 @@ impl Writer {
         }
     }
 
-    /// Writes until nobody can send any more.
+    /// Writes until all senders are gone.
     pub(crate) fn run(mut self, mut connection: Connection, messages: &Receiver<Message>) {
         loop {
             let gathered = self.gather(messages);
@@ -174,7 +172,7 @@ impl Writer {
                 self.write(&mut connection, &rows);
             }
             for reply in replies {
-                // Who asked may have given up waiting.
+                // The caller may have given up waiting.
                 let _ = reply.try_send(());
             }
             if !open {

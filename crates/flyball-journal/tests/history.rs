@@ -1,4 +1,4 @@
-//! What is recorded comes back: figures, decisions, and what was asked for by hand.
+//! What is recorded comes back: samples, decisions and manual overrides.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -108,7 +108,8 @@ fn a_stretch_of_decisions_may_leave_out_those_that_keep_the_count() {
     let journal = open(dir.path());
     for second in 0..4 {
         let mut decision = decision("web", MONDAY_MS + second * 1_000);
-        decision.desired = if second == 1 { decision.seen.committed() } else { decision.desired };
+        decision.desired =
+            if second == 1 { decision.signals.committed() } else { decision.desired };
         journal.record_decision(&decision);
     }
     let reader = read(&journal);

@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::Ask;
 use flyball_core::record::Sample;
-use flyball_journal::{Aside, Journal, JournalError, Reader, Retention, StoredManual, Which};
+use flyball_journal::{Journal, JournalError, Reader, Retention, StoredManual, UnusedFile, Which};
 use rusqlite::Connection;
 
 const MONDAY_MS: i64 = 1_750_636_800_000;
 const CHILD: &str = "FLYBALL_JOURNAL_WRITES_IN";
 
-fn open(dir: &Path) -> (Journal, Option<Aside>) {
+fn open(dir: &Path) -> (Journal, Option<UnusedFile>) {
     let journal = Journal::open(dir, Retention::default());
     assert_eq!(journal.fault(), None);
     let aside = journal.take_aside();
@@ -130,7 +130,7 @@ fn a_damaged_file_is_moved_aside_and_said_so() {
         let dir = tempfile::tempdir().unwrap();
         damage(&filled(dir.path()));
         let (journal, damaged) = open(dir.path());
-        let Some(Aside::Damaged { moved_to, why: said }) = damaged else {
+        let Some(UnusedFile::Damaged { moved_to, why: said }) = damaged else {
             panic!("{why}: {damaged:?}")
         };
         assert!(said.contains(why), "{why}: {said}");
@@ -150,7 +150,7 @@ fn a_log_goes_with_its_damaged_file() {
     fs::write(dir.path().join("journal.db"), b"garbage, and more than a header of it").unwrap();
     fs::write(dir.path().join("journal.db-wal"), b"log").unwrap();
     let aside = open(dir.path()).1;
-    let Some(Aside::Damaged { moved_to, .. }) = aside else { panic!("{aside:?}") };
+    let Some(UnusedFile::Damaged { moved_to, .. }) = aside else { panic!("{aside:?}") };
     let mut log = moved_to.into_os_string();
     log.push("-wal");
     assert_eq!(fs::read(log).unwrap(), b"log");
@@ -170,7 +170,7 @@ fn the_journal_of_a_newer_flyball_is_left_as_it_is_and_another_one_kept_beside_i
     for begun in [true, false] {
         let (journal, aside) = open(dir.path());
         let (path, instead) = (path.clone(), beside.clone());
-        assert_eq!(aside, Some(Aside::Newer { path, found: 99, known: 1, instead, begun }));
+        assert_eq!(aside, Some(UnusedFile::Newer { path, found: 99, known: 1, instead, begun }));
         assert_eq!(journal.manuals(), [("web".to_owned(), pin.clone())].into());
         journal.record_sample("web", &sample(5_000));
         journal.close().unwrap();

@@ -1,12 +1,11 @@
-//! What each request is answered with.
+//! The answers to requests: status and body as in Marathon.
 //!
-//! Decides status and body as Marathon does. Invariant: whoever does not lead answers as the leader
-//! does, except for events, which it leads to.
+//! A non-leader answers as the leader does, except for events, which it redirects.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::Knobs;
+use crate::LabSettings;
 use crate::render::FRAMEWORK;
 use crate::world::{Refused, World};
 
@@ -171,7 +170,7 @@ impl World {
         for (name, value) in asked.body.as_object().into_iter().flatten() {
             knobs[name] = value.clone();
         }
-        match serde_json::from_value::<Knobs>(knobs.clone()) {
+        match serde_json::from_value::<LabSettings>(knobs.clone()) {
             Ok(turned) => {
                 self.set(turned);
                 fine(knobs)
@@ -180,8 +179,8 @@ impl World {
         }
     }
 
-    /// Turns knobs; streams of events end where there are none, or nobody leads.
-    pub(crate) fn set(&mut self, knobs: Knobs) {
+    /// Turns knobs; streams of events end where there are none, or there is no leader.
+    pub(crate) fn set(&mut self, knobs: LabSettings) {
         if knobs.mute || knobs.electing || knobs.leader != self.knobs.leader {
             let _heard_by = self.events.send(None);
         }

@@ -1,13 +1,11 @@
-//! What can be made worse, or slower.
-//!
-//! Decides nothing. Invariant: with everything by default it is a Marathon in good health.
+//! The faults and delays that can be switched on. By default there are none.
 
 use serde::{Deserialize, Serialize};
 
 /// What can be set while it runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Knobs {
+pub struct LabSettings {
     /// From the launch of a task until it runs, in milliseconds.
     pub launch_ms: u64,
     /// From then until its health checks say so, in milliseconds, where the app has any.
@@ -20,7 +18,7 @@ pub struct Knobs {
     pub answer_ms: u64,
     /// There are no events, and streams of them end.
     pub mute: bool,
-    /// Nobody leads.
+    /// There is no leader.
     pub electing: bool,
     /// Which of the addresses leads.
     pub leader: usize,
@@ -30,7 +28,7 @@ pub struct Knobs {
     pub authorization: Option<String>,
 }
 
-impl Default for Knobs {
+impl Default for LabSettings {
     fn default() -> Self {
         Self {
             launch_ms: 100,

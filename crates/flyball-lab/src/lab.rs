@@ -1,7 +1,7 @@
-//! The scripted Marathon as tests hold it.
+//! The scripted Marathon for tests.
 //!
-//! Decides nothing. Works on a thread of its own, so that a test need not be asynchronous.
-//! Invariant: it ends when it is dropped, and its tasks with it.
+//! It runs on its own thread, so tests need not be asynchronous, and ends with its tasks when
+//! dropped.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::Knobs;
+use crate::LabSettings;
 use crate::server::{Shared, serve};
 use crate::world::{Stage, Task, World};
 
@@ -27,7 +27,7 @@ pub struct Lab {
 
 /// A task, as it really is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenTask {
+pub struct TaskView {
     /// Its id.
     pub id: String,
     /// Its process, if it has one.
@@ -41,7 +41,7 @@ impl Lab {
     ///
     /// # Panics
     /// The ports are taken.
-    pub fn start(knobs: Knobs, port: Option<u16>) -> Self {
+    pub fn start(knobs: LabSettings, port: Option<u16>) -> Self {
         let (tell, told) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -75,7 +75,7 @@ impl Lab {
     }
 
     /// Turns knobs.
-    pub fn set(&self, turn: impl FnOnce(&mut Knobs)) {
+    pub fn set(&self, turn: impl FnOnce(&mut LabSettings)) {
         let mut world = self.shared.world();
         let mut knobs = world.knobs.clone();
         turn(&mut knobs);
@@ -87,7 +87,7 @@ impl Lab {
         self.shared.world().put(definition, instances);
     }
 
-    /// Somebody rolls a new version of an app out, and holds it until [`Self::unlock`].
+    /// Rolls a new version of an app out externally, and holds it until [`Self::unlock`].
     pub fn lock(&self, app: &str) -> String {
         self.shared.world().deploy(app, "RestartApplication")
     }
@@ -97,7 +97,7 @@ impl Lab {
         self.shared.world().deployments.retain(|it| it.id != deployment);
     }
 
-    /// Somebody else changes the count; false where a deployment is in the way.
+    /// Changes the count externally; false where a deployment is in the way.
     pub fn scale_by_hand(&self, app: &str, to: usize) -> bool {
         self.shared.world().scale(app, to, false).is_ok()
     }
@@ -108,10 +108,10 @@ impl Lab {
     }
 
     /// The tasks of an app.
-    pub fn tasks(&self, app: &str) -> Vec<SeenTask> {
+    pub fn tasks(&self, app: &str) -> Vec<TaskView> {
         let world = self.shared.world();
         let of_app = world.tasks.iter().filter(|(_, task)| task.app == app);
-        let seen = |(id, task): (&String, &Task)| SeenTask {
+        let seen = |(id, task): (&String, &Task)| TaskView {
             id: id.clone(),
             process: task.process.as_ref().map(crate::process::Process::id),
             runs: task.stage == Stage::Running,

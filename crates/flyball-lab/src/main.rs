@@ -1,12 +1,10 @@
-//! The scripted Marathon by hand: starts it, makes one app and waits for the end.
-//!
-//! Decides nothing. Invariant: what it says on the way in is enough to try everything.
+//! Runs the scripted Marathon from a terminal: starts it, creates one app and waits for the end.
 #![expect(clippy::print_stdout, reason = "a command for people at a terminal")]
 
 use std::io::Read as _;
 
 use clap::Parser;
-use flyball_lab::{Knobs, Lab};
+use flyball_lab::{Lab, LabSettings};
 use serde_json::json;
 
 #[derive(Parser)]
@@ -25,7 +23,7 @@ struct Cli {
 
 fn main() {
     let Cli { port, cmd, instances } = Cli::parse();
-    let lab = Lab::start(Knobs::default(), Some(port));
+    let lab = Lab::start(LabSettings::default(), Some(port));
     let check = json!({ "protocol": "HTTP", "path": "/healthz" });
     lab.put(
         json!({ "id": "/shop/web", "cmd": cmd, "cpus": 1, "healthChecks": [check] }),

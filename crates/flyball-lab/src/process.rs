@@ -1,6 +1,4 @@
-//! A task's process.
-//!
-//! Decides how it ends: SIGTERM, and SIGKILL after the grace. Invariant: it does not outlive its
+//! The process of a task: SIGTERM, then SIGKILL after the grace period. It does not outlive its
 //! owner.
 
 use std::net::TcpListener;
@@ -55,7 +53,7 @@ impl Drop for Process {
     }
 }
 
-/// A port of this machine that nobody has now.
+/// A free port of this machine.
 pub(crate) fn free_port() -> Option<u16> {
     Some(TcpListener::bind(("127.0.0.1", 0)).ok()?.local_addr().ok()?.port())
 }

@@ -1,7 +1,4 @@
-//! Apps, tasks, deployments, the queue and the agents as Marathon and Mesos write them.
-//!
-//! Decides the shapes, of 1.11 (1.4 differs in what nobody here reads). Invariant: whatever is written
-//! here could stand in an answer of a real one.
+//! Apps, tasks, deployments, the queue and the agents in the JSON of Marathon 1.11 and Mesos.
 
 use std::time::Instant;
 

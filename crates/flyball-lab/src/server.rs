@@ -1,7 +1,6 @@
-//! HTTP.
+//! HTTP, and what comes before every answer: simulated faults, elections, credentials.
 //!
-//! Decides what stands before every answer: storms, elections, credentials, who leads. Invariant:
-//! `/lab` is answered whatever else is not.
+//! `/lab` always answers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,7 +1,4 @@
-//! What happens by itself.
-//!
-//! Decides what each task does next and which deployments are over, as time goes by. Invariant: a
-//! tick changes nothing that has reached what is wanted.
+//! What changes with time: the state of each task, and the end of deployments.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -1,8 +1,6 @@
-//! Apps, tasks and deployments, and what changes them.
+//! Apps, tasks and deployments, and the changes to them, as in Marathon.
 //!
-//! Decides as Marathon does: who holds a lock, who is killed for a smaller count, what an empty plan
-//! is. Has no connection. Invariant: each change of an app is a deployment, which holds the app until
-//! what it wants is there.
+//! Each change of an app is a deployment, which locks the app until its target is reached.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -11,14 +9,14 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::Knobs;
+use crate::LabSettings;
 use crate::process::Process;
 
 /// Events that a slow reader may be behind.
 const EVENTS_KEPT: usize = 50;
 
 pub(crate) struct World {
-    pub(crate) knobs: Knobs,
+    pub(crate) knobs: LabSettings,
     pub(crate) apps: BTreeMap<String, App>,
     pub(crate) tasks: BTreeMap<String, Task>,
     pub(crate) deployments: Vec<Deployment>,
@@ -72,7 +70,7 @@ pub(crate) enum Refused {
 }
 
 impl World {
-    pub(crate) fn new(knobs: Knobs) -> Self {
+    pub(crate) fn new(knobs: LabSettings) -> Self {
         let (events, _) = broadcast::channel(EVENTS_KEPT);
         let (apps, tasks, deployments) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         Self { knobs, apps, tasks, deployments, asked: Vec::new(), events, made: 0 }
@@ -80,7 +78,7 @@ impl World {
 
     pub(crate) fn tell(&self, kind: &'static str, mut event: Value) {
         event["eventType"] = json!(kind);
-        // Nobody may be listening.
+        // There may be no listener.
         let _heard_by = self.events.send(Some((kind, event)));
     }
 

@@ -1,7 +1,7 @@
-//! How masters and agents are spoken to: with TLS or without, and as whom.
+//! How masters and agents are reached: TLS and credentials.
 //!
-//! Decides nothing. Knows no address. Invariant: the secret is in no `Debug`, no error and no log
-//! line; it goes to masters, and to the agents that a master names.
+//! The secret is in no `Debug`, error or log line; it goes to masters and to the agents that a
+//! master names.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,26 +9,26 @@ use flyball_tls::Tls;
 use flyball_token::Token;
 use hyper::header::HeaderValue;
 
-/// The same for all of a cluster. The default is in the open and as nobody.
+/// The same for all of a cluster. The default is plain text and unauthenticated.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// With TLS, whose certificates must name the addresses that are asked; `None`: without.
     pub tls: Option<Tls>,
-    /// As whom; `None`: as nobody.
+    /// The principal; `None`: unauthenticated.
     pub credential: Option<Credential>,
 }
 
-/// Somebody whom Mesos knows (`--credentials`), and what shows it.
+/// A principal that Mesos knows (`--credentials`), and its secret.
 #[derive(Clone, Debug)]
 pub struct Credential {
     /// The name, without a colon.
     pub principal: String,
-    /// What only the two know. Read again with its file, if somebody follows that.
+    /// The shared secret. Read again with its file, if that is watched.
     pub secret: Token,
 }
 
 impl Access {
-    /// The header of HTTP's basic authentication; `None` as nobody.
+    /// The header of HTTP's basic authentication; `None` if unauthenticated.
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         let Credential { principal, secret } = self.credential.as_ref()?;
         let both = BASE64_STANDARD.encode(format!("{principal}:{}", secret.expose()));

@@ -1,7 +1,7 @@
-//! What an agent is called and where it is.
+//! Parses the names and addresses of agents in the forms that Mesos uses.
 //!
-//! Decides how the ways are read in which Mesos writes that. Asks no name server. Invariant: an
-//! agent whose address is not a number is unknown, for its tasks could not be reached.
+//! No name is resolved: an agent without a numeric address is unknown, because its tasks could not
+//! be reached.
 
 use std::net::{IpAddr, SocketAddr};
 

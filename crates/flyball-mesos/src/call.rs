@@ -1,7 +1,4 @@
-//! What flyball says to a master.
-//!
-//! Decides how it is written (Mesos's v1 scheduler API). Knows nothing of why it is said.
-//! Invariant: every call but the first names the framework.
+//! Calls to a master, in the format of Mesos's v1 scheduler API.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

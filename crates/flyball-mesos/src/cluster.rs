@@ -1,7 +1,6 @@
-//! One Mesos cluster and flyball's framework on it, shared by the engines of its services.
+//! One Mesos cluster with flyball's framework, shared by the engines of its services.
 //!
-//! Decides what runs as long as it does: the session and the meters. Does not know what a master
-//! says. Invariant: dropping it ends the connection and leaves the tasks.
+//! Dropping it closes the connection and leaves the tasks running.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
-//! The replicas of one service, as the loop sees them.
+//! The replicas of one service on Mesos.
 //!
-//! Decides nothing about their number. Takes orders in at once and has them carried out in the
-//! background; what became of them is in the next report.
-//! Invariant: tasks outlive the engine. The next one finds them by the framework's id.
+//! Orders return at once and run in the background; the next report shows the result. Tasks outlive
+//! the engine, and the next one finds them by the framework's id.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,10 +14,10 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::nodes::nodes_of;
-use crate::pool::Pool;
+use crate::service_tasks::ServiceTasks;
 use crate::{MesosCluster, MesosError, MesosSettings};
 
-/// What a shutdown waits until the master was told what ends.
+/// What a shutdown waits until the master has been told what ends.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs the replicas of one service. Dropping it leaves them alone.
@@ -36,7 +35,7 @@ impl MesosEngine {
     pub fn new(cluster: Arc<MesosCluster>, settings: MesosSettings) -> Result<Self, MesosError> {
         settings.validate()?;
         let core = &cluster.core;
-        let pool = Pool::new(settings.clone(), core.now());
+        let pool = ServiceTasks::new(settings.clone(), core.now());
         let changed = Arc::clone(&pool.changed);
         let mut book = core.book();
         book.pools.insert(settings.service.clone(), pool);
@@ -92,8 +91,8 @@ impl MesosEngine {
         self.changed.notified().await;
     }
 
-    /// Starts nothing any more, and waits at most 2 s until the master was told what ends. Tasks
-    /// stay.
+    /// Starts nothing any more, and waits at most 2 s until the master has been told what ends.
+    /// Tasks stay.
     pub async fn shutdown(&self) {
         let core = &self.cluster.core;
         let said = core.said.notified();
@@ -103,7 +102,7 @@ impl MesosEngine {
         }
         core.wake.notify_one();
         if timeout(SHUTDOWN_LIMIT, said).await.is_err() {
-            tracing::debug!(service = self.settings.service, "mesos is away at the end");
+            tracing::debug!(service = self.settings.service, "mesos is unreachable at shutdown");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! What can go wrong between flyball and a Mesos cluster.
+//! Errors between flyball and a Mesos cluster.
 //!
-//! Decides what the user can do about each. Does not know what is done next. Invariant: every error
-//! names the address or the file it is about; no value of an environment variable is in any.
+//! No error contains the value of an environment variable.
 
 use std::path::PathBuf;
 
@@ -9,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MesosError {
     /// A service asks for something that no task can be.
-    #[error("service {service}: {what} is less than Mesos gives a task: at least {least}")]
+    #[error("service {service}: {what} is below the minimum of a Mesos task: at least {least}")]
     Setting {
         /// The service.
         service: String,
@@ -19,15 +18,15 @@ pub enum MesosError {
         least: String,
     },
     /// The address of a master cannot be one.
-    #[error("{at:?} is no host and port of a mesos master")]
+    #[error("{at:?} is not a host and port of a mesos master")]
     Address {
         /// As it was written.
         at: String,
     },
-    /// Expected while masters elect one of them: nobody leads.
-    #[error("no mesos master leads")]
+    /// Expected while masters elect one of them: there is no leader.
+    #[error("mesos has no leading master")]
     NoLeader,
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error("mesos master {at} cannot be reached: {why}")]
     Unreachable {
         /// Where it was looked for.
@@ -80,7 +79,7 @@ pub enum MesosError {
         why: String,
     },
     /// The framework's id cannot be kept or read.
-    #[error("cannot keep the framework's id in {}: {why}", path.display())]
+    #[error("cannot write the framework's id to {}: {why}", path.display())]
     IdFile {
         /// The file.
         path: PathBuf,
@@ -88,13 +87,13 @@ pub enum MesosError {
         why: String,
     },
     /// The framework's id cannot be noted for the next leader, or read.
-    #[error("cannot note the framework's id: {why}")]
+    #[error("cannot record the framework's id: {why}")]
     Note {
         /// What ZooKeeper said.
         why: String,
     },
     /// There is no tokio runtime to work in.
-    #[error("mesos can only be asked inside of a tokio runtime")]
+    #[error("mesos needs a running tokio runtime")]
     NoRuntime,
 }
 
@@ -104,18 +103,19 @@ impl MesosError {
         let hint = match self {
             Self::Setting { .. } => "raise cpus or memory of the service",
             Self::Address { .. } => "write master = \"http://HOST:5050\" under [mesos]",
-            Self::NoLeader => "look at the masters and at ZooKeeper; flyball waits for one",
+            Self::NoLeader => "check the masters and ZooKeeper; flyball waits for a leader",
             Self::Unreachable { why, .. } if why.starts_with("TLS") => {
-                "ca_file under [mesos] must hold who signed its certificate, and that must name this address"
+                "ca_file under [mesos] must contain the CA that signed its certificate, and the \
+                 certificate must name this address"
             }
             Self::Unreachable { .. } | Self::Silent { .. } => {
-                "is the master running there? master under [mesos] says where it is looked for"
+                "is the master running there? master under [mesos] sets the address"
             }
             Self::Refused { status: 401, .. } => {
                 "principal and secret_file under [mesos] must be one of its --credentials"
             }
             Self::Refused { status: 403, .. } => {
-                "its --acls must allow this principal to do so, and role under [mesos]"
+                "its --acls must allow this for the principal and for role under [mesos]"
             }
             Self::IdFile { .. } => "make state_dir writable: without the id tasks would be lost",
             Self::Broken { .. }

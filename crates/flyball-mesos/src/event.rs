@@ -1,7 +1,7 @@
-//! What a master says on its stream.
+//! Events of a master.
 //!
-//! Decides which of it means anything to flyball. Invariant: what is unknown or has a strange shape
-//! is [`Event::Other`] and harms nothing; nothing that is missing is taken for zero.
+//! An unknown or malformed event is [`Event::Other`] and does no harm; a missing value is never
+//! taken for zero.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) enum Event {
     Update(Update),
     /// The framework has ended, or this subscription to it.
     Error(String),
-    /// An agent is gone, or something on one has failed: updates tell the rest.
+    /// An agent is gone, or something on one has failed: updates report the rest.
     Failure,
     Other,
 }
@@ -49,7 +49,7 @@ pub(crate) enum TaskState {
     Dropped,
     /// Its agent does not answer; it may be running.
     Unreachable,
-    /// Nobody knows it (any more).
+    /// It is unknown, or no longer known.
     Gone,
 }
 

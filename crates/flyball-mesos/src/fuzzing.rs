@@ -1,7 +1,7 @@
-//! Made-up streams of a Mesos master and of Marathon.
+//! Random streams of a Mesos master and of Marathon.
 //!
-//! Promises: never a panic; what is read does not depend on how the bytes were cut on their way; no
-//! more is kept than what came; an event of a strange shape is passed over or said, and harms nothing.
+//! Parsing never panics, does not depend on how the bytes were split, and keeps no more than it
+//! got. A malformed event is skipped or reported.
 
 use bytes::Bytes;
 

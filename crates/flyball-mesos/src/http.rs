@@ -1,7 +1,4 @@
-//! HTTP to a master or an agent.
-//!
-//! Decides nothing. Invariant: connecting and asking have a deadline each, and no answer is read
-//! beyond a bound.
+//! HTTP to a master or an agent, with deadlines and a bound on the answer.
 
 use std::time::Duration;
 
@@ -163,7 +160,7 @@ impl Connection {
         let place = location.split_once("//").and_then(|(_, rest)| rest.split('/').next());
         match place.filter(|place| place.contains(':') && *place != self.at) {
             Some(place) => MesosError::Elsewhere { at: place.to_owned() },
-            None => self.broken(what, format!("leads to {location:?}")),
+            None => self.broken(what, format!("redirects to {location:?}")),
         }
     }
 

@@ -1,7 +1,6 @@
-//! What a master lists: its agents, and the tasks of one framework.
+//! The agents and tasks that a master lists.
 //!
-//! Decides which of it is read. Invariant: what lacks an id, an address or a state is left out;
-//! tasks of other frameworks are never in it.
+//! Entries without an id, address or state are skipped, and so are tasks of other frameworks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};

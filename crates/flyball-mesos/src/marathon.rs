@@ -1,20 +1,16 @@
-//! Engine `marathon`: replicas are tasks of an app of Marathon.
+//! Engine `marathon`: replicas are tasks of a Marathon app.
 //!
-//! Decides how an app is found, watched and told its count, and whom that ends. Does not know how
-//! many tasks there should be, whether one answers requests, or who sends them any.
-//! Invariant: of an app only the count is ever changed, and never over a deployment that flyball did
-//! not begin.
+//! Only the count of an app is ever changed, and never during a deployment that flyball did not
+//! start. Flyball chooses which tasks end, so exactly the drained ones do.
 //!
-//! One [`Marathon`] per daemon watches; one [`MarathonEngine`] per service looks after its count.
-//! Marathon starts, places, restarts and ends tasks by itself. Whom it ends can be chosen, so that
-//! exactly those end that were drained.
+//! One [`Marathon`] per daemon watches; one [`MarathonEngine`] per service changes its count.
 //!
-//! | seen by | of | how soon |
+//! | source | reports | delay |
 //! |---|---|---|
-//! | event stream | any change of a watched app | some 100 ms |
+//! | event stream | any change of a watched app | about 100 ms |
 //! | reading the apps again | the same, if events are lost | 1 s |
-//! | launch queue | why tasks do not come | 1 s, while some are missing |
-//! | statistics of the Mesos agents | CPU time | 1 s |
+//! | launch queue | why tasks do not start | 1 s, while some are missing |
+//! | statistics of the Mesos agents | CPU usage | 1 s |
 
 mod answers;
 mod app;

@@ -1,8 +1,4 @@
-//! Which agents the replicas of a service are on.
-//!
-//! Decides whether an agent is heard of. Decides nothing else: it is shown, and nobody reckons with
-//! it. Does not know whose tasks they are.
-//! Invariant: an agent that is known only by its id is called by that.
+//! The agents that the replicas of a service run on, for display only.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +14,13 @@ pub(crate) struct Placed<'a> {
     pub(crate) replica: &'a ReplicaId,
     /// The id of its agent.
     pub(crate) agent: &'a str,
-    /// What people call that agent, where the task tells it.
+    /// The agent's name, where the task reports it.
     pub(crate) host: Option<&'a str>,
     /// Its agent is not heard of.
     pub(crate) lost: bool,
 }
 
-/// The agents that replicas are on; `agents` may lack some, or all where nobody lists them.
+/// The agents that replicas are on; `agents` may lack some, or all where they are not listed.
 pub(crate) fn nodes_of(
     placed: &[Placed<'_>],
     agents: &BTreeMap<String, Agent>,

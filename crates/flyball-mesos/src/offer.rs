@@ -1,8 +1,7 @@
 //! One offer: what an agent has to spare for this framework now.
 //!
-//! Decides how much of it a task takes and why one does not fit. Does not know which task goes
-//! where. Invariant: what is taken is written as it was offered, with its role and reservation, and
-//! no more is ever taken than is there. Amounts are thousandths, as Mesos itself counts.
+//! Resources are written back as they were offered, with role and reservation, and never exceed the
+//! offer. Amounts are thousandths, as in Mesos.
 
 use serde_json::Value;
 

@@ -1,8 +1,7 @@
-//! Which offer a replica starts on.
+//! Picks the offer that a replica starts on.
 //!
-//! Decides: among the offers it fits, the agent with the fewest replicas of its service, then the
-//! one with the most cores left. Placement beyond that is Mesos's business. Invariant: no two tasks
-//! are given the same port of the same address.
+//! Among offers that fit, the agent with the fewest replicas of the service wins, then the one with
+//! the most free cores. No two tasks get the same port of an address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,13 +11,13 @@ use crate::offer::{Needs, Offer, Short, Taken};
 
 /// What is offered, and what is where.
 #[derive(Debug, Default)]
-pub(crate) struct Ground {
+pub(crate) struct OfferSet {
     pub(crate) offers: Vec<Offer>,
     /// Addresses that tasks have.
     pub(crate) taken: BTreeSet<SocketAddr>,
     /// How many tasks of each service are on each agent.
-    pub(crate) crowd: BTreeMap<(String, String), usize>,
-    /// The port given last at each address: others may still remember whoever had it before.
+    pub(crate) tasks_per_agent: BTreeMap<(String, String), usize>,
+    /// The port given last at each address: others may still remember its previous owner.
     pub(crate) last_ports: BTreeMap<IpAddr, u16>,
 }
 
@@ -31,28 +30,31 @@ pub(crate) struct Place {
     pub(crate) taken: Taken,
 }
 
-impl Ground {
+impl OfferSet {
     /// Takes a place for a replica of `service`; `None` if it fits nowhere.
     pub(crate) fn place(&mut self, service: &str, needs: Needs) -> Option<Place> {
-        let crowd = |offer: &Offer| {
+        let tasks_per_agent = |offer: &Offer| {
             let key = (service.to_owned(), offer.agent_id.clone());
-            self.crowd.get(&key).copied().unwrap_or(0)
+            self.tasks_per_agent.get(&key).copied().unwrap_or(0)
         };
         let fits =
             |offer: &&Offer| offer.short_of(needs, |port| self.is_free(offer, port)).is_none();
         let better = |a: &Offer, b: &Offer| {
             let by_room = || b.cpus().total_cmp(&a.cpus());
-            crowd(a).cmp(&crowd(b)).then_with(by_room).then_with(|| a.agent_id.cmp(&b.agent_id))
+            tasks_per_agent(a)
+                .cmp(&tasks_per_agent(b))
+                .then_with(by_room)
+                .then_with(|| a.agent_id.cmp(&b.agent_id))
         };
         let best = self.offers.iter().filter(fits).min_by(|a, b| better(a, b))?.id.clone();
-        let Self { offers, taken, crowd, last_ports } = self;
+        let Self { offers, taken, tasks_per_agent, last_ports } = self;
         let offer = offers.iter_mut().find(|offer| offer.id == best)?;
         let agent = offer.agent.clone();
         let last = last_ports.entry(agent.at.ip()).or_default();
         let got = offer.take(needs, *last, |port| !taken.contains(&agent.address(port)))?;
         *last = got.port;
         taken.insert(agent.address(got.port));
-        *crowd.entry((service.to_owned(), offer.agent_id.clone())).or_default() += 1;
+        *tasks_per_agent.entry((service.to_owned(), offer.agent_id.clone())).or_default() += 1;
         let (offer, agent_id) = (offer.id.clone(), offer.agent_id.clone());
         Some(Place { offer, agent_id, agent, taken: got })
     }
@@ -97,9 +99,9 @@ mod tests {
     #[test]
     fn replicas_spread_over_the_agents_before_they_share_one() {
         let offers = vec![offer(1, 8.0, 4096.0), offer(2, 2.0, 4096.0), offer(3, 1.0, 4096.0)];
-        let mut ground = Ground { offers, ..Ground::default() };
-        ground.crowd.insert(("web".into(), "S3".into()), 1);
-        let mut agents = || ground.place("web", SMALL).map(|place| place.agent_id);
+        let mut offers = OfferSet { offers, ..OfferSet::default() };
+        offers.tasks_per_agent.insert(("web".into(), "S3".into()), 1);
+        let mut agents = || offers.place("web", SMALL).map(|place| place.agent_id);
         let placed: Vec<_> = std::iter::from_fn(&mut agents).take(5).collect();
         assert_eq!(placed, ["S1", "S2", "S1", "S2", "S3"]);
     }
@@ -109,20 +111,20 @@ mod tests {
         let (mut one, two) = (offer(1, 8.0, 4096.0), offer(1, 8.0, 4096.0));
         one.id = "other".into();
         one.agent_id = "S9".into();
-        let mut ground = Ground { offers: vec![one, two], ..Ground::default() };
-        ground.taken.insert("10.0.0.1:31001".parse().unwrap());
-        let mut next = || ground.place("web", SMALL).map(|place| place.taken.port);
+        let mut offers = OfferSet { offers: vec![one, two], ..OfferSet::default() };
+        offers.taken.insert("10.0.0.1:31001".parse().unwrap());
+        let mut next = || offers.place("web", SMALL).map(|place| place.taken.port);
         let ports: Vec<_> = std::iter::from_fn(&mut next).collect();
         assert_eq!(ports, [31_000, 31_005]);
-        assert_eq!(ground.why_not(SMALL), "2 offers of mesos, none fits: no port on 2");
+        assert_eq!(offers.why_not(SMALL), "2 offers of mesos, none fits: no port on 2");
     }
 
     #[test]
     fn what_keeps_a_replica_from_starting_is_said_with_both_amounts() {
         let offers = vec![offer(1, 0.25, 64.0), offer(2, 1.0, 32.0)];
-        let mut ground = Ground { offers, ..Ground::default() };
-        assert!(ground.place("web", SMALL).is_none());
+        let mut offers = OfferSet { offers, ..OfferSet::default() };
+        assert!(offers.place("web", SMALL).is_none());
         let why = "2 offers of mesos, none fits: at most 0.25 of 0.5 cpus on 1, at most 32 of 64 MiB on 1";
-        assert_eq!(ground.why_not(SMALL), why);
+        assert_eq!(offers.why_not(SMALL), why);
     }
 }

@@ -1,7 +1,4 @@
-//! RecordIO: how a master separates the events of one endless answer.
-//!
-//! Decides where a record ends: a length in decimal digits, a line feed, so many bytes. Knows
-//! nothing of what is in them. Invariant: no record is kept that is longer than [`RECORD_MAX`].
+//! RecordIO, the framing of a master's event stream: a decimal length, a line feed, the record.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
@@ -55,7 +52,7 @@ impl Records {
 }
 
 fn no_length(head: &[u8]) -> String {
-    format!("{:?} is no length of a record", String::from_utf8_lossy(head))
+    format!("{:?} is not a record length", String::from_utf8_lossy(head))
 }
 
 #[cfg(test)]

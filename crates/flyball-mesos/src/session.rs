@@ -1,8 +1,7 @@
-//! The connection to the leading master: its events in, flyball's calls out.
+//! The connection to the leading master: events in, calls out.
 //!
-//! Decides when the master is asked and when a connection counts as lost. Does not know what a
-//! call is for. Invariant: calls go out one after another in the order they were made; one that
-//! fails ends the session, and the next one says everything anew.
+//! Calls go out in order. A failed call ends the session, and the next session sends everything
+//! again.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -185,7 +184,7 @@ impl Session<'_> {
         let now = self.core.now();
         let calls: VecDeque<_> = self.core.book().calls(now, wall_ms()).into();
         for call in calls {
-            tracing::debug!(?call, "said to mesos");
+            tracing::debug!(?call, "sending a call to mesos");
             let said = self.speaker.queue.try_send(call.body(&self.framework));
             said.map_err(|error| self.stream.connection.broken("take calls", error))?;
         }
@@ -198,8 +197,8 @@ impl Session<'_> {
     }
 }
 
-/// Returns when another master leads than `at`, where masters are elected; while nobody leads, the
-/// one that did may still.
+/// Returns when another master leads than `at`, where masters are elected; while there is no
+/// leader, the one that did may still.
 async fn other_leader(core: &Core, at: &str) -> String {
     let Master::Elected(leader) = &core.settings.master else {
         return std::future::pending().await;
@@ -209,7 +208,7 @@ async fn other_leader(core: &Core, at: &str) -> String {
         leader.wait_for(|leader| leader.as_deref().is_some_and(|leader| leader != at)).await;
     match other.ok().and_then(|leader| leader.clone()) {
         Some(leader) => leader,
-        // Nobody looks any more.
+        // There are no readers any more.
         None => std::future::pending().await,
     }
 }

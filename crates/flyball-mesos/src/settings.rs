@@ -1,7 +1,6 @@
-//! What a cluster and the replicas of one service on it are.
+//! Settings of a cluster and of the replicas of one service on it.
 //!
-//! Decides nothing but what cannot be. Invariant: values of variables, which may be secrets, are
-//! not shown by `Debug`.
+//! Values of variables may be secrets, and `Debug` does not show them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,14 +20,14 @@ pub struct ClusterSettings {
     pub master: Master,
     /// How it and its agents are spoken to.
     pub access: Access,
-    /// The role that resources are offered to; `*` for those of nobody.
+    /// The role that resources are offered to; `*` for unreserved ones.
     pub role: String,
-    /// Where the framework's id is kept from run to run. Whoever loses it loses the tasks.
+    /// Where the framework's id is kept from run to run. Losing it means losing the tasks.
     pub id_file: PathBuf,
     /// Who notes the id for whichever flyball leads next, where there are several; it is then taken
     /// from there, whatever is in the file.
     pub shared: Option<Arc<Candidate>>,
-    /// The clock that everything is told by.
+    /// The clock of all times.
     pub clock: fn() -> Timestamp,
 }
 
@@ -37,7 +36,7 @@ pub struct ClusterSettings {
 pub enum Master {
     /// At this `HOST:PORT`, or wherever that one says.
     At(String),
-    /// At the `HOST:PORT` that others keep up to date; `None` while nobody leads.
+    /// At the `HOST:PORT` that others keep up to date; `None` while there is no leader.
     Elected(watch::Receiver<Option<String>>),
 }
 
@@ -73,7 +72,7 @@ pub enum Network {
         /// Above 0.
         port: u16,
     },
-    /// It serves on that port itself, which it is told in `PORT` and by `{port}`.
+    /// It serves on that port itself, which it gets in `PORT` and by `{port}`.
     Host,
 }
 

@@ -1,7 +1,7 @@
-//! What the session, the meters and the engines of a cluster have in common.
+//! State shared by the session, the meters and the engines of a cluster.
 //!
-//! Decides what is kept from run to run: the framework's id and nothing else. Invariant: the id is on
-//! the disk, and noted for the next leader where there is one, before any task is launched under it.
+//! The framework's id is on disk, and stored for the next leader where there is one, before any
+//! task is launched under it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,9 +15,9 @@ use flyball_zookeeper::ZookeeperError;
 use tokio::sync::Notify;
 
 use crate::agents::Agent;
-use crate::book::Book;
+use crate::state::State;
 use crate::task::{Stage, Used};
-use crate::usage::{Ledger, Meters};
+use crate::usage::{Meters, UsageSource};
 use crate::{Access, ClusterSettings, MesosError};
 
 /// One cluster, as everything here works with it.
@@ -29,13 +29,13 @@ pub(crate) struct Core {
     pub(crate) said: Notify,
     /// Who is asked for CPU time.
     pub(crate) meters: Meters,
-    book: Mutex<Book>,
+    book: Mutex<State>,
 }
 
 impl Core {
     /// With the id of an earlier run, if there was one.
     pub(crate) fn new(settings: ClusterSettings, framework: Option<String>) -> Self {
-        let book = Mutex::new(Book::new(framework, (settings.clock)()));
+        let book = Mutex::new(State::new(framework, (settings.clock)()));
         let (wake, said, meters) = (Notify::new(), Notify::new(), Meters::default());
         Self { settings, wake, said, meters, book }
     }
@@ -44,7 +44,7 @@ impl Core {
         (self.settings.clock)()
     }
 
-    pub(crate) fn book(&self) -> MutexGuard<'_, Book> {
+    pub(crate) fn book(&self) -> MutexGuard<'_, State> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -98,7 +98,7 @@ impl Core {
     }
 }
 
-impl Ledger for Core {
+impl UsageSource for Core {
     fn now(&self) -> Timestamp {
         Core::now(self)
     }

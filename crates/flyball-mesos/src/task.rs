@@ -1,7 +1,6 @@
-//! One task, from the offer it was put on to its end.
+//! One task, from its offer to its end.
 //!
-//! Decides how far a replica is from what the master said of its task and what was asked of it.
-//! Invariant: a task that was asked to end is never ready again.
+//! A task that was asked to end never becomes ready again.
 
 use std::net::SocketAddr;
 
@@ -25,7 +24,7 @@ pub(crate) struct Task {
     pub(crate) ready_at: Option<Timestamp>,
     /// It was asked to end.
     pub(crate) ending: bool,
-    /// When Mesos was last told to end it.
+    /// When Mesos was last asked to end it.
     pub(crate) killed_at: Option<Timestamp>,
     /// When anything was last heard of it, or it was last asked after.
     pub(crate) heard_at: Timestamp,
@@ -64,7 +63,7 @@ impl Task {
         }
     }
 
-    /// One that is to end on an agent that nobody reaches is nobody's business until it is back.
+    /// One that should end on an unreachable agent waits until the agent is back.
     pub(crate) fn is_reported(&self) -> bool {
         !(self.ending && self.stage == Stage::Unreachable)
     }

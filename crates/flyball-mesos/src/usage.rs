@@ -1,9 +1,7 @@
-//! CPU time of tasks, as their agents count it.
+//! CPU usage of tasks, as their agents count it.
 //!
-//! Decides which agents are asked: those with a running task of ours, each once a second and never
-//! twice at a time (an agent answers at most twice a second, whoever asks). Invariant: counters
-//! carry the agent's own time, moved onto this machine's clock, so that a slow answer does not look
-//! like work; what an agent does not say is missing.
+//! Each agent with a running task is asked once a second, never twice at a time. Counters carry the
+//! agent's time, moved to the local clock, so a slow answer does not look like work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,12 +25,12 @@ const POLL_LIMIT: Duration = Duration::from_secs(2);
 const MISSES_SAID: u32 = 3;
 /// Answers of some 100 kB each.
 const POLLS_AT_ONCE: usize = 32;
-/// A clock of an agent that runs away from ours by so much, or was set, is taken anew. Half of it
-/// would mistake a slow answer for that; twice would show counters late.
+/// A clock of an agent that runs away from ours by so much, or was set, is measured again. Half of
+/// it would mistake a slow answer for that; twice would show counters late.
 const DRIFT_MS_MAX: f64 = 1_000.0;
 
 /// Whose tasks are metered.
-pub(crate) trait Ledger: Send + Sync + 'static {
+pub(crate) trait UsageSource: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 
     /// How agents are spoken to.
@@ -60,7 +58,7 @@ struct Counted {
 }
 
 impl Meters {
-    /// Why an agent tells no CPU time, once that lasts.
+    /// Why an agent reports no CPU usage, once that lasts.
     pub(crate) fn silence(&self, agent: &str) -> Option<String> {
         let meters = self.all();
         let meter = meters.get(agent).filter(|meter| meter.misses >= MISSES_SAID)?;
@@ -101,7 +99,7 @@ impl Meters {
 }
 
 /// Asks until aborted.
-pub(crate) async fn follow<L: Ledger>(core: Arc<L>) {
+pub(crate) async fn follow<L: UsageSource>(core: Arc<L>) {
     let mut ticks = interval(POLL_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let places = Arc::new(Semaphore::new(POLLS_AT_ONCE));

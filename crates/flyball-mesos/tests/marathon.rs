@@ -1,4 +1,4 @@
-//! What becomes of engine `marathon` when Marathon answers well, oddly or not at all.
+//! Engine `marathon` against a Marathon that answers well, oddly or not at all.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod encrypting;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_lab::{Knobs, Lab};
+use flyball_lab::{Lab, LabSettings};
 use flyball_mesos::marathon::{
     AppSettings, Credentials, Marathon, MarathonEngine, MarathonPlaces, MarathonSettings,
 };
@@ -52,7 +52,7 @@ fn app() -> AppSettings {
 }
 
 /// An app of pretended tasks, and an engine that looks after it.
-fn set(instances: usize, knobs: Knobs) -> (Lab, Arc<Marathon>, MarathonEngine) {
+fn set(instances: usize, knobs: LabSettings) -> (Lab, Arc<Marathon>, MarathonEngine) {
     let lab = Lab::start(knobs, None);
     lab.put(json!({ "id": "/shop/web", "cpus": 0.5 }), instances);
     let marathon = Marathon::open(settings(&lab)).unwrap();
@@ -96,7 +96,7 @@ fn busy(seen: &Reading<EngineReport>) -> Option<String> {
 
 #[tokio::test]
 async fn a_count_rises_by_patch_and_falls_by_exactly_those_who_were_named() {
-    let (lab, _marathon, engine) = set(2, Knobs::default());
+    let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     engine.scale(4, &[]);
     let ids = settled(&engine, 4).await;
@@ -115,7 +115,7 @@ async fn encrypted(at: SocketAddr) -> String {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                // Whoever does not trust it hangs up.
+                // A client that does not trust it closes the connection.
                 let Ok(mut stream) = encrypting().accept(stream).await else { return };
                 let mut behind = TcpStream::connect(at).await.unwrap();
                 let _over = tokio::io::copy_bidirectional(&mut stream, &mut behind).await;
@@ -128,7 +128,7 @@ async fn encrypted(at: SocketAddr) -> String {
 #[tokio::test]
 async fn a_marathon_behind_tls_is_asked_only_if_it_is_trusted_and_its_plain_leader_is_not_followed()
 {
-    let lab = Lab::start(Knobs::default(), None);
+    let lab = Lab::start(LabSettings::default(), None);
     lab.put(json!({ "id": "/shop/web", "cpus": 0.5 }), 1);
     let places = MarathonPlaces::At(vec![encrypted(lab.at(0)).await]);
     let settings = |tls| MarathonSettings { tls, places: places.clone(), ..settings(&lab) };
@@ -148,7 +148,7 @@ async fn an_old_marathon_is_told_by_put_and_one_with_a_password_is_shown_it() {
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "fly:ball\n").unwrap();
     let authorization = Some("Basic Zmx5OmJhbGw=".to_owned());
-    let knobs = Knobs { version: "1.4.2".into(), authorization, ..Knobs::default() };
+    let knobs = LabSettings { version: "1.4.2".into(), authorization, ..LabSettings::default() };
     let lab = Lab::start(knobs, None);
     lab.put(json!({ "id": "/shop/web", "cpus": 0.5 }), 1);
     let refused = Marathon::open(settings(&lab)).unwrap().check().await.unwrap_err();
@@ -164,7 +164,7 @@ async fn an_old_marathon_is_told_by_put_and_one_with_a_password_is_shown_it() {
 
 #[tokio::test]
 async fn a_deployment_of_somebody_else_is_waited_for_and_never_forced() {
-    let (lab, _marathon, engine) = set(2, Knobs::default());
+    let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     let theirs = lab.lock("/shop/web");
     // The order comes before the lock was seen, or after: neither may force it.
@@ -183,7 +183,7 @@ async fn a_deployment_of_somebody_else_is_waited_for_and_never_forced() {
 
 #[tokio::test]
 async fn our_own_stuck_scale_is_overridden_and_why_it_is_stuck_is_said() {
-    let (lab, marathon, engine) = set(2, Knobs { capacity: 3, ..Knobs::default() });
+    let (lab, marathon, engine) = set(2, LabSettings { capacity: 3, ..LabSettings::default() });
     settled(&engine, 2).await;
     engine.scale(6, &[]);
     let pending = |seen: &Reading<EngineReport>| seen.value().and_then(|r| r.pending.clone());
@@ -202,7 +202,7 @@ async fn our_own_stuck_scale_is_overridden_and_why_it_is_stuck_is_said() {
 
 #[tokio::test]
 async fn a_storm_of_errors_is_missing_and_what_follows_it_is_whole() {
-    let (lab, _marathon, engine) = set(2, Knobs::default());
+    let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     lab.set(|knobs| knobs.status = Some(503));
     let seen = observed(&engine, |seen| seen.value().is_none()).await;
@@ -215,7 +215,7 @@ async fn a_storm_of_errors_is_missing_and_what_follows_it_is_whole() {
 
 #[tokio::test]
 async fn lost_events_cost_a_second_and_a_leader_that_moves_some() {
-    let (lab, _marathon, engine) = set(2, Knobs::default());
+    let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     lab.set(|knobs| knobs.mute = true);
     assert!(lab.scale_by_hand("/shop/web", 3));
@@ -230,7 +230,7 @@ async fn lost_events_cost_a_second_and_a_leader_that_moves_some() {
 
 #[tokio::test]
 async fn a_lost_task_is_not_ready_until_it_is_back() {
-    let (lab, _marathon, engine) = set(2, Knobs::default());
+    let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     let task = lab.tasks("/shop/web").remove(0).id;
     let unhealthy = |seen: &Reading<EngineReport>| {
@@ -245,7 +245,7 @@ async fn a_lost_task_is_not_ready_until_it_is_back() {
 
 #[tokio::test]
 async fn what_is_no_app_is_said_and_left_alone() {
-    let (lab, marathon, _engine) = set(0, Knobs::default());
+    let (lab, marathon, _engine) = set(0, LabSettings::default());
     let look = |app: &str| {
         let settings = AppSettings { app: app.into(), ..self::app() };
         MarathonEngine::new(&marathon, settings).unwrap()
@@ -264,7 +264,7 @@ async fn what_is_no_app_is_said_and_left_alone() {
     let container = json!({ "portMappings": mapping });
     lab.put(json!({ "id": "/fixed", "networks": networks, "container": container }), 2);
     let fixed = look("/fixed").check().await.unwrap();
-    assert!(fixed[0].text.contains("port 80 of an agent of its own"), "{fixed:?}");
+    assert!(fixed[0].text.contains("port 80 on an agent of its own"), "{fixed:?}");
     assert_eq!(lab.asked(), Vec::<String>::new());
 }
 
@@ -272,7 +272,7 @@ async fn what_is_no_app_is_said_and_left_alone() {
 async fn the_app_of_the_example_can_be_looked_after() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/mesos/web.json");
     let example = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let lab = Lab::start(Knobs::default(), None);
+    let lab = Lab::start(LabSettings::default(), None);
     lab.put(example, 2);
     let marathon = Marathon::open(settings(&lab)).unwrap();
     let engine = MarathonEngine::new(&marathon, AppSettings { port: Some(8080), ..app() }).unwrap();
@@ -282,7 +282,7 @@ async fn the_app_of_the_example_can_be_looked_after() {
 
 #[tokio::test]
 async fn apps_with_labels_are_found_and_cpu_time_comes_from_the_agents() {
-    let lab = Lab::start(Knobs::default(), None);
+    let lab = Lab::start(LabSettings::default(), None);
     let labels = json!({ "flyball.service": "web", "flyball.max": "5" });
     lab.put(json!({ "id": "/shop/web", "cmd": "sleep 60", "labels": labels }), 1);
     lab.put(json!({ "id": "/other" }), 1);
@@ -304,7 +304,7 @@ mod alone {
 
     #[tokio::test]
     async fn ten_thousand_tasks_are_taken_in_within_a_second() {
-        let (lab, _marathon, engine) = set(10_000, Knobs::default());
+        let (lab, _marathon, engine) = set(10_000, LabSettings::default());
         lab.settle("/shop/web");
         settled(&engine, 10_000).await;
         let heard = |seen: Reading<EngineReport>| match seen {

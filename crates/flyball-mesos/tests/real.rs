@@ -1,4 +1,4 @@
-//! What the agents of a real Mesos count, beside what the kernel does.
+//! CPU usage from the agents of a real Mesos, compared with the kernel's.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
 #[path = "lab/mod.rs"]

@@ -1,4 +1,4 @@
-//! What becomes of the engine when a master answers well, oddly or not at all.
+//! The engine against a master that answers well, oddly or not at all.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod encrypting;
@@ -12,7 +12,7 @@ use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_mesos::{
-    Access, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings, Survey,
+    Access, ClusterInfo, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings,
 };
 use flyball_token::Token;
 use serde_json::{Value, json};
@@ -206,11 +206,11 @@ async fn a_master_that_does_not_lead_says_who_does() {
     observed(&engine(&cluster), is_known).await;
     leader.heard("SUBSCRIBE").await;
     let first = flyball_mesos::Master::At(master.at.clone());
-    assert_eq!(Survey::of(&first, &Access::default()).await.unwrap().at, leader.at);
+    assert_eq!(ClusterInfo::of(&first, &Access::default()).await.unwrap().at, leader.at);
     // Two that send to each other are no leader.
     leader.script().mood = Mood::Follows(master.at.clone());
     assert_eq!(
-        Survey::of(&first, &Access::default()).await,
+        ClusterInfo::of(&first, &Access::default()).await,
         Err(flyball_mesos::MesosError::NoLeader)
     );
 }
@@ -251,14 +251,14 @@ async fn a_master_that_is_not_trusted_or_does_not_trust_is_said_with_the_key_tha
     let master = Master::start_encrypted().await;
     let at = flyball_mesos::Master::At(master.at.clone());
     let said = async |access: Access| {
-        let error = Survey::of(&at, &access).await.unwrap_err();
+        let error = ClusterInfo::of(&at, &access).await.unwrap_err();
         format!("{error}; hint: {}", error.hint().unwrap_or_default())
     };
     let stranger = said(Access { tls: trusting(false), credential: None }).await;
     assert!(stranger.contains("TLS: ") && stranger.contains("ca_file"), "{stranger}");
     let other_name = flyball_mesos::Master::At(master.at.replace("127.0.0.1", "localhost"));
     let trusted = Access { tls: trusting(true), credential: None };
-    let error = Survey::of(&other_name, &trusted).await.unwrap_err().to_string();
+    let error = ClusterInfo::of(&other_name, &trusted).await.unwrap_err().to_string();
     assert!(error.contains("not valid for name \"localhost\""), "{error}");
     let plain = said(Access::default()).await;
     assert!(plain.contains(&master.at), "{plain}");
@@ -270,7 +270,7 @@ async fn a_master_that_is_not_trusted_or_does_not_trust_is_said_with_the_key_tha
 #[tokio::test]
 async fn nobody_at_the_address_is_said_with_the_address_and_a_hint() {
     let nobody = { Master::start().await.at.clone() };
-    let error = Survey::of(&flyball_mesos::Master::At(nobody.clone()), &Access::default())
+    let error = ClusterInfo::of(&flyball_mesos::Master::At(nobody.clone()), &Access::default())
         .await
         .unwrap_err();
     assert!(error.to_string().contains(&nobody) && error.hint().is_some(), "{error}");

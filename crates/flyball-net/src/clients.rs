@@ -1,8 +1,6 @@
-//! Who is connected, how much each may have, and who makes room for whom.
-//!
-//! A silent connection costs a descriptor until its time is over, so whoever opens hundreds could
-//! shut everybody out. A newcomer therefore gets the place of a connection that waits for its
-//! client; one that has presented a token is never closed for that.
+//! Limits on connections. A silent connection costs a descriptor until its time is over, so a
+//! client that opens hundreds could lock out all others. A new connection therefore replaces an
+//! idle one, but never one that has presented a token.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -87,7 +85,7 @@ impl Clients {
         Arc::new(Self { limits, open: Mutex::default() })
     }
 
-    /// A place for a connection from `address`; `None` where nobody makes room.
+    /// A place for a connection from `address`; `None` if no connection makes room.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Connection> {
         let client = client_of(address);
         let mut open = self.open();
@@ -184,13 +182,13 @@ impl Connection {
         let (client, known) = (own.client, own.known);
         let of_one = open.strangers(client).filter(|(_, entry)| follows(entry)).count();
         if !known && of_one >= limits.followers_of_one {
-            return Err(format!("{of_one} readers of one address follow already"));
+            return Err(format!("this address already has {of_one} event streams"));
         }
         let all = open.connections.values().filter(|entry| follows(entry)).count();
         if all >= limits.followers {
             match open.dispensable(follows).filter(|_| known) {
                 Some(stranger) => open.close(stranger),
-                None => return Err(format!("{all} readers follow already")),
+                None => return Err(format!("there are already {all} event streams")),
             }
         }
         if let Some(own) = open.connections.get_mut(&self.number) {
@@ -293,8 +291,8 @@ mod tests {
         let of = |n: u8| IpAddr::from([10, 0, 1, n]);
         let all: Vec<_> = (0..16).map(|n| follower(of(n / 4)).unwrap()).collect();
         assert_eq!(clients.followers(), 16);
-        assert!(follower(of(0)).unwrap_err().contains("4 readers of one address"));
-        assert!(follower(of(9)).unwrap_err().contains("16 readers follow"));
+        assert!(follower(of(0)).unwrap_err().contains("this address already has 4 event streams"));
+        assert!(follower(of(9)).unwrap_err().contains("already 16 event streams"));
         let known = clients.admit(of(0)).unwrap();
         known.is_known();
         known.follow().unwrap();

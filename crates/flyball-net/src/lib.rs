@@ -1,7 +1,7 @@
-//! What the servers of flyball share: how many clients there may be, and who makes room for whom.
+//! What flyball's servers share: limits on clients and connections.
 
 mod clients;
 mod seldom;
 
 pub use clients::{Clients, Connection, Limits};
-pub use seldom::Seldom;
+pub use seldom::WarningLimit;

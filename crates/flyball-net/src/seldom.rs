@@ -1,4 +1,4 @@
-//! A warning that could come thousands of times: said at once, then once a minute with the count.
+//! A warning that could come thousands of times: logged at once, then once a minute with the count.
 
 use std::time::{Duration, Instant};
 
@@ -6,14 +6,14 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 /// One kind of warning.
 #[derive(Debug, Default)]
-pub struct Seldom {
+pub struct WarningLimit {
     said: Option<Instant>,
-    /// How often it would have been said since.
+    /// How often it was suppressed since.
     unsaid: u64,
 }
 
-impl Seldom {
-    /// Warns in the words of `what`, unless that was said within the last minute.
+impl WarningLimit {
+    /// Logs the warning `what`, unless it was logged within the last minute.
     pub fn warn(&mut self, what: impl FnOnce() -> String) {
         if let Some(unsaid) = self.due(Instant::now()) {
             match unsaid {
@@ -23,7 +23,7 @@ impl Seldom {
         }
     }
 
-    /// How often it was not said since the last time, if it may be said at `now`.
+    /// How often it was suppressed since the last time, if it may be logged at `now`.
     fn due(&mut self, now: Instant) -> Option<u64> {
         if self.said.is_some_and(|said| now.saturating_duration_since(said) < PAUSE) {
             self.unsaid += 1;
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn it_is_said_at_once_and_then_once_a_minute() {
-        let (mut seldom, begin) = (Seldom::default(), Instant::now());
+        let (mut seldom, begin) = (WarningLimit::default(), Instant::now());
         let said: Vec<u64> =
             (0..1_500).filter_map(|n| seldom.due(begin + Duration::from_millis(100 * n))).collect();
         assert_eq!(said, [0, 599, 599]);

@@ -1,7 +1,6 @@
-//! A cgroup for each replica, where one can be had.
+//! A cgroup for each replica, where cgroups can be created.
 //!
-//! Decides whether groups can be made here, and where. Does not start what runs in them.
-//! Invariant: only directories that this crate made are killed or removed.
+//! Only directories that this crate created are killed or removed.
 
 use std::fs::{self, File};
 use std::io;
@@ -129,7 +128,7 @@ pub(crate) struct ReplicaGroup {
 }
 
 impl ReplicaGroup {
-    /// Makes it in the group of the run; `name` is told apart from others by `number`.
+    /// Makes it in the group of the run; `number` distinguishes `name` from others.
     pub(crate) fn create(run: &Path, number: u64, name: &str) -> io::Result<Self> {
         let directory = run.join(format!("{number}-{}", file_name(name)));
         fs::create_dir(&directory)?;

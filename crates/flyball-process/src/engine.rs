@@ -1,8 +1,6 @@
-//! The replicas of one service, and what is reported of them.
+//! The replicas of one service, and the report made from them.
 //!
-//! Decides nothing about their number. Keeps what each replica's own task tells, and answers a
-//! look from it without waiting for anything.
-//! Invariant: a replica is listed from the moment it was asked for until nothing of it is left.
+//! A replica is listed from its order until its last process has ended.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,7 +18,7 @@ use flyball_engine::command::PortFault;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::replica::{Meter, live};
+use crate::replica::{Meter, run_replica};
 use crate::{Launcher, ProcessError, ProcessSettings};
 
 /// What a shutdown takes at most beyond the grace: a fork under way, and the killing.
@@ -128,7 +126,7 @@ impl ProcessEngine {
         let (stop, stopped) = oneshot::channel();
         state.replicas.insert(replica.clone(), Replica::asked((self.shared.clock)(), stop));
         self.shared.population.send_replace(state.replicas.len());
-        self.runtime.spawn(live(Arc::clone(&self.shared), replica.clone(), stopped));
+        self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), stopped));
     }
 
     /// Takes note that a replica passed its readiness probe. Does nothing for one that is ready,
@@ -170,7 +168,11 @@ impl ProcessEngine {
         let gone = tokio::time::timeout(limit, population.wait_for(|&count| count == 0)).await;
         if gone.is_err() {
             let left = self.shared.state().replicas.len();
-            tracing::warn!(service = self.shared.settings.service, left, "replicas did not end");
+            tracing::warn!(
+                service = self.shared.settings.service,
+                left,
+                "replicas did not end in time"
+            );
         }
     }
 }
@@ -223,7 +225,7 @@ impl Replica {
     }
 }
 
-/// What the task of a replica tells.
+/// What the task of a replica reports.
 impl Shared {
     /// It has a process.
     pub(crate) fn started(&self, id: &ReplicaId, address: SocketAddr, meter: Option<Meter>) {
@@ -272,7 +274,7 @@ impl Shared {
         self.remove(&mut state, id, reason);
     }
 
-    /// Forgets a replica; its exit is told unless it was asked to end.
+    /// Forgets a replica; its exit is reported unless it was asked to end.
     fn remove(&self, state: &mut State, id: &ReplicaId, reason: String) {
         let Some(replica) = state.replicas.remove(id) else { return };
         let at = replica.left_at.unwrap_or_else(self.clock);

@@ -1,8 +1,6 @@
-//! Why the engine or its launcher could not be made.
+//! Errors when creating the engine or its launcher.
 //!
-//! Decides what the user is told. A replica that fails to start later is no error of this kind but
-//! an exit in the engine's report.
-//! Invariant: every error names the thing it is about.
+//! A replica that fails to start later is an exit in the engine's report instead.
 
 use std::io;
 use std::path::PathBuf;
@@ -100,9 +98,7 @@ impl ProcessError {
             Self::CommandNotFound { command, .. } if command.contains('/') => {
                 "the path is taken relative to the service's directory".into()
             }
-            Self::CommandNotFound { .. } => {
-                "it is in no directory of PATH; write its whole path".into()
-            }
+            Self::CommandNotFound { .. } => "it is not in PATH; write its full path".into(),
             Self::NotExecutable { path, .. } => format!("chmod +x {}", path.display()),
             Self::CpuLimit { .. } => "leave cpus out for one core".into(),
             Self::HomeInUse { .. } => {

@@ -1,12 +1,9 @@
-//! Why a replica ended, in words.
-//!
-//! Decides the wording only.
-//! Invariant: the exit status or signal is always named; last words follow where there are any.
+//! Describes why a replica ended: exit status or signal, then its log tail.
 
 use nix::sys::signal::Signal;
 use rustix::process::WaitIdStatus;
 
-/// `status` and the replica's last words; `None` for a replica that could not be collected.
+/// `status` and the replica's log tail; `None` for a replica that could not be collected.
 pub(crate) fn describe(status: Option<&WaitIdStatus>, last_words: &str) -> String {
     let end = match status.map(|status| (status.exit_status(), status.terminating_signal())) {
         Some((Some(code), _)) => format!("exit status {code}"),

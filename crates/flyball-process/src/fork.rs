@@ -1,8 +1,7 @@
-//! What happens in a child between fork and exec.
+//! What a child does between fork and exec: new session and group, parent-death signal, signal
+//! reset.
 //!
-//! Decides what a child is cut off from: the session, the group, the fate and the signals of
-//! flyball. Does not know what is run.
-//! Invariant: the one place with unsafe code; between fork and exec only system calls are made.
+//! The only unsafe code. Between fork and exec only system calls are made.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,7 +16,7 @@ use rustix::process::{
 
 /// How a child stands to flyball. Every child leads a session of its own.
 #[derive(Debug)]
-pub(crate) enum Tie {
+pub(crate) enum ChildKind {
     /// It is killed when the thread that forked it ends; it joins the group behind the descriptor
     /// of a `cgroup.procs`, if it can.
     Replica {
@@ -33,7 +32,7 @@ pub(crate) enum Tie {
 /// Forks and executes `command`.
 ///
 /// The thread that calls this must live as long as the replicas that it starts.
-pub(crate) fn spawn(command: &mut Command, tie: Tie) -> io::Result<Child> {
+pub(crate) fn spawn(command: &mut Command, kind: ChildKind) -> io::Result<Child> {
     let parent = getpid();
     #[expect(
         unsafe_code,
@@ -42,24 +41,24 @@ pub(crate) fn spawn(command: &mut Command, tie: Tie) -> io::Result<Child> {
     )]
     // SAFETY: `cut_off` is async-signal-safe, as its own comment says.
     unsafe {
-        command.pre_exec(move || cut_off(&tie, parent));
+        command.pre_exec(move || cut_off(&kind, parent));
     }
     command.spawn()
 }
 
 /// Async-signal-safe: `setsid`, `prctl`, `getppid`, `write`, `prlimit` and `sigaction`, and errors
 /// that are bare numbers.
-fn cut_off(tie: &Tie, parent: Pid) -> io::Result<()> {
+fn cut_off(kind: &ChildKind, parent: Pid) -> io::Result<()> {
     setsid()?;
-    match tie {
-        Tie::Replica { group, descriptors } => {
+    match kind {
+        ChildKind::Replica { group, descriptors } => {
             set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             // The parent may have died before it was asked to take this child with it.
             if getppid() != Some(parent) {
                 return Err(rustix::io::Errno::SRCH.into());
             }
             if let Some(group) = group {
-                // Without the group it still runs; whoever forked it looks whether it is in.
+                // Without the group it still runs; its parent checks whether it is in.
                 let _ = rustix::io::write(group, b"0");
             }
             if let Some(descriptors) = descriptors {
@@ -67,7 +66,7 @@ fn cut_off(tie: &Tie, parent: Pid) -> io::Result<()> {
                 setrlimit(Resource::Nofile, Rlimit { current: Some(*descriptors), maximum })?;
             }
         }
-        Tie::Watchdog => ignore([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?,
+        ChildKind::Watchdog => ignore([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM])?,
     }
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! The one thread that forks.
 //!
-//! Decides nothing about replicas: it starts what it is given, in a group of its own where one can
-//! be had, and tells the watchdog. Does not know services.
-//! Invariant: the thread lives as long as the launcher. The kernel kills a replica when the
-//! *thread* that forked it ends, so no other thread may fork one.
+//! The kernel kills a replica when the *thread* that forked it ends, so no other thread may fork
+//! one, and this one lives as long as the launcher.
 
 use std::ffi::OsString;
 use std::io;
@@ -19,9 +17,9 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::containment::{Containment, ReplicaGroup, kill_group};
-use crate::fork::{self, Tie};
-use crate::hunt::{Hunt, Session};
-use crate::marks::Marks;
+use crate::env_markers::EnvMarkers;
+use crate::finder::{ProcessFinder, Session};
+use crate::fork::{self, ChildKind};
 use crate::ports::Ports;
 use crate::replica::collect;
 use crate::watchdog::Watchdog;
@@ -40,7 +38,7 @@ const LEFTOVERS_LIMIT: Duration = Duration::from_secs(5);
 pub struct Launcher {
     orders: Option<SyncSender<Order>>,
     thread: Option<JoinHandle<()>>,
-    marks: Marks,
+    marks: EnvMarkers,
     containment: Containment,
     ports: Ports,
     /// One permit for each replica that may be there.
@@ -74,7 +72,7 @@ impl Launcher {
     /// [`ProcessError::HomeInUse`] if that run still lives, [`ProcessError::Leftovers`] if
     /// something of it cannot be ended, [`ProcessError::Mark`] and [`ProcessError::Start`].
     pub fn start(settings: LauncherSettings) -> Result<Self, ProcessError> {
-        let marks = Marks::new(&settings)?;
+        let marks = EnvMarkers::new(&settings)?;
         end_leftovers(&marks)?;
         let mount = settings.cgroup_mount.as_deref();
         let containment = Containment::establish(mount, marks.home(), marks.run());
@@ -113,7 +111,7 @@ impl Launcher {
         &self.containment
     }
 
-    pub(crate) fn marks(&self) -> &Marks {
+    pub(crate) fn marks(&self) -> &EnvMarkers {
         &self.marks
     }
 
@@ -125,8 +123,8 @@ impl Launcher {
     pub(crate) fn place(&self) -> io::Result<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
             io::Error::other(format!(
-                "flyball's bound of descriptors leaves room for {} replicas that are processes, and \
-                 they are there; raise it (LimitNOFILE= of a systemd unit, ulimit -Hn)",
+                "flyball's file descriptor limit allows {} process replicas, and all of them \
+                 exist; raise it (LimitNOFILE= of a systemd unit, ulimit -Hn)",
                 self.replicas_max
             ))
         })
@@ -143,17 +141,17 @@ impl Launcher {
         }
     }
 
-    /// Nobody is left in the session.
+    /// No process is left in the session.
     pub(crate) fn ended(&self, session: u32) {
         if let Err(error) = self.order(Order::Ended { session }) {
-            tracing::warn!(%error, session, "the watchdog was not told of the end of a session");
+            tracing::warn!(%error, session, "could not tell the watchdog that a session ended");
         }
     }
 
     fn order(&self, order: Order) -> io::Result<()> {
         let orders = self.orders.as_ref().ok_or_else(stopped)?;
         orders.try_send(order).map_err(|error| match error {
-            TrySendError::Full(_) => io::Error::other("the launcher has too much to do"),
+            TrySendError::Full(_) => io::Error::other("the launcher is overloaded"),
             TrySendError::Disconnected(_) => stopped(),
         })
     }
@@ -172,8 +170,8 @@ fn stopped() -> io::Error {
     io::Error::other("the launcher has stopped")
 }
 
-fn end_leftovers(marks: &Marks) -> Result<(), ProcessError> {
-    let hunt = Hunt::for_marks(marks.only_home());
+fn end_leftovers(marks: &EnvMarkers) -> Result<(), ProcessError> {
+    let hunt = ProcessFinder::for_marks(marks.only_home());
     if let Some(pid) = hunt.living_owner() {
         return Err(ProcessError::HomeInUse { home: marks.home().to_owned(), pid });
     }
@@ -225,7 +223,7 @@ impl Forker {
         if let Some(directory) = self.containment.directory() {
             kill_group(directory, LEFTOVERS_LIMIT);
         }
-        Hunt::for_marks(Marks::only_run(&self.run)).kill_all(LEFTOVERS_LIMIT);
+        ProcessFinder::for_marks(EnvMarkers::only_run(&self.run)).kill_all(LEFTOVERS_LIMIT);
     }
 
     fn fork(&self, number: u64, name: &str, mut command: Command) -> io::Result<Spawned> {
@@ -236,8 +234,10 @@ impl Forker {
         });
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let door = group.as_ref().and_then(|group| group.door().ok());
-        let child =
-            fork::spawn(&mut command, Tie::Replica { group: door, descriptors: self.descriptors });
+        let child = fork::spawn(
+            &mut command,
+            ChildKind::Replica { group: door, descriptors: self.descriptors },
+        );
         match child.and_then(Spawned::take_over) {
             Ok(spawned) => Ok(spawned.in_group(group)),
             Err(error) => {
@@ -284,12 +284,12 @@ impl Spawned {
         self
     }
 
-    /// Ends a replica that nobody waits for any more.
+    /// Ends a replica that is no longer waited for.
     fn discard(self) {
         if let Some(group) = &self.group {
             kill_group(group.directory(), LEFTOVERS_LIMIT);
         }
-        let mut hunt = Hunt::default();
+        let mut hunt = ProcessFinder::default();
         hunt.add_session(self.session);
         hunt.kill_all(LEFTOVERS_LIMIT);
         collect(self.pid);

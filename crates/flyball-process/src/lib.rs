@@ -1,40 +1,37 @@
-//! Engine `process`: replicas are child processes of this machine.
+//! Engine `process`: replicas are child processes on this host.
 //!
-//! Decides how a replica is started, watched, metered and ended, down to its last grandchild. Does
-//! not know how many there should be, whether one answers requests, or who sends them any.
-//! Invariant: when flyball ends, however it ends, no process of a replica is left.
+//! When flyball ends, however it ends, no process of a replica is left.
 //!
-//! One [`Launcher`] per daemon does every fork; one [`ProcessEngine`] per service keeps the
-//! replicas. What ends with what:
+//! One [`Launcher`] per daemon does every fork; one [`ProcessEngine`] per service keeps the replicas:
 //!
-//! | ends | what ends the rest |
+//! | what ends | what ends the rest |
 //! |---|---|
-//! | replica's first process | the engine kills its cgroup, or its session, mark and descendants |
+//! | a replica's first process | the engine kills its cgroup, or its session, markers and descendants |
 //! | flyball, orderly | [`ProcessEngine::shutdown`], then the launcher on drop |
 //! | flyball, `SIGKILL` | the kernel kills first processes, the watchdog everything else |
-//! | flyball and watchdog | the next [`Launcher::start`] with the same home |
+//! | flyball and watchdog | the next [`Launcher::start`] with the same state directory |
 //!
-//! A restarted flyball replaces what an earlier run left; it does not adopt it. A process can only
-//! be reaped, and the pipe with its last words only be read, by the process that started it; half
-//! an adoption would have neither exit status nor last words, and would have to let every replica
-//! outlive a crash of flyball, which is the one thing promised not to happen.
+//! A restarted flyball replaces what an earlier run left; it does not adopt it. Only the process that
+//! started a child can reap it and read its output pipe, so an adopted replica would have neither exit
+//! status nor log tail. Every replica would also have to outlive a crash of flyball, which this engine
+//! promises not to happen.
 //!
-//! What can escape: a process that leaves its session, clears its environment and loses its
-//! parent, on a machine where no cgroup can be had.
+//! A process can escape if it leaves its session, clears its environment and loses its parent, on a
+//! host without usable cgroups.
 
-/// Descriptors that one replica takes: one tells its death, two carry what it says on standard output
-/// and error (kept apart, because the reason of an end is the last error), one counts its CPU time.
+/// Descriptors that one replica takes: one reports its exit, two carry its standard output and
+/// error (kept apart, because the reason of an end is the last error), one counts its CPU time.
 /// Without a cgroup each of its further processes takes one, too.
 pub const DESCRIPTORS_OF_A_REPLICA: u64 = 4;
 
 mod containment;
 mod engine;
+mod env_markers;
 mod error;
 mod exit;
+mod finder;
 mod fork;
-mod hunt;
 mod launcher;
-mod marks;
 mod output;
 mod ports;
 mod replica;

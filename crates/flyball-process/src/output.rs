@@ -1,7 +1,6 @@
-//! What a replica writes to its standard output and error.
+//! The output of a replica: goes to the log, and its tail is kept for the exit report.
 //!
-//! Decides how much of it is kept: the end, for the day it dies. Passes the rest to the log.
-//! Invariant: a replica never blocks on a full pipe, and what is kept is bounded.
+//! A replica never blocks on a full pipe, and the tail is bounded.
 
 use std::collections::VecDeque;
 use std::io;
@@ -53,7 +52,7 @@ impl Output {
     /// the ends of both, at most `limit`.
     pub(crate) async fn last_words(mut self, limit: Duration) -> String {
         let both_ended = async { while self.readers.join_next().await.is_some() {} };
-        // Somebody outside of the replica may hold a pipe open: what came so far has to do.
+        // A process outside of the replica may hold a pipe open: what came so far has to suffice.
         let _ = tokio::time::timeout(limit, both_ended).await;
         let words = self.stderr.last_lines();
         if words.is_empty() { self.stdout.last_lines() } else { words }

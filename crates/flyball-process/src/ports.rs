@@ -1,7 +1,4 @@
-//! Ports for replicas.
-//!
-//! Decides which port a replica gets. Does not know which replica.
-//! Invariant: no two replicas that exist have the same port.
+//! Ports for replicas. No two existing replicas have the same port.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,7 +12,7 @@ const TRIES: u32 = 100;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ports(Arc<Mutex<BTreeSet<u16>>>);
 
-/// A port that nobody else gets until this is dropped.
+/// A port that is reserved until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Port {
     number: u16,
@@ -23,7 +20,7 @@ pub(crate) struct Port {
 }
 
 impl Ports {
-    /// A port of 127.0.0.1 that is free and was handed out to nobody.
+    /// A port of 127.0.0.1 that is free and not handed out.
     pub(crate) fn take(&self) -> io::Result<Port> {
         for _ in 0..TRIES {
             let number = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();

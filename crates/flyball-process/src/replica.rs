@@ -1,9 +1,7 @@
 //! The life of one replica, from fork to the end of its last process.
 //!
-//! Decides when it is told to end and when it is made to. Does not know why it was started, nor
-//! what the engine reports of it.
-//! Invariant: its first process is collected last, so that until then its id, and with it its
-//! session's, cannot be anybody else's.
+//! The first process is reaped last, so that its process id, which is also its session's, cannot be
+//! reused earlier.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,14 +23,14 @@ use tokio::time::timeout;
 use crate::containment::{ReplicaGroup, kill_group};
 use crate::engine::Shared;
 use crate::exit::describe;
-use crate::hunt::Hunt;
+use crate::finder::ProcessFinder;
 use crate::launcher::Spawned;
 use crate::output::Output;
 use crate::ports::Port;
 
-/// How long a replica's processes may take to be gone once they are killed, before it is said.
+/// How long a replica's processes may take to be gone once they are killed, before it is logged.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-/// How long to wait for the rest of the last words when everybody who could say them is gone.
+/// How long to wait for the rest of the log tail once every process that could write it is gone.
 const WORDS_LIMIT: Duration = Duration::from_millis(200);
 
 /// Where a replica's CPU time is read.
@@ -68,8 +66,8 @@ impl Meter {
     }
 }
 
-/// Runs replica `id` until nothing of it is left, and tells the engine what happens to it.
-pub(crate) async fn live(engine: Arc<Shared>, id: ReplicaId, stop: oneshot::Receiver<()>) {
+/// Runs replica `id` until nothing of it is left, and reports to the engine what happens to it.
+pub(crate) async fn run_replica(engine: Arc<Shared>, id: ReplicaId, stop: oneshot::Receiver<()>) {
     match Running::start(&engine, &id).await {
         Ok(running) => {
             let reason = running.until_ended(&engine, &id, stop).await;
@@ -86,16 +84,16 @@ struct Running {
     /// Readable when the first process has died.
     pidfd: AsyncFd<OwnedFd>,
     output: Output,
-    remains: Remains,
+    leftovers: Leftovers,
     _port: Port,
     _place: OwnedSemaphorePermit,
 }
 
 /// What finds everything of a replica that its first process leaves behind.
 #[derive(Debug)]
-struct Remains {
+struct Leftovers {
     group: Option<ReplicaGroup>,
-    hunt: Hunt,
+    hunt: ProcessFinder,
 }
 
 impl Running {
@@ -109,9 +107,9 @@ impl Running {
             .ok();
         let marks = engine.launcher.marks().only_replica(&engine.settings.service, id);
         let Spawned { pid, session, pidfd, stdout, stderr, group } = spawned;
-        let mut hunt = Hunt::for_marks(marks);
+        let mut hunt = ProcessFinder::for_marks(marks);
         hunt.add_session(session);
-        let remains = Remains { group, hunt };
+        let leftovers = Leftovers { group, hunt };
         let watched =
             watch(pidfd).and_then(|pidfd| Ok((pidfd, Output::listen(stdout, stderr, id)?)));
         match watched {
@@ -122,13 +120,13 @@ impl Running {
                     session: session.id,
                     pidfd,
                     output,
-                    remains,
+                    leftovers,
                     _port: port,
                     _place: place,
                 })
             }
             Err(error) => {
-                remains.kill(id).await;
+                leftovers.kill(id).await;
                 collect(pid);
                 engine.launcher.ended(session.id);
                 Err(error)
@@ -149,15 +147,15 @@ impl Running {
             _ = stop => true,
         };
         if asked {
-            self.remains.remember(engine.descendants(id));
+            self.leftovers.remember(engine.descendants(id));
             // It leads its group and is not collected: the id is its own. It may be gone already.
             let _ = kill_process_group(self.process, Signal::TERM);
             let grace = Duration::from_millis(engine.settings.grace_ms);
             let _ = timeout(grace, death(&self.pidfd)).await;
         }
-        self.remains.remember(engine.descendants(id));
+        self.leftovers.remember(engine.descendants(id));
         engine.leaving(id);
-        self.remains.kill(id).await;
+        self.leftovers.kill(id).await;
         // Whatever resists being killed still exists, and is shown as long as it does.
         death(&self.pidfd).await;
         let last_words = self.output.last_words(WORDS_LIMIT).await;
@@ -167,8 +165,8 @@ impl Running {
     }
 }
 
-impl Remains {
-    /// Who has lost every other tie to the replica by the time it is dead.
+impl Leftovers {
+    /// Who has lost every other kind to the replica by the time it is dead.
     fn remember(&mut self, descendants: Vec<ProcessStat>) {
         if self.group.is_none() {
             self.hunt.add_known(descendants);
@@ -178,12 +176,12 @@ impl Remains {
     async fn kill(self, id: &ReplicaId) {
         let gone = tokio::task::spawn_blocking(move || self.kill_now()).await;
         if !gone.unwrap_or(false) {
-            tracing::warn!(replica = %id, "not everything of a replica could be ended");
+            tracing::warn!(replica = %id, "could not end every process of a replica");
         }
     }
 
-    /// Nothing leaves a group without the rights of root, so where there is one nobody needs to be
-    /// looked for.
+    /// Nothing leaves a group without the rights of root, so where there is one no process needs to
+    /// be looked for.
     fn kill_now(&self) -> bool {
         let by_group =
             self.group.as_ref().is_some_and(|group| kill_group(group.directory(), KILL_LIMIT));

@@ -1,7 +1,6 @@
-//! How replicas of one service are run, and how the launcher is.
+//! Settings of the launcher and of the replicas of one service.
 //!
-//! Decides whether a command can be run at all and which file it is. Does not run it.
-//! Invariant: environment values, which may be secrets, are never shown.
+//! Environment values may be secrets and are never shown.
 
 use std::collections::BTreeMap;
 use std::env;

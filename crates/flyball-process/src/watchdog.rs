@@ -1,9 +1,6 @@
-//! The process that outlives flyball by just as long as it takes to leave nothing behind.
+//! The process that outlives flyball until every process of its replicas is gone.
 //!
-//! Decides what is killed when flyball has died: the cgroup of the run, the sessions of its
-//! replicas, and whoever carries its mark. Does not know why flyball died.
-//! Invariant: it acts when the pipe from flyball is closed, which no death of flyball can prevent,
-//! and not before.
+//! It acts when the pipe from flyball closes, which happens however flyball dies.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,9 +11,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::containment::kill_group;
-use crate::fork::{self, Tie};
-use crate::hunt::{Hunt, Session};
-use crate::marks::Marks;
+use crate::env_markers::EnvMarkers;
+use crate::finder::{ProcessFinder, Session};
+use crate::fork::{self, ChildKind};
 
 /// How long everything may take to be gone once flyball has died.
 const HUNT_LIMIT: Duration = Duration::from_secs(10);
@@ -25,7 +22,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// No line that flyball writes is longer; a path may take most of it.
 const LINE_LIMIT_BYTES: u64 = 8192;
 
-/// What flyball tells its watchdog, a line each.
+/// What flyball sends its watchdog, a line each.
 #[derive(Debug, PartialEq, Eq)]
 enum Notice {
     Run(String),
@@ -62,7 +59,7 @@ impl Notice {
 }
 
 /// The whole life of a watchdog: reads standard input to its end, then kills whatever is left of
-/// the run that it was told of.
+/// the run that was reported to it.
 ///
 /// Call it from the command that [`crate::LauncherSettings::watchdog`] names, and exit with what
 /// it gives: success if nothing is left.
@@ -73,8 +70,8 @@ pub fn watchdog_main() -> ExitCode {
     if group_gone && left == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn listen(input: &mut impl BufRead) -> (Hunt, Option<PathBuf>) {
-    let (mut hunt, mut group) = (Hunt::default(), None);
+fn listen(input: &mut impl BufRead) -> (ProcessFinder, Option<PathBuf>) {
+    let (mut hunt, mut group) = (ProcessFinder::default(), None);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -83,7 +80,7 @@ fn listen(input: &mut impl BufRead) -> (Hunt, Option<PathBuf>) {
             return (hunt, group);
         };
         match Notice::parse(String::from_utf8_lossy(&line).trim_end_matches('\n')) {
-            Some(Notice::Run(mark)) => hunt.set_marks(Marks::only_run(&mark)),
+            Some(Notice::Run(mark)) => hunt.set_marks(EnvMarkers::only_run(&mark)),
             Some(Notice::Group(directory)) => group = Some(directory),
             Some(Notice::Began(session)) => hunt.add_session(session),
             Some(Notice::Ended(id)) => hunt.forget_session(id),
@@ -126,11 +123,11 @@ impl Watchdog {
         self.tell(&Notice::Ended(id));
     }
 
-    /// A watchdog that does not listen any more is replaced, once for each thing told to it.
+    /// A watchdog that no longer listens is replaced, once for each message to it.
     fn tell(&mut self, notice: &Notice) {
         let told = self.pipe.write_all(notice.line().as_bytes());
         if let Err(error) = told.or_else(|_| self.replace()) {
-            tracing::warn!(%error, "there is no watchdog: if flyball is killed, replicas may be left");
+            tracing::warn!(%error, "no watchdog: if flyball is killed, replicas may keep running");
         }
     }
 
@@ -171,7 +168,7 @@ fn fork_watchdog(command: &[OsString]) -> io::Result<(Child, ChildStdin)> {
         command.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut process = fork::spawn(&mut command, Tie::Watchdog)?;
+    let mut process = fork::spawn(&mut command, ChildKind::Watchdog)?;
     let pipe = process.stdin.take().ok_or_else(|| io::Error::from(io::ErrorKind::BrokenPipe))?;
     rustix::io::ioctl_fionbio(&pipe, true)?;
     Ok((process, pipe))

@@ -1,7 +1,6 @@
-//! Flyball dies: nothing of it is left, now or after the next start.
+//! Flyball dies and leaves nothing behind, now or after the next start.
 //!
-//! A test that has to kill a flyball starts its own binary again, with only itself selected and a
-//! role to play in the environment.
+//! A test that must kill flyball starts its own binary again, with a role in the environment.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

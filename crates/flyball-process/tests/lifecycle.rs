@@ -1,5 +1,4 @@
-//! Replicas start, run, end by themselves and are ended, with real processes in both ways of
-//! holding them together.
+//! Replicas start, run, exit and are stopped, with real processes and both kinds of containment.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -152,8 +151,8 @@ async fn only_the_latest_20_exits_are_kept() {
     assert_eq!(exits.last().unwrap().replica, id(25));
 }
 
-/// The first one leaves somebody behind who keeps its output open and cannot be found: its clean-up
-/// takes 200 ms longer than that of the other.
+/// The first one leaves a process behind that keeps its output open and cannot be found: its
+/// clean-up takes 200 ms longer than that of the other.
 const SLOW_TO_CLEAR: &str = "test $FLYBALL_REPLICA = web-1 || exit 2; \
     env -i setsid /bin/sleep 1 & /bin/sleep 0.1; exit 1";
 

@@ -1,7 +1,6 @@
 //! The body of an answer on its way to the client.
 //!
-//! Decides when an answer has ended, broken off or gone quiet for too long. Changes no byte.
-//! Invariant: the flight it carries ends with the last byte that the client can get, not before.
+//! The request stays in flight until the last byte that the client can get.
 
 use std::error::Error;
 use std::fmt;
@@ -12,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use crate::flight::Flight;
+use crate::in_flight::InFlight;
 use crate::stall::Stall;
 
 /// A body sent to a client.
@@ -28,7 +27,7 @@ pub(crate) struct Streamed {
     incoming: Incoming,
     first: First,
     stall: Stall,
-    flight: Option<Flight>,
+    flight: Option<InFlight>,
 }
 
 /// What was seen of a replica's body before its head was passed on.
@@ -53,7 +52,7 @@ impl Answer {
     pub(crate) fn replica(
         incoming: Incoming,
         first: First,
-        flight: Flight,
+        flight: InFlight,
         quiet_limit: Duration,
     ) -> Self {
         let stall = Stall::new(quiet_limit);
@@ -69,24 +68,21 @@ impl Streamed {
         let frame = match self.poll_replica(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => {
-                return self
-                    .stall
-                    .poll_silent(cx)
-                    .map(|()| Some(Err(self.crash(BrokenOff::Quiet))));
+                return self.stall.poll_silent(cx).map(|()| Some(Err(self.fail(BrokenOff::Quiet))));
             }
         };
         self.stall.moved();
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
-                // Nobody polls again after trailers.
+                // There is no poll after trailers.
                 if frame.is_trailers() {
-                    self.land();
+                    self.complete();
                 }
                 Some(Ok(frame))
             }
-            Some(Err(error)) => Some(Err(self.crash(BrokenOff::Replica(error)))),
+            Some(Err(error)) => Some(Err(self.fail(BrokenOff::Replica(error)))),
             None => {
-                self.land();
+                self.complete();
                 None
             }
         })
@@ -111,15 +107,15 @@ impl Streamed {
         }
     }
 
-    fn land(&mut self) {
+    fn complete(&mut self) {
         if let Some(flight) = self.flight.take() {
-            flight.land();
+            flight.complete();
         }
     }
 
-    fn crash(&mut self, how: BrokenOff) -> BrokenOff {
+    fn fail(&mut self, how: BrokenOff) -> BrokenOff {
         if let Some(flight) = self.flight.take() {
-            flight.crash();
+            flight.fail();
         }
         how
     }
@@ -130,7 +126,7 @@ impl Drop for Streamed {
     /// that is dropped before is a client's doing, and no error of the service.
     fn drop(&mut self) {
         if self.is_end() {
-            self.land();
+            self.complete();
         }
     }
 }
@@ -178,7 +174,7 @@ pub(crate) enum BrokenOff {
 impl fmt::Display for BrokenOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Replica(_) => f.write_str("the replica broke off its answer"),
+            Self::Replica(_) => f.write_str("the replica aborted its answer"),
             Self::Quiet => f.write_str("the replica went quiet in the middle of its answer"),
         }
     }

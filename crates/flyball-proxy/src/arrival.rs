@@ -1,9 +1,7 @@
-//! When a request has arrived, for whoever goes by the load.
+//! When a request counts as arrived, for scaling by load.
 //!
-//! Decides nothing about the request. A request without a body has arrived with its head; one with a
-//! body when that is whole, or when a replica answers it: a body that never comes is no work, and
-//! whoever opens many such requests asks for no replicas by that.
-//! Invariant: a request is counted once, and before any error that it ends in.
+//! Without a body it arrives with its head, otherwise when the body is complete or a replica
+//! answers. A body that never comes is no work, so such requests cannot cause scale-out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

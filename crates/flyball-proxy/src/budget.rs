@@ -1,7 +1,6 @@
-//! How many client connections there may be: all proxies of a process together, and of one client.
+//! Limits client connections: for all proxies of the process together, and per client.
 //!
-//! Decides who gets the next one. Knows no socket. Invariant: no service can take the connections
-//! of another below that one's part of one half of them all.
+//! No service can take another one's guaranteed share of half of all connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::settings::ProxySettings;
 
-/// So long it is shown that a client was turned away: longer than anybody takes from one look at the
-/// page to the next.
+/// How long it is shown that a client was turned away: longer than a user takes from one look at
+/// the page to the next.
 const CROWDED: Duration = Duration::from_secs(30);
 
 /// The client connections of all proxies that share it.
@@ -61,11 +60,11 @@ impl Full {
         match self {
             Self::All => {
                 let max = settings.connections_max.min(settings.budget.max);
-                format!("all connections that there may be are open, at most {max}")
+                format!("all {max} allowed connections are open")
             }
             Self::Client => {
                 let max = settings.connections_per_client;
-                format!("one client has {max} connections open, as many as it may")
+                format!("one client has all of its {max} allowed connections open")
             }
         }
     }
@@ -217,7 +216,7 @@ mod tests {
     fn a_service_that_takes_all_it_can_get_leaves_the_others_their_part() {
         let budget = Budget::new(100);
         let services: Vec<_> = (0..5).map(|_| budget.join(100, 100)).collect();
-        // Ten are each one's own; the other fifty go to whoever comes first.
+        // Ten are each one's own; the other fifty are first come, first served.
         let greedy = fill(&services[0], 1_000);
         assert_eq!(greedy.len(), 60);
         let others: Vec<_> = services[1..].iter().map(|share| fill(share, 1_000)).collect();

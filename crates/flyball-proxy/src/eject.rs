@@ -1,11 +1,7 @@
 //! When a server has failed so much that it gets no requests for a while.
 //!
-//! Decides whether one server fails more than the others do, and for how long it is out. Does not
-//! pick servers, and does not know how many may be out (the roster does).
-//! Invariant: whoever is out is tried again, with one request at a time, ever more seldom.
-//!
-//! The constants are Envoy's defaults for outlier detection where it has them; where the two differ
-//! it says why.
+//! An ejected server is retried with one request at a time, at growing intervals. The constants are
+//! Envoy's defaults for outlier detection; differences are explained where they occur.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,15 +9,16 @@ use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
 
-/// So many requests in a row must fail at least: Envoy's `consecutive_5xx`. (HAProxy's `error-limit`
-/// is 10.)
+/// At least this many requests in a row must fail: Envoy's `consecutive_5xx`. (HAProxy's
+/// `error-limit` is 10.)
 pub(crate) const STREAK: u32 = 5;
 /// A row must be so unlikely where a request fails as often as the others' do: otherwise a fault that
 /// all share, and that fails every other request, would put out one server after another by chance.
 const CHANCE: f64 = 1e-6;
 /// Answers are looked back on for so long: Envoy's `interval`.
 const WINDOW: Duration = Duration::from_secs(10);
-/// The share of failures is judged from so many answers on: Envoy's `failure_percentage_request_volume`.
+/// The share of failures is judged from this many answers on: Envoy's
+/// `failure_percentage_request_volume`.
 const ANSWERS_MIN: u64 = 50;
 /// It must lie above the others' by this much, which chance does to 50 answers about once in 10,000
 /// times. Envoy goes by the standard deviation among five hosts or more; pools here are smaller.
@@ -169,7 +166,7 @@ impl Conduct {
         }
         let (lately, theirs) = (self.lately(answers), others.lately.share());
         let row = self.streak >= STREAK && theirs.powf(f64::from(self.streak)) <= CHANCE;
-        // In the same time somebody else must have answered well: else it is a fault they share.
+        // In the same time another server must have answered well; otherwise they share the fault.
         if row && others.good > self.others_good {
             return Some(self.in_words());
         }
@@ -186,8 +183,8 @@ impl Conduct {
         })
     }
 
-    /// A request was answered well. Returns whether the server is back by that: while it is out, only
-    /// the request it is tried with tells, since others were sent before.
+    /// A request was answered well. Returns whether the server is back by that: while it is out,
+    /// only the trial request counts, since others were sent before.
     pub(crate) fn answered(&mut self, now: Instant, trial: bool) -> bool {
         if self.is_out() && !trial {
             return false;
@@ -261,7 +258,7 @@ impl Conduct {
         self.out.as_ref().map(|out| out.why.as_str())
     }
 
-    /// Whether so many requests in a row have failed that it may be out for it.
+    /// Whether enough requests in a row have failed to eject it.
     pub(crate) fn fails_in_a_row(&self) -> bool {
         self.streak >= STREAK
     }
@@ -285,5 +282,4 @@ fn out_for(times: u32) -> Duration {
 }
 
 #[cfg(test)]
-#[path = "eject_tests.rs"]
 mod tests;

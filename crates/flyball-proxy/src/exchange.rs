@@ -1,9 +1,7 @@
-//! One request from its arrival to the head of its answer.
+//! One request, from its arrival to the head of its answer.
 //!
-//! Decides which replica gets it, when it may be sent again and when to give up. Leaves the body
-//! of the answer to [`crate::answer`] and the head of both messages to [`crate::headers`].
-//! Invariant: a request that a replica may have acted on is sent again only if it is safe and
-//! without a body; every request gets exactly one answer, or its client is gone.
+//! A request that a replica may have acted on is resent only if it is safe and has no body. Every
+//! request gets exactly one answer, unless its client is gone.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -23,15 +21,15 @@ use crate::answer::{Answer, First};
 use crate::arrival::Arrival;
 use crate::eject::Failure;
 use crate::expect::{Permission, Word};
-use crate::flight::{Ending, Flight};
 use crate::headers;
-use crate::refusal::Reason;
-use crate::roster::{Admission, Roster, Seat, Ticket, Wait};
+use crate::in_flight::{Ending, InFlight};
+use crate::rejection::Rejection;
 use crate::server::{Connection, Server};
 use crate::settings::span;
 use crate::shared::Client;
 use crate::tunnel;
 use crate::upload::{Progress, Upload, is_malformed};
+use crate::upstreams::{Admission, Permit, Ticket, Upstreams, Wait};
 
 /// How often one request is sent again after a replica broke the connection. Replicas die one at
 /// a time; a request that breaks four of them is the likelier cause.
@@ -43,8 +41,8 @@ const CONNECTS_MAX: u32 = 32;
 /// leaving is seen at once.
 const HELD_LOOK: Duration = Duration::from_millis(100);
 
-/// So long the head of an answer waits for the first chunk, which commonly comes with it: a stream of
-/// events that begins later loses no time that anybody notices.
+/// So long the head of an answer waits for the first chunk, which commonly comes with it: a stream
+/// of events that begins later loses no noticeable time.
 const FIRST_PIECE: Duration = Duration::from_millis(5);
 
 /// What a request is known by while it looks for a replica.
@@ -69,7 +67,7 @@ enum Sent {
     /// It certainly did not reach the replica; here it is again.
     Unsent(Request<Upload>),
     /// It may have reached the replica.
-    Lost(Reason),
+    Lost(Rejection),
 }
 
 /// Answers one request.
@@ -97,11 +95,11 @@ impl Exchange {
         client: &Arc<Client>,
         mut request: Request<Incoming>,
         arrival: Arrival,
-    ) -> Result<(Self, Request<Upload>), Reason> {
+    ) -> Result<(Self, Request<Upload>), Rejection> {
         let arrived = Instant::now();
         let takes_interim = request.version() == Version::HTTP_11;
         let protocol =
-            headers::forward(&mut request, &client.peer).map_err(|_| Reason::BadRequest)?;
+            headers::forward(&mut request, &client.peer).map_err(|_| Rejection::BadRequest)?;
         let upgrade = protocol.map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         let (head, body) = request.into_parts();
         let expects = expects_continue(&head.headers);
@@ -125,30 +123,31 @@ impl Exchange {
         Ok((exchange, Request::from_parts(head, upload)))
     }
 
-    async fn run(mut self, mut request: Request<Upload>) -> Result<Response<Answer>, Reason> {
-        let mut seat = match self.client.shared.roster.admit() {
-            Admission::Seated(seat) => seat,
+    async fn run(mut self, mut request: Request<Upload>) -> Result<Response<Answer>, Rejection> {
+        let mut permit = match self.client.shared.upstreams.admit() {
+            Admission::Admitted(permit) => permit,
             Admission::Waiting(wait) => {
-                Box::pin(self.wait(wait, &mut request, Reason::WaitLimit)).await?
+                Box::pin(self.wait(wait, &mut request, Rejection::WaitLimit)).await?
             }
-            Admission::Full => return Err(Reason::QueueFull),
+            Admission::Full => return Err(Rejection::QueueFull),
         };
         loop {
             let mut connection;
-            (seat, connection) = self.connect(seat, &mut request).await?;
+            (permit, connection) = self.connect(permit, &mut request).await?;
             let copy = self.copy_if_repeatable(&request);
-            let request_now = self.hear_interim(with_host(request, &seat.server));
+            let request_now = self.hear_interim(with_host(request, &permit.server));
             let lost = match self.send(&mut connection, request_now).await {
-                Sent::Answered(response) => return self.finish(response, seat, connection).await,
+                Sent::Answered(response) => return self.finish(response, permit, connection).await,
                 Sent::Unsent(unsent) => {
                     request = unsent;
-                    Reason::ConnectionBroken
+                    Rejection::ConnectionBroken
                 }
                 Sent::Lost(reason) => {
                     if let Some(failure) = reason.failure() {
-                        self.client.shared.roster.failed(&seat.server, failure);
+                        self.client.shared.upstreams.failed(&permit.server, failure);
                     }
-                    request = copy.filter(|_| reason == Reason::ConnectionBroken).ok_or(reason)?;
+                    request =
+                        copy.filter(|_| reason == Rejection::ConnectionBroken).ok_or(reason)?;
                     reason
                 }
             };
@@ -156,54 +155,54 @@ impl Exchange {
             if self.repeats > REPEATS_MAX {
                 return Err(lost);
             }
-            seat = Box::pin(self.reseat(seat, &mut request, lost)).await?;
+            permit = Box::pin(self.reseat(permit, &mut request, lost)).await?;
         }
     }
 
-    /// A connection to the seat's server, or to another one if that cannot be had.
+    /// A connection to the permit's server, or to another one if that cannot be had.
     async fn connect(
         &mut self,
-        mut seat: Seat,
+        mut permit: Permit,
         request: &mut Request<Upload>,
-    ) -> Result<(Seat, Connection), Reason> {
+    ) -> Result<(Permit, Connection), Rejection> {
         let settings = &self.client.shared.settings;
         // What was kept beside a connection that broke is likely broken too.
         if self.repeats == 0
-            && let Some(connection) = seat.server.take_idle(span(settings.idle_limit_ms))
+            && let Some(connection) = permit.server.take_idle(span(settings.idle_limit_ms))
         {
-            return Ok((seat, connection));
+            return Ok((permit, connection));
         }
         loop {
             let limit = span(self.client.shared.settings.connect_limit_ms);
-            let error = match seat.server.connect(limit).await {
+            let error = match permit.server.connect(limit).await {
                 Ok(connection) => {
-                    self.client.shared.roster.connected(&seat.server);
-                    return Ok((seat, connection));
+                    self.client.shared.upstreams.connected(&permit.server);
+                    return Ok((permit, connection));
                 }
                 Err(error) => error,
             };
-            tracing::debug!(replica = %seat.server.replica, address = %seat.server.address, %error,
+            tracing::debug!(replica = %permit.server.replica, address = %permit.server.address, %error,
                 "cannot connect to a replica");
-            self.client.shared.roster.connect_failed(&seat.server);
+            self.client.shared.upstreams.connect_failed(&permit.server);
             self.connects += 1;
             if self.connects >= CONNECTS_MAX {
-                return Err(Reason::ConnectFailed);
+                return Err(Rejection::ConnectFailed);
             }
-            seat = Box::pin(self.reseat(seat, request, Reason::ConnectFailed)).await?;
+            permit = Box::pin(self.reseat(permit, request, Rejection::ConnectFailed)).await?;
         }
     }
 
-    /// Gives `seat` up for one on another server if there is one.
+    /// Gives `permit` up for one on another server if there is one.
     async fn reseat(
         &self,
-        seat: Seat,
+        permit: Permit,
         request: &mut Request<Upload>,
-        lost: Reason,
-    ) -> Result<Seat, Reason> {
-        let (ticket, key): (Ticket, u64) = (seat.ticket, seat.server.key);
-        drop(seat);
-        match self.client.shared.roster.readmit(ticket, key) {
-            Admission::Seated(seat) => Ok(seat),
+        lost: Rejection,
+    ) -> Result<Permit, Rejection> {
+        let (ticket, key): (Ticket, u64) = (permit.ticket, permit.server.key);
+        drop(permit);
+        match self.client.shared.upstreams.readmit(ticket, key) {
+            Admission::Admitted(permit) => Ok(permit),
             Admission::Waiting(wait) => self.wait(wait, request, lost).await,
             Admission::Full => Err(lost),
         }
@@ -213,22 +212,22 @@ impl Exchange {
         &self,
         mut wait: Wait,
         request: &mut Request<Upload>,
-        give_up: Reason,
-    ) -> Result<Seat, Reason> {
+        give_up: Rejection,
+    ) -> Result<Permit, Rejection> {
         let deadline = self.arrived + span(self.client.shared.settings.wait_limit_ms);
         let called = timeout_at(deadline.into(), async {
             if self.progress.is_none() {
                 wait.counts();
-                return wait.seat().await;
+                return wait.permit().await;
             }
             let _holding = self.client.held.hold();
             tokio::select! {
-                called = wait.seat() => return called,
+                called = wait.permit() => return called,
                 () = poll_fn(|cx| request.body_mut().poll_ahead(cx)) => wait.counts(),
             }
             loop {
                 // Waking up is what makes the connection look whether its client is still there.
-                if let Ok(called) = timeout(HELD_LOOK, wait.seat()).await {
+                if let Ok(called) = timeout(HELD_LOOK, wait.permit()).await {
                     return called;
                 }
             }
@@ -281,7 +280,7 @@ impl Exchange {
                 }
                 Err(_) => match self.next_deadline(limit) {
                     Some(later) if later > deadline => deadline = later,
-                    _ => return Sent::Lost(Reason::AnswerLimit),
+                    _ => return Sent::Lost(Rejection::AnswerLimit),
                 },
             }
         }
@@ -295,9 +294,9 @@ impl Exchange {
     async fn finish(
         self,
         mut response: Response<Incoming>,
-        seat: Seat,
+        permit: Permit,
         connection: Connection,
-    ) -> Result<Response<Answer>, Reason> {
+    ) -> Result<Response<Answer>, Rejection> {
         let unwanted = self.word.as_ref().is_some_and(Word::is_body_unwanted);
         self.arrival.count();
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -307,7 +306,7 @@ impl Exchange {
             Ok(first) => first,
             Err(reason) => {
                 let failure = reason.failure().unwrap_or(Failure::Garbled);
-                self.client.shared.roster.failed(&seat.server, failure);
+                self.client.shared.upstreams.failed(&permit.server, failure);
                 return Err(reason);
             }
         };
@@ -316,10 +315,10 @@ impl Exchange {
         }
         let quiet_limit = span(self.client.shared.settings.quiet_limit_ms);
         let status = response.status();
-        judge(&self.client.shared.roster, &seat, status);
+        judge(&self.client.shared.upstreams, &permit, status);
         let phase = self.client.phase.clone();
         let ending = if unwanted { Ending::Cut } else { Ending::Keep };
-        let mut flight = Flight::new(self.client, seat, connection, self.arrived, ending);
+        let mut flight = InFlight::new(self.client, permit, connection, self.arrived, ending);
         flight.judge(status);
         let Some((_, client)) = upgrade else {
             return Ok(response.map(|body| Answer::replica(body, first, flight, quiet_limit)));
@@ -335,9 +334,9 @@ impl Exchange {
 async fn begin_answer(
     response: &mut Response<Incoming>,
     upgraded: Option<&HeaderValue>,
-) -> Result<First, Reason> {
+) -> Result<First, Rejection> {
     let chunked = response.headers().contains_key(TRANSFER_ENCODING);
-    headers::give_back(response, upgraded).map_err(|_| Reason::BadAnswer)?;
+    headers::give_back(response, upgraded).map_err(|_| Rejection::BadAnswer)?;
     if !chunked {
         return Ok(First::Unseen);
     }
@@ -346,8 +345,8 @@ async fn begin_answer(
         Err(_) => Ok(First::Unseen),
         Ok(None) => Ok(First::End),
         Ok(Some(Ok(frame))) => Ok(First::Piece(Box::new(frame))),
-        Ok(Some(Err(error))) if is_malformed(&error) => Err(Reason::BadAnswer),
-        Ok(Some(Err(_))) => Err(Reason::ConnectionBroken),
+        Ok(Some(Err(error))) if is_malformed(&error) => Err(Rejection::BadAnswer),
+        Ok(Some(Err(_))) => Err(Rejection::ConnectionBroken),
     }
 }
 
@@ -357,11 +356,11 @@ fn expects_continue(headers: &HeaderMap) -> bool {
 }
 
 /// Notes what an answer says of its server.
-fn judge(roster: &Arc<Roster>, seat: &Seat, status: StatusCode) {
+fn judge(upstreams: &Arc<Upstreams>, permit: &Permit, status: StatusCode) {
     if is_failure(status.as_u16()) {
-        roster.failed(&seat.server, Failure::Status(status));
+        upstreams.failed(&permit.server, Failure::Status(status));
     } else {
-        roster.did_well(seat);
+        upstreams.did_well(permit);
     }
 }
 
@@ -375,13 +374,13 @@ fn with_host(mut request: Request<Upload>, server: &Server) -> Request<Upload> {
     request
 }
 
-fn reason_for(error: &hyper::Error) -> Reason {
+fn reason_for(error: &hyper::Error) -> Rejection {
     if error.is_user() {
         // The one thing of ours that hyper runs here is the body, read from the client.
-        if is_malformed(error) { Reason::BadRequest } else { Reason::UploadBroken }
+        if is_malformed(error) { Rejection::BadRequest } else { Rejection::UploadBroken }
     } else if error.is_parse() {
-        Reason::BadAnswer
+        Rejection::BadAnswer
     } else {
-        Reason::ConnectionBroken
+        Rejection::ConnectionBroken
     }
 }

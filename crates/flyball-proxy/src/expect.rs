@@ -1,8 +1,7 @@
 //! Whether a body that a client holds back (`Expect: 100-continue`) may come.
 //!
-//! Decides by what the replica says, so that an upload can be refused before it is sent. Moves no
-//! byte. Invariant: a body is not held back for longer than [`PATIENCE`] by a replica that says
-//! nothing: it may not know what is expected of it.
+//! The replica decides, so an upload can be refused before it is sent. A silent replica holds it
+//! back for [`PATIENCE`] at most, since it may not know the header.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,7 +14,7 @@ use tokio::time::{Sleep, sleep};
 /// As long as curl waits before it sends the body unasked.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The word that a body waits for; shared by the body and whoever hears the replica.
+/// The signal that a body waits for; shared by the body and the reader of the replica's answer.
 #[derive(Clone, Default)]
 pub(crate) struct Word(Arc<Mutex<State>>);
 
@@ -51,7 +50,8 @@ impl Word {
         }
     }
 
-    /// The replica has answered. Returns whether that was without the body, which nobody wants now.
+    /// The replica has answered. Returns whether that was without the body, which is no longer
+    /// wanted.
     pub(crate) fn is_body_unwanted(&self) -> bool {
         self.say(Permission::Refused);
         self.lock().answer == Some(Permission::Refused)

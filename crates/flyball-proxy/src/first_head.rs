@@ -1,8 +1,7 @@
-//! The head of a client's first request before it is there.
+//! Waits for the complete head of a client's first request before it gets buffers.
 //!
-//! Decides when it is complete and so worth a connection's buffers. Until then it stays in the kernel,
-//! so that a client that never comes to the point takes up next to nothing here.
-//! Invariant: no byte is taken from the socket.
+//! Until then the bytes stay in the kernel, so a client that never completes a request costs next
+//! to nothing.
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, Result};

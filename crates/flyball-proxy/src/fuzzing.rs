@@ -1,8 +1,7 @@
-//! Made-up heads of requests and answers, beside a plain model of what becomes of them.
+//! Random heads of requests and answers, compared with a plain model.
 //!
-//! The model knows lists of names and values, and no header map. Promises: never a panic; a head
-//! passes exactly where the model lets it; every field that is not of one connection, nor flyball's
-//! own, arrives as it was and in its order; no other field does.
+//! Parsing never panics, and a head passes exactly where the model allows it. End-to-end fields
+//! arrive unchanged and in order, and no others do.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use crate::headers::{Peer, forward, give_back};
 
 /// Fields of one connection. Who asks for an upgrade or for trailers gets `connection`, `upgrade`
-/// and `te` said anew.
+/// and `te` sent again.
 const OF_ONE_CONNECTION: [&str; 9] = [
     "connection",
     "http2-settings",

@@ -1,8 +1,6 @@
-//! Which header fields go on, which end here, and which the proxy adds.
+//! Which header fields are forwarded, which end here, and which the proxy adds.
 //!
-//! Decides the head of both messages. Touches no body and no socket.
-//! Invariant: nothing that was meant for one connection reaches the next; what frames the body is
-//! never a client's to remove.
+//! Nothing meant for one connection reaches the next, and a client cannot remove the body framing.
 
 use std::net::IpAddr;
 
@@ -32,7 +30,7 @@ static LOCAL: [HeaderName; 9] = [
     UPGRADE,
     HTTP2_SETTINGS,
 ];
-/// Fields that `Connection` may not name away: whoever comes next relies on them.
+/// Fields that `Connection` may not name away: the next hop relies on them.
 static KEPT: [HeaderName; 5] =
     [HOST, CONTENT_LENGTH, FORWARDED_FOR, FORWARDED_PROTO, FORWARDED_HOST];
 
@@ -40,7 +38,7 @@ static KEPT: [HeaderName; 5] =
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refused;
 
-/// A client as the replicas are told about it, made once per connection.
+/// A client as the replicas see it, created once per connection.
 #[derive(Clone)]
 pub(crate) struct Peer {
     address: HeaderValue,
@@ -145,7 +143,7 @@ fn take_authority<B>(request: &mut Request<B>) -> Result<(), Refused> {
         _ => {}
     }
     let Some(authority) = request.uri().authority() else { return Ok(()) };
-    // A name and password before the host are for whoever sends the request (RFC 9110, 4.2.4).
+    // A name and password before the host are for the sender of the request (RFC 9110, 4.2.4).
     let host = authority.as_str().rsplit('@').next().filter(|host| !host.is_empty());
     let host = HeaderValue::from_str(host.ok_or(Refused)?).map_err(|_| Refused)?;
     // Written out, an empty path before a query is `/`.
@@ -187,8 +185,8 @@ fn switched_to(answer: &HeaderMap, asked: &HeaderValue) -> Result<HeaderValue, R
     if tokens(chosen).all(is_asked) { Ok(chosen.clone()) } else { Err(Refused) }
 }
 
-/// Leaves one `Content-Length` of one number: a list of the same numbers is one (RFC 9110, 8.6), but
-/// whoever comes next may not know that.
+/// Leaves one `Content-Length` of one number: a list of the same numbers is one (RFC 9110, 8.6),
+/// but the next hop may not know that.
 fn one_length(headers: &mut HeaderMap) -> Result<(), Refused> {
     let mut given = headers.get_all(CONTENT_LENGTH).iter();
     let (Some(first), second) = (given.next(), given.next()) else { return Ok(()) };
@@ -206,7 +204,7 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), Refused> {
 }
 
 /// Takes off what only a proxy in front may say of where a request comes from. An application that
-/// goes by its environment (CGI, WSGI) cannot tell `_` from `-`, so neither is told apart here.
+/// goes by its environment (CGI, WSGI) cannot tell `_` from `-`, so they are treated alike here.
 fn strip_said_by_proxies(headers: &mut HeaderMap) {
     let said: Vec<HeaderName> =
         headers.keys().filter(|name| is_said_by_proxies(name.as_str())).cloned().collect();
@@ -297,5 +295,4 @@ fn add_forwarded(headers: &mut HeaderMap, peer: &Peer) {
 }
 
 #[cfg(test)]
-#[path = "headers_tests.rs"]
 mod tests;

@@ -1,8 +1,7 @@
-//! Interim answers (103 and other 1xx) on their way to a client.
+//! Forwards interim answers (103 and other 1xx) to a client.
 //!
-//! Decides which go on and in which bytes. hyper's server cannot send them, so they are written to
-//! the client's socket beside it; when that is safe, the socket knows.
-//! Invariant: at most [`BYTES_MAX`] wait, and what does not fit is left out: nobody relies on them.
+//! hyper's server cannot send them, so they are written to the client's socket directly when that
+//! is safe. At most [`BYTES_MAX`] wait; the rest is dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,6 @@
-//! How long requests took lately: a window of about ten seconds that rolls in steps of one.
+//! Recent request times: a window of about ten seconds that moves in steps of one second.
 //!
-//! Decides nothing. Knows only spans it is handed, no clock of its own.
-//! Invariant: a figure covers at most [`SLICES`] seconds; an empty window reports nothing.
+//! An empty window reports nothing.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use hdrhistogram::Histogram;
 
 /// One-second slices in the window.
 const SLICES: usize = 10;
-/// The longest time told apart, in microseconds: one hour. Longer ones count as this.
+/// The longest time that is distinguished, in microseconds: one hour. Longer ones count as this.
 const LONGEST_US: u64 = 3_600_000_000;
 /// Significant digits: 1 % of the value, 26 kB per slice.
 const DIGITS: u8 = 2;

@@ -1,8 +1,7 @@
-//! The client side: accepts connections and serves HTTP/1 on them.
+//! Accepts client connections and serves HTTP/1 on them.
 //!
-//! Decides when client connections begin and end; how many there may be the budget does. Leaves every
-//! request to [`crate::exchange`]. Invariant: a connection is not cut while it has a request, unless
-//! the proxy is ending; until its request is complete it takes up at most 64 KB.
+//! A connection with a request is not cut unless the proxy is stopping. Until its request is
+//! complete, a connection uses at most 64 KB.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -22,8 +21,8 @@ use crate::exchange;
 use crate::first_head;
 use crate::headers::Peer;
 use crate::interim::Interim;
-use crate::refusal::Reason;
-use crate::seldom::Seldom;
+use crate::rejection::Rejection;
+use crate::seldom::WarningLimit;
 use crate::settings::span;
 use crate::shared::{Client, Phase, Shared, reached};
 use crate::socket::{ClientSocket, Held};
@@ -43,8 +42,8 @@ struct Door {
     share: Arc<Share>,
     http: http1::Builder,
     clients: watch::Receiver<Phase>,
-    failed: Seldom,
-    crowd: Seldom,
+    failed: WarningLimit,
+    crowd: WarningLimit,
 }
 
 /// Accepts until the proxy stops serving.
@@ -56,7 +55,7 @@ pub(crate) async fn accept(
     let settings = &shared.settings;
     let share = settings.budget.join(settings.connections_max, settings.connections_per_client);
     let http = protocol(&shared);
-    let (failed, crowd) = (Seldom::default(), Seldom::default());
+    let (failed, crowd) = (WarningLimit::default(), WarningLimit::default());
     let address = listener.local_addr().unwrap_or(settings.listen);
     let mut door = Door { address, shared, share, http, clients: phase.clone(), failed, crowd };
     loop {
@@ -106,14 +105,14 @@ impl Door {
     }
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full) {
-        self.shared.meter.refused(Reason::TooManyConnections);
+        self.shared.meter.refused(Rejection::TooManyConnections);
         self.shared.meter.crowd.is(full);
         if let Some(times) = self.crowd.happened(Instant::now()) {
             let text = full.in_words(&self.shared.settings);
             let (at, client) = (self.address, client.ip());
             tracing::warn!(times, "client {client} turned away at {at}: {text}");
         }
-        let _gone = say_and_close(stream, &Reason::TooManyConnections.bytes());
+        let _gone = say_and_close(stream, &Rejection::TooManyConnections.bytes());
     }
 }
 

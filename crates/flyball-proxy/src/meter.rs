@@ -1,7 +1,6 @@
-//! What the proxy counts: arrivals, errors, refusals by reason, and request times.
+//! Counters of the proxy: arrivals, errors, rejections by reason, and request times.
 //!
-//! Decides nothing. Knows no replica.
-//! Invariant: counters only grow, and each request adds at most one to `errors`.
+//! Counters only grow, and each request adds at most one to `errors`.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,7 +11,7 @@ use flyball_core::observation::{FailureCounts, LatencyReport};
 
 use crate::budget::Crowd;
 use crate::latency::Window;
-use crate::refusal::Reason;
+use crate::rejection::Rejection;
 use crate::times::{Times, TimesMeter};
 
 /// All counters of one proxy.
@@ -20,7 +19,7 @@ pub(crate) struct Meter {
     started: Instant,
     arrivals: AtomicU64,
     errors: AtomicU64,
-    refusals: [AtomicU64; Reason::ALL.len()],
+    refusals: [AtomicU64; Rejection::ALL.len()],
     pub(crate) crowd: Crowd,
     times: Mutex<Window>,
     all_times: TimesMeter,
@@ -49,7 +48,7 @@ impl Meter {
     }
 
     /// The request was answered here.
-    pub(crate) fn refused(&self, reason: Reason) {
+    pub(crate) fn refused(&self, reason: Rejection) {
         self.refusals[reason as usize].fetch_add(1, Relaxed);
         if reason.is_error() {
             self.failed();
@@ -76,25 +75,26 @@ impl Meter {
     pub(crate) fn failures(&self) -> FailureCounts {
         let mut counts = FailureCounts::default();
         let mut refused = 0;
-        for reason in Reason::ALL.into_iter().filter(|reason| reason.is_error()) {
+        for reason in Rejection::ALL.into_iter().filter(|reason| reason.is_error()) {
             let count = self.refusals[reason as usize].load(Relaxed);
             refused += count;
             match reason {
-                Reason::QueueFull | Reason::WaitLimit => counts.by_balancer += count,
-                Reason::ConnectFailed => counts.unreachable += count,
-                Reason::ConnectionBroken | Reason::BadAnswer | Reason::AnswerLimit => {
+                Rejection::QueueFull | Rejection::WaitLimit => counts.by_balancer += count,
+                Rejection::ConnectFailed => counts.unreachable += count,
+                Rejection::ConnectionBroken | Rejection::BadAnswer | Rejection::AnswerLimit => {
                     counts.by_replicas += count;
                 }
                 // The client's own doing, or no request yet: no error.
-                Reason::BadRequest | Reason::UploadBroken | Reason::TooManyConnections => {}
+                Rejection::BadRequest | Rejection::UploadBroken | Rejection::TooManyConnections => {
+                }
             }
         }
         counts.by_replicas += self.errors().saturating_sub(refused);
         counts
     }
 
-    pub(crate) fn refusals(&self) -> BTreeMap<Reason, u64> {
-        Reason::ALL.into_iter().map(|r| (r, self.refusals[r as usize].load(Relaxed))).collect()
+    pub(crate) fn refusals(&self) -> BTreeMap<Rejection, u64> {
+        Rejection::ALL.into_iter().map(|r| (r, self.refusals[r as usize].load(Relaxed))).collect()
     }
 
     pub(crate) fn times(&self) -> Times {

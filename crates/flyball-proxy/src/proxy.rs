@@ -1,7 +1,6 @@
-//! The door of this crate: starts, tells, reports and stops one proxy.
+//! The public interface of this crate: start, route, drain, report, stop.
 //!
-//! Decides nothing. Invariant: no call but [`Proxy::shutdown`] and [`Proxy::changed`] waits for
-//! anything that a client or a replica does.
+//! Only [`Proxy::shutdown`] and [`Proxy::changed`] wait for clients or replicas.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,13 +15,13 @@ use tokio::time::timeout;
 
 use crate::listen;
 use crate::meter::Meter;
-use crate::refusal::Reason;
-use crate::roster::Roster;
+use crate::rejection::Rejection;
 use crate::settings::{ProxyError, ProxySettings, span};
 use crate::shared::{Phase, Shared};
 use crate::times::Times;
+use crate::upstreams::Upstreams;
 
-/// What tasks that were told to end get to do so.
+/// How long tasks that were asked to end may take.
 const ENDING_LIMIT: Duration = Duration::from_secs(1);
 
 /// The balancer of one service. Dropping it cuts every connection; see [`Proxy::shutdown`].
@@ -48,9 +47,9 @@ impl Proxy {
         let unusable = |source| ProxyError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
-        let roster =
-            Arc::new(Roster::new(settings.slots, settings.waiting_max, settings.eject_max));
-        let shared = Arc::new(Shared { settings, clock, roster, meter: Meter::new() });
+        let upstreams =
+            Arc::new(Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max));
+        let shared = Arc::new(Shared { settings, clock, upstreams, meter: Meter::new() });
         let (phase, serving) = watch::channel(Phase::Serving);
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
         Ok(Self { address, epoch: clock().as_ms(), shared, phase })
@@ -63,7 +62,7 @@ impl Proxy {
 
     /// What has been counted so far. `latency` covers requests that a replica answered to the end.
     pub fn observe(&self) -> BalancerReport {
-        let (waiting, servers) = self.shared.roster.report();
+        let (waiting, servers) = self.shared.upstreams.report();
         let meter = &self.shared.meter;
         BalancerReport {
             epoch: self.epoch,
@@ -73,12 +72,12 @@ impl Proxy {
             waiting,
             servers,
             latency: meter.latency(),
-            trouble: self.shared.roster.trouble(),
+            trouble: self.shared.upstreams.trouble(),
         }
     }
 
     /// Requests answered here and not by a replica, by reason; every reason is listed.
-    pub fn refusals(&self) -> BTreeMap<Reason, u64> {
+    pub fn refusals(&self) -> BTreeMap<Rejection, u64> {
         self.shared.meter.refusals()
     }
 
@@ -98,7 +97,7 @@ impl Proxy {
     /// Does nothing if it has them already; puts a draining one back. With another address than
     /// before, the replica is a new server, and the old one drains.
     pub fn route(&self, replica: &ReplicaId, address: SocketAddr) {
-        self.shared.roster.route(replica, address);
+        self.shared.upstreams.route(replica, address);
     }
 
     /// Gives `replica` no new requests, and forgets it when the last of its own has ended.
@@ -106,7 +105,7 @@ impl Proxy {
     /// Has no deadline: it ends with its requests, or when the replica breaks their connections.
     /// Does nothing if the replica is unknown.
     pub fn drain(&self, replica: &ReplicaId) {
-        self.shared.roster.drain(replica);
+        self.shared.upstreams.drain(replica);
     }
 
     /// Returns when something has happened that a control loop should look at now: a request
@@ -116,11 +115,11 @@ impl Proxy {
     /// What happened between two calls is not missed. For one caller; it may return as often as
     /// requests arrive, so the caller sets the pace.
     pub async fn changed(&self) {
-        self.shared.roster.news.notified().await;
+        self.shared.upstreams.news.notified().await;
     }
 
     /// Takes no new connections, lets running requests finish for at most `limit_ms`, then cuts
-    /// what is left. Clients that keep their connection are told to close it.
+    /// what is left. Clients that keep their connection are asked to close it.
     pub async fn shutdown(self, limit_ms: u64) {
         self.phase.send_replace(Phase::Finishing);
         if timeout(span(limit_ms), self.phase.closed()).await.is_err() {

@@ -1,6 +1,4 @@
-//! What happens often and is said seldom.
-//!
-//! Decides when it is time. Invariant: said at most once in [`PAUSE`], with how often it was since.
+//! Rate limit for log lines: at most one in [`PAUSE`], with the number of suppressed ones.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +7,12 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// One thing that may happen often.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom {
+pub(crate) struct WarningLimit {
     said_at: Option<Instant>,
     unsaid: u64,
 }
 
-impl Seldom {
+impl WarningLimit {
     /// It happened at `now`. Returns how often since it was last said, if it is time to say so.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<u64> {
         self.unsaid += 1;
@@ -32,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_first_is_said_at_once_and_the_others_are_counted() {
-        let mut seldom = Seldom::default();
+        let mut seldom = WarningLimit::default();
         let began = Instant::now();
         assert_eq!(seldom.happened(began), Some(1));
         for _ in 0..1_000 {

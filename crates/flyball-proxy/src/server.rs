@@ -1,7 +1,4 @@
-//! One server: an address, the unused connections to it, and what it has answered.
-//!
-//! Decides which connection a request goes over. Does not know how busy the server is or whether
-//! it is routed. Invariant: a connection handed out is open and idle, as far as its task knows.
+//! One server: an address, its idle connections, and its record of answers.
 
 use std::collections::VecDeque;
 use std::io;
@@ -85,7 +82,7 @@ impl Server {
         self.first_served_at.get_or_init(clock);
     }
 
-    /// A request was answered well. Returns whether anybody waits to hear that.
+    /// A request was answered well. Returns whether a waiter needs to know.
     pub(crate) fn did_well(&self) -> bool {
         self.good.fetch_add(1, Relaxed);
         self.suspect.load(Relaxed)

@@ -1,7 +1,6 @@
-//! What one proxy is told before it starts, and why it may refuse to start.
+//! Settings of one proxy, and why it may refuse to start.
 //!
-//! Decides only whether the settings make sense. Knows nothing of the service behind them.
-//! Invariant: every wait has a limit and every queue a bound; none of them can be switched off.
+//! Every wait has a limit and every queue a bound; none can be switched off.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -19,7 +18,7 @@ const LOOPBACK_6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
 /// How one proxy listens, waits and gives up. All times are milliseconds; 0 gives up at once.
 #[derive(Clone, Debug)]
 pub struct ProxySettings {
-    /// Where clients connect. Port 0 takes any free port; [`crate::Proxy::address`] tells which.
+    /// Where clients connect. Port 0 takes any free port; [`crate::Proxy::address`] shows which.
     pub listen: SocketAddr,
     /// Requests one replica works on at once; more wait here. `None`: no limit. 0 is refused.
     pub slots: Option<u32>,
@@ -139,7 +138,7 @@ impl ProxyError {
                     address.port()
                 )),
                 io::ErrorKind::PermissionDenied => {
-                    Some("ports below 1024 need a privilege; choose a higher one".to_owned())
+                    Some("ports below 1024 need privileges; choose a higher one".to_owned())
                 }
                 io::ErrorKind::AddrNotAvailable => {
                     Some(format!("{} is not an address of this machine", address.ip()))

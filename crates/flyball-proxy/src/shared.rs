@@ -1,7 +1,7 @@
-//! What all parts of one proxy have in common, and what all requests of one client have.
+//! State shared by all parts of one proxy, and by all requests of one client.
 //!
-//! Decides nothing. Invariant: a [`Client`] lives as long as anything that was started for it, so
-//! that whoever waits for the phase to have no more readers has waited for all of them.
+//! A [`Client`] lives as long as any task started for it, so waiting until its phase has no readers
+//! waits for all of them.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use tokio::sync::watch;
 use crate::headers::Peer;
 use crate::interim::Interim;
 use crate::meter::Meter;
-use crate::roster::Roster;
 use crate::settings::ProxySettings;
 use crate::socket::Held;
+use crate::upstreams::Upstreams;
 
 /// One proxy, as its requests see it.
 pub(crate) struct Shared {
     pub(crate) settings: ProxySettings,
     pub(crate) clock: fn() -> Timestamp,
-    pub(crate) roster: Arc<Roster>,
+    pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) meter: Meter,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Phase {
     Ending,
 }
 
-/// Returns once `phase` is `at` or later, or nobody is left to say so.
+/// Returns once `phase` is `at` or later, or no sender is left.
 pub(crate) async fn reached(phase: &mut watch::Receiver<Phase>, at: Phase) {
     // An error means that the proxy was dropped, which ends every phase.
     let _ = phase.wait_for(|now| *now >= at).await;

@@ -1,10 +1,7 @@
-//! A client's socket that notices the client leaving even while nothing is read from it, and that
-//! interim answers can be written to.
+//! A client's socket that detects the client leaving even while nothing is read from it.
 //!
-//! Decides whether the client is gone, and when interim answers may be written. While the body of a
-//! request waits unread for a replica, no read would tell; the kernel knows nevertheless, and each
-//! flush asks. Invariant: asks only while held, and never makes a system call for it; no byte gets
-//! between those of one answer.
+//! While a request body waits unread, no read would notice; each flush asks the kernel instead.
+//! Interim answers never interleave with an answer.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};
@@ -61,7 +58,7 @@ impl ClientSocket {
         }
     }
 
-    /// Whether the client has closed its side, as far as the runtime has been told.
+    /// Whether the client has closed its side, as far as the runtime knows.
     fn is_gone(&self) -> bool {
         let ready = pin!(self.stream.ready(Interest::READABLE));
         match ready.poll(&mut Context::from_waker(Waker::noop())) {

@@ -1,7 +1,5 @@
-//! A deadline that counts only while nothing moves.
-//!
-//! Decides when silence has lasted too long. Does not know what is silent.
-//! Invariant: costs no timer as long as every poll finds something to do.
+//! A deadline that runs only while nothing moves. It needs no timer while every poll makes
+//! progress.
 
 use std::future::Future;
 use std::pin::Pin;

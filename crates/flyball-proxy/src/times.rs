@@ -1,6 +1,6 @@
-//! How long requests took since the start, for monitors that work out their own quantiles.
+//! Request times since the start, as a histogram for external monitors.
 //!
-//! Decides the parts of the scale. Invariant: counting takes no lock, and counts only grow.
+//! Counting takes no lock, and counts only grow.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! An upgraded connection: bytes both ways until one side ends.
 //!
-//! Decides nothing about the bytes. Knows no protocol.
-//! Invariant: the request that asked for it stays in flight exactly as long as the tunnel.
+//! The upgrade request stays in flight exactly as long as the tunnel.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio::sync::watch;
 
-use crate::flight::Flight;
+use crate::in_flight::InFlight;
 use crate::shared::{Phase, reached};
 use crate::watched::{Watch, Watched};
 
@@ -19,7 +18,7 @@ use crate::watched::{Watch, Watched};
 pub(crate) async fn carry(
     client: OnUpgrade,
     replica: OnUpgrade,
-    flight: Flight,
+    flight: InFlight,
     quiet_limit: Duration,
     mut phase: watch::Receiver<Phase>,
 ) {

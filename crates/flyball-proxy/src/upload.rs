@@ -1,8 +1,7 @@
 //! The body of a request on its way from the client to a replica.
 //!
-//! Decides when a client has stalled, and when a request with a body has arrived. Changes no byte.
-//! Invariant: a body that yields nothing for the limit ends in an error, never in silence, and of one
-//! that waits for a replica at most [`AHEAD_MAX`] and one more piece is kept here.
+//! A stalled body ends in an error. While it waits for a replica, at most [`AHEAD_MAX`] and one
+//! more piece are buffered.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -87,9 +86,9 @@ impl Upload {
         self.body.as_ref()?.patience.as_ref().map(Patience::word)
     }
 
-    /// Reads on while the request waits. Ready when it has arrived as far as can be told before it is
-    /// sent: its body is whole, or long, or held back by the client until it is asked for. Not ready
-    /// any more once the body is broken.
+    /// Reads on while the request waits. Ready when it has arrived as far as can be known before it
+    /// is sent: its body is whole, or long, or held back by the client until it is asked for. Not
+    /// ready any more once the body is broken.
     pub(crate) fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.body.as_deref_mut().map_or(Poll::Ready(()), |body| body.poll_ahead(cx))
     }
@@ -221,8 +220,8 @@ pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
 impl fmt::Display for UploadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Broken(_) => f.write_str("the client broke off the body of its request"),
-            Self::Stalled => f.write_str("the client stalled in the body of its request"),
+            Self::Broken(_) => f.write_str("the client aborted its request body"),
+            Self::Stalled => f.write_str("the client stalled in its request body"),
         }
     }
 }

@@ -1,7 +1,4 @@
-//! A stream that fails when its other end has stalled.
-//!
-//! Decides when a blocked read or write has lasted too long. Changes no byte.
-//! Invariant: no watched operation stays blocked for longer than the limit while nothing moves.
+//! A stream that fails when its other end has stalled for too long.
 
 use std::io::{Error, ErrorKind, Result};
 use std::pin::Pin;
@@ -22,7 +19,7 @@ pub(crate) struct Watched<T> {
 /// Which operations have a limit.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
-    /// Only writes: whoever reads has reasons to wait and a deadline of its own.
+    /// Only writes: readers have reasons to wait and deadlines of their own.
     Writes,
     /// Both; bytes either way keep both alive.
     Both,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use flyball_core::observation::ServerHealth;
-use flyball_proxy::{ProxySettings, Reason};
+use flyball_proxy::{ProxySettings, Rejection};
 use stage::*;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -90,7 +90,7 @@ async fn a_get_that_breaks_every_replica_is_not_repeated_for_ever() {
     fragile.route(&proxy);
     assert_refused(&get(proxy.address(), "/").await, "502", "connection-broken");
     assert_eq!(tries.load(Ordering::SeqCst), 4);
-    assert_eq!(proxy.refusals()[&Reason::ConnectionBroken], 1);
+    assert_eq!(proxy.refusals()[&Rejection::ConnectionBroken], 1);
 }
 
 #[tokio::test]

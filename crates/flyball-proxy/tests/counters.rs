@@ -2,7 +2,7 @@
 
 mod stage;
 
-use flyball_proxy::{ProxySettings, Reason};
+use flyball_proxy::{ProxySettings, Rejection};
 use stage::*;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -45,7 +45,7 @@ async fn counters_are_exact_after_everything() {
     assert_eq!(latency.count, 100);
     assert!(latency.p50_ms <= latency.p99_ms && latency.p99_ms < 2_000.0, "{latency:?}");
     let refusals = proxy.refusals();
-    assert_eq!(refusals.len(), Reason::ALL.len());
+    assert_eq!(refusals.len(), Rejection::ALL.len());
     assert_eq!(refusals.values().sum::<u64>(), 1);
-    assert_eq!(refusals[&Reason::BadRequest], 1);
+    assert_eq!(refusals[&Rejection::BadRequest], 1);
 }

@@ -1,4 +1,4 @@
-//! More clients than there is room for, and clients that never come to the point.
+//! More clients than allowed, and clients that never complete a request.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -7,12 +7,12 @@ mod stage;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_proxy::{Budget, ProxySettings, Reason};
+use flyball_proxy::{Budget, ProxySettings, Rejection};
 use stage::*;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// So many connections that say nothing.
+/// This many connections that send nothing.
 async fn idle(proxy: std::net::SocketAddr, count: usize) -> Vec<TcpStream> {
     let mut open = Vec::new();
     for _ in 0..count {
@@ -22,7 +22,7 @@ async fn idle(proxy: std::net::SocketAddr, count: usize) -> Vec<TcpStream> {
 }
 
 async fn turned_away(proxy: &flyball_proxy::Proxy, count: u64) {
-    while proxy.refusals()[&Reason::TooManyConnections] < count {
+    while proxy.refusals()[&Rejection::TooManyConnections] < count {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -40,7 +40,7 @@ async fn a_client_beyond_the_bound_is_told_so_and_the_others_are_served() {
     kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert!(read_until(&mut kept, "web").await.starts_with("HTTP/1.1 200"));
     let said = proxy.crowded().unwrap();
-    assert!(said.ends_with("all connections that there may be are open, at most 20"), "{said}");
+    assert!(said.ends_with("all 20 allowed connections are open"), "{said}");
     let report = proxy.observe();
     assert_eq!((report.arrivals, report.errors), (1, 0), "a connection is no request");
     drop(open);
@@ -58,8 +58,8 @@ async fn one_client_cannot_take_the_places_of_all() {
     let _open = idle(proxy.address(), 3).await;
     assert_refused(&get(proxy.address(), "/").await, "503", "too-many-connections");
     let said = proxy.crowded().unwrap();
-    assert!(said.ends_with("one client has 3 connections open, as many as it may"), "{said}");
-    // Somebody else, from another address of this machine.
+    assert!(said.ends_with("one client has all of its 3 allowed connections open"), "{said}");
+    // Another client, from another address of this machine.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
     let mut other = socket.connect(proxy.address()).await.unwrap();

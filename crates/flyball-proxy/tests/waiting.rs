@@ -5,7 +5,7 @@ mod stage;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use flyball_proxy::{Proxy, ProxySettings, Reason};
+use flyball_proxy::{Proxy, ProxySettings, Rejection};
 use stage::*;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -47,7 +47,7 @@ async fn waiting_ends_at_its_limit_with_a_503_that_says_why() {
     assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
     let report = proxy.observe();
     assert_eq!((report.arrivals, report.errors, report.waiting), (1, 1, 0));
-    assert_eq!(proxy.refusals()[&Reason::WaitLimit], 1);
+    assert_eq!(proxy.refusals()[&Rejection::WaitLimit], 1);
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn one_more_than_may_wait_is_refused_at_once() {
     for answer in held {
         assert_eq!(status(&answer.await.unwrap()), "200");
     }
-    assert_eq!(proxy.refusals()[&Reason::QueueFull], 1);
+    assert_eq!(proxy.refusals()[&Rejection::QueueFull], 1);
 }
 
 #[tokio::test]

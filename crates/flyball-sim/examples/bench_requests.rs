@@ -28,8 +28,8 @@ fn main() {
     let json = std::env::args().any(|word| word == "--json");
     let mut all = serde_json::Map::new();
     for spread in [Spread::Same, Spread::Exponential, Spread::Lognormal { cv: 2.0 }] {
-        for (name, per_s, look_ms) in CASES {
-            let requests_per_s = measure(spread, per_s, look_ms);
+        for (name, per_s, interval_ms) in CASES {
+            let requests_per_s = measure(spread, per_s, interval_ms);
             let name = format!("{spread:?}, {name}");
             if !json {
                 println!("{requests_per_s:>12.0} requests/s  {name}");
@@ -42,12 +42,13 @@ fn main() {
     }
 }
 
-fn measure(spread: Spread, per_s: f64, look_ms: u64) -> f64 {
+fn measure(spread: Spread, per_s: f64, interval_ms: u64) -> f64 {
     let steps = (2_000_000.0 / per_s / 10.0) as usize;
     let arrivals = Arrivals::of_rates(vec![per_s; steps], 10_000, u64::MAX / 1_000_000, Seed(1));
     let work = Times { mean_ms: 50.0, spread };
     let setup = Setup { work, ..Setup::default() };
-    let timing = Timing { look_ms: Some(look_ms), start_lag_prior_ms: 1_000, ..Timing::default() };
+    let timing =
+        Timing { interval_ms: Some(interval_ms), start_lag_prior_ms: 1_000, ..Timing::default() };
     let rule = Rule::Governor(Governor::default());
     let bounds = Bounds { min: 1, max: 500 };
     let policy = Policy { service: "web".to_owned(), bounds, rule, timing };

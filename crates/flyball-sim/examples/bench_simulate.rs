@@ -1,7 +1,6 @@
-//! How fast the fluid world runs: two weeks of a daily load in steps of a minute, one core.
-//!
-//! Decides nothing. The load is made up (a daily wave with noise, 10 to 45 replicas' worth), since
-//! no file is needed then. Prints one JSON object.
+//! How fast the fluid world runs: two weeks of a daily load in steps of a minute, one core. The
+//! load is made up (a daily wave with noise, 10 to 45 replicas' worth), since no file is needed
+//! then. Prints one JSON object.
 
 #![allow(
     clippy::print_stdout,
@@ -24,7 +23,7 @@ const TIMES: usize = 5;
 fn main() {
     let trace = load();
     let physics = Physics { replica_capacity: CAPACITY, ..Physics::default() };
-    let settings = Settings { physics, look_ms: Some(trace.step_ms), ..Settings::default() };
+    let settings = Settings { physics, interval_ms: Some(trace.step_ms), ..Settings::default() };
     let span_s = trace.duration_ms() as f64 / 1000.0;
     let measure = |name: &str| {
         let policy = Name::parse(name).unwrap();

@@ -1,9 +1,7 @@
-//! What the governor's headroom is worth where requests are not as its cap supposes.
-//!
-//! Decides nothing: the same waves of requests, one by one, through replicas that are as modelled,
-//! that vary in work or in speed, and whose work doubles half way; with an `slo`, without one, and
-//! with lower caps instead. Prints a table of the mean over seeds. Invariant: within a row the load
-//! and its chance are the same.
+//! What the governor's headroom is worth where requests are not as its cap supposes. The same waves
+//! of requests, one by one, through replicas that are as modelled, that vary in work or in speed,
+//! and whose work doubles half way; with an `slo`, without one, and with lower caps instead. Prints
+//! a table of the mean over seeds. Within a row the load and its chance are the same.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,

@@ -1,8 +1,7 @@
-//! Who decides: flyball's own rules or a rival, under one name and one interface.
-//!
-//! Decides nothing itself: own rules go straight to the core's `decide`, a rival's wish goes through
-//! it as a count set from outside, so that plan, bounds and explanation come from the core for
-//! everybody. Invariant: every decision of every contender is the core's [`Decision`].
+//! Who decides: flyball's own rules or a rival, under one name and one interface. Own rules go
+//! straight to the core's `decide`, a rival's wish goes through it as a count set from outside, so
+//! that plan, bounds and explanation come from the core for everybody. Every decision of every
+//! contender is the core's [`Decision`].
 
 pub mod name;
 
@@ -14,7 +13,7 @@ use flyball_core::observation::{Ask, Manual, Observation, Reading};
 use flyball_core::policy::{Policy, Rule};
 use flyball_core::units::replicas_for;
 
-use crate::rival::{Rival, StepLoad, Wish};
+use crate::rival::{Rival, RivalCount, StepLoad};
 
 pub use name::{Foresight, Name, NameError};
 
@@ -53,8 +52,8 @@ impl Contender {
         &self.policy
     }
 
-    /// The count it holds under a steady `load`, where one replica serves `capacity`; at least 1 and
-    /// within its bounds. Every run begins there, so that nobody is judged by a beginning.
+    /// The count it holds under a steady `load`, where one replica serves `capacity`; at least 1
+    /// and within its bounds. Every run begins there, so that nobody is judged by a beginning.
     pub fn settled(&self, load: f64, capacity: f64) -> u32 {
         let least = replicas_for(load / capacity).max(1);
         let busy = |share: f64| replicas_for(load / capacity / share).max(1);
@@ -70,7 +69,8 @@ impl Contender {
 
     /// Decides at one look; memory is carried from look to look.
     ///
-    /// What a person asked for in `seen` goes before a rival's wish. `seen` is as it was afterwards.
+    /// What a person asked for in `seen` goes before a rival's wish. `seen` is as it was
+    /// afterwards.
     pub fn decide(&mut self, seen: &mut Observation) -> Decision {
         match &mut self.rival {
             None => decide(&self.policy, &mut self.memory, seen),
@@ -92,8 +92,8 @@ impl Contender {
         }
     }
 
-    /// What the latest `decision` breaks first, if anything; it was made on what is `seen`, which is
-    /// as it was afterwards.
+    /// What the latest `decision` breaks first, if anything; it was made on what is `seen`, which
+    /// is as it was afterwards.
     pub fn broken(&self, seen: &mut Observation, decision: &Decision) -> Option<Broken> {
         let asked = seen.manual.clone();
         seen.manual = asked.clone().or_else(|| self.wished.clone());
@@ -103,8 +103,9 @@ impl Contender {
     }
 
     /// A rival's wish, as if somebody had asked for it. The errors are kept from the core: that it
-    /// removes nothing while they may explain a fall of the load is flyball's caution, not a rival's.
-    fn carry_out(&mut self, seen: &mut Observation, wish: Wish) -> Decision {
+    /// removes nothing while they may explain a fall of the load is flyball's caution, not a
+    /// rival's.
+    fn carry_out(&mut self, seen: &mut Observation, wish: RivalCount) -> Decision {
         let by = format!("{}: {}", self.name, wish.reason);
         let wished = Manual { ask: Ask::Pin(wish.count), until: None, by };
         // Changed for the moment, since a copy of many replicas costs more than to decide.

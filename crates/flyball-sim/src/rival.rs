@@ -1,8 +1,6 @@
-//! Other autoscalers' rules, by their published arithmetic and defaults.
-//!
-//! Decides what a rival wishes for. Does not know bounds or how a count is reached: those are the
-//! core's, the same for everybody. One file for each rival. Invariant: a rival sees what flyball
-//! sees, an [`Observation`], and carries its own memory.
+//! Other autoscalers' rules, by their published arithmetic and defaults, one file for each. Bounds
+//! and how a count is reached are the core's, the same for all. A rival sees the same
+//! [`Observation`] as flyball and carries its own memory.
 
 pub mod amest;
 pub mod aws;
@@ -32,14 +30,14 @@ pub use sketch::Sketch;
 
 /// A rival's wish for a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
+pub struct RivalCount {
     /// The count.
     pub count: u32,
     /// The rule's arithmetic with its figures, in one line.
     pub reason: String,
 }
 
-impl Wish {
+impl RivalCount {
     /// `wish` again, as a rival that acts at a period of its own repeats it; the count that was
     /// last asked for while there is none, since there was `no` occasion yet.
     fn again(wish: Option<&Self>, seen: &Observation, no: &str) -> Self {
@@ -74,8 +72,8 @@ pub enum Rival {
 }
 
 impl Rival {
-    /// The same rival where a replica works on `slots` requests at once: a target in percent of what
-    /// it may hold is of these.
+    /// The same rival where a replica works on `slots` requests at once: a target in percent of
+    /// what it may hold is of these.
     #[must_use]
     pub fn for_slots(self, slots: Option<u32>) -> Self {
         match (self, slots) {
@@ -87,7 +85,7 @@ impl Rival {
     /// The wish at this look. Looks come in the order of their time and may come at any interval,
     /// also several at one moment: a rival that acts at a period of its own repeats its last wish
     /// in between. A reading that is missing is the rival's own to deal with, by its rules.
-    pub fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub fn recommend(&mut self, seen: &Observation) -> RivalCount {
         match self {
             Self::Fixed(rival) => rival.recommend(),
             Self::Oracle(rival) => rival.recommend(seen),
@@ -104,7 +102,7 @@ impl Rival {
 
     /// The wish at a look of which there is one for each step of the trace: a rival that has a form
     /// for that grid goes by the step's load, the others by what they see.
-    pub fn recommend_on_grid(&mut self, seen: &Observation, step: StepLoad) -> Wish {
+    pub fn recommend_on_grid(&mut self, seen: &Observation, step: StepLoad) -> RivalCount {
         match self {
             Self::Hpa(rival) => rival.recommend_on_grid(step, existing(seen)),
             _ => self.recommend(seen),

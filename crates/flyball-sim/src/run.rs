@@ -1,7 +1,6 @@
-//! One contender, one trace, one world: what came of it.
-//!
-//! Decides what every run has in common: settings, what cannot be run, how rest is judged. `fluid`
-//! and `requests` are the two depths. Invariant: both make their outcome of the same figures.
+//! One contender, one trace, one world: what came of it. Common to every run: settings, what cannot
+//! be run, how rest is judged. `fluid` and `requests` are the two depths. Both make their outcome
+//! of the same figures.
 
 mod fluid;
 mod notes;
@@ -48,7 +47,7 @@ pub struct Settings {
     /// How few and how many replicas there may be.
     pub bounds: Bounds,
     /// Time from look to look; `None`: as each contender decides.
-    pub look_ms: Option<u64>,
+    pub interval_ms: Option<u64>,
     /// Where chance comes from.
     pub seed: u64,
 }
@@ -56,7 +55,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let bounds = Bounds { min: 1, max: REPLICAS_MAX };
-        Self { physics: Physics::default(), bounds, look_ms: None, seed: 1 }
+        Self { physics: Physics::default(), bounds, interval_ms: None, seed: 1 }
     }
 }
 
@@ -146,7 +145,8 @@ impl Outcome {
         score: Score,
         supply: Vec<Supply>,
     ) -> Self {
-        let quiet_from_ms = trace.duration_ms() + settle_ms(settings.look_ms.unwrap_or(0)) / 4 * 3;
+        let quiet_from_ms =
+            trace.duration_ms() + settle_ms(settings.interval_ms.unwrap_or(0)) / 4 * 3;
         let settled = notes.at_rest_from(quiet_from_ms);
         let physics = settings.physics;
         let Notes { changes, changes_dropped, .. } = notes;
@@ -171,7 +171,8 @@ fn settle_ms(interval_ms: u64) -> u64 {
     SETTLE_MS.max(SETTLE_LOOKS * interval_ms)
 }
 
-/// The time to the next look, `since_ms` after the trace, of a policy that would take `interval_ms`.
+/// The time to the next look, `since_ms` after the trace, of a policy that would take
+/// `interval_ms`.
 fn settle_interval_ms(since_ms: u64, interval_ms: u64, settle_ms: u64) -> u64 {
     let judged_from_ms = settle_ms / 4 * 3;
     let close = judged_from_ms..judged_from_ms.saturating_add(interval_ms * CLOSE_LOOKS);
@@ -200,12 +201,12 @@ fn broken(
 /// The policy that every contender gets, but for its rule.
 fn policy(settings: &Settings) -> Policy {
     let timing = Timing::default();
-    let look_ms = settings.look_ms.unwrap_or(0);
+    let interval_ms = settings.interval_ms.unwrap_or(0);
     let lag_ms = settings.physics.longest_start_lag_ms();
     let timing = Timing {
-        look_ms: settings.look_ms,
+        interval_ms: settings.interval_ms,
         // Three missed looks, and what meters lag behind anyway.
-        stale_after_ms: timing.stale_after_ms.max(3 * look_ms) + settings.physics.metric_lag_ms,
+        stale_after_ms: timing.stale_after_ms.max(3 * interval_ms) + settings.physics.metric_lag_ms,
         start_limit_ms: timing.start_limit_ms.max(3 * lag_ms),
         ..timing
     };
@@ -251,7 +252,7 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
     if min > max || max == 0 {
         return impossible(format!("bounds {min}..{max} allow no count"), "min <= max, max >= 1");
     }
-    if trace.values.is_empty() || settings.look_ms == Some(0) {
+    if trace.values.is_empty() || settings.interval_ms == Some(0) {
         return impossible("nothing to look at".to_owned(), "a trace and a look interval above 0");
     }
     Ok(())

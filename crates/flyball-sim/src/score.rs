@@ -1,9 +1,8 @@
-//! What a run cost and how well it served: the figures that policies are compared by.
-//!
-//! Decides nothing. A world reports pieces of time to a [`Ledger`]; [`Ledger::score`] sums up. The
-//! formulas are those of the elasticity metrics of SPEC's research group (Herbst et al., "Ready for
-//! Rain?", SPEC-RG-2016-01) and of Ilyushkin et al. (ICPE 2017). Invariant: figures are integrals
-//! over time, not samples, but for those that compare one step of the trace with the next.
+//! What a run cost and how well it served: the figures that policies are compared by. A world
+//! reports pieces of time to a [`ScoreTotals`]; [`ScoreTotals::score`] sums up. The formulas are those of the
+//! elasticity metrics of SPEC's research group (Herbst et al., "Ready for Rain?", SPEC-RG-2016-01)
+//! and of Ilyushkin et al. (ICPE 2017). Figures are integrals over time, not samples, but for those
+//! that compare one step of the trace with the next.
 
 mod moves;
 
@@ -16,7 +15,7 @@ const DEVIATION_POWER: i32 = 5;
 
 /// A span of time in which nothing changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Piece {
+pub struct ScoreSpan {
     /// Its length, in seconds.
     pub span_s: f64,
     /// The least replicas that meet the load; at least 1.
@@ -39,7 +38,7 @@ pub struct Piece {
 
 /// Everything that happened, summed up as it happens.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct ScoreTotals {
     span_s: f64,
     demand_s: f64,
     serving_s: f64,
@@ -103,7 +102,8 @@ pub struct Score {
     pub paid_hours: f64,
     /// The longest that a request waited for a replica to be free, in seconds.
     pub longest_wait_s: f64,
-    /// Serving replica-seconds over those of the least that would do: cost without starts and drains.
+    /// Serving replica-seconds over those of the least that would do: cost without starts and
+    /// drains.
     pub serving_ratio: f64,
     /// Share of the serving replicas' time that was worked.
     pub mean_util_pct: f64,
@@ -120,10 +120,10 @@ pub struct Score {
     pub worst_p99_ms: Option<f64>,
 }
 
-impl Ledger {
+impl ScoreTotals {
     /// Takes in a piece of time.
-    pub fn add(&mut self, piece: &Piece) {
-        let Piece { span_s, demand, serving, .. } = *piece;
+    pub fn add(&mut self, piece: &ScoreSpan) {
+        let ScoreSpan { span_s, demand, serving, .. } = *piece;
         let short = f64::from(demand.saturating_sub(serving));
         let spare = f64::from(serving.saturating_sub(demand));
         let demand = f64::from(demand.max(1));
@@ -212,14 +212,14 @@ mod tests {
 
     /// Worked out by hand: steps of 60 s, one replica serves 10 per second.
     fn worked() -> Score {
-        let mut ledger = Ledger::default();
+        let mut ledger = ScoreTotals::default();
         for (demand, serving) in [(2, 2), (2, 2), (4, 2), (4, 4), (3, 4), (3, 3), (1, 3), (1, 1u32)]
         {
             let arrived = f64::from(demand) * 600.0;
             let served = arrived.min(f64::from(serving) * 600.0);
             let unserved = arrived - served;
             let paid_s = f64::from(serving) * 60.0;
-            let piece = Piece {
+            let piece = ScoreSpan {
                 span_s: 60.0,
                 demand,
                 serving,
@@ -227,7 +227,7 @@ mod tests {
                 arrived,
                 served,
                 unserved,
-                ..Piece::default()
+                ..ScoreSpan::default()
             };
             ledger.add(&piece);
             ledger.end_step(demand, serving);
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn nothing_that_happened_scores_nothing() {
-        let score = Ledger::default().score(10.0);
+        let score = ScoreTotals::default().score(10.0);
         assert_eq!(score, Score::default());
     }
 }

@@ -1,8 +1,7 @@
-//! Chance, in streams: one for each purpose, so that no purpose draws what another would have.
-//!
-//! Decides nothing. The algorithm is ChaCha with 12 rounds, whose streams for a seed are the same
-//! on every machine and in every later version. Invariant: what is drawn for one purpose depends on
-//! the seed and on that purpose alone, so changing the policy changes neither load nor luck.
+//! Chance, in streams: one for each purpose, so that no purpose draws what another would have. The
+//! algorithm is ChaCha with 12 rounds, whose streams for a seed are the same on every machine and
+//! in every later version. What is drawn for one purpose depends on the seed and on that purpose
+//! alone, so changing the policy changes neither load nor luck.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;

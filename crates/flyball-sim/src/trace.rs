@@ -1,6 +1,5 @@
-//! A load over time, on a regular grid.
-//!
-//! Decides nothing. Invariant: there is at least one value, and all are finite and not negative.
+//! A load over time, on a regular grid. There is at least one value, and all are finite and not
+//! negative.
 
 mod read;
 

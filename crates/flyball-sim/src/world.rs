@@ -1,7 +1,6 @@
-//! What decisions act on: replicas that start, serve and leave, and the requests they serve.
-//!
-//! Decides nothing: a world makes observations, carries out plans and keeps the ledger. Invariant:
-//! the load does not depend on what was decided.
+//! What decisions act on: replicas that start, serve and leave, and the requests they serve. A
+//! world makes observations, carries out plans and keeps the ledger. The load does not depend on
+//! what was decided.
 
 pub mod backlog;
 pub mod faults;

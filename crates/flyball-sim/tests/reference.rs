@@ -1,8 +1,7 @@
-//! Fluid mode against figures that another program calculated for the same rules.
-//!
-//! Decides nothing. Two traces with a stated licence are here. For a folder with more of them:
-//! `FLYBALL_TRACES=FOLDER cargo test --release -p flyball-sim --test reference -- --ignored`.
-//! Invariant: every column is compared, to every digit that was printed.
+//! Fluid mode against figures that another program calculated for the same rules. Two traces with a
+//! stated licence are here. For a folder with more of them: `FLYBALL_TRACES=FOLDER cargo test
+//! --release -p flyball-sim --test reference -- --ignored`. Every column is compared, to every
+//! digit that was printed.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -91,7 +90,7 @@ impl Reference {
             start_lag_ms,
             ..Physics::default()
         };
-        let settings = Settings { physics, look_ms: Some(GRID_MS), ..Settings::default() };
+        let settings = Settings { physics, interval_ms: Some(GRID_MS), ..Settings::default() };
         let outcome = fluid(&Name::parse(name).unwrap(), &self.trace(trace), &settings).unwrap();
         let got: BTreeMap<_, _> = columns(&outcome.score).into_iter().collect();
         let compared = self.header.iter().zip(row).skip(2);

@@ -1,9 +1,5 @@
-//! Connections to other machines: TCP, with TLS or without.
-//!
-//! Decides whom to trust. Knows neither what is spoken nor who is called. Invariant: getting a
-//! connection takes no longer than its deadline, the look-up of the name and TLS included.
-//!
-//! TLS is rustls, so certificates only: pre-shared keys would need OpenSSL.
+//! Connections to other machines: TCP, with or without TLS. A deadline covers the name look-up and
+//! the TLS handshake, too. TLS is rustls, so certificates only: pre-shared keys would need OpenSSL.
 
 use std::fmt;
 use std::io;
@@ -22,16 +18,16 @@ use tokio_rustls::TlsConnector;
 /// The largest file that is read: all authorities that a system trusts take 250 KB.
 const PEM_BYTES_MAX: u64 = 4 << 20;
 
-/// Whom to trust, and who flyball says it is.
+/// Whom to trust, and flyball's own identity.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// Certificates (PEM) of who may sign the other side's; `None`: the system's.
+    /// CA certificates (PEM) to trust for the peer; `None`: the system's.
     pub ca_file: Option<PathBuf>,
-    /// Flyball's own certificate and key (PEM), for those who want to see one.
+    /// Flyball's own certificate and key (PEM), for peers that require one.
     pub own: Option<(PathBuf, PathBuf)>,
 }
 
-/// A file with certificates or a key that is of no use.
+/// A file with certificates or a key that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{} holds no usable {what}: {why}", path.display())]
 pub struct TlsError {

@@ -1,8 +1,5 @@
-//! The secrets that callers present.
-//!
-//! Decides when two are the same and when a file is read again. Does not know who calls whom.
-//! Invariant: a token is never shown, and a file that cannot be read leaves the token that was read
-//! last in force.
+//! The secrets that callers present. A token is never shown. If its file cannot be read again, the
+//! last token stays in force.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,8 +9,8 @@ use std::time::Duration;
 use flyball_file::FileError;
 use subtle::ConstantTimeEq as _;
 
-/// How often a file is looked at. A new token counts within this time, which is about as long as a
-/// person needs to tell it to the next program.
+/// How often a file is checked. A new token takes effect within this time, about as long as a
+/// person needs to configure it in the next program.
 const REREAD: Duration = Duration::from_secs(2);
 
 /// The largest file that is read: secrets are some dozen bytes.
@@ -26,7 +23,7 @@ pub enum TokenError {
     #[error(transparent)]
     File(#[from] FileError),
     /// There is nothing in it but white space.
-    #[error("it holds no token")]
+    #[error("it contains no token")]
     Empty,
 }
 
@@ -90,7 +87,10 @@ impl Token {
                 }
                 Err(error) if trouble != error.to_string() => {
                     trouble = error.to_string();
-                    tracing::warn!("cannot read {}, its last token stays: {error}", path.display());
+                    tracing::warn!(
+                        "cannot read {}, its last token stays valid: {error}",
+                        path.display()
+                    );
                 }
                 Err(_) => {}
             }

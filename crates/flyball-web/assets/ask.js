@@ -1,4 +1,4 @@
-// Asks the daemon and passes on its refusals. Knows no page; keeps the token until the page closes.
+// Calls the API and passes on its errors. Keeps the token until the page is closed.
 
 const ANSWER_MS = 5_000;
 
@@ -15,7 +15,7 @@ export function present(secret) {
   token = secret;
 }
 
-// Headers for any request: the token, once somebody has given it.
+// Headers for any request: the token, once it was entered.
 export function headers(more = {}) {
   return token ? { ...more, authorization: `Bearer ${token}` } : more;
 }

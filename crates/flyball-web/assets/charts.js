@@ -1,5 +1,5 @@
 // Draws one figure with all charts on one time axis. Knows neither the network nor the rest of the
-// page: it is handed samples, decisions and thresholds, and tells which moment was clicked.
+// page: it gets samples, decisions and thresholds, and reports which moment was clicked.
 
 import { axisTime, direction } from "./words.js";
 
@@ -20,7 +20,7 @@ function tint(colour, ground, share) {
   return `rgb(${parts(colour).map((own, i) => Math.round(own * share + below[i] * (1 - share))).join(", ")})`;
 }
 
-// A hole in the samples is drawn as a hole.
+// A gap in the samples is drawn as a gap.
 function withHoles(samples, limit) {
   const whole = [];
   for (const sample of samples) {
@@ -40,8 +40,8 @@ function line(samples, of, y, name, look) {
   };
 }
 
-// The area below a line. Plotly closes an area over holes, so that it would cover time of which
-// nobody knows anything: here it falls to zero where a hole begins and rises where it ends.
+// The area below a line. Plotly fills an area across gaps, so that it would cover time without
+// samples: here it falls to zero where a gap begins and rises where it ends.
 function area(samples, of, y, look) {
   const points = [];
   let last = null;
@@ -181,7 +181,7 @@ function layout(window, thresholds, narrow, c, highest) {
 
 const CONFIG = { displayModeBar: false, responsive: true, doubleClick: false, showTips: false };
 
-// A drawing anew takes away what the mouse points at, so it waits while the mouse is moving there.
+// A redraw takes away what the mouse points at, so it waits while the mouse is moving there.
 const READING_MS = 5_000;
 
 export function chart(node, explainAt) {

@@ -1,4 +1,4 @@
-// Wishes made by hand, and the token they may need.
+// Manual overrides, and the token that they may require.
 
 import { ask, pathOf, present } from "./ask.js";
 import * as panels from "./panels.js";
@@ -16,12 +16,12 @@ async function wish(part, body, done) {
     await took(view);
   } catch (error) {
     if (error.status !== 401) return panels.said(error.message, true);
-    panels.said("Not done: a token is needed.", true);
+    panels.said("Not done: a token is required.", true);
     askToken(() => wish(part, body, done));
   }
 }
 
-// Asks for the token once, then goes on with what needed it.
+// Asks for the token once, then repeats the request that required it.
 export function askToken(then) {
   if (at("asking").open) return;
   at("asking").showModal();

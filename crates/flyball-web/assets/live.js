@@ -1,5 +1,5 @@
-// Follows the event stream and hands on what comes. Comes again by itself where it left off, and
-// says so when something was missed. Reads the stream itself, since a request may need a token.
+// Follows the event stream and passes the events on. Reconnects by itself where it left off, and
+// reports when events were missed. Reads the stream itself, since a request may need a token.
 
 import { Refusal, headers } from "./ask.js";
 
@@ -7,7 +7,7 @@ import { Refusal, headers } from "./ask.js";
 const SILENCE_MS = 20_000;
 const AGAIN_MS = 1_000;
 
-// `told` gets each event's name and data; `state` gets null while connected, else the error.
+// `told` gets each event's name and data; `state` gets null while connected, otherwise the error.
 export async function follow(told, state) {
   let last = null;
   for (;;) {

@@ -1,5 +1,5 @@
-// All services at a glance: which one needs a look, and what each does now. Knows neither the
-// network nor the service page; each item leads there.
+// All services at a glance: which ones need attention, and what each does now. Each item links to
+// its service page.
 
 import { at, element, fillRail, isPressing, noticeItems, setText } from "./parts.js";
 import { count, errorsPerS, millis, percent, rate } from "./words.js";
@@ -11,7 +11,7 @@ export function overview(views, samplesOf) {
   const needy = views.filter((view) => view.notices.some(isPressing));
   const services = views.length === 1 ? "1 service" : `${views.length} services`;
   const names = needy.slice(0, 3).map((view) => view.name).join(", ") + (needy.length > 3 ? ", ..." : "");
-  const look = needy.length === 1 ? "needs a look" : "need a look";
+  const look = needy.length === 1 ? "needs attention" : "need attention";
   setText("overview-title", needy.length ? `${needy.length} of ${services} ${look}: ${names}` : `${services}, all well`);
   document.title = `${needy.length ? `${needy.length} ${look}` : services} · flyball`;
   const list = at("services");
@@ -45,8 +45,8 @@ function fill(item, view, samples) {
   part(".notices").replaceChildren(...noticeItems(view));
   const latest = samples.at(-1);
   const figures = [
-    ["CPU", percent(view.decision?.seen.mean_cpu)], ["arrivals", rate(view.decision?.seen.arrivals_per_s)],
-    ["errors", rate(errorsPerS(view.decision?.seen.last_minute))],
+    ["CPU", percent(view.decision?.signals.mean_cpu)], ["arrivals", rate(view.decision?.signals.arrivals_per_s)],
+    ["errors", rate(errorsPerS(view.decision?.signals.last_minute))],
     ["p99", millis(latest?.p99_ms)], ["waiting", count(latest?.waiting)],
   ];
   part(".small-figures").replaceChildren(...figures.map(([name, value]) =>
@@ -75,7 +75,7 @@ function draw(curve, samples, view) {
   curve.replaceChildren(...areas, ...steps);
 }
 
-// Four points of the curve without a sample are time in which nobody looked.
+// Four points of the curve without a sample are time without measurements.
 const HOLE_MS = 30_000;
 
 // The samples in which there is a figure, as runs between the times in which there is none.

@@ -1,6 +1,5 @@
-// Which view is shown, and when it is brought up to date: as soon as the event stream tells of
-// something, once a second at most, and every few seconds anyway. An answer that does not come
-// leaves the last one standing, marked as old.
+// Which view is shown, and when it is refreshed: on events, once a second at most, and every few
+// seconds anyway. If a request fails, the last answer stays on the page, marked as old.
 
 import { Refusal, ask, pathOf } from "./ask.js";
 import { askToken, listen } from "./hand.js";
@@ -22,18 +21,18 @@ const page = { names: [], shown: null, dirty: true, lookedAt: 0, lostSince: null
 function chosen() {
   const asked = new URLSearchParams(location.hash.slice(1));
   const rangeMs = 1000 * (Number(asked.get("range")) || 300);
-  // With one service alone, its page says more than a list of one.
+  // With only one service, its page shows more than a list of one.
   const name = asked.get("service") ?? (page.names.length === 1 ? page.names[0] : null);
   return { name, rangeMs };
 }
 
 async function look() {
-  const [office, views] = await Promise.all([ask("/api/v1/office"), ask("/api/v1/services")]);
-  const standsBy = office.role === "stands_by";
-  at("standby").hidden = !standsBy;
-  if (standsBy) {
+  const [leadership, views] = await Promise.all([ask("/api/v1/leader"), ask("/api/v1/services")]);
+  const isStandby = leadership.role === "standby";
+  at("standby").hidden = !isStandby;
+  if (isStandby) {
     for (const id of ["all", "main", "picker"]) at(id).hidden = true;
-    return standby(office, views);
+    return standby(leadership, views);
   }
   page.names = views.map((view) => view.name);
   const { name, rangeMs } = chosen();
@@ -80,7 +79,7 @@ function tellConnection(error) {
   else panels.connection(`no connection since ${clock(page.lostSince ?? Date.now())}`, true);
 }
 
-// One look at a time: what changes in between only makes the next one come sooner.
+// One refresh at a time: changes in between only make the next one come sooner.
 let wake = () => {};
 
 async function live() {

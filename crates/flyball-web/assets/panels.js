@@ -1,4 +1,4 @@
-// Writes what is known of one service into its page. Asks nothing of the network.
+// Writes the state of one service into its page. Makes no requests.
 
 import { at, element, fillLegend, fillRail, howOld, noticeItems, setText } from "./parts.js";
 import { clock, count, direction, errorsPerS, kindsOf, lasting, millis, percent, rate, reasonOf } from "./words.js";
@@ -29,14 +29,14 @@ function notices(view) {
 }
 
 export function figures(view, sample) {
-  const seen = view.decision?.seen;
+  const signals = view.decision?.signals;
   const rows = [
-    ["Mean CPU", percent(seen?.mean_cpu), view.policy.thresholds.map((t) => `${t.label} ${percent(t.share)}`).join(", ")],
-    ["Arrivals", rate(seen?.arrivals_per_s), seen?.work_s == null ? "" : `${millis(seen.work_s * 1000)} of work each`],
-    ["Errors", rate(errorsPerS(seen?.last_minute)), errorCount(seen?.last_minute)],
+    ["Mean CPU", percent(signals?.mean_cpu), view.policy.thresholds.map((t) => `${t.label} ${percent(t.share)}`).join(", ")],
+    ["Arrivals", rate(signals?.arrivals_per_s), signals?.work_s == null ? "" : `${millis(signals.work_s * 1000)} of work each`],
+    ["Errors", rate(errorsPerS(signals?.last_minute)), errorCount(signals?.last_minute)],
     ["Latency p99", millis(sample?.p99_ms), latencies(view.policy.slo_ms, sample?.p50_ms)],
     ["Waiting", count(sample?.waiting), sample?.in_flight == null ? "" : `${sample.in_flight} in flight`],
-    ["Start lag", millis(seen?.start_lag_ms), seen ? (seen.start_lag_measured ? "measured" : "assumed") : ""],
+    ["Start lag", millis(signals?.start_lag_ms), signals ? (signals.start_lag_measured ? "measured" : "assumed") : ""],
   ];
   at("figures").replaceChildren(...rows.map(([name, value, more]) => element("div", {},
     element("dt", { text: name }), element("dd", { text: value }), element("dd", { class_: "more", text: more }))));
@@ -69,10 +69,10 @@ export function replicas(view) {
   at("replicas").replaceChildren(...rows);
   nodes(view);
   at("no-replicas").hidden = rows.length > 0;
-  setText("no-replicas", view.decision?.seen.engine_age_ms == null ? `Not known: the ${view.engine} engine says nothing.` : "None.");
+  setText("no-replicas", view.decision?.signals.engine_age_ms == null ? `Unknown: the ${view.engine} engine does not respond.` : "None.");
   const old = howOld(view);
   at("old-replicas").hidden = old == null;
-  setText("old-replicas", old == null ? "" : `As the ${view.engine} engine told ${old}. It says nothing now.`);
+  setText("old-replicas", old == null ? "" : `As the ${view.engine} engine reported ${old}. It does not respond now.`);
 }
 
 function nodes(view) {
@@ -89,7 +89,7 @@ function nodes(view) {
 function cpu(share, heldBack) {
   const bar = element("span", { class_: "bar", "aria-hidden": "true" }, element("i"));
   bar.firstChild.style.width = `${Math.min(100, (share ?? 0) * 100)}%`;
-  const held = heldBack >= 0.01 ? [element("span", { class_: "held-back", text: `held back ${percent(heldBack)}` })] : [];
+  const held = heldBack >= 0.01 ? [element("span", { class_: "held-back", text: `throttled ${percent(heldBack)}` })] : [];
   return element("span", { class_: "cpu" }, ...held, bar, element("span", { class_: "share", text: percent(share) }));
 }
 
@@ -140,7 +140,7 @@ function fillDecision(item, run) {
     button.append(element("span", { class_: "change" },
       element("span", { class_: "shape", "aria-hidden": "true", text: shape }), ` ${words}`));
   }
-  const before = run.times > 1 ? `, and ${run.times - 1} such before` : "";
+  const before = run.times > 1 ? `, and ${run.times - 1} more like it before` : "";
   button.append(element("span", { class_: "reason", text: reasonOf(run.told) + before }));
   return item;
 }
@@ -166,7 +166,7 @@ function explainedLine(text) {
   return line;
 }
 
-// Where there is only one service, there is nothing to choose.
+// With only one service, there is nothing to choose.
 export function picker(names, chosen) {
   at("picker").hidden = names.length < 2;
   const select = at("service");

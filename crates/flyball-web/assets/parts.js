@@ -30,15 +30,15 @@ const STATES = ["ready", "starting", "draining", "unhealthy"];
 
 export const isPressing = (notice) => notice.pressing;
 
-// How many replicas are in each state: now, or when the engine was last heard. Null where nobody knows.
+// How many replicas are in each state: now, or when the engine last responded. Null if unknown.
 function counted(view) {
-  const seen = view.decision?.seen;
-  if (seen?.engine_age_ms != null) return seen;
+  const signals = view.decision?.signals;
+  if (signals?.engine_age_ms != null) return signals;
   if (view.last_seen == null) return null;
   return Object.fromEntries(STATES.map((state) => [state, view.replicas.filter((replica) => replica.state === state).length]));
 }
 
-// "12 s ago" where the engine says nothing now.
+// "12 s ago" while the engine does not respond.
 export const howOld = (view) => view.last_seen == null ? null
   : `${lasting(view.now_wall_ms - view.last_seen.wall_ms)} ago`;
 
@@ -56,17 +56,17 @@ export function noticeItems(view) {
 
 // One cell for each place up to the maximum: filled, hatched, dotted, crossed or empty.
 export function fillRail(node, view) {
-  const seen = counted(view);
-  node.hidden = seen == null || view.bounds.max > 60;
+  const signals = counted(view);
+  node.hidden = signals == null || view.bounds.max > 60;
   if (node.hidden) return;
   node.classList.toggle("old", howOld(view) != null);
-  const states = STATES.flatMap((state) => Array(seen[state]).fill(state));
+  const states = STATES.flatMap((state) => Array(signals[state]).fill(state));
   const places = Math.max(view.bounds.max, states.length);
   const cells = Array.from({ length: places }, (_, i) => {
     const marks = [i + 1 === view.bounds.min && view.bounds.min < places && "floor", i + 1 === view.decision.desired && "wanted"].filter(Boolean);
     return element("i", { class_: ["cell", states[i] ?? "free", ...marks].join(" ") });
   });
-  const counts = STATES.map((state) => `${seen[state]} ${state}`).join(", ");
+  const counts = STATES.map((state) => `${signals[state]} ${state}`).join(", ");
   const old = howOld(view) == null ? "" : "as last seen: ";
   node.setAttribute("aria-label", `${old}${counts}, ${view.decision.desired} wanted, at least ${view.bounds.min}, at most ${view.bounds.max}`);
   node.replaceChildren(...cells);
@@ -74,14 +74,14 @@ export function fillRail(node, view) {
 
 // What the cells mean, with how many there are of each.
 export function fillLegend(node, view) {
-  const seen = counted(view);
-  node.hidden = seen == null;
+  const signals = counted(view);
+  node.hidden = signals == null;
   if (node.hidden) return;
   const old = howOld(view);
-  const states = STATES.filter((state) => state === "ready" || seen[state] > 0);
+  const states = STATES.filter((state) => state === "ready" || signals[state] > 0);
   const key = (look, text) => element("span", {}, element("i", { class_: `cell ${look}` }), text);
   node.replaceChildren(...(old ? [element("strong", { text: `Last seen ${old}:` })] : []),
-    ...states.map((state) => key(state, `${seen[state]} ${state}`)),
+    ...states.map((state) => key(state, `${signals[state]} ${state}`)),
     element("span", {}, element("i", { class_: "mark wanted", text: "▲" }), `${view.decision.desired} wanted`),
-    element("span", { text: `${view.bounds.min > 0 ? `never fewer than ${view.bounds.min}, ` : "none while nobody asks, "}never more than ${view.bounds.max}` }));
+    element("span", { text: `${view.bounds.min > 0 ? `never fewer than ${view.bounds.min}, ` : "none while there are no requests, "}never more than ${view.bounds.max}` }));
 }

@@ -11,7 +11,7 @@ const POINTS = 600;
 const WINDOW_MS_MIN = 60_000;
 // Up to this range each sample is a point of its own, so that the stream alone can go on.
 const GROWING_RANGE_MS = 900_000;
-// A longer range is asked for anew when a point of it has passed, every 15 s at most.
+// A longer range is requested again when a point of it has passed, every 15 s at most.
 const ANEW_MS_MAX = 15_000;
 const PAGE = 100;
 const TOLD_MAX = 1_000;
@@ -25,7 +25,7 @@ const draw = chart(at("chart"), explainAt);
 
 export const current = () => one;
 
-// Shows another service or another range, beginning anew.
+// Shows another service or another range, starting from scratch.
 export function choose(name, rangeMs) {
   if (name === one.name && rangeMs === one.rangeMs) return;
   if (name !== one.name) {
@@ -36,7 +36,7 @@ export function choose(name, rangeMs) {
   Object.assign(one, { name, rangeMs, samples: [], samplesAt: 0, begins: null, marks: [], stale: true });
 }
 
-// Something was missed: what is kept cannot be gone on with.
+// Events were missed: the kept samples cannot be continued.
 export function forget() {
   Object.assign(one, { samplesAt: 0, stale: true });
 }

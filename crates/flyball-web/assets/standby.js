@@ -1,13 +1,13 @@
-// The page of a flyball that stands by: who acts instead, and what this one would look after. Knows
+// The page of a flyball on standby: who is the leader, and what this one would scale. Knows
 // neither the network nor the other pages.
 
 import { at, element, setText } from "./parts.js";
 import { clock, lasting } from "./words.js";
 
-export function standby(office, views) {
-  document.title = "stands by · flyball";
-  setText("standby-title", office.leader == null ? "This flyball stands by, and nobody acts" : "This flyball stands by");
-  at("standby-notices").replaceChildren(...items(office));
+export function standby(leadership, views) {
+  document.title = "standby · flyball";
+  setText("standby-title", leadership.leader == null ? "This flyball is on standby, and there is no leader" : "This flyball is on standby");
+  at("standby-notices").replaceChildren(...items(leadership));
   at("standby-services").replaceChildren(...views.map((view) => element("tr", {},
     element("th", { scope: "row", text: view.name }),
     element("td", { text: view.engine }), element("td", { text: view.balancer }),
@@ -15,15 +15,15 @@ export function standby(office, views) {
   at("no-standby-services").hidden = views.length > 0;
 }
 
-function items(office) {
+function items(leadership) {
   const all = [];
-  if (office.leader != null) {
-    const since = office.since_wall_ms == null ? "" : `since ${clock(office.since_wall_ms)} (${lasting(office.now_wall_ms - office.since_wall_ms)}), term ${office.term}`;
-    all.push(item("calm", "stands_by", "◇", [...named(office.leader), " acts"], since));
+  if (leadership.leader != null) {
+    const since = leadership.since_wall_ms == null ? "" : `since ${clock(leadership.since_wall_ms)} (${lasting(leadership.now_wall_ms - leadership.since_wall_ms)}), term ${leadership.term}`;
+    all.push(item("calm", "standby", "◇", [...named(leadership.leader), " is the leader"], since));
   } else {
-    all.push(item("pressing", "nobody_acts", "!", ["nobody acts: replicas stay as they are"], ""));
+    all.push(item("pressing", "no_leader", "!", ["no leader: replicas stay as they are"], ""));
   }
-  if (office.trouble != null) all.push(item("pressing", "trouble", "!", [`this may be out of date: ${office.trouble}`], ""));
+  if (leadership.trouble != null) all.push(item("pressing", "trouble", "!", [`this may be out of date: ${leadership.trouble}`], ""));
   return all;
 }
 

@@ -1,4 +1,4 @@
-// Turns figures into words in the reader's own zone and language. Knows no page and no network.
+// Turns figures into words in the reader's own time zone and language.
 
 const none = "–";
 const two = (n) => String(n).padStart(2, "0");
@@ -67,15 +67,15 @@ export function kindsOf(plan) {
 
 // Which way a decision went, as a shape and as words.
 export function direction(decision) {
-  const before = decision.seen.current;
+  const before = decision.signals.current;
   const { desired } = decision;
-  if (decision.seen.engine_age_ms == null) return { way: "same", shape: "", words: `${desired} wanted` };
+  if (decision.signals.engine_age_ms == null) return { way: "same", shape: "", words: `${desired} wanted` };
   if (desired > before) return { way: "out", shape: "▲", words: `${before} → ${desired}` };
   if (desired < before) return { way: "in", shape: "▼", words: `${before} → ${desired}` };
   return { way: "same", shape: "", words: `stays at ${desired}` };
 }
 
-// A decision that leaves the count is told by what it does, any other by what decided it.
+// A decision that keeps the count is described by what it does, any other by what decided it.
 export function reasonOf(told) {
   const acts = planWords(told.decision.plan);
   return direction(told.decision).way === "same" && acts ? acts : told.why;

@@ -1,9 +1,6 @@
-//! Serves the page with four made-up services, to look at while working on it.
-//!
-//! The load is invented, the decisions are real: each is made by `flyball_core::decide`. Twelve
-//! minutes of history are there at once, and time goes on from there.
-//!
-//! `cargo run -p flyball-web --example page [ADDRESS]`, and Ctrl-C to end.
+//! Serves the page with four invented services, for work on the page. The load is invented, but
+//! `flyball_core::decide` makes the decisions. Run `cargo run -p flyball-web --example page
+//! [ADDRESS]` and end it with Ctrl-C.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,8 +19,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
-    AskError, Counters, Daemon, Event, Fault, Feed, LastSeen, ManualAsk, ManualView, NodeView,
-    Notice, OfficeView, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which,
+    AskError, Counters, Daemon, Event, Fault, Feed, LastSeen, LeaderStatus, ManualAsk, ManualView,
+    NodeView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which,
     serve,
 };
 
@@ -397,8 +394,8 @@ impl Fair {
 }
 
 impl Daemon for Fair {
-    fn office(&self) -> OfficeView {
-        OfficeView::alone(0)
+    fn leader(&self) -> LeaderStatus {
+        LeaderStatus::standalone(0)
     }
 
     fn services(&self) -> Vec<ServiceView> {
@@ -409,7 +406,7 @@ impl Daemon for Fair {
     fn decisions(&self, name: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
         let within = |d: &&Decision| {
             (which.from_wall_ms..which.before_wall_ms).contains(&d.wall_ms)
-                && (!which.moves_only || d.desired != d.seen.committed())
+                && (!which.moves_only || d.desired != d.signals.committed())
         };
         self.read(name, |world| {
             world.decisions.iter().rev().filter(within).take(which.limit).cloned().collect()

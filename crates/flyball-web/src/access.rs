@@ -1,8 +1,6 @@
-//! Decides who may ask: which names the server answers to, and who may change anything.
-//!
-//! Knows headers only, neither routes nor services. Invariant: a page of another site can change
-//! nothing, and can read nothing either by giving its own name an address of this machine (DNS
-//! rebinding): such a request carries that name as its host and is refused.
+//! Access control by request headers: the host names that are served, and who may read or make
+//! changes. A page of another site can change nothing. It cannot read anything by DNS rebinding
+//! either, because such a request carries a foreign host name and is refused.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -21,7 +19,8 @@ pub(crate) struct Access {
     /// What changing calls must present; `None` lets anybody change who reaches the loopback
     /// address by himself.
     pub(crate) token: Option<Token>,
-    /// What reading calls must present, unless they present the other one; `None` lets anybody read.
+    /// What reading calls must present, unless they present the other one; `None` lets anybody
+    /// read.
     pub(crate) read_token: Option<Token>,
 }
 
@@ -41,7 +40,7 @@ impl Access {
         if Self::holds_figures(path) { self.check_reading(headers) } else { Ok(()) }
     }
 
-    /// The page holds no figures, and whoever asks for health carries no token.
+    /// The page contains no measurements, and health checks carry no token.
     pub(crate) fn holds_figures(path: &str) -> bool {
         path.starts_with("/api/") || path == "/metrics"
     }
@@ -49,14 +48,14 @@ impl Access {
     fn check_host(&self, headers: &HeaderMap) -> Result<Authority, Problem> {
         let wrong = |detail: String| Problem::new(Kind::WrongHost, detail);
         let host = only_one(headers, header::HOST)
-            .ok_or_else(|| wrong("the request must name its host once".to_owned()))?;
+            .ok_or_else(|| wrong("the request must have exactly one host".to_owned()))?;
         let authority: Authority =
-            host.parse().map_err(|_| wrong(format!("\"{host}\" is not the name of a host")))?;
+            host.parse().map_err(|_| wrong(format!("\"{host}\" is not a valid host name")))?;
         if self.answers_to(authority.host()) {
             return Ok(authority);
         }
         Err(wrong(format!(
-            "this server does not answer to \"{}\": use its IP address, or put the name into `listen`",
+            "this server does not serve \"{}\": use its IP address, or put the name into `listen`",
             authority.host()
         )))
     }
@@ -74,12 +73,12 @@ impl Access {
         match presented {
             Some(it) if token.is(it) => Ok(()),
             Some(it) if self.read_token.as_ref().is_some_and(|token| token.is(it)) => {
-                Err(Problem::new(Kind::ReadOnly, "changes need the other token"))
+                Err(Problem::new(Kind::ReadOnly, "changes require the token of token_file"))
             }
-            Some(_) => Err(Problem::new(Kind::TokenNeeded, "that is not the token")),
+            Some(_) => Err(Problem::new(Kind::TokenNeeded, "wrong token")),
             None => Err(Problem::new(
                 Kind::TokenNeeded,
-                "to change anything, send the token as `authorization: Bearer TOKEN`",
+                "to make changes, send the token as `authorization: Bearer TOKEN`",
             )),
         }
     }
@@ -95,7 +94,7 @@ impl Access {
         let known = |it| read_token.is(it) || self.token.as_ref().is_some_and(|token| token.is(it));
         match presented(headers) {
             Some(it) if known(it) => Ok(()),
-            Some(_) => Err(Problem::new(Kind::TokenNeeded, "that is not a token of this server")),
+            Some(_) => Err(Problem::new(Kind::TokenNeeded, "wrong token")),
             None => Err(Problem::new(
                 Kind::TokenNeeded,
                 "to read, send a token as `authorization: Bearer TOKEN`",
@@ -112,7 +111,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 /// A browser says where a request comes from; programs say nothing and are let through.
 fn check_same_site(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     let refused = |from: &str| {
-        Problem::new(Kind::CrossSite, format!("a page of \"{from}\" may not change anything here"))
+        Problem::new(Kind::CrossSite, format!("pages of \"{from}\" may not make changes here"))
     };
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("?");

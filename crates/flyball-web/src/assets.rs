@@ -1,8 +1,5 @@
-//! The page and its files, as they were when the program was built.
-//!
-//! Decides their paths and how long a browser keeps them. Invariant: a path with a hash in it
-//! always means the same bytes, so it may be kept for ever; the page itself names those paths and
-//! is asked for again each time.
+//! The page and its files, compiled in. A path with a hash always means the same bytes, so browsers
+//! may keep it; the page itself is requested each time.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

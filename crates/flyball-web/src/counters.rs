@@ -1,7 +1,5 @@
-//! What the loop of one service has counted since it began.
-//!
-//! Decides nothing; whoever runs the loop fills it in, `/metrics` shows it. Invariant: counts only
-//! grow, and what nobody counts is `None`, never 0.
+//! Counters of one service's loop since its start, for `/metrics`. Counts only grow; what is not
+//! counted is `None`, never 0.
 
 use std::collections::BTreeMap;
 
@@ -56,13 +54,13 @@ pub struct Counters {
     pub ins: u64,
     /// Replica-seconds paid for.
     pub replica_s: f64,
-    /// Looks without a word from the engine.
+    /// Looks without a reading from the engine.
     pub engine_silent: u64,
-    /// Looks without a word from the balancer.
+    /// Looks without a reading from the balancer.
     pub balancer_silent: u64,
     /// Replicas that ended without being asked to.
     pub exits: u64,
-    /// Replicas that fell sick, by who said so.
+    /// Replicas that became sick, by who reported it.
     pub sick: BTreeMap<Cause, u64>,
     /// Decisions that were not carried out because they broke an invariant.
     pub refused: u64,

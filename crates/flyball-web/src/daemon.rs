@@ -1,28 +1,27 @@
-//! The port to whatever runs the loop: the daemon, or a scripted one in tests.
-//!
-//! Decides nothing. Knows neither HTTP nor SQLite. Invariant: what cannot be answered is said to
-//! be so ([`Fault`], [`AskError`]); no call answers with made-up figures.
+//! The interface to the daemon, or to a scripted one in tests. What cannot be answered is an error
+//! ([`Fault`], [`AskError`]), never an invented value.
 
 use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
 use crate::feed::Feed;
-use crate::office::OfficeView;
+use crate::leader::LeaderStatus;
 use crate::view::ServiceView;
 
-/// What the door needs from the program behind it.
+/// What the state needs from the program behind it.
 ///
-/// `services`, `service`, `office`, `history` and `feed` are called on the server's own threads and must answer from memory.
-/// All others may wait for a disk or for the loop: they are called on threads kept for waiting, a
-/// bounded number at a time, and the client is told when one took too long.
+/// `services`, `service`, `leader`, `history` and `feed` are called on the server's own threads and
+/// must answer from memory. All others may wait for a disk or for the loop: they are called on
+/// threads kept for waiting, a bounded number at a time, and the client is told when one took too
+/// long.
 pub trait Daemon: Send + Sync + 'static {
     /// Every service as it is now, in the order of their names.
     fn services(&self) -> Vec<ServiceView>;
 
-    /// Whether this flyball acts, where one of several does.
-    fn office(&self) -> OfficeView;
+    /// Whether this flyball is the leader, where there are several.
+    fn leader(&self) -> LeaderStatus;
 
-    /// Whether history is being kept; `None` of whoever keeps none.
+    /// Whether history is being kept; `None` if this flyball keeps none.
     fn history(&self) -> Option<History> {
         None
     }
@@ -48,14 +47,14 @@ pub trait Daemon: Send + Sync + 'static {
         points_max: usize,
     ) -> Result<Vec<Sample>, Fault>;
 
-    /// Looks at a service, and at whoever advises it, as soon as possible. Never waits.
+    /// Observes a service, and the program that advises it, as soon as possible. Never waits.
     fn wake(&self, _service: &str) {}
     /// Where everything that happens is told.
     fn feed(&self) -> &Feed;
 
-    /// Takes a wish made by hand and answers with the service as it is then. `for_ms` is how long
+    /// Applies a manual override and returns the service after it. `for_ms` is how long
     /// it lasts: `None` for [`ManualAsk::Resume`], and for a count under an `external` policy that
-    /// came without a time. `by` is the door: "api", "cli" or "dashboard".
+    /// came without a time. `by` is the state: "api", "cli" or "dashboard".
     fn ask(
         &self,
         service: &str,
@@ -87,7 +86,7 @@ pub struct Which {
     pub moves_only: bool,
 }
 
-/// A wish made by hand.
+/// A manual override.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ManualAsk {
     /// This many more (or fewer) than are wanted now; never 0.
@@ -111,7 +110,7 @@ pub enum Fault {
     Unavailable(String),
 }
 
-/// Why a wish was refused.
+/// Why a manual override was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
     /// There is no such service.
@@ -129,7 +128,7 @@ pub enum AskError {
         /// The ceiling.
         max: u32,
     },
-    /// The loop does not take wishes at the moment.
+    /// The loop does not accept manual overrides at the moment.
     #[error("{0}")]
     Unavailable(String),
 }

@@ -1,7 +1,4 @@
-//! `GET /api/v1/events`: the feed as server-sent events.
-//!
-//! Decides when a reader is let go; `clients` says how many there may be. None of them holds up the
-//! server's end.
+//! `GET /api/v1/events`: the feed as server-sent events. Readers never delay the end of the server.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use utoipa::ToSchema;
 
-use crate::door::Door;
+use crate::api_state::ApiState;
 use crate::feed::{Follower, Start, Taken};
 use crate::problem::{Kind, Problem};
 use crate::refusals::Refusals;
@@ -40,38 +37,39 @@ struct Begin {
     version: &'static str,
 }
 
-/// Follow what happens: every decision that changes something, every change of a replica, and the
-/// figures of each service about once a second.
+/// Stream events: every decision that changes something, every change of a replica, and a sample of
+/// each service about once a second.
 ///
-/// The first event is `begin`; then come `decision`, `replica` and `sample`. `gap` says that events
-/// were missed, so that a reader should ask for the whole state again: after a `Last-Event-ID` that
-/// is no longer known, or because the reader was too slow, which also ends the stream.
+/// The first event is `begin`; then come `decision`, `replica` and `sample`. `gap` means that
+/// events were missed and that the client should read the whole state again: after a
+/// `Last-Event-ID` that is no longer known, or because the client was too slow, which also ends the
+/// stream.
 #[utoipa::path(get, path = "/api/v1/events", tag = "events",
     params(("service" = Option<String>, Query, description = "Only this service's events"),
-           ("Last-Event-ID" = Option<String>, Header, description = "Go on after this event")),
+           ("Last-Event-ID" = Option<String>, Header, description = "Continue after this event")),
     responses((status = 200, description = "Server-sent events; the data of each is one line of JSON",
                content_type = "text/event-stream", body = String), Refusals))]
 pub(crate) async fn events(
-    State(door): State<Arc<Door>>,
+    State(state): State<Arc<ApiState>>,
     Extension(connection): Extension<Arc<Connection>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let service = words(&uri, &["service"])?.remove("service");
     if let Some(name) = &service
-        && door.daemon.service(name).is_none()
+        && state.daemon.service(name).is_none()
     {
         return Err(Problem::unknown_service(name).in_field("service"));
     }
     connection.follow().map_err(|why| Problem::new(Kind::Busy, why))?;
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    let (follower, start) = door.daemon.feed().follow(last.filter(|id| !id.is_empty()));
+    let (follower, start) = state.daemon.feed().follow(last.filter(|id| !id.is_empty()));
     let reader = Reader {
         first: Some(opening(&follower, start)),
         follower,
         service,
         until: Instant::now() + FOLLOW_LIMIT,
-        stopped: door.stopped.clone(),
+        stopped: state.stopped.clone(),
         ended: false,
     };
     let chunks = stream::unfold(reader, |mut reader| async move {

@@ -1,9 +1,6 @@
-//! What happened lately, for whoever follows: a bounded ring that one task fills and any number of
-//! readers look into.
-//!
-//! Decides how much of the past can be resumed. Does not know HTTP. Invariant: whoever publishes
-//! hands its event over and goes on, it shares no lock with a reader; and a reader costs a place in
-//! the ring, never a queue of its own, however slow it is.
+//! Recent events: a bounded ring that one task fills and any number of readers read. A publisher
+//! hands its event over without a lock that readers share. A reader costs one position in the ring,
+//! never a queue of its own, however slow it is.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,9 +13,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use utoipa::ToSchema;
 
-use crate::shapes;
+use crate::openapi_types;
+use crate::summary::Explained;
 use crate::view::ReplicaState;
-use crate::words::Explained;
 
 /// Events on their way to the ring: 25 s of 20 services, so that only a stuck machine loses any.
 const QUEUE_MAX: usize = 1_024;
@@ -66,7 +63,7 @@ pub struct ReplicaChange {
 #[derive(Serialize, ToSchema)]
 struct SampleEvent<'a> {
     service: &'a str,
-    #[schema(value_type = shapes::Sample)]
+    #[schema(value_type = openapi_types::Sample)]
     sample: &'a Sample,
 }
 
@@ -234,7 +231,7 @@ fn write(shared: &Shared, event: Event) {
 fn push_json(shared: &Shared, name: &str, service: &str, told: &impl Serialize) {
     match serde_json::to_string(told) {
         Ok(data) => shared.push(name, Some(service), &data),
-        Err(error) => tracing::error!(%error, name, "an event cannot be written"),
+        Err(error) => tracing::error!(%error, name, "cannot serialize an event"),
     }
 }
 
@@ -295,7 +292,7 @@ impl Follower {
         if found.is_empty() { Taken::Nothing } else { Taken::Events(found.concat()) }
     }
 
-    /// Returns when there may be something to take; never once nobody publishes any more.
+    /// Returns when there may be something to take; never if all publishers are gone.
     pub(crate) async fn changed(&mut self) {
         let next = self.next;
         if self.head.wait_for(|head| *head > next).await.is_err() {

@@ -1,8 +1,6 @@
-//! `GET /metrics`: what Prometheus is told.
-//!
-//! Decides names, units and labels. Knows no route. Invariant: labels are the services' names, words of
-//! closed lists and the names of replicas that are sick now, so their number is bounded; a figure that
-//! was not measured is left out, never 0.
+//! `GET /metrics`, for Prometheus. Labels are services' names, words of closed lists and the names
+//! of replicas that are sick now, so their number is bounded. A figure that was not measured is
+//! left out, never 0.
 
 use std::fmt;
 
@@ -16,17 +14,17 @@ use prometheus_client::registry::Registry;
 
 use crate::counters::Spread;
 use crate::daemon::{Daemon, History};
-use crate::office::{OfficeView, Role};
+use crate::leader::{LeaderStatus, Role};
+use crate::summary::states;
 use crate::view::{NoticeKind, ReplicaState, ServiceView};
-use crate::words::states;
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 
-/// Everything that `daemon` knows, in the text format of Prometheus; `readers` follow the events.
+/// All metrics of `daemon` in the Prometheus text format; `readers` is the number of event clients.
 pub(crate) fn exposition(daemon: &dyn Daemon, readers: usize) -> Result<String, fmt::Error> {
-    let (views, office, history) = (daemon.services(), daemon.office(), daemon.history());
+    let (views, leader, history) = (daemon.services(), daemon.leader(), daemon.history());
     let mut registry = Registry::default();
-    registry.register_collector(Box::new(Snapshot { views, office, history, readers }));
+    registry.register_collector(Box::new(Snapshot { views, leader, history, readers }));
     let mut text = String::new();
     prometheus_text::encode(&mut text, &registry)?;
     Ok(text)
@@ -35,12 +33,12 @@ pub(crate) fn exposition(daemon: &dyn Daemon, readers: usize) -> Result<String, 
 #[derive(Debug)]
 struct Snapshot {
     views: Vec<ServiceView>,
-    office: OfficeView,
+    leader: LeaderStatus,
     history: Option<History>,
     readers: usize,
 }
 
-/// What a family's samples tell apart besides the service: a label and its words.
+/// A label of a sample besides the service, and its value.
 type Part = Option<(&'static str, &'static str)>;
 
 const STATES: [(ReplicaState, &str); 5] = [
@@ -80,45 +78,46 @@ impl Collector for Snapshot {
 
 impl Snapshot {
     fn program(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "The running version, always 1";
+        let help = "The running version; always 1";
         let mut family =
             encoder.encode_descriptor("flyball_build_info", help, None, MetricType::Gauge)?;
         let labels = [("version", env!("CARGO_PKG_VERSION"))];
         ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)?;
-        let help = "Clients that follow the event stream";
+        let help = "Clients connected to the event stream";
         let family =
             encoder.encode_descriptor("flyball_event_readers", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::try_from(self.readers).unwrap_or(i64::MAX)).encode(family)?;
         self.history(encoder)?;
-        self.office(encoder)
+        self.leader(encoder)
     }
 
-    /// Nothing of one that stands by.
+    /// A standby has none.
     fn history(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Some(History { kept, lost }) = self.history else { return Ok(()) };
-        let help = "1 while history is kept, 0 while the journal cannot be written";
+        let help = "1 while the journal is being written, 0 while it cannot be";
         let family =
             encoder.encode_descriptor("flyball_journal_up", help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(kept)).encode(family)?;
-        let help = "Records that could not be kept since flyball began";
+        let help = "Records that could not be written since flyball started";
         let name = "flyball_journal_lost_records";
         let family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(lost).encode(family)
     }
 
-    /// Nothing of the only one: it always acts.
-    fn office(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let acts = match self.office.role {
-            Role::Alone => return Ok(()),
-            Role::Acts => 1_i64,
-            Role::StandsBy => 0,
+    /// A standalone flyball has none.
+    fn leader(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let is_leader = match self.leader.role {
+            Role::Standalone => return Ok(()),
+            Role::Leader => 1_i64,
+            Role::Standby => 0,
         };
-        let help = "1 while this one of several flyballs acts, 0 while it stands by";
-        let family = encoder.encode_descriptor("flyball_acts", help, None, MetricType::Gauge)?;
-        ConstGauge::new(acts).encode(family)?;
-        let Some(term) = self.office.term else { return Ok(()) };
-        let help = "The number of the term of whichever flyball acts, as far as this one knows";
-        let family = encoder.encode_descriptor("flyball_term", help, None, MetricType::Gauge)?;
+        let help = "1 while this flyball is the leader, 0 while it is on standby";
+        let family = encoder.encode_descriptor("flyball_leader", help, None, MetricType::Gauge)?;
+        ConstGauge::new(is_leader).encode(family)?;
+        let Some(term) = self.leader.term else { return Ok(()) };
+        let help = "The number of the leadership term, as far as this flyball knows";
+        let family =
+            encoder.encode_descriptor("flyball_leader_term", help, None, MetricType::Gauge)?;
         ConstGauge::new(term).encode(family)
     }
 
@@ -127,29 +126,29 @@ impl Snapshot {
             let count = view.replicas.iter().filter(|replica| replica.state == state).count();
             f64::from(u32::try_from(count).unwrap_or(u32::MAX))
         };
-        self.gauges(encoder, "flyball_replicas", "Replicas by what they are doing", |view| {
-            let sighted = view.decision.as_ref().is_some_and(|d| d.seen.engine_age_ms.is_some());
+        self.gauges(encoder, "flyball_replicas", "Replicas by state", |view| {
+            let sighted = view.decision.as_ref().is_some_and(|d| d.signals.engine_age_ms.is_some());
             let all = STATES.map(|(state, word)| (Some(("state", word)), of_state(view, state)));
             if sighted { all.to_vec() } else { Vec::new() }
         })?;
-        self.gauges(encoder, "flyball_replicas_wanted", "Replicas that there should be", |view| {
+        self.gauges(encoder, "flyball_replicas_wanted", "Desired number of replicas", |view| {
             figure(view.decision.as_ref().map(|d| f64::from(d.desired)))
         })?;
-        self.gauges(encoder, "flyball_replicas_min", "The floor of the count", |view| {
+        self.gauges(encoder, "flyball_replicas_min", "Minimum number of replicas", |view| {
             figure(Some(f64::from(view.bounds.min)))
         })?;
-        self.gauges(encoder, "flyball_replicas_max", "The ceiling of the count", |view| {
+        self.gauges(encoder, "flyball_replicas_max", "Maximum number of replicas", |view| {
             figure(Some(f64::from(view.bounds.max)))
         })?;
-        let help = "Mean share of its CPU limit that a ready replica used";
+        let help = "Mean CPU usage of ready replicas, as a share of their CPU limit";
         self.gauges(encoder, "flyball_cpu_ratio", help, |view| {
-            figure(view.decision.as_ref().and_then(|d| d.seen.mean_cpu))
+            figure(view.decision.as_ref().and_then(|d| d.signals.mean_cpu))
         })?;
-        let help = "Time that replicas existed, summed over them, since flyball began";
+        let help = "Total time that replicas existed since flyball started";
         self.counters(encoder, "flyball_replica_seconds", help, |view| {
             figure(Some(view.counters.replica_s))
         })?;
-        let help = "Decisions that moved the count, by direction";
+        let help = "Decisions that changed the count, by direction";
         self.counters(encoder, "flyball_scalings", help, |view| {
             vec![
                 (Some(("direction", "out")), whole(view.counters.outs)),
@@ -159,12 +158,12 @@ impl Snapshot {
     }
 
     fn sick(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Replicas that fell sick, by who said so";
+        let help = "Replicas that became sick, by who reported it";
         self.counters(encoder, "flyball_sick", help, |view| {
             let count = |cause| view.counters.sick.get(&cause).copied().unwrap_or(0);
             CAUSES.map(|(cause, word)| (Some(("cause", word)), whole(count(cause)))).to_vec()
         })?;
-        let help = "1 for each replica that is sick now, with who says so";
+        let help = "1 for each replica that is currently sick, with who reported it";
         let name = "flyball_replica_sick";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         for view in &self.views {
@@ -182,15 +181,16 @@ impl Snapshot {
     }
 
     fn load(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let balanced = |view: &ServiceView, of: fn(&flyball_core::seen::Seen) -> u32| {
-            let seen = view.decision.as_ref().map(|d| &d.seen);
+        let balanced = |view: &ServiceView, of: fn(&flyball_core::signals::Signals) -> u32| {
+            let seen = view.decision.as_ref().map(|d| &d.signals);
             figure(seen.filter(|s| s.balancer_age_ms.is_some()).map(|s| f64::from(of(s))))
         };
         self.counters(encoder, "flyball_requests", "Requests that arrived", |view| {
             figure(view.counters.arrivals.map(whole))
         })?;
-        let help = "Requests that failed, by who failed them: a replica (5xx, or broken off), the \
-                    balancer (no replica was free in time), or nobody (none took the connection)";
+        let help = "Failed requests, by cause: a replica (5xx, or it broke off the response), the \
+                    balancer (no replica was free in time), or nobody (no replica accepted the \
+                    connection)";
         self.counters(encoder, "flyball_requests_failed", help, |view| {
             let Some(failures) = view.counters.failures else { return Vec::new() };
             [
@@ -201,30 +201,30 @@ impl Snapshot {
             .map(|(word, count)| (Some(("by", word)), whole(count)))
             .to_vec()
         })?;
-        let help = "Arrivals that the latest decision went by";
+        let help = "Arrival rate that the latest decision used";
         self.gauges(encoder, "flyball_arrivals_per_second", help, |view| {
-            figure(view.decision.as_ref().and_then(|d| d.seen.arrivals_per_s))
+            figure(view.decision.as_ref().and_then(|d| d.signals.arrivals_per_s))
         })?;
         let help = "Requests waiting at the balancer";
         self.gauges(encoder, "flyball_requests_waiting", help, |v| balanced(v, |s| s.waiting))?;
-        let help = "Requests being worked on";
+        let help = "Requests in flight";
         self.gauges(encoder, "flyball_requests_in_flight", help, |v| balanced(v, |s| s.in_flight))?;
-        let help = "What one request costs, in replica-seconds, as measured";
+        let help = "Measured work of one request, in replica-seconds";
         self.gauges(encoder, "flyball_request_work_seconds", help, |view| {
-            figure(view.decision.as_ref().and_then(|d| d.seen.work_s))
+            figure(view.decision.as_ref().and_then(|d| d.signals.work_s))
         })?;
-        let help = "Request times at the embedded balancer, waiting included";
+        let help = "Request durations at the embedded balancer, including time in the queue";
         self.spreads(encoder, "flyball_request_duration_seconds", help, |view| {
             view.counters.latency.as_ref()
         })?;
-        let help = "Requests and connections that the embedded balancer answered itself, by reason";
+        let help = "Requests and connections that the embedded balancer rejected, by reason";
         self.counters(encoder, "flyball_refusals", help, |view| {
             let all = view.counters.refusals.iter();
             all.map(|(reason, count)| (Some(("reason", *reason)), whole(*count))).collect()
         })?;
-        let help = "What went wrong, by where: a failed request, a look without a word from the \
-                    engine or the balancer, a replica that ended by itself, a decision not \
-                    carried out because it broke an invariant";
+        let help = "Errors, by source: a failed request, a pass of the control loop without a \
+                    reading from the engine or the balancer, a replica that ended unexpectedly, a \
+                    decision not carried out because it violated an invariant";
         self.counters(encoder, "flyball_errors", help, |view| {
             let counters = &view.counters;
             let mut all: Vec<(Part, f64)> = [
@@ -241,20 +241,21 @@ impl Snapshot {
     }
 
     fn look(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "How long a look took, from reading to giving out the orders";
+        let help = "Duration of one pass of the control loop, from reading to issuing orders";
         self.spreads(encoder, "flyball_look_duration_seconds", help, |view| {
             Some(&view.counters.looks)
         })?;
-        let help = "Time since the latest decision; it should stay near the look interval";
+        let help = "Time since the latest decision; it should stay close to the interval of the control loop";
         self.gauges(encoder, "flyball_decision_age_seconds", help, |view| {
             let age_ms = |wall_ms| view.now_wall_ms.saturating_sub(wall_ms).max(0).unsigned_abs();
             figure(view.decision.as_ref().map(|d| whole(age_ms(d.wall_ms)) / 1000.0))
         })?;
-        let help = "Time from asking for a replica to its first served request, as used";
+        let help =
+            "Time from starting a replica to its first served request, as the policy uses it";
         self.gauges(encoder, "flyball_start_lag_seconds", help, |view| {
-            figure(view.decision.as_ref().map(|d| whole(d.seen.start_lag_ms) / 1000.0))
+            figure(view.decision.as_ref().map(|d| whole(d.signals.start_lag_ms) / 1000.0))
         })?;
-        let help = "States that must not be missed: 1 while it is so";
+        let help = "1 for each kind of notice that currently applies";
         self.gauges(encoder, "flyball_notice", help, |view| {
             let now = states(view);
             let is = |kind| f64::from(u8::from(now.iter().any(|notice| notice.kind == kind)));

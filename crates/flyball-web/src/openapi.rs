@@ -1,7 +1,5 @@
-//! The API's own description.
-//!
-//! Decides what is said of the whole; each path describes itself beside its code. Invariant: it is
-//! made from the routes that are served, so a path is described if and only if it is there.
+//! The OpenAPI document. It is built from the routes that are served, so a path is described if and
+//! only if it exists.
 
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -13,9 +11,9 @@ use crate::feed::ReplicaChange;
 use crate::problem::Document;
 use crate::window::Only;
 
-const ABOUT: &str = "What flyball does and why, and a hand on the wheel. Times are milliseconds \
-    since 1970-01-01 UTC. What was not measured is null, never 0. Errors are problem documents \
-    (RFC 9457) that name the field that is wrong. Unknown fields are refused.";
+const ABOUT: &str = "The state and decisions of flyball, and manual overrides. Times are milliseconds \
+    since 1970-01-01 UTC. Values that were not measured are null, never 0. Errors are problem documents \
+    (RFC 9457) that name the invalid field. Unknown fields are rejected.";
 
 /// Says of each call whether this server wants a token for it.
 pub(crate) fn require_tokens(document: &mut OpenApi, access: &Access) {
@@ -35,7 +33,7 @@ pub(crate) fn require_tokens(document: &mut OpenApi, access: &Access) {
 pub(crate) fn frame() -> OpenApi {
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
-        .description(Some("Needed where token_file or read_token_file is set"));
+        .description(Some("Required if token_file or read_token_file is set"));
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(token.build()))
         .schema(ReplicaChange::name(), ReplicaChange::schema())

@@ -1,7 +1,5 @@
-//! Everything that can go wrong at this door, as problem documents (RFC 9457).
-//!
-//! Decides the status and the words; does not know which route failed. Invariant: every answer
-//! of 400 and above that this crate makes is one of these.
+//! Error responses as problem documents (RFC 9457). Every response with a status of 400 or above
+//! that this crate makes is one of these.
 
 use axum::http::header::{self, HeaderValue};
 use axum::http::{Method, StatusCode, Uri};
@@ -9,10 +7,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::blocking_pool::Overdue;
 use crate::daemon::{AskError, Fault};
-use crate::lane::Overdue;
 
-/// An error as it is answered.
+/// An error response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     kind: Kind,
@@ -21,7 +19,7 @@ pub(crate) struct Problem {
     leader: Option<String>,
 }
 
-/// What kind of error it is: this is what programs tell apart.
+/// What kind of error it is, for programs to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     UnknownPath,
@@ -45,7 +43,7 @@ pub(crate) enum Kind {
     Unavailable,
     Busy,
     Overdue,
-    StandsBy,
+    NotLeader,
 }
 
 impl Kind {
@@ -53,25 +51,29 @@ impl Kind {
     fn terms(self) -> (&'static str, StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "there is nothing here"),
+            Self::UnknownPath => ("unknown-path", S::NOT_FOUND, "not found"),
             Self::UnknownService => ("unknown-service", S::NOT_FOUND, "no such service"),
             Self::NoDecision => ("no-decision", S::NOT_FOUND, "no decision at that time"),
             Self::WrongMethod => ("wrong-method", S::METHOD_NOT_ALLOWED, "wrong method"),
-            Self::MalformedBody => ("malformed-body", S::BAD_REQUEST, "the body is not valid"),
+            Self::MalformedBody => {
+                ("malformed-body", S::BAD_REQUEST, "the request body is invalid")
+            }
             Self::WrongMediaType => {
                 ("wrong-media-type", S::UNSUPPORTED_MEDIA_TYPE, "the body must be JSON")
             }
-            Self::BodyTooLarge => ("body-too-large", S::PAYLOAD_TOO_LARGE, "the body is too large"),
-            Self::WrongField => ("wrong-field", S::UNPROCESSABLE_ENTITY, "a field is wrong"),
+            Self::BodyTooLarge => {
+                ("body-too-large", S::PAYLOAD_TOO_LARGE, "the request body is too large")
+            }
+            Self::WrongField => ("wrong-field", S::UNPROCESSABLE_ENTITY, "a field is invalid"),
             Self::OutsideBounds => {
                 ("outside-bounds", S::UNPROCESSABLE_ENTITY, "the count is outside the bounds")
             }
-            Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is needed"),
-            Self::NoToken => ("no-token", S::FORBIDDEN, "changes from elsewhere need a token"),
-            Self::ReadOnly => ("read-only", S::FORBIDDEN, "this token may only read"),
+            Self::TokenNeeded => ("token-needed", S::UNAUTHORIZED, "a token is required"),
+            Self::NoToken => ("no-token", S::FORBIDDEN, "forwarded changes require a token"),
+            Self::ReadOnly => ("read-only", S::FORBIDDEN, "this token is read-only"),
             Self::CrossSite => ("cross-site", S::FORBIDDEN, "the request comes from another site"),
             Self::WrongHost => {
-                ("wrong-host", S::MISDIRECTED_REQUEST, "not the name of this server")
+                ("wrong-host", S::MISDIRECTED_REQUEST, "this server does not serve that host name")
             }
             Self::SlowRequest => ("slow-request", S::REQUEST_TIMEOUT, "the request took too long"),
             Self::TargetTooLong => {
@@ -80,13 +82,15 @@ impl Kind {
             Self::HeadersTooLarge => (
                 "headers-too-large",
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "the headers are too many or too large",
+                "too many headers, or headers too large",
             ),
-            Self::Broken => ("broken", S::INTERNAL_SERVER_ERROR, "flyball has a defect"),
-            Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "not available now"),
+            Self::Broken => ("broken", S::INTERNAL_SERVER_ERROR, "internal error"),
+            Self::Unavailable => ("unavailable", S::SERVICE_UNAVAILABLE, "currently unavailable"),
             Self::Busy => ("busy", S::SERVICE_UNAVAILABLE, "too many such requests at once"),
-            Self::Overdue => ("overdue", S::GATEWAY_TIMEOUT, "no answer in time"),
-            Self::StandsBy => ("stands-by", S::SERVICE_UNAVAILABLE, "another flyball acts"),
+            Self::Overdue => ("overdue", S::GATEWAY_TIMEOUT, "timed out"),
+            Self::NotLeader => {
+                ("not-leader", S::SERVICE_UNAVAILABLE, "another flyball is the leader")
+            }
         }
     }
 }
@@ -107,9 +111,9 @@ impl Problem {
         self
     }
 
-    /// It is for whoever acts.
-    pub(crate) fn stands_by(detail: String, leader: Option<String>) -> Self {
-        Self { leader, ..Self::new(Kind::StandsBy, detail) }
+    /// The request is for the leader.
+    pub(crate) fn not_leader(detail: String, leader: Option<String>) -> Self {
+        Self { leader, ..Self::new(Kind::NotLeader, detail) }
     }
 
     pub(crate) fn unknown_service(name: &str) -> Self {
@@ -117,11 +121,11 @@ impl Problem {
     }
 
     pub(crate) fn unknown_path(uri: &Uri) -> Self {
-        Self::new(Kind::UnknownPath, format!("there is nothing at {}", uri.path()))
+        Self::new(Kind::UnknownPath, format!("{} does not exist", uri.path()))
     }
 
     pub(crate) fn wrong_method(method: &Method, uri: &Uri) -> Self {
-        Self::new(Kind::WrongMethod, format!("{} does not take {method}", uri.path()))
+        Self::new(Kind::WrongMethod, format!("{} does not support {method}", uri.path()))
     }
 }
 
@@ -157,23 +161,23 @@ impl From<Overdue> for Problem {
     }
 }
 
-/// A problem as it is written: RFC 9457, with the field that is wrong where there is one.
+/// A problem (RFC 9457), with the name of the invalid field, if there is one.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct Document {
-    /// What kind of problem: `urn:flyball:problem:` and a word for programs to tell apart.
+    /// The kind of problem: `urn:flyball:problem:` and a fixed word, for programs to match on.
     r#type: String,
-    /// The kind in a few words.
+    /// The kind of problem in a few words.
     title: &'static str,
-    /// The answer's status.
+    /// The HTTP status.
     status: u16,
-    /// This very problem in words.
+    /// What went wrong in this case.
     detail: String,
-    /// The field of the path, the query or the body that is wrong.
+    /// The field of the path, the query or the body that is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
-    /// The flyball that can be asked instead: the address of its page and its machine.
+    /// The leader to ask instead: the address of its dashboard, and its host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     leader: Option<String>,

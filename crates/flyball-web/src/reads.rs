@@ -1,7 +1,5 @@
-//! Questions about services: what is there now, what was decided, what was measured.
-//!
-//! Decides nothing about services. Invariant: a question that may wait for a disk goes through a
-//! [`crate::lane::Lane`]; what is not known is a problem, never an empty answer.
+//! Queries about services: state, decisions, samples. Queries that may wait for a disk run in a
+//! [`crate::blocking_pool::BlockingPool`]. What is not known is a problem, never an empty answer.
 
 use std::sync::Arc;
 
@@ -16,15 +14,15 @@ use utoipa::ToSchema;
 use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
+use crate::api_state::{ApiState, Shared};
 use crate::daemon::Which;
-use crate::door::{Door, Shared};
 use crate::metrics;
+use crate::openapi_types;
 use crate::problem::{Kind, Problem};
 use crate::refusals::Refusals;
-use crate::shapes;
+use crate::summary::{Explained, notices, summary};
 use crate::view::{Notice, ServiceView};
 use crate::window::{self, DecisionsQuery, ExplainQuery, SamplesQuery};
-use crate::words::{Explained, notices, summary};
 
 /// The name in the path.
 pub(crate) type Name = Result<Path<String>, PathRejection>;
@@ -33,9 +31,9 @@ pub(crate) type Name = Result<Path<String>, PathRejection>;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Service)]
 pub(crate) struct Told {
-    /// Where it is and where it goes, in one line.
+    /// The current and the desired state, in one line.
     summary: String,
-    /// What decided its count, in one line; null before the first look.
+    /// What decided its count, in one line; null before the first pass of the control loop.
     why: Option<String>,
     #[serde(flatten)]
     view: ServiceView,
@@ -51,66 +49,66 @@ impl From<ServiceView> for Told {
     }
 }
 
-/// Whether the program runs.
+/// Whether the program is running.
 #[utoipa::path(get, path = "/healthz", tag = "health",
-    responses((status = 200, description = "It runs", body = String), Refusals))]
+    responses((status = 200, description = "The program is running", body = String), Refusals))]
 pub(crate) async fn healthy() -> &'static str {
     "ok\n"
 }
 
-/// Whether every service was looked at.
+/// Whether every service has been observed.
 #[utoipa::path(get, path = "/readyz", tag = "health",
-    responses((status = 200, description = "Every service was looked at", body = String), Refusals))]
-pub(crate) async fn ready(State(door): Shared) -> Result<&'static str, Problem> {
-    let views = door.daemon.services();
+    responses((status = 200, description = "Every service has been observed", body = String), Refusals))]
+pub(crate) async fn ready(State(state): Shared) -> Result<&'static str, Problem> {
+    let views = state.daemon.services();
     match views.iter().find(|view| view.decision.is_none()) {
         None => Ok("ok\n"),
         Some(view) => {
-            let detail = format!("\"{}\" was not looked at yet", view.name);
+            let detail = format!("\"{}\" has not been observed yet", view.name);
             Err(Problem::new(Kind::Unavailable, detail))
         }
     }
 }
 
-/// What is counted and measured, for Prometheus.
+/// Metrics for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "monitoring",
     responses((status = 200, description = "Prometheus text format 0.0.4", body = String), Refusals))]
-pub(crate) async fn metrics(State(door): Shared) -> Result<Response, Problem> {
-    let text = metrics::exposition(&*door.daemon, door.clients.followers())
+pub(crate) async fn metrics(State(state): Shared) -> Result<Response, Problem> {
+    let text = metrics::exposition(&*state.daemon, state.clients.followers())
         .map_err(|error| Problem::new(Kind::Broken, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response())
 }
 
 /// Every service as it is now.
 #[utoipa::path(get, path = "/api/v1/services", tag = "services",
-    responses((status = 200, description = "In the order of their names", body = Vec<Told>), Refusals))]
-pub(crate) async fn services(State(door): Shared) -> Json<Vec<Told>> {
-    Json(door.daemon.services().into_iter().map(Told::from).collect())
+    responses((status = 200, description = "Sorted by name", body = Vec<Told>), Refusals))]
+pub(crate) async fn services(State(state): Shared) -> Json<Vec<Told>> {
+    Json(state.daemon.services().into_iter().map(Told::from).collect())
 }
 
 /// One service as it is now.
 #[utoipa::path(get, path = "/api/v1/services/{name}", tag = "services",
     params(("name" = String, Path, description = "The service")),
     responses((status = 200, description = "The service", body = Told), Refusals))]
-pub(crate) async fn service(State(door): Shared, name: Name) -> Result<Json<Told>, Problem> {
-    Ok(Json(look_up(&door, name)?.into()))
+pub(crate) async fn service(State(state): Shared, name: Name) -> Result<Json<Told>, Problem> {
+    Ok(Json(look_up(&state, name)?.into()))
 }
 
-/// Decisions that changed something, and one a minute besides, newest first.
+/// Decisions that changed something, and one other decision a minute, newest first.
 #[utoipa::path(get, path = "/api/v1/services/{name}/decisions", tag = "history",
     params(("name" = String, Path, description = "The service"), DecisionsQuery),
     responses((status = 200, description = "A page of decisions, newest first", body = Vec<Explained>,
-               headers(("Link" = String, description = "Where the next page is, if there may be one"))),
+               headers(("Link" = String, description = "The next page, if there may be one"))),
               Refusals))]
 pub(crate) async fn decisions(
-    State(door): Shared,
+    State(state): Shared,
     name: Name,
     uri: Uri,
 ) -> Result<(HeaderMap, Json<Vec<Explained>>), Problem> {
-    let view = look_up(&door, name)?;
+    let view = look_up(&state, name)?;
     let (name, which) = (view.name, window::which(&uri, view.now_wall_ms)?);
-    let daemon = Arc::clone(&door.daemon);
-    let (found, link) = door
+    let daemon = Arc::clone(&state.daemon);
+    let (found, link) = state
         .reads
         .call(move || {
             let found = daemon.decisions(&name, &which)?;
@@ -137,43 +135,43 @@ fn next_page(path: &str, which: &Which, found: &[Decision]) -> Option<String> {
     params(("name" = String, Path, description = "The service"), ExplainQuery),
     responses((status = 200, description = "The decision with its explanation", body = Explained), Refusals))]
 pub(crate) async fn explain(
-    State(door): Shared,
+    State(state): Shared,
     name: Name,
     uri: Uri,
 ) -> Result<Json<Explained>, Problem> {
-    let view = look_up(&door, name)?;
+    let view = look_up(&state, name)?;
     let none = |when: String| {
         Problem::new(Kind::NoDecision, format!("\"{}\" has no decision {when}", view.name))
     };
     let Some(at) = window::at(&uri, view.now_wall_ms)? else {
         return view.decision.map(|d| Json(d.into())).ok_or_else(|| none("yet".to_owned()));
     };
-    let (daemon, name) = (Arc::clone(&door.daemon), view.name.clone());
-    let found = door.reads.call(move || daemon.decision_at(&name, at)).await??;
+    let (daemon, name) = (Arc::clone(&state.daemon), view.name.clone());
+    let found = state.reads.call(move || daemon.decision_at(&name, at)).await??;
     let missing = || none("at or before that time".to_owned()).in_field("at");
     found.map(|d| Json(d.into())).ok_or_else(missing)
 }
 
-/// Figures over time, oldest first, thinned out to what a chart can show.
+/// Measurements over time, oldest first, thinned out to what a chart can show.
 #[utoipa::path(get, path = "/api/v1/services/{name}/samples", tag = "history",
     params(("name" = String, Path, description = "The service"), SamplesQuery),
-    responses((status = 200, description = "Oldest first", body = Vec<shapes::Sample>), Refusals))]
+    responses((status = 200, description = "Oldest first", body = Vec<openapi_types::Sample>), Refusals))]
 pub(crate) async fn samples(
-    State(door): Shared,
+    State(state): Shared,
     name: Name,
     uri: Uri,
 ) -> Result<Json<Vec<Sample>>, Problem> {
-    let view = look_up(&door, name)?;
+    let view = look_up(&state, name)?;
     let stretch = window::stretch(&uri, view.now_wall_ms)?;
-    let daemon = Arc::clone(&door.daemon);
+    let daemon = Arc::clone(&state.daemon);
     let read = move || {
         daemon.samples(&view.name, stretch.from_wall_ms, stretch.to_wall_ms, stretch.points_max)
     };
-    Ok(Json(door.reads.call(read).await??))
+    Ok(Json(state.reads.call(read).await??))
 }
 
-pub(crate) fn look_up(door: &Door, name: Name) -> Result<ServiceView, Problem> {
+pub(crate) fn look_up(state: &ApiState, name: Name) -> Result<ServiceView, Problem> {
     let unknown = |name: &str| Problem::unknown_service(name).in_field("name");
     let Path(name) = name.map_err(|rejection| unknown(&rejection.body_text()))?;
-    door.daemon.service(&name).ok_or_else(|| unknown(&name))
+    state.daemon.service(&name).ok_or_else(|| unknown(&name))
 }

@@ -1,6 +1,4 @@
-//! Which path leads to which question, and what stands around every answer.
-//!
-//! Decides nothing about services. Invariant: every refusal is a [`Problem`], and every answer
+//! The routes, and the layers around them. Every refusal is a [`Problem`], and every response
 //! carries the security headers.
 
 use std::sync::Arc;
@@ -20,9 +18,9 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::door::{BODY_BYTES_MAX, Door, Shared};
+use crate::api_state::{ApiState, BODY_BYTES_MAX, Shared};
 use crate::problem::{Kind, Problem};
-use crate::{events, hand, office, openapi, reads};
+use crate::{events, leader, openapi, overrides, reads};
 
 /// Room for a browser's headers with cookies of everything else on the same host.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
@@ -33,24 +31,24 @@ const TARGET_BYTES_MAX: usize = 8 * 1024;
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Every route with everything around it.
-pub(crate) fn router(door: Arc<Door>) -> Router {
+pub(crate) fn router(state: Arc<ApiState>) -> Router {
     let (described, mut document) = OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(reads::healthy))
         .routes(routes!(reads::ready))
         .routes(routes!(reads::metrics))
-        .routes(routes!(office::office))
+        .routes(routes!(leader::leader))
         .routes(routes!(reads::services))
         .routes(routes!(reads::service))
         .routes(routes!(reads::decisions))
         .routes(routes!(reads::explain))
         .routes(routes!(reads::samples))
-        .routes(routes!(hand::scale))
-        .routes(routes!(hand::wake))
-        .routes(routes!(hand::pause))
-        .routes(routes!(hand::resume))
+        .routes(routes!(overrides::scale))
+        .routes(routes!(overrides::wake))
+        .routes(routes!(overrides::pause))
+        .routes(routes!(overrides::resume))
         .routes(routes!(events::events))
         .split_for_parts();
-    openapi::require_tokens(&mut document, &door.access);
+    openapi::require_tokens(&mut document, &state.access);
     let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
     let json = [(header::CONTENT_TYPE, "application/json")];
     described
@@ -60,20 +58,20 @@ pub(crate) fn router(door: Arc<Door>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(Arc::clone(&door), office::check_office))
-        .layer(from_fn_with_state(Arc::clone(&door), check_access))
+        .layer(from_fn_with_state(Arc::clone(&state), leader::check_leader))
+        .layer(from_fn_with_state(Arc::clone(&state), check_access))
         .layer(from_fn(limit_size))
         .layer(from_fn(limit_time))
         .layer(from_fn(add_headers))
-        .with_state(door)
+        .with_state(state)
 }
 
-async fn page(State(door): Shared) -> Response {
-    door.assets.page()
+async fn page(State(state): Shared) -> Response {
+    state.assets.page()
 }
 
-async fn asset(State(door): Shared, uri: Uri, path: Asset) -> Result<Response, Problem> {
-    let found = path.ok().and_then(|Path((hash, name))| door.assets.file(&hash, &name));
+async fn asset(State(state): Shared, uri: Uri, path: Asset) -> Result<Response, Problem> {
+    let found = path.ok().and_then(|Path((hash, name))| state.assets.file(&hash, &name));
     found.ok_or_else(|| Problem::unknown_path(&uri))
 }
 
@@ -87,13 +85,13 @@ async fn wrong_method(method: Method, uri: Uri) -> Problem {
     Problem::wrong_method(&method, &uri)
 }
 
-async fn check_access(State(door): Shared, request: Request, next: Next) -> Response {
-    if door.access.knows(request.headers())
+async fn check_access(State(state): Shared, request: Request, next: Next) -> Response {
+    if state.access.knows(request.headers())
         && let Some(connection) = request.extensions().get::<Arc<Connection>>()
     {
         connection.is_known();
     }
-    match door.access.check(request.method(), request.uri().path(), request.headers()) {
+    match state.access.check(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -103,14 +101,14 @@ async fn check_access(State(door): Shared, request: Request, next: Next) -> Resp
 async fn limit_size(request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_BYTES_MAX {
-        let detail = format!("{target} bytes, {TARGET_BYTES_MAX} at most");
+        let detail = format!("{target} bytes; at most {TARGET_BYTES_MAX} are allowed");
         return Problem::new(Kind::TargetTooLong, detail).into_response();
     }
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
         let detail = format!(
-            "{} headers of {bytes} bytes, {HEADERS_MAX} of {HEADER_BYTES_MAX} bytes at most",
+            "{} headers with {bytes} bytes; at most {HEADERS_MAX} with {HEADER_BYTES_MAX} bytes are allowed",
             headers.len()
         );
         return Problem::new(Kind::HeadersTooLarge, detail).into_response();
@@ -121,7 +119,7 @@ async fn limit_size(request: Request, next: Next) -> Response {
 async fn limit_time(request: Request, next: Next) -> Response {
     let answer = timeout(REQUEST_LIMIT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
-        let detail = format!("it was not complete within {} s", REQUEST_LIMIT.as_secs());
+        let detail = format!("the request was not complete within {} s", REQUEST_LIMIT.as_secs());
         Problem::new(Kind::SlowRequest, detail).into_response()
     })
 }

@@ -1,7 +1,5 @@
-//! Listens, and leads each connection to the routes and away again.
-//!
-//! Knows nothing of services. Connections are bounded in number (see `clients`), in the size of
-//! their headers and in their life, and once told to stop the server ends within [`GRACE`].
+//! Accepts connections and closes them. They are limited in number (see `clients`), in the size of
+//! their headers and in their duration, and the server ends within [`GRACE`] once it has to stop.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use flyball_net::{Clients, Connection, Limits, Seldom};
+use flyball_net::{Clients, Connection, Limits, WarningLimit};
 use flyball_token::Token;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -26,11 +24,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::access::Access;
-use crate::asks::ParseDuration;
+use crate::api_state::ApiState;
 use crate::assets::Assets;
+use crate::blocking_pool::BlockingPool;
 use crate::daemon::Daemon;
-use crate::door::Door;
-use crate::lane::Lane;
+use crate::requests::ParseDuration;
 use crate::routes::router;
 use crate::stalled::Stalled;
 
@@ -53,7 +51,7 @@ const NO_PLACE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// A page that answers later than this is no longer live.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// Journal reads, and wishes, under way at once.
+/// Journal reads, and manual overrides, in progress at once.
 const READS_MAX: usize = 8;
 const ASKS_MAX: usize = 4;
 
@@ -100,7 +98,7 @@ impl Server {
     /// Waits until the server has ended, which it does soon after it was told to stop.
     pub async fn finished(self) {
         if self.task.await.is_err() {
-            tracing::error!(address = %self.address, "the web server died");
+            tracing::error!(address = %self.address, "the web server ended unexpectedly");
         }
     }
 }
@@ -125,7 +123,7 @@ pub enum WebError {
         source: io::Error,
     },
     /// The address can be reached by others and there is no token.
-    #[error("cannot listen on {address} without a token: others can reach that address")]
+    #[error("cannot listen on {address} without a token: other machines can reach that address")]
     TokenMissing {
         /// Which address.
         address: SocketAddr,
@@ -149,7 +147,7 @@ impl WebError {
                     SocketAddr::new(address.ip(), address.port().checked_add(1).unwrap_or(7878))
                 )),
                 io::ErrorKind::PermissionDenied => {
-                    Some("ports below 1024 need a privilege: use a higher one".to_owned())
+                    Some("ports below 1024 require a privilege: use a higher port".to_owned())
                 }
                 io::ErrorKind::AddrNotAvailable => {
                     Some("this machine has no such address: use 127.0.0.1 or 0.0.0.0".to_owned())
@@ -184,20 +182,20 @@ pub async fn serve(
     let tokens = [token.clone(), read_token.clone()];
     let following = tokens.into_iter().flatten().map(|token| tokio::spawn(token.follow()));
     let following: Vec<JoinHandle<()>> = following.collect();
-    let door = Door {
+    let state = ApiState {
         daemon,
         access: Access { bound_name: host_of(&settings.listen).to_owned(), token, read_token },
         parse_duration_ms: settings.parse_duration_ms as ParseDuration,
         assets: Assets::new(),
-        reads: Lane::new(READS_MAX, ANSWER_LIMIT),
-        asks: Lane::new(ASKS_MAX, ANSWER_LIMIT),
-        once: crate::once::Once::default(),
+        reads: BlockingPool::new(READS_MAX, ANSWER_LIMIT),
+        asks: BlockingPool::new(ASKS_MAX, ANSWER_LIMIT),
+        once: crate::event_dedup::EventDedup::default(),
         clients: Clients::new(Limits::of(settings.connections_max)),
         stopped,
     };
     let (open, port) = oneshot::channel();
     let task = tokio::spawn(async move {
-        accept((listener, open), Arc::new(door), stop_all, stop).await;
+        accept((listener, open), Arc::new(state), stop_all, stop).await;
         following.iter().for_each(JoinHandle::abort);
     });
     Ok(Server { address, task, port })
@@ -218,13 +216,13 @@ fn host_of(listen: &str) -> &str {
 
 async fn accept(
     (listener, port): (TcpListener, oneshot::Sender<Infallible>),
-    door: Arc<Door>,
+    state: Arc<ApiState>,
     stop_all: watch::Sender<bool>,
     stop: impl Future<Output = ()>,
 ) {
-    let clients = Arc::clone(&door.clients);
-    let routes = router(door);
-    let (mut failed, mut refused) = (Seldom::default(), Seldom::default());
+    let clients = Arc::clone(&state.clients);
+    let routes = router(state);
+    let (mut failed, mut refused) = (WarningLimit::default(), WarningLimit::default());
     let mut open = JoinSet::new();
     tokio::pin!(stop);
     loop {
@@ -236,14 +234,14 @@ async fn accept(
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                failed.warn(|| format!("the API cannot accept a client: {error}"));
+                failed.warn(|| format!("the API cannot accept a connection: {error}"));
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let Some(place) = clients.admit(from.ip()) else {
             refused.warn(|| {
-                format!("the API has no place left, a client of {} is refused", from.ip())
+                format!("the API has too many connections, rejecting a client from {}", from.ip())
             });
             // Whoever does not take it in sees the connection close.
             let _told = stream.try_write(NO_PLACE);

@@ -1,7 +1,6 @@
-//! A connection that gives up when its client takes nothing for too long.
-//!
-//! Decides nothing else. Invariant: a client that reads, however slowly, is never cut off here; one
-//! that does not read holds the connection for [`WRITE_LIMIT`] at most.
+//! A connection that gives up when its client reads nothing for too long. A client that reads,
+//! however slowly, is never cut off here; one that does not holds the connection for at most
+//! [`WRITE_LIMIT`].
 
 use std::io;
 use std::pin::Pin;
@@ -46,7 +45,7 @@ impl Stalled {
         }
         let silence = self.silence.get_or_insert_with(|| Box::pin(sleep(WRITE_LIMIT)));
         ready!(silence.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing")))
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 }
 

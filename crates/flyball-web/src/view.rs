@@ -1,7 +1,5 @@
-//! One service as it is shown: what is known now, ready to be written as JSON.
-//!
-//! Decides nothing; the sentences are made in `words`. Invariant: a figure that was not measured
-//! is `None`, never 0, and every time is wall-clock milliseconds since 1970-01-01 UTC.
+//! One service as the API shows it; `summary` makes the texts. A value that was not measured is
+//! `None`, never 0, and every time is in wall-clock milliseconds since 1970-01-01 UTC.
 
 use std::net::SocketAddr;
 
@@ -13,7 +11,7 @@ use flyball_core::observation::Ask;
 use flyball_core::policy::{Bounds, Policy, Rule};
 
 use crate::counters::Counters;
-use crate::shapes;
+use crate::openapi_types;
 
 /// One service as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -26,36 +24,36 @@ pub struct ServiceView {
     pub balancer: String,
     /// Where its users reach it, such as `http://127.0.0.1:8080`; `None` if flyball does not know.
     pub address: Option<String>,
-    /// How few and how many replicas there may be.
-    #[schema(value_type = shapes::Bounds)]
+    /// The minimum and maximum number of replicas.
+    #[schema(value_type = openapi_types::Bounds)]
     pub bounds: Bounds,
-    /// How its count is recommended.
+    /// Its policy.
     pub policy: PolicyView,
-    /// The time on the daemon's clock when this was put together: ages are counted from here.
+    /// The time of this view on the daemon's clock: ages count from here.
     pub now_wall_ms: i64,
-    /// The latest decision; `None` before the first look.
-    #[schema(value_type = Option<shapes::Decision>)]
+    /// The latest decision; `None` before the first pass of the control loop.
+    #[schema(value_type = Option<openapi_types::Decision>)]
     pub decision: Option<Decision>,
-    /// What the engine said last, while it says nothing; `None` while it does, and where it never
-    /// did.
+    /// What the engine last reported, while it does not respond; otherwise `None`, and also if it
+    /// never responded.
     pub last_seen: Option<LastSeen>,
     /// Its replicas, in the order of their names; those that were there then while `last_seen` is.
     pub replicas: Vec<ReplicaView>,
-    /// The share of its requests that may fail before that is a notice, in 0..1.
+    /// The share of its requests that may fail without a notice, in 0..1.
     pub error_limit: f64,
     /// The machines they are on, where the engine knows several; in the order of their names.
     pub nodes: Vec<NodeView>,
-    /// What was asked for by hand, while it lasts.
+    /// The manual override in force.
     pub manual: Option<ManualView>,
-    /// What else must not be missed. What follows from the decision and from `manual` is added at
-    /// the door, see [`crate::notices`].
+    /// Further notices. Those that follow from the decision and from `manual` are added when the
+    /// view is shown, see [`crate::notices`].
     pub notices: Vec<Notice>,
     /// What its loop has counted so far: for `/metrics` alone.
     #[serde(skip)]
     pub counters: Counters,
 }
 
-/// How many replicas there were when the engine last said so.
+/// The numbers of replicas when the engine last responded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct LastSeen {
     /// When.
@@ -75,8 +73,8 @@ pub struct PolicyView {
     pub rule: RuleName,
     /// Lines to draw into the chart of mean CPU.
     pub thresholds: Vec<Threshold>,
-    /// The time in which 99 of 100 requests should be answered, in milliseconds; null where latency
-    /// changes no count.
+    /// The time within which 99 % of requests should be answered, in milliseconds; null if latency
+    /// does not affect the count.
     pub slo_ms: Option<u64>,
 }
 
@@ -86,13 +84,13 @@ pub struct PolicyView {
 pub enum RuleName {
     /// Demand times measured work.
     Governor,
-    /// A mean CPU to keep.
+    /// Keeps mean CPU usage at a target.
     Target,
-    /// One more above a threshold, one less below another.
+    /// Adds replicas above one threshold, removes them below another.
     Step,
-    /// By what another program says.
+    /// Follows another program.
     Advised,
-    /// Only by hand or by another program.
+    /// Changed only by manual overrides and other programs.
     External,
 }
 
@@ -135,15 +133,15 @@ pub struct ReplicaView {
     pub id: String,
     /// What it is doing.
     pub state: ReplicaState,
-    /// Why it is not ready, as its readiness check was last answered, or how it fails once it was
-    /// ready; `None` where nothing is held against it.
+    /// Why it is not ready, from its last readiness check, or how it fails once it was ready;
+    /// `None` if it is fine.
     pub reason: Option<String>,
-    /// When it was asked for.
+    /// When its start was requested.
     pub asked_wall_ms: i64,
     /// Share of its CPU limit that it used lately.
     pub cpu: Option<f64>,
-    /// Share of the time in which its CPU limit held it back lately; above 1 where several
-    /// processors waited at once. `None` where nothing limits it, or nobody counts.
+    /// Share of recent time in which it was throttled by its CPU limit; above 1 if several
+    /// processors waited at once. `None` without a limit or without a counter.
     pub held_back: Option<f64>,
     /// Requests it is working on; `None` where no balancer counts them.
     pub in_flight: Option<u32>,
@@ -159,9 +157,9 @@ pub struct ReplicaView {
 pub struct NodeView {
     /// Its name.
     pub name: String,
-    /// Whether the cluster hears of it.
+    /// Whether the cluster can reach it.
     pub up: bool,
-    /// Why CPU times of its replicas are missing, once that lasts.
+    /// Why CPU usage of its replicas is missing, if that lasts.
     pub silence: Option<String>,
     /// The service's replicas on it, whatever their state.
     pub replicas: Vec<String>,
@@ -177,36 +175,36 @@ pub enum ReplicaState {
     Ready,
     /// Finishes the requests it has.
     Draining,
-    /// It was ready and fails.
+    /// Was ready and fails now.
     Unhealthy,
-    /// Told to end, or leaving by itself.
+    /// Ending, on request or by itself.
     Stopping,
 }
 
-/// What was asked for by hand, as it is shown.
+/// A manual override, as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ManualView {
     /// What.
-    #[schema(value_type = shapes::Ask)]
+    #[schema(value_type = openapi_types::Ask)]
     pub ask: Ask,
-    /// When it ends by itself; `None` only for the count of an `external` policy.
+    /// When it expires; `None` only for the count of an `external` policy.
     pub until_wall_ms: Option<i64>,
     /// Who asked.
     pub by: String,
 }
 
-/// A state that must not be missed.
+/// A notice: a state that you should know of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Notice {
     /// Which.
     pub kind: NoticeKind,
-    /// Whether somebody should look at it now; the others are so on purpose.
+    /// Whether it needs attention now; the others are on purpose.
     pub pressing: bool,
-    /// One short sentence without times, which the page shows in its reader's zone.
+    /// One short sentence without times; the page shows those in the reader's time zone.
     pub text: String,
     /// Since when, where that is known.
     pub since_wall_ms: Option<i64>,
-    /// Until when at the latest, where it ends by itself.
+    /// Until when at the latest, if it ends by itself.
     pub until_wall_ms: Option<i64>,
 }
 
@@ -241,30 +239,30 @@ impl Notice {
 pub enum NoticeKind {
     /// No trustworthy reading.
     Blind,
-    /// Starts failed one after another: the next one is put off, or under way.
+    /// Starts failed one after another: the next one is delayed, or under way.
     StartsHeld,
     /// Replicas fail, or all of them share a fault.
     Sick,
-    /// A replica takes longer to become ready than it should, and none or too few serve.
+    /// A replica takes too long to become ready, and none or too few serve.
     NotReady,
-    /// More requests fail than may.
+    /// Too many requests fail.
     Failing,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
-    /// More replicas brought nothing: something else is too slow.
+    /// More replicas did not help: something else is too slow.
     Futile,
-    /// Needs more than its bounds allow, or uses all of them.
+    /// Needs more than its maximum, or uses all of it.
     AtMaximum,
-    /// Kept as it is by hand.
+    /// Paused by a manual override.
     Paused,
-    /// Kept at a count by hand.
+    /// Kept at a count by a manual override.
     Pinned,
     /// A surplus is kept on purpose.
     Held,
 }
 
 impl NoticeKind {
-    /// Whether somebody should look at it now.
+    /// Whether it needs attention now.
     pub const fn is_pressing(self) -> bool {
         match self {
             Self::Blind

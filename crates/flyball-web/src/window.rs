@@ -1,7 +1,5 @@
-//! Reads which stretch of time a question is about out of a request's query.
-//!
-//! Knows no clock. Invariant: each mistake names its field; what is not given gets its default,
-//! and what is given twice or is not known is a mistake.
+//! Parses the time range of a query. Each mistake names its field; a field that is unknown or given
+//! twice is a mistake.
 
 use std::collections::BTreeMap;
 
@@ -20,25 +18,25 @@ const AHEAD_MS_MAX: i64 = 60_000;
 const LIMIT_MAX: i64 = 1_000;
 const POINTS_MAX: i64 = 5_000;
 
-/// Which decisions. A page ends where the next begins: ask again with `before` set to the time of
-/// the last one, or follow the `next` of the `Link` header.
+/// Which decisions. For the next page, set `before` to the time of the last decision, or follow the
+/// `next` link of the `Link` header.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "described to clients, read by hand for the sake of its errors")]
+#[allow(dead_code, reason = "described to clients, parsed by own code for better errors")]
 pub(crate) struct DecisionsQuery {
     /// Made at or after this time, in milliseconds since 1970-01-01 UTC.
     from: Option<i64>,
     /// Made before this time, in milliseconds since 1970-01-01 UTC.
     before: Option<i64>,
-    /// So many at most; 50 without.
+    /// At most this many. Default: 50.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// `moves` leaves out those that want the count that is there or on its way.
+    /// `moves` leaves out decisions that do not change the count.
     #[param(value_type = Option<Only>)]
     only: Option<String>,
 }
 
-/// Which decisions are left in.
+/// Which decisions to return.
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "lowercase")]
 #[allow(dead_code, reason = "described to clients")]
@@ -46,12 +44,12 @@ pub(crate) enum Only {
     Moves,
 }
 
-/// The moment a question is about.
+/// A point in time.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "described to clients")]
 pub(crate) struct ExplainQuery {
-    /// In milliseconds since 1970-01-01 UTC; now without.
+    /// In milliseconds since 1970-01-01 UTC. Default: now.
     at: Option<i64>,
 }
 
@@ -60,11 +58,11 @@ pub(crate) struct ExplainQuery {
 #[into_params(parameter_in = Query)]
 #[allow(dead_code, reason = "described to clients")]
 pub(crate) struct SamplesQuery {
-    /// From this time on, in milliseconds since 1970-01-01 UTC; 15 min before `to` without.
+    /// From this time on, in milliseconds since 1970-01-01 UTC. Default: 15 min before `to`.
     from: Option<i64>,
-    /// Before this time; now without.
+    /// Before this time. Default: now.
     to: Option<i64>,
-    /// Thinned out to so many points at most; 600 without.
+    /// Thinned out to at most this many points. Default: 600.
     #[param(minimum = 1, maximum = 5000)]
     points: Option<u32>,
 }
@@ -96,7 +94,7 @@ pub(crate) fn which(uri: &Uri, now_wall_ms: i64) -> Result<Which, Problem> {
     })
 }
 
-/// The moment a question is about: `?at=WALL_MS`; `None` is now.
+/// The point in time `?at=WALL_MS`; `None` is now.
 pub(crate) fn at(uri: &Uri, now_wall_ms: i64) -> Result<Option<i64>, Problem> {
     let query = numbers(words(uri, &["at"])?)?;
     not_ahead(&query, "at", now_wall_ms)?;
@@ -110,7 +108,7 @@ pub(crate) fn stretch(uri: &Uri, now_wall_ms: i64) -> Result<Stretch, Problem> {
     let to = query.get("to").copied().unwrap_or(now_wall_ms.saturating_add(1));
     let from = query.get("from").copied().unwrap_or(to.saturating_sub(900_000));
     if from > to {
-        return Err(Problem::field("from", format!("{from} is after the end, {to}")));
+        return Err(Problem::field("from", format!("{from} is after \"to\", {to}")));
     }
     let points_max = within(&query, "points", 600, POINTS_MAX)?;
     Ok(Stretch { from_wall_ms: from, to_wall_ms: to, points_max })
@@ -144,7 +142,7 @@ fn numbers(words: BTreeMap<String, String>) -> Result<BTreeMap<String, i64>, Pro
 fn not_ahead(query: &BTreeMap<String, i64>, name: &str, now_wall_ms: i64) -> Result<(), Problem> {
     match query.get(name) {
         Some(at) if *at > now_wall_ms.saturating_add(AHEAD_MS_MAX) => {
-            let detail = format!("{at} lies in the future, it is {now_wall_ms} now");
+            let detail = format!("{at} is in the future; it is now {now_wall_ms}");
             Err(Problem::field(name, detail))
         }
         _ => Ok(()),

@@ -1,8 +1,7 @@
 //! Zabbix's JSON-RPC API, from 6.0 to 7.4.
 //!
-//! Decides how a call is made in which version and what an error of Zabbix's means. Does not know
-//! what is called. Invariant: the version is asked before anything else, and without a token, as
-//! Zabbix wants it; the token is in no message.
+//! The version is requested first and without a token, as Zabbix requires. No message contains the
+//! token.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,7 +69,7 @@ impl Api {
     /// Asks which version is there.
     ///
     /// # Errors
-    /// Nobody answers, somebody else answers, or the version is older than 6.0.
+    /// Nothing answers, something else answers, or the version is older than 6.0.
     pub async fn open(settings: ApiSettings) -> Result<Self, ZabbixError> {
         let limit = settings.limit.unwrap_or(CALL_LIMIT);
         let http = Http::new(settings.url, &settings.tls, limit)?;

@@ -1,7 +1,4 @@
-//! Everything that can go wrong between flyball and Zabbix, and what the user can do about it.
-//!
-//! Decides nothing. Invariant: each message names the thing and its value, and none ever holds a
-//! token.
+//! Errors between flyball and Zabbix. None contains a token.
 
 use flyball_tls::TlsError;
 
@@ -21,7 +18,7 @@ pub enum ZabbixError {
     /// A file with certificates or a key that is of no use.
     #[error(transparent)]
     Certificate(#[from] TlsError),
-    /// Nobody answers there.
+    /// Nothing answers there.
     #[error("cannot reach Zabbix at {at}: {why}")]
     Unreachable {
         /// Address or URL.
@@ -38,7 +35,7 @@ pub enum ZabbixError {
         limit_ms: u64,
     },
     /// The answer ends before its end.
-    #[error("the answer of {at} broke off: {why}")]
+    #[error("the answer of {at} was cut off: {why}")]
     CutOff {
         /// Address or URL.
         at: String,
@@ -88,7 +85,7 @@ pub enum ZabbixError {
         start: String,
     },
     /// JSON, but no answer of Zabbix's API.
-    #[error("{url} is no Zabbix API: {why}")]
+    #[error("{url} is not a Zabbix API: {why}")]
     NotApi {
         /// The URL.
         url: String,
@@ -96,7 +93,7 @@ pub enum ZabbixError {
         why: String,
     },
     /// A Zabbix that flyball cannot work with.
-    #[error("Zabbix {version} at {url} is too old: 6.0 is the oldest that works")]
+    #[error("Zabbix {version} at {url} is too old: 6.0 is the oldest supported version")]
     TooOld {
         /// Its version.
         version: String,
@@ -145,8 +142,8 @@ pub enum ZabbixError {
         /// The proxies that there are.
         known: Vec<String>,
     },
-    /// Something of the name that flyball needs was made by somebody else.
-    #[error("Zabbix has {what} \"{name}\" that flyball did not make; it was not touched")]
+    /// Something of the name that flyball needs was not created by flyball.
+    #[error("Zabbix has {what} \"{name}\" that flyball did not create; it was not touched")]
     Taken {
         /// What kind of thing.
         what: &'static str,
@@ -171,16 +168,16 @@ impl ZabbixError {
             Self::NotZabbix { .. } => {
                 "`trapper` is the port of zabbix_server or zabbix_proxy, usually 10051; a server that wants TLS hangs up like this, too"
             }
-            Self::TooLong { .. } => "something else than Zabbix listens there",
-            Self::Refused { .. } => "this server may be of another version than flyball knows",
+            Self::TooLong { .. } => "something other than Zabbix listens there",
+            Self::Refused { .. } => "this server may run a version that flyball does not know",
             Self::Status { status: 412, .. } => {
-                "a proxy in front of Zabbix takes out the header content-type: let it pass"
+                "a proxy in front of Zabbix removes the header content-type: let it pass"
             }
             Self::Status { status: 401 | 403, .. } => {
-                "the web server wants a password of its own or forbids this address"
+                "the web server requires its own password or forbids this address"
             }
             Self::Status { status: 301..=308, .. } => {
-                "write the address that it redirects to, such as https:// instead of http://"
+                "use the address that it redirects to, such as https:// instead of http://"
             }
             Self::Status { status: 404, .. } | Self::NotJson { .. } | Self::NotApi { .. } => {
                 "`api` is the frontend's address with /api_jsonrpc.php at its end, often http://HOST/zabbix/api_jsonrpc.php"
@@ -188,22 +185,25 @@ impl ZabbixError {
             Self::Status { .. } => "the web server's log says more",
             Self::TooOld { .. } => "update Zabbix; its 5.x versions have no API tokens that last",
             Self::Token { .. } => {
-                "make a token under Users > API tokens (6.0: Administration > General > API tokens) and put it into token_file"
+                "create a token under Users > API tokens (6.0: Administration > General > API \
+                 tokens) and put it into token_file"
             }
             Self::Rights { .. } => {
                 "`flyball zabbix provision` and `remove` need a token of a Super admin; running needs read rights on the host group Flyball"
             }
             Self::NoProxy { known, .. } if known.is_empty() => {
-                "it has no proxies at all: make it there first, or take `proxy` out if `trapper` is the server"
+                "it has no proxies at all: create it there first, or remove `proxy` if `trapper` \
+                 is the server"
             }
             Self::NoProxy { known, .. } => {
                 return Some(format!("`proxy` is one of its names there: {}", known.join(", ")));
             }
-            Self::NoDatabase { .. } => "nothing can be done from here until it is back",
+            Self::NoDatabase { .. } => "wait until it is back",
             Self::Taken { what: "a host", .. } => {
-                "rename it, or set host_prefix under [zabbix] so that flyball's hosts are called otherwise"
+                "rename it, or set host_prefix under [zabbix] so that flyball's hosts get other \
+                 names"
             }
-            Self::Taken { .. } => "rename it or delete it, if nobody needs it",
+            Self::Taken { .. } => "rename it or delete it, if it is not needed",
         };
         Some(hint.to_owned())
     }

@@ -1,9 +1,7 @@
-//! Zabbix's frames: how a message is wrapped on its way to and from the trapper.
+//! Zabbix's frames. An announced length is checked before anything is read or unpacked.
 //!
-//! Decides what is a frame; knows no socket and no message. A frame is `ZBXD`, one byte of flags,
-//! the length, a second number (0, or the length before compression) and the data; both numbers
-//! have 4 bytes, or 8 where flag 4 says so, the least significant first. Invariant: what is
-//! announced is compared with a bound before a byte of it is waited for or unpacked.
+//! A frame is `ZBXD`, one byte of flags, the length, a second number (0, or the length before
+//! compression) and the data. Both numbers are little endian and have 4 bytes, or 8 with flag 4.
 
 use std::io::{Read as _, Write as _};
 
@@ -26,7 +24,7 @@ const COMPRESS_FROM: usize = 256;
 pub(crate) enum BadFrame {
     /// It is none.
     Magic,
-    /// It has flags that nobody knows.
+    /// It has unknown flags.
     Flags(u8),
     /// It announces more than the bound.
     TooLong(u64),

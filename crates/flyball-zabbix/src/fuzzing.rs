@@ -1,7 +1,7 @@
-//! Made-up frames of Zabbix, and what is in them.
+//! Random Zabbix frames.
 //!
-//! Promises: never a panic; no more is read or unpacked than the bound, whatever is announced; what
-//! is wrapped comes back as it was; what an error shows is bounded and cannot forge a line.
+//! Parsing never panics, never reads or unpacks beyond the bound, returns wrapped data unchanged,
+//! and shows bounded errors that cannot forge a log line.
 
 use crate::frame::{BadFrame, PREFIX_LEN, Prefix, wrap};
 use crate::peer::Peer;

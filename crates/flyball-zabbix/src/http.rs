@@ -1,7 +1,4 @@
-//! One HTTP request on a connection of its own.
-//!
-//! Decides nothing. Invariant: a request has one deadline from connecting to the last byte, and no
-//! answer is read beyond a bound.
+//! One HTTP request on a connection of its own, with one deadline and a bound on the answer.
 
 use std::time::Duration;
 
@@ -44,7 +41,7 @@ impl ApiUrl {
         plain.then(|| Self { encrypted, peer, path: format!("/{path}") })
     }
 
-    /// Whether whoever listens on the way could read the token.
+    /// Whether the token could be read in transit.
     pub fn is_exposed(&self) -> bool {
         let local = |ip: std::net::IpAddr| ip.is_loopback();
         let here = self.peer.host == "localhost" || self.peer.host.parse().is_ok_and(local);

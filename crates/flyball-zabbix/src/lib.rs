@@ -1,11 +1,9 @@
-//! Monitor: Zabbix. What flyball sees goes there, what it needs there is set up by one command,
-//! and where a service wants it, Zabbix's triggers are read back.
+//! Monitor Zabbix: exports what flyball sees, provisions what it needs, and reads triggers back.
 //!
-//! Decides nothing about counts. Does not know where figures come from. Invariant: everything that
-//! is waited for has a deadline and everything that is kept has a bound; a token never shows.
+//! Every wait has a deadline, everything kept has a bound, and a token is never shown.
 //!
-//! In reading order: [`Peer`] and [`Sender`] are the way to the server's trapper, [`Api`] the one
-//! to its frontend; [`provision`] sets up what flyball has there, [`remove`] takes it away.
+//! Reading order: [`Peer`] and [`Sender`] connect to the server's trapper, [`Api`] to its frontend;
+//! [`provision`] creates what flyball needs there, [`remove`] removes it.
 
 mod api;
 mod error;
@@ -14,11 +12,11 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;
-mod outbox;
 mod peer;
 mod proxies;
 mod replica_hosts;
 mod reporter;
+mod send_queue;
 mod sender;
 mod setup;
 mod triggers;
@@ -30,12 +28,12 @@ pub use error::ZabbixError;
 pub use flyball_tls::TlsSettings;
 pub use http::ApiUrl;
 pub use peer::Peer;
-pub use reporter::{Replica, Reporter, Standing};
+pub use reporter::{Replica, Reporter, ReporterStatus};
 pub use sender::{Counts, PACKET_VALUES_MAX, Sender};
 pub use setup::{
     Change, HostSetup, Inspected, Mode, Outcome, Setup, Thresholds, Verb, Webhook, inspect,
     provision, remove,
 };
 pub use triggers::{Advice, Triggers};
-pub use value::{Figure, Moment, Moments, TEXT_MAX, Value};
+pub use value::{TEXT_MAX, Value, ValueKind, ValueTime, ValueTimes};
 pub use version::Version;

@@ -1,7 +1,4 @@
-//! Where Zabbix listens, and the way there.
-//!
-//! Decides which spellings of an address are taken. Knows neither frames nor HTTP. Invariant: getting
-//! a connection takes no longer than its deadline, TLS included.
+//! The address of Zabbix, and connecting to it within a deadline, TLS included.
 
 use std::fmt;
 use std::time::Duration;

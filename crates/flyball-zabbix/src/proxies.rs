@@ -1,7 +1,6 @@
-//! The zabbix_proxies of a Zabbix, and by which of them a host is monitored.
+//! The zabbix_proxies of a Zabbix, and which of them monitors a host.
 //!
-//! Decides how that is asked for and said in which version. Invariant: a proxy is named by people
-//! and known by its id here; a name that Zabbix does not have is an error that lists those it has.
+//! People name a proxy, the API uses its id. For an unknown name, the error lists the known ones.
 
 use std::collections::BTreeMap;
 

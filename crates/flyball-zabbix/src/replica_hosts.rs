@@ -1,8 +1,7 @@
-//! A host in Zabbix for each replica, as the 2014 sketch had it: made and removed through the API.
+//! A host in Zabbix for each replica, created and removed through the API.
 //!
-//! Decides which hosts are missing and which are left over. Does not know what is reported of them.
-//! Invariant: only hosts with flyball's mark and of the same service are removed; one of the same
-//! name that somebody else made is left alone and said.
+//! Only marked hosts of the same service are removed. A host of the same name without the mark is
+//! left alone and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +16,7 @@ use crate::error::ZabbixError;
 use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
 use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG, list, text};
 
-/// Compared again this often, since anybody can remove a host.
+/// Compared again this often, since any user can remove a host.
 const EVERY: Duration = Duration::from_secs(30);
 /// Time until another attempt, where one failed.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -52,7 +51,7 @@ impl ReplicaHosts {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps the hosts in step until told to stop.
+    /// Keeps the hosts up to date until stopped.
     pub(crate) async fn keep(
         self: Arc<Self>,
         settings: ApiSettings,
@@ -63,12 +62,15 @@ impl ReplicaHosts {
             let said = match self.compare(&settings).await {
                 Ok(foreign) if foreign.is_empty() => String::new(),
                 Ok(foreign) => format!(
-                    "these hosts in Zabbix were made by somebody else and are left alone: {}",
+                    "these hosts in Zabbix were not created by flyball and are left alone: {}",
                     foreign.join(", ")
                 ),
                 Err(error) => {
                     let hint = error.hint().map(|hint| format!(" (hint: {hint})"));
-                    format!("hosts of replicas cannot be kept: {error}{}", hint.unwrap_or_default())
+                    format!(
+                        "cannot update the hosts of replicas: {error}{}",
+                        hint.unwrap_or_default()
+                    )
                 }
             };
             if !said.is_empty() && said != told {
@@ -84,7 +86,7 @@ impl ReplicaHosts {
         }
     }
 
-    /// Makes and removes what differs; the names that are somebody else's.
+    /// Creates and removes what differs; returns the names that belong to others.
     async fn compare(&self, settings: &ApiSettings) -> Result<Vec<String>, ZabbixError> {
         let wanted = self.wanted();
         if wanted.is_empty() {

@@ -1,7 +1,6 @@
-//! The task that delivers: values and lists of replicas, whatever happens to Zabbix meanwhile.
+//! The task that delivers values and replica lists, whatever happens to Zabbix.
 //!
-//! Decides when to send and when to try again. Does not know what values mean. Invariant: handing
-//! something in never waits for Zabbix, and nothing that Zabbix does ends the task.
+//! Handing something in never waits for Zabbix, and nothing that Zabbix does ends the task.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +12,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::api::ApiSettings;
 use crate::error::ZabbixError;
-use crate::outbox::Outbox;
 use crate::replica_hosts::ReplicaHosts;
+use crate::send_queue::SendQueue;
 use crate::sender::Sender;
-use crate::value::{Moments, Value, discovery};
+use crate::value::{Value, ValueTimes, discovery};
 
 /// The discovery rule's key.
 const LIST_KEY: &str = "flyball.discovery";
@@ -26,14 +25,14 @@ const LIST_EVERY: Duration = Duration::from_secs(30);
 const LIST_AGAIN: Duration = Duration::from_secs(2);
 /// Pauses while Zabbix cannot be reached, growing from the first to the last.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-/// A fault that lasts is said again this often.
+/// A lasting fault is logged again this often.
 const SAY_AGAIN: Duration = Duration::from_secs(600);
 /// Packets that may be spent on finding out which values of one packet were refused.
 const SEARCH_MAX: usize = 64;
 
 /// How reporting stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ReporterStatus {
     /// Values that Zabbix did not accept yet.
     pub waiting: usize,
     /// Values lost since too many waited.
@@ -69,7 +68,7 @@ pub struct Reporter {
 
 #[derive(Debug, Default)]
 struct Shared {
-    outbox: Mutex<Outbox>,
+    queue: Mutex<SendQueue>,
     lists: Mutex<BTreeMap<Arc<str>, List>>,
     course: Mutex<Course>,
     news: Notify,
@@ -97,7 +96,7 @@ impl Course {
     }
 }
 
-/// A host's replicas, and when they are to be told next; `None`: now.
+/// A host's replicas, and when they are sent next; `None`: now.
 #[derive(Debug)]
 struct List {
     text: Arc<str>,
@@ -105,12 +104,12 @@ struct List {
 }
 
 impl Reporter {
-    /// Begins to deliver through `sender`; `wall_ms` tells the date, in milliseconds since 1970.
+    /// Begins to deliver through `sender`; `wall_ms` gives the date, in milliseconds since 1970.
     pub fn start(sender: Sender, wall_ms: fn() -> i64) -> Self {
         let shared = Arc::new(Shared::default());
         let proxy = sender.proxy().map(str::to_owned);
         let (stop, stopped) = watch::channel(false);
-        let moments = Moments::default();
+        let moments = ValueTimes::default();
         let delivery = Delivery { sender, wall_ms, moments, shared: Arc::clone(&shared) };
         let task = tokio::spawn(delivery.run(stopped));
         Self { shared, proxy, hosts: None, stop, task }
@@ -128,7 +127,7 @@ impl Reporter {
 
     /// Hands in values; never waits.
     pub fn push(&self, values: impl IntoIterator<Item = Value>) {
-        lock(&self.shared.outbox).push(values);
+        lock(&self.shared.queue).push(values);
         self.shared.news.notify_one();
     }
 
@@ -149,13 +148,13 @@ impl Reporter {
     }
 
     /// How it stands.
-    pub fn standing(&self) -> Standing {
-        let outbox = lock(&self.shared.outbox);
+    pub fn standing(&self) -> ReporterStatus {
+        let queue = lock(&self.shared.queue);
         let course = lock(&self.shared.course);
-        Standing {
-            waiting: outbox.len(),
-            dropped: outbox.dropped,
-            given_up: outbox.given_up,
+        ReporterStatus {
+            waiting: queue.len(),
+            dropped: queue.dropped,
+            given_up: queue.given_up,
             packets: course.packets,
             fault: course.fault.clone(),
         }
@@ -174,7 +173,7 @@ impl Reporter {
 struct Delivery {
     sender: Sender,
     wall_ms: fn() -> i64,
-    moments: Moments,
+    moments: ValueTimes,
     shared: Arc<Shared>,
 }
 
@@ -204,7 +203,7 @@ impl Delivery {
             tokio::select! {
                 () = sleep(wait) => {}
                 () = self.shared.news.notified(), if !failed => {}
-                // Dropped and not closed: nobody waits for what is left.
+                // Dropped and not closed: nothing waits for the rest.
                 changed = stop.changed() => if changed.is_err() { return },
             }
         }
@@ -214,13 +213,13 @@ impl Delivery {
     async fn deliver_all(&mut self) -> Result<(), ZabbixError> {
         self.deliver_lists().await?;
         loop {
-            let taken = lock(&self.shared.outbox).take();
+            let taken = lock(&self.shared.queue).take();
             let Some(packet) = taken else { break };
             let now = Instant::now();
             self.deliver(packet.into_iter().map(|value| (value, now)).collect()).await?;
         }
         loop {
-            let taken = lock(&self.shared.outbox).take_refused(Instant::now());
+            let taken = lock(&self.shared.queue).take_refused(Instant::now());
             let Some(packet) = taken else { return Ok(()) };
             self.deliver(packet).await?;
         }
@@ -259,7 +258,7 @@ impl Delivery {
                 Err(error) => {
                     let rest = parts.into_iter().rev().flatten().map(|(value, _)| value);
                     let all = values.into_iter().chain(rest).collect();
-                    lock(&self.shared.outbox).give_back(all);
+                    lock(&self.shared.queue).give_back(all);
                     return Err(error);
                 }
             };
@@ -267,7 +266,7 @@ impl Delivery {
             sent += 1;
             let now = Instant::now();
             if counts.failed == 0 {
-                lock(&self.shared.outbox).accept(values, now);
+                lock(&self.shared.queue).accept(values, now);
                 continue;
             }
             let mut part: Vec<_> = values.into_iter().zip(firsts).collect();
@@ -285,7 +284,7 @@ impl Delivery {
     fn refuse(&self, part: Vec<(Value, Instant)>, now: Instant) {
         let example =
             part.first().map(|(value, _)| format!("{} of host {}", value.key, value.host));
-        let given_up = lock(&self.shared.outbox).refuse(part, now);
+        let given_up = lock(&self.shared.queue).refuse(part, now);
         if given_up == 0 {
             return;
         }
@@ -300,15 +299,21 @@ impl Delivery {
     /// What may be wrong where Zabbix refuses values: it says only how many it does not take.
     fn hint_on_refusal(&self) -> String {
         match self.sender.proxy() {
-            None => "run `flyball zabbix provision` if that was not done since the last change; if `trapper` is a zabbix_proxy, set `proxy` under [zabbix]".to_owned(),
+            None => {
+                "run `flyball zabbix provision` if you have not done so since the last change; \
+                     if `trapper` is a zabbix_proxy, set `proxy` under [zabbix]"
+                    .to_owned()
+            }
             Some(proxy) => format!(
-                "`flyball check` says whether the hosts are monitored by proxy {proxy}; a proxy learns of new hosts and replicas every ProxyConfigFrequency (before 6.4: ConfigFrequency, an hour if unset), so set that to 10"
+                "`flyball check` shows whether the hosts are monitored by proxy {proxy}; a proxy \
+                 learns of new hosts and replicas every ProxyConfigFrequency (before 6.4: \
+                 ConfigFrequency, an hour if unset), so set that to 10"
             ),
         }
     }
 
     fn next_due(&self) -> Duration {
-        let refused = lock(&self.shared.outbox).refused_due();
+        let refused = lock(&self.shared.queue).refused_due();
         let lists = lock(&self.shared.lists);
         let list = lists.values().map(|list| list.due.unwrap_or_else(Instant::now)).min();
         let next = refused.into_iter().chain(list).min();
@@ -326,18 +331,18 @@ impl Delivery {
         let before = lock(&self.shared.course).fault.replace(error.to_string());
         if before.is_none() {
             let hint = error.hint().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-            tracing::warn!("nothing gets through to Zabbix, values are kept: {error}{hint}");
+            tracing::warn!("cannot send to Zabbix, keeping values: {error}{hint}");
         }
     }
 
     fn recover(&self) {
         if lock(&self.shared.course).fault.take().is_some() {
-            let mut outbox = lock(&self.shared.outbox);
-            outbox.doubt_recent();
+            let mut queue = lock(&self.shared.queue);
+            queue.doubt_recent();
             tracing::info!(
-                "Zabbix is back: {} values of the last minutes are sent again, {} were lost",
-                outbox.len(),
-                outbox.dropped
+                "Zabbix is back: {} values of the last minutes are being resent, {} were lost",
+                queue.len(),
+                queue.dropped
             );
             self.shared.news.notify_one();
         }

@@ -1,7 +1,6 @@
 //! The sender protocol: one packet of values, one connection, one answer with counts.
 //!
-//! Decides what is an answer. Does not know what becomes of values that were refused (the outbox
-//! does). Invariant: a packet is bounded in values and bytes, an answer in bytes and time.
+//! Packets are bounded in values and bytes, answers in bytes and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::time::timeout;
 use crate::error::{ZabbixError, start_of};
 use crate::frame::{self, BadFrame, Prefix};
 use crate::peer::{Peer, connect};
-use crate::value::{Moment, Value};
+use crate::value::{Value, ValueTime};
 
 /// Values in one packet at most: the server holds one of its few trappers for each packet, and
 /// 1,000 take it 10 ms.
@@ -27,7 +26,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(3);
 /// 1,000 values are taken in 10 ms; a server that syncs its configuration makes callers wait.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// What became of the values of a packet. Which ones were refused is not told.
+/// What became of the values of a packet. Zabbix does not report which ones it refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
     /// Taken, which says nothing of whether the item's type suits them.
@@ -99,7 +98,7 @@ impl Sender {
         host: &Arc<str>,
         key: &str,
         list: &str,
-        at: Moment,
+        at: ValueTime,
     ) -> Result<Counts, ZabbixError> {
         // Not a `Value`: those cut long texts.
         let entry = serde_json::json!({
@@ -130,7 +129,7 @@ impl Sender {
             while filled < start.len() {
                 match stream.read(&mut start[filled..]).await {
                     Ok(0) if filled == 0 => {
-                        return Err(self.not_zabbix("it hung up without a word"));
+                        return Err(self.not_zabbix("it closed the connection without an answer"));
                     }
                     Ok(0) => return Err(self.cut_off("in the frame's first bytes")),
                     Ok(more) => filled += more,
@@ -182,7 +181,7 @@ impl Sender {
                 self.not_zabbix(format!("its answer begins with \"{}\"", start_of(start)))
             }
             BadFrame::Flags(flags) => self.not_zabbix(format!("unknown flags {flags:#04x}")),
-            BadFrame::Packed => self.not_zabbix("the answer cannot be unpacked"),
+            BadFrame::Packed => self.not_zabbix("the answer cannot be decompressed"),
             BadFrame::TooLong(bytes) => ZabbixError::TooLong {
                 at: self.peer.to_string(),
                 bytes: *bytes,

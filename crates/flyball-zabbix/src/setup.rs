@@ -1,9 +1,9 @@
-//! What flyball has in Zabbix: what it should be, what is there, and the way from one to the other.
+//! What flyball has in Zabbix: [`provision`] creates and updates it, [`remove`] removes it.
 //!
-//! Holds the data; [`provision`] makes it so, [`remove`] takes it away. Does not know where the
-//! settings come from. Invariant: only what carries flyball's mark is changed or removed: a uuid
-//! for groups and the template, a tag for hosts, a name that nobody else would choose for the rest.
+//! Only objects with flyball's mark are changed: a uuid for groups and the template, a tag for
+//! hosts, a distinctive name for the rest.
 
+mod applier;
 mod compare;
 mod differing;
 mod hosts;
@@ -12,7 +12,6 @@ mod remove;
 mod template;
 mod thing;
 mod webhook;
-mod workshop;
 
 use std::fmt;
 
@@ -21,10 +20,10 @@ use serde::Serialize;
 use crate::api::{Api, ApiToken};
 use crate::error::ZabbixError;
 use crate::proxies::Proxies;
+use applier::Applier;
+pub(crate) use applier::{list, text};
 pub use inspect::{Inspected, inspect};
 pub use remove::remove;
-use workshop::Workshop;
-pub(crate) use workshop::{list, text};
 
 /// The host group of the services, and the name of their template.
 pub(crate) const NAME: &str = "Flyball";
@@ -44,8 +43,8 @@ pub struct Setup {
     pub hosts: Vec<HostSetup>,
     /// Where Zabbix calls when a trigger fires or recovers; `None`: nowhere.
     pub webhook: Option<Webhook>,
-    /// The name of the proxy that monitors the hosts; `None`: whoever does so already, the server at
-    /// first.
+    /// The name of the proxy that monitors the hosts; `None`: the one that does so already, the
+    /// server at first.
     pub proxy: Option<String>,
 }
 
@@ -106,7 +105,7 @@ pub struct Webhook {
 /// Whether anything is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Only what would be changed is said.
+    /// Only what would be changed is logged.
     DryRun,
     /// It is changed.
     Apply,
@@ -164,7 +163,7 @@ impl fmt::Display for Change {
 /// Makes Zabbix have what `setup` says, or says what that would change. Everything is looked at
 /// before anything is changed, so a name that is taken changes nothing.
 ///
-/// `progress` is told what is being done, once for each call that changes something.
+/// `progress` is called with what is being done, once for each call that changes something.
 ///
 /// # Errors
 /// Zabbix cannot be asked or refuses, or has something of ours' name that is not ours.
@@ -174,34 +173,34 @@ pub async fn provision(
     mode: Mode,
     progress: &mut (dyn FnMut(&Change) + Send),
 ) -> Result<Outcome, ZabbixError> {
-    let mut looked = Workshop::new(api, Mode::DryRun, progress);
+    let mut looked = Applier::new(api, Mode::DryRun, progress);
     build(&mut looked, setup).await?;
     let outcome = looked.outcome();
     if mode == Mode::DryRun || outcome.changes.is_empty() {
         return Ok(outcome);
     }
-    let mut workshop = Workshop::new(api, Mode::Apply, progress);
-    build(&mut workshop, setup).await?;
-    let mut outcome = workshop.outcome();
-    let mut looked = Workshop::new(api, Mode::DryRun, progress);
+    let mut applier = Applier::new(api, Mode::Apply, progress);
+    build(&mut applier, setup).await?;
+    let mut outcome = applier.outcome();
+    let mut looked = Applier::new(api, Mode::DryRun, progress);
     build(&mut looked, setup).await?;
     outcome.left = looked.outcome().changes;
     Ok(outcome)
 }
 
-async fn build(workshop: &mut Workshop<'_>, setup: &Setup) -> Result<(), ZabbixError> {
-    let proxies = Proxies::read(workshop.api).await?;
+async fn build(applier: &mut Applier<'_>, setup: &Setup) -> Result<(), ZabbixError> {
+    let proxies = Proxies::read(applier.api).await?;
     let proxy = setup.proxy.as_deref().map(|name| proxies.id_of(name)).transpose()?;
-    let template = template::build(workshop).await?;
-    let group = hosts::build_group(workshop).await?;
+    let template = template::build(applier).await?;
+    let group = hosts::build_group(applier).await?;
     let belongs = hosts::Belongs {
         group: group.as_deref(),
         template: template.as_deref(),
         proxy,
         proxies: &proxies,
     };
-    hosts::build(workshop, setup, &belongs).await?;
-    webhook::build(workshop, setup.webhook.as_ref(), group.as_deref()).await
+    hosts::build(applier, setup, &belongs).await?;
+    webhook::build(applier, setup.webhook.as_ref(), group.as_deref()).await
 }
 
 #[cfg(test)]

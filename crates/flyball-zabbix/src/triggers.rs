@@ -1,8 +1,7 @@
-//! What Zabbix's triggers say of a service, read back level by level.
+//! Reads Zabbix's triggers of a service.
 //!
-//! Decides whether their word is good: a trigger counts only in problem *and* evaluated, and only
-//! while the mean that it is about is being calculated. Does not decide a count. Invariant: what is
-//! doubtful is [`Advice::Unclear`] with its reason, never a direction.
+//! A trigger counts only while it is in problem state *and* evaluated, and its mean is being
+//! calculated. Anything doubtful is [`Advice::Unclear`] with its reason.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use crate::setup::{list, text};
 const MEAN_KEY: &str = "flyball.cpu.mean";
 /// A calculated item of one second is at most 3 s old on a busy server.
 const MEAN_AGE_MAX: Duration = Duration::from_secs(10);
-/// Hosts are looked up again this often, since they may be made anew.
+/// Hosts are looked up again this often, since they may be recreated.
 const HOSTS_EVERY: Duration = Duration::from_secs(30);
 
 /// What the triggers of one service say.
@@ -117,14 +116,17 @@ impl Triggers {
         let stamp = text(mean, "lastclock");
         let Some((last, since)) = self.means.get_mut(id) else {
             self.means.insert(id.to_owned(), (stamp.to_owned(), now));
-            return Some("the mean was seen only once yet".to_owned());
+            return Some("the mean has been seen only once".to_owned());
         };
         if last != stamp {
             (*last, *since) = (stamp.to_owned(), now);
         }
         let age = now.duration_since(*since);
         (age > MEAN_AGE_MAX).then(|| {
-            format!("the mean has not been calculated for {} s: is the server up?", age.as_secs())
+            format!(
+                "the mean has not been calculated for {} s: is the server running?",
+                age.as_secs()
+            )
         })
     }
 }
@@ -151,7 +153,7 @@ fn advice(triggers: &[&Value]) -> Advice {
         ((false, _) | (_, false), _) => {
             Advice::Unclear("a trigger with the tag scale=out or scale=in is missing".to_owned())
         }
-        (_, (true, true)) => Advice::Unclear("both triggers are up".to_owned()),
+        (_, (true, true)) => Advice::Unclear("both triggers have fired".to_owned()),
         (_, (true, false)) => Advice::More,
         (_, (false, true)) => Advice::Fewer,
         (_, (false, false)) => Advice::Keep,
@@ -183,7 +185,10 @@ mod tests {
 
     #[test]
     fn both_up_or_one_unknown_or_one_missing_is_no_advice() {
-        assert_eq!(said(("1", "0"), ("1", "0")), Advice::Unclear("both triggers are up".into()));
+        assert_eq!(
+            said(("1", "0"), ("1", "0")),
+            Advice::Unclear("both triggers have fired".into())
+        );
         for state in [("0", "1"), ("1", "1")] {
             let Advice::Unclear(why) = said(("0", "0"), state) else { panic!("{state:?}") };
             assert_eq!(why, "trigger \"in\" cannot be evaluated: no data");
@@ -206,7 +211,7 @@ mod tests {
         assert_eq!(at("8", "0", 1), Advice::More);
         assert_eq!(at("8", "0", 11), Advice::More);
         let Advice::Unclear(why) = at("8", "0", 12) else { panic!() };
-        assert_eq!(why, "the mean has not been calculated for 11 s: is the server up?");
+        assert_eq!(why, "the mean has not been calculated for 11 s: is the server running?");
         assert_eq!(at("9", "1", 13), Advice::Unclear("the mean has no value: x".into()));
     }
 

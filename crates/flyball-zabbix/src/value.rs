@@ -1,7 +1,6 @@
-//! What is reported: one value of one item at one moment, and how values become a packet.
+//! One value of one item at one moment, and the packet format.
 //!
-//! Decides nothing. Invariant: no two values of an item have the same time, or Zabbix would keep
-//! only one of them; [`Moments`] sees to it.
+//! Zabbix keeps only one value per item and time, so [`ValueTimes`] makes times unique.
 
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ pub const TEXT_MAX: usize = 4_096;
 
 /// A moment as Zabbix keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment {
+pub struct ValueTime {
     /// Seconds since 1970-01-01 UTC.
     pub clock: i64,
     /// Nanoseconds, below 10^9.
@@ -21,7 +20,7 @@ pub struct Moment {
 
 /// What an item has.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Figure {
+pub enum ValueKind {
     /// A share or a rate; always finite, see [`Value::number`].
     Number(f64),
     /// A count.
@@ -38,9 +37,9 @@ pub struct Value {
     /// The item's key.
     pub key: Arc<str>,
     /// What it has.
-    pub figure: Figure,
+    pub figure: ValueKind,
     /// When.
-    pub at: Moment,
+    pub at: ValueTime,
 }
 
 impl Value {
@@ -49,24 +48,24 @@ impl Value {
         host: &Arc<str>,
         key: impl Into<Arc<str>>,
         number: f64,
-        at: Moment,
+        at: ValueTime,
     ) -> Option<Self> {
-        let figure = Figure::Number(number);
+        let figure = ValueKind::Number(number);
         number.is_finite().then(|| Self { host: Arc::clone(host), key: key.into(), figure, at })
     }
 
     /// A count.
-    pub fn count(host: &Arc<str>, key: impl Into<Arc<str>>, count: u64, at: Moment) -> Self {
-        Self { host: Arc::clone(host), key: key.into(), figure: Figure::Count(count), at }
+    pub fn count(host: &Arc<str>, key: impl Into<Arc<str>>, count: u64, at: ValueTime) -> Self {
+        Self { host: Arc::clone(host), key: key.into(), figure: ValueKind::Count(count), at }
     }
 
     /// A text, of which [`TEXT_MAX`] bytes are kept.
-    pub fn text(host: &Arc<str>, key: impl Into<Arc<str>>, text: &str, at: Moment) -> Self {
+    pub fn text(host: &Arc<str>, key: impl Into<Arc<str>>, text: &str, at: ValueTime) -> Self {
         let mut end = text.len().min(TEXT_MAX);
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let figure = Figure::Text(text[..end].into());
+        let figure = ValueKind::Text(text[..end].into());
         Self { host: Arc::clone(host), key: key.into(), figure, at }
     }
 }
@@ -78,9 +77,9 @@ impl Serialize for Value {
         entry.serialize_field("key", &*self.key)?;
         match &self.figure {
             // Four decimals: a hundredth of what any chart shows.
-            Figure::Number(number) => entry.serialize_field("value", &format!("{number:.4}"))?,
-            Figure::Count(count) => entry.serialize_field("value", &count.to_string())?,
-            Figure::Text(text) => entry.serialize_field("value", &**text)?,
+            ValueKind::Number(number) => entry.serialize_field("value", &format!("{number:.4}"))?,
+            ValueKind::Count(count) => entry.serialize_field("value", &count.to_string())?,
+            ValueKind::Text(text) => entry.serialize_field("value", &**text)?,
         }
         entry.serialize_field("clock", &self.at.clock)?;
         entry.serialize_field("ns", &self.at.ns)?;
@@ -90,17 +89,17 @@ impl Serialize for Value {
 
 /// Gives moments, no two the same.
 #[derive(Debug, Default)]
-pub struct Moments {
+pub struct ValueTimes {
     count: u32,
 }
 
-impl Moments {
-    /// The moment of `wall_ms`, milliseconds since 1970-01-01 UTC; told apart from others of that
-    /// millisecond in its last six digits.
-    pub fn at(&mut self, wall_ms: i64) -> Moment {
+impl ValueTimes {
+    /// The moment of `wall_ms`, milliseconds since 1970-01-01 UTC; kept distinct from others of
+    /// that millisecond in its last six digits.
+    pub fn at(&mut self, wall_ms: i64) -> ValueTime {
         self.count = (self.count + 1) % 1_000_000;
         let ms = u32::try_from(wall_ms.rem_euclid(1_000)).unwrap_or(0);
-        Moment { clock: wall_ms.div_euclid(1_000), ns: ms * 1_000_000 + self.count }
+        ValueTime { clock: wall_ms.div_euclid(1_000), ns: ms * 1_000_000 + self.count }
     }
 }
 
@@ -117,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_value_has_its_own_time_and_no_two_have_the_same() {
-        let mut moments = Moments::default();
+        let mut moments = ValueTimes::default();
         let host: Arc<str> = "web".into();
         let first = Value::number(&host, "flyball.cpu[web-1]", 21.5, moments.at(1_500)).unwrap();
         let json = serde_json::to_string(&first).unwrap();
@@ -130,10 +129,10 @@ mod tests {
     #[test]
     fn what_is_no_number_is_not_reported_and_long_texts_are_cut_between_characters() {
         let host: Arc<str> = "web".into();
-        let at = Moments::default().at(0);
+        let at = ValueTimes::default().at(0);
         assert_eq!(Value::number(&host, "k", f64::NAN, at), None);
         let long = "ä".repeat(TEXT_MAX);
-        let Figure::Text(text) = Value::text(&host, "k", &long[..], at).figure else { panic!() };
+        let ValueKind::Text(text) = Value::text(&host, "k", &long[..], at).figure else { panic!() };
         assert_eq!(text.len(), TEXT_MAX);
         assert_eq!(discovery(&["web-1"]), r##"[{"{#REPLICA}":"web-1"}]"##);
     }

@@ -1,7 +1,4 @@
-//! Which Zabbix answers, and what differs between the versions that flyball works with.
-//!
-//! Decides that 6.0 is the oldest. Invariant: every difference has a name here, so that no other
-//! file compares numbers.
+//! Versions of Zabbix and their differences, each with a name. 6.0 is the oldest supported version.
 
 use std::fmt;
 
@@ -39,7 +36,7 @@ impl Version {
         self.from(6, 4)
     }
 
-    /// Whether an action can be held back by a problem that is only a symptom of another.
+    /// Whether an action can be suppressed by a problem that is only a symptom of another.
     pub fn has_symptoms(self) -> bool {
         self.from(6, 4)
     }

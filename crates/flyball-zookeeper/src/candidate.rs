@@ -1,12 +1,12 @@
-//! One of several that want to lead, of which ZooKeeper lets one.
+//! A candidate for leadership, of which ZooKeeper picks one.
 //!
-//! Decides whether this one may act now. Does not know what acting is. Invariant: two terms never
-//! overlap, and each has a higher number than the one before: see [`crate::lease`] for why.
+//! Two terms never overlap, and each has a higher number than the one before; [`crate::lease`]
+//! explains why.
 //!
 //! ```text
 //!            session            lock                    lock gone, session expired
 //!  connect --------> stand ------------> lead --------------------------------------> connect
-//!                                         |  word from ZooKeeper renews the lease
+//!                                         |  an answer from ZooKeeper renews the lease
 //!                                         |  none for 2/3 of a session: no term, until there is
 //! ```
 
@@ -22,8 +22,8 @@ use zookeeper_client::{
     Acls, Client, CreateMode, Error, LockClient, LockOptions, LockPrefix, Stat,
 };
 
+use crate::leader_store::LeaderStore;
 use crate::lease::{Lease, Moment};
-use crate::notes::Desk;
 use crate::{Ensemble, ZookeeperError};
 
 /// What candidates are called in ZooKeeper, beside a number.
@@ -34,26 +34,26 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Where and how to stand.
 #[derive(Clone, Debug)]
 pub struct CandidateSettings {
-    /// Everybody who stands at this place is one of those of whom one leads.
+    /// All candidates at this path compete for one leadership.
     pub ensemble: Ensemble,
     /// How long ZooKeeper waits for word from a leader, in milliseconds: what is gained by a
     /// shorter one is a quicker takeover, what is lost is patience with a slow network.
     pub session_ms: u64,
-    /// What others are told of whoever leads, such as the address of its page.
+    /// What others see of the leader, such as the address of its dashboard.
     pub word: String,
 }
 
 /// A stretch of leading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term {
-    /// Higher than that of every term before, whoever's it was (ZooKeeper's transaction number).
+    /// Higher than that of every term before, of any leader (ZooKeeper's transaction number).
     pub number: i64,
 }
 
-/// Whoever leads, as it tells the others.
+/// The leader, as it describes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leader {
-    /// What it is to be told as, see [`CandidateSettings::word`].
+    /// Its identity, see [`CandidateSettings::word`].
     pub word: String,
     /// Its term.
     pub term: Term,
@@ -78,7 +78,7 @@ struct State {
     term: Option<(Term, Lease)>,
     leader: Option<Leader>,
     /// While the lock is held.
-    desk: Option<Desk>,
+    store: Option<LeaderStore>,
     silent: Option<ZookeeperError>,
 }
 
@@ -100,7 +100,7 @@ impl Candidate {
         self.shared.state().term.and_then(|(term, lease)| lease.holds(now).then_some(term))
     }
 
-    /// Whoever leads, as it was last heard; [`Self::silent`] says whether that may be old.
+    /// The leader that was last seen; [`Self::silent`] says whether that may be old.
     pub fn leader(&self) -> Option<Leader> {
         self.shared.state().leader.clone()
     }
@@ -110,9 +110,9 @@ impl Candidate {
         self.shared.state().silent.clone()
     }
 
-    pub(crate) fn desk(&self) -> Result<Desk, ZookeeperError> {
-        let desk = self.shared.state().desk.clone();
-        desk.filter(|_| self.term().is_some()).ok_or(ZookeeperError::NotLeading)
+    pub(crate) fn store(&self) -> Result<LeaderStore, ZookeeperError> {
+        let store = self.shared.state().store.clone();
+        store.filter(|_| self.term().is_some()).ok_or(ZookeeperError::NotLeading)
     }
 
     /// Waits until a term began or ended since the last call, as far as that was an event: the end
@@ -134,10 +134,10 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Before the lock is let go: then others may lead. Nothing holds on to the session, either.
+    /// Before the lock is released: then others may lead. Nothing holds on to the session, either.
     fn leave(&self) {
         let mut state = self.state();
-        (state.term, state.desk) = (None, None);
+        (state.term, state.store) = (None, None);
     }
 
     fn lost(&self, why: &ZookeeperError) {
@@ -194,14 +194,14 @@ async fn stand(
     }
 }
 
-/// Waits, for as long as it takes, until nobody stands before this one.
+/// Waits, for as long as it takes, until no candidate is ahead of this one.
 async fn lock<'a>(
     settings: &'a CandidateSettings,
     client: &'a Client,
 ) -> Result<LockClient<'a>, ZookeeperError> {
     let refused = |error: Error| ZookeeperError::Refused {
         servers: settings.ensemble.servers.clone(),
-        what: "stand for election",
+        what: "join the election",
         why: error.to_string(),
     };
     let acls = Acls::anyone_all();
@@ -225,7 +225,7 @@ impl Leader {
     }
 }
 
-/// Keeps the word of whoever leads.
+/// Keeps the identity of the leader.
 async fn watch_leader(
     settings: &CandidateSettings,
     client: &Client,
@@ -268,7 +268,7 @@ pub(crate) fn standing(names: Vec<String>) -> Vec<String> {
 }
 
 impl Ensemble {
-    /// What a candidate tells of itself; `None` if it has gone.
+    /// The identity of a candidate; `None` if it has gone.
     pub(crate) async fn leader_at(
         &self,
         client: &Client,
@@ -299,7 +299,7 @@ async fn lead(
     // What the servers granted, which may be other than what was asked for.
     let session = client.session_timeout();
     let (ensemble, path) = (&settings.ensemble, lock.lock_path().to_owned());
-    shared.state().desk = Some(Desk {
+    shared.state().store = Some(LeaderStore {
         ensemble: ensemble.clone(),
         client: client.clone(),
         lock: path.clone(),
@@ -321,7 +321,7 @@ async fn lead(
                 }
             }
             Err(ZookeeperError::Silent { .. }) => {
-                tracing::debug!("zookeeper is silent: the lease is not renewed");
+                tracing::debug!("zookeeper does not answer: the lease is not renewed");
             }
             Err(why) => {
                 shared.leave();
@@ -341,7 +341,7 @@ impl Shared {
                 *other = Some((term, Lease::new(session, sent)));
                 (state.leader, state.silent) = (Some(leader), None);
                 drop(state);
-                tracing::info!(term = term.number, "this flyball leads");
+                tracing::info!(term = term.number, "this flyball is the leader");
                 self.changed.notify_one();
             }
         }

@@ -1,6 +1,6 @@
-//! Servers of ZooKeeper and a place on them.
+//! The ZooKeeper servers and a path on them.
 //!
-//! Decides nothing. Invariant: no question to ZooKeeper waits for ever, although its client would.
+//! Every request has a deadline, because the client library has none.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ pub enum ZookeeperError {
         limit_ms: u64,
     },
     /// Expected once another one leads: what only a leader may do was refused.
-    #[error("this flyball does not lead")]
+    #[error("this flyball is not the leader")]
     NotLeading,
     /// It answered with a refusal.
     #[error("zookeeper at {servers}: {what}: {why}")]
@@ -57,7 +57,7 @@ impl ZookeeperError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unreachable { .. } | Self::Silent { .. } => {
-                Some("do the servers run, and more than half of them?".to_owned())
+                Some("are more than half of the servers running?".to_owned())
             }
             Self::NotLeading | Self::Refused { .. } => None,
         }

@@ -1,11 +1,11 @@
-//! How long a leader may go on without word from ZooKeeper.
+//! How long a leader may continue without an answer from ZooKeeper.
 //!
-//! Decides by one sum: ZooKeeper lets nobody else lead before `session` has passed since it last
-//! heard of us, and it heard of us no sooner than we *sent* what it answered. So acting is allowed
-//! until two thirds of a session after the last answered question was sent; the last third is for
-//! what was begun before. Invariant: a term never outlives that moment, whatever is known or not.
+//! A term never outlives two thirds of a session after the last answered request was sent.
 //!
-//! The clock counts suspended time, too: a machine that slept wakes without a term.
+//! ZooKeeper elects no other leader until `session` has passed since it last heard from this one, and
+//! it heard no earlier than the *sending* of the request that it answered last. So a leader may act for
+//! two thirds of a session from that moment; the last third is for work that was already started.
+//! The clock includes suspended time, so a machine that slept wakes without a term.
 
 use std::time::Duration;
 

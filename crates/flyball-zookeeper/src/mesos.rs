@@ -1,8 +1,7 @@
-//! Which Mesos master leads, and which Marathon.
+//! Finds the leading Mesos master or Marathon: the valid node with the lowest number, as they do.
 //!
-//! Decides it as they do themselves: of the nodes that each of them keeps, the one with the lowest
-//! number, passing over what is no such node. Invariant: while ZooKeeper cannot be asked
-//! the last answer stands, for masters lead on without it for a while.
+//! While ZooKeeper does not answer, the last result stands, because masters lead on without it for
+//! a while.
 
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::{Ensemble, ZookeeperError};
 /// As Mesos's own.
 const SESSION: Duration = Duration::from_secs(10);
 const ASK_LIMIT: Duration = Duration::from_secs(3);
-/// A watch tells of every change; this is for the one that is lost.
+/// A watch reports every change; this is for the one that is lost.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Masters are three or five.
@@ -96,7 +95,7 @@ async fn follow(ensemble: &Ensemble, who: Elected, leader: &watch::Sender<Option
     loop {
         let Err(why) = session(ensemble, who, leader).await;
         if said.as_ref() != Some(&why) {
-            tracing::warn!("the leading {} is not known anew: {why}", who.name());
+            tracing::warn!("could not refresh the leading {}: {why}", who.name());
             said = Some(why);
         }
         sleep(PAUSE).await;
@@ -143,7 +142,7 @@ async fn lowest(
         match read {
             Ok((data, _)) => match who.address(&data) {
                 Some(address) => return Ok(Some(address)),
-                None => tracing::debug!(path, "no candidate that can be read"),
+                None => tracing::debug!(path, "a candidate cannot be read"),
             },
             // It may have gone since it was listed.
             Err(ZookeeperError::Refused { why, .. }) => tracing::debug!(path, why, "not read"),

@@ -1,7 +1,6 @@
-//! What a place in ZooKeeper is like, before anybody stands for election there.
+//! Checks a path in ZooKeeper before an election there. Nothing is changed.
 //!
-//! Decides nothing and changes nothing there. Invariant: everything that is waited for has a
-//! deadline, and no more than a hundred nodes are read.
+//! At most a hundred nodes are read.
 
 use std::time::Duration;
 
@@ -21,14 +20,14 @@ const NODES_MAX: usize = 100;
 
 /// A place in ZooKeeper.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Survey {
+pub struct ElectionReport {
     /// The session that was granted, in milliseconds.
     pub session_ms: u64,
     /// Whether the place is there already.
     pub exists: bool,
-    /// Whether a node can be made there, by everybody.
+    /// Whether anyone can create a node there.
     pub open: bool,
-    /// What those who stand there are told as, the one that leads first.
+    /// The identities of the candidates there, the leader first.
     pub standing: Vec<String>,
 }
 
@@ -54,13 +53,13 @@ impl Ensemble {
     ///
     /// # Errors
     /// No session can be had, as without more than half of the servers, or no answer.
-    pub async fn survey(&self, session_ms: u64) -> Result<Survey, ZookeeperError> {
+    pub async fn survey(&self, session_ms: u64) -> Result<ElectionReport, ZookeeperError> {
         let client = self.connect(Duration::from_millis(session_ms)).await?;
         let granted = client.session_timeout().as_millis();
         let looking = client.check_stat(&self.path);
-        let exists = self.ask("look at its path", ASK_LIMIT, looking).await?.is_some();
+        let exists = self.ask("check its path", ASK_LIMIT, looking).await?.is_some();
         let standing = if exists { self.words(&client).await? } else { Vec::new() };
-        Ok(Survey {
+        Ok(ElectionReport {
             session_ms: u64::try_from(granted).unwrap_or(u64::MAX),
             exists,
             open: self.is_open(&client).await?,
@@ -78,7 +77,7 @@ impl Ensemble {
         Ok(words)
     }
 
-    /// Whether everybody may make nodes in the place, or in what is there of the way to it.
+    /// Whether anyone may create nodes in the place, or in what is there of the way to it.
     async fn is_open(&self, client: &Client) -> Result<bool, ZookeeperError> {
         let mut path = self.path.as_str();
         loop {
@@ -91,7 +90,7 @@ impl Ensemble {
                     Err(error) => Err(error),
                 }
             };
-            if let Some(acls) = self.ask("read who may do what", ASK_LIMIT, asking).await? {
+            if let Some(acls) = self.ask("read the access control list", ASK_LIMIT, asking).await? {
                 let anyone = acls.iter().filter(|acl| acl.scheme() == "world");
                 let mut may = anyone.map(|acl| acl.permission());
                 return Ok(may.any(|may| may.has(Permission::CREATE)));

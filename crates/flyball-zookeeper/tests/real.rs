@@ -1,4 +1,4 @@
-//! Leaders, by three real servers of ZooKeeper.
+//! Leader election with three real ZooKeeper servers.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod servers;
@@ -71,7 +71,7 @@ mod alone {
             b.leader().is_some_and(|leader| leader.word == "a").then_some(())
         };
         watched.until("that the other is told", told).await;
-        // Both tell the same of whoever leads: who, under which number, and since when.
+        // Both report the same leader, term and start.
         let same = |_: [Option<Term>; 2]| (a.leader() == b.leader()).then_some(());
         watched.until("that both tell the same", same).await;
         assert_eq!(b.leader().map(|leader| leader.term), a.term());
@@ -97,7 +97,7 @@ mod alone {
         let now = watched.until("one that leads", |[a, b]| a.or(b)).await;
         println!("a server was lost: the term was {before:?} and is {now:?}");
 
-        // No more than half of them are left: nobody may act.
+        // No more than half of them are left: there is no leader.
         let other = (0..3).find(|server| *server != leading).unwrap();
         servers.kill(other);
         let at = Instant::now();

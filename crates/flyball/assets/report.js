@@ -33,7 +33,7 @@ function clock(seconds) {
   return `day ${Math.floor(seconds / 86400) + 1}, ${two((seconds % 86400) / 3600)}:${two((seconds % 3600) / 60)}:${two(seconds % 60)}`;
 }
 
-function row(kind, cells, look = "") {
+function row(kind, cells, interval = "") {
   const line = document.createElement("tr");
   line.className = look;
   cells.forEach((text, column) => {

@@ -144,7 +144,7 @@ impl Daemon {
             ensure!(daemon.process.try_wait()?.is_none(), "no daemon:\n{}", daemon.log()?);
             sleep(Duration::from_millis(10)).await;
             let log = daemon.log()?;
-            daemon.api = address_after(&log, "page and API on http://").unwrap_or(nobody);
+            daemon.api = address_after(&log, "dashboard and API on http://").unwrap_or(nobody);
             daemon.service = address_after(&log, "served on http://").unwrap_or(nobody);
         }
         Ok(daemon)
@@ -167,7 +167,7 @@ impl Daemon {
         let mut since = Instant::now();
         while since.elapsed() < HOLD {
             let view = self.view().await?;
-            let seen = &view["decision"]["seen"];
+            let seen = &view["decision"]["signals"];
             let alone = view["replicas"].as_array().is_some_and(|all| all.len() == 1);
             let idle = seen["ready"] == 1 && seen["waiting"] == 0;
             let learnt =

@@ -1,5 +1,5 @@
-//! Who may change things without being asked for a token, and which secrets are none: for `check`
-//! and for the log alike.
+//! Who can change things without a token, and which secret files are open to others; used by
+//! `check` and the log.
 
 use flyball_config::Config;
 use flyball_file::may_others_read;
@@ -10,8 +10,9 @@ pub(crate) fn without_token(config: &Config) -> Option<String> {
         return None;
     }
     Some(format!(
-        "no token_file is set: every user of this machine may scale and pause services at {}, and so \
-         may whoever reaches it through a proxy that does not say so (X-Forwarded-For)",
+        "no token_file is set: every user of this machine can scale and pause services at {}, and \
+         so can anyone who reaches it through a proxy that does not identify itself \
+         (X-Forwarded-For)",
         config.daemon.listen
     ))
 }

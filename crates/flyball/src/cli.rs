@@ -1,6 +1,4 @@
-//! What can be typed.
-//!
-//! Declares commands and options; decides nothing. Invariant: parsing has no side effects.
+//! Every command and option of the command line. Parsing has no side effects.
 
 pub(crate) mod simulate;
 
@@ -11,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use simulate::{Decide, Simulate};
 
-/// The hidden command that ends replicas when flyball itself was killed.
+/// The hidden command that stops replicas when flyball itself was killed.
 pub(crate) const WATCHDOG: &str = "watchdog";
 /// The hidden command that the demo's replicas run.
 pub(crate) const SAMPLE_SERVICE: &str = "sample-service";
@@ -20,7 +18,7 @@ pub(crate) const SAMPLE_SERVICE: &str = "sample-service";
 #[derive(Debug, Parser)]
 #[command(name = "flyball", version, about, arg_required_else_help = true)]
 pub(crate) struct Cli {
-    /// Say more (-v: every step, -vv: everything)
+    /// Log more (-v: every step, -vv: everything)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
     #[command(subcommand)]
@@ -29,38 +27,38 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show the whole loop on this machine, with nothing else installed unless asked for
+    /// Run the whole control loop on this machine under real load; needs nothing else installed
     Demo(Demo),
-    /// Look after the services of a configuration until stopped
+    /// Run the autoscaler
     Run(ConfigFile),
-    /// Say what is wrong with a configuration, and with what it names
+    /// Validate the file and everything it refers to
     Check(Check),
-    /// Show every service, or one
+    /// Show the current state of all services, or of one
     Status(Status),
-    /// Watch every service in the terminal, live
+    /// Show all services live in the terminal
     Top(Top),
-    /// Say why a service has the count it has
+    /// Explain why a service has its current count
     Explain(Explain),
-    /// Show the CPU of each replica once: the share of its limit that it used lately
+    /// Print the recent CPU usage of each replica, as a share of its limit
     Cpu(Cpu),
-    /// Set a service's count by hand, for a time
+    /// Override the count of a service for a limited time
     Scale(Scale),
-    /// Keep a service as it is, for a time
+    /// Keep the count of a service as it is for a limited time
     Pause(Pause),
-    /// Let the policy decide again
+    /// End a manual override or a pause, so that the policy decides again
     Resume(Resume),
-    /// Replay a load through policies: what each costs and how well it serves
+    /// Replay a traffic trace against scaling policies and compare cost and latency
     Simulate(Simulate),
-    /// Decide on observations from standard input, a JSON object to a line
+    /// Read observations from standard input and print decisions, one JSON object per line
     Decide(Decide),
-    /// Set up what flyball needs in Zabbix, or take it away
+    /// Create or remove what flyball needs in Zabbix
     #[command(subcommand)]
     Zabbix(ZabbixAct),
-    /// Tell the CPU time of this machine's containers to a controller on another one
+    /// Serve this host's container CPU usage to a remote controller
     Agent(Agent),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions(Completions),
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write one page per command
     Man(Man),
     #[command(name = WATCHDOG, hide = true)]
     Watchdog,
@@ -70,7 +68,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// The configuration; without it flyball.toml here, or else services by the labels of containers
+    /// Configuration file; without it, flyball.toml in this directory or services found by container labels
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -79,7 +77,7 @@ pub(crate) struct ConfigFile {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
-    /// HAProxy's own configuration, where check does not find it; once for each file, in their order
+    /// HAProxy's own configuration file, if check does not find it; repeat for several files, in their order
     #[arg(long, value_name = "FILE")]
     pub(crate) haproxy_config: Vec<PathBuf>,
     /// Print JSON
@@ -89,10 +87,10 @@ pub(crate) struct Check {
 
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// How long the load lasts, at least 10
+    /// Length of the load in seconds, at least 10
     #[arg(long, default_value_t = 180, value_name = "N", value_parser = clap::value_parser!(u64).range(10..=3600))]
     pub(crate) seconds: u64,
-    /// What runs the replicas; docker needs Docker and HAProxy
+    /// Engine that runs the replicas; docker needs Docker and HAProxy
     #[arg(long, value_enum, default_value_t = DemoEngine::Process)]
     pub(crate) engine: DemoEngine,
     /// Print the result as JSON
@@ -104,14 +102,14 @@ pub(crate) struct Demo {
 pub(crate) enum DemoEngine {
     /// Processes behind the embedded balancer
     Process,
-    /// Containers behind a HAProxy of the demo's own
+    /// Containers behind a HAProxy that the demo starts
     Docker,
 }
 
-/// Which daemon to ask.
+/// How to reach the daemon.
 #[derive(Debug, Args)]
-pub(crate) struct Door {
-    /// The daemon's address
+pub(crate) struct Client {
+    /// Address of the daemon
     #[arg(
         long,
         env = "FLYBALL_DAEMON",
@@ -119,7 +117,7 @@ pub(crate) struct Door {
         value_name = "HOST:PORT"
     )]
     pub(crate) daemon: String,
-    /// A file that holds the daemon's token, where it wants one
+    /// File with the token of the daemon, if it requires one
     #[arg(long, env = "FLYBALL_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Print JSON
@@ -132,13 +130,13 @@ pub(crate) struct Status {
     /// Only this service
     pub(crate) service: Option<String>,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Top {
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
@@ -148,7 +146,7 @@ pub(crate) struct Completions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Man {
-    /// Write a page for each command into this directory
+    /// Write one page per command into this directory
     pub(crate) directory: Option<PathBuf>,
 }
 
@@ -157,30 +155,30 @@ pub(crate) struct Cpu {
     /// Only this replica
     pub(crate) replica: Option<String>,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     pub(crate) service: String,
-    /// At that time instead of now: 2026-11-23T14:02:10Z, 14:02, or an age such as 10m
+    /// Explain the decision at this time instead of now: 2026-11-23T14:02:10Z, 14:02, or an age such as 10m
     #[arg(long, value_name = "TIME")]
     pub(crate) at: Option<String>,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Scale {
     pub(crate) service: String,
-    /// +N more, -N fewer, or N
+    /// +N for N more, -N for N fewer, or N for exactly N
     #[arg(allow_hyphen_values = true, value_name = "COUNT")]
     pub(crate) count: String,
     /// For how long
     #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
     pub(crate) lasts: String,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
@@ -190,21 +188,21 @@ pub(crate) struct Pause {
     #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
     pub(crate) lasts: String,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     pub(crate) service: String,
     #[command(flatten)]
-    pub(crate) door: Door,
+    pub(crate) client: Client,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ZabbixAct {
-    /// Make the host group, template, hosts, triggers, dashboard and webhook; again, it changes nothing
+    /// Create the host group, template, hosts, triggers, dashboard and webhook; a second run changes nothing
     Provision(ZabbixOptions),
-    /// Take away exactly what provision made
+    /// Remove exactly what provision created
     Remove(ZabbixOptions),
 }
 
@@ -212,7 +210,7 @@ pub(crate) enum ZabbixAct {
 pub(crate) struct ZabbixOptions {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
-    /// Only say what would be changed; status 1 if anything would be
+    /// Only print what would change; exit status 1 if anything would
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print JSON
@@ -222,19 +220,19 @@ pub(crate) struct ZabbixOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Agent {
-    /// Where to listen; anything but loopback needs a token
+    /// Address to listen on; any address but loopback needs a token
     #[arg(long, default_value = "0.0.0.0:9810", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
-    /// A file that holds what a controller must present, such as a Docker secret
+    /// File with the token that a controller must send, such as a Docker secret
     #[arg(long, env = "FLYBALL_AGENT_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// Where the machine's cgroups are mounted
+    /// Where the cgroups of this host are mounted
     #[arg(long, default_value = "/sys/fs/cgroup", value_name = "DIRECTORY")]
     pub(crate) cgroup_mount: PathBuf,
-    /// Let everybody read who reaches the address
+    /// Serve without a token: anyone who reaches the address can read
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Ask the agent there once, as a controller does, and say what is wrong
+    /// Query the agent at this address once, as a controller does, and report what is wrong
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["listen", "cgroup_mount", "insecure"])]
     pub(crate) check: Option<String>,
 }
@@ -242,22 +240,22 @@ pub(crate) struct Agent {
 /// The demo's sample service.
 #[derive(Debug, Args)]
 pub(crate) struct SampleService {
-    /// Where it listens
+    /// Port to listen on
     #[arg(long)]
     pub(crate) port: u16,
-    /// At which address of its machine
+    /// Address to listen on
     #[arg(long, default_value = "127.0.0.1")]
     pub(crate) address: IpAddr,
-    /// CPU time that a request costs, in milliseconds
+    /// CPU time of one request, in milliseconds
     #[arg(long, default_value_t = 5.0)]
     pub(crate) work_ms: f64,
-    /// The share of a core that it may use
+    /// Share of a core that it may use
     #[arg(long, default_value_t = 0.1)]
     pub(crate) share: f64,
-    /// Size of each answer
+    /// Size of each response
     #[arg(long, default_value_t = 3)]
     pub(crate) answer_bytes: usize,
-    /// The replica of this name answers 500 at once, but at /healthz
+    /// Name of the replica that answers 500 at once, except at /healthz
     #[arg(long)]
     pub(crate) broken: Option<String>,
 }
@@ -268,9 +266,9 @@ mod tests {
 
     use super::*;
 
-    /// Each option of a page's table with the default that it says there; `column` is that of the
+    /// Each option in a page's table with its documented default; `column` is the column of the
     /// defaults, from 1.
-    fn said(page: &str, column: usize) -> Vec<(String, String)> {
+    fn documented(page: &str, column: usize) -> Vec<(String, String)> {
         let mut rows = Vec::new();
         for line in page.lines().filter(|line| line.starts_with("| `--")) {
             let cells: Vec<_> = line.split('|').map(str::trim).collect();
@@ -295,18 +293,18 @@ mod tests {
         let cli = Cli::command();
         for (name, page, column) in pages {
             let command = cli.find_subcommand(name).unwrap();
-            let rows = said(page, column);
+            let rows = documented(page, column);
             assert!(rows.len() >= 5, "{name}: {rows:?}");
-            for (option, said) in rows {
+            for (option, written) in rows {
                 let found = command.get_arguments().find(|arg| arg.get_long() == Some(&option));
                 let arg = found.unwrap_or_else(|| panic!("{name} has no --{option}"));
                 let applies: Vec<_> =
                     arg.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
-                let said = if ["none", "no"].contains(&&*said) { "" } else { &*said };
-                let flag = applies == ["false"] && said.is_empty();
+                let written = if ["none", "no"].contains(&&*written) { "" } else { &*written };
+                let flag = applies == ["false"] && written.is_empty();
                 assert!(
-                    flag || applies.join(", ") == said,
-                    "{name} --{option}: {applies:?}, {said:?}"
+                    flag || applies.join(", ") == written,
+                    "{name} --{option}: {applies:?}, {written:?}"
                 );
             }
         }

@@ -1,6 +1,5 @@
-//! The two clocks, read here and nowhere else in the program.
-//!
-//! Decides nothing. Invariant: [`now`] never runs backwards, whoever sets the date.
+//! The two clocks of the program. Nothing else reads the time, and [`now`] never runs backwards,
+//! even if the date is set back.
 
 use std::time::Duration;
 

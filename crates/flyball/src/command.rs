@@ -1,17 +1,14 @@
-//! One file for each command.
-//!
-//! Decides nothing. Invariant: a command takes only what it needs, and none prints to standard
-//! output but data.
+//! One file per command. Only data goes to standard output.
 
 mod agent;
 mod check;
+mod client;
+mod completions;
 mod configuration;
 mod cpu;
 mod decide;
-mod door;
 mod explain;
-mod hand;
-mod paper;
+mod overrides;
 mod run;
 mod simulate;
 mod status;
@@ -20,12 +17,12 @@ mod zabbix;
 
 pub(crate) use agent::agent;
 pub(crate) use check::check;
+pub(crate) use completions::{completions, man};
 use configuration::configuration;
 pub(crate) use cpu::cpu;
 pub(crate) use decide::decide;
 pub(crate) use explain::explain;
-pub(crate) use hand::{pause, resume, scale};
-pub(crate) use paper::{completions, man};
+pub(crate) use overrides::{pause, resume, scale};
 pub(crate) use run::{run, stopped_by_signal};
 pub(crate) use simulate::simulate;
 pub(crate) use status::status;

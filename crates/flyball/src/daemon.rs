@@ -1,29 +1,26 @@
-//! The daemon: everything that runs while services are looked after, and the order of its coming
-//! and going.
-//!
-//! Decides that order and nothing else. Invariant: it starts whole or not at all, and it ends
-//! bounded: first no new requests, then no replicas, last the history.
+//! Start and stop of the daemon. It starts completely or not at all. It stops within a limit: first
+//! it takes no new requests, then it stops the replicas, and the history is closed last.
 
 mod advice;
 mod balancer;
-mod board;
 mod claims;
+mod control_loop;
 mod count_labels;
-mod crew;
+mod counters;
 mod engine;
-mod fence;
+mod event_publisher;
 mod history;
-mod home;
 mod hosts;
 #[cfg(test)]
 mod hour;
 mod labels;
-mod look;
-mod look_log;
+mod leadership_guard;
+mod loop_log;
+mod overrides;
 mod owners;
 mod probe;
+mod registry;
 mod repeats;
-mod report;
 mod room;
 mod said;
 #[cfg(test)]
@@ -31,11 +28,11 @@ mod scripted;
 mod sick;
 mod signer;
 mod standby;
-mod tally;
-mod telling;
+mod state_dir;
+mod supervisor;
 mod trouble;
-mod wishes;
 mod zabbix;
+mod zabbix_exporter;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -53,29 +50,29 @@ use tokio::time::timeout;
 use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
 pub(crate) use balancer::haproxy_settings;
-pub(crate) use board::{Board, Live, Slot};
 pub(crate) use claims::Claims;
 pub(crate) use count_labels::{Claim, claims_of_apps, claims_of_swarm, speaking};
-use crew::Crew;
+pub(crate) use counters::LoopCounters;
 pub(crate) use engine::{
     app_settings, docker_settings, mesos_settings, process_settings, swarm_settings,
 };
-use fence::Fence;
-use home::Home;
-pub(crate) use home::{OWN_DIRECTORY, open_to_others};
 use hosts::{Descriptors, Hosts};
 pub(crate) use hosts::{
     HaproxyPlace, docker as open_docker, ensemble, marathon as open_marathon, mesos_access,
     mesos_master, needs_docker, swarm as open_swarm,
 };
+use leadership_guard::LeadershipGuard;
+use overrides::Overrides;
 pub(crate) use owners::Owners;
 pub(crate) use probe::Question;
-use report::Reporting;
+pub(crate) use registry::{Live, Registry, ServiceState};
 pub(crate) use room::Room;
 pub(crate) use standby::Standby;
-pub(crate) use tally::Tally;
-use wishes::Wishes;
+use state_dir::StateDir;
+pub(crate) use state_dir::{OWN_DIRECTORY, open_to_others};
+use supervisor::Supervisor;
 pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
+use zabbix_exporter::ZabbixExporter;
 
 /// The file with the owners of services by the labels of containers, in the state directory.
 pub(crate) const CONTAINER_OWNERS: &str = "container-owners";
@@ -91,18 +88,18 @@ const FOLLOW_LIMIT: Duration = Duration::from_secs(5);
 
 /// A running daemon.
 pub(crate) struct Daemon {
-    board: Arc<Board>,
+    registry: Arc<Registry>,
     web: Server,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     journal: Arc<Journal>,
-    reporting: Option<Reporting>,
-    /// What asks whoever advises services.
+    zabbix: Option<ZabbixExporter>,
+    /// Reads Zabbix triggers for services that follow them.
     advice: Option<JoinHandle<()>>,
-    /// What follows labels and the journal; ends when told to stop.
+    /// Tasks that follow labels and the journal until the daemon stops.
     following: JoinSet<()>,
     stop: watch::Sender<bool>,
     /// Dropped last: while it lives no other daemon runs on the same state directory.
-    _home: Home,
+    _home: StateDir,
 }
 
 impl Daemon {
@@ -120,7 +117,7 @@ impl Daemon {
         if let Some((what, remedy)) = budget.shortage() {
             tracing::warn!("{what}; hint: {remedy}");
         }
-        let home = Home::take(&config.daemon.state_dir)?;
+        let home = StateDir::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
         let retention = Retention { age_ms: RETENTION_MS, bytes_max: RETENTION_BYTES };
         let journal = Arc::new(Journal::open(&config.daemon.state_dir, retention));
@@ -128,7 +125,7 @@ impl Daemon {
         let wishes = match &shared {
             None => None,
             Some(candidate) => {
-                let (wishes, known) = Wishes::take_over(Arc::clone(candidate), manuals).await;
+                let (wishes, known) = Overrides::take_over(Arc::clone(candidate), manuals).await;
                 manuals = known;
                 Some(wishes)
             }
@@ -140,36 +137,46 @@ impl Daemon {
         let connections_max = budget.api;
         let descriptors = Descriptors { of_replicas: descriptors.before, budget };
         let hosts = Hosts::open(config, &home, descriptors, shared.clone(), signer)?;
-        let board = Arc::new(Board::new(Arc::clone(&journal), shared.clone(), wishes));
-        let reporting = config.zabbix.as_ref().map(Reporting::start).transpose()?;
-        let witness = reporting.as_ref().map(Reporting::witness);
+        let registry = Arc::new(Registry::new(Arc::clone(&journal), shared.clone(), wishes));
+        let zabbix = config.zabbix.as_ref().map(ZabbixExporter::start).transpose()?;
+        let sink = zabbix.as_ref().map(ZabbixExporter::sink);
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
-        let crew = Arc::new(Crew {
+        let supervisor = Arc::new(Supervisor {
             hosts,
-            board: Arc::clone(&board),
+            registry: Arc::clone(&registry),
             journal: Arc::clone(&journal),
             manuals: Mutex::new(manuals),
-            witness,
+            sink,
             advised,
-            fence: Fence(shared),
+            guard: LeadershipGuard(shared),
             loops: Mutex::default(),
         });
         let mut ready = Vec::new();
         for service in config.services.values() {
-            ready.push(crew.prepare(service, None).await?);
+            ready.push(supervisor.prepare(service, None).await?);
         }
         let (stop, stopped) = watch::channel(false);
-        let port = Arc::clone(&board);
+        let port = Arc::clone(&registry);
         let web = serve_web(config, (tokens, connections_max), port, stopped.clone()).await?;
         for service in ready {
-            crew.begin(service);
+            supervisor.begin(service);
         }
-        let following = follow_all(config, &home, &crew, &journal, &stopped)?;
+        let following = follow_all(config, &home, &supervisor, &journal, &stopped)?;
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
         let advice = advised.map(|zabbix| {
-            tokio::spawn(advice::follow(zabbix, Arc::clone(&board), stop.subscribe()))
+            tokio::spawn(advice::follow(zabbix, Arc::clone(&registry), stop.subscribe()))
         });
-        Ok(Self { board, web, crew, journal, reporting, advice, following, stop, _home: home })
+        Ok(Self {
+            registry,
+            web,
+            supervisor,
+            journal,
+            zabbix,
+            advice,
+            following,
+            stop,
+            _home: home,
+        })
     }
 
     /// Where the API and the page are.
@@ -178,27 +185,27 @@ impl Daemon {
     }
 
     /// All services as they are now.
-    pub(crate) fn board(&self) -> &Arc<Board> {
-        &self.board
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
     }
 
     /// Ends everything, in order, within [`STOP_LIMIT`].
     pub(crate) async fn stop(mut self) {
         self.stop.send_replace(true);
         let ended = timeout(STOP_LIMIT, async {
-            // First whoever could begin to look after another service.
+            // First the tasks that could add another service.
             if timeout(FOLLOW_LIMIT, join_all(&mut self.following)).await.is_err() {
                 self.following.shutdown().await;
             }
-            self.crew.stop().await;
+            self.supervisor.stop().await;
             self.web.finished().await;
             if let Some(advice) = self.advice {
                 // It may be waiting for an answer.
                 advice.abort();
                 let _ended = advice.await;
             }
-            if let Some(reporting) = self.reporting {
-                reporting.stop().await;
+            if let Some(zabbix) = self.zabbix {
+                zabbix.stop().await;
             }
         });
         if ended.await.is_err() {
@@ -226,31 +233,31 @@ async fn join_all(tasks: &mut JoinSet<()>) {
 /// Begins to follow the journal, and the labels that `config` wants followed.
 fn follow_all(
     config: &Config,
-    home: &Home,
-    crew: &Arc<Crew>,
+    home: &StateDir,
+    supervisor: &Arc<Supervisor>,
     journal: &Arc<Journal>,
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<()>, Failure> {
     let mut following = JoinSet::new();
-    following.spawn(history::follow(Arc::clone(journal), Arc::clone(crew), stopped.clone()));
+    following.spawn(history::follow(Arc::clone(journal), Arc::clone(supervisor), stopped.clone()));
     if config.docker.labels {
-        let host = crew.hosts().docker()?;
+        let host = supervisor.hosts().docker()?;
         let owners = Owners::open(home.file(CONTAINER_OWNERS));
-        let (crew, stopped) = (Arc::clone(crew), stopped.clone());
-        following.spawn(labels::follow(config.clone(), host, crew, owners, stopped));
+        let (supervisor, stopped) = (Arc::clone(supervisor), stopped.clone());
+        following.spawn(labels::follow(config.clone(), host, supervisor, owners, stopped));
     }
     let mut sources = Vec::new();
     if config.swarm.labels {
-        let source = count_labels::Source::Swarm(Arc::clone(crew.hosts().swarm()?));
+        let source = count_labels::Source::Swarm(Arc::clone(supervisor.hosts().swarm()?));
         sources.push((source, Owners::open(home.file("swarm-owners"))));
     }
     if config.marathon.labels {
-        let source = count_labels::Source::Marathon(Arc::clone(crew.hosts().marathon()?));
+        let source = count_labels::Source::Marathon(Arc::clone(supervisor.hosts().marathon()?));
         sources.push((source, Owners::open(home.file("app-owners"))));
     }
     for (source, owners) in sources {
-        let (crew, stopped) = (Arc::clone(crew), stopped.clone());
-        following.spawn(count_labels::follow(config.clone(), source, crew, owners, stopped));
+        let (supervisor, stopped) = (Arc::clone(supervisor), stopped.clone());
+        following.spawn(count_labels::follow(config.clone(), source, supervisor, owners, stopped));
     }
     Ok(following)
 }

@@ -1,8 +1,5 @@
-//! `flyball demo`: the whole loop on this machine, under a real load, with nothing else installed
-//! unless it is asked for containers.
-//!
-//! Decides what the demo's service is and how its run is told. The daemon it starts is the one that
-//! `flyball run` starts. Invariant: however it ends, nothing of it is left running.
+//! `flyball demo`: the daemon of `flyball run` under a real load. However it ends, it leaves
+//! nothing running.
 
 mod containers;
 mod result;
@@ -24,7 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::cli::{self, DemoEngine, SampleService};
 use crate::command::stopped_by_signal;
-use crate::daemon::{Daemon, Slot};
+use crate::daemon::{Daemon, ServiceState};
 use crate::failure::Failure;
 use crate::load::{self, Load, LoadReport, Progress};
 use crate::output::{note, print};
@@ -188,7 +185,7 @@ fn hold_ms(seconds: u64) -> u64 {
     seconds * 50
 }
 
-/// `port` on loopback if nobody has it, else any free one.
+/// `port` on loopback if it is free, else any free one.
 fn free_or_any(port: u16) -> SocketAddr {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match TcpListener::bind(wanted) {
@@ -207,7 +204,7 @@ async fn watch_run(
     stopped: &mut (impl Future<Output = &'static str> + Unpin),
 ) -> Result<Option<Outcome>, Failure> {
     let slot =
-        &daemon.board().slot(service).ok_or_else(|| Failure::new("the demo has no service"))?;
+        &daemon.registry().slot(service).ok_or_else(|| Failure::new("the demo has no service"))?;
     let target = front.or(slot.address);
     let target = target.ok_or_else(|| Failure::new("the demo has no proxy"))?;
     tokio::select! {
@@ -226,7 +223,7 @@ async fn watch_run(
         arrivals.len(),
         daemon.address()
     ));
-    let before = slot.tally();
+    let before = slot.counters();
     let bar = progress_bar(options.seconds);
     let shown = (bar.clone(), Arc::clone(slot));
     let (stop, mut told) = watch::channel(false);
@@ -246,23 +243,23 @@ async fn watch_run(
     };
     bar.finish_and_clear();
     let load: LoadReport = report.map_err(|error| Failure::new(format!("{error:#}")))?;
-    let outcome = Outcome::of(load, &shape, &slot.tally().since(&before), slot)?;
+    let outcome = Outcome::of(load, &shape, &slot.counters().since(&before), slot)?;
     // Containers and HAProxy take their own time for everything: only this much is described.
     Ok(Some(if front.is_none() { outcome.with_simulated(&shape, slot) } else { outcome }))
 }
 
 /// Ready, and routed where a balancer says so.
-async fn ready(slot: &Slot) {
+async fn ready(slot: &ServiceState) {
     let served = |live: &crate::daemon::Live| {
         let routed = live.balancer.as_ref().is_none_or(|balancer| !balancer.servers.is_empty());
-        live.decision.seen.ready > 0 && routed
+        live.decision.signals.ready > 0 && routed
     };
     while !slot.live().is_some_and(|live| served(&live)) {
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-fn never_ready(slot: &Slot) -> Failure {
+fn never_ready(slot: &ServiceState) -> Failure {
     let exit = slot.live().and_then(|live| live.engine.as_ref()?.exits.last().cloned());
     let why = exit.map_or("it does not answer".to_owned(), |exit| exit.reason);
     Failure::new(format!(
@@ -279,10 +276,10 @@ fn progress_bar(seconds: u64) -> ProgressBar {
     bar
 }
 
-fn show(bar: &ProgressBar, slot: &Slot, progress: &Progress) {
+fn show(bar: &ProgressBar, slot: &ServiceState, progress: &Progress) {
     bar.set_position(progress.elapsed.as_secs());
     let Some(live) = slot.live() else { return };
-    let seen = &live.decision.seen;
+    let seen = &live.decision.signals;
     bar.set_message(format!(
         "{:>4.0}/s  {} of {} replicas  {} served  {} failed",
         seen.arrivals_per_s.unwrap_or(0.0),

@@ -1,7 +1,5 @@
-//! How many files and connections this process may have open, and how much of that each part gets.
-//!
-//! A service that takes the last descriptor would take the API, every start and every other service
-//! with it, so each proxy has its own bound and control keeps a reserve.
+//! How many file descriptors each part may use. Each proxy has its own limit and control keeps a
+//! reserve, so one service cannot take down the API and the others.
 
 use flyball_config::{Balancer, Config, Engine};
 use flyball_process::DESCRIPTORS_OF_A_REPLICA;
@@ -44,7 +42,7 @@ pub(crate) fn raise() -> Limit {
     let now = match raised {
         Ok(()) => maximum.unwrap_or(u64::MAX),
         Err(error) => {
-            tracing::warn!("the bound of descriptors stays at {before}: {error}");
+            tracing::warn!("the limit of descriptors stays at {before}: {error}");
             before
         }
     };
@@ -120,8 +118,8 @@ impl Budget {
             return None;
         }
         let what = format!(
-            "of at most {processes_wanted} replicas only {processes} can be started: each takes \
-             {DESCRIPTORS_OF_A_REPLICA} descriptors, and {limit} is the bound"
+            "only {processes} of up to {processes_wanted} replicas can be started: each takes \
+             {DESCRIPTORS_OF_A_REPLICA} descriptors, and the limit is {limit}"
         );
         Some((what, "raise it (LimitNOFILE= of a systemd unit, ulimit -Hn), or lower max"))
     }
@@ -129,7 +127,7 @@ impl Budget {
     /// The shares in words.
     pub(crate) fn describe(&self) -> String {
         let limit = match self.limit {
-            u64::MAX => "without a bound".to_owned(),
+            u64::MAX => "unlimited".to_owned(),
             limit => format!("at most {limit}"),
         };
         let Self { api, of_proxies, .. } = self;
@@ -172,7 +170,7 @@ mod tests {
         let budget = budget(&process("web", 8080, 400), 1_024);
         assert_eq!((budget.api, budget.of_a_proxy(), budget.processes), (64, 64, 168));
         let (what, _) = budget.shortage().unwrap();
-        assert!(what.starts_with("of at most 400 replicas only 168 can be started"), "{what}");
+        assert!(what.starts_with("only 168 of up to 400 replicas can be started"), "{what}");
     }
 
     #[test]

@@ -1,7 +1,5 @@
-//! What ends a command early: one message and what can be done about it.
-//!
-//! Decides how an error looks on a terminal. Invariant: lower case, no full stop, the hint on a
-//! line of its own.
+//! An error that ends a command: a message in lower case without a full stop, and a hint on its own
+//! line.
 
 use std::fmt;
 use std::io::Write as _;
@@ -70,7 +68,7 @@ macro_rules! with_hint {
 
 with_hint!(
     flyball_agent::AgentError,
-    flyball_agent::Miss,
+    flyball_agent::PullError,
     flyball_docker::DockerError,
     flyball_docker::swarm::SwarmError,
     flyball_haproxy::HaproxyError,

@@ -1,6 +1,5 @@
-//! One HTTP request on a connection of its own: for readiness probes and for the command line.
-//!
-//! Decides nothing. Deadlines are the caller's. Invariant: no answer is read beyond a bound.
+//! One HTTP request on its own connection, for readiness probes and the command line. The caller
+//! sets the deadline; no response is read beyond a limit.
 
 use std::net::SocketAddr;
 
@@ -15,10 +14,10 @@ use tokio::task::JoinHandle;
 
 /// The largest answer: a page of decisions with hundreds of replicas is about 2 MB.
 const ANSWER_MAX: usize = 16 * 1024 * 1024;
-/// What is read of a body that nobody wants.
+/// How much is read of a body that is not needed.
 const PAGE_MAX: usize = 64 * 1024;
 
-/// An error on the way to an answer, in the words of whoever noticed it.
+/// An error before the answer, with its own message.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// What came back.

@@ -1,9 +1,6 @@
-//! Flyball: the autoscaler for people who run containers on Docker without Kubernetes.
-//!
-//! A table of contents: what was typed leads to the command that does it. Decides only how errors
-//! end the program. A library so that tests and benchmarks can use its [`load`]; nothing else of it
-//! is for others. Invariant: data goes to standard output, everything else to standard error;
-//! exit status 0 is done, 1 a check that failed, 2 an error.
+//! The flyball program as a library, for tests and benchmarks that use its [`load`]. Data goes to
+//! standard output, everything else to standard error. Exit status: 0 done, 1 a failed check, 2 an
+//! error.
 
 mod access;
 mod cli;
@@ -14,8 +11,8 @@ mod demo;
 mod descriptors;
 mod failure;
 mod http;
+mod leadership;
 pub mod load;
-mod office;
 mod output;
 mod plain;
 

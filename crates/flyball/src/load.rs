@@ -1,8 +1,6 @@
-//! Open-loop HTTP load: every request is sent at its time, whatever became of those before it.
-//!
-//! Decides nothing about when: the arrivals are given. Knows no service, only an address. Latency
-//! counts from the scheduled time to the end of the answer, so that a stall is seen by everybody
-//! who would have come during it. Invariant: no request is sent twice.
+//! Open-loop HTTP load: each request is sent on schedule, once, whatever happens to earlier ones.
+//! Latency counts from the scheduled time, so a stall shows for everyone who would have come during
+//! it.
 
 mod connections;
 mod report;
@@ -21,16 +19,16 @@ use connections::Connections;
 use report::Book;
 pub use report::{Failure, LoadReport, Progress};
 
-/// Most connections that one load opens unless it is told otherwise.
+/// Most connections that one load opens by default.
 pub const MOST_CONNECTIONS: usize = 2000;
 
-/// Longest wait for an answer, from the scheduled time, unless it is told otherwise.
+/// Longest wait for an answer by default, from the scheduled time.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A request that is answered later than this, from the scheduled time, is slow: what people notice.
 pub const SLOW: Duration = Duration::from_millis(250);
 
-/// How often progress is told.
+/// How often progress is reported.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// What to send where and when.
@@ -74,7 +72,7 @@ pub async fn send(
         let outcome = on_this_thread(&load, progress, async {
             tokio::select! { () = stop => (), () = reply.closed() => () }
         });
-        // Nobody is left to be told once the receiver is gone.
+        // Once the receiver is gone, there is no one to report to.
         drop(reply.send(outcome));
     };
     std::thread::Builder::new().name("load".to_owned()).spawn(body)?;

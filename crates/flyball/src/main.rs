@@ -1,4 +1,4 @@
-//! The program. Everything is in the library beside it, so that it can be tested.
+//! Only starts the library, so that everything can be tested.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,4 @@
-//! Standard output and the log.
-//!
-//! Decides where text goes. Invariant: a reader that has gone away (`flyball status | head`) is no
+//! Standard output and the log. A reader that closes the pipe (`flyball status | head`) is not an
 //! error.
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -39,7 +37,7 @@ fn gone_is_fine(written: std::io::Result<()>) -> Result<(), Failure> {
 
 /// Writes a line that is not data.
 pub(crate) fn note(text: &str) {
-    // Nobody is there to be told when standard error is gone.
+    // There is no place to report that standard error is gone.
     let _unwritable = writeln!(std::io::stderr(), "{text}");
 }
 

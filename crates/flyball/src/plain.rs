@@ -1,5 +1,5 @@
-//! Words of others (names, labels, last words of a replica) as they may stand in a log or on a
-//! terminal: they can neither begin a line of their own nor steer the terminal.
+//! Escapes text from others (names, labels, log tails) for the log and the terminal: it can neither
+//! start a line of its own nor change the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -1,7 +1,6 @@
-//! What came of one target, read from what libFuzzer printed.
+//! The result of one target, parsed from libFuzzer's output.
 //!
-//! Decides what is worth saying. Invariant: a target that ended early has found something, whatever
-//! it printed.
+//! A target that ended early has found something, whatever it printed.
 
 use std::fmt;
 
@@ -50,7 +49,7 @@ fn fault(text: &str) -> String {
     let written = text.lines().find_map(|line| line.split_once("Test unit written to "));
     let input = written.map_or("no input was kept", |(_, path)| path);
     let why = if said.is_empty() { why.to_owned() } else { said.join("\n") };
-    format!("{why}\ninput: {input}\nhint: mend it, then keep the input below fuzz/seeds")
+    format!("{why}\ninput: {input}\nhint: fix it, then keep the input below fuzz/seeds")
 }
 
 impl fmt::Display for Report {

@@ -1,7 +1,7 @@
-//! The root of another release of Debian: a folder that its programs run in, on this kernel.
+//! The root of another Debian release: a folder that its programs run in, on this kernel.
 //!
-//! Made once by debootstrap, and kept. Invariant: a root is whole or not there; no service in it is
-//! ever started by a package; two commands at a time do not change it.
+//! Created once by debootstrap and kept. A root is complete or absent, no package starts a service
+//! in it, and a lock keeps two commands from changing it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -93,15 +93,19 @@ fn version_said_by(query: &mut Command, package: &str) -> Option<String> {
 
 fn make(release: &str, folder: &Path) -> Result<()> {
     systems::install_one("debootstrap", "debootstrap")?;
-    eprintln!("    making the root of Debian {release} in {}", folder.display());
+    eprintln!("    creating the root of Debian {release} in {}", folder.display());
     let part = folder.with_extension("part");
     let _old = fs::remove_dir_all(&part);
     let mut debootstrap = Command::new("debootstrap");
     debootstrap.args(["--variant=minbase", release]).arg(&part);
     step::run(debootstrap.stdin(Stdio::null()).stdout(Stdio::null()))?;
-    ensure!(part.join("usr/bin/dpkg").exists(), "debootstrap left no Debian in {}", part.display());
+    ensure!(
+        part.join("usr/bin/dpkg").exists(),
+        "debootstrap created no Debian in {}",
+        part.display()
+    );
     write_program(&part.join("usr/sbin/policy-rc.d"), systems::NO_SERVICES)?;
-    // What is lost in a crash is made anew.
+    // What is lost in a crash is created again.
     fs::write(part.join("etc/dpkg/dpkg.cfg.d/flyball"), "force-unsafe-io\n")?;
     fs::rename(&part, folder).with_context(|| format!("cannot make {}", folder.display()))
 }

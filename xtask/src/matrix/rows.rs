@@ -1,7 +1,7 @@
-//! Which systems, in which version, are tried with which suite.
+//! The table of systems, versions and suites of the matrix.
 //!
-//! Decides nothing beyond the table. A row is all that another version needs: the suites are those
-//! that `cargo xtask test` runs, and take the programs from the root that `FLYBALL_ROOT` names.
+//! Another version needs only another row: suites take their programs from the root that
+//! `FLYBALL_ROOT` names.
 
 /// One system in one version.
 pub(super) struct Row {
@@ -11,7 +11,7 @@ pub(super) struct Row {
     pub(super) system: &'static str,
     /// The release of Debian that has it; `None`: this machine's.
     pub(super) release: Option<&'static str>,
-    /// Debian's packages, installed into the release's root. The first one tells the version.
+    /// Debian's packages, installed into the release's root. The first one gives the version.
     pub(super) packages: &'static [&'static str],
     /// What nextest is asked to run.
     pub(super) suite: &'static [&'static str],

@@ -1,7 +1,4 @@
-//! One run of a suite, and what came of it.
-//!
-//! Decides how a suite is told which programs to use. Invariant: what nextest did not write down
-//! was not run.
+//! One run of a suite, and its result. A test missing from nextest's report was not run.
 
 use std::fs;
 use std::path::Path;

@@ -1,8 +1,7 @@
-//! Rules on the whole dependency graph: licences and duplicates, as deny.toml states them.
+//! Rules on the whole dependency graph: licences and duplicates, from deny.toml.
 //!
-//! Reads the same file as cargo-deny and checks the part that depends only on this commit;
-//! advisories change by the day and are cargo-deny's. Invariant: a duplicate listed there that
-//! is none any more is a finding too.
+//! Only what this commit determines is checked; advisories change daily and are cargo-deny's job. A
+//! listed duplicate that no longer exists is also a finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -66,7 +65,7 @@ pub(super) fn check(root: &Path, tree: &Tree) -> Result<Vec<Finding>> {
 
 /// One line for each package, as `NAME vVERSION`, a tab and its licence.
 ///
-/// Not from `cargo metadata`: that lists optional packages that nobody switched on.
+/// Not from `cargo metadata`: that lists optional packages that are not enabled.
 fn built_for(root: &Path, target: &str) -> Result<String> {
     let mut command = step::cargo(root);
     command.args(["tree", "--quiet", "--workspace", "--target", target, "--prefix", "none"]);
@@ -119,14 +118,13 @@ fn duplicates(packages: &[Package], policy: &Policy) -> Vec<Finding> {
             let both = unlisted.into_iter().map(label).collect::<Vec<_>>().join(", ");
             findings.push(Finding::new(DENY, format!("built more than once: {both}")));
         } else if versions.len() == 1 && !listed.is_empty() {
-            let text = format!("`{}` is no duplicate any more", label(listed[0]));
+            let text = format!("`{}` is no longer a duplicate", label(listed[0]));
             findings.push(Finding::new(DENY, text));
         }
     }
     let present: BTreeSet<String> = packages.iter().map(label).collect();
     let gone = policy.duplicates.difference(&present);
-    findings
-        .extend(gone.map(|entry| Finding::new(DENY, format!("`{entry}` is not used any more"))));
+    findings.extend(gone.map(|entry| Finding::new(DENY, format!("`{entry}` is no longer used"))));
     findings
 }
 
@@ -172,9 +170,9 @@ mod tests {
         let three = duplicates(&[old.clone(), new.clone(), third], &policy());
         assert_eq!(three[0].objection, "built more than once: syn@2.0.0, syn@3.0.0");
         let alone = duplicates(&[old], &policy());
-        assert_eq!(alone[0].objection, "`syn@1.0.0` is no duplicate any more");
+        assert_eq!(alone[0].objection, "`syn@1.0.0` is no longer a duplicate");
         let gone = duplicates(&[new], &policy());
-        assert_eq!(gone[0].objection, "`syn@1.0.0` is not used any more");
+        assert_eq!(gone[0].objection, "`syn@1.0.0` is no longer used");
     }
 
     #[test]

@@ -1,6 +1,4 @@
-//! Rules on the documents: what they name exists, and what exists is named.
-//!
-//! Knows nothing of prose. Invariant: a path counts as named only where it begins with `crates/`.
+//! Rules on the documents: the paths they name exist, and what exists is named.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
-//! Whether an SPDX licence expression can be satisfied with licences that are allowed.
+//! Whether allowed licences satisfy an SPDX licence expression.
 //!
-//! Knows `OR`, `AND`, `WITH`, parentheses and the old `/`; no list of licences. Invariant: an
-//! expression that cannot be read is never satisfied.
+//! It knows `OR`, `AND`, `WITH`, parentheses and the old `/`. An unreadable expression is never
+//! satisfied.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,6 @@
 //! Rules on the text of single files.
 //!
-//! Knows words and lines, no syntax: the compiler and clippy know that. Invariant: a rule's own
-//! word list does not trip the rule, because the words are put together from two halves.
+//! The word lists are written in two halves, so that they do not trigger their own rule.
 
 use super::{Finding, Tree};
 
@@ -108,7 +107,7 @@ fn each_line<'a>(
     let mut findings = Vec::new();
     for (path, text) in files {
         for (number, line) in (1..).zip(text.lines()) {
-            let found = find(line).map(|word| format!("`{word}` has no place here"));
+            let found = find(line).map(|word| format!("`{word}` is not allowed here"));
             findings.extend(found.map(|text| Finding::new(format!("{path}:{number}"), text)));
         }
     }

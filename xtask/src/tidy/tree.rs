@@ -1,7 +1,7 @@
 //! The text of every file in the workspace, read once.
 //!
-//! Knows nothing of rules. Leaves out build output, hidden folders that are not ours, and files
-//! that are not UTF-8. Invariant: paths are relative, with `/`, and come in one order.
+//! Build output, foreign hidden folders and non-UTF-8 files are left out. Paths are relative, with
+//! `/`, and sorted.
 
 use std::collections::BTreeMap;
 use std::fs;

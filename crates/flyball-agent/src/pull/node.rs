@@ -1,9 +1,7 @@
-//! What the answers of one node amount to.
+//! Combines the answers of one node.
 //!
-//! Decides which counters compare with which, and when a node is silent. Pure: moments are handed
-//! in. Invariant: where two readings do not compare (another boot, a counter that fell or grew
-//! faster than its machine can, clocks that came apart) the counter told begins again at 0, so that
-//! whoever takes differences starts anew and never sees a rate that nobody had.
+//! Where two readings cannot be compared (a reboot, a counter that fell or grew too fast, diverged
+//! clocks), the reported counter restarts at 0, so no reader computes a false rate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +10,12 @@ use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
 
 use crate::pull::Metered;
-use crate::pull::anchor::{Anchor, Span};
-use crate::{Answer, Container, Miss};
+use crate::pull::clock_offset::{ClockOffset, Span};
+use crate::{Answer, Container, PullError};
 
-/// So many answers in a row must be missed until a node is silent: one is lost with a connection
-/// that an agent ended for its age, a second one when a node is busy. With twice as many its
-/// readings would be told for six looks after it died.
+/// A node is silent after this many missed answers in a row: one is lost with a connection that an
+/// agent ended for its age, a second one when a node is busy. With twice as many its readings would
+/// be reported for six looks after it died.
 const MISSED_MAX: u32 = 3;
 
 /// The kernel adds up what a processor used when that processor next looks at its clock, which may
@@ -37,7 +35,7 @@ pub(crate) struct Node {
 #[derive(Debug)]
 struct Epoch {
     boot_id: String,
-    anchor: Anchor,
+    offset: ClockOffset,
     newest_ns: u64,
 }
 
@@ -50,7 +48,7 @@ struct Counted {
     held: Option<Told>,
 }
 
-/// A counter as it was read, and from where on it is told.
+/// A counter as it was read, and the offset of the reported value.
 #[derive(Clone, Copy, Debug)]
 struct Told {
     read_ns: u64,
@@ -82,7 +80,7 @@ impl Node {
         self.silence = Some(why);
     }
 
-    pub(crate) fn miss(&mut self, miss: &Miss) {
+    pub(crate) fn miss(&mut self, miss: &PullError) {
         self.missed = self.missed.saturating_add(1);
         if self.missed >= MISSED_MAX {
             self.silence = Some(match miss.hint() {
@@ -105,9 +103,9 @@ impl Node {
             self.epoch = None;
             return Err(Backwards);
         }
-        let kept = same_boot.map(|it| it.anchor).filter(|it| it.holds(answer.at_ns, span));
-        let anchor = kept.unwrap_or_else(|| Anchor::new(answer.at_ns, span));
-        let at = anchor.here(answer.at_ns);
+        let kept = same_boot.map(|it| it.offset).filter(|it| it.holds(answer.at_ns, span));
+        let offset = kept.unwrap_or_else(|| ClockOffset::new(answer.at_ns, span));
+        let at = offset.here(answer.at_ns);
         let mut before = std::mem::take(&mut self.containers);
         let containers = answer.containers.into_iter().map(|Container(id, used_ns, held_ns)| {
             let read = Counted::new(at, answer.at_ns, used_ns, held_ns);
@@ -121,7 +119,7 @@ impl Node {
             (id, counted)
         });
         self.containers = containers.collect();
-        self.epoch = Some(Epoch { boot_id: answer.boot_id, anchor, newest_ns: answer.at_ns });
+        self.epoch = Some(Epoch { boot_id: answer.boot_id, offset, newest_ns: answer.at_ns });
         (self.missed, self.silence) = (0, None);
         Ok(())
     }
@@ -133,7 +131,7 @@ impl Counted {
         Self { at, at_ns, used: told(used_ns), held: held_ns.map(told) }
     }
 
-    /// Whether a machine of so many `cores` can have come here from `last`.
+    /// Whether a machine with `cores` cores can have reached this value from `last`.
     fn follows(&self, last: &Self, cores: u32) -> bool {
         let passed_ns = self.at_ns.saturating_sub(last.at_ns).saturating_add(LATE_NS);
         let most_ns = passed_ns.saturating_mul(cores.into());
@@ -258,7 +256,7 @@ mod tests {
     #[test]
     fn three_missed_answers_are_silence_and_one_answer_ends_it() {
         let mut node = node();
-        let refused = Miss::Refused { address: ([10, 0, 0, 1], 9810).into() };
+        let refused = PullError::Refused { address: ([10, 0, 0, 1], 9810).into() };
         for _ in 0..2 {
             node.miss(&refused);
             assert!(node.silence().is_none() && node.reading(&id()).is_some());

@@ -1,33 +1,31 @@
-//! The keys of a service's policy.
-//!
-//! Decides nothing beyond the table. Invariant: that of the table of keys.
+//! Keys of a service's policy.
 
 use super::{ByLabel, Fallback, HOUR_MS, Key, Kind, REPLICAS_MAX, Section, duration, key};
 
 pub(crate) static POLICY: Section = Section {
     path: "services.NAME.policy",
-    meaning: "One of the four.",
+    meaning: "Set exactly one of these keys.",
     keys: &[&GOVERNOR_TABLE, &TARGET_TABLE, &STEP_TABLE, &EXTERNAL_TABLE],
 };
 pub(crate) static GOVERNOR_TABLE: Key = key(
     "governor",
     Kind::Table("services.NAME.policy.governor"),
     Fallback::Otherwise("the default policy"),
-    "Arrivals times measured work per request, against the capacity already paid for.",
+    "Compares arrivals times measured work per request with the capacity that already runs.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static TARGET_TABLE: Key = key(
     "target",
     Kind::Table("services.NAME.policy.target"),
     Fallback::Otherwise("not used"),
-    "A mean CPU to keep, by the arithmetic of Kubernetes' horizontal pod autoscaler.",
+    "Keeps mean CPU usage at a target, with the formula of the Kubernetes Horizontal Pod Autoscaler.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static STEP_TABLE: Key = key(
     "step",
     Kind::Table("services.NAME.policy.step"),
     Fallback::Otherwise("not used"),
-    "More above one threshold of mean CPU, fewer below another.",
+    "Adds replicas above one threshold of mean CPU usage and removes them below another.",
 )
 .by_label(ByLabel::Always);
 
@@ -35,7 +33,7 @@ pub(crate) static EXTERNAL_TABLE: Key = key(
     "external",
     Kind::Table("services.NAME.policy.external"),
     Fallback::Otherwise("not used"),
-    "More or fewer while the triggers of another program say so: `\"zabbix\"`, or a table.",
+    "Adds or removes replicas while triggers of another program are active: `\"zabbix\"`, or a table.",
 )
 .by_label(ByLabel::Always);
 
@@ -55,20 +53,20 @@ pub(crate) static HOLD: Key = key(
     "hold",
     duration(0, 24 * HOUR_MS),
     Fallback::Otherwise("three start lags, within 10 s and 5 min"),
-    "How long a surplus must last before it is removed.",
+    "How long there must be a surplus before replicas are removed.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static SLO: Key = key(
     "slo",
     duration(1, HOUR_MS),
-    Fallback::Otherwise("latency changes no count"),
-    "The time in which 99 of 100 requests should be answered. While they are not although the replicas are as busy as planned, more are kept, up to 60 % more. Only the embedded proxy measures it.",
+    Fallback::Otherwise("latency does not affect the count"),
+    "The time within which 99 % of requests should be answered. If they are not although the replicas are no busier than planned, up to 60 % more replicas are kept. Only the embedded proxy measures latency.",
 )
 .by_label(ByLabel::Always);
 
 pub(crate) static TARGET: Section = Section {
     path: "services.NAME.policy.target",
-    meaning: "Settings of the target policy; the defaults are Kubernetes' own.",
+    meaning: "Settings of the target policy. The defaults are those of Kubernetes.",
     keys: &[
         &CPU,
         &TOLERANCE,
@@ -84,56 +82,56 @@ pub(crate) static CPU: Key = key(
     "cpu",
     Kind::Share { above_zero: true, to: 1.0 },
     Fallback::Is("\"80%\""),
-    "The mean share of its CPU limit that a replica should use.",
+    "The target for mean CPU usage, as a share of a replica's CPU limit.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static TOLERANCE: Key = key(
     "tolerance",
     Kind::Share { above_zero: false, to: 1.0 },
     Fallback::Is("\"10%\""),
-    "A ratio of measured to wanted CPU this close to 1 moves nothing.",
+    "The count does not change while the ratio of measured to target CPU usage is this close to 1.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static IN_WINDOW: Key = key(
     "in_window",
     duration(0, HOUR_MS),
     Fallback::Is("\"5m\""),
-    "Removing goes by the largest count recommended within this time.",
+    "Scale-in uses the largest count recommended within this time.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static OUT_WINDOW: Key = key(
     "out_window",
     duration(0, HOUR_MS),
     Fallback::Is("\"0s\""),
-    "Adding goes by the smallest count recommended within this time.",
+    "Scale-out uses the smallest count recommended within this time.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static OUT_BY: Key = key(
     "out_by",
     Kind::Count { from: 1, to: REPLICAS_MAX },
     Fallback::Is("4"),
-    "Within 15 s the count may grow by this many, or by `out_share` if that is more.",
+    "The count may grow by this many within 15 s, or by `out_share` if that is more.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static OUT_SHARE: Key = key(
     "out_share",
     Kind::Share { above_zero: false, to: 100.0 },
     Fallback::Is("\"100%\""),
-    "See `out_by`.",
+    "The count may grow by this share of itself within 15 s, or by `out_by` if that is more.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static IN_SHARE: Key = key(
     "in_share",
     Kind::Share { above_zero: true, to: 1.0 },
     Fallback::Is("\"100%\""),
-    "Within 15 s the count may shrink by this share of itself.",
+    "The count may shrink by this share of itself within 15 s.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static TARGET_WINDOW: Key = key(
     "window",
     duration(1_000, HOUR_MS),
     Fallback::Is("\"15s\""),
-    "CPU of a replica is its mean over this time.",
+    "CPU usage of a replica is averaged over this time.",
 )
 .by_label(ByLabel::Always);
 
@@ -146,30 +144,34 @@ pub(crate) static OUT_AT: Key = key(
     "out_at",
     Kind::Share { above_zero: true, to: 1.0 },
     Fallback::Is("\"30%\""),
-    "Mean CPU at or over this share of the limit adds replicas.",
+    "Replicas are added while mean CPU usage is at or above this share of the limit.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static IN_AT: Key = key(
     "in_at",
     Kind::Share { above_zero: false, to: 1.0 },
     Fallback::Is("\"15%\""),
-    "Mean CPU at or under this share removes replicas; less than `out_at`.",
+    "Replicas are removed while mean CPU usage is at or below this share of the limit. Must be less than `out_at`.",
 )
 .by_label(ByLabel::Always);
-pub(crate) static BY: Key =
-    key("by", Kind::Count { from: 1, to: REPLICAS_MAX }, Fallback::Is("1"), "How many at a time.")
-        .by_label(ByLabel::Always);
+pub(crate) static BY: Key = key(
+    "by",
+    Kind::Count { from: 1, to: REPLICAS_MAX },
+    Fallback::Is("1"),
+    "How many replicas to add or remove at a time.",
+)
+.by_label(ByLabel::Always);
 pub(crate) static COOLDOWN: Key = key(
     "cooldown",
     duration(0, 24 * HOUR_MS),
     Fallback::Is("\"1m\""),
-    "Time after a change in which there is no other.",
+    "The least time between two changes.",
 )
 .by_label(ByLabel::Always);
 pub(crate) static STEP_WINDOW: Key = key(
     "window",
     duration(1_000, HOUR_MS),
     Fallback::Is("\"1m\""),
-    "CPU of a replica is its mean over this time.",
+    "CPU usage of a replica is averaged over this time.",
 )
 .by_label(ByLabel::Always);

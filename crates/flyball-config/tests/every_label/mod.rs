@@ -35,7 +35,7 @@ impl Label {
 /// All of them.
 pub(crate) fn every_label() -> Vec<Label> {
     let page = reference();
-    let (_, table) = page.split_once("| label | key | may be given |").unwrap();
+    let (_, table) = page.split_once("| label | key | allowed |").unwrap();
     let mut all = Vec::new();
     for line in table.lines().filter(|line| line.starts_with("| `flyball.")) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
@@ -105,8 +105,8 @@ fn value_for(label: &str) -> &'static str {
         "engine" => "swarm",
         "app" => "/bank",
         "options" => "ssl verify none",
-        "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag" | "look"
-        | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
+        "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag"
+        | "interval" | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
         "out-at" => "90%",
         "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share"
         | "in-share" => "20%",

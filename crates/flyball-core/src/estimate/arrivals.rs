@@ -1,7 +1,5 @@
-//! How many requests arrive, over the shortest time that is beyond noise.
-//!
-//! Knows only the balancer's counter of arrivals. Invariant: a counter that began again (new epoch,
-//! or a smaller value) starts a new difference; the history before it stays.
+//! The arrival rate, over the shortest time that is beyond noise. A counter that started again (new
+//! epoch, or a smaller value) starts a new difference; the history before it stays.
 //!
 //! Example: 15 requests/s for a minute, then 60/s. After 400 ms 24 have come where 6 were due; the
 //! noise of 6 is 2.4, so 24 is 7 of those away: the rate over 400 ms, 60/s, is believed at once
@@ -90,7 +88,8 @@ impl Arrivals {
         // Two requests that happen to come close together are no rate.
         let counted = floor.0 * seconds(floor_window_ms) >= COUNT_MIN;
         let floor = if counted { floor } else { (level_per_s, level_window_ms) };
-        // A jump is something recent: over more than the floor's window it would be a memory of one.
+        // A jump is something recent: over more than the floor's window it would be a memory of
+        // one.
         let windows = JUMP_WINDOWS_MS.iter().filter(|window_ms| **window_ms <= floor_window_ms);
         let (per_s, window_ms) = windows
             .filter_map(|&window_ms| self.jump(now, window_ms, level_per_s))

@@ -1,7 +1,5 @@
-//! Counts in bins of equal width, over a bounded time back from now.
-//!
-//! Knows nothing of what is counted. Invariant: what is added is found again, whatever the rhythm
-//! of the looks: a count that came in over several bins is spread evenly over them.
+//! Counts in bins of equal width, over a bounded time back from now. A count that covers several
+//! bins is spread evenly over them, so that totals do not depend on the rhythm of the looks.
 
 use std::collections::VecDeque;
 
@@ -76,7 +74,8 @@ impl Bins {
     }
 
     /// The variance of a count over one second, from the differences between neighbouring full
-    /// bins, if counts of neighbouring bins are independent. `None` with fewer than three full bins.
+    /// bins, if counts of neighbouring bins are independent. `None` with fewer than three full
+    /// bins.
     ///
     /// From the upper quartile of the differences and not their mean square: one step of the load
     /// would outweigh two minutes of noise and hide the next step. What happens in up to a quarter

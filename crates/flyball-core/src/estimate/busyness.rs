@@ -1,7 +1,5 @@
-//! How busy one replica is: the mean share of its CPU limit over a window.
-//!
-//! Knows only CPU counters. Invariant: a replica with one reading has no busyness, not 0; so a
-//! replica that has just appeared never pulls a mean down.
+//! How busy one replica is: the mean share of its CPU limit over a window. A replica with a single
+//! reading has no busyness, rather than 0, so that a new replica never lowers the mean.
 
 use std::collections::VecDeque;
 
@@ -9,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::observation::CpuCounter;
 
-/// Counters kept over one window: enough that the mean moves on smoothly.
+/// Counters kept over one window: enough that the mean adjustments on smoothly.
 const POINTS: u64 = 8;
 
 /// Over less than this a single burst of work fills the span and says nothing: 1 s, or a quarter of
@@ -25,7 +23,7 @@ pub struct Busyness {
 }
 
 impl Busyness {
-    /// Takes in `counter` for means over `window_ms`. A counter that went backwards starts anew.
+    /// Takes in `counter` for means over `window_ms`. A counter that went backwards starts again.
     pub fn see(&mut self, counter: CpuCounter, window_ms: u64) {
         if self.newest.is_some_and(|newest| newest.used_ns > counter.used_ns) {
             self.points.clear();

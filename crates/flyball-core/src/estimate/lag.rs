@@ -1,7 +1,5 @@
-//! How long it takes from asking for a replica to its first served request.
-//!
-//! Knows only measured starts. Invariant: until one was measured, the policy's prior is used and
-//! said to be one.
+//! The time from starting a replica to its first served request. Until one was measured, the
+//! policy's prior is used and reported as assumed.
 
 use std::collections::VecDeque;
 

@@ -1,9 +1,6 @@
-//! How many replicas' worth of CPU the load uses, whatever the count was meanwhile.
-//!
-//! Knows only how busy replicas were from one look to the next, and how many of them shared the
-//! load then. Invariant: each span of time counts with the count it was measured under. A mean over
-//! the window times the count of now would take a load that three replicas shared for one that four
-//! have: it grows with every start and shrinks with every removal, and the count swings.
+//! How many replicas' worth of CPU the load uses, whatever the count was in the meantime. Each span
+//! of time counts with the count it was measured under. A mean over the window times the current
+//! count would grow with every start and shrink with every removal, and the count would oscillate.
 //!
 //! Example: 3 replicas 80 % busy for 2 s, then 4 replicas 60 % busy for 2 s: 2.4 replicas' worth
 //! throughout, where the mean of 70 % times 4 says 2.8.

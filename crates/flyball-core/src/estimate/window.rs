@@ -1,7 +1,5 @@
-//! The largest value within a sliding time.
-//!
-//! Knows nothing of what the values mean. Invariant: never more than 64 entries. Times are rounded
-//! up to 1/60 of the window, so a value may be held that much too long, never too short.
+//! The largest value within a sliding time, in at most 64 entries. Times are rounded up to 1/60 of
+//! the window, so a value may be held that much too long, but never too short.
 
 use std::collections::VecDeque;
 

@@ -1,7 +1,6 @@
-//! What one request costs, in replica-seconds: CPU used over requests served by the same replicas.
-//!
-//! Knows only differences of both counters. Invariant: nothing is said before 50 requests and half
-//! a replica-second were measured; a replica that is still warming up is left out by the caller.
+//! The work of one request, in replica-seconds: CPU used over requests served by the same replicas.
+//! There is no result before 50 requests and half a replica-second were measured. The caller leaves
+//! out replicas that are still warming up.
 
 use serde::{Deserialize, Serialize};
 

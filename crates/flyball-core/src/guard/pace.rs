@@ -1,7 +1,5 @@
-//! Guards of pace: how soon a count may follow its recommendation.
-//!
-//! Decides when a surplus has lasted long enough, and how fast a rule may move. Does not know
-//! whether readings can be trusted. Invariant: none of these ever removes more than was asked for.
+//! Guards of pace: how soon a count may follow its recommendation. None of them ever removes more
+//! than was recommended.
 
 use super::{Chain, Context, Guard};
 use crate::memory::Memory;
@@ -15,8 +13,8 @@ const ADVICE_LAG_MS: u64 = 3_000;
 
 /// The period over which the target rule's rates are counted.
 const RATE_MS: u64 = 15_000;
-/// Between one removal and the next lies this part of the hold window: three of them leave an eighth
-/// of a surplus that has lasted already. At a quarter bursts cost 2 % more for nothing.
+/// Between one removal and the next lies this part of the hold window: three of them leave an
+/// eighth of a surplus that has lasted already. At a quarter bursts cost 2 % more for nothing.
 const REMOVAL_PARTS: u64 = 8;
 /// The hold window is widened to four times itself at most.
 const HOLD_FACTOR_MAX: f64 = 4.0;
@@ -35,15 +33,15 @@ pub(super) fn warm_up(chain: &mut Chain, memory: &Memory, context: &Context<'_>)
         Rule::Advised(rule) => rule.cooldown_ms,
         Rule::External => 0,
     };
-    let until = memory.since.unwrap_or(context.seen.at).plus_ms(window_ms);
-    if context.seen.at < until {
+    let until = memory.since.unwrap_or(context.observation.at).plus_ms(window_ms);
+    if context.observation.at < until {
         chain.keep(context, Guard::WarmUp { until });
     }
 }
 
 /// The governor keeps what was needed within the hold window, then removes half of the rest.
 pub(super) fn hold(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
-    let now = context.seen.at;
+    let now = context.observation.at;
     widen(chain.count, memory, context);
     let window_ms = hold_window_ms(memory, context);
     if let Some(count) = still_needed(context.recommendations) {
@@ -52,22 +50,22 @@ pub(super) fn hold(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>
     // What is never given up needs no hold.
     let min = context.policy.bounds.min;
     if let Some((needed_at, needed)) = memory.needed.max().filter(|(_, needed)| *needed > min) {
-        let floor = needed.min(context.figures.current);
+        let floor = needed.min(context.signals.current);
         chain.at_least(floor, Guard::Hold { needed, needed_at: needed_at.min(now), window_ms });
     }
-    let current = context.figures.current;
+    let current = context.signals.current;
     let surplus = current.saturating_sub(chain.count.max(min));
     if surplus > 0 {
         let pause_ms = window_ms / REMOVAL_PARTS;
         let next_at = memory.removed_at.map_or(now, |at| at.plus_ms(pause_ms));
         let part = if now < next_at { 0 } else { surplus.div_ceil(2) };
         let next_at = next_at.max(now.plus_ms(if part > 0 { pause_ms } else { 0 }));
-        chain.set(current - part, Guard::Half { surplus, next_at });
+        chain.set(current - part, Guard::HalveSurplus { surplus, next_at });
     }
 }
 
 fn hold_window_ms(memory: &Memory, context: &Context<'_>) -> u64 {
-    let hold_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    let hold_ms = context.policy.windows(context.signals.start_lag_ms).hold_ms;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -79,12 +77,12 @@ fn hold_window_ms(memory: &Memory, context: &Context<'_>) -> u64 {
 
 /// A removal that is missed soon after was too early: the next surplus must last longer.
 fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
-    let now = context.seen.at;
+    let now = context.observation.at;
     let window_ms = hold_window_ms(memory, context);
     let changed_ms = memory.hold_factor_at.map_or(u64::MAX, |at| now.ms_since(at));
     // A removal costs what the replica misses while it starts again: later than this it paid off.
-    let regret_ms = context.figures.start_lag_ms.saturating_mul(3);
-    let regretted = wanted > context.figures.current
+    let regret_ms = context.signals.start_lag_ms.saturating_mul(3);
+    let regretted = wanted > context.signals.current
         && memory.removed_at.is_some_and(|at| now.ms_since(at) < regret_ms);
     if regretted && changed_ms > window_ms {
         memory.hold_factor = (memory.hold_factor * HOLD_FACTOR_STEP).min(HOLD_FACTOR_MAX);
@@ -95,16 +93,17 @@ fn widen(wanted: u32, memory: &mut Memory, context: &Context<'_>) {
     }
 }
 
-/// A rule that goes by steps moves once in a cooldown, and not outwards while something is starting.
+/// A rule that goes by steps adjustments once in a cooldown, and not outwards while something is
+/// starting.
 pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, cooldown_ms: u64) {
-    let (now, current) = (context.seen.at, context.figures.current);
+    let (now, current) = (context.observation.at, context.signals.current);
     if let Some((at, _)) = memory.changes.back() {
         let until = at.plus_ms(cooldown_ms);
         if now < until {
             chain.set(current, Guard::Cooldown { until });
         }
     }
-    let starting = context.figures.starting + context.figures.warming;
+    let starting = context.signals.starting + context.signals.warming;
     if chain.count > current && starting > 0 {
         chain.set(current, Guard::StartingCounts { starting });
     }
@@ -114,20 +113,21 @@ pub(super) fn step(chain: &mut Chain, memory: &Memory, context: &Context<'_>, co
 /// advice is about goes back over a window, and a new replica is in it from when it is ready.
 pub(super) fn advised(chain: &mut Chain, memory: &Memory, context: &Context<'_>, rule: &Advised) {
     step(chain, memory, context, rule.cooldown_ms);
-    let replicas = context.seen.engine.value().into_iter().flat_map(|engine| &engine.replicas);
+    let replicas =
+        context.observation.engine.value().into_iter().flat_map(|engine| &engine.replicas);
     let ready = replicas.filter_map(|replica| replica.ready_at).max();
     let changed = memory.changes.back().map(|(at, _)| *at);
     if let Some(at) = changed.max(ready) {
         let until = at.plus_ms(rule.cpu_window_ms).plus_ms(ADVICE_LAG_MS);
-        if context.seen.at < until {
-            chain.set(context.figures.current, Guard::Cooldown { until });
+        if context.observation.at < until {
+            chain.set(context.signals.current, Guard::Cooldown { until });
         }
     }
 }
 
 /// The target rule takes the most cautious count of its windows, within its rates.
 pub(super) fn target(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>, rule: &Target) {
-    let (now, current) = (context.seen.at, context.figures.current);
+    let (now, current) = (context.observation.at, context.signals.current);
     if !context.recommendations.is_empty() {
         memory.needed.push(now, chain.count, rule.in_window_ms);
         memory.floor_of_recommended.push(now, u32::MAX - chain.count, rule.out_window_ms);
@@ -147,22 +147,22 @@ pub(super) fn target(chain: &mut Chain, memory: &mut Memory, context: &Context<'
 
 /// The largest count that the scale-out rate allows now.
 fn out_limit(memory: &Memory, context: &Context<'_>, rule: &Target) -> u32 {
-    let added = moved(memory, context.seen.at, 1);
-    let start = context.figures.current.saturating_sub(added);
+    let added = moved(memory, context.observation.at, 1);
+    let start = context.signals.current.saturating_sub(added);
     let by_share = crate::units::replicas_for(f64::from(start) * (1.0 + rule.out_share));
-    start.saturating_add(rule.out_by).max(by_share).max(context.figures.current)
+    start.saturating_add(rule.out_by).max(by_share).max(context.signals.current)
 }
 
 /// The smallest count that the scale-in rate allows now.
 fn in_limit(memory: &Memory, context: &Context<'_>, rule: &Target) -> u32 {
-    let start = context.figures.current.saturating_add(moved(memory, context.seen.at, -1));
+    let start = context.signals.current.saturating_add(moved(memory, context.observation.at, -1));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "between 0 and a count; the cast saturates"
     )]
     let limit = (f64::from(start) * (1.0 - rule.in_share)).floor() as u32;
-    limit.min(context.figures.current)
+    limit.min(context.signals.current)
 }
 
 /// Replicas added (`direction` 1) or removed (-1) within the rate period.

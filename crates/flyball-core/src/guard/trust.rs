@@ -1,7 +1,4 @@
-//! Guards of distrust: what may not be done on doubtful readings.
-//!
-//! Decides when a fall in load is not to be believed. Does not know what the load asks for.
-//! Invariant: these never lower a count. Missing is not zero.
+//! Guards against doubtful readings. They never lower a count: a missing reading is not zero.
 
 use super::{Chain, Context, Guard, Source};
 use crate::health::{Cause, Sick};
@@ -17,12 +14,12 @@ const ERROR_SHARE: f64 = 0.05;
 
 /// Demand that falls because it fails has not fallen.
 pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
-    let now = context.seen.at;
+    let now = context.observation.at;
     let Some((errors, arrivals)) = memory.errors_and_arrivals(now, ERROR_WINDOW_MS) else { return };
     if errors >= ERRORS_MIN && errors >= ERROR_SHARE * arrivals {
         memory.tainted_at = Some(now);
     }
-    let clean_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    let clean_ms = context.policy.windows(context.signals.start_lag_ms).hold_ms;
     if let Some(until) = memory.tainted_at.map(|at| at.plus_ms(clean_ms))
         && now < until
     {
@@ -33,8 +30,8 @@ pub(super) fn errors(chain: &mut Chain, memory: &mut Memory, context: &Context<'
 /// While replicas are sick, the load looks lower than it is: failing costs little, and callers stay
 /// away. That excuse ends some time after they should have been replaced.
 pub(super) fn sick(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
-    let now = context.seen.at;
-    let hold_ms = context.policy.windows(context.figures.start_lag_ms).hold_ms;
+    let now = context.observation.at;
+    let hold_ms = context.policy.windows(context.signals.start_lag_ms).hold_ms;
     let excuse_ms = context.policy.timing.sick_after_ms + hold_ms;
     let excuses = |one: &&Sick| one.cause != Cause::Engine && now.ms_since(one.since) < excuse_ms;
     let count = memory.sick.values().filter(excuses).count();
@@ -51,10 +48,11 @@ pub(super) fn sick(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>
 
 /// Old and missing readings remove nothing; without the engine nothing changes at all.
 pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
-    let (now, limit_ms) = (context.seen.at, context.policy.timing.stale_after_ms);
-    let engine = &context.seen.engine;
+    let (now, limit_ms) = (context.observation.at, context.policy.timing.stale_after_ms);
+    let engine = &context.observation.engine;
     let engine_stale = engine.fresh(now, limit_ms).is_none();
-    let balancer = context.seen.balancer.as_ref().filter(|b| b.fresh(now, limit_ms).is_none());
+    let balancer =
+        context.observation.balancer.as_ref().filter(|b| b.fresh(now, limit_ms).is_none());
     if engine_stale || balancer.is_some() {
         memory.blind_since.get_or_insert(now);
     } else {
@@ -64,12 +62,12 @@ pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_
         let age_ms = balancer.age_ms(now);
         chain.keep(context, Guard::Stale { source: Source::Balancer, age_ms });
     }
-    if by_cpu(context) && context.figures.unmeasured > 0 {
+    if by_cpu(context) && context.signals.unmeasured > 0 {
         chain.keep(context, Guard::Stale { source: Source::Cpu, age_ms: 0 });
     }
     if engine_stale {
         let age_ms = engine.age_ms(now);
-        chain.set(context.figures.current, Guard::Stale { source: Source::Engine, age_ms });
+        chain.set(context.signals.current, Guard::Stale { source: Source::Engine, age_ms });
     }
 }
 
@@ -77,7 +75,7 @@ pub(super) fn stale(chain: &mut Chain, memory: &mut Memory, context: &Context<'_
 fn by_cpu(context: &Context<'_>) -> bool {
     match context.policy.rule {
         Rule::Step(_) | Rule::Advised(_) => true,
-        Rule::Governor(_) => context.figures.work_s.is_none(),
+        Rule::Governor(_) => context.signals.work_s.is_none(),
         Rule::Target(_) | Rule::External => false,
     }
 }
@@ -85,8 +83,8 @@ fn by_cpu(context: &Context<'_>) -> bool {
 /// An engine that is busy with something of its own is left alone. (The plan starts and stops
 /// nothing meanwhile, whatever the count.)
 pub(super) fn busy(chain: &mut Chain, context: &Context<'_>) {
-    let Some(engine) = context.seen.engine.value() else { return };
+    let Some(engine) = context.observation.engine.value() else { return };
     if let Some(with) = &engine.busy {
-        chain.set(context.figures.current, Guard::Busy { with: with.clone() });
+        chain.set(context.signals.current, Guard::Busy { with: with.clone() });
     }
 }

@@ -6,8 +6,8 @@
 use crate::observation::{Ask, Observation};
 use crate::policy::{Policy, Rule};
 use crate::recommend::target::Ratio;
-use crate::recommend::{Arithmetic, Backlog, Said, Utilization};
-use crate::seen::Seen;
+use crate::recommend::{AdviceState, Arithmetic, Backlog, Utilization};
+use crate::signals::Signals;
 use crate::units::replicas_for;
 
 /// The share of their time that replicas work while they work a backlog off.
@@ -30,9 +30,9 @@ pub(super) fn count(arithmetic: &Arithmetic) -> u32 {
             _ => terms.current,
         },
         Arithmetic::Advised(terms) => match terms.said {
-            Said::More => terms.current.saturating_add(terms.by),
-            Said::Fewer => terms.current.saturating_sub(terms.by),
-            Said::Keep | Said::Nothing { .. } => terms.current,
+            AdviceState::More => terms.current.saturating_add(terms.by),
+            AdviceState::Fewer => terms.current.saturating_sub(terms.by),
+            AdviceState::Keep | AdviceState::Nothing { .. } => terms.current,
         },
         Arithmetic::Asked { count, .. } => *count,
     }
@@ -53,9 +53,9 @@ fn backlog(terms: &Backlog) -> u32 {
     replicas_for(terms.busy / WORKING_OFF + f64::min(waits, terms.most) / terms.work_off_s)
 }
 
-/// Kubernetes' rule: the ratio of used to wanted CPU over those that have a reading; replicas without
-/// one count as idle where the ratio asks for more, and as fully busy where it asks for fewer, and
-/// nothing moves if that turns the answer round.
+/// Kubernetes' rule: the ratio of used to wanted CPU over those that have a reading; replicas
+/// without one count as idle where the ratio asks for more, and as fully busy where it asks for
+/// fewer, and nothing adjustments if that turns the answer round.
 fn ratio(terms: &Ratio) -> u32 {
     let measured = f64::from(terms.measured);
     let plain = terms.used / (measured * terms.target);
@@ -80,47 +80,47 @@ fn ratio(terms: &Ratio) -> u32 {
 /// Whether the terms are what was seen, and what is set.
 pub(super) fn hold(
     policy: &Policy,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
     arithmetic: &Arithmetic,
 ) -> bool {
     match (arithmetic, &policy.rule) {
         (Arithmetic::Utilization(terms), Rule::Governor(rule)) => {
-            Some(terms.arrivals_per_s) == figures.arrivals_per_s
-                && terms.level_per_s == figures.level_per_s
-                && Some(terms.work_s) == figures.work_s
+            Some(terms.arrivals_per_s) == signals.arrivals_per_s
+                && terms.level_per_s == signals.level_per_s
+                && Some(terms.work_s) == signals.work_s
                 && terms.busy_cap == rule.busy_cap
                 && terms.spare.is_none_or(|spare| Some(spare.slo_ms) == rule.slo_ms)
         }
         (Arithmetic::Backlog(terms), Rule::Governor(_)) => {
-            let busy = figures.arrivals_per_s.zip(figures.work_s).map(|(per_s, s)| per_s * s);
+            let busy = signals.arrivals_per_s.zip(signals.work_s).map(|(per_s, s)| per_s * s);
             Some(terms.busy) == busy
-                && (terms.waiting, terms.ready) == (figures.waiting, figures.ready)
+                && (terms.waiting, terms.ready) == (signals.waiting, signals.ready)
         }
-        (Arithmetic::Cpu { used, .. }, Rule::Governor(_)) => Some(*used) == figures.cpu_used,
+        (Arithmetic::Cpu { used, .. }, Rule::Governor(_)) => Some(*used) == signals.cpu_used,
         (Arithmetic::PileUp { ready, requests, per_replica }, Rule::Governor(rule)) => {
-            *ready == figures.ready
-                && *requests == figures.in_flight.saturating_add(figures.waiting)
+            *ready == signals.ready
+                && *requests == signals.in_flight.saturating_add(signals.waiting)
                 && rule.slots.is_none_or(|slots| slots == *per_replica)
         }
-        (Arithmetic::Waiting { waiting }, _) => *waiting == figures.waiting,
+        (Arithmetic::Waiting { waiting }, _) => *waiting == signals.waiting,
         (Arithmetic::Ratio(terms), Rule::Target(rule)) => {
-            (terms.current, terms.starting) == (figures.current, figures.starting)
-                && terms.measured.saturating_add(terms.missing) >= figures.ready
+            (terms.current, terms.starting) == (signals.current, signals.starting)
+                && terms.measured.saturating_add(terms.missing) >= signals.ready
                 && (terms.target, terms.tolerance) == (rule.cpu, rule.tolerance)
         }
         (Arithmetic::Threshold(terms), Rule::Step(rule)) => {
-            Some(terms.mean) == figures.mean_cpu
-                && (terms.current, terms.by) == (figures.current, rule.by)
+            Some(terms.mean) == signals.mean_cpu
+                && (terms.current, terms.by) == (signals.current, rule.by)
                 && (terms.out_at, terms.in_at) == (rule.out_at, rule.in_at)
         }
         (Arithmetic::Advised(terms), Rule::Advised(rule)) => {
-            (terms.current, terms.by) == (figures.current, rule.by)
+            (terms.current, terms.by) == (signals.current, rule.by)
         }
         (Arithmetic::Asked { count, .. }, Rule::External) => {
-            let asked = match seen.manual.as_ref().map(|manual| &manual.ask) {
+            let asked = match observation.manual.as_ref().map(|manual| &manual.ask) {
                 Some(Ask::Pin(pinned)) => *pinned,
-                Some(Ask::Pause) | None => figures.current,
+                Some(Ask::Pause) | None => signals.current,
             };
             *count == asked
         }
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
 
-    /// A wish whose count follows from its terms, though the terms follow from nothing.
+    /// A recommendation whose count follows from its terms, though the terms follow from nothing.
     fn made_up(arithmetic: Arithmetic) -> Recommendation {
         Recommendation { count: arithmetic.count(), arithmetic }
     }
@@ -150,7 +150,7 @@ mod tests {
     fn a_count_that_follows_from_made_up_terms_does_not_add_up() {
         let at = Timestamp::from_ms(60_000);
         let manual = Manual { ask: Ask::Pin(3), until: None, by: "cli".to_owned() };
-        let seen = Observation {
+        let observation = Observation {
             at,
             wall_ms: 0,
             engine: Reading::Taken { at, value: EngineReport::default() },
@@ -165,18 +165,18 @@ mod tests {
             rule: Rule::External,
             timing: Timing::default(),
         };
-        let decision = decide(&policy, &mut Memory::default(), &seen);
-        assert_eq!((decision.desired, check(&policy, &seen, &decision)), (3, Vec::new()));
+        let decision = decide(&policy, &mut Memory::default(), &observation);
+        assert_eq!((decision.desired, check(&policy, &observation, &decision)), (3, Vec::new()));
         let (by, current) = (3, 0);
         let threshold = Threshold { mean: 0.9, out_at: 0.3, in_at: 0.1, by, current };
         let asked = Arithmetic::Asked { count: 3, by: "nobody".to_owned() };
         for (arithmetic, manual) in
-            [(Arithmetic::Threshold(threshold), seen.manual.clone()), (asked, None)]
+            [(Arithmetic::Threshold(threshold), observation.manual.clone()), (asked, None)]
         {
             let mut decision = decision.clone();
             decision.recommendations = vec![made_up(arithmetic)];
-            let seen = Observation { manual, ..seen.clone() };
-            let broken = check(&policy, &seen, &decision);
+            let observation = Observation { manual, ..observation.clone() };
+            let broken = check(&policy, &observation, &decision);
             assert!(matches!(broken[..], [Broken::DoesNotAddUp(_)]), "{broken:?}");
         }
     }

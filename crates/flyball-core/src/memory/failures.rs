@@ -1,7 +1,5 @@
-//! Starts that failed one after another, and when the next one is tried.
-//!
-//! Decides what counts as a failed start. Does not know how many are wanted. Invariant: replicas
-//! that were started together and fail together fail once.
+//! Starts that failed one after another, and when the next one is tried. Replicas that were started
+//! together and fail together count as one failure.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +37,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// So many may fail before the next is put off: a kill, a full disk and bad luck.
+    /// So many may fail before the next start is delayed: a kill, a full disk and bad luck.
     pub const FREE: u32 = 3;
 
     /// Counts looks that saw a failed start; a replica that was started since and stays ends the

@@ -1,6 +1,5 @@
-//! What became of requests lately: failed ones by who failed them, and answered ones.
-//!
-//! Invariant: counters that began anew (another epoch, or a smaller count) add nothing.
+//! Recent requests: failed ones by who failed them, and answered ones. Counters that started again
+//! (another epoch, or a smaller count) add nothing.
 
 use serde::{Deserialize, Serialize};
 

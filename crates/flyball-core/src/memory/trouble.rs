@@ -1,6 +1,4 @@
-//! What of a look is trouble, for people to read.
-//!
-//! Decides when a start is worth a word. Invariant: nothing here is read by a stage that decides.
+//! What goes wrong in a look, for people to read. No stage that decides reads it.
 
 use super::Memory;
 use crate::guard::Source;
@@ -9,7 +7,7 @@ use crate::policy::Policy;
 use crate::trouble::{FailedStarts, NotReady, Silence, Trouble};
 use crate::units::Timestamp;
 
-/// A start is worth a word after so long: most are over by then, and nobody reads faster.
+/// A start is reported after this time: most are over by then.
 const STARTING_MS: u64 = 3_000;
 /// After a failed start it is sooner; what crashes at once has ended by then.
 const STARTING_AGAIN_MS: u64 = 1_000;
@@ -19,14 +17,14 @@ impl Memory {
     pub(super) fn trouble(
         &self,
         policy: &Policy,
-        seen: &Observation,
+        observation: &Observation,
         engine: Option<&EngineReport>,
     ) -> Trouble {
-        let not_ready = engine.and_then(|engine| self.not_ready(seen.at, engine));
+        let not_ready = engine.and_then(|engine| self.not_ready(observation.at, engine));
         let starting = engine.is_some_and(|e| e.replicas.iter().any(is_starting));
         let failed_starts = (self.failures.shows() && starting)
             .then(|| FailedStarts { count: self.failures.count, why: self.failures.why.clone() });
-        Trouble { not_ready, failed_starts, silent: silent(policy, seen) }
+        Trouble { not_ready, failed_starts, silent: silent(policy, observation) }
     }
 
     /// The replica that has been starting for the longest, with what its check is answered.
@@ -49,10 +47,10 @@ fn is_starting(replica: &ReplicaReport) -> bool {
     replica.phase == Phase::Starting
 }
 
-fn silent(policy: &Policy, seen: &Observation) -> Vec<Silence> {
-    let (now, limit_ms) = (seen.at, policy.timing.stale_after_ms);
-    let engine = silence(Source::Engine, &seen.engine, now, limit_ms);
-    let balancer = seen.balancer.as_ref();
+fn silent(policy: &Policy, observation: &Observation) -> Vec<Silence> {
+    let (now, limit_ms) = (observation.at, policy.timing.stale_after_ms);
+    let engine = silence(Source::Engine, &observation.engine, now, limit_ms);
+    let balancer = observation.balancer.as_ref();
     let balancer = balancer.and_then(|b| silence(Source::Balancer, b, now, limit_ms));
     engine.into_iter().chain(balancer).collect()
 }

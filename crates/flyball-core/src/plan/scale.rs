@@ -1,9 +1,6 @@
-//! What an engine that keeps a count of its own is told.
-//!
-//! Decides the count, and who is drained before it is lowered. Does not start, give up or retire
-//! single replicas: the engine does that.
-//! Invariant: the count is never lowered past a replica that still gets requests, nor before the engine
-//! shows what the last one took away, and one told again from the same observation is the same count.
+//! Steps for an engine that keeps a count of its own: which count to set, and whom to drain first.
+//! The count is never lowered past a replica that still gets requests, nor before the engine shows
+//! what the last reduction removed. The same observation gives the same count.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -30,7 +27,7 @@ pub(super) fn scale(
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
     let wanted = count.wanted;
-    // What the engine has not begun yet goes first, and nobody misses it.
+    // What the engine has not started yet goes first, and is not missed.
     let unbegun = size(wanted).saturating_sub(present(view).count());
     let surplus = size(wanted.saturating_sub(kept));
     let idle = surplus.min(unbegun);
@@ -73,8 +70,8 @@ fn present<'a>(view: &View<'a>) -> impl Iterator<Item = &'a ReplicaReport> {
     view.engine.replicas.iter().filter(|replica| replica.phase != Phase::Stopping)
 }
 
-/// The first `surplus` to leave. Where they can be chosen: first who cannot serve, then who does not
-/// yet, then who drains already, then who has the fewest requests; of equals the youngest.
+/// The first `surplus` to leave. Where they can be chosen: first who cannot serve, then who does
+/// not yet, then who drains already, then who has the fewest requests; of equals the youngest.
 fn victims<'a>(
     view: &View<'a>,
     memory: &Memory,
@@ -84,7 +81,7 @@ fn victims<'a>(
     if let Leaving::Predicted(ids) = leaving {
         let stays = |r: &&ReplicaReport| r.phase != Phase::Stopping && !r.protected;
         let mut named = BTreeSet::new();
-        // Past one that may not leave or is not known, nothing can be foretold.
+        // Past one that may not leave or is not known, nothing can be predicted.
         return ids
             .iter()
             .map_while(|id| view.replica(id).filter(stays).filter(|_| named.insert(id)))
@@ -124,7 +121,7 @@ fn drain(view: &View<'_>, memory: &mut Memory, victim: &ReplicaReport, steps: &m
     }
 }
 
-/// Whether nobody misses a victim. One that still gets requests stays, also past the drain limit:
+/// Whether a victim is not missed. One that still gets requests stays, also past the drain limit:
 /// its balancer does not take the order, and every one of its requests would fail.
 fn may_leave(view: &View<'_>, memory: &Memory, victim: &ReplicaReport) -> bool {
     if victim.phase == Phase::Starting {

@@ -1,12 +1,10 @@
-//! What becomes of replicas that cannot serve, and of servers without one that can.
-//!
-//! Decides who is drained and retired. Does not judge who is sick: `health` does.
-//! Invariant: nobody is retired before enough others are ready, nor while it may still recover.
+//! What happens to replicas that cannot serve, and to servers without such a replica; `health`
+//! judges them. None is retired before enough others are ready, nor while it may still recover.
 
 use std::collections::BTreeSet;
 
 use super::{BalancerView, Step, StopReason, View};
-use crate::health::Standing;
+use crate::health::SickTreatment;
 use crate::memory::Memory;
 use crate::observation::{Phase, ReplicaReport, Route};
 use crate::units::ReplicaId;
@@ -59,7 +57,7 @@ pub(super) fn drain_strays(view: &View<'_>, memory: &Memory, steps: &mut BTreeSe
 
 /// Sick replicas that get requests for want of others.
 pub(super) fn last<'a>(view: &View<'a>, memory: &Memory) -> Vec<&'a ReplicaReport> {
-    let sick = memory.sick.values().filter(|one| one.standing == Standing::Last);
+    let sick = memory.sick.values().filter(|one| one.standing == SickTreatment::Last);
     let staying = sick.filter(|one| !memory.draining.contains_key(&one.replica));
     staying.filter_map(|one| view.replica(&one.replica)).collect()
 }

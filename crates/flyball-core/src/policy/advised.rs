@@ -20,7 +20,8 @@ pub struct Advised {
 }
 
 impl Default for Advised {
-    /// The thresholds, the step and the pace of the 2014 sketch; a window of three reports 5 s apart.
+    /// The thresholds, the step and the pace of the 2014 sketch; a window of three reports 5 s
+    /// apart.
     fn default() -> Self {
         Self { out_at: 0.30, in_at: 0.15, by: 1, cooldown_ms: 60_000, cpu_window_ms: 15_000 }
     }

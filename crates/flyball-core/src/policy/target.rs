@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Target {
     /// The mean share of its CPU limit that a replica should use, in (0, 1].
     pub cpu: f64,
-    /// A ratio of measured to wanted CPU this close to 1 moves nothing.
+    /// A ratio of measured to wanted CPU this close to 1 adjustments nothing.
     pub tolerance: f64,
     /// Scale-in takes the largest count recommended within this time.
     pub in_window_ms: u64,

@@ -1,8 +1,6 @@
-//! The advised rule: what another program says, turned into a count.
-//!
-//! Decides one step more, one step less or the same. Its cooldown, and that it waits for what is
-//! starting, are guards. Invariant: doubtful, old or missing advice asks for the count there is,
-//! and says why.
+//! The advised rule: turns another program's advice into a count. Doubtful, old or missing advice
+//! keeps the current count and gives the reason. Cooldown and waiting for starting replicas are
+//! guards.
 
 use std::fmt;
 
@@ -11,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{Arithmetic, Recommendation};
 use crate::observation::{Advice, Observation, Reading};
 use crate::policy::{Advised, Policy};
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::units::seconds;
 
-/// Terms of a step that somebody else asked for.
+/// Terms of a step that another program recommends.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct AdviceTerms {
     /// What was said.
-    pub said: Said,
+    pub said: AdviceState,
     /// How many at a time.
     pub by: u32,
     /// The count to step from.
@@ -28,7 +26,7 @@ pub struct Heard {
 /// What was said, as far as it is good for anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Said {
+pub enum AdviceState {
     /// More.
     More,
     /// Fewer.
@@ -44,24 +42,28 @@ pub enum Said {
     },
 }
 
-impl Heard {
+impl AdviceTerms {
     pub(super) fn count(&self) -> u32 {
         match self.said {
-            Said::More => self.current.saturating_add(self.by),
-            Said::Fewer => self.current.saturating_sub(self.by),
-            Said::Keep | Said::Nothing { .. } => self.current,
+            AdviceState::More => self.current.saturating_add(self.by),
+            AdviceState::Fewer => self.current.saturating_sub(self.by),
+            AdviceState::Keep | AdviceState::Nothing { .. } => self.current,
         }
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for AdviceTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { by, current, .. } = self;
         match &self.said {
-            Said::More => write!(f, "advice      cpu is high: {by} more at a time from {current}"),
-            Said::Fewer => write!(f, "advice      cpu is low: {by} fewer at a time from {current}"),
-            Said::Keep => write!(f, "advice      neither high nor low: keeps {current}"),
-            Said::Nothing { why, age_ms } => {
+            AdviceState::More => {
+                write!(f, "advice      cpu is high: {by} more at a time from {current}")
+            }
+            AdviceState::Fewer => {
+                write!(f, "advice      cpu is low: {by} fewer at a time from {current}")
+            }
+            AdviceState::Keep => write!(f, "advice      neither high nor low: keeps {current}"),
+            AdviceState::Nothing { why, age_ms } => {
                 write!(f, "advice      none for {:.0} s, {why}: keeps {current}", seconds(*age_ms))
             }
         }
@@ -71,24 +73,24 @@ impl fmt::Display for Heard {
 pub(super) fn recommend(
     rule: &Advised,
     policy: &Policy,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
 ) -> Recommendation {
-    let nothing = |why: &str, age_ms| Said::Nothing { why: why.to_owned(), age_ms };
-    let said = match &seen.advice {
-        None => nothing("nobody was asked yet", 0),
+    let nothing = |why: &str, age_ms| AdviceState::Nothing { why: why.to_owned(), age_ms };
+    let said = match &observation.advice {
+        None => nothing("none was requested yet", 0),
         Some(reading) => {
-            let age_ms = reading.age_ms(seen.at);
+            let age_ms = reading.age_ms(observation.at);
             match reading {
                 Reading::Missing { why, .. } => nothing(why, age_ms),
                 Reading::Taken { .. } if age_ms > policy.timing.stale_after_ms => {
-                    nothing("the last one is too old", age_ms)
+                    nothing("the last advice is too old", age_ms)
                 }
-                Reading::Taken { value: Advice::More, .. } => Said::More,
-                Reading::Taken { value: Advice::Fewer, .. } => Said::Fewer,
-                Reading::Taken { value: Advice::Keep, .. } => Said::Keep,
+                Reading::Taken { value: Advice::More, .. } => AdviceState::More,
+                Reading::Taken { value: Advice::Fewer, .. } => AdviceState::Fewer,
+                Reading::Taken { value: Advice::Keep, .. } => AdviceState::Keep,
             }
         }
     };
-    Arithmetic::Advised(Heard { said, by: rule.by, current: figures.current }).recommend()
+    Arithmetic::Advised(AdviceTerms { said, by: rule.by, current: signals.current }).recommend()
 }

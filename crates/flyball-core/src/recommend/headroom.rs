@@ -1,80 +1,23 @@
-//! Headroom beyond the cap, for a service that misses its latency at the cap.
+//! Headroom beyond the cap, for a service that misses its latency at the cap. The cap is a model:
+//! requests of equal work on equal replicas. Where work varies widely or a replica is slow,
+//! requests wait at a lower utilization already, and only their measured latency shows it. The
+//! factor is between 1 and [`MOST`]. It changes only by what was measured while the pool was as
+//! planned, and by one step for each window of requests.
 //!
-//! Decides by how much more than planned a service needs so that 99 of 100 requests keep the time
-//! that its owner set. The cap is a model: requests of equal work on equal replicas. Where work
-//! varies widely or a replica is slow, requests wait at a lower share already, and only what they
-//! measure says so. Does not know why they are late.
-//! Invariant: between 1 and [`MOST`], moved only by what was measured while the pool was as planned,
-//! and by one step for each window of requests.
-//!
-//! Example: limit 250 ms. A window with a p99 of 400 ms makes 1.10 of 1.08; the next 19 that keep the
-//! limit make 1.08 of it again.
-
-use serde::{Deserialize, Serialize};
+//! Example: limit 250 ms. A window with a p99 of 400 ms makes 1.10 of 1.08; the next 19 that keep
+//! the limit make 1.08 of it again.
 
 use super::{Arithmetic, Recommendation};
 use crate::memory::Memory;
 use crate::observation::{LatencyReport, Observation};
 use crate::policy::{Governor, Policy, Rule};
-use crate::seen::Seen;
-use crate::units::Timestamp;
+use crate::signals::Signals;
 
-/// What a window that misses the limit adds: ten of them in a row, 100 s, are 20 % more replicas. At
-/// twice that a single bad minute is paid for half an hour, at half a change takes ten minutes.
-const STEP: f64 = 0.02;
-/// Windows that keep the limit for each that misses it where the headroom comes to rest, since each
-/// gives so much less back: a miss every three minutes.
-const KEPT_PER_MISS: f64 = 19.0;
-/// Six tenths more replicas at most: an 85 % busy cap is one of 53 % then, where a queue has next to
-/// no part in how long a request takes; what is late then is late for another reason.
-const MOST: f64 = 1.6;
 /// A window says something about one request in a hundred from twice a hundred on.
 const REQUESTS_MIN: u64 = 200;
-/// Windows are judged no closer together than this: rolling ones would be judged many times.
-const APART_MS: u64 = 10_000;
 /// A pool less busy than this part of what was planned misses for another reason than too few
 /// replicas, and one that keeps its limit then proves nothing.
 const AS_PLANNED: f64 = 0.7;
-
-/// The running figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Headroom {
-    factor: f64,
-    judged_at: Option<Timestamp>,
-}
-
-/// The term of a wish.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spare {
-    /// So many times as many replicas as the cap asks for.
-    pub factor: f64,
-    /// To keep 99 of 100 requests within this, in milliseconds.
-    pub slo_ms: u64,
-}
-
-impl Default for Headroom {
-    fn default() -> Self {
-        Self { factor: 1.0, judged_at: None }
-    }
-}
-
-impl Headroom {
-    /// What it adds to a wish; `None` while that is nothing, or nobody set a limit.
-    pub fn spare(&self, rule: &Governor) -> Option<Spare> {
-        let slo_ms = rule.slo_ms?;
-        (self.factor > 1.0).then_some(Spare { factor: self.factor, slo_ms })
-    }
-
-    fn judge(&mut self, now: Timestamp, missed: bool) {
-        let step = if missed { STEP } else { -STEP / KEPT_PER_MISS };
-        self.factor = (self.factor + step).clamp(1.0, MOST);
-        self.judged_at = Some(now);
-    }
-
-    fn is_due(&self, now: Timestamp, window_ms: u64) -> bool {
-        self.judged_at.is_none_or(|at| now.ms_since(at) >= window_ms.max(APART_MS))
-    }
-}
 
 /// Judges the latest window of requests, if it is a new one and tells of a pool that is as planned:
 /// nothing starts, warms up, drains or works a backlog off, the count has stood for as long as the
@@ -82,13 +25,14 @@ impl Headroom {
 pub(crate) fn judge(
     policy: &Policy,
     memory: &mut Memory,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
     recommendations: &[Recommendation],
 ) {
     let Rule::Governor(Governor { slo_ms: Some(slo_ms), .. }) = policy.rule else { return };
-    let now = seen.at;
-    let balancer = seen.balancer.as_ref().and_then(|b| b.fresh(now, policy.timing.stale_after_ms));
+    let now = observation.at;
+    let balancer =
+        observation.balancer.as_ref().and_then(|b| b.fresh(now, policy.timing.stale_after_ms));
     let Some(LatencyReport { window_ms, count, p99_ms, .. }) = balancer.and_then(|b| b.latency)
     else {
         return;
@@ -96,20 +40,20 @@ pub(crate) fn judge(
     let changed = memory.changes.back().map(|(at, _)| *at).max(memory.removed_at);
     let stood = changed.is_none_or(|at| now.ms_since(at) > window_ms);
     let due = count >= REQUESTS_MIN && memory.headroom.is_due(now, window_ms);
-    if due && stood && is_as_planned(policy, figures, recommendations) {
+    if due && stood && is_as_planned(policy, signals, recommendations) {
         memory.headroom.judge(now, p99_ms > crate::units::seconds(slo_ms) * 1_000.0);
     }
 }
 
-fn is_as_planned(policy: &Policy, figures: &Seen, recommendations: &[Recommendation]) -> bool {
+fn is_as_planned(policy: &Policy, signals: &Signals, recommendations: &[Recommendation]) -> bool {
     let [Recommendation { arithmetic: Arithmetic::Utilization(terms), .. }] = recommendations
     else {
         return false;
     };
-    let moving = figures.starting + figures.warming + figures.draining + figures.unhealthy;
+    let moving = signals.starting + signals.warming + signals.draining + signals.unhealthy;
     let planned = terms.busy_cap / terms.spare.map_or(1.0, |spare| spare.factor);
-    let busy = terms.busy() >= AS_PLANNED * planned * f64::from(figures.ready);
-    moving == 0 && busy && figures.ready < policy.bounds.max
+    let busy = terms.busy() >= AS_PLANNED * planned * f64::from(signals.ready);
+    moving == 0 && busy && signals.ready < policy.bounds.max
 }
 
 #[cfg(test)]
@@ -117,15 +61,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::memory::Headroom;
+    use crate::memory::headroom::{MOST, STEP};
     use crate::observation::{BalancerReport, EngineReport, Reading};
     use crate::policy::{Bounds, Timing};
     use crate::recommend::Utilization;
+    use crate::units::Timestamp;
 
     /// What a look sees at 4 of 20 replicas, 85 % busy, whose p99 is 400 ms of 250.
     struct Look {
         at_ms: u64,
         latency: Option<LatencyReport>,
-        figures: Seen,
+        signals: Signals,
         recommendations: Vec<Recommendation>,
     }
 
@@ -147,7 +94,7 @@ mod tests {
                 p50_ms: 100.0,
                 p99_ms: 400.0,
             }),
-            figures: Seen { ready: 4, ..Seen::default() },
+            signals: Signals { ready: 4, ..Signals::default() },
             recommendations: vec![Arithmetic::Utilization(utilization).recommend()],
         }
     }
@@ -158,7 +105,7 @@ mod tests {
         let policy = Policy { service: "web".into(), bounds, rule, timing: Timing::default() };
         let at = Timestamp::from_ms(look.at_ms);
         let report = BalancerReport { latency: look.latency, ..BalancerReport::default() };
-        let seen = Observation {
+        let observation = Observation {
             at,
             wall_ms: 0,
             engine: Reading::Taken { at, value: EngineReport::default() },
@@ -167,7 +114,7 @@ mod tests {
             advice: None,
             failing: BTreeMap::new(),
         };
-        judge(&policy, memory, &seen, &look.figures, &look.recommendations);
+        judge(&policy, memory, &observation, &look.signals, &look.recommendations);
     }
 
     fn told(change: impl FnOnce(&mut Look)) -> f64 {
@@ -183,9 +130,9 @@ mod tests {
         assert_eq!(told(|look| look.latency = None), 1.0);
         let few = |look: &mut Look| look.latency.as_mut().unwrap().count = REQUESTS_MIN - 1;
         assert_eq!(told(few), 1.0);
-        assert_eq!(told(|look| look.figures.starting = 1), 1.0);
-        assert_eq!(told(|look| look.figures.ready = 6), 1.0, "57 % busy");
-        assert_eq!(told(|look| look.figures.ready = 20), 1.0, "at the ceiling");
+        assert_eq!(told(|look| look.signals.starting = 1), 1.0);
+        assert_eq!(told(|look| look.signals.ready = 6), 1.0, "57 % busy");
+        assert_eq!(told(|look| look.signals.ready = 20), 1.0, "at the ceiling");
         let piled = Arithmetic::Waiting { waiting: 1 }.recommend();
         assert_eq!(told(|look| look.recommendations.push(piled)), 1.0);
     }

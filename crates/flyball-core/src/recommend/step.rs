@@ -1,7 +1,5 @@
-//! The step rule: the 2014 sketch's comparison of mean CPU with two thresholds.
-//!
-//! Decides one more, one less or the same. Its cooldown, and that it waits for what is starting,
-//! are guards. Invariant: without a reading it asks for nothing.
+//! The step rule: compares mean CPU with two thresholds, as in the 2014 sketch. Without a reading
+//! it recommends nothing. Cooldown and waiting for starting replicas are guards.
 
 use std::fmt;
 
@@ -9,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Recommendation};
 use crate::policy::StepRule;
-use crate::seen::Seen;
+use crate::signals::Signals;
 
 /// Terms of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,13 +50,13 @@ impl fmt::Display for Threshold {
     }
 }
 
-pub(super) fn recommend(rule: &StepRule, figures: &Seen) -> Option<Recommendation> {
+pub(super) fn recommend(rule: &StepRule, signals: &Signals) -> Option<Recommendation> {
     let terms = Threshold {
-        mean: figures.mean_cpu?,
+        mean: signals.mean_cpu?,
         out_at: rule.out_at,
         in_at: rule.in_at,
         by: rule.by,
-        current: figures.current,
+        current: signals.current,
     };
     Some(Arithmetic::Threshold(terms).recommend())
 }

@@ -1,8 +1,6 @@
-//! The target rule: the arithmetic of Kubernetes' horizontal pod autoscaler for CPU utilization.
-//!
-//! Decides the count that brings mean CPU to the target. Its windows and rates are guards.
-//! Invariant: replicas without a reading never push the count further than those with one: when
-//! more is asked for they count as idle, when fewer as fully busy.
+//! The target rule: the formula of the Kubernetes Horizontal Pod Autoscaler for CPU utilization.
+//! Replicas without a reading never push the count further than those with one: for scale-out they
+//! count as idle, for scale-in as fully busy. Windows and rates are guards.
 //!
 //! Example: 4 ready at 90 % with a target of 60 % and one starting: ratio 1.5; with the starting
 //! one taken as idle 3.6 / (5 x 0.6) = 1.2, times 5 is 6.
@@ -15,7 +13,7 @@ use super::{Arithmetic, Recommendation};
 use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::policy::{Policy, Target};
-use crate::seen::Seen;
+use crate::signals::Signals;
 use crate::units::replicas_for;
 
 /// Terms of the ratio.
@@ -33,7 +31,7 @@ pub struct Ratio {
     pub current: u32,
     /// The share to keep.
     pub target: f64,
-    /// A ratio this close to 1 moves nothing.
+    /// A ratio this close to 1 adjustments nothing.
     pub tolerance: f64,
 }
 
@@ -100,10 +98,10 @@ pub(super) fn recommend(
     rule: &Target,
     policy: &Policy,
     memory: &Memory,
-    seen: &Observation,
-    figures: &Seen,
+    observation: &Observation,
+    signals: &Signals,
 ) -> Option<Recommendation> {
-    let engine = seen.engine.fresh(seen.at, policy.timing.stale_after_ms)?;
+    let engine = observation.engine.fresh(observation.at, policy.timing.stale_after_ms)?;
     let shares = memory.busy_shares(engine);
     let measured = u32::try_from(shares.len()).unwrap_or(u32::MAX);
     if measured == 0 {
@@ -112,9 +110,9 @@ pub(super) fn recommend(
     let terms = Ratio {
         used: shares.iter().sum(),
         measured,
-        missing: figures.ready.saturating_sub(measured),
-        starting: figures.starting,
-        current: figures.current,
+        missing: signals.ready.saturating_sub(measured),
+        starting: signals.starting,
+        current: signals.current,
         target: rule.cpu,
         tolerance: rule.tolerance,
     };

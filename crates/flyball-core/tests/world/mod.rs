@@ -141,7 +141,7 @@ impl World {
         let _last = self.run(ms);
     }
 
-    /// One look: the world moves on, a decision is made, checked and carried out.
+    /// One look: the world adjustments on, a decision is made, checked and carried out.
     pub(crate) fn look(&mut self) -> Decision {
         self.look_seeing(|_| {})
     }
@@ -149,10 +149,10 @@ impl World {
     /// The same, with an observation that `change` has been at.
     pub(crate) fn look_seeing(&mut self, change: impl FnOnce(&mut Observation)) -> Decision {
         self.advance(LOOK_MS);
-        let mut seen = self.observe();
-        change(&mut seen);
-        let decision = decide(&self.policy, &mut self.memory, &seen);
-        assert_eq!(invariants::check(&self.policy, &seen, &decision), [], "{decision}");
+        let mut observation = self.observe();
+        change(&mut observation);
+        let decision = decide(&self.policy, &mut self.memory, &observation);
+        assert_eq!(invariants::check(&self.policy, &observation, &decision), [], "{decision}");
         for step in &decision.plan {
             self.carry_out(step);
         }

@@ -1,13 +1,13 @@
-//! What becomes of each field of a container in its copy.
+//! What happens to each field of a container in its copy.
 //!
-//! The one declaration that copying, `flyball check` and docs/reference/copies.md go by. A field of
-//! a newer Docker that is not in here fails the test that compares a container with its copy.
+//! Copying, `flyball check` and docs/reference/copies.md all follow this table. A field of a newer
+//! Docker that is not listed fails the test that compares a container with its copy.
 
 use serde_json::{Map, Value};
 
 /// What becomes of one field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum FieldRule {
     /// The copy has the same.
     Kept,
     /// The copy has it in a form of its own, or with something added.
@@ -29,208 +29,222 @@ const REFERENCE_HEAD: &str = "\
 
 Without an `image`, replicas are copies of the newest container that is labelled `flyball.service=NAME`.
 The names are those of `docker inspect`. `flyball check` prints a line for each field that is set and not copied, and for each that this version of flyball does not know.
-Settings of the service (`command`, `env`, `labels`, `cpus`, `memory`, `log`) come on top. What Docker itself says of a running container (its id, addresses, state) is left out here.
+Settings of the service (`command`, `env`, `labels`, `cpus`, `memory`, `log`) come on top. What Docker itself reports about a running container (its id, addresses, state) is left out here.
 
 Not copied at all are a container that shares the network of another one (`network_mode: service:...` or `container:...`) and one in the host's network without `reach = \"host\"`:
-`flyball check`, the log and `flyball status` say so.
+`flyball check`, the log and `flyball status` report this.
 
 | field | a copy's | |
 |---|---|---|
 ";
-const STATE: &str = "what Docker says of the running container";
+const STATE: &str = "what Docker reports about the running container";
 const ADDRESS: &str = "Docker gives each container an address";
 
 /// Every field, in the order of `docker inspect`.
-pub const FIELDS: &[(&str, Fate)] = &[
-    ("AppArmorProfile", Fate::Anew("follows from HostConfig.SecurityOpt")),
-    ("Args", Fate::Anew("follows from Config.Cmd")),
-    ("Config.ArgsEscaped", Fate::Kept),
-    ("Config.AttachStderr", Fate::Kept),
-    ("Config.AttachStdin", Fate::Kept),
-    ("Config.AttachStdout", Fate::Kept),
-    ("Config.Cmd", Fate::Kept),
-    ("Config.Domainname", Fate::Kept),
-    ("Config.Entrypoint", Fate::Kept),
-    ("Config.Env", Fate::Changed("with PORT, FLYBALL_SERVICE and FLYBALL_REPLICA of the copy")),
-    ("Config.ExposedPorts", Fate::Changed("with the port of the service")),
-    ("Config.Healthcheck", Fate::Kept),
-    ("Config.Hostname", Fate::Changed("kept if somebody set it; else the id of the copy")),
-    ("Config.Image", Fate::Changed("by its id: the name may stand for another image by now")),
-    ("Config.Labels", Fate::Changed("with flyball's own; Compose's number is the copy's")),
-    ("Config.MacAddress", Fate::Dropped("no two containers may have one MAC address")),
-    ("Config.NetworkDisabled", Fate::Kept),
-    ("Config.OnBuild", Fate::Kept),
-    ("Config.OpenStdin", Fate::Kept),
-    ("Config.Shell", Fate::Kept),
-    ("Config.StdinOnce", Fate::Kept),
-    ("Config.StopSignal", Fate::Kept),
-    ("Config.StopTimeout", Fate::Kept),
-    ("Config.Tty", Fate::Kept),
-    ("Config.User", Fate::Kept),
-    ("Config.Volumes", Fate::Kept),
-    ("Config.WorkingDir", Fate::Kept),
-    ("Created", Fate::Anew(STATE)),
-    ("Driver", Fate::Anew("the storage driver of the host")),
-    ("ExecIDs", Fate::Anew(STATE)),
-    ("GraphDriver", Fate::Anew("the file system of the copy")),
-    ("HostConfig.Annotations", Fate::Kept),
+pub const FIELDS: &[(&str, FieldRule)] = &[
+    ("AppArmorProfile", FieldRule::Anew("follows from HostConfig.SecurityOpt")),
+    ("Args", FieldRule::Anew("follows from Config.Cmd")),
+    ("Config.ArgsEscaped", FieldRule::Kept),
+    ("Config.AttachStderr", FieldRule::Kept),
+    ("Config.AttachStdin", FieldRule::Kept),
+    ("Config.AttachStdout", FieldRule::Kept),
+    ("Config.Cmd", FieldRule::Kept),
+    ("Config.Domainname", FieldRule::Kept),
+    ("Config.Entrypoint", FieldRule::Kept),
+    (
+        "Config.Env",
+        FieldRule::Changed("with PORT, FLYBALL_SERVICE and FLYBALL_REPLICA of the copy"),
+    ),
+    ("Config.ExposedPorts", FieldRule::Changed("with the port of the service")),
+    ("Config.Healthcheck", FieldRule::Kept),
+    ("Config.Hostname", FieldRule::Changed("kept if it was set; otherwise the id of the copy")),
+    ("Config.Image", FieldRule::Changed("by its id: the name may mean another image by now")),
+    ("Config.Labels", FieldRule::Changed("with flyball's own; Compose's number is the copy's")),
+    ("Config.MacAddress", FieldRule::Dropped("no two containers may have one MAC address")),
+    ("Config.NetworkDisabled", FieldRule::Kept),
+    ("Config.OnBuild", FieldRule::Kept),
+    ("Config.OpenStdin", FieldRule::Kept),
+    ("Config.Shell", FieldRule::Kept),
+    ("Config.StdinOnce", FieldRule::Kept),
+    ("Config.StopSignal", FieldRule::Kept),
+    ("Config.StopTimeout", FieldRule::Kept),
+    ("Config.Tty", FieldRule::Kept),
+    ("Config.User", FieldRule::Kept),
+    ("Config.Volumes", FieldRule::Kept),
+    ("Config.WorkingDir", FieldRule::Kept),
+    ("Created", FieldRule::Anew(STATE)),
+    ("Driver", FieldRule::Anew("the storage driver of the host")),
+    ("ExecIDs", FieldRule::Anew(STATE)),
+    ("GraphDriver", FieldRule::Anew("the file system of the copy")),
+    ("HostConfig.Annotations", FieldRule::Kept),
     (
         "HostConfig.AutoRemove",
-        Fate::Anew("flyball removes what it started, with its last lines read"),
+        FieldRule::Anew("flyball removes what it started, after it has read the last log lines"),
     ),
     (
         "HostConfig.Binds",
-        Fate::Changed("named volumes and folders are shared; an anonymous volume is a new one"),
+        FieldRule::Changed(
+            "named volumes and folders are shared; an anonymous volume is a new one",
+        ),
     ),
-    ("HostConfig.BlkioDeviceReadBps", Fate::Kept),
-    ("HostConfig.BlkioDeviceReadIOps", Fate::Kept),
-    ("HostConfig.BlkioDeviceWriteBps", Fate::Kept),
-    ("HostConfig.BlkioDeviceWriteIOps", Fate::Kept),
-    ("HostConfig.BlkioWeight", Fate::Kept),
-    ("HostConfig.BlkioWeightDevice", Fate::Kept),
-    ("HostConfig.CapAdd", Fate::Kept),
-    ("HostConfig.CapDrop", Fate::Kept),
-    ("HostConfig.Capabilities", Fate::Dropped("use cap_add and cap_drop")),
-    ("HostConfig.Cgroup", Fate::Kept),
-    ("HostConfig.CgroupParent", Fate::Kept),
-    ("HostConfig.CgroupnsMode", Fate::Kept),
-    ("HostConfig.ConsoleSize", Fate::Kept),
-    ("HostConfig.ContainerIDFile", Fate::Anew("a file for the id of one container")),
-    ("HostConfig.CpuCount", Fate::Kept),
-    ("HostConfig.CpuPercent", Fate::Kept),
-    ("HostConfig.CpuPeriod", Fate::Kept),
-    ("HostConfig.CpuQuota", Fate::Kept),
-    ("HostConfig.CpuRealtimePeriod", Fate::Kept),
-    ("HostConfig.CpuRealtimeRuntime", Fate::Kept),
-    ("HostConfig.CpuShares", Fate::Kept),
-    ("HostConfig.CpusetCpus", Fate::Kept),
-    ("HostConfig.CpusetMems", Fate::Kept),
-    ("HostConfig.DeviceCgroupRules", Fate::Kept),
-    ("HostConfig.DeviceRequests", Fate::Kept),
-    ("HostConfig.Devices", Fate::Kept),
-    ("HostConfig.Dns", Fate::Kept),
-    ("HostConfig.DnsOptions", Fate::Kept),
-    ("HostConfig.DnsSearch", Fate::Kept),
-    ("HostConfig.ExtraHosts", Fate::Kept),
-    ("HostConfig.GroupAdd", Fate::Kept),
-    ("HostConfig.IOMaximumBandwidth", Fate::Kept),
-    ("HostConfig.IOMaximumIOps", Fate::Kept),
-    ("HostConfig.Init", Fate::Kept),
-    ("HostConfig.IpcMode", Fate::Kept),
-    ("HostConfig.Isolation", Fate::Kept),
-    ("HostConfig.KernelMemory", Fate::Dropped("Docker has given it up; use mem_limit")),
-    ("HostConfig.KernelMemoryTCP", Fate::Dropped("Docker has given it up; use mem_limit")),
-    ("HostConfig.Links", Fate::Changed("the same containers under the same names")),
-    ("HostConfig.LogConfig", Fate::Kept),
-    ("HostConfig.MaskedPaths", Fate::Kept),
-    ("HostConfig.Memory", Fate::Kept),
-    ("HostConfig.MemoryReservation", Fate::Kept),
-    ("HostConfig.MemorySwap", Fate::Kept),
-    ("HostConfig.MemorySwappiness", Fate::Kept),
-    ("HostConfig.Mounts", Fate::Changed("as HostConfig.Binds")),
-    ("HostConfig.NanoCpus", Fate::Kept),
+    ("HostConfig.BlkioDeviceReadBps", FieldRule::Kept),
+    ("HostConfig.BlkioDeviceReadIOps", FieldRule::Kept),
+    ("HostConfig.BlkioDeviceWriteBps", FieldRule::Kept),
+    ("HostConfig.BlkioDeviceWriteIOps", FieldRule::Kept),
+    ("HostConfig.BlkioWeight", FieldRule::Kept),
+    ("HostConfig.BlkioWeightDevice", FieldRule::Kept),
+    ("HostConfig.CapAdd", FieldRule::Kept),
+    ("HostConfig.CapDrop", FieldRule::Kept),
+    ("HostConfig.Capabilities", FieldRule::Dropped("use cap_add and cap_drop")),
+    ("HostConfig.Cgroup", FieldRule::Kept),
+    ("HostConfig.CgroupParent", FieldRule::Kept),
+    ("HostConfig.CgroupnsMode", FieldRule::Kept),
+    ("HostConfig.ConsoleSize", FieldRule::Kept),
+    ("HostConfig.ContainerIDFile", FieldRule::Anew("a file for the id of one container")),
+    ("HostConfig.CpuCount", FieldRule::Kept),
+    ("HostConfig.CpuPercent", FieldRule::Kept),
+    ("HostConfig.CpuPeriod", FieldRule::Kept),
+    ("HostConfig.CpuQuota", FieldRule::Kept),
+    ("HostConfig.CpuRealtimePeriod", FieldRule::Kept),
+    ("HostConfig.CpuRealtimeRuntime", FieldRule::Kept),
+    ("HostConfig.CpuShares", FieldRule::Kept),
+    ("HostConfig.CpusetCpus", FieldRule::Kept),
+    ("HostConfig.CpusetMems", FieldRule::Kept),
+    ("HostConfig.DeviceCgroupRules", FieldRule::Kept),
+    ("HostConfig.DeviceRequests", FieldRule::Kept),
+    ("HostConfig.Devices", FieldRule::Kept),
+    ("HostConfig.Dns", FieldRule::Kept),
+    ("HostConfig.DnsOptions", FieldRule::Kept),
+    ("HostConfig.DnsSearch", FieldRule::Kept),
+    ("HostConfig.ExtraHosts", FieldRule::Kept),
+    ("HostConfig.GroupAdd", FieldRule::Kept),
+    ("HostConfig.IOMaximumBandwidth", FieldRule::Kept),
+    ("HostConfig.IOMaximumIOps", FieldRule::Kept),
+    ("HostConfig.Init", FieldRule::Kept),
+    ("HostConfig.IpcMode", FieldRule::Kept),
+    ("HostConfig.Isolation", FieldRule::Kept),
+    ("HostConfig.KernelMemory", FieldRule::Dropped("Docker has dropped it; use mem_limit")),
+    ("HostConfig.KernelMemoryTCP", FieldRule::Dropped("Docker has dropped it; use mem_limit")),
+    ("HostConfig.Links", FieldRule::Changed("the same containers under the same names")),
+    ("HostConfig.LogConfig", FieldRule::Kept),
+    ("HostConfig.MaskedPaths", FieldRule::Kept),
+    ("HostConfig.Memory", FieldRule::Kept),
+    ("HostConfig.MemoryReservation", FieldRule::Kept),
+    ("HostConfig.MemorySwap", FieldRule::Kept),
+    ("HostConfig.MemorySwappiness", FieldRule::Kept),
+    ("HostConfig.Mounts", FieldRule::Changed("as HostConfig.Binds")),
+    ("HostConfig.NanoCpus", FieldRule::Kept),
     (
         "HostConfig.NetworkMode",
-        Fate::Changed(
+        FieldRule::Changed(
             "the original's first network; container:ID is refused, host needs reach = \"host\"",
         ),
     ),
-    ("HostConfig.OomKillDisable", Fate::Kept),
-    ("HostConfig.OomScoreAdj", Fate::Kept),
-    ("HostConfig.PidMode", Fate::Kept),
-    ("HostConfig.PidsLimit", Fate::Kept),
+    ("HostConfig.OomKillDisable", FieldRule::Kept),
+    ("HostConfig.OomScoreAdj", FieldRule::Kept),
+    ("HostConfig.PidMode", FieldRule::Kept),
+    ("HostConfig.PidsLimit", FieldRule::Kept),
     (
         "HostConfig.PortBindings",
-        Fate::Dropped(
+        FieldRule::Dropped(
             "a port of the host leads to one container; copies are published at free ports, or reached in a network",
         ),
     ),
-    ("HostConfig.Privileged", Fate::Kept),
-    ("HostConfig.PublishAllPorts", Fate::Anew("only the port of the service is published")),
-    ("HostConfig.ReadonlyPaths", Fate::Kept),
-    ("HostConfig.ReadonlyRootfs", Fate::Kept),
+    ("HostConfig.Privileged", FieldRule::Kept),
+    ("HostConfig.PublishAllPorts", FieldRule::Anew("only the port of the service is published")),
+    ("HostConfig.ReadonlyPaths", FieldRule::Kept),
+    ("HostConfig.ReadonlyRootfs", FieldRule::Kept),
     (
         "HostConfig.RestartPolicy",
-        Fate::Anew("no: flyball replaces what ends, so that the daemon does not"),
+        FieldRule::Anew("no: flyball replaces what ends, so the daemon must not"),
     ),
-    ("HostConfig.Runtime", Fate::Kept),
-    ("HostConfig.SecurityOpt", Fate::Kept),
-    ("HostConfig.ShmSize", Fate::Kept),
-    ("HostConfig.StorageOpt", Fate::Kept),
-    ("HostConfig.Sysctls", Fate::Kept),
-    ("HostConfig.Tmpfs", Fate::Kept),
-    ("HostConfig.UTSMode", Fate::Kept),
-    ("HostConfig.Ulimits", Fate::Kept),
-    ("HostConfig.UsernsMode", Fate::Kept),
-    ("HostConfig.VolumeDriver", Fate::Kept),
-    ("HostConfig.VolumesFrom", Fate::Kept),
-    ("HostnamePath", Fate::Anew(STATE)),
-    ("HostsPath", Fate::Anew(STATE)),
-    ("Id", Fate::Anew(STATE)),
-    ("Image", Fate::Kept),
-    ("ImageManifestDescriptor", Fate::Anew("follows from Image")),
-    ("LogPath", Fate::Anew(STATE)),
-    ("MountLabel", Fate::Anew(STATE)),
+    ("HostConfig.Runtime", FieldRule::Kept),
+    ("HostConfig.SecurityOpt", FieldRule::Kept),
+    ("HostConfig.ShmSize", FieldRule::Kept),
+    ("HostConfig.StorageOpt", FieldRule::Kept),
+    ("HostConfig.Sysctls", FieldRule::Kept),
+    ("HostConfig.Tmpfs", FieldRule::Kept),
+    ("HostConfig.UTSMode", FieldRule::Kept),
+    ("HostConfig.Ulimits", FieldRule::Kept),
+    ("HostConfig.UsernsMode", FieldRule::Kept),
+    ("HostConfig.VolumeDriver", FieldRule::Kept),
+    ("HostConfig.VolumesFrom", FieldRule::Kept),
+    ("HostnamePath", FieldRule::Anew(STATE)),
+    ("HostsPath", FieldRule::Anew(STATE)),
+    ("Id", FieldRule::Anew(STATE)),
+    ("Image", FieldRule::Kept),
+    ("ImageManifestDescriptor", FieldRule::Anew("follows from Image")),
+    ("LogPath", FieldRule::Anew(STATE)),
+    ("MountLabel", FieldRule::Anew(STATE)),
     (
         "Mounts",
-        Fate::Changed("follows from HostConfig.Binds, HostConfig.Mounts and Config.Volumes"),
+        FieldRule::Changed("follows from HostConfig.Binds, HostConfig.Mounts and Config.Volumes"),
     ),
-    ("Name", Fate::Anew("a name leads to one container")),
-    ("NetworkSettings.Bridge", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.EndpointID", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Gateway", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.GlobalIPv6Address", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.GlobalIPv6PrefixLen", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.HairpinMode", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.IPAddress", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.IPPrefixLen", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.IPv6Gateway", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.LinkLocalIPv6Address", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.LinkLocalIPv6PrefixLen", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.MacAddress", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.Aliases", Fate::Changed("but for the original's own name and id")),
-    ("NetworkSettings.Networks.*.DNSNames", Fate::Anew("follows from the aliases and the name")),
-    ("NetworkSettings.Networks.*.DriverOpts", Fate::Kept),
-    ("NetworkSettings.Networks.*.EndpointID", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.Gateway", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.GlobalIPv6Address", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.GlobalIPv6PrefixLen", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.GwPriority", Fate::Kept),
+    ("Name", FieldRule::Anew("a name leads to one container")),
+    ("NetworkSettings.Bridge", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.EndpointID", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Gateway", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.GlobalIPv6Address", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.GlobalIPv6PrefixLen", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.HairpinMode", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.IPAddress", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.IPPrefixLen", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.IPv6Gateway", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.LinkLocalIPv6Address", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.LinkLocalIPv6PrefixLen", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.MacAddress", FieldRule::Anew(ADDRESS)),
+    (
+        "NetworkSettings.Networks.*.Aliases",
+        FieldRule::Changed("except the original's own name and id"),
+    ),
+    (
+        "NetworkSettings.Networks.*.DNSNames",
+        FieldRule::Anew("follows from the aliases and the name"),
+    ),
+    ("NetworkSettings.Networks.*.DriverOpts", FieldRule::Kept),
+    ("NetworkSettings.Networks.*.EndpointID", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.Gateway", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.GlobalIPv6Address", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.GlobalIPv6PrefixLen", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.GwPriority", FieldRule::Kept),
     (
         "NetworkSettings.Networks.*.IPAMConfig",
-        Fate::Dropped("no two containers may have one address"),
+        FieldRule::Dropped("no two containers may have one address"),
     ),
-    ("NetworkSettings.Networks.*.IPAddress", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.IPPrefixLen", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.IPv6Gateway", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.Links", Fate::Kept),
-    ("NetworkSettings.Networks.*.MacAddress", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.Networks.*.NetworkID", Fate::Kept),
-    ("NetworkSettings.Ports", Fate::Anew("free ports of the host")),
-    ("NetworkSettings.SandboxID", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.SandboxKey", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.SecondaryIPAddresses", Fate::Anew(ADDRESS)),
-    ("NetworkSettings.SecondaryIPv6Addresses", Fate::Anew(ADDRESS)),
-    ("Path", Fate::Anew("follows from Config.Entrypoint and Config.Cmd")),
-    ("Platform", Fate::Kept),
-    ("ProcessLabel", Fate::Anew(STATE)),
-    ("ResolvConfPath", Fate::Anew(STATE)),
-    ("RestartCount", Fate::Anew(STATE)),
-    ("SizeRootFs", Fate::Anew(STATE)),
-    ("SizeRw", Fate::Anew(STATE)),
-    ("State", Fate::Anew(STATE)),
-    ("Storage", Fate::Anew("the file system of the copy")),
+    ("NetworkSettings.Networks.*.IPAddress", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.IPPrefixLen", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.IPv6Gateway", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.Links", FieldRule::Kept),
+    ("NetworkSettings.Networks.*.MacAddress", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.Networks.*.NetworkID", FieldRule::Kept),
+    ("NetworkSettings.Ports", FieldRule::Anew("free ports of the host")),
+    ("NetworkSettings.SandboxID", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.SandboxKey", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.SecondaryIPAddresses", FieldRule::Anew(ADDRESS)),
+    ("NetworkSettings.SecondaryIPv6Addresses", FieldRule::Anew(ADDRESS)),
+    ("Path", FieldRule::Anew("follows from Config.Entrypoint and Config.Cmd")),
+    ("Platform", FieldRule::Kept),
+    ("ProcessLabel", FieldRule::Anew(STATE)),
+    ("ResolvConfPath", FieldRule::Anew(STATE)),
+    ("RestartCount", FieldRule::Anew(STATE)),
+    ("SizeRootFs", FieldRule::Anew(STATE)),
+    ("SizeRw", FieldRule::Anew(STATE)),
+    ("State", FieldRule::Anew(STATE)),
+    ("Storage", FieldRule::Anew("the file system of the copy")),
 ];
 
-/// What becomes of the field at `path`; `None` if nobody has decided that.
-pub fn fate(path: &str) -> Option<Fate> {
+/// What becomes of the field at `path`; `None` if that is not declared.
+pub fn fate(path: &str) -> Option<FieldRule> {
     FIELDS.iter().find(|(name, _)| *name == path).map(|(_, fate)| *fate)
 }
 
 /// Takes out of a `section` what its copy does not get from it.
 pub(crate) fn strip(section: &str, fields: &mut Map<String, Value>) {
     fields.retain(|name, _| {
-        !matches!(fate(&format!("{section}.{name}")), Some(Fate::Dropped(_) | Fate::Anew(_)))
+        !matches!(
+            fate(&format!("{section}.{name}")),
+            Some(FieldRule::Dropped(_) | FieldRule::Anew(_))
+        )
     });
 }
 
@@ -263,23 +277,23 @@ pub fn reference() -> String {
     decided.sort_by_key(|(path, _)| *path);
     for (path, fate) in decided {
         let (word, why) = match fate {
-            Fate::Kept => ("kept", ""),
-            Fate::Changed(why) => ("kept, changed", *why),
-            Fate::Dropped(why) => ("not copied", *why),
-            Fate::Anew(why) => ("its own", *why),
+            FieldRule::Kept => ("kept", ""),
+            FieldRule::Changed(why) => ("kept, changed", *why),
+            FieldRule::Dropped(why) => ("not copied", *why),
+            FieldRule::Anew(why) => ("its own", *why),
         };
         page += &format!("| `{path}` | {word} | {why} |\n");
     }
     page
 }
 
-/// What says nothing about the container that somebody wrote down.
-fn is_own_state(fate: Fate) -> bool {
-    matches!(fate, Fate::Anew(why) if why == STATE || why == ADDRESS)
+/// Fields that say nothing about the container as it was configured.
+fn is_own_state(fate: FieldRule) -> bool {
+    matches!(fate, FieldRule::Anew(why) if why == STATE || why == ADDRESS)
 }
 
-/// Whether anybody set a field: everything but what it is where nobody did. Volumes and ports are
-/// told as names of nothing, `{ "/data": {} }`, which is something.
+/// Whether a field was set, that is, differs from its default. Volumes and ports are given as names
+/// of nothing, `{ "/data": {} }`, which is something.
 pub fn is_set(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -306,7 +320,7 @@ mod tests {
     fn each_field_is_decided_about_once() {
         let names: BTreeSet<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
         assert_eq!(names.len(), FIELDS.len());
-        assert_eq!(fate("Config.User"), Some(Fate::Kept));
+        assert_eq!(fate("Config.User"), Some(FieldRule::Kept));
         assert_eq!(fate("Config.Userr"), None);
     }
 

@@ -1,6 +1,6 @@
-//! What an answer of the daemon, or of whatever stands in front of it, means.
+//! Maps the daemon's error answers, and those of proxies in front of it, to errors.
 //!
-//! The daemon's words are all there is to go by: its status is 500 for nearly everything.
+//! The text is all there is to go by: the status is 500 for nearly everything.
 
 use std::io;
 use std::time::Duration;
@@ -105,7 +105,7 @@ impl DockerError {
     }
 }
 
-/// What registries say to whoever is not logged in, or may not have the image.
+/// What registries answer to clients that are not logged in or may not pull the image.
 const REFUSALS: [&str; 6] = [
     "no basic auth credentials",
     "authentication required",

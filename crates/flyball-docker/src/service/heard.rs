@@ -1,7 +1,7 @@
-//! What the Docker host says of the containers of one service.
+//! Applies events and answers of the Docker host to the containers of one service.
 //!
-//! Says what has to be asked next; asks nothing itself. Whatever an event says counts from its own
-//! time on: an inspection or a listing that was asked for before it is taken for overtaken.
+//! An event counts from its own time: an inspection or listing that was requested earlier is
+//! outdated.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use super::state::{State, agrees};
 use crate::container::{CRASHES_SHOWN, Container, Ending};
 use crate::facts::{Facts, State as ContainerState, Way};
 use crate::standing::Standing;
-use crate::{copy, end, signals};
+use crate::{copy, remove, signals};
 
-/// Whether an inspection told something new.
+/// Whether an inspection brought something new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     Yes,
@@ -61,7 +61,7 @@ impl Service {
         let orphans: Vec<String> = state.containers.values_mut().filter_map(orphan).collect();
         drop(state);
         for id in orphans {
-            self.tasks.spawn(end::remove(Arc::clone(self), id));
+            self.tasks.spawn(remove::remove(Arc::clone(self), id));
         }
         if first {
             self.changed.notify_one();
@@ -126,12 +126,12 @@ impl Service {
         self.bury_if_dead(&mut state, id, ordered);
         drop(state);
         if loops {
-            self.tasks.spawn(end::read_log_tail(Arc::clone(self), id.to_owned()));
+            self.tasks.spawn(remove::read_log_tail(Arc::clone(self), id.to_owned()));
         }
         self.changed.notify_one();
     }
 
-    /// Somebody else sent `signal` to a container. If that is to end it, it gets no more requests
+    /// A signal was sent to a container externally. If that is to end it, it gets no more requests
     /// from now on: many programs stop listening at once and take a while to end.
     pub(crate) fn signalled(&self, id: &str, signal: &str) {
         let now = self.core.now();
@@ -141,17 +141,17 @@ impl Service {
             return;
         }
         if signals::ends(signal, container.facts.stop_signal) {
-            tracing::debug!(container = id, signal, "somebody else stops a container");
+            tracing::debug!(container = id, signal, "a container is being stopped externally");
             container.leaving_since = Some(now);
         }
-        self.hear(&mut state, id, signal);
+        self.record_signal(&mut state, id, signal);
         drop(state);
         self.changed.notify_one();
     }
 
     /// What stops the containers that replicas are copied from may be about to stop them all, and
     /// takes what is started meanwhile amiss.
-    fn hear(&self, state: &mut State, id: &str, signal: &str) {
+    fn record_signal(&self, state: &mut State, id: &str, signal: &str) {
         if self.settings.image.is_some() {
             return;
         }
@@ -161,21 +161,21 @@ impl Service {
             c.facts.state == ContainerState::Running && c.ending == Ending::None && !ordered
         };
         let living = containers.values().filter(lives).map(|c| &c.facts.id);
-        if told.hear(id, signal, living, Instant::now()) {
+        if told.record_signal(id, signal, living, Instant::now()) {
             orders.values_mut().for_each(|order| order.cancelled = true);
             tracing::info!(
-                "{}: all its containers were stopped by somebody else: none is started until one \
-                 runs that flyball did not start",
+                "{}: all its containers were stopped externally: flyball starts none until a \
+                 container runs that it did not start",
                 self.name()
             );
         }
     }
 
     /// A container was started.
-    pub(crate) fn risen(&self, id: &str) {
+    pub(crate) fn started(&self, id: &str) {
         let now = self.core.now();
         let mut state = self.state();
-        state.told.risen(id);
+        state.told.started(id);
         if let Some(container) = state.containers.get_mut(id) {
             container.started(now);
         }
@@ -204,7 +204,7 @@ impl Service {
         let dead = matches!(container.facts.state, ContainerState::Exited { .. });
         if dead && container.facts.managed && container.ending == Ending::None {
             container.ending = Ending::Died;
-            self.tasks.spawn(end::bury(Arc::clone(self), id.to_owned()));
+            self.tasks.spawn(remove::record_exit_and_remove(Arc::clone(self), id.to_owned()));
         }
     }
 }

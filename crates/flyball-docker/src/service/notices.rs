@@ -1,4 +1,4 @@
-//! What the owner of a service should know of its containers, in sentences that say what to do.
+//! Notices about the containers of a service, each with what to do.
 
 use std::collections::BTreeSet;
 
@@ -26,9 +26,9 @@ impl Service {
     }
 }
 
-/// Docker would tell the CPU time of the whole machine for each container.
-pub(crate) const NO_CGROUPS: &str = "CPU time of containers is not known: docker runs without cgroups (docker info: Cgroup Driver \
-     none); hint: for rootless Docker, cgroup v2 and systemd must be there";
+/// Docker would report the CPU usage of the whole machine for each container.
+pub(crate) const NO_CGROUPS: &str = "CPU usage of containers is unknown: docker runs without \
+     cgroups (docker info: Cgroup Driver none); hint: rootless Docker needs cgroup v2 and systemd";
 
 /// Why the newest container that flyball did not start cannot be copied.
 fn refusal(state: &State) -> Option<String> {

@@ -1,4 +1,4 @@
-//! What one service remembers of its containers and of the orders that are under way.
+//! What one service remembers of its containers and pending orders.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +9,10 @@ use flyball_engine::Exits;
 use tokio::time::Instant;
 
 use crate::container::Container;
+use crate::external_stops::ExternalStops;
 use crate::facts::{Facts, State as ContainerState};
 use crate::labels::name_of;
 use crate::owner::Owner;
-use crate::told::Told;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -23,12 +23,12 @@ pub(super) struct State {
     pub(super) containers: BTreeMap<String, Container>,
     /// Starts under way.
     pub(super) orders: BTreeMap<ReplicaId, Order>,
-    /// Numbers within the Compose service whose names somebody else's containers have.
+    /// Numbers within the Compose service whose names other containers have.
     pub(super) numbers_refused: BTreeSet<u64>,
     pub(super) exits: Exits,
     /// Why the latest start or stop failed, until one succeeds.
     pub(super) pending: Option<String>,
-    pub(super) told: Told,
+    pub(super) told: ExternalStops,
     /// Whom the container belongs to that is copied, where more than one owner may be a replica.
     pub(super) original: Option<Owner>,
 }

@@ -1,7 +1,4 @@
-//! Whether the agents of a Swarm tell CPU time, asked once.
-//!
-//! Decides nothing. Does not know which containers matter.
-//! Invariant: all are asked at the same time, each with the limit that a question has.
+//! Asks each agent of a Swarm once whether it reports CPU usage.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,7 +16,7 @@ use super::tasks::agent_of;
 /// What the agents of a Swarm answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentFacts {
-    /// How many told CPU time.
+    /// How many reported CPU usage.
     pub told: usize,
     /// Why not, by the names of their nodes.
     pub silent: BTreeMap<String, String>,

@@ -1,8 +1,7 @@
-//! What a manager answers about services, tasks and nodes, as far as flyball reads it.
+//! Answers of a manager about services, tasks and nodes, as far as flyball reads them.
 //!
-//! Decides nothing: fields in, fields out. Knows only what looks need; a service's spec that is
-//! written back is never one of these, since they drop what they do not know.
-//! Invariant: what the manager left out or gave as null is `None` or empty, never an error.
+//! A missing or null field is `None` or empty, never an error. These types are never written back,
+//! since they drop unknown fields.
 
 use std::collections::BTreeMap;
 

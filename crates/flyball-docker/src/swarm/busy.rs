@@ -1,17 +1,15 @@
 //! Whether a service must be left alone now.
 //!
-//! Decides it from the state of its update and from one label. Does not know what flyball wants.
-//! Invariant: while an update runs, is paused or rolls back, nothing is told to the service. Any
-//! change would clear that state, resume a paused bad rollout, and turn an automatic rollback into
-//! one to the bad spec.
+//! While an update runs, is paused or rolls back, nothing is changed: any change would clear that
+//! state, resume a paused bad rollout, and turn an automatic rollback into one to the bad spec.
 
 use std::collections::BTreeMap;
 
-/// `true` on a service that somebody changes by hand for a while.
+/// `true` on a service that is being changed manually for a while.
 pub(super) const HOLD: &str = "flyball.hold";
 
-/// Why nothing may be told to a service with this state of its update and these labels, if those
-/// are obeyed.
+/// Why a service must not be changed with this state of its update and these labels, if those are
+/// obeyed.
 pub(super) fn busy(
     state: Option<&str>,
     message: Option<&str>,
@@ -21,10 +19,10 @@ pub(super) fn busy(
     let label = labels.get(HOLD).filter(|_| obeyed);
     let held = label.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     let what = match state.unwrap_or_default() {
-        "updating" => "its update goes on",
+        "updating" => "its update is in progress",
         "paused" => "its update is paused (docker service update, or docker service rollback)",
         "rollback_started" => "its update is being rolled back",
-        "rollback_paused" => "its rollback is paused (docker service update mends it)",
+        "rollback_paused" => "its rollback is paused (docker service update fixes it)",
         _ => return held.then(|| format!("its label {HOLD}=true")),
     };
     Some(match message.filter(|message| !message.is_empty()) {

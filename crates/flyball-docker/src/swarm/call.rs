@@ -1,9 +1,7 @@
-//! One request to a manager.
+//! One request to a manager, with a deadline and a bound on the answer.
 //!
-//! Decides how a manager is asked: on a connection of its own, with a deadline and a bound on the
-//! answer. Does not know what answers mean. Not through the typed client that containers use: it
-//! drops fields that it does not know, and a service is written back whole.
-//! Invariant: every request has an end, and nothing of it is tried twice.
+//! The typed client is not used here: it drops unknown fields, and a service is written back whole.
+//! Nothing is tried twice.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -32,7 +30,7 @@ use crate::DockerError;
 pub(super) const ASK_LIMIT: Duration = Duration::from_secs(5);
 /// The largest answer: 10,000 tasks with their history are about 30 MB.
 const ANSWER_MAX: usize = 64 << 20;
-/// Older ones look an image's digest up anew at every change, and restart all tasks.
+/// Older ones look up an image's digest again at every change, and restart all tasks.
 const OLDEST_API: (u32, u32) = (1, 30);
 
 /// A manager, and the version of the API that it is asked in.
@@ -72,7 +70,7 @@ impl Manager {
     /// The same in the newest version of the API that the daemon speaks: an older one would drop the
     /// newer fields of a service on the way.
     pub(crate) async fn agreed(self) -> Result<Self, SwarmError> {
-        let what = "tell its version";
+        let what = "read its version";
         let version: Value = self.get(what, "/version").await?;
         let found = version["ApiVersion"].as_str().unwrap_or_default().to_owned();
         let number =
@@ -86,7 +84,7 @@ impl Manager {
                 Err(DockerError::TooOld { host, found, needed }.into())
             }
             None => {
-                let why = format!("no version of the API: {found:?}");
+                let why = format!("not a version of the API: {found:?}");
                 Err(DockerError::Broken { what: what.into(), why }.into())
             }
         }
@@ -105,7 +103,7 @@ impl Manager {
         let body = self.whole(what, Method::GET, path, None).await?;
         let broken = |error: serde_json::Error| DockerError::Broken {
             what: what.into(),
-            why: format!("not what it should be: {error}"),
+            why: format!("unexpected answer: {error}"),
         };
         Ok(serde_json::from_slice(&body).map_err(broken)?)
     }
@@ -207,7 +205,7 @@ impl Stream {
     /// # Errors
     /// It ended or broke.
     pub(super) async fn more(&mut self) -> Result<(), SwarmError> {
-        let what = "tell events";
+        let what = "stream events";
         match self.body.frame().await {
             Some(Ok(_)) => Ok(()),
             Some(Err(error)) => Err(broken(what, &error).into()),

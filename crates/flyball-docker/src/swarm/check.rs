@@ -1,7 +1,4 @@
-//! What is wrong with a Swarm or with a service of it, found before anything is changed.
-//!
-//! Decides what is worth saying. Changes nothing.
-//! Invariant: each finding says what was found and, where there is a way, how to mend it.
+//! Checks of a Swarm and its services. Nothing is changed.
 
 use std::collections::BTreeMap;
 
@@ -30,14 +27,14 @@ pub struct ManagerFacts {
     pub version: String,
     /// Nodes that it hears of, and all of them.
     pub nodes: (usize, usize),
-    /// What agents answered; `None` where nobody shall read CPU time, or no service of agents runs.
+    /// What agents answered; `None` where CPU usage is not read, or no agent service runs.
     pub agents: Option<AgentFacts>,
 }
 
 /// Asks the first manager that answers; the last failure if none does.
 pub(super) async fn managers(settings: &ManagerSettings) -> Result<ManagerFacts, SwarmError> {
     let (manager, nodes) = first_of(settings).await?;
-    let version: Value = manager.get("tell its version", "/version").await?;
+    let version: Value = manager.get("read its version", "/version").await?;
     let up = nodes.values().filter(|node| node.up).count();
     let version = version["Version"].as_str().unwrap_or_default().to_owned();
     let agents = match &settings.agents {
@@ -85,8 +82,8 @@ pub(super) async fn service(
     }
     let mut findings = Vec::new();
     findings.extend(no_agents.map(|agents| {
-        let text = format!("there is no service {agents}: CPU time of tasks is not known");
-        remark(text, "make it as docs/guide/swarm.md says, or name it under [swarm] agent")
+        let text = format!("there is no service {agents}: CPU usage of tasks is unknown");
+        remark(text, "create it as docs/guide/swarm.md shows, or set agent under [swarm]")
     }));
     findings.extend(unreachable(&answer, settings));
     if settings.balanced && settings.reach == SwarmReach::Node {
@@ -96,31 +93,31 @@ pub(super) async fn service(
     let (state, message) = (update.state.as_deref(), update.message.as_deref());
     if let Some(why) = busy(state, message, &answer.spec.labels, settings.obeys_hold) {
         let text = format!("swarm service {name} is left alone: {why}");
-        findings.push(remark(text, "flyball goes on by itself once that is over"));
+        findings.push(remark(text, "flyball resumes by itself afterwards"));
     }
     if answer.spec.task_template.resources.limits.nano_cpus.is_none_or(|nano| nano <= 0)
         && settings.cpus.is_none()
     {
-        let text = format!("{name} has no cpu limit: its load is reckoned against one core");
+        let text = format!("{name} has no CPU limit: its load is measured against one core");
         findings.push(remark(text, "set cpus (stack file: deploy.resources.limits.cpus)"));
     }
     if answer.spec.labels.contains_key(STACK) {
         let text =
-            format!("{name} belongs to a stack: each docker stack deploy sets its replicas anew");
+            format!("{name} belongs to a stack: each docker stack deploy resets its replicas");
         let variable = format!("{}_REPLICAS", settings.service.to_uppercase().replace('-', "_"));
         findings.push(remark(
             text,
             &format!(
-                "write replicas: ${{{variable}:-N}} in the stack file, N what the service can do \
-                 with, and deploy with {variable} set to the count of the day: flyball puts back \
-                 what was lowered, a second late (without replicas, a deploy sets 1)"
+                "write replicas: ${{{variable}:-N}} in the stack file, with N enough for the \
+                 service, and deploy with {variable} set to the current count: flyball restores a \
+                 lowered count, but only after a second (without replicas, a deploy sets 1)"
             ),
         ));
     }
     Ok(findings)
 }
 
-/// Whether whoever spreads requests can reach no task.
+/// Whether the balancer can reach no task.
 fn unreachable(answer: &ServiceAnswer, settings: &SwarmSettings) -> Option<Finding> {
     let ports = &answer.spec.endpoint_spec.ports;
     if !settings.balanced || settings.reach != SwarmReach::Node {
@@ -135,7 +132,9 @@ fn unreachable(answer: &ServiceAnswer, settings: &SwarmSettings) -> Option<Findi
     let name = &settings.swarm_service;
     Some(Finding {
         fatal: true,
-        text: format!("{name}: port {port} is {how} published: no task can be reached by itself"),
+        text: format!(
+            "{name}: port {port} is {how} published: tasks cannot be reached individually"
+        ),
         hint: Some(format!(
             "publish it in host mode (--publish mode=host,target={port}), reach tasks in an overlay \
              network (reach = \"container\"), or use balancer = \"none\" with the mesh"
@@ -144,7 +143,7 @@ fn unreachable(answer: &ServiceAnswer, settings: &SwarmSettings) -> Option<Findi
 }
 
 fn no_address(node: &Node) -> Finding {
-    let text = format!("node {} tells no address that its ports could be reached at", node.name);
+    let text = format!("node {} reports no address at which its ports can be reached", node.name);
     let hint = format!("docker node update --label-add {NODE_ADDRESS}=IP {}", node.name);
     remark(text, &hint)
 }

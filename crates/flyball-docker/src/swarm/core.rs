@@ -1,8 +1,7 @@
-//! What the watcher of a Swarm, the engines of its services and their orders have in common.
+//! State shared by the watcher of a Swarm, the engines of its services and their orders.
 //!
-//! Decides what is known of the managers and when it was heard. Does not know how they are asked.
-//! Invariant: no lock is held while anybody is asked, and what is known has the time at which the
-//! question was put that it answers.
+//! No lock is held during a request. Everything known carries the time of the request that it
+//! answers.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -19,7 +18,7 @@ use super::labels::{LabelledSwarm, services_of};
 use super::settings::{ManagerSettings, SwarmSettings};
 use super::state::{AgentsSeen, State};
 
-/// A manager that does not answer is said to be away, and why.
+/// A manager that does not answer is reported as down, with the reason.
 type Listing = Result<Arc<Vec<LabelledSwarm>>, SwarmError>;
 
 pub(super) struct Core {
@@ -38,7 +37,7 @@ pub(super) struct Core {
 struct Link {
     manager: Option<Manager>,
     heard_at: Timestamp,
-    /// Why nobody can be asked, while nobody can.
+    /// Why no request can be made, while that is so.
     down: Option<SwarmError>,
 }
 
@@ -111,7 +110,7 @@ impl Core {
         };
         self.listing.send_replace(Some(Ok(Arc::new(services_of(services)))));
         if was.is_some() {
-            tracing::info!("a manager of the swarm answers again at {}", manager.host());
+            tracing::info!("a swarm manager is back at {}", manager.host());
         }
     }
 
@@ -174,8 +173,8 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a look is told: as old as the latest answer; missing from the loss of the managers until
-    /// one has told everything again.
+    /// The report for a look: as old as the latest answer; missing from the loss of the managers
+    /// until one has answered everything again.
     pub(super) fn observe(&self) -> Reading<EngineReport> {
         let (heard_at, down) = {
             let link = self.core.link();
@@ -186,7 +185,7 @@ impl Service {
             return Reading::Missing { since: heard_at, why };
         }
         if !inside.listed {
-            let why = "the swarm was not asked yet".to_owned();
+            let why = "the swarm has not been queried yet".to_owned();
             return Reading::Missing { since: heard_at, why };
         }
         let configured = self.core.settings.agents.as_ref();

@@ -1,8 +1,7 @@
-//! The managers of a Swarm, and the replicas of one service, as the loop sees them.
+//! The managers of a Swarm, and the replicas of one service.
 //!
-//! Decides nothing about their number. Takes orders in at once and has them carried out in the
-//! background; what became of them is in the next report.
-//! Invariant: services outlive the engine, and it changes nothing of them but their count.
+//! Orders return at once and run in the background; the next report shows the result. Services
+//! outlive the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -67,7 +66,8 @@ impl SwarmManagers {
     }
 
     /// The services that describe themselves by labels, in the order of their names, as the watcher
-    /// saw them last, which it does each second. Asks nobody; waits at most 5 s for the first answer.
+    /// saw them last, which it does each second. Sends no request; waits at most 5 s for the first
+    /// answer.
     ///
     /// # Errors
     /// Why no manager can be asked, while none can.
@@ -107,8 +107,8 @@ impl SwarmEngine {
     /// All that is known now, as old as the latest answer of a manager (a second, as a rule). Waits
     /// for nothing.
     ///
-    /// Missing from the loss of the managers until one has told everything again. A service that is
-    /// not there has no replicas and is busy being away.
+    /// Missing from the loss of the managers until one has answered everything again. A service
+    /// that is not there has no replicas and is busy being away.
     pub fn observe(&self) -> Reading<EngineReport> {
         self.service.observe()
     }
@@ -120,8 +120,8 @@ impl SwarmEngine {
         self.service.inside().state.spread(agents)
     }
 
-    /// Tells the service to run `to` replicas, if that is not what it says already, and if nobody
-    /// changed it since it was last seen. Who leaves is Swarm's own choice.
+    /// Sets the service's replicas to `to`, if they differ, and if nothing else changed it since it
+    /// was last seen. Who leaves is Swarm's own choice.
     pub fn scale(&self, to: u32) {
         order::take_in(&self.service, to);
     }
@@ -154,7 +154,7 @@ impl SwarmEngine {
         };
         if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
             let service = &self.service.settings.service;
-            tracing::warn!(%service, "the swarm did not finish what it was asked");
+            tracing::warn!(%service, "the swarm did not finish pending requests before shutdown");
         }
     }
 }

@@ -1,9 +1,6 @@
-//! What can go wrong between flyball and the managers of a Swarm.
+//! Errors between flyball and the managers of a Swarm.
 //!
-//! Decides which fault an answer means and what the user can do about it. Does not know what is
-//! done next.
-//! Invariant: an expected refusal (somebody else changed the service first) is told apart from a
-//! fault, and no value of an environment variable is in any error.
+//! No error contains the value of an environment variable.
 
 use flyball_engine::text::one_line;
 
@@ -16,7 +13,7 @@ pub enum SwarmError {
     #[error(transparent)]
     Docker(#[from] DockerError),
     /// The daemon is not a manager.
-    #[error("docker at {host} is no manager of a swarm: {why}")]
+    #[error("docker at {host} is not a swarm manager: {why}")]
     NotAManager {
         /// The address.
         host: String,
@@ -24,7 +21,7 @@ pub enum SwarmError {
         why: String,
     },
     /// No manager is named.
-    #[error("no manager of the swarm is named")]
+    #[error("no swarm manager is configured")]
     NoManagers,
     /// There is no such service.
     #[error("swarm service not found: {service}")]
@@ -40,8 +37,8 @@ pub enum SwarmError {
         /// `global`, or `job`.
         mode: &'static str,
     },
-    /// Somebody else changed the service since it was read: expected, and the next look sees it.
-    #[error("swarm service {service} was changed by somebody else meanwhile")]
+    /// The service was changed externally since it was read: expected, and the next look sees it.
+    #[error("swarm service {service} was changed externally in the meantime")]
     Conflict {
         /// Its name in the Swarm.
         service: String,
@@ -63,7 +60,7 @@ pub enum SwarmError {
 }
 
 impl SwarmError {
-    /// Whether nothing is wrong: the next look decides anew.
+    /// Whether nothing is wrong: the next look decides again.
     pub fn is_expected(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Busy { .. })
     }
@@ -73,16 +70,16 @@ impl SwarmError {
         Some(match self {
             Self::Docker(error) => return error.hint(),
             Self::NotAManager { .. } => {
-                "name managers under [swarm] managers (docker node ls shows them)".into()
+                "set managers under [swarm] (docker node ls lists them)".into()
             }
             Self::NoManagers => "write managers = [\"unix:///var/run/docker.sock\"]".into(),
             Self::NoService { .. } => {
-                "docker service ls shows the names; in a stack they begin with the stack's: set \
-                 swarm_service"
+                "docker service ls lists the names; in a stack, they start with the stack's name: \
+                 set swarm_service"
                     .into()
             }
             Self::NotReplicated { service, .. } => {
-                format!("make it anew without --mode, or leave {service} out of flyball")
+                format!("recreate it without --mode, or leave {service} out of flyball")
             }
             Self::Conflict { .. } | Self::Busy { .. } | Self::PortZero { .. } => return None,
         })

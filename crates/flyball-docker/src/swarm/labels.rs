@@ -1,8 +1,4 @@
-//! The services that describe themselves by their labels.
-//!
-//! Decides which services of a Swarm want to be looked after: those with `flyball.service` among the
-//! labels of the service itself. Which of two with one name is, is not decided here, nor what the
-//! settings in other labels mean. Invariant: a service without that label is somebody else's.
+//! Finds Swarm services that have the label `flyball.service`.
 
 use std::collections::BTreeMap;
 

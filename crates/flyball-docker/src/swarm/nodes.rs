@@ -1,7 +1,6 @@
-//! The machines of a Swarm as its managers see them.
+//! The nodes of a Swarm as its managers see them.
 //!
-//! Decides where a node is reached and whether what runs there is to be trusted with requests. Pure.
-//! Invariant: a node without an address that others can use has none; it is never this machine.
+//! A node without an address that others can use has none; it is never taken for this host.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};

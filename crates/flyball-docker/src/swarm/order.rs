@@ -1,9 +1,7 @@
-//! Telling a service of a Swarm its count.
+//! Changes the count of a Swarm service.
 //!
-//! Decides whether it may be told now: only to the version that the loop has seen, never while it
-//! is busy, and never what it says already. Tried once; the next look tries again.
-//! Invariant: nothing but the count changes, and no change of anybody else is lost: a service that
-//! was changed since it was read is left as it is.
+//! Only the version that the loop has seen is changed, so no external change is lost. Each order is
+//! tried once; the next look tries again.
 
 use std::sync::Arc;
 
@@ -40,7 +38,7 @@ async fn carry_out(service: Arc<Service>) {
             let Some(to) = inside.state.order.take() else {
                 inside.state.working = false;
                 drop(inside);
-                // Whoever waits for the end of orders sees it now.
+                // Waiters for the end of orders see it now.
                 return service.changed.notify_one();
             };
             (to, inside.state.wanted())
@@ -75,7 +73,7 @@ async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), Swar
     let path = format!("{path}/update?version={version}");
     manager.post("scale a service", &path, &spec).await.map_err(|error| meant(error, name))?;
     service.inside().state.tell(version, to);
-    tracing::debug!(service = %service.settings.service, "swarm was told to run {to}");
+    tracing::debug!(service = %service.settings.service, "scaled the swarm service to {to}");
     Ok(())
 }
 
@@ -85,7 +83,7 @@ fn busy_now(raw: &RawService, obeys_hold: bool) -> Option<String> {
     busy(update.state.as_deref(), update.message.as_deref(), &answer.spec.labels, obeys_hold)
 }
 
-/// A version that is not the newest any more is told by status 500, as is nearly everything.
+/// An outdated version is reported with status 500, as is nearly everything.
 fn meant(error: SwarmError, service: &str) -> SwarmError {
     match error {
         SwarmError::Docker(crate::DockerError::Refused { ref why, .. })

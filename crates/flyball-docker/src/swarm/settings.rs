@@ -1,7 +1,4 @@
-//! How the managers of a Swarm are reached, and how one service of theirs is looked at.
-//!
-//! Decides whether settings can work at all, before anybody is asked. Asks nobody.
-//! Invariant: there is at least one manager, and each service has a port.
+//! Settings of a Swarm and of one service in it.
 
 use std::sync::Arc;
 
@@ -18,7 +15,7 @@ pub struct ManagerSettings {
     pub managers: Vec<String>,
     /// What every reading is stamped with.
     pub clock: fn() -> Timestamp,
-    /// Who reads CPU time on the nodes; `None`: nobody does.
+    /// The agents that read CPU usage on the nodes; `None`: there are none.
     pub agents: Option<SwarmAgents>,
 }
 
@@ -27,7 +24,7 @@ pub struct ManagerSettings {
 pub struct SwarmAgents {
     /// What Swarm calls that service. It publishes one port in host mode.
     pub service: String,
-    /// Who asks them; told which there are.
+    /// The client that asks them; it gets their list.
     pub agents: Arc<Agents>,
 }
 
@@ -42,9 +39,9 @@ pub struct SwarmSettings {
     pub port: u16,
     /// How requests reach a task.
     pub reach: SwarmReach,
-    /// Cores to reckon a replica's load against where the Swarm service sets no limit.
+    /// Cores to measure a replica's load against where the Swarm service sets no limit.
     pub cpus: Option<f64>,
-    /// Whether requests are spread by somebody who has to know each task's address.
+    /// Whether a balancer spreads requests that must know each task's address.
     pub balanced: bool,
     /// Whether the label `flyball.hold=true` is obeyed.
     pub obeys_hold: bool,
@@ -56,7 +53,7 @@ pub enum SwarmReach {
     /// At its node's address and the port that is published there in host mode.
     Node,
     /// At its own address in this overlay network, or in the first of its networks that is not the
-    /// routing mesh: whoever spreads requests must be attached to that network.
+    /// routing mesh: the balancer must be attached to that network.
     Network(Option<String>),
 }
 

@@ -1,8 +1,6 @@
-//! The count in a service as the manager gave it, untouched but for that.
+//! Changes the count in a raw service spec and nothing else.
 //!
-//! Decides nothing. Works on the raw answer: a typed one would drop fields that it does not know, and
-//! the manager would take what is missing for removed.
-//! Invariant: what is written back differs from what was read in one number, or nothing is written.
+//! A typed spec would drop unknown fields, and the manager would remove what is missing.
 
 use serde_json::{Value, json};
 
@@ -24,7 +22,7 @@ impl RawService {
         self.answer["Version"]["Index"].as_u64().unwrap_or(0)
     }
 
-    /// How many replicas it is told to run. (Swarm itself takes a missing number for 1.)
+    /// How many replicas it should run. (Swarm itself takes a missing number for 1.)
     ///
     /// # Errors
     /// [`SwarmError::NotReplicated`] for `name`.
@@ -42,7 +40,7 @@ impl RawService {
         }
     }
 
-    /// The whole answer, for whoever reads other fields of it.
+    /// The whole answer, for readers of other fields.
     pub(super) fn answer(&self) -> &Value {
         &self.answer
     }

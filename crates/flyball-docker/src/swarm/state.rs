@@ -1,9 +1,7 @@
-//! One service of a Swarm as its engine remembers it.
+//! One Swarm service as its engine remembers it, and the report made from that.
 //!
-//! Decides what the loop is told of it: which tasks are replicas, which of them are ready, what the
-//! count is and who would leave. Does not know how the managers are asked.
-//! Invariant: an answer from before flyball's own latest change says nothing about the count, and a
-//! task keeps the address it had once Swarm has forgotten it.
+//! An answer older than flyball's own latest change does not set the count. A task keeps its
+//! address after Swarm has forgotten it.
 
 mod notices;
 
@@ -19,9 +17,9 @@ use flyball_engine::Exits;
 use super::answers::ServiceAnswer;
 use super::busy::busy;
 use super::nodes::{Node, Nodes};
+use super::removals::predict_removals;
 use super::settings::{SwarmReach, SwarmSettings};
 use super::tasks::{Stage, Task, serves};
-use super::victims::foretell;
 use crate::container::at_wall;
 
 pub(super) use notices::AgentsSeen;
@@ -33,13 +31,13 @@ pub(super) struct State {
     told: Option<Told>,
     tasks: BTreeMap<String, Known>,
     exits: Exits,
-    /// The version that flyball's latest change was made to, and the count it told.
+    /// The version that flyball's latest change was made to, and its count.
     changed: Option<(u64, u32)>,
-    /// What the loop wants told, until that is under way.
+    /// The count that the loop ordered, until the request starts.
     pub(super) order: Option<u32>,
     /// Whether an order is being carried out.
     pub(super) working: bool,
-    /// What was said last about orders that failed, so that it is said once.
+    /// What was logged last about failed orders, so that it is logged once.
     pub(super) complaint: String,
 }
 
@@ -69,7 +67,7 @@ struct Known {
     node: Option<Node>,
     /// That is not heard of.
     lost: bool,
-    /// The last address that Swarm told; it forgets it before the task ends.
+    /// The last address that Swarm reported; it forgets it before the task ends.
     address: Option<SocketAddr>,
 }
 
@@ -79,12 +77,12 @@ impl State {
         self.told.as_ref().map(|told| told.id.as_str())
     }
 
-    /// The count that the engine was last told, as far as is known.
+    /// The last known count of the service.
     pub(super) fn wanted(&self) -> Option<u32> {
         self.told.as_ref()?.wanted
     }
 
-    /// Flyball has told the count `to` to the version `version` of the service.
+    /// Flyball has set the count `to` on version `version` of the service.
     pub(super) fn tell(&mut self, version: u64, to: u32) {
         self.changed = Some((version, to));
         if let Some(told) = &mut self.told {
@@ -132,17 +130,17 @@ impl State {
         true
     }
 
-    /// Says once that somebody else changed the count.
+    /// Logs once that the count was changed externally.
     fn notice_others(&mut self, wanted: Option<u32>, service: &str) {
         let Some((before, now)) = self.wanted().zip(wanted).filter(|(a, b)| a != b) else { return };
         self.changed = None;
         if now < before {
             tracing::warn!(
-                "{service}: somebody else set {now} replicas where there were to be {before}; hint: \
-                 docker stack deploy does so: see docs/guide/swarm.md"
+                "{service}: replicas were set externally to {now}, down from {before}; hint: \
+                 docker stack deploy does this: see docs/guide/swarm.md"
             );
         } else {
-            tracing::info!("{service}: somebody else set {now} replicas, after {before}");
+            tracing::info!("{service}: replicas were set externally to {now}, up from {before}");
         }
     }
 
@@ -161,7 +159,7 @@ impl State {
             let known = before.remove(&task.id);
             match (stage, known) {
                 (Stage::Past, _) | (Stage::Failed, None) => {}
-                (Stage::Failed, Some(known)) => self.bury(&known, &task, now),
+                (Stage::Failed, Some(known)) => self.record_exit(&known, &task, now),
                 (_, known) => {
                     let known = known.unwrap_or_else(|| {
                         let created = task.created_wall_ms.filter(|_| first);
@@ -172,12 +170,12 @@ impl State {
                 }
             }
         }
-        self.trust_the_many();
+        self.ignore_minority_view();
     }
 
     /// A manager that hears of few nodes is more likely cut off than they are: where more than half
     /// of what runs would be lost at once, nothing is. (Requests may well reach it.)
-    fn trust_the_many(&mut self) {
+    fn ignore_minority_view(&mut self) {
         let running = self.tasks.values().filter(|known| known.stage == Stage::Running);
         let (mut all, mut lost) = (0_usize, 0_usize);
         for known in running {
@@ -190,7 +188,7 @@ impl State {
     }
 
     /// A task that was wanted ended by itself.
-    fn bury(&mut self, known: &Known, task: &Task, now: Timestamp) {
+    fn record_exit(&mut self, known: &Known, task: &Task, now: Timestamp) {
         if known.stage == Stage::Leaving {
             return;
         }
@@ -220,11 +218,11 @@ impl State {
         true
     }
 
-    /// What a look is told, with the CPU time that `agents` read.
+    /// The report for a look, with the CPU usage that `agents` read.
     pub(super) fn report(&self, settings: &SwarmSettings, agents: Option<&Agents>) -> EngineReport {
         let exits = self.exits.to_vec();
         let Some(told) = &self.told else {
-            let busy = format!("swarm service {} is not there", settings.swarm_service);
+            let busy = format!("swarm service {} does not exist", settings.swarm_service);
             return EngineReport { exits, busy: Some(busy), ..EngineReport::default() };
         };
         let cores = told.limit_cores.unwrap_or(1.0);
@@ -233,9 +231,9 @@ impl State {
         replicas.sort_by(|a, b| a.id.cmp(&b.id));
         let stays = |known: &&Known| known.stage != Stage::Leaving;
         let present = self.tasks.values().filter(stays);
-        let foretold = foretell(present.map(|known| &known.task)).into_iter();
-        let leaving = foretold.map(|task| self.tasks[&task.id].replica.clone()).collect();
-        let mode = "it is in a mode without a count";
+        let predicted = predict_removals(present.map(|known| &known.task)).into_iter();
+        let leaving = predicted.map(|task| self.tasks[&task.id].replica.clone()).collect();
+        let mode = "its mode has no replica count";
         EngineReport {
             replicas,
             exits,
@@ -256,14 +254,14 @@ impl State {
             let unreachable = settings.balanced && !told.addressed;
             unreachable.then(|| {
                 format!(
-                    "port {} is not published in host mode: no task can be reached",
+                    "port {} is not published in host mode: tasks cannot be reached",
                     settings.port
                 )
             })
         })
     }
 
-    /// Whether a running task is ready without being asked: nobody can reach it but Swarm's mesh.
+    /// Whether a running task is ready without a probe: only Swarm's mesh can reach it.
     pub(super) fn ready_unasked(&mut self, settings: &SwarmSettings, now: Timestamp) {
         let addressed = self.told.as_ref().is_none_or(|told| told.addressed);
         if addressed || settings.balanced {

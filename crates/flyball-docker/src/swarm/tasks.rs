@@ -1,8 +1,6 @@
-//! What a task of Swarm is to a look.
+//! Name, address and phase of a Swarm task.
 //!
-//! Decides what a task is called, where it is reached and how far it has come. Pure: the manager's
-//! answer in, facts out. Does not know what was known of it before.
-//! Invariant: a task that Swarm has told to end is never one that serves, whatever its container does.
+//! A task that Swarm is stopping never counts as serving, whatever its container does.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -12,7 +10,7 @@ use super::answers::{PortAnswer, TaskAnswer};
 use super::nodes::Nodes;
 use super::settings::{SwarmReach, SwarmSettings};
 
-/// Enough of a task's id to tell it from the others of its slot, over all times.
+/// Enough of a task's id to distinguish it from the others of its slot, over all times.
 const SHORT: usize = 8;
 
 /// What flyball knows of a task.
@@ -40,7 +38,7 @@ pub(super) enum Stage {
     Coming,
     /// Its container runs and, if it has a health check, is healthy.
     Running,
-    /// Told to end, or just ended by itself; its container may still run.
+    /// Asked to end, or just ended by itself; its container may still run.
     Leaving,
     /// It ended by itself, and its container is no more.
     Failed,

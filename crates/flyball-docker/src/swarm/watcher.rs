@@ -1,10 +1,7 @@
-//! Keeps what is known of a Swarm in step with it.
+//! Keeps the known state of a Swarm up to date.
 //!
-//! Decides when a manager is asked, and which: events only say that it is time. Managers tell events
-//! of services and nodes, none of tasks on other nodes, so tasks are asked for: often for a while
-//! after an event or an order, and each second otherwise.
-//! Invariant: a lost event costs one second and no more. A manager that does not answer within the
-//! limit is left for the next one, and what is known then is missing, not empty.
+//! Managers send no events of tasks on other nodes, so tasks are polled: often after an event or an
+//! order, otherwise each second. If no manager answers, the reading is missing, not empty.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -23,14 +20,14 @@ use super::tasks::{Task, agent_of};
 
 /// A task is seen to end or to run this late at most; a manager answers in 2 ms for 36 tasks.
 const IDLE: Duration = Duration::from_secs(1);
-/// Between two looks while tasks move: SIGTERM comes 1.1 s after a task was told to end.
+/// Between two looks while tasks move: SIGTERM comes 1.1 s after a task was asked to end.
 const STIRRED: Duration = Duration::from_millis(100);
 /// Ten starts take Swarm 2.0 s; a rollout's events come one after another.
 const STIRRED_FOR: Duration = Duration::from_secs(5);
 /// Events come in bursts; the first of them is answered at once.
 const GAP: Duration = Duration::from_millis(20);
 /// What a manager is asked for without an end.
-const EVENTS: &str = "tell events";
+const EVENTS: &str = "stream events";
 /// Between two tries to reach a manager.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -62,7 +59,7 @@ async fn session(core: &Arc<Core>, host: &str) -> Result<Infallible, SwarmError>
             // A proxy cuts a stream that was idle for a while. Tasks are asked for all the same: a
             // manager that does not answer is found out by that.
             Err(cut) => {
-                tracing::debug!("the stream of events is opened anew: {cut}");
+                tracing::debug!("reopening the event stream: {cut}");
                 sleep_until(begun + IDLE).await;
                 events = manager.stream(EVENTS, &path).await?;
             }
@@ -89,7 +86,7 @@ async fn wait(
     Ok(news)
 }
 
-/// Asks for everything once, and tells each service.
+/// Reads everything once and updates each service.
 async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
     let asked_at = core.now();
     let services: Vec<ServiceAnswer> = manager.get("list services", "/services").await?;

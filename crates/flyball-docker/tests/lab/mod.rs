@@ -152,7 +152,7 @@ impl Lab {
         steps.into_iter().for_each(|step| drop(step.unwrap()));
     }
 
-    /// Runs a container as somebody else would; gives its id.
+    /// Runs a container as an external client would; gives its id.
     pub(crate) async fn run(
         &self,
         name: &str,

@@ -62,8 +62,8 @@ async fn a_task_that_was_told_to_end_leaves_at_the_address_it_had() {
     })
     .await;
     assert_eq!(address.unwrap().to_string(), "10.0.0.9:30002");
-    let foretold = report(&engine).await.count.unwrap().leaving;
-    assert_eq!(foretold, Leaving::Predicted(vec![id(1)]));
+    let predicted = report(&engine).await.count.unwrap().leaving;
+    assert_eq!(predicted, Leaving::Predicted(vec![id(1)]));
 }
 
 #[tokio::test]
@@ -126,7 +126,7 @@ async fn what_no_count_can_change_is_busy_and_said_by_check() {
     let seen = report(&engine).await;
     assert!(seen.count.is_none() && seen.busy.is_some(), "{seen:?}");
     let told = &seen.notices[0];
-    assert!(told.contains("in global mode") && told.contains("hint: make it anew"), "{told}");
+    assert!(told.contains("in global mode") && told.contains("hint: recreate it"), "{told}");
     let found = engine.check().await.unwrap();
     assert!(found[0].fatal && found[0].text.contains("global"), "{found:?}");
     engine.scale(3);
@@ -207,10 +207,10 @@ async fn who_is_no_manager_or_too_old_is_said_and_the_next_one_is_asked() {
     worker.script().refusal =
         Some((503, "This node is not a swarm manager. Use \"docker swarm init\""));
     old.script().api = "1.24";
-    for (manager, words) in [(&worker, "is no manager"), (&old, "speaks API 1.24")] {
+    for (manager, words) in [(&worker, "is not a swarm manager"), (&old, "speaks API 1.24")] {
         let (managers, engine) = manager.engine();
         let why = until(&engine, "a reason", |seen| match seen {
-            Reading::Missing { why, .. } if !why.contains("not asked") => Some(why.clone()),
+            Reading::Missing { why, .. } if !why.contains("not been queried") => Some(why.clone()),
             _ => None,
         })
         .await;
@@ -294,7 +294,7 @@ async fn cpu_time_comes_from_the_agent_of_a_tasks_node_and_is_missing_without_on
     let told = managers.check().await.unwrap().agents.unwrap();
     assert_eq!((told.told, told.silent.len()), (1, 0));
 
-    // The agent moves to where nobody listens.
+    // The agent moves to where nothing listens.
     manager.script().tasks[2]["Status"]["PortStatus"]["Ports"][0]["PublishedPort"] = json!(1);
     until(&engine, "silence", |_| engine.nodes().first()?.silence.clone()).await;
     let told = managers.check().await.unwrap().agents.unwrap();
@@ -350,7 +350,7 @@ mod alone {
                 failing: BTreeMap::new(),
             };
             let decision = decide(&policy, &mut memory, &seen);
-            assert_eq!(decision.seen.starting, u32::try_from(slots).unwrap());
+            assert_eq!(decision.signals.starting, u32::try_from(slots).unwrap());
             quickest = quickest.min(begun.elapsed());
         }
         // An order is two calls, the listing three; the slowest rounds wait for the machine.

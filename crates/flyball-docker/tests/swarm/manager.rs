@@ -20,7 +20,7 @@ pub(crate) struct Script {
     pub(crate) silent: bool,
     /// What every answer is in place of the right one.
     pub(crate) refusal: Option<(u16, &'static str)>,
-    /// Somebody else changes a service's environment between its reading and its writing.
+    /// A service's environment is changed externally between its reading and its writing.
     pub(crate) race: bool,
     /// Specs that were written, and the query they came with.
     pub(crate) posts: Vec<(String, Value)>,

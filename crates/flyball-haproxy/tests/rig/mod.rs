@@ -1,6 +1,6 @@
-//! The rig of these tests: a real HAProxy with replicas behind it and a load in front of it.
+//! A real HAProxy with replicas behind it and load in front of it.
 //!
-//! Everything is on 127.0.0.1 and in a folder of its own, and ends with the test that made it.
+//! Everything is on 127.0.0.1, has a folder of its own and ends with its test.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the rig")]
 #![allow(clippy::unwrap_used, reason = "this is all test code")]
 
@@ -83,7 +83,7 @@ impl Rig {
         Some(rig)
     }
 
-    /// Writes HAProxy's own file anew, the backend included.
+    /// Rewrites HAProxy's own file, the backend included.
     pub fn configure(&self, extra: &str) {
         let lines: String =
             LINES.lines().chain(extra.lines()).map(|l| format!("  {l}\n")).collect();
@@ -166,7 +166,7 @@ impl Rig {
         }
     }
 
-    /// What HAProxy answers to somebody else than the adapter.
+    /// What HAProxy answers to a client other than the adapter.
     pub async fn ask(&self, command: &str) -> String {
         self.try_ask(command).await.unwrap()
     }

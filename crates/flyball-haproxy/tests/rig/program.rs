@@ -1,4 +1,4 @@
-//! Where the real HAProxy is, and what is done where there is none.
+//! Finds the real HAProxy, and handles its absence.
 
 use std::env;
 use std::fs::OpenOptions;

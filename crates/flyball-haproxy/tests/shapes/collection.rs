@@ -39,11 +39,11 @@ const PLAIN: Shape = Shape {
 /// No redispatch, no retry.
 const LOSES: &str = "may lose requests when a server ends";
 /// No `option idle-close-on-response`.
-const CUTS: &str = "a reload of HAProxy may cut requests";
-const TOO_OLD: &str = "takes no servers at run time";
-const IDLE_SERVERS: &str = "does not look at how busy";
-const STATIC: &str = "takes no servers at run time with this algorithm";
-const DOES_NOT_REACH: &str = "does not reach servers made at run time";
+const CUTS: &str = "reloading HAProxy may cut off requests";
+const TOO_OLD: &str = "does not accept servers at run time";
+const IDLE_SERVERS: &str = "ignores how busy";
+const STATIC: &str = "does not accept servers at run time with this algorithm";
+const DOES_NOT_REACH: &str = "does not reach servers added at run time";
 
 /// As Debian's package has it, with a socket of the test's own.
 const DEBIAN: &str = "global

@@ -1,4 +1,4 @@
-//! What a reader does with a hint: lines added, replaced and taken out.
+//! Applies a hint as a user would: adds, replaces and removes lines.
 
 use flyball_haproxy::Edit;
 

@@ -1,4 +1,4 @@
-//! One HAProxy with one configuration, and a replica that speaks as its servers are spoken to.
+//! One HAProxy with one configuration, and a replica that speaks its servers' protocol.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -171,7 +171,7 @@ impl Stage {
                         authorization: Basic YWRtaW46c2VjcmV0\r\nconnection: close\r\n\r\n";
             stream.write_all(head.as_bytes()).await?;
             let mut text = Vec::new();
-            // Behind `mode tcp` nobody closes the connection.
+            // Behind `mode tcp` the connection is not closed.
             while !text.ends_with(b"replica") && stream.read_buf(&mut text).await? > 0 {}
             std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };

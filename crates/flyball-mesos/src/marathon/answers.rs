@@ -1,8 +1,7 @@
-//! What Marathon answers about apps, tasks and its launch queue, as far as flyball reads it.
+//! Answers of Marathon about apps, tasks and its launch queue, in current and old form.
 //!
-//! Decides nothing: fields in, fields out, of the present and of the old form. Knows only what looks
-//! need; an app is never written back from one of these.
-//! Invariant: what Marathon left out or gave as null is `None` or empty, never an error.
+//! A missing or null field is `None` or empty, never an error. An app is never written back from
+//! these types.
 
 use std::collections::BTreeMap;
 

@@ -1,16 +1,12 @@
-//! What an app of Marathon is to a look.
-//!
-//! Decides how its tasks are reached and what must be true of one before it counts as running. Pure:
-//! Marathon's answer in, facts out.
-//! Invariant: where tasks cannot be reached the reason is there.
+//! How the tasks of a Marathon app are reached, and when one counts as running.
 
 use std::collections::BTreeSet;
 
 use super::answers::{AppAnswer, PortAnswer};
 
-/// `true` on an app that somebody changes by hand for a while.
+/// `true` on an app that is being changed manually for a while.
 pub(super) const HOLD: &str = "flyball.hold";
-/// What Marathon gives a task between SIGTERM and SIGKILL where nothing is said.
+/// What Marathon gives a task between SIGTERM and SIGKILL by default.
 const GRACE_MS: u64 = 3_000;
 
 /// What flyball knows of an app.
@@ -100,7 +96,7 @@ fn way(answer: &AppAnswer, port: Option<u16>) -> Way {
         let first = mappings.first().and_then(|mapping| mapping.container_port);
         return match port.or(first).filter(|port| *port > 0) {
             Some(port) => Way::Own(port),
-            None => Way::Nowhere("its port is not known: set port".into()),
+            None => Way::Nowhere("its port is unknown: set port".into()),
         };
     }
     let bridged = mode == Some("container/bridge") || old == Some("BRIDGE");

@@ -1,8 +1,6 @@
-//! One question to a Marathon.
+//! One request to a Marathon, with credentials, a deadline and a bound on the answer.
 //!
-//! Decides how it is asked: with what credentials, with a deadline and a bound on the answer, and
-//! where a redirect leads. Does not know what answers mean.
-//! Invariant: every question has an end, nothing is asked twice, and credentials are never shown.
+//! Nothing is requested twice, and credentials are never shown.
 
 use std::time::Duration;
 
@@ -195,7 +193,7 @@ impl Link {
         let place = location.and_then(|place| host_and_port(place, self.scheme()));
         match place.filter(|place| place != self.at()) {
             Some(at) => MarathonError::Elsewhere { at },
-            None => self.connection.broken(path, format!("leads to {location:?}")).into(),
+            None => self.connection.broken(path, format!("redirects to {location:?}")).into(),
         }
     }
 }
@@ -227,15 +225,15 @@ fn authorization(credentials: &Credentials) -> Result<HeaderValue, MarathonError
     let text = text.map_err(|error| unusable(error.to_string()))?;
     let text = text.trim();
     let value = match credentials {
-        _ if text.is_empty() => return Err(unusable("nothing is in it".into())),
+        _ if text.is_empty() => return Err(unusable("it is empty".into())),
         Credentials::Basic(_) if !text.contains(':') => {
-            return Err(unusable("no colon is in it".into()));
+            return Err(unusable("it has no colon".into()));
         }
         Credentials::Basic(_) => format!("Basic {}", BASE64_STANDARD.encode(text)),
         Credentials::Token(_) => format!("token={text}"),
     };
     let value = HeaderValue::from_str(&value);
-    let mut value = value.map_err(|_| unusable("more than one line is in it".into()))?;
+    let mut value = value.map_err(|_| unusable("it has more than one line".into()))?;
     value.set_sensitive(true);
     Ok(value)
 }

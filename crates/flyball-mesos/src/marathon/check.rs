@@ -1,7 +1,4 @@
-//! What is wrong with a Marathon or an app of it, found before anything is changed.
-//!
-//! Decides what is worth saying. Changes nothing.
-//! Invariant: each finding says what was found and, where there is a way, how to mend it.
+//! Checks of a Marathon and its apps. Nothing is changed.
 
 use std::time::Duration;
 
@@ -14,7 +11,7 @@ use super::call::Link;
 use super::error::MarathonError;
 use super::settings::{AppSettings, MarathonPlaces, MarathonSettings};
 use super::watcher::path_of;
-use crate::survey::{ask, place};
+use crate::cluster_info::{ask, place};
 
 /// Elections are over sooner.
 const LEADER_LIMIT: Duration = Duration::from_secs(5);
@@ -35,7 +32,7 @@ pub struct Finding {
     pub fatal: bool,
     /// What was found.
     pub text: String,
-    /// How to mend it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
@@ -96,13 +93,13 @@ pub(super) async fn app(
         findings.push(remark(format!("{id} is left alone: its label {HOLD}=true"), None));
     }
     if app.instances == 0 {
-        let text = format!("{id} has 0 instances; flyball will start its least number");
+        let text = format!("{id} has 0 instances; flyball will start its minimum");
         findings.push(remark(text, None));
     }
     if let Some(port) = app.fixed_port {
         let agents = agents(marathon).await;
         let most = agents.map(|count| format!(", of which there are {count}")).unwrap_or_default();
-        let text = format!("each task of {id} takes port {port} of an agent of its own{most}");
+        let text = format!("each task of {id} needs port {port} on an agent of its own{most}");
         let hint = "keep max at or below that, or set hostPort to 0".to_owned();
         findings.push(remark(text, Some(hint)));
     }

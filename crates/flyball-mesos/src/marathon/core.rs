@@ -1,8 +1,7 @@
-//! What the watcher of a Marathon, the engines of its apps and their orders have in common.
+//! State shared by the watcher of a Marathon, the engines of its apps and their orders.
 //!
-//! Decides what is known of Marathon and when it was heard. Does not know how it is asked.
-//! Invariant: no lock is held while anybody is asked, and what is known has the time at which the
-//! question was put that it answers.
+//! No lock is held during a request. Everything known carries the time of the request that it
+//! answers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,9 +19,9 @@ use crate::Access;
 use crate::agents::Agent;
 use crate::nodes::nodes_of;
 use crate::task::Used;
-use crate::usage::{Ledger, Meters};
+use crate::usage::{Meters, UsageSource};
 
-/// A Marathon that does not answer is said to be away, and why.
+/// A Marathon that does not answer is reported as down, with the reason.
 type Listing = Result<Arc<Vec<LabelledApp>>, MarathonError>;
 
 pub(super) struct Core {
@@ -52,7 +51,7 @@ pub(super) struct Site {
 struct Contact {
     site: Option<Site>,
     heard_at: Timestamp,
-    /// Why nobody can be asked, while nobody can.
+    /// Why no request can be made, while that is so.
     down: Option<MarathonError>,
 }
 
@@ -109,7 +108,7 @@ impl Core {
             contact.down.take()
         };
         if was.is_some() {
-            tracing::info!("marathon answers again at {}", site.at);
+            tracing::info!("marathon is back at {}", site.at);
         }
     }
 
@@ -172,7 +171,7 @@ impl Core {
     }
 }
 
-impl Ledger for Core {
+impl UsageSource for Core {
     fn now(&self) -> Timestamp {
         Core::now(self)
     }
@@ -200,7 +199,7 @@ impl Ledger for Core {
 
     fn counted(&self, framework: &str, task: &str, used: Used) {
         let ours = self.contact().site.as_ref().and_then(|site| site.framework.clone());
-        // A Marathon that does not name its framework still has ids of tasks that nobody else has.
+        // A Marathon that does not name its framework still has task ids that are unique.
         if ours.is_none_or(|ours| ours == framework) {
             let services = self.services();
             let _found = services.iter().any(|it| it.inside().state.counted(task, used));
@@ -217,15 +216,15 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a look is told: as old as the latest answer; missing from the loss of Marathon until one
-    /// has told everything again.
+    /// The report for a look: as old as the latest answer; missing from the loss of Marathon until
+    /// one has answered everything again.
     pub(super) fn observe(&self) -> Reading<EngineReport> {
         let (heard_at, down) = {
             let contact = self.core.contact();
             (contact.heard_at, contact.down.as_ref().map(ToString::to_string))
         };
         let inside = self.inside();
-        let unlisted = || (!inside.listed).then(|| "marathon was not asked yet".to_owned());
+        let unlisted = || (!inside.listed).then(|| "marathon has not been queried yet".to_owned());
         match down.or_else(unlisted) {
             Some(why) => Reading::Missing { since: heard_at, why },
             None => {

@@ -1,8 +1,7 @@
-//! A Marathon, and the replicas of one service, as the loop sees them.
+//! A Marathon, and the replicas of one service.
 //!
-//! Decides nothing about their number. Takes orders in at once and has them carried out in the
-//! background; what became of them is in the next report.
-//! Invariant: apps outlive the engine, and it changes nothing of them but their count.
+//! Orders return at once and run in the background; the next report shows the result. Apps outlive
+//! the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -72,7 +71,7 @@ impl Marathon {
     }
 
     /// The apps that describe themselves by labels, in the order of their names, as the watcher saw
-    /// them last, some 2 s ago at most. Asks nobody; waits at most 5 s for the first answer.
+    /// them last, some 2 s ago at most. Sends no request; waits at most 5 s for the first answer.
     ///
     /// # Errors
     /// Why Marathon cannot be asked, while it cannot.
@@ -111,8 +110,8 @@ impl MarathonEngine {
     /// All that is known now, as old as Marathon's latest answer (a second, as a rule). CPU counters
     /// are those of the Mesos agents, at most 5 s old. Waits for nothing.
     ///
-    /// Missing from the loss of Marathon until one has told everything again. An app that is not
-    /// there has no replicas and is busy being away.
+    /// Missing from the loss of Marathon until one has answered everything again. An app that is
+    /// not there has no replicas and is busy being away.
     pub fn observe(&self) -> Reading<EngineReport> {
         self.service.observe()
     }
@@ -123,8 +122,8 @@ impl MarathonEngine {
         self.service.nodes()
     }
 
-    /// Tells the app to run `to` tasks and, where that is fewer, to end those of `leaving`, if nobody
-    /// changed it since it was last seen. Does nothing while somebody else is at work on it.
+    /// Sets the app's instances to `to` and, where that is fewer, ends those of `leaving`, if
+    /// nothing changed it since it was last seen. Does nothing during an external deployment.
     pub fn scale(&self, to: u32, leaving: &[ReplicaId]) {
         order::take_in(&self.service, to, leaving);
     }
@@ -157,7 +156,7 @@ impl MarathonEngine {
         };
         if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
             let service = &self.service.settings.service;
-            tracing::warn!(%service, "marathon did not finish what it was asked");
+            tracing::warn!(%service, "marathon did not finish pending requests before shutdown");
         }
     }
 }

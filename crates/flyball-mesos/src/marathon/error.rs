@@ -1,9 +1,4 @@
-//! What can go wrong between flyball and Marathon.
-//!
-//! Decides which fault an answer means and what the user can do about it. Does not know what is
-//! done next.
-//! Invariant: an expected refusal (a lock, a change of somebody else) is told apart from a fault, and
-//! no secret is in any error.
+//! Errors between flyball and Marathon. None contains a secret.
 
 use std::path::PathBuf;
 
@@ -13,13 +8,13 @@ use crate::MesosError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MarathonError {
     /// The address of a Marathon cannot be one.
-    #[error("{at:?} is no host and port of marathon")]
+    #[error("{at:?} is not a host and port of marathon")]
     Address {
         /// As it was written.
         at: String,
     },
-    /// Expected while Marathons elect one of them: nobody leads.
-    #[error("no marathon leads")]
+    /// Expected while Marathons elect one of them: there is no leader.
+    #[error("marathon has no leader")]
     NoLeader,
     /// Expected when leaders change: another one leads.
     #[error("the leading marathon is {at}")]
@@ -27,7 +22,7 @@ pub enum MarathonError {
         /// The leader's `HOST:PORT`.
         at: String,
     },
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error("marathon {at} cannot be reached: {why}")]
     Unreachable {
         /// Where it was looked for.
@@ -80,14 +75,14 @@ pub enum MarathonError {
         app: String,
     },
     /// Its id cannot be one.
-    #[error("service {service}: {app:?} is no id of an app")]
+    #[error("service {service}: {app:?} is not an app id")]
     BadId {
         /// Whose.
         service: String,
         /// As it was written.
         app: String,
     },
-    /// A deployment of somebody else has the app: expected, and the next look sees it.
+    /// An external deployment has the app: expected, and the next look sees it.
     #[error("app {app} is left alone: {why}")]
     Locked {
         /// Its id.
@@ -95,8 +90,8 @@ pub enum MarathonError {
         /// By what.
         why: String,
     },
-    /// Somebody else changed the app since it was read: expected, and the next look sees it.
-    #[error("app {app} was changed by somebody else meanwhile")]
+    /// The app was changed externally since it was read: expected, and the next look sees it.
+    #[error("app {app} was changed externally in the meantime")]
     Conflict {
         /// Its id.
         app: String,
@@ -110,12 +105,12 @@ pub enum MarathonError {
         why: String,
     },
     /// There is no tokio runtime to work in.
-    #[error("marathon can only be asked inside of a tokio runtime")]
+    #[error("marathon needs a running tokio runtime")]
     NoRuntime,
 }
 
 impl MarathonError {
-    /// Whether nothing is wrong: the next look decides anew.
+    /// Whether nothing is wrong: the next look decides again.
     pub fn is_expected(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Locked { .. } | Self::Elsewhere { .. })
     }
@@ -130,20 +125,18 @@ impl MarathonError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Address { .. } => "write url = \"http://HOST:8080\" under [marathon]".into(),
-            Self::NoLeader => {
-                "look at Marathon and at ZooKeeper; flyball waits for a leader".into()
-            }
+            Self::NoLeader => "check Marathon and ZooKeeper; flyball waits for a leader".into(),
             Self::Unreachable { .. } | Self::Silent { .. } => {
-                "does it run there? url under [marathon] says where it is looked for".into()
+                "is it running there? url under [marathon] sets the address".into()
             }
             Self::Refused { status: 401 | 403, .. } => {
                 "set credentials_file or token_file under [marathon]".into()
             }
             Self::NoApp { app } => format!(
-                "curl http://HOST:8080/v2/apps shows the ids; make {app}, or name another one \
+                "curl http://HOST:8080/v2/apps lists the ids; create {app}, or set another one \
                  with app = \"/GROUP/NAME\""
             ),
-            Self::Pod { .. } => "make it an app, or leave it out of flyball".into(),
+            Self::Pod { .. } => "turn it into an app, or leave it out of flyball".into(),
             Self::BadId { .. } => "write app = \"/GROUP/NAME\", in a-z, 0-9, - and .".into(),
             Self::Credentials { .. } => {
                 "put USER:PASSWORD, or for token_file a token, on one line".into()

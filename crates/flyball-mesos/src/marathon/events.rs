@@ -1,8 +1,7 @@
-//! Marathon's event stream.
+//! Marathon's event stream: events that name a watched app trigger a look.
 //!
-//! Decides which events are worth a look: those that name a watched app. Nothing in an event is
-//! believed: they come in no order, twice, or not at all.
-//! Invariant: no more is kept than one line, and a stream without a sign of life ends.
+//! Event contents are not trusted: events arrive out of order, twice or not at all. A stream
+//! without a keep-alive ends.
 
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ const PATH: &str = "/v2/events?event_type=status_update_event&event_type=instanc
      &event_type=deployment_step_success&event_type=api_post_event&event_type=app_terminated_event";
 /// An empty line comes every 10 s or so.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Redirects, before it is said that they lead in circles.
+/// Redirects before they are reported as a loop.
 const HOPS_MAX: usize = 3;
 
 /// What events say. Dropping it ends the connection.

@@ -1,8 +1,4 @@
-//! The apps that describe themselves by their labels.
-//!
-//! Decides which apps want to be looked after: those with the label `flyball.service`. Which of two
-//! with one name is, is not decided here, nor what the settings in other labels mean.
-//! Invariant: an app without that label is somebody else's.
+//! Finds Marathon apps that have the label `flyball.service`.
 
 use std::collections::BTreeMap;
 

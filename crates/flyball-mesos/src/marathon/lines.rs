@@ -1,18 +1,15 @@
-//! Lines of an endless answer.
-//!
-//! Decides where a line ends: at a line feed. Knows nothing of what is in it. Invariant: no line is
-//! kept that is longer than [`LINE_MAX`], and no byte is looked at twice.
+//! Splits an endless answer into lines of at most [`LINE_MAX`] bytes, scanning each byte once.
 
 use bytes::{Bytes, BytesMut};
 
-/// A deployment of a large group is told with all of its apps.
+/// A deployment of a large group is reported with all of its apps.
 const LINE_MAX: usize = 8 << 20;
 
 /// Bytes on their way to becoming lines.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     buffer: BytesMut,
-    /// So many of them are known to hold no line feed.
+    /// This many of them are known to have no line feed.
     searched: usize,
 }
 

@@ -1,7 +1,6 @@
 //! The Mesos agents under Marathon, as its master lists them.
 //!
-//! Decides when they are listed; who is asked for CPU time is decided as for engine `mesos`.
-//! Invariant: while the master does not answer, the agents that it told last are asked on.
+//! While the master does not answer, the last known agents are used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::core::Core;
+use crate::cluster_info::{ask, place};
 use crate::listing;
-use crate::survey::{ask, place};
 use crate::{Master, MesosError};
 
 /// An agent that is new has tasks of ours some seconds later.
@@ -22,7 +21,7 @@ pub(super) async fn follow(core: Arc<Core>, master: Master) {
     loop {
         let why = list(&core, &master).await.err().map(|why| why.to_string()).unwrap_or_default();
         if why != said && !why.is_empty() {
-            tracing::warn!("CPU time of marathon's tasks is not known: {why}");
+            tracing::warn!("CPU usage of marathon's tasks is unknown: {why}");
         }
         said = why;
         sleep(LIST_EVERY).await;

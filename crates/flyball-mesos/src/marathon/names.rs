@@ -1,7 +1,6 @@
-//! The addresses of agents that Marathon gives by name.
+//! Resolves agents that Marathon gives by name, at most once a minute.
 //!
-//! Decides when a name is asked for. Invariant: names take a look's time only once a minute, and one
-//! that cannot be resolved has no address rather than an old one for ever.
+//! A name that cannot be resolved has no address, rather than an outdated one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

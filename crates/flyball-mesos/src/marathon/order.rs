@@ -1,9 +1,7 @@
-//! Telling an app of Marathon its count.
+//! Changes the count of a Marathon app.
 //!
-//! Decides whether it may be told now: only from the count that the loop has seen, never while
-//! somebody else is at work on it. Tried once; the next look tries again.
-//! Invariant: nothing but the count changes; a lock is overridden only where each deployment that
-//! holds it is flyball's own; who leaves was named by the loop.
+//! Only the count that the loop has seen is changed, and never during an external deployment. Force
+//! is used only where flyball's own deployments hold every lock.
 
 use std::sync::Arc;
 
@@ -45,7 +43,7 @@ async fn carry_out(service: Arc<Service>) {
             let Some(order) = inside.state.order.take() else {
                 inside.state.working = false;
                 drop(inside);
-                // Whoever waits for the end of orders sees it now.
+                // Waiters for the end of orders see it now.
                 return service.changed.notify_one();
             };
             (order, inside.state.wanted())
@@ -91,7 +89,7 @@ async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<()
     })?;
     inside.state.tell(to, deployment, &victims, now);
     drop(inside);
-    tracing::debug!(service = %service.settings.service, ?victims, "marathon was told to run {to}");
+    tracing::debug!(service = %service.settings.service, ?victims, "scaled the app to {to}");
     Ok(())
 }
 
@@ -104,7 +102,7 @@ fn victims(service: &Service, order: &Order, answer: &AppAnswer) -> Option<Vec<S
     let there: Vec<Task> =
         tasks.filter(|task| !matches!(task.stage, Stage::Over | Stage::Killing)).collect();
     if ids.is_empty() {
-        // Nobody was named, so nobody who is there may leave.
+        // No task was named, so none may leave.
         let more = order.to >= answer.instances.unwrap_or_default();
         let room = u32::try_from(there.len()).is_ok_and(|there| there <= order.to);
         return (more || room).then(Vec::new);
@@ -120,7 +118,7 @@ struct Change {
 }
 
 fn count(site: &Site, id: &str, to: u32) -> Change {
-    // PUT makes an app that is not there, which nobody wants; old versions know no other way.
+    // PUT creates a missing app, which is unwanted; old versions know no other way.
     let method = if site.patches { Method::PATCH } else { Method::PUT };
     Change { method, path: format!("/v2/apps{id}"), body: json!({ "instances": to }) }
 }
@@ -163,7 +161,7 @@ async fn change_with_own_lock(
 }
 
 fn locked(app: &str, by: &str) -> MarathonError {
-    let why = format!("deployment {by} of somebody else goes on");
+    let why = format!("external deployment {by} is in progress");
     MarathonError::Locked { app: app.to_owned(), why }
 }
 

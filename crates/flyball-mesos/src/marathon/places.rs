@@ -1,8 +1,7 @@
-//! Which Marathon is asked next.
+//! Picks the Marathon to ask next: the reported leader, then the configured addresses in turn.
 //!
-//! Decides it: whom an answer named as the leader, then those of the settings in their order. A
-//! leader whose name leads nowhere from here is not believed for a while; the others pass everything
-//! on to it. Invariant: every place of the settings is tried again and again, however leaders move.
+//! An unreachable leader is skipped for a while, since the others forward requests to it. Every
+//! configured address is tried again and again.
 
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ impl Places {
         Self { settings, next: 0, leader: None, distrusted: None }
     }
 
-    /// The place to try now; `None` while nobody leads.
+    /// The place to try now; `None` while there is no leader.
     pub(super) fn next(&mut self) -> Option<String> {
         if let Some(leader) = self.leader.take() {
             // Taken back once it was reached.
@@ -82,7 +81,7 @@ impl Places {
         follows
     }
 
-    /// Whether somebody else than `at` is said to lead by those who elect.
+    /// The elected leader, if it is not `at`.
     pub(super) fn elected_another(&self, at: &str) -> Option<String> {
         match &self.settings {
             MarathonPlaces::At(_) => None,

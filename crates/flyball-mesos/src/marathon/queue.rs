@@ -1,7 +1,4 @@
-//! Why tasks do not come.
-//!
-//! Decides the words for what Marathon's launch queue says of an app. Pure.
-//! Invariant: an app that does not stand in the queue waits for nothing.
+//! Explains from Marathon's launch queue why tasks do not start.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,7 @@
-//! Whose deployments hold an app.
+//! Tells flyball's own deployments of an app from external ones.
 //!
-//! Decides which of them are flyball's own: those that it began, and those that nobody but an earlier
-//! run of it can be thought to have begun. Any other is left alone until it is over.
-//! Invariant: what does more than change one app's count is never taken for flyball's own.
+//! Own are those it started, and scale-only ones that only an earlier run can have started. Flyball
+//! waits for any other.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,7 +12,7 @@ const KEPT: usize = 50;
 /// What changes a count and nothing else.
 const SCALE: &str = "ScaleApplication";
 
-/// A deployment as `/v2/deployments` tells it.
+/// A deployment as `/v2/deployments` reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Deployment {
     /// Its actions and the apps that they are for, each pair once.

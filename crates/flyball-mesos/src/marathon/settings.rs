@@ -1,7 +1,6 @@
-//! How Marathon is reached, and how one app of it is looked at.
+//! Settings of a Marathon and of one app.
 //!
-//! Decides whether settings can work at all, before anybody is asked. Asks nobody.
-//! Invariant: an app's id is a whole path, and nothing that could be another request.
+//! An app id is a full path and can never become another request.
 
 use std::path::PathBuf;
 
@@ -21,7 +20,7 @@ pub struct MarathonSettings {
     pub tls: Option<Tls>,
     /// What it is shown; `None`: nothing.
     pub credentials: Option<Credentials>,
-    /// Whose agents count CPU time; `None`: nobody does.
+    /// The cluster whose agents count CPU usage; `None`: there is none.
     pub mesos: Option<Master>,
     /// How that cluster is spoken to.
     pub mesos_access: Access,
@@ -36,11 +35,11 @@ pub struct MarathonSettings {
 pub enum MarathonPlaces {
     /// At these, each a `HOST:PORT`; the next one is asked where one does not answer.
     At(Vec<String>),
-    /// At the `HOST:PORT` that others keep up to date; `None` while nobody leads.
+    /// At the `HOST:PORT` that others keep up to date; `None` while there is no leader.
     Elected(watch::Receiver<Option<String>>),
 }
 
-/// A file with what Marathon is shown; read anew for each connection.
+/// A file with what Marathon is shown; read again for each connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// `USER:PASSWORD` on one line.

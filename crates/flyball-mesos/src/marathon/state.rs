@@ -1,9 +1,7 @@
-//! One app of Marathon as its engine remembers it.
+//! One Marathon app as its engine remembers it, and the report made from that.
 //!
-//! Decides what the loop is told of it: which tasks are replicas, which of them are ready, what the
-//! count is, whether somebody else is at work on it. Does not know how Marathon is asked.
-//! Invariant: an answer from before flyball's own latest change is not taken in, and a task that
-//! flyball had ended is never ready again.
+//! An answer older than flyball's own latest change is ignored, and a task that flyball is stopping
+//! never becomes ready again.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,8 +18,8 @@ use super::task::{Stage, Task, UNREACHABLE};
 use crate::nodes::Placed;
 use crate::task::{COUNTER_MS_MAX, Used};
 
-/// A task that was told to end and is still there so long after its grace has been kept by somebody:
-/// ten times what a Mesos agent needs to end a container.
+/// A task that was asked to end and is still there this long after its grace is being kept
+/// externally: ten times what a Mesos agent needs to end a container.
 const ENDING_MS: u64 = 60_000;
 /// How long a change may come to be made after flyball gave up on its answer.
 const DOUBT_MS: u64 = 30_000;
@@ -38,16 +36,16 @@ pub(super) struct State {
     exits: Exits,
     failed_last: Option<String>,
     pub(super) own: Own,
-    /// Until when a scale that nobody owns up to is taken for flyball's own; `None` before the first
-    /// look, which finds those of an earlier run.
+    /// Until when a scale deployment of unknown origin is taken for flyball's own; `None` before
+    /// the first look, which finds those of an earlier run.
     doubt_until: Option<Timestamp>,
     /// When flyball last changed the count.
     told_at: Option<Timestamp>,
-    /// What the loop wants told, until that is under way.
+    /// The count that the loop ordered, until the request starts.
     pub(super) order: Option<Order>,
     /// Whether an order is being carried out.
     pub(super) working: bool,
-    /// What was said last about orders that failed, so that it is said once.
+    /// What was logged last about failed orders, so that it is logged once.
     pub(super) complaint: String,
 }
 
@@ -67,7 +65,7 @@ struct Known {
     ready_at: Option<Timestamp>,
     /// When flyball had it ended.
     ended_at: Option<Timestamp>,
-    /// The last address that Marathon told.
+    /// The last address that Marathon reported.
     address: Option<SocketAddr>,
     used: Option<Used>,
 }
@@ -82,7 +80,7 @@ pub(super) struct Answer<'a> {
 }
 
 impl State {
-    /// The count that Marathon was last told, as far as is known.
+    /// The last known count of the app.
     pub(super) fn wanted(&self) -> Option<u32> {
         Some(self.app.as_ref()?.instances)
     }
@@ -122,7 +120,7 @@ impl State {
         known.map(|known| known.used = Some(used)).is_some()
     }
 
-    /// Flyball has told the count `to`, by `deployment`, which ends `tasks`.
+    /// Flyball has set the count `to` with `deployment`, which ends `tasks`.
     pub(super) fn tell(
         &mut self,
         to: u32,
@@ -145,7 +143,7 @@ impl State {
         }
     }
 
-    /// A change may have been made, or may still be, of which flyball was not told.
+    /// A change may have been made, or may still be, whose answer was lost.
     pub(super) fn doubt(&mut self, now: Timestamp) {
         self.doubt_until = Some(now.plus_ms(DOUBT_MS));
     }
@@ -173,7 +171,7 @@ impl State {
         self.busy = self.busy_with(&app, deployments, now);
         let nowhere = match &app.way {
             Way::Nowhere(why) if settings.balanced => {
-                Some(format!("no task can be reached: {why}"))
+                Some(format!("tasks cannot be reached: {why}"))
             }
             _ => None,
         };
@@ -198,16 +196,16 @@ impl State {
         true
     }
 
-    /// Says once that somebody else changed the count.
+    /// Logs once that the count was changed externally.
     fn notice_others(&self, app: &App, service: &str) {
         let before = self.wanted().filter(|before| *before != app.instances);
         if let Some(before) = before {
             let now = app.instances;
-            tracing::info!("{service}: somebody else set {now} instances, after {before}");
+            tracing::info!("{service}: instances were set externally to {now}, from {before}");
         }
     }
 
-    /// Why nothing may be told to the app.
+    /// Why the app must not be changed.
     fn busy_with(&mut self, app: &App, all: &Deployments, now: Timestamp) -> Option<String> {
         if app.held {
             return Some(format!("its label {HOLD}=true"));
@@ -223,7 +221,7 @@ impl State {
                 continue;
             }
             let words = deployment.map_or_else(String::new, |d| format!(" ({})", d.words(&app.id)));
-            return Some(format!("deployment {id} of somebody else goes on{words}"));
+            return Some(format!("external deployment {id} is in progress{words}"));
         }
         None
     }
@@ -294,7 +292,7 @@ impl State {
         true
     }
 
-    /// What a look is told.
+    /// The report for a look.
     pub(super) fn report(&self, settings: &AppSettings, now: Timestamp) -> EngineReport {
         let exits = self.exits.to_vec();
         let Some(app) = &self.app else {
@@ -369,5 +367,4 @@ fn at_wall(wall_ms: Option<i64>, now: Timestamp) -> Timestamp {
 }
 
 #[cfg(test)]
-#[path = "state_tests.rs"]
 mod tests;

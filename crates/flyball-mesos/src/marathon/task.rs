@@ -1,9 +1,6 @@
-//! What a task of Marathon is to a look.
+//! Name, address and phase of a Marathon task.
 //!
-//! Decides how far it has come, what it is called and where it is reached. Pure. Does not know what
-//! was known of it before.
-//! Invariant: a task is running only if each check that its app has says so; one that was not checked
-//! yet is not.
+//! A task counts as running only after every check of its app has passed.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +10,7 @@ use flyball_core::units::ReplicaId;
 use super::answers::{AddressAnswer, TaskAnswer};
 use super::app::{App, Way};
 
-/// Enough of a task's id to tell it from the others of its app.
+/// Enough of a task's id to distinguish it from the others of its app.
 const SHORT: usize = 8;
 
 /// The state of a task whose agent the master does not hear of.
@@ -45,7 +42,7 @@ pub(super) enum Stage {
     Coming,
     /// It runs and passes its checks.
     Running,
-    /// It is told to end.
+    /// It was asked to end.
     Killing,
     /// Its agent is not heard of, or Mesos has lost sight of it.
     Unreachable,
@@ -84,7 +81,7 @@ impl Task {
     }
 }
 
-/// Versions before 1.2 do not tell the state.
+/// Versions before 1.2 do not report the state.
 fn guessed(answer: &TaskAnswer) -> String {
     let started = answer.started_at.is_some();
     if started { "TASK_RUNNING" } else { "TASK_STAGING" }.to_owned()

@@ -1,9 +1,7 @@
-//! Keeps what is known of Marathon in step with it.
+//! Keeps the known state of Marathon up to date.
 //!
-//! Decides when Marathon is asked, and for what: events only say that it is time. Apps are asked for
-//! again at once after an event or an order, often for a while, and each second otherwise.
-//! Invariant: a lost event costs one second and no more. A Marathon that does not answer within the
-//! limit is left for the next one, and what is known then is missing, not empty.
+//! Apps are read at once after an event or an order, often for a while, and otherwise each second.
+//! If no Marathon answers, the reading is missing, not empty.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -35,7 +33,7 @@ const STIRRED: Duration = Duration::from_millis(200);
 const STIRRED_FOR: Duration = Duration::from_secs(2);
 /// Events come in bursts; the first of them is answered at once.
 const GAP: Duration = Duration::from_millis(50);
-/// Of the time, at most one part in so many is spent asking, however long answers are.
+/// Of the time, at most this fraction is spent asking, however long answers are.
 const LOOK_SHARE: u32 = 4;
 /// Between two tries to reach a Marathon, or its events.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -105,7 +103,8 @@ async fn session(
     }
 }
 
-/// Versions before 1.5 change an app by PUT only. One that does not tell its version is not that old.
+/// Versions before 1.5 change an app by PUT only. One that does not report its version is not that
+/// old.
 fn knows_patch(version: &str) -> bool {
     let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
     let (major, minor) = (parts.next(), parts.next());
@@ -123,11 +122,11 @@ async fn listen(core: Arc<Core>, at: String) {
                     services.iter().flat_map(|service| words_for(&service.settings.app)).collect();
                 drop(services);
                 if let Err(why) = events.about(&words).await {
-                    tracing::debug!("events are lost: {why}");
+                    tracing::debug!("the event stream was lost: {why}");
                     break;
                 }
             },
-            Err(why) => tracing::debug!("no events: {why}"),
+            Err(why) => tracing::debug!("cannot open the event stream: {why}"),
         }
         sleep(PAUSE * 4).await;
     }
@@ -145,7 +144,7 @@ struct Session<'a> {
 type Found = (Arc<Service>, Option<AppAnswer>);
 
 impl Session<'_> {
-    /// Asks for everything once, and tells each service.
+    /// Reads everything once and updates each service.
     async fn look(&mut self) -> Result<(), MarathonError> {
         let asked_at = self.core.now();
         let mut found: Vec<Found> = Vec::new();

@@ -1,4 +1,4 @@
-//! One end that speaks TLS, and whom the other end has to trust.
+//! A TLS server for tests, and the certificate to trust.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! A master that says what a test wants, in the shapes of a real one.
+//! A scripted master that answers as a test wants, in the format of a real one.
 //!
-//! It listens on 127.0.0.1 and ends with the test. What was said to it is kept, in order.
+//! It listens on 127.0.0.1, records what it receives and ends with the test.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -89,7 +89,7 @@ impl Master {
                 let (tls, served) = (tls.clone(), Arc::clone(&served));
                 connections.spawn(async move {
                     let Some(tls) = tls else { return serve(stream, served).await };
-                    // Whoever does not trust it hangs up.
+                    // A client that does not trust it closes the connection.
                     let Ok(stream) = tls.accept(stream).await else { return };
                     serve(stream, served).await;
                 });

@@ -1,4 +1,4 @@
-//! What tests with real processes have in common: an engine, and waiting with a deadline.
+//! Shared by tests with real processes: an engine, and waiting with a deadline.
 
 #![allow(dead_code, reason = "every test binary uses its own part of it")]
 

@@ -1,14 +1,13 @@
-//! How often to look: the governor at look intervals from half a second to a minute.
-//!
-//! Decides nothing: the same loads, start lags of 1, 5, 20 and 60 s, and a table of the mean over
-//! traces. Invariant: only the interval differs within a row.
+//! How often to look: the governor at look intervals from half a second to a minute. The same
+//! loads, start lags of 1, 5, 20 and 60 s, and a table of the mean over traces. Only the interval
+//! differs within a row.
 
 use std::fmt::Write;
 
 use flyball_core::policy::{Governor, Rule};
 use flyball_sim::seed::Seed;
 use flyball_sim::sweep::load::{Load, Span};
-use flyball_sim::sweep::pool::Nature;
+use flyball_sim::sweep::pool::PoolModel;
 use flyball_sim::sweep::race::{Result as Raced, Runner, race_looking};
 
 use super::Known;
@@ -42,7 +41,7 @@ fn cell(known: &[Known], seeds: u64, lag_s: u64, look_ticks: usize) -> String {
     let run = |(known, seed): (&Known, Seed)| -> Raced {
         let span = Span { middle_ms: known.hot_middle_ms, length_ms: LENGTH_MS, tick_ms: TICK_MS };
         let load = Load::draw(&known.trace, known.capacity, span, seed);
-        race_looking(&runner, &load, Nature::plain(lag_s * 1_000), seed, look_ticks)
+        race_looking(&runner, &load, PoolModel::plain(lag_s * 1_000), seed, look_ticks)
     };
     let pairs = known.iter().flat_map(|known| (1..=seeds).map(move |seed| (known, Seed(seed))));
     let raced: Vec<Raced> = pairs.map(run).collect();

@@ -1,7 +1,6 @@
-//! The policy benchmark: all traces of a folder x start lags x policies with their settings x seeds.
-//!
-//! Decides nothing: it runs the races on all cores and prints what `sweep` makes of them, as the
-//! page docs/reference/policy-benchmark.md or as one JSON object. It wants a folder with `open/*.csv`
+//! The policy benchmark: all traces of a folder x start lags x policies with their settings x
+//! seeds. It runs the races on all cores and prints what `sweep` makes of them, as the page
+//! docs/reference/policy-benchmark.md or as one JSON object. It wants a folder with `open/*.csv`
 //! and `stats.json` (capacity and hot window of each trace) and says so where that is missing.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints")]

@@ -1,7 +1,5 @@
-//! The runs: which, on how many cores, and where the traces are.
-//!
-//! Knows nothing of what results mean. Invariant: every race is run once, and the order of results
-//! does not depend on which core was faster.
+//! The runs: which, on how many cores, and where the traces are. Knows nothing of what results
+//! mean. Every race is run once, and the order of results does not depend on which core was faster.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -10,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flyball_sim::seed::Seed;
 use flyball_sim::sweep::field::{self, Family};
 use flyball_sim::sweep::load::{Load, Span};
-use flyball_sim::sweep::pool::Nature;
+use flyball_sim::sweep::pool::PoolModel;
 use flyball_sim::sweep::race::{Result as Raced, race};
 use flyball_sim::sweep::verdict::Entry;
 use flyball_sim::trace::Trace;
@@ -51,7 +49,7 @@ struct Job {
     setting: String,
     load: usize,
     lag_s: u64,
-    nature: Nature,
+    nature: PoolModel,
     seed: Seed,
 }
 
@@ -146,13 +144,13 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
 }
 
 /// How the pool differs from the governor's model of it.
-fn nature(name: &str, start_lag_ms: u64) -> Result<Nature, String> {
-    let plain = Nature::plain(start_lag_ms);
+fn nature(name: &str, start_lag_ms: u64) -> Result<PoolModel, String> {
+    let plain = PoolModel::plain(start_lag_ms);
     match name {
         "plain" => Ok(plain),
-        "burn" => Ok(Nature { start_burn: 1.0, ..plain }),
-        "double" => Ok(Nature { work_factor: 2.0, ..plain }),
-        "uneven" => Ok(Nature { slowest: 0.5, ..plain }),
+        "burn" => Ok(PoolModel { start_burn: 1.0, ..plain }),
+        "double" => Ok(PoolModel { work_factor: 2.0, ..plain }),
+        "uneven" => Ok(PoolModel { slowest: 0.5, ..plain }),
         _ => Err(format!("`{name}` is no nature\nhint: plain, burn, double or uneven")),
     }
 }

@@ -1,12 +1,11 @@
-//! `amest`: the AMEST autoscaler for Docker Swarm.
-//!
-//! Decides by its published rule and defaults: every 300 s the median CPU of the tasks, as `docker
-//! stats` takes it over one or two seconds; over 85 % one more, under 25 % one less, within its own
-//! labels' default bounds of 2 and 15. Does not know requests. Invariant: one replica at a time.
+//! `amest`: the AMEST autoscaler for Docker Swarm. Follows its published rule and defaults: every
+//! 300 s the median CPU of the tasks, as `docker stats` takes it over one or two seconds; over 85 %
+//! one more, under 25 % one less, within its own labels' default bounds of 2 and 15. Does not know
+//! requests. One replica at a time.
 
 use flyball_core::observation::Observation;
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Scrape, Strike, asked};
 use super::threshold::Threshold;
 
@@ -47,7 +46,7 @@ pub struct Amest {
     checks: Strike,
     scrape: Scrape,
     rule: Threshold,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Amest {
@@ -57,7 +56,7 @@ impl Amest {
         Self { checks, scrape: Scrape::default(), rule: settings.rule(), wish: None }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let strikes = self.checks.strikes(seen.at);
         if let Some(engine) = seen.engine.value()
             && (strikes || self.checks.due_ms(seen.at) <= STATS_MS)
@@ -72,9 +71,9 @@ impl Amest {
                 median * 100.0,
                 self.rule.levels(100.0)
             );
-            self.wish = Some(Wish { count, reason });
+            self.wish = Some(RivalCount { count, reason });
         }
-        Wish::again(self.wish.as_ref(), seen, "check")
+        RivalCount::again(self.wish.as_ref(), seen, "check")
     }
 }
 

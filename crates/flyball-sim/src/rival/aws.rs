@@ -1,15 +1,14 @@
-//! `aws:T`, `aws:T:20`: AWS target tracking on mean CPU, as ECS services have it.
-//!
-//! Decides by the published rules (AWS Application Auto Scaling and EC2 Auto Scaling user guides):
-//! an alarm above the target, a slower one below nine tenths of it, a count in proportion, a
-//! cooldown each way. Does not know bounds. Invariant: a missing datapoint never scales in.
+//! `aws:T`, `aws:T:20`: AWS target tracking on mean CPU, as ECS services have it. Follows the
+//! published rules (AWS Application Auto Scaling and EC2 Auto Scaling user guides): an alarm above
+//! the target, a slower one below nine tenths of it, a count in proportion, a cooldown each way.
+//! Does not know bounds. A missing datapoint never scales in.
 //!
 //! Example: 4 replicas at 100 % with a target of 70 %: 3 minutes above, 4 x 100/70 = 5.7, so 6.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for};
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Recent, Scrape, Strike, asked, mean};
 
 /// Datapoints above the target that start scaling out.
@@ -54,7 +53,7 @@ pub struct Aws {
     /// reckoned from the same count.
     out: Option<(Timestamp, u32)>,
     in_at: Option<Timestamp>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Aws {
@@ -71,7 +70,7 @@ impl Aws {
         }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         if let Some(engine) = seen.engine.value()
             && self.periods.strikes(seen.at)
         {
@@ -81,14 +80,14 @@ impl Aws {
             let wish = self.judge(seen.at, asked(seen));
             self.wish = Some(wish);
         }
-        Wish::again(self.wish.as_ref(), seen, "datapoint")
+        RivalCount::again(self.wish.as_ref(), seen, "datapoint")
     }
 
     fn low_points(&self) -> usize {
         if self.settings.period_ms < 60_000 { LOW_POINTS_FAST } else { LOW_POINTS }
     }
 
-    fn judge(&mut self, now: Timestamp, current: u32) -> Wish {
+    fn judge(&mut self, now: Timestamp, current: u32) -> RivalCount {
         let target = self.settings.target;
         let points: Vec<Option<f64>> = self.points.all().rev().skip(LATE_PERIODS).collect();
         let all = |count: usize, holds: &dyn Fn(f64) -> bool| {
@@ -111,7 +110,7 @@ impl Aws {
         };
         let cpu = latest.map_or("no".to_owned(), |cpu| format!("{:.0} %", cpu * 100.0));
         let reason = format!("{cpu} cpu, {state} {:.0} %, from {from} -> {count}", target * 100.0);
-        Wish { count, reason }
+        RivalCount { count, reason }
     }
 
     fn scale_out(&mut self, now: Timestamp, current: u32, cpu: f64) -> (u32, u32) {

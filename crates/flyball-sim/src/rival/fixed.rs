@@ -1,8 +1,6 @@
-//! `static:N`, `static:mean`, `static:peak`: the same count always.
-//!
-//! Decides nothing at run time. Invariant: the count never changes.
+//! `static:N`, `static:mean`, `static:peak`: the same count always. The count never changes.
 
-use super::Wish;
+use super::RivalCount;
 
 /// The same count always.
 #[derive(Clone, Debug)]
@@ -16,7 +14,7 @@ impl Fixed {
         Self { count }
     }
 
-    pub(super) fn recommend(&self) -> Wish {
-        Wish { count: self.count, reason: format!("always {}", self.count) }
+    pub(super) fn recommend(&self) -> RivalCount {
+        RivalCount { count: self.count, reason: format!("always {}", self.count) }
     }
 }

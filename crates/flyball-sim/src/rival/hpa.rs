@@ -1,9 +1,8 @@
-//! `hpa:T`: the horizontal pod autoscaler, version 2, on CPU utilization.
-//!
-//! Decides by the published arithmetic (Kubernetes documentation, "Horizontal Pod Autoscaling", and
-//! its controller's source): a ratio over the ready pods, once more with assumptions for those that
-//! have no metric or are not ready, then a window and a rate. Does not know bounds. Invariant: a pod
-//! without a metric never makes the change larger.
+//! `hpa:T`: the horizontal pod autoscaler, version 2, on CPU utilization. Follows the published
+//! arithmetic (Kubernetes documentation, "Horizontal Pod Autoscaling", and its controller's
+//! source): a ratio over the ready pods, once more with assumptions for those that have no metric
+//! or are not ready, then a window and a rate. Does not know bounds. A pod without a metric never
+//! makes the change larger.
 //!
 //! Example: 4 ready at 90 % with a target of 50 %: ratio 1.8, 7.2, so 8.
 
@@ -13,7 +12,7 @@ mod pace;
 use flyball_core::observation::{EngineReport, Observation, Phase, ReplicaReport};
 use flyball_core::units::{Timestamp, replicas_for};
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Scrape, Strike, asked};
 use grid::Grid;
 
@@ -73,7 +72,7 @@ pub struct Hpa {
     scrape: Scrape,
     scrapes: Strike,
     syncs: Strike,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Hpa {
@@ -92,7 +91,7 @@ impl Hpa {
         }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         if let Some(wish) = self.grid.wish() {
             return wish.clone();
         }
@@ -104,11 +103,11 @@ impl Hpa {
         {
             self.scrape.take(engine);
         }
-        Wish::again(self.wish.as_ref(), seen, "sync")
+        RivalCount::again(self.wish.as_ref(), seen, "sync")
     }
 
     /// The wish after a whole step of a trace: the ratio rule alone, from the exact load.
-    pub(super) fn recommend_on_grid(&mut self, step: StepLoad, count: u32) -> Wish {
+    pub(super) fn recommend_on_grid(&mut self, step: StepLoad, count: u32) -> RivalCount {
         self.grid.recommend(step, count)
     }
 
@@ -117,7 +116,7 @@ impl Hpa {
         self.grid.settled(load, capacity)
     }
 
-    fn sync(&mut self, seen: &Observation) -> Wish {
+    fn sync(&mut self, seen: &Observation) -> RivalCount {
         let current = asked(seen);
         let Some(engine) = seen.engine.value() else { return kept(current, "no pods known") };
         let pods = self.pods(seen.at, engine);
@@ -128,7 +127,7 @@ impl Hpa {
         let count = self.pace.follow(seen.at, current, wanted);
         let pace =
             if count == wanted { String::new() } else { format!(", {count} by window and rate") };
-        Wish { count, reason: format!("{why} -> {wanted}{pace}") }
+        RivalCount { count, reason: format!("{why} -> {wanted}{pace}") }
     }
 
     fn pods(&self, now: Timestamp, engine: &EngineReport) -> Vec<Pod> {
@@ -149,8 +148,8 @@ impl Hpa {
     }
 }
 
-fn kept(count: u32, why: &str) -> Wish {
-    Wish { count, reason: format!("{why}: {count} kept") }
+fn kept(count: u32, why: &str) -> RivalCount {
+    RivalCount { count, reason: format!("{why}: {count} kept") }
 }
 
 /// The count that brings the mean over `pods` to `target`, and its arithmetic; `None` while no

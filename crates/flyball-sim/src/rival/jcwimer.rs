@@ -1,14 +1,13 @@
-//! `jcwimer`: the docker-swarm-autoscaler script on Prometheus and cAdvisor.
-//!
-//! Decides by its published rule: every 60 s the sum of a service's CPU on one node, as a
-//! percentage of one core, over 5 minutes; over 85 one more, under 25 one less. All replicas are
-//! taken to be on one node. Does not know how many replicas share the sum: on a busy service it
-//! never falls below 85, so the count runs to its bound. Invariant: one replica at a time.
+//! `jcwimer`: the docker-swarm-autoscaler script on Prometheus and cAdvisor. Follows its published
+//! rule: every 60 s the sum of a service's CPU on one node, as a percentage of one core, over 5
+//! minutes; over 85 one more, under 25 one less. All replicas are taken to be on one node. Does not
+//! know how many replicas share the sum: on a busy service it never falls below 85, so the count
+//! runs to its bound. One replica at a time.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::seconds;
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Recent, Scrape, Strike, asked};
 use super::threshold::Threshold;
 
@@ -49,7 +48,7 @@ pub struct Jcwimer {
     scrapes: Strike,
     scrape: Scrape,
     used_s: Recent<f64>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Jcwimer {
@@ -65,7 +64,7 @@ impl Jcwimer {
         }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let current = asked(seen);
         if self.checks.strikes(seen.at) && !self.used_s.is_empty() {
             let used_s: f64 = self.used_s.younger(seen.at, RATE_MS).sum();
@@ -73,7 +72,7 @@ impl Jcwimer {
             let count = self.rule.step(current, share);
             let (percent, levels) = (100.0 * share, self.rule.levels(100.0));
             let reason = format!("{percent:.0} % of one core, of {levels}, {current} -> {count}");
-            self.wish = Some(Wish { count, reason });
+            self.wish = Some(RivalCount { count, reason });
         }
         if let Some(engine) = seen.engine.value()
             && self.scrapes.strikes(seen.at)
@@ -81,6 +80,6 @@ impl Jcwimer {
             self.scrape.take(engine);
             self.used_s.push(seen.at, self.scrape.used_s(), RATE_MS);
         }
-        Wish::again(self.wish.as_ref(), seen, "check")
+        RivalCount::again(self.wish.as_ref(), seen, "check")
     }
 }

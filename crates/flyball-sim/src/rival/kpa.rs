@@ -1,9 +1,8 @@
-//! `kpa:T`, `kpa:T:inflight`: Knative's pod autoscaler on concurrency.
-//!
-//! Decides by the published arithmetic (Knative Serving documentation, "Autoscaling", and its
-//! source): requests in the system averaged over a stable and a panic window, divided by the target
-//! for one pod. Does not know bounds, and divides by ready pods only: what is starting is no
-//! capacity to it. Invariant: while it panics its wish never falls.
+//! `kpa:T`, `kpa:T:inflight`: Knative's pod autoscaler on concurrency. Follows the published
+//! arithmetic (Knative Serving documentation, "Autoscaling", and its source): requests in the
+//! system averaged over a stable and a panic window, divided by the target for one pod. Does not
+//! know bounds, and divides by ready pods only: what is starting is no capacity to it. While it
+//! panics its wish never falls.
 //!
 //! Whether requests that wait at the balancer count is the variant: as shipped they do, since the
 //! activator reports them; `inflight` counts those in pods alone.
@@ -16,7 +15,7 @@ use std::collections::VecDeque;
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for, seconds};
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Strike, ready};
 
 /// It decides every 2 s.
@@ -93,7 +92,7 @@ pub struct Kpa {
     average: Average,
     mode: Mode,
     zero_since: Option<Timestamp>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 /// Whether it panics.
@@ -124,12 +123,12 @@ impl Kpa {
         Self { target: self.settings.target * f64::from(slots), ..self }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         self.average.see(seen.at, self.requests(seen));
         if self.ticks.strikes(seen.at) {
             self.wish = self.tick(seen).or(self.wish.take());
         }
-        Wish::again(self.wish.as_ref(), seen, "count of requests")
+        RivalCount::again(self.wish.as_ref(), seen, "count of requests")
     }
 
     fn requests(&self, seen: &Observation) -> Option<f64> {
@@ -139,7 +138,7 @@ impl Kpa {
         Some(in_flight + f64::from(waiting))
     }
 
-    fn tick(&mut self, seen: &Observation) -> Option<Wish> {
+    fn tick(&mut self, seen: &Observation) -> Option<RivalCount> {
         let now = seen.at;
         let (stable_s, panic_s) = (self.settings.stable_s, self.settings.panic_s());
         let (stable, panic) = (self.average.over(stable_s)?, self.average.over(panic_s)?);
@@ -156,10 +155,10 @@ impl Kpa {
         } else {
             let since = *self.zero_since.get_or_insert(now);
             if now.ms_since(since) < self.settings.grace_ms {
-                return Some(Wish { count: count.max(1), reason });
+                return Some(RivalCount { count: count.max(1), reason });
             }
         }
-        Some(Wish { count, reason })
+        Some(RivalCount { count, reason })
     }
 }
 

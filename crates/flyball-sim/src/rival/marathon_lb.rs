@@ -1,9 +1,8 @@
-//! `marathon-lb`: marathon-lb-autoscale on HAProxy's own figures.
-//!
-//! Decides by its published rule and defaults: every 60 s the balancer's request rate and queue;
-//! the mean of ten, divided by the rate one replica should serve; it acts when that was half as
-//! much again (or three replicas) off for three intervals, then waits a quarter of an hour. Does not
-//! know CPU. Invariant: nothing moves before ten samples.
+//! `marathon-lb`: marathon-lb-autoscale on HAProxy's own figures. Follows its published rule and
+//! defaults: every 60 s the balancer's request rate and queue; the mean of ten, divided by the rate
+//! one replica should serve; it acts when that was half as much again (or three replicas) off for
+//! three intervals, then waits a quarter of an hour. Does not know CPU. Nothing moves before ten
+//! samples.
 //!
 //! Example: 4,500 requests/s on 2 replicas with a target of 1,000: 5 wanted, 2,250 each is 125 %
 //! off, so after three intervals 5.
@@ -11,7 +10,7 @@
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for, seconds};
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Recent, Strike, asked, mean};
 
 /// What its users may set on its command line; the defaults are its own.
@@ -56,7 +55,7 @@ pub struct MarathonLb {
     before: Option<(Timestamp, u64, u64)>,
     intervals_off: u32,
     acted_at: Option<Timestamp>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl MarathonLb {
@@ -73,7 +72,7 @@ impl MarathonLb {
         }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let rate = self.rate_and_queue(seen);
         let current = asked(seen);
         if self.samples.strikes(seen.at)
@@ -82,7 +81,7 @@ impl MarathonLb {
             self.keep(seen.at, rate);
             self.sample(seen.at, current);
         }
-        Wish::again(self.wish.as_ref(), seen, "mean of enough samples")
+        RivalCount::again(self.wish.as_ref(), seen, "mean of enough samples")
     }
 
     fn keep(&mut self, now: Timestamp, rate: f64) {
@@ -124,7 +123,7 @@ impl MarathonLb {
             "{average:.0}/s / {target_per_s:.0} = {wanted}, off for {} of {intervals_off} -> {count}",
             self.intervals_off
         );
-        self.wish = Some(Wish { count, reason });
+        self.wish = Some(RivalCount { count, reason });
     }
 }
 

@@ -1,7 +1,6 @@
-//! CPU of replicas as a metrics pipeline outside flyball has it: scraped at times of its own.
-//!
-//! Decides nothing: it makes shares out of counters. Does not know what a rival does with them.
-//! Invariant: a replica has no share before its second scrape, and 0 is a share like any other.
+//! CPU of replicas as a metrics pipeline outside flyball has it: scraped at times of its own. It
+//! makes shares out of counters. Does not know what a rival does with them. A replica has no share
+//! before its second scrape, and 0 is a share like any other.
 
 use std::collections::{BTreeMap, VecDeque};
 

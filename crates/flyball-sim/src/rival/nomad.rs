@@ -1,16 +1,14 @@
-//! `nomad:T`, `nomad:T:S`: the Nomad autoscaler's target-value strategy on mean CPU.
-//!
-//! Decides by the published rule (Nomad Autoscaler documentation and source): count x metric /
-//! target, rounded up, then a cooldown that stops evaluation both ways. Does not know bounds, nor
-//! that anything is starting: it reckons from what runs. Invariant: within a cooldown the wish does
-//! not change.
+//! `nomad:T`, `nomad:T:S`: the Nomad autoscaler's target-value strategy on mean CPU. Follows the
+//! published rule (Nomad Autoscaler documentation and source): count x metric / target, rounded up,
+//! then a cooldown that stops evaluation both ways. Does not know bounds, nor that anything is
+//! starting: it reckons from what runs. Within a cooldown the wish does not change.
 //!
 //! Example: 3 running at 100 % with a target of 70 %: 3 x 1.43 = 4.3, so 5.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for};
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Scrape, Strike, asked, mean, ready};
 
 /// What its users may set; the defaults are its own, but for the target, which has none.
@@ -39,7 +37,7 @@ pub struct Nomad {
     evaluations: Strike,
     scrape: Scrape,
     changed_at: Option<Timestamp>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Nomad {
@@ -54,7 +52,7 @@ impl Nomad {
         }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         if let Some(engine) = seen.engine.value()
             && self.evaluations.strikes(seen.at)
         {
@@ -62,7 +60,7 @@ impl Nomad {
             let cpu = mean(&self.scrape.serving(seen));
             self.evaluate(seen.at, asked(seen), ready(seen), cpu);
         }
-        Wish::again(self.wish.as_ref(), seen, "evaluation")
+        RivalCount::again(self.wish.as_ref(), seen, "evaluation")
     }
 
     fn evaluate(&mut self, now: Timestamp, current: u32, running: u32, cpu: Option<f64>) {
@@ -80,7 +78,7 @@ impl Nomad {
             cpu * 100.0,
             target * 100.0
         );
-        self.wish = Some(Wish { count, reason });
+        self.wish = Some(RivalCount { count, reason });
     }
 }
 

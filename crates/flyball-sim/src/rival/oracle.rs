@@ -1,12 +1,11 @@
-//! `oracle`: knows the load to come and asks a start lag ahead.
-//!
-//! Decides the least count that meets the demand now and until a replica asked for now would
-//! serve. Invariant: no policy that serves everything is cheaper on the same start lag.
+//! `oracle`: knows the load to come and asks a start lag ahead. It is the least count that meets
+//! the demand now and until a replica asked for now would serve. No policy that serves everything
+//! is cheaper on the same start lag.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::Timestamp;
 
-use super::Wish;
+use super::RivalCount;
 
 /// Whoever knows the load to come.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ impl Oracle {
         Self { demand, step_ms: step_ms.max(1), ahead_ms, begins }
     }
 
-    pub(super) fn recommend(&self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&self, seen: &Observation) -> RivalCount {
         let at = |ms: u64| {
             let step = usize::try_from(ms / self.step_ms).unwrap_or(usize::MAX);
             step.min(self.demand.len().saturating_sub(1))
@@ -32,6 +31,6 @@ impl Oracle {
         let from = at(now_ms);
         let to = at(now_ms.saturating_add(self.ahead_ms));
         let count = self.demand.get(from..=to).into_iter().flatten().max().copied().unwrap_or(0);
-        Wish { count, reason: format!("demand up to {} s ahead", self.ahead_ms / 1000) }
+        RivalCount { count, reason: format!("demand up to {} s ahead", self.ahead_ms / 1000) }
     }
 }

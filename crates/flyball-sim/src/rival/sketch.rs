@@ -1,12 +1,11 @@
-//! `seed`: the 2014 sketch of HAProxy, Zabbix and six shell scripts that flyball grew from.
-//!
-//! Decides by its scripts: once a minute the mean CPU of the containers; at or over 30 % one more,
-//! at or under 15 % one less. Does not know what is starting, and has no floor. Invariant: one
-//! replica at a time, whatever the load.
+//! `seed`: the 2014 sketch of HAProxy, Zabbix and six shell scripts that flyball grew from. Follows
+//! its scripts: once a minute the mean CPU of the containers; at or over 30 % one more, at or under
+//! 15 % one less. Does not know what is starting, and has no floor. One replica at a time, whatever
+//! the load.
 
 use flyball_core::observation::Observation;
 
-use super::Wish;
+use super::RivalCount;
 use super::meter::{Scrape, Strike, asked, mean};
 use super::threshold::Threshold;
 
@@ -42,7 +41,7 @@ pub struct Sketch {
     rule: Threshold,
     checks: Strike,
     scrape: Scrape,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Sketch {
@@ -52,7 +51,7 @@ impl Sketch {
         Self { rule: settings.rule(), checks, scrape: Scrape::default(), wish: None }
     }
 
-    pub(super) fn recommend(&mut self, seen: &Observation) -> Wish {
+    pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let current = asked(seen);
         if let Some(engine) = seen.engine.value()
             && self.checks.strikes(seen.at)
@@ -62,9 +61,9 @@ impl Sketch {
                 let count = self.rule.step(current, cpu);
                 let (percent, levels) = (cpu * 100.0, self.rule.levels(100.0));
                 let reason = format!("mean cpu {percent:.0} % of {levels}, {current} -> {count}");
-                self.wish = Some(Wish { count, reason });
+                self.wish = Some(RivalCount { count, reason });
             }
         }
-        Wish::again(self.wish.as_ref(), seen, "check")
+        RivalCount::again(self.wish.as_ref(), seen, "check")
     }
 }

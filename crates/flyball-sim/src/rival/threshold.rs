@@ -1,7 +1,6 @@
-//! One replica more beyond a level, one less beyond another: the shape of the simple scripts.
-//!
-//! Decides the move. Does not know what is measured, nor how often. Invariant: one replica at a
-//! time, and never past the rule's own bounds.
+//! One replica more beyond a level, one less beyond another: the shape of the simple scripts. Does
+//! not know what is measured, nor how often. One replica at a time, and never past the rule's own
+//! bounds.
 
 /// Levels with what a value exactly at one does.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,6 @@
-//! A trace as a fluid: weeks in seconds.
-//!
-//! Decides when the contender looks: at its interval, and whenever a start or a drain has ended.
-//! Does not know how the world works. Invariant: every decision is checked against the core's
-//! invariants before it is carried out.
+//! A trace as a fluid: weeks in seconds. The contender looks at its interval, and whenever a start
+//! or a drain has ended. Every decision is checked against the core's invariants before it is
+//! carried out.
 
 use flyball_core::decision::Decision;
 use flyball_core::policy::{Policy, Rule};
@@ -97,7 +95,7 @@ impl Run<'_> {
             let due = now_ms == next_look_ms;
             let decision = self.look(due)?;
             if due {
-                let interval_ms = self.settings.look_ms.unwrap_or(decision.next_look_ms).max(1);
+                let interval_ms = self.settings.interval_ms.unwrap_or(decision.next_look_ms).max(1);
                 let (trace_ms, settle_ms) = (self.trace.duration_ms(), settle_ms(interval_ms));
                 next_look_ms = now_ms
                     + match now_ms.checked_sub(trace_ms) {
@@ -120,7 +118,7 @@ impl Run<'_> {
     }
 
     fn look(&mut self, due: bool) -> Result<Decision, RunError> {
-        let on_grid = due && self.settings.look_ms == Some(self.trace.step_ms);
+        let on_grid = due && self.settings.interval_ms == Some(self.trace.step_ms);
         let (at, at_ms) = (self.world.now(), self.world.now_ms());
         let load = self.world.last_load().filter(|_| on_grid);
         let capacity = self.settings.physics.replica_capacity;
@@ -159,7 +157,7 @@ mod tests {
         let trace = Trace { name, unit, step_ms: 900_000, values };
         let physics =
             Physics { replica_capacity: 10.0, metric_lag_ms: 2_000_000, ..Physics::default() };
-        let settings = Settings { physics, look_ms: Some(1_000), ..Settings::default() };
+        let settings = Settings { physics, interval_ms: Some(1_000), ..Settings::default() };
         let outcome = fluid(&Name::parse("target:50").unwrap(), &trace, &settings).unwrap();
         let first = outcome.changes.first().map(|change| change.at_ms / 1_000);
         // The load rises after 1,800 s, and is seen from 2,000 s later on.

@@ -1,13 +1,11 @@
-//! What the looks of a run led to: which changed the count, and whether it came to rest.
-//!
-//! Decides what is kept for reading. Invariant: of more changes than are kept, the first are, and
-//! the rest are counted.
+//! What the looks of a run led to: which changed the count, and whether it came to rest. Of more
+//! changes than are kept, the first are, and the rest are counted.
 
 use flyball_core::decision::Decision;
 use flyball_core::plan::Step;
 
 use super::{CHANGES_MAX, Change};
-use crate::score::Ledger;
+use crate::score::ScoreTotals;
 
 /// Notes of one run.
 #[derive(Debug)]
@@ -27,7 +25,7 @@ impl Notes {
     }
 
     /// Notes a decision that was carried out `at_ms` after the trace began.
-    pub(super) fn note(&mut self, at_ms: u64, decision: &Decision, ledger: &mut Ledger) {
+    pub(super) fn note(&mut self, at_ms: u64, decision: &Decision, ledger: &mut ScoreTotals) {
         let change = i64::from(decision.desired) - i64::from(self.count);
         let before = std::mem::replace(&mut self.count, decision.desired);
         if change != 0 {

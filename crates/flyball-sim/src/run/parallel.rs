@@ -1,7 +1,5 @@
-//! Many runs on the cores there are.
-//!
-//! Decides which core takes which run. Invariant: outcomes come in the order of the jobs, whatever
-//! the number of cores.
+//! Many runs on the cores there are. Outcomes come in the order of the jobs, whatever the number of
+//! cores.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,9 +1,8 @@
-//! A trace, request by request: queues and latencies.
-//!
-//! Decides how a trace and the settings become requests and replicas, and keeps the ledger between
-//! looks. Demand and supply are compared by the minute, since below it counts of requests are
-//! noise. Invariant: chance is the same for every contender, and over once the trace is: whether a
-//! count comes to rest is judged under its last load in equal gaps, which no figure takes in.
+//! A trace, request by request: queues and latencies. A trace and the settings become requests and
+//! replicas, with a ledger between looks. Demand and supply are compared by the minute, since below
+//! it counts of requests are noise. Chance is the same for every contender, and over once the trace
+//! is: whether a count comes to rest is judged under its last load in equal gaps, which no figure
+//! takes in.
 
 use flyball_core::decision::Decision;
 use flyball_core::units::seconds;
@@ -14,7 +13,7 @@ use super::{
     settle_ms,
 };
 use crate::contender::{Contender, Name};
-use crate::score::{Ledger, Piece, Score};
+use crate::score::{Score, ScoreSpan, ScoreTotals};
 use crate::seed::Seed;
 use crate::trace::{Trace, Unit};
 use crate::world::fluid::Supply;
@@ -66,7 +65,7 @@ impl Requests {
                 "what one replica serves must be in the trace's unit",
             );
         }
-        let settle_s = seconds(settle_ms(settings.look_ms.unwrap_or(0)));
+        let settle_s = seconds(settle_ms(settings.interval_ms.unwrap_or(0)));
         let last = trace.values.last().copied().unwrap_or(0.0) * settle_s;
         let count = trace.values.iter().sum::<f64>() * seconds(trace.step_ms) + last;
         let count = self.per_s(count, trace.unit);
@@ -155,7 +154,7 @@ fn setup(work_ms: f64, requests: &Requests, settings: &Settings) -> Setup {
         start_lag: physics.start_lags(),
         metric_lag_ms: physics.metric_lag_ms,
         // As live: who asked for an interval wants to know what comes of that alone.
-        wakes: settings.look_ms.is_none(),
+        wakes: settings.interval_ms.is_none(),
         ..Setup::default()
     }
 }
@@ -198,7 +197,7 @@ impl Run<'_> {
     /// world, so that this one can be summed up.
     fn come_to_rest(&mut self, per_s: f64) -> Result<(), RunError> {
         let (mut contender, mut world) = (self.contender.clone(), self.world.clone());
-        let settle_ms = settle_ms(self.settings.look_ms.unwrap_or(0));
+        let settle_ms = settle_ms(self.settings.interval_ms.unwrap_or(0));
         world.go_on_evenly(per_s, settle_ms);
         let (book, begin_ns, end_ns) = (&mut self.book, world.now_ns(), world.end_ns());
         let pace = |now_ns: u64, interval_ms| {
@@ -242,7 +241,7 @@ struct Book<'a> {
     step_ns: u64,
     demand: &'a [u32],
     notes: Notes,
-    ledger: Ledger,
+    ledger: ScoreTotals,
     supply: Vec<Supply>,
     /// The last look, since the trace began.
     now_ns: u64,
@@ -259,7 +258,7 @@ impl<'a> Book<'a> {
             step_ns: step_ms * MS,
             demand,
             notes: Notes::new(serving, end_ms),
-            ledger: Ledger::default(),
+            ledger: ScoreTotals::default(),
             supply: Vec::with_capacity(demand.len()),
             now_ns: 0,
             serving,
@@ -273,7 +272,7 @@ impl<'a> Book<'a> {
         let now_ns = since_ns(world);
         let paid_s = nanos(world.replica_ns() - self.paid_ns) / 1e9;
         self.paid_ns = world.replica_ns();
-        let mut piece = Piece { paid_s, ..self.counts(world) };
+        let mut piece = ScoreSpan { paid_s, ..self.counts(world) };
         while self.now_ns < now_ns {
             self.pass_to(now_ns, world.paid(), std::mem::take(&mut piece));
         }
@@ -284,7 +283,7 @@ impl<'a> Book<'a> {
     }
 
     /// Passes to `until_ns`, or to the end of the step if that comes first.
-    fn pass_to(&mut self, until_ns: u64, paid: u32, piece: Piece) {
+    fn pass_to(&mut self, until_ns: u64, paid: u32, piece: ScoreSpan) {
         let (step, serving) = (self.now_ns / self.step_ns, self.serving);
         let end_ns = ((step + 1) * self.step_ns).min(until_ns);
         let whole = end_ns == (step + 1) * self.step_ns;
@@ -292,7 +291,7 @@ impl<'a> Book<'a> {
         let last = self.demand.len() - 1;
         let demand = self.demand[usize::try_from(step).unwrap_or(last).min(last)];
         let span_s = nanos(end_ns - self.now_ns) / 1e9;
-        self.ledger.add(&Piece { span_s, demand, serving, ..piece });
+        self.ledger.add(&ScoreSpan { span_s, demand, serving, ..piece });
         if whole {
             self.ledger.end_step(demand, serving);
             self.supply.push(Supply { serving, paid });
@@ -301,13 +300,13 @@ impl<'a> Book<'a> {
     }
 
     /// Requests since the last look.
-    fn counts(&mut self, world: &World) -> Piece {
+    fn counts(&mut self, world: &World) -> ScoreSpan {
         let sum = world.latencies();
         let now = [sum.arrived, sum.served, sum.unserved, sum.late];
         let before = std::mem::replace(&mut self.counted, now);
         let [arrived, served, unserved, late] =
             std::array::from_fn(|of| nanos(now[of] - before[of]));
-        Piece { arrived, served, unserved, late, ..Piece::default() }
+        ScoreSpan { arrived, served, unserved, late, ..ScoreSpan::default() }
     }
 }
 
@@ -321,7 +320,7 @@ mod tests {
         Trace { name, unit, step_ms, values: values.into() }
     }
 
-    fn settings(look_ms: Option<u64>) -> Settings {
+    fn settings(interval_ms: Option<u64>) -> Settings {
         let overload = Overload::Waits { patience_s: 30.0 };
         let physics = Physics {
             replica_capacity: 2.0,
@@ -331,7 +330,7 @@ mod tests {
             wait_limit_ms: 2_000,
             ..Physics::default()
         };
-        Settings { physics, look_ms, ..Settings::default() }
+        Settings { physics, interval_ms, ..Settings::default() }
     }
 
     fn over(name: &str, trace: &Trace, settings: &Settings) -> Outcome {

@@ -1,6 +1,5 @@
-//! How supply moved: against demand from step to step, and by whose doing.
-//!
-//! Decides what counts as a reversal. Invariant: a jump by three counts as three movements of one.
+//! How supply moved: against demand from step to step, and by whose doing. A jump by three counts
+//! as three movements of one.
 
 /// A change this long after one in the other direction is no reversal, in milliseconds.
 const REVERSAL_MS: u64 = 600_000;

@@ -1,7 +1,6 @@
-//! Who takes part, and which settings of each are tried.
-//!
-//! Decides the field: it is the same on every load, since a policy that is best on one may not be
-//! added for that one alone. Does not know results. Invariant: every setting's name makes a runner.
+//! Who takes part, and which settings of each are tried. The field is the same on every load, since
+//! a policy that is best on one may not be added for that one alone. Every setting's name makes a
+//! runner.
 
 use super::load::{Load, PER_S};
 use super::race::Runner;

@@ -1,9 +1,6 @@
-//! A window of a trace as arrivals on a fine grid.
-//!
-//! Decides which part of a trace is run and how requests are drawn from its rates. Every trace is
-//! scaled so that one replica serves [`PER_S`] requests a second: the shape in replicas stays, and
-//! the noise of counting is that of a web service. Invariant: the same trace, window, tick and seed
-//! give the same arrivals.
+//! A window of a trace as arrivals on a fine grid. Every trace is scaled so that one replica serves
+//! [`PER_S`] requests a second: the shape in replicas stays, and the noise of counting is that of a
+//! web service. The same trace, window, tick and seed give the same arrivals.
 
 use rand_distr::{Distribution, Poisson};
 

@@ -1,9 +1,8 @@
-//! The world of the benchmark: a pool of replicas that serve requests as a fluid.
-//!
-//! Decides nothing. It moves on by ticks, and carries out what was decided. What it has beyond the
-//! fluid world is what a policy may not know of: chance that makes requests wait in a busy pool,
-//! CPU burnt by starts, work that changes, a slow replica. What finds no free replica waits.
-//! Invariant: requests are neither made nor lost but by patience that ends.
+//! The world of the benchmark: a pool of replicas that serve requests as a fluid. It moves on by
+//! ticks, and carries out what was decided. What it has beyond the fluid world is what a policy may
+//! not know of: chance that makes requests wait in a busy pool, CPU burnt by starts, work that
+//! changes, a slow replica. What finds no free replica waits. Requests are neither made nor lost
+//! but by patience that ends.
 
 mod lateness;
 
@@ -29,7 +28,7 @@ pub(super) const BEGINS: Timestamp = Timestamp::from_ms(1_000_000);
 
 /// How the pool differs from the model that a policy may have of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Nature {
+pub struct PoolModel {
     /// Time from a start to readiness, in milliseconds; each start is drawn within a tenth of it.
     pub start_lag_ms: u64,
     /// Cores that a replica burns while it starts and for as long again.
@@ -40,7 +39,7 @@ pub struct Nature {
     pub slowest: f64,
 }
 
-impl Nature {
+impl PoolModel {
     /// A pool that is as it should be.
     pub fn plain(start_lag_ms: u64) -> Self {
         Self { start_lag_ms, start_burn: 0.0, work_factor: 1.0, slowest: 1.0 }
@@ -63,7 +62,7 @@ pub struct Tick {
 /// The pool.
 #[derive(Debug)]
 pub struct Pool {
-    nature: Nature,
+    nature: PoolModel,
     seed: Seed,
     tick_ms: u64,
     now_ms: u64,
@@ -97,7 +96,7 @@ struct Body {
 
 impl Pool {
     /// A pool of `count` replicas that have been there for long.
-    pub fn new(nature: Nature, tick_ms: u64, count: u32, seed: Seed) -> Self {
+    pub fn new(nature: PoolModel, tick_ms: u64, count: u32, seed: Seed) -> Self {
         let mut pool = Self {
             nature,
             seed,
@@ -274,7 +273,7 @@ impl Pool {
     fn count(&mut self, served: f64, serving: u32) {
         let now = Timestamp::from_ms(self.now_ms);
         let tick_s = seconds(self.tick_ms);
-        let Nature { start_burn, start_lag_ms, .. } = self.nature;
+        let PoolModel { start_burn, start_lag_ms, .. } = self.nature;
         let each = if serving > 0 { served / f64::from(serving) } else { 0.0 };
         let busy_s = (each * self.work_s).min(tick_s);
         let in_flight = in_flight(served * self.work_s / tick_s, serving);
@@ -365,7 +364,7 @@ mod tests {
 
     #[test]
     fn what_is_not_served_waits_and_is_late_and_cpu_saturates() {
-        let mut pool = Pool::new(Nature::plain(10_000), 2_000, 2, Seed(1));
+        let mut pool = Pool::new(PoolModel::plain(10_000), 2_000, 2, Seed(1));
         let calm = pool.pass(40.0);
         assert!(calm.late < 0.4, "{calm:?}");
         let full = pool.pass(200.0);
@@ -380,7 +379,7 @@ mod tests {
 
     #[test]
     fn a_replica_serves_after_its_start_lag_and_drains_for_a_tick() {
-        let mut pool = Pool::new(Nature::plain(10_000), 2_000, 1, Seed(1));
+        let mut pool = Pool::new(PoolModel::plain(10_000), 2_000, 1, Seed(1));
         pool.resize(3);
         let counts: Vec<(u32, u32)> = (0..8)
             .map(|_| {

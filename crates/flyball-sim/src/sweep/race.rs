@@ -1,8 +1,6 @@
-//! One policy on one load.
-//!
-//! Decides when it looks: at every tick, or every so many. Own rules go through the core's `decide` and every decision
-//! is checked; a rival's wish is brought within the bounds and carried out as its own engine would.
-//! Invariant: scoring begins for everybody at the same tick.
+//! One policy on one load. It looks at every tick, or every so many. Own rules go through the
+//! core's `decide` and every decision is checked; a rival's wish is brought within the bounds and
+//! carried out as its own engine would. Scoring begins for everybody at the same tick.
 
 use flyball_core::decide::decide;
 use flyball_core::invariants;
@@ -10,7 +8,7 @@ use flyball_core::memory::Memory;
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
 use super::load::Load;
-use super::pool::{Nature, Pool};
+use super::pool::{Pool, PoolModel};
 use crate::rival::Rival;
 use crate::seed::Seed;
 
@@ -37,7 +35,7 @@ pub struct Result {
 }
 
 /// Runs `runner` on `load` in a pool of `nature`, with a look at every tick.
-pub fn race(runner: &Runner, load: &Load, nature: Nature, seed: Seed) -> Result {
+pub fn race(runner: &Runner, load: &Load, nature: PoolModel, seed: Seed) -> Result {
     race_looking(runner, load, nature, seed, 1)
 }
 
@@ -45,15 +43,15 @@ pub fn race(runner: &Runner, load: &Load, nature: Nature, seed: Seed) -> Result 
 pub fn race_looking(
     runner: &Runner,
     load: &Load,
-    nature: Nature,
+    nature: PoolModel,
     seed: Seed,
     look_ticks: usize,
 ) -> Result {
     let look_ticks = look_ticks.max(1);
     let first = load.demand.first().copied().unwrap_or(1);
     let mut pool = Pool::new(nature, load.tick_ms, first, seed);
-    let look_ms = load.tick_ms * look_ticks as u64;
-    let mut driver = Driver::new(runner, load, nature, look_ms);
+    let interval_ms = load.tick_ms * look_ticks as u64;
+    let mut driver = Driver::new(runner, load, nature, interval_ms);
     let mut sums = Sums::default();
     for (tick, (arrived, demand)) in load.arrivals.iter().zip(&load.demand).enumerate() {
         if tick == load.arrivals.len() / 2 {
@@ -98,16 +96,16 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(runner: &Runner, load: &Load, nature: Nature, look_ms: u64) -> Self {
+    fn new(runner: &Runner, load: &Load, nature: PoolModel, interval_ms: u64) -> Self {
         let rule = match runner {
             Runner::Own(rule) => rule.clone(),
             Runner::Rival(_) => Rule::External,
         };
         let peak = load.demand.iter().max().copied().unwrap_or(1);
         let timing = Timing {
-            look_ms: Some(look_ms),
+            interval_ms: Some(interval_ms),
             start_limit_ms: 3 * nature.start_lag_ms + 60_000,
-            stale_after_ms: 3 * look_ms,
+            stale_after_ms: 3 * interval_ms,
             ..Timing::default()
         };
         let bounds = Bounds { min: 1, max: 2 * peak + 10 };

@@ -1,9 +1,7 @@
-//! What many races come to.
-//!
-//! Decides how results are compared: the cost at which a policy keeps to a limit of late requests,
-//! at its best setting for each load (so in-sample, for everybody alike), and with one setting
-//! chosen on half of the loads and judged on the other half. Does not know how results came about.
-//! Invariant: a limit that was not kept is no cost, never a large one.
+//! What many races come to. Results are compared by the cost at which a policy keeps to a limit of
+//! late requests, at its best setting for each load (so in-sample, for everybody alike), and with
+//! one setting chosen on half of the loads and judged on the other half. A limit that was not kept
+//! is no cost, never a large one.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -36,7 +34,7 @@ pub struct Table {
 
 /// A policy with one setting, chosen on some loads and judged on the others.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judged {
+pub struct ChosenSetting {
     /// The setting.
     pub setting: String,
     /// Median cost over the ideal on the loads it was not chosen on.
@@ -80,7 +78,7 @@ impl Table {
 
     /// The cheapest setting within `limit_pct` on every other trace, judged on the rest; `first`
     /// says which half chooses. `None` if no setting keeps to the limit there.
-    pub fn judge(&self, family: &Family, limit_pct: f64, first: bool) -> Option<Judged> {
+    pub fn judge(&self, family: &Family, limit_pct: f64, first: bool) -> Option<ChosenSetting> {
         let chooses = |trace: &str| {
             let index = self.traces.iter().position(|t| t == trace).unwrap_or(0);
             index.is_multiple_of(2) == first
@@ -98,7 +96,7 @@ impl Table {
         });
         let (_, setting) = kept.min_by(|a, b| a.0.total_cmp(&b.0))?;
         let (cost_ratio, over_limit_pct) = figures(setting, false)?;
-        Some(Judged { setting: setting.clone(), cost_ratio, over_limit_pct })
+        Some(ChosenSetting { setting: setting.clone(), cost_ratio, over_limit_pct })
     }
 
     /// Median over traces of the cost and of late requests of one setting, and the worst of both.

@@ -1,7 +1,5 @@
-//! Reading a trace from CSV, a line at a time.
-//!
-//! Decides what a trace may look like. Does not guess: a gap is not filled, a time not sorted.
-//! Invariant: memory is bounded whatever the input is: a line by [`LINE_BYTES_MAX`], the trace by
+//! Reading a trace from CSV, a line at a time. Does not guess: a gap is not filled, a time not
+//! sorted. Memory is bounded whatever the input is: a line by [`LINE_BYTES_MAX`], the trace by
 //! [`ROWS_MAX`].
 
 use std::io::{self, BufRead, BufReader, Read};
@@ -18,7 +16,8 @@ pub const LINE_BYTES_MAX: usize = 1_024;
 pub const VALUE_MAX: f64 = 1e13;
 /// More rows are refused: half a year of seconds, 128 MB.
 pub const ROWS_MAX: usize = 16_000_000;
-/// Longer traces are refused: a hundred years, far from where sums of times in nanoseconds overflow.
+/// Longer traces are refused: a hundred years, far from where sums of times in nanoseconds
+/// overflow.
 pub const DURATION_MAX_MS: u64 = 100 * 365 * 86_400_000;
 
 /// A trace that cannot be read.
@@ -37,7 +36,9 @@ pub struct TraceError {
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
     /// It could not be read.
-    #[error("cannot read: {0}\nhint: is it a file, and may you read it? `-` reads standard input")]
+    #[error(
+        "cannot read: {0}\nhint: check that it is a file that you may read; `-` reads standard input"
+    )]
     Unreadable(#[from] FileError),
     /// There is nothing in it.
     #[error("no values\nhint: a header and at least two lines such as `0,12.5` and `60,13`")]
@@ -53,18 +54,18 @@ pub enum Fault {
     NotANumber(String),
     /// A number is NaN, infinite or negative.
     #[error(
-        "`{0}` is not a finite number of at least 0\nhint: leave no value out: a missing one is not zero"
+        "`{0}` is not a finite number of at least 0\nhint: do not leave values out; a missing value is not zero"
     )]
     OutOfRange(String),
     /// A number is too large.
     #[error("`{0}` is more than {VALUE_MAX:e}\nhint: values are requests per second, or cores")]
     TooLarge(String),
     /// The first time is not zero.
-    #[error("the first time is {0} s\nhint: seconds count from the trace's beginning, 0")]
+    #[error("the first time is {0} s\nhint: count seconds from the start of the trace, 0")]
     Start(f64),
     /// A time is not later than the one before.
     #[error(
-        "time {time_s} s is not after {before_s} s\nhint: sort by time, and keep one value for each"
+        "time {time_s} s is not after {before_s} s\nhint: sort by time, with one value for each time"
     )]
     Unsorted {
         /// The line's.
@@ -74,7 +75,7 @@ pub enum Fault {
     },
     /// A time is not one step later.
     #[error(
-        "{time_s} s follows {before_s} s in a trace with a step of {step_s} s\nhint: fill the gap, or say at a coarser step"
+        "{time_s} s follows {before_s} s in a trace with a step of {step_s} s\nhint: fill the gap, or use a coarser step"
     )]
     Gap {
         /// The line's.
@@ -88,10 +89,10 @@ pub enum Fault {
     #[error("a step of {0} s is not a whole number of milliseconds\nhint: 0.001 s is the finest")]
     Step(f64),
     /// A line is too long.
-    #[error("longer than {LINE_BYTES_MAX} bytes\nhint: is it a text file?")]
+    #[error("longer than {LINE_BYTES_MAX} bytes\nhint: check that it is a text file")]
     LongLine,
     /// A line is not UTF-8.
-    #[error("not UTF-8\nhint: is it a text file?")]
+    #[error("not UTF-8\nhint: check that it is a text file")]
     NotText,
     /// It lasts too long.
     #[error(
@@ -99,7 +100,7 @@ pub enum Fault {
     )]
     TooLate(usize, f64),
     /// There are too many lines.
-    #[error("more than {ROWS_MAX} values\nhint: take means over a coarser step")]
+    #[error("more than {ROWS_MAX} values\nhint: use means over a coarser step")]
     TooLong,
 }
 

@@ -1,11 +1,9 @@
-//! A queue of fluid before replicas that serve at a rate.
-//!
-//! Decides what waits, what is late and what is given up. Does not know replicas. A request is
-//! judged as it arrives, by the time it would wait at the rate of then. Invariant: what arrived is
-//! served, given up or waiting; nothing is lost or made.
+//! A queue of fluid before replicas that serve at a rate. A request is judged as it arrives, by the
+//! time it would wait at the rate of then. What arrived is served, given up or waiting; nothing is
+//! lost or made.
 
 use super::Overload;
-use crate::score::Piece;
+use crate::score::ScoreSpan;
 
 /// What waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,12 +27,18 @@ impl Backlog {
     }
 
     /// Lets `span_s` seconds pass; what came of it, without counts of replicas.
-    pub fn pass(&mut self, flow: Flow, span_s: f64, overload: Overload, limit_s: f64) -> Piece {
+    pub fn pass(&mut self, flow: Flow, span_s: f64, overload: Overload, limit_s: f64) -> ScoreSpan {
         let arrived = flow.arrivals * span_s;
         match overload {
             Overload::Lost => {
                 let unserved = (flow.arrivals - flow.capacity).max(0.0) * span_s;
-                Piece { span_s, arrived, unserved, served: arrived - unserved, ..Piece::default() }
+                ScoreSpan {
+                    span_s,
+                    arrived,
+                    unserved,
+                    served: arrived - unserved,
+                    ..ScoreSpan::default()
+                }
             }
             Overload::Waits { patience_s } => {
                 let before = self.waiting;
@@ -54,7 +58,15 @@ impl Backlog {
                 } else {
                     0.0
                 };
-                Piece { span_s, arrived, served, unserved, late, wait_s, ..Piece::default() }
+                ScoreSpan {
+                    span_s,
+                    arrived,
+                    served,
+                    unserved,
+                    late,
+                    wait_s,
+                    ..ScoreSpan::default()
+                }
             }
         }
     }

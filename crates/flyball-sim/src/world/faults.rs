@@ -1,9 +1,8 @@
 //! The world of requests with everything in it breaking, and then with nothing breaking any more.
-//!
-//! Decides whether flyball stood it. For each seed a [`story`] is drawn: a service, its load, and
-//! faults of some kinds, of others none at all. First comes safety: while anything may break, each
-//! look is checked by [`watch`]. Then liveness: faults stop, the load is steady, and [`settle`]
-//! wants a sensible count that stays. Invariant: a seed is the whole run; it repeats exactly.
+//! For each seed a [`story`] is drawn: a service, its load, and faults of some kinds, of others
+//! none at all. First comes safety: while anything may break, each look is checked by [`watch`].
+//! Then liveness: faults stop, the load is steady, and [`settle`] wants a sensible count that
+//! stays. A seed is the whole run; it repeats exactly.
 
 mod settle;
 mod stage;
@@ -29,7 +28,7 @@ pub use watch::Breach;
 
 /// What one seed came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stood {
+pub struct SeedReport {
     /// Looks made.
     pub looks: u64,
     /// Faults that were there.
@@ -67,7 +66,7 @@ const TRAIL: usize = 12;
 /// # Errors
 ///
 /// If a look broke an invariant, or the service did not settle once the faults had stopped.
-pub fn run(seed: Seed) -> Result<Stood, Box<Failed>> {
+pub fn run(seed: Seed) -> Result<SeedReport, Box<Failed>> {
     let story = Story::draw(seed);
     let mut run = Run {
         stage: Stage::new(&story, seed),
@@ -80,7 +79,7 @@ pub fn run(seed: Seed) -> Result<Stood, Box<Failed>> {
     match run.safety().and_then(|()| run.liveness()) {
         Ok(settled_looks) => {
             let faults = run.story.faults.len() as u64;
-            Ok(Stood { looks: run.looks, faults, settled_looks })
+            Ok(SeedReport { looks: run.looks, faults, settled_looks })
         }
         Err(failure) => {
             let recent = run.trail.iter().rev().take(TRAIL).rev().map(String::as_str);

@@ -1,8 +1,6 @@
-//! Requests as a fluid: weeks in seconds.
-//!
-//! Decides nothing. Every serving replica gets the same share; what one request meets is not
-//! followed, so there are no latencies, only waits. Invariant: between two looks nothing changes
-//! but the load, so time passes in pieces of one rate each.
+//! Requests as a fluid: weeks in seconds. Every serving replica gets the same share; what one
+//! request meets is not followed, so there are no latencies, only waits. Between two looks nothing
+//! changes but the load, so time passes in pieces of one rate each.
 
 mod observe;
 
@@ -16,7 +14,7 @@ use super::backlog::{Backlog, Flow};
 use super::requests::arrivals::MS;
 use super::requests::service::Times;
 use super::{ORIGIN, Physics};
-use crate::score::{Ledger, Piece};
+use crate::score::{ScoreSpan, ScoreTotals};
 use crate::seed::{Purpose, Seed};
 use crate::trace::Trace;
 
@@ -39,7 +37,7 @@ pub struct Fluid<'a> {
     /// Times at which something ends that a daemon is woken by.
     wakes: BTreeSet<u64>,
     shown: observe::Shown,
-    ledger: Ledger,
+    ledger: ScoreTotals,
     supply: Vec<Supply>,
 }
 
@@ -117,7 +115,7 @@ impl<'a> Fluid<'a> {
             unserved: 0.0,
             wakes: BTreeSet::new(),
             shown: observe::Shown::default(),
-            ledger: Ledger::default(),
+            ledger: ScoreTotals::default(),
             supply: Vec::with_capacity(trace.values.len()),
         }
     }
@@ -144,12 +142,12 @@ impl<'a> Fluid<'a> {
     }
 
     /// What happened so far, and the supply in each step.
-    pub fn into_records(self) -> (Ledger, Vec<Supply>) {
+    pub fn into_records(self) -> (ScoreTotals, Vec<Supply>) {
         (self.ledger, self.supply)
     }
 
     /// The ledger, to note decisions in.
-    pub fn ledger(&mut self) -> &mut Ledger {
+    pub fn ledger(&mut self) -> &mut ScoreTotals {
         &mut self.ledger
     }
 
@@ -195,7 +193,7 @@ impl<'a> Fluid<'a> {
     }
 
     /// One piece of time at one load.
-    fn flow(&mut self, load: f64, span_ms: u64) -> Piece {
+    fn flow(&mut self, load: f64, span_ms: u64) -> ScoreSpan {
         let now = self.now();
         let physics = self.physics;
         let serving = self.replicas.iter().filter(|r| r.serves()).count();
@@ -217,7 +215,7 @@ impl<'a> Fluid<'a> {
         }
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 replicas")]
         let paid_s = self.replicas.len() as f64 * seconds(span_ms);
-        Piece { serving: u32::try_from(serving).unwrap_or(u32::MAX), paid_s, ..piece }
+        ScoreSpan { serving: u32::try_from(serving).unwrap_or(u32::MAX), paid_s, ..piece }
     }
 
     /// Carries out one step of a plan.

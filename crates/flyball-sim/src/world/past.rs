@@ -1,8 +1,6 @@
-//! What meters said earlier, for worlds whose meters lag.
-//!
-//! Decides which readings are kept: all that may still be seen, and fewer of them where they would
-//! take too much memory. Invariant: the oldest one kept is the newest that is a lag old, once there
-//! is one; nothing newer is shown in its place.
+//! What meters said earlier, for worlds whose meters lag. Kept are all readings that may still be
+//! seen, and fewer of them where they would take too much memory. The oldest one kept is the newest
+//! that is a lag old, once there is one; nothing newer is shown in its place.
 
 use std::collections::{BTreeMap, VecDeque};
 

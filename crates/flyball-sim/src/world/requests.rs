@@ -1,12 +1,11 @@
 //! Requests one by one: queues, latencies, and replicas that start, serve, drain, crash and leave.
-//!
-//! Decides how a request fares, never how many replicas there are. Time is kept in nanoseconds from
-//! 0; observations carry it in milliseconds, as live ones do. Invariant: the moments of arrival and
-//! the work of the n-th request depend on the load and the seed alone, whatever was decided.
-//!
-//! In reading order: [`arrivals`] and [`service`] draw the load, [`replica`] is one server with its
-//! queue, `loads` finds the least busy one, `flow` moves requests through them, `orders` carries out plans, `observe` makes what a
-//! look sees, `breaks` is what may go wrong, [`latencies`] is the book, [`run`] the loop around it.
+//! It governs how a request fares, never how many replicas there are. Time is kept in nanoseconds
+//! from 0; observations carry it in milliseconds, as live ones do. The moments of arrival and the
+//! work of the n-th request depend on the load and the seed alone, whatever was decided. In reading
+//! order: [`arrivals`] and [`service`] draw the load, [`replica`] is one server with its queue,
+//! `loads` finds the least busy one, `flow` moves requests through them, `orders` carries out
+//! plans, `observe` makes what a look sees, `breaks` is what may go wrong, [`latencies`] is the
+//! book, [`run`] the loop around it.
 
 pub mod arrivals;
 mod breaks;
@@ -32,7 +31,7 @@ use crate::seed::{Purpose, Seed, Stream};
 use arrivals::{Arrivals, MS};
 use latencies::{Latencies, Summary};
 use loads::Loads;
-use replica::{Fate, Replica, Request};
+use replica::{Replica, ReplicaEnd, Request};
 use service::Times;
 
 /// How replicas and their balancer behave, the same for every contender.
@@ -121,7 +120,7 @@ pub struct World {
     /// Work of each request, times this.
     pub(super) work_factor: f64,
     /// What becomes of replicas that are started now.
-    pub(super) fate: Fate,
+    pub(super) fate: ReplicaEnd,
     pub(super) replicas: Vec<Replica>,
     /// Where each name was put last.
     places: BTreeMap<ReplicaId, usize>,
@@ -207,7 +206,7 @@ impl World {
             next_arrival_ns,
             work_chance: seed.stream(Purpose::ServiceTimes),
             work_factor: 1.0,
-            fate: Fate::Lives,
+            fate: ReplicaEnd::Lives,
             replicas: Vec::new(),
             places: BTreeMap::new(),
             free: BTreeSet::new(),

@@ -1,9 +1,7 @@
-//! The observation that a world shows, kept from look to look.
-//!
-//! Decides nothing. What a look changes (counters, phases) is written over what the last one left,
-//! so that a look costs no allocation while replicas neither come nor go; names are written once.
-//! Invariant: replicas and servers are in the order of their names, and a part that is not there is
-//! left out, never 0.
+//! The observation that a world shows, kept from look to look. What a look changes (counters,
+//! phases) is written over what the last one left, so that a look costs no allocation while
+//! replicas neither come nor go; names are written once. Replicas and servers are in the order of
+//! their names, and a part that is not there is left out, never 0.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};

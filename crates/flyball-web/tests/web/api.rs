@@ -391,7 +391,7 @@ async fn health_is_always_well_and_ready_waits_for_the_first_look() {
     answer.problem(503, "unavailable");
     assert!(answer.body.contains("new"));
     site.get("/api/v1/services/new/explain").await.problem(404, "no-decision");
-    assert_eq!(site.get("/api/v1/services/new").await.json()["summary"], "not looked at yet");
+    assert_eq!(site.get("/api/v1/services/new").await.json()["summary"], "not observed yet");
     site.close().await;
 
     let site = Site::open(Scripted::new(Mood::Works)).await;

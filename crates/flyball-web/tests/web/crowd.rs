@@ -64,7 +64,7 @@ async fn a_reader_with_a_token_is_shut_out_by_none_without() {
         strangers.push(stranger);
     }
     let mut late = connect_from(9, &site).await;
-    assert!(ask_to_follow(&mut late, "").await.contains("256 readers follow"));
+    assert!(ask_to_follow(&mut late, "").await.contains("already 256 event streams"));
     let token = "authorization: Bearer s3cret\r\n";
     let mut known = connect_from(9, &site).await;
     assert!(ask_to_follow(&mut known, token).await.contains("event: begin"));

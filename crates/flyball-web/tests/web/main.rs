@@ -6,7 +6,7 @@ mod api;
 mod crowd;
 mod door;
 mod events;
+mod leader;
 mod metrics;
-mod office;
 mod scripted;
 mod words;

@@ -14,8 +14,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
 use flyball_core::record::Sample;
 use flyball_core::units::Timestamp;
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, OfficeView, PolicyView, ServiceView, Token,
-    WebSettings, Which, serve,
+    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, ServiceView,
+    Token, WebSettings, Which, serve,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -92,15 +92,15 @@ pub(crate) struct Scripted {
     /// The stretches and limits that the reads were asked for.
     pub(crate) read: Mutex<Vec<(i64, i64, usize)>>,
     pub(crate) feed: Feed,
-    pub(crate) office: Mutex<OfficeView>,
+    pub(crate) leader: Mutex<LeaderStatus>,
 }
 
 impl Scripted {
     pub(crate) fn new(mood: Mood) -> Arc<Self> {
         let (asked, read) = (Mutex::default(), Mutex::default());
         let (names, feed) = (vec!["batch", "web"], Feed::start());
-        let office = Mutex::new(OfficeView::alone(NOW_WALL_MS));
-        Arc::new(Self { names, mood, asked, read, feed, office })
+        let leader = Mutex::new(LeaderStatus::standalone(NOW_WALL_MS));
+        Arc::new(Self { names, mood, asked, read, feed, leader })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -122,8 +122,8 @@ impl Scripted {
 }
 
 impl Daemon for Scripted {
-    fn office(&self) -> OfficeView {
-        self.office.lock().unwrap().clone()
+    fn leader(&self) -> LeaderStatus {
+        self.leader.lock().unwrap().clone()
     }
 
     fn services(&self) -> Vec<ServiceView> {

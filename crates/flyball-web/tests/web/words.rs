@@ -1,7 +1,7 @@
 //! The states that must not be missed, each told from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
-use flyball_core::guard::{Futile, Guard, Move, Source};
+use flyball_core::guard::{Adjustment, Futile, Guard, Source};
 use flyball_core::observation::Ask;
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
@@ -41,7 +41,7 @@ fn blind_and_held_starts_carry_wall_clock_times() {
     let mut view = view("web");
     let decision = view.decision.as_mut().unwrap();
     let at = decision.at.as_ms();
-    decision.seen.blind_since = Some(Timestamp::from_ms(at - 3_000));
+    decision.signals.blind_since = Some(Timestamp::from_ms(at - 3_000));
     decision.held_starts = Some(HeldStarts {
         count: 2,
         failures: 4,
@@ -53,7 +53,8 @@ fn blind_and_held_starts_carry_wall_clock_times() {
     assert_eq!(all[0].since_wall_ms, Some(NOW_WALL_MS - 3_000));
     assert_eq!(all[1].kind, NoticeKind::StartsHeld);
     assert_eq!(all[1].until_wall_ms, Some(NOW_WALL_MS + 8_000));
-    let said = "4 starts failed one after another, the last: exit status 1; the next is put off";
+    let said =
+        "4 starts failed one after another, the last: exit status 1; the next start is delayed";
     assert_eq!(all[1].text, said);
 }
 
@@ -63,7 +64,7 @@ fn replicas_that_bring_nothing_are_a_notice_with_what_they_brought() {
     let decision = view.decision.as_mut().unwrap();
     let until = Timestamp::from_ms(decision.at.as_ms() + 60_000);
     let futile = Futile { ready: (4, 11), answered_per_s: (59.8, 60.2), cpu: 0.09, until };
-    decision.moves.push(Move { before: 11, after: 11, guard: Guard::Futile(futile) });
+    decision.adjustments.push(Adjustment { before: 11, after: 11, guard: Guard::Futile(futile) });
     let all = notices(&view);
     assert_eq!(
         (all[0].kind, all[0].until_wall_ms),
@@ -92,7 +93,7 @@ fn wants(view: &mut ServiceView, asked: u32, desired: u32) {
     let arithmetic = Arithmetic::Asked { count: asked, by: "api".to_owned() };
     decision.recommendations = vec![Recommendation { count: asked, arithmetic }];
     let guard = Guard::Protected { count: desired };
-    decision.moves = vec![Move { before: asked, after: desired, guard }];
+    decision.adjustments = vec![Adjustment { before: asked, after: desired, guard }];
     decision.desired = desired;
 }
 
@@ -104,8 +105,11 @@ fn a_surplus_at_the_ceiling_is_held_and_no_limit() {
             wants(view, asked, 4);
         })
     };
-    assert_eq!(at_max(2), [(NoticeKind::Held, "held at its maximum of 4, 2 would do".to_owned())]);
-    let said = "at its maximum of 4, 6 would be needed".to_owned();
+    assert_eq!(
+        at_max(2),
+        [(NoticeKind::Held, "held at its maximum of 4, 2 would be enough".to_owned())]
+    );
+    let said = "at its maximum of 4, but 6 are needed".to_owned();
     assert_eq!(at_max(6), [(NoticeKind::AtMaximum, said)]);
     assert_eq!(at_max(4), [(NoticeKind::AtMaximum, "at its maximum of 4".to_owned())]);
 }
@@ -116,8 +120,8 @@ fn a_silent_source_is_one_notice_with_its_cause() {
         let mut view = view("web");
         let decision = view.decision.as_mut().unwrap();
         let since = Timestamp::from_ms(decision.at.as_ms() - 9_000);
-        decision.seen.blind_since = Some(since);
-        decision.seen.trouble.silent = vec![Silence { source, since, why: why.to_owned() }];
+        decision.signals.blind_since = Some(since);
+        decision.signals.trouble.silent = vec![Silence { source, since, why: why.to_owned() }];
         let all = notices(&view);
         assert_eq!((all.len(), all[0].kind), (1, NoticeKind::Blind));
         all[0].text.clone()
@@ -134,8 +138,8 @@ fn a_silent_source_is_one_notice_with_its_cause() {
     let decision = view.decision.as_mut().unwrap();
     let (since, why) = (decision.at, "no route to host");
     let silence = |source| Silence { source, since, why: why.to_owned() };
-    decision.seen.blind_since = Some(since);
-    decision.seen.trouble.silent = vec![silence(Source::Engine), silence(Source::Balancer)];
+    decision.signals.blind_since = Some(since);
+    decision.signals.trouble.silent = vec![silence(Source::Engine), silence(Source::Balancer)];
     decision.desired = decision.bounds.max;
     let all = notices(&view);
     let said = "blind, so nothing is started or removed: no route to host";
@@ -144,8 +148,8 @@ fn a_silent_source_is_one_notice_with_its_cause() {
 
 fn late(view: &mut ServiceView, ready: u32, for_ms: u64) {
     let decision = view.decision.as_mut().unwrap();
-    decision.seen.ready = ready;
-    decision.seen.trouble.not_ready = Some(NotReady {
+    decision.signals.ready = ready;
+    decision.signals.trouble.not_ready = Some(NotReady {
         replica: ReplicaId::new("web-1"),
         since: Timestamp::from_ms(decision.at.as_ms() - for_ms),
         why: "GET /healthz at 127.0.0.1:41001 answers 404".to_owned(),
@@ -163,7 +167,7 @@ fn a_replica_that_is_not_ready_says_why_once_that_matters() {
     let measured = |for_ms| {
         told(|view| {
             late(view, 1, for_ms);
-            let seen = &mut view.decision.as_mut().unwrap().seen;
+            let seen = &mut view.decision.as_mut().unwrap().signals;
             (seen.start_lag_measured, seen.start_lag_ms) = (true, 20_000);
         })
     };
@@ -180,7 +184,7 @@ fn a_failed_start_and_the_next_one_that_fails_alike_are_one_notice() {
     late(&mut view, 0, 4_000);
     let decision = view.decision.as_mut().unwrap();
     let failed = FailedStarts { count: 2, why: "web-9 was not ready after 300 s".to_owned() };
-    decision.seen.trouble.failed_starts = Some(failed);
+    decision.signals.trouble.failed_starts = Some(failed);
     let all = notices(&view);
     let said = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404; 2 starts before \
                 it failed";
@@ -189,7 +193,7 @@ fn a_failed_start_and_the_next_one_that_fails_alike_are_one_notice() {
     let (until, why) = (decision.at, "web-9: exit status 1".to_owned());
     decision.held_starts = Some(HeldStarts { count: 1, failures: 1, until, why });
     let all = notices(&view);
-    let said = "the last start failed: web-9: exit status 1; the next is put off";
+    let said = "the last start failed: web-9: exit status 1; the next start is delayed";
     assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::StartsHeld, said));
 }
 
@@ -213,7 +217,7 @@ fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
         told(|view| {
             view.error_limit = error_limit;
             let by_replicas = failed;
-            view.decision.as_mut().unwrap().seen.last_minute = Some(LastMinute {
+            view.decision.as_mut().unwrap().signals.last_minute = Some(LastMinute {
                 window_ms: 60_000,
                 arrivals: 200.0,
                 failed,
@@ -233,15 +237,15 @@ fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
 fn a_service_that_sleeps_says_so() {
     let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
     decision.desired = 0;
-    decision.seen.balancer_age_ms = Some(1);
-    decision.moves.clear();
+    decision.signals.balancer_age_ms = Some(1);
+    decision.adjustments.clear();
     decision.plan.clear();
     assert_eq!(summary(Some(&decision), None), "asleep until the next request");
-    let why = "asleep: no request waits, and the next one starts a replica";
+    let why = "asleep: no requests are waiting; the next one starts a replica";
     assert_eq!(decision.reason(), why);
     let text = decision.to_string();
-    assert!(text.contains("asleep      no request waits") && !text.contains("none to go by"));
-    decision.seen.waiting = 1;
+    assert!(text.contains("asleep      no requests are waiting") && !text.contains("none usable"));
+    decision.signals.waiting = 1;
     assert_eq!(summary(Some(&decision), None), "0 replicas ready");
 }
 
@@ -259,15 +263,15 @@ fn notices_of_the_daemon_are_kept_and_sorted_by_how_pressing_they_are() {
 #[test]
 fn the_summary_says_where_it_is_and_where_it_goes() {
     let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
-    decision.seen.ready = 6;
-    decision.seen.starting = 4;
+    decision.signals.ready = 6;
+    decision.signals.starting = 4;
     decision.desired = 10;
     let line = summary(Some(&decision), None);
     assert_eq!(line, "6 replicas ready, 4 starting, going to 10");
-    decision.seen.starting = 0;
+    decision.signals.starting = 0;
     decision.desired = 6;
     assert_eq!(summary(Some(&decision), None), "6 replicas ready");
-    decision.seen.engine_age_ms = None;
+    decision.signals.engine_age_ms = None;
     let line = summary(Some(&decision), None);
-    assert_eq!(line, "6 replicas wanted, how many run is unknown");
+    assert_eq!(line, "6 replicas wanted, current number unknown");
 }

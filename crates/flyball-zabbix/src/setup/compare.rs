@@ -1,17 +1,16 @@
-//! What Zabbix's own comparison of a template with its import says.
+//! Interprets Zabbix's own comparison of a template with its import.
 //!
-//! Decides what is a difference and what only looks like one. Invariant: a comparison without an
-//! entry gives no difference, an entry in an unknown form gives at least one.
+//! A comparison without an entry is no difference; an entry in an unknown form is at least one.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::workshop::text;
+use super::applier::text;
 
-/// Lines that a comparison is told in at most; the rest is counted.
+/// Lines that a comparison is shown in at most; the rest is counted.
 const LINES_MAX: usize = 20;
-/// What an import would do to an object, and how that is told.
+/// What an import would do to an object, and how that is shown.
 const VERBS: [(&str, &str); 3] = [("added", "+"), ("updated", "~"), ("removed", "-")];
 
 /// One object that is not as it should be.
@@ -47,7 +46,7 @@ pub(super) fn differences(comparison: &Value) -> Vec<Difference> {
     found
 }
 
-/// What each difference is told in; a few lines.
+/// The lines that show the differences; a few at most.
 pub(super) fn lines(differences: &[Difference]) -> Vec<String> {
     let mut lines: Vec<String> = differences.iter().map(Difference::line).collect();
     if lines.len() > LINES_MAX {

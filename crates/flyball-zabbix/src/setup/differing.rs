@@ -1,7 +1,7 @@
-//! Where a thing in Zabbix differs from what it should be.
+//! Where an object in Zabbix differs from what it should be.
 //!
-//! Decides nothing about what is wanted. Invariant: every field that is set is compared, so that
-//! neither another version's defaults nor somebody's change goes unseen; no value is told, since one may be a token.
+//! Every field that is set is compared, so other defaults and manual changes are found. No value is
+//! shown, since one may be a token.
 
 use serde_json::Value;
 

@@ -1,11 +1,11 @@
 //! The host group, and a host for each service.
 //!
-//! Decides what a host lacks. Invariant: a host without flyball's tag is not touched, and of a host
-//! with it only flyball's own macros, link, group and tag are, and who monitors it where that is set.
+//! A host without flyball's tag is never changed. Of a tagged host only flyball's macros, link,
+//! group and tag are changed, and its proxy where one is configured.
 
 use serde_json::{Value, json};
 
-use super::workshop::{Workshop, list, text};
+use super::applier::{Applier, list, text};
 use super::{HostSetup, NAME, Setup, TAG, Verb};
 use crate::error::ZabbixError;
 use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
@@ -21,63 +21,57 @@ pub(super) struct Belongs<'a> {
 
 /// What marks the host group as ours.
 pub(super) const GROUP_UUID: &str = "6c6e3a52d0f84b0f9a4d3b7f0b1c5a60";
-const DESCRIPTION: &str =
-    "A service that flyball keeps the right size. Made by `flyball zabbix provision`.";
+const DESCRIPTION: &str = "A service that flyball scales. Created by `flyball zabbix provision`.";
 
-/// Makes the host group if need be; a group of that name that somebody else made will do.
-pub(super) async fn build_group(
-    workshop: &mut Workshop<'_>,
-) -> Result<Option<String>, ZabbixError> {
+/// Creates the host group if needed; an existing group of that name works too.
+pub(super) async fn build_group(applier: &mut Applier<'_>) -> Result<Option<String>, ZabbixError> {
     let ask = json!({ "filter": { "name": [NAME] }, "output": ["groupid"] });
-    let found = workshop.api.list("hostgroup.get", ask).await?;
+    let found = applier.api.list("hostgroup.get", ask).await?;
     if let Some(group) = found.first() {
         return Ok(Some(text(group, "groupid").to_owned()));
     }
     let params = json!({ "name": NAME, "uuid": GROUP_UUID });
     let call = ("hostgroup.create", "groupids");
-    workshop.make(("host group", NAME), Vec::new(), call, params).await
+    applier.make(("host group", NAME), Vec::new(), call, params).await
 }
 
 /// Makes and updates the hosts.
 pub(super) async fn build(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     setup: &Setup,
     belongs: &Belongs<'_>,
 ) -> Result<(), ZabbixError> {
-    let found = find(workshop, setup).await?;
+    let found = find(applier, setup).await?;
     for host in &setup.hosts {
         match found.iter().find(|there| text(there, "host") == host.host) {
-            Some(there) => update(workshop, host, there, belongs).await?,
-            None => make(workshop, host, belongs).await?,
+            Some(there) => update(applier, host, there, belongs).await?,
+            None => make(applier, host, belongs).await?,
         }
     }
     Ok(())
 }
 
 /// The hosts of `setup` that are there; all of them are ours.
-pub(super) async fn find(
-    workshop: &Workshop<'_>,
-    setup: &Setup,
-) -> Result<Vec<Value>, ZabbixError> {
+pub(super) async fn find(applier: &Applier<'_>, setup: &Setup) -> Result<Vec<Value>, ZabbixError> {
     let names: Vec<&str> = setup.hosts.iter().map(|host| host.host.as_str()).collect();
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let output = [&["hostid", "host", "status"], host_fields(workshop.api.version())].concat();
+    let output = [&["hostid", "host", "status"], host_fields(applier.api.version())].concat();
     let mut ask = json!({
         "filter": { "host": names }, "output": output, "selectTags": "extend",
         "selectMacros": ["hostmacroid", "macro", "value"], "selectParentTemplates": ["templateid"],
     });
-    let groups = groups_key(workshop);
+    let groups = groups_key(applier);
     ask[groups.0] = json!(["groupid"]);
-    let found = workshop.api.list("host.get", ask).await?;
+    let found = applier.api.list("host.get", ask).await?;
     if let Some(foreign) = found.iter().find(|there| !is_ours(setup, there)) {
         let name = text(foreign, "host").to_owned();
         return Err(ZabbixError::Taken { what: "a host", name });
     }
     // Hosts and templates share their names.
     let ask = json!({ "filter": { "host": names }, "output": ["host"] });
-    match workshop.api.list("template.get", ask).await?.first() {
+    match applier.api.list("template.get", ask).await?.first() {
         Some(template) => {
             let name = text(template, "host").to_owned();
             Err(ZabbixError::Taken { what: "a template", name })
@@ -97,8 +91,8 @@ fn has_tag(there: &Value, service: &str) -> bool {
 }
 
 /// How a host's groups are asked for, and where they are in the answer.
-fn groups_key(workshop: &Workshop<'_>) -> (&'static str, &'static str) {
-    if workshop.api.version().has_template_groups() {
+fn groups_key(applier: &Applier<'_>) -> (&'static str, &'static str) {
+    if applier.api.version().has_template_groups() {
         ("selectHostGroups", "hostgroups")
     } else {
         ("selectGroups", "groups")
@@ -106,7 +100,7 @@ fn groups_key(workshop: &Workshop<'_>) -> (&'static str, &'static str) {
 }
 
 async fn make(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     host: &HostSetup,
     belongs: &Belongs<'_>,
 ) -> Result<(), ZabbixError> {
@@ -122,15 +116,15 @@ async fn make(
         "tags": [{ "tag": TAG, "value": host.service }],
     });
     if belongs.proxy.is_some() {
-        assign(workshop.api.version(), &mut params, belongs.proxy);
+        assign(applier.api.version(), &mut params, belongs.proxy);
         details.push(format!("monitored by {}", belongs.proxies.monitor_of(&params)));
     }
     let call = ("host.create", "hostids");
-    workshop.make(("host", &host.host), details, call, params).await.map(drop)
+    applier.make(("host", &host.host), details, call, params).await.map(drop)
 }
 
 async fn update(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     host: &HostSetup,
     there: &Value,
     belongs: &Belongs<'_>,
@@ -143,37 +137,38 @@ async fn update(
         details.push(format!("linked to template {NAME}"));
         params["templates"] = with(&links, template, "templateid");
     }
-    let groups = ids(there, groups_key(workshop).1, "groupid");
+    let groups = ids(there, groups_key(applier).1, "groupid");
     if group.is_none_or(|id| !groups.contains(&id)) {
         details.push(format!("in host group {NAME}"));
         params["groups"] = with(&groups, group, "groupid");
     }
-    details.extend(take_over(workshop, there, belongs, &mut params));
+    details.extend(take_over(applier, there, belongs, &mut params));
     let (told, calls) = macro_changes(host, there);
     details.extend(told);
     if details.is_empty() {
         return Ok(());
     }
     let name = ("host", host.host.as_str());
-    workshop.change(Verb::Update, name, details, ("host.update", params)).await?;
+    applier.change(Verb::Update, name, details, ("host.update", params)).await?;
     for (method, params) in calls {
-        workshop.also(method, params).await?;
+        applier.also(method, params).await?;
     }
     Ok(())
 }
 
-/// Has the host monitored by the proxy that is set, if it is not; a proxy that somebody gave it stays
-/// where none is set, since `trapper` may well be that one.
+/// Has the host monitored by the proxy that is set, if it is not; a proxy that was set manually
+/// stays where none is set, since `trapper` may well be that one.
 fn take_over(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     there: &Value,
     belongs: &Belongs<'_>,
     params: &mut Value,
 ) -> Option<String> {
-    let (name, version) = (text(there, "host"), workshop.api.version());
+    let (name, version) = (text(there, "host"), applier.api.version());
     if text(there, "status") == "1" {
-        workshop
-            .note(format!("host {name} is disabled in Zabbix, which then takes no values for it"));
+        applier.note(format!(
+            "host {name} is disabled in Zabbix, which then accepts no values for it"
+        ));
     }
     let now = belongs.proxies.monitor_of(there);
     match (belongs.proxy, belongs.proxies.of(there)) {
@@ -182,7 +177,7 @@ fn take_over(
             Some(format!("monitored by {} instead of {now}", belongs.proxies.monitor_of(params)))
         }
         (None, Some(proxy)) => {
-            workshop.note(format!(
+            applier.note(format!(
                 "host {name} is monitored by {now}, which must be what `trapper` is: set proxy = \"{proxy}\" under [zabbix]"
             ));
             None

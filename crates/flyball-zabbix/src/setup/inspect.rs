@@ -1,7 +1,4 @@
-//! Whether values of the services would get through, as far as their hosts in Zabbix tell.
-//!
-//! Decides nothing and changes nothing; a user who may read is enough. Invariant: what it finds
-//! wrong comes with what to write or run.
+//! Checks whether Zabbix would accept the values of the services. Read rights are enough.
 
 use serde_json::{Value, json};
 
@@ -55,7 +52,7 @@ fn look_at(
     let (name, now) = (text(host, "host"), proxies.monitor_of(host));
     if text(host, "status") == "1" {
         let hint = format!("enable the host {name} in Zabbix");
-        return Err((format!("host {name} is disabled: Zabbix takes no values for it"), hint));
+        return Err((format!("host {name} is disabled: Zabbix accepts no values for it"), hint));
     }
     match (wanted, proxies.of(host)) {
         (Some(wanted), proxy) if proxy != Some(wanted) => Err((
@@ -69,7 +66,8 @@ fn look_at(
                 "host {name} is monitored by {now}, and no proxy is set: its values are refused unless `trapper` is that proxy"
             ),
             format!(
-                "write proxy = \"{proxy}\" under [zabbix]; if `trapper` is the server, take the proxy out of the host"
+                "write proxy = \"{proxy}\" under [zabbix]; if `trapper` is the server, remove the \
+                 proxy from the host"
             ),
         )),
         _ => Ok(format!("host {name} is monitored by {now}")),

@@ -1,13 +1,11 @@
-//! The template: embedded, imported, compared by Zabbix itself.
-//!
-//! Decides whether it is there and as it should be. Invariant: what somebody added to it stays.
+//! The template: embedded here, imported and compared by Zabbix. Additions by users stay.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::applier::{Applier, text};
 use super::compare::{Difference, defaulted, differences, lines, settle};
-use super::workshop::{Workshop, text};
 use super::{NAME, REPLICA_NAME, Verb};
 use crate::error::ZabbixError;
 use crate::version::Version;
@@ -23,19 +21,19 @@ pub(super) const OURS: [(&str, &str); 2] = [
 pub(super) const GROUP: (&str, &str) = ("Templates/Flyball", "6c6e3a52d0f84b0f9a4d3b7f0b1c5a01");
 
 /// Imports the templates if need be; gives the id of the services', `None` if it is not there yet.
-pub(super) async fn build(workshop: &mut Workshop<'_>) -> Result<Option<String>, ZabbixError> {
-    let found = find(workshop).await?;
-    let params = import(workshop.api.version());
-    let comparison = workshop.api.call("configuration.importcompare", params.clone()).await?;
+pub(super) async fn build(applier: &mut Applier<'_>) -> Result<Option<String>, ZabbixError> {
+    let found = find(applier).await?;
+    let params = import(applier.api.version());
+    let comparison = applier.api.call("configuration.importcompare", params.clone()).await?;
     let mut differing = differences(&comparison);
-    take_out_defaults(workshop, &mut differing).await?;
+    take_out_defaults(applier, &mut differing).await?;
     let details = lines(&differing);
     if !details.is_empty() {
         let verb = if found.is_empty() { Verb::Make } else { Verb::Update };
         let call = ("configuration.import", params);
-        workshop.change(verb, ("template", NAME), details, call).await?;
+        applier.change(verb, ("template", NAME), details, call).await?;
     }
-    let found = find(workshop).await?;
+    let found = find(applier).await?;
     Ok(found.into_iter().find(|(name, _)| *name == NAME).map(|(_, id)| id))
 }
 
@@ -49,7 +47,7 @@ const WITH_DEFAULTS: [(&str, &str); 3] = [
 /// Takes out what differs in its writing alone: Zabbix compares with an export, which leaves out what
 /// it defaults to, and defaults change (`history` was 90 days in 6.0 and is 31 in 7.0).
 async fn take_out_defaults(
-    workshop: &Workshop<'_>,
+    applier: &Applier<'_>,
     differences: &mut Vec<Difference>,
 ) -> Result<(), ZabbixError> {
     for (kind, method) in WITH_DEFAULTS {
@@ -58,7 +56,7 @@ async fn take_out_defaults(
             continue;
         }
         let ask = json!({ "filter": { "uuid": uuids }, "output": "extend" });
-        let there = workshop.api.list(method, ask).await?;
+        let there = applier.api.list(method, ask).await?;
         let by_uuid = |object: Value| (text(&object, "uuid").to_owned(), object);
         settle(differences, &there.into_iter().map(by_uuid).collect::<BTreeMap<_, _>>());
     }
@@ -67,11 +65,11 @@ async fn take_out_defaults(
 
 /// Those of ours that are there, with their ids.
 pub(super) async fn find(
-    workshop: &Workshop<'_>,
+    applier: &Applier<'_>,
 ) -> Result<Vec<(&'static str, String)>, ZabbixError> {
     let names = OURS.map(|(name, _)| name);
     let ask = json!({ "filter": { "host": names }, "output": ["templateid", "host", "uuid"] });
-    let all = workshop.api.list("template.get", ask).await?;
+    let all = applier.api.list("template.get", ask).await?;
     let mut found = Vec::new();
     for template in &all {
         let name = text(template, "host");

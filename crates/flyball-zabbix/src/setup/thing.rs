@@ -1,13 +1,12 @@
-//! A thing in Zabbix that is flyball's alone and known by its name.
+//! An object in Zabbix that belongs to flyball alone and is known by its name.
 //!
-//! Decides whether it is missing or differs. Invariant: what is set is what is compared, so a second
-//! run finds nothing to do, and what somebody changed is found.
+//! What is set is also what is compared, so a second run changes nothing.
 
 use serde_json::{Value, json};
 
 use super::Verb;
+use super::applier::{Applier, text};
 use super::differing::differing;
-use super::workshop::{Workshop, text};
 use crate::error::ZabbixError;
 
 /// A kind of thing, as people and the API call it.
@@ -31,7 +30,7 @@ pub(super) struct Thing<'a> {
     pub(super) wanted: Value,
     /// What it has at first and is not compared.
     pub(super) first: Value,
-    /// What is told of it when it is made.
+    /// What is logged when it is created.
     pub(super) details: Vec<String>,
 }
 
@@ -39,24 +38,24 @@ impl Thing<'_> {
     /// Makes or updates it; its id, which is `None` in a dry run that would make it.
     pub(super) async fn keep(
         self,
-        workshop: &mut Workshop<'_>,
+        applier: &mut Applier<'_>,
     ) -> Result<Option<String>, ZabbixError> {
         let Self { kind, name, mut wanted, .. } = self;
         let told = (kind.what, name);
-        let Some(there) = find(workshop, kind, name, self.selects).await? else {
+        let Some(there) = find(applier, kind, name, self.selects).await? else {
             for (field, value) in self.first.as_object().into_iter().flatten() {
                 wanted[field.as_str()] = value.clone();
             }
             wanted[kind.name] = name.into();
             let (create, ids) = (format!("{}.create", kind.object), format!("{}s", kind.id));
-            return workshop.make(told, self.details, (&create, &ids), wanted).await;
+            return applier.make(told, self.details, (&create, &ids), wanted).await;
         };
         let id = text(&there, kind.id).to_owned();
         let details = differing(&there, &wanted);
         if !details.is_empty() {
             wanted[kind.id] = id.as_str().into();
             let update = format!("{}.update", kind.object);
-            workshop.change(Verb::Update, told, details, (&update, wanted)).await?;
+            applier.change(Verb::Update, told, details, (&update, wanted)).await?;
         }
         Ok(Some(id))
     }
@@ -64,20 +63,20 @@ impl Thing<'_> {
 
 /// Removes the thing, if it is there.
 pub(super) async fn remove(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     kind: Kind,
     name: &str,
 ) -> Result<(), ZabbixError> {
-    if let Some(there) = find(workshop, kind, name, &[]).await? {
+    if let Some(there) = find(applier, kind, name, &[]).await? {
         let delete = format!("{}.delete", kind.object);
         let params = json!([text(&there, kind.id)]);
-        workshop.change(Verb::Remove, (kind.what, name), Vec::new(), (&delete, params)).await?;
+        applier.change(Verb::Remove, (kind.what, name), Vec::new(), (&delete, params)).await?;
     }
     Ok(())
 }
 
 async fn find(
-    workshop: &Workshop<'_>,
+    applier: &Applier<'_>,
     kind: Kind,
     name: &str,
     selects: &[&str],
@@ -86,6 +85,6 @@ async fn find(
     for select in selects {
         ask[*select] = "extend".into();
     }
-    let found = workshop.api.list(&format!("{}.get", kind.object), ask).await?;
+    let found = applier.api.list(&format!("{}.get", kind.object), ask).await?;
     Ok(found.into_iter().next())
 }

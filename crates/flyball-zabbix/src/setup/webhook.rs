@@ -1,13 +1,12 @@
-//! What lets Zabbix call flyball: a media type, an action, and a user whom the action tells.
+//! Lets Zabbix call flyball: a media type, an action, and a user whom the action notifies.
 //!
-//! Decides how each of them should be. Does not know what flyball makes of a call.
-//! Invariant: these exist only where a webhook is wanted, under one name that nobody else would
-//! choose; every field whose default differs between versions, or switches it off, is set here.
+//! They exist only where a webhook is configured. Every field whose default differs between
+//! versions, or switches it off, is set explicitly.
 
 use serde_json::json;
 
+use super::applier::{Applier, text};
 use super::thing::{self, Kind, Thing};
-use super::workshop::{Workshop, text};
 use super::{TAG, WEBHOOK_NAME, Webhook};
 use crate::error::ZabbixError;
 
@@ -15,7 +14,7 @@ use crate::error::ZabbixError;
 const SCRIPT: &str = include_str!("../../data/webhook.js");
 const USER: &str = "flyball-webhook";
 const DESCRIPTION: &str =
-    "Tells flyball that a trigger fired or recovered. Made by `flyball zabbix provision`.";
+    "Notifies flyball when a trigger fires or recovers. Created by `flyball zabbix provision`.";
 
 const ACTION: Kind = Kind { what: "action", object: "action", id: "actionid", name: "name" };
 const PERSON: Kind = Kind { what: "user", object: "user", id: "userid", name: "username" };
@@ -26,24 +25,24 @@ const MEDIA_TYPE: Kind =
 
 /// Makes and updates all of it, or removes it where no webhook is wanted.
 pub(super) async fn build(
-    workshop: &mut Workshop<'_>,
+    applier: &mut Applier<'_>,
     wanted: Option<&Webhook>,
     group: Option<&str>,
 ) -> Result<(), ZabbixError> {
-    let Some(wanted) = wanted else { return remove(workshop).await };
-    let media = media_type(wanted).keep(workshop).await?;
-    let users = user_group(workshop, group).keep(workshop).await?;
-    let roleid = role(workshop).await?;
-    let user = user(wanted, users.as_deref(), media.as_deref(), roleid)?.keep(workshop).await?;
-    action(workshop, group, user.as_deref(), media.as_deref()).keep(workshop).await.map(drop)
+    let Some(wanted) = wanted else { return remove(applier).await };
+    let media = media_type(wanted).keep(applier).await?;
+    let users = user_group(applier, group).keep(applier).await?;
+    let roleid = role(applier).await?;
+    let user = user(wanted, users.as_deref(), media.as_deref(), roleid)?.keep(applier).await?;
+    action(applier, group, user.as_deref(), media.as_deref()).keep(applier).await.map(drop)
 }
 
 /// Removes all of it that is there.
-pub(super) async fn remove(workshop: &mut Workshop<'_>) -> Result<(), ZabbixError> {
-    thing::remove(workshop, ACTION, WEBHOOK_NAME).await?;
-    thing::remove(workshop, PERSON, USER).await?;
-    thing::remove(workshop, USER_GROUP, WEBHOOK_NAME).await?;
-    thing::remove(workshop, MEDIA_TYPE, WEBHOOK_NAME).await
+pub(super) async fn remove(applier: &mut Applier<'_>) -> Result<(), ZabbixError> {
+    thing::remove(applier, ACTION, WEBHOOK_NAME).await?;
+    thing::remove(applier, PERSON, USER).await?;
+    thing::remove(applier, USER_GROUP, WEBHOOK_NAME).await?;
+    thing::remove(applier, MEDIA_TYPE, WEBHOOK_NAME).await
 }
 
 fn media_type(wanted: &Webhook) -> Thing<'static> {
@@ -78,8 +77,8 @@ fn media_type(wanted: &Webhook) -> Thing<'static> {
 }
 
 /// A group that may read the services' hosts and nothing else, and log in nowhere.
-fn user_group(workshop: &Workshop<'_>, group: Option<&str>) -> Thing<'static> {
-    let new = workshop.api.version().has_template_groups();
+fn user_group(applier: &Applier<'_>, group: Option<&str>) -> Thing<'static> {
+    let new = applier.api.version().has_template_groups();
     let (rights, selects): (_, &[&str]) = if new {
         ("hostgroup_rights", &["selectHostGroupRights"])
     } else {
@@ -98,13 +97,13 @@ fn user_group(workshop: &Workshop<'_>, group: Option<&str>) -> Thing<'static> {
 }
 
 /// A role of a plain user, who sees nothing but what the group may read.
-async fn role(workshop: &Workshop<'_>) -> Result<Option<String>, ZabbixError> {
+async fn role(applier: &Applier<'_>) -> Result<Option<String>, ZabbixError> {
     let ask = json!({ "filter": { "type": 1 }, "output": ["roleid"], "limit": 1 });
-    let roles = workshop.api.list("role.get", ask).await?;
+    let roles = applier.api.list("role.get", ask).await?;
     Ok(roles.first().map(|role| text(role, "roleid").to_owned()))
 }
 
-/// Whom the action tells: Zabbix calls nobody but its users.
+/// The user whom the action notifies: Zabbix calls only its users.
 fn user(
     wanted: &Webhook,
     users: Option<&str>,
@@ -121,13 +120,13 @@ fn user(
         selects: &["selectMedias", "selectUsrgrps"],
         wanted: json!({ "usrgrps": [{ "usrgrpid": users }], "medias": medias }),
         first: json!({
-            "surname": "made by flyball zabbix provision", "passwd": password()?, "roleid": roleid,
+            "surname": "created by flyball zabbix provision", "passwd": password()?, "roleid": roleid,
         }),
         details: Vec::new(),
     })
 }
 
-/// Nobody is told it: nobody logs in as this user.
+/// It is never shown, because nobody logs in as this user.
 fn password() -> Result<String, ZabbixError> {
     use std::io::Read as _;
     let mut bytes = [0; 24];
@@ -138,7 +137,7 @@ fn password() -> Result<String, ZabbixError> {
 }
 
 fn action(
-    workshop: &Workshop<'_>,
+    applier: &Applier<'_>,
     group: Option<&str>,
     user: Option<&str>,
     media: Option<&str>,
@@ -159,7 +158,7 @@ fn action(
         "operations": [first], "recovery_operations": [operation],
         "filter": { "evaltype": "0", "conditions": [in_group, tagged("out"), tagged("in")] },
     });
-    if workshop.api.version().has_symptoms() {
+    if applier.api.version().has_symptoms() {
         wanted["pause_symptoms"] = "0".into();
     }
     Thing {

@@ -1,6 +1,4 @@
-//! Frontends that do not behave, and the ways of several versions.
-//!
-//! Invariant: each ends in one error with its hint, and no error holds the token.
+//! Frontends that misbehave, and the differences between versions. No error contains the token.
 
 use flyball_zabbix::{Api, ApiSettings, ApiToken, ApiUrl, TlsSettings, ZabbixError};
 use serde_json::{Value, json};
@@ -87,7 +85,7 @@ async fn version_5_is_refused() {
 #[tokio::test]
 async fn a_frontend_that_misbehaves_is_one_clear_error() {
     fails(Act::Silent, "did not answer within 300 ms").await;
-    fails(Act::HangUp, "broke off").await;
+    fails(Act::HangUp, "was cut off").await;
     fails(page("412 Precondition Failed", ""), "HTTP status 412").await;
     fails(page("404 Not Found", "<html>"), "HTTP status 404").await;
     fails(page("301 Moved Permanently", ""), "HTTP status 301").await;
@@ -98,7 +96,7 @@ async fn a_frontend_that_misbehaves_is_one_clear_error() {
     fails(result(7, "6.0.14".into()), "another call's id").await;
     fails(Act::Say(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()), "not HTTP").await;
     let short = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"jsonrpc\"".to_vec();
-    fails(Act::Say(short.clone()), "broke off").await;
+    fails(Act::Say(short.clone()), "was cut off").await;
     fails(Act::SayAndWait(short), "did not answer within").await;
     let huge = b"HTTP/1.1 200 OK\r\ncontent-length: 17179869184\r\n\r\n{".to_vec();
     fails(Act::SayAndWait(huge), "announces an answer of 17179869184 bytes").await;

@@ -1,6 +1,4 @@
-//! A frontend that answers by what is called.
-//!
-//! Invariant: it serves connections one after another until the test is over, and keeps every call.
+//! A scripted frontend that records every call.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
-//! Zabbix as it should not be: peers that stay silent, hang up half way or say something else.
+//! Peers of Zabbix that stay silent, close the connection half way or answer nonsense.
 //!
-//! Invariant: every peer is on 127.0.0.1 and ends with its test.
+//! Every peer is on 127.0.0.1 and ends with its test.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod api;

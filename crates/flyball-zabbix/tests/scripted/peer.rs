@@ -1,6 +1,4 @@
-//! A peer that says what it is told to say.
-//!
-//! Invariant: it serves connections one after another until the test is over.
+//! A scripted peer that serves connections one after another until the test ends.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

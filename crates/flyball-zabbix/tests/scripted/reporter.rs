@@ -1,11 +1,9 @@
-//! A reporter whose trapper refuses, hangs up and comes back.
-//!
-//! Invariant: each test waits for a condition with a deadline.
+//! A reporter whose trapper refuses, closes connections and comes back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flyball_zabbix::{Moments, Replica, Reporter, Sender, Standing, Value};
+use flyball_zabbix::{Replica, Reporter, ReporterStatus, Sender, Value, ValueTimes};
 
 use crate::peer::{Act, Peer};
 
@@ -26,11 +24,11 @@ async fn started(acts: Vec<Act>) -> (Peer, Reporter) {
 }
 
 fn values(count: usize) -> Vec<Value> {
-    let (host, mut moments): (Arc<str>, _) = ("web".into(), Moments::default());
+    let (host, mut moments): (Arc<str>, _) = ("web".into(), ValueTimes::default());
     (0..count).map(|n| Value::count(&host, format!("k{n}"), 1, moments.at(0))).collect()
 }
 
-async fn until(reporter: &Reporter, seen: impl Fn(&Standing) -> bool) {
+async fn until(reporter: &Reporter, seen: impl Fn(&ReporterStatus) -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !seen(&reporter.standing()) {
         assert!(Instant::now() < deadline, "{:?}", reporter.standing());

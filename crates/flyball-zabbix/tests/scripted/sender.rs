@@ -1,15 +1,13 @@
-//! Trappers that do not behave.
-//!
-//! Invariant: each ends in one error with its hint.
+//! Trappers that misbehave: each ends in one error with its hint.
 
 use std::sync::Arc;
 
-use flyball_zabbix::{Counts, Moments, PACKET_VALUES_MAX, Sender, Value, ZabbixError};
+use flyball_zabbix::{Counts, PACKET_VALUES_MAX, Sender, Value, ValueTimes, ZabbixError};
 
 use crate::peer::{Act, Peer, SHORT};
 
 fn values(count: usize) -> Vec<Value> {
-    let (host, mut moments): (Arc<str>, _) = ("web".into(), Moments::default());
+    let (host, mut moments): (Arc<str>, _) = ("web".into(), ValueTimes::default());
     (0..count).map(|n| Value::count(&host, format!("k[{n}]"), 1, moments.at(0))).collect()
 }
 
@@ -56,10 +54,10 @@ async fn a_packet_has_a_bound() {
 #[tokio::test]
 async fn a_trapper_that_misbehaves_is_one_clear_error() {
     fails(Act::Silent, "did not answer within 300 ms").await;
-    fails(Act::HangUp, "hung up without a word").await;
-    fails(Act::Say(b"ZBXD".to_vec()), "broke off: in the frame's first bytes").await;
-    fails(Act::Say(b"ZBXD\x01\x50\0\0".to_vec()), "broke off").await;
-    fails(Act::Say(frame("{}")[..14].to_vec()), "broke off").await;
+    fails(Act::HangUp, "closed the connection without an answer").await;
+    fails(Act::Say(b"ZBXD".to_vec()), "was cut off: in the frame's first bytes").await;
+    fails(Act::Say(b"ZBXD\x01\x50\0\0".to_vec()), "was cut off").await;
+    fails(Act::Say(frame("{}")[..14].to_vec()), "was cut off").await;
     fails(Act::SayAndWait(frame("{}")[..14].to_vec()), "did not answer within").await;
     fails(Act::Say(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), "begins with \"HTTP/\"").await;
     fails(Act::Say(b"ZBXD\xff\0\0\0\0\0\0\0\0".to_vec()), "unknown flags 0xff").await;

@@ -1,4 +1,4 @@
-//! What is set up in which version of Zabbix, and what is found to differ.
+//! What is provisioned in which version of Zabbix, and which differences are found.
 
 use flyball_zabbix::{
     HostSetup, Inspected, Mode, Outcome, Setup, Thresholds, Webhook, ZabbixError, inspect,

@@ -161,7 +161,7 @@ fn configuration(data: &Path, server: usize, ports: &[u16]) -> String {
     text
 }
 
-/// Nine that nobody has now.
+/// Nine free ones.
 fn free_ports() -> Vec<u16> {
     let held: Vec<_> = (0..9).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()

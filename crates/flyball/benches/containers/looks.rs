@@ -26,7 +26,7 @@ const WAVE: u64 = 20;
 pub(crate) fn measure(stage: &Stage, containers: u64) -> Measured {
     let more = format!(
         "policy = \"external\"\nmin = 1\nmax = {containers}\ncpus = 0.5\nreach = \"host\"\n\
-         look = \"200ms\"\n"
+         interval = \"200ms\"\n"
     );
     stage.place.configure(&stage.service("web", &more));
     let mut daemon = Daemon::start(&stage.place);
@@ -39,8 +39,8 @@ pub(crate) fn measure(stage: &Stage, containers: u64) -> Measured {
     }
     let (mut looked, mut idle) = (Spent::default(), Spent::default());
     for turn in 1..=TURNS {
-        let look_ms = daemon.service("web")["decision"]["next_look_ms"].as_u64();
-        assert_eq!(look_ms, Some(200), "five looks a second");
+        let interval_ms = daemon.service("web")["decision"]["next_look_ms"].as_u64();
+        assert_eq!(interval_ms, Some(200), "five looks a second");
         sleep(Duration::from_secs(2));
         looked.add(stage, Some(&daemon));
         daemon.kill();

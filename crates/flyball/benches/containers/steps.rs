@@ -105,7 +105,7 @@ fn calm(daemon: &Daemon, measured: bool) {
     let mut since = Instant::now();
     while since.elapsed() < CALM {
         let view = daemon.service("web");
-        let seen = &view["decision"]["seen"];
+        let seen = &view["decision"]["signals"];
         let alone = view["replicas"].as_array().is_some_and(|all| all.len() == 1);
         let learnt = !seen["work_s"].is_null() && (!measured || seen["start_lag_measured"] == true);
         if !(alone && seen["ready"] == 1 && seen["waiting"] == 0 && learnt) {

@@ -1,6 +1,5 @@
-//! What can be typed after `flyball simulate` and `flyball decide`.
-//!
-//! Declares options; decides nothing. Invariant: what cannot be understood is refused here.
+//! The options of `flyball simulate` and `flyball decide`. A value that cannot be parsed is
+//! rejected here.
 
 use std::path::PathBuf;
 
@@ -10,89 +9,89 @@ use flyball_core::policy::Bounds;
 use flyball_sim::contender::{Name, name};
 use flyball_sim::run::Settings;
 
-const STATUSES: &str = "Exit status: 0 done, 2 input or setting that cannot be used, 3 a decision \
-    broke an invariant (a bug), 4 a policy's count did not come to rest under the load's last value";
+const STATUSES: &str = "Exit status: 0 done, 2 invalid input or setting, 3 a decision broke an \
+    invariant (a bug), 4 the count of a policy did not settle under the last value of the load";
 
 /// Replays a load through policies.
 #[derive(Debug, Args)]
 #[command(after_help = STATUSES)]
 pub(crate) struct Simulate {
-    /// A load: CSV with the header `seconds,requests_per_second` or `seconds,cores`, or - for standard input; repeat for more
+    /// Trace to replay: CSV with the header `seconds,requests_per_second` or `seconds,cores`, or - for standard input; repeat for more
     #[arg(long, value_name = "FILE", required_unless_present = "service")]
     pub(crate) trace: Vec<PathBuf>,
-    /// Replay the load of a service from the journal instead: its longest stretch without a hole, 10 minutes at least
+    /// Replay the load of a service from the journal instead: its longest stretch without a gap, at least 10 minutes
     #[arg(long, value_name = "NAME", conflicts_with = "trace")]
     pub(crate) service: Option<String>,
-    /// How far back in the journal
+    /// How far to look back in the journal
     #[arg(long, default_value = "7d", value_parser = parse_duration, value_name = "DURATION", requires = "service")]
     pub(crate) since: u64,
     #[command(flatten)]
     pub(crate) file: super::ConfigFile,
-    /// A policy to judge, such as governor:cap=70%, hpa:70 or static:peak; repeat for more
+    /// Policy to simulate, such as governor:cap=70%, hpa:70 or static:peak; repeat for more
     #[arg(
         long,
         value_name = "NAME",
         value_parser = Name::parse,
         default_value = "governor",
-        long_help = policies("A policy to judge; repeat for more")
+        long_help = policies("Policy to simulate; repeat for more")
     )]
     pub(crate) policy: Vec<Name>,
-    /// How requests are followed
+    /// How requests are simulated
     #[arg(long, value_enum, default_value_t = Mode::Fluid)]
     pub(crate) mode: Mode,
-    /// What one replica serves, in the trace's unit; from the journal: as it was measured there
+    /// Load that one replica can serve, in the unit of the trace; with --service the default is what the journal measured
     #[arg(long, value_name = "LOAD", required_unless_present = "service")]
     pub(crate) replica_capacity: Option<f64>,
-    /// Time from asking for a replica until it is ready: 60s, or 20s..60s for half of the starts and 99 of 100
+    /// Time from starting a replica until it is ready: 60s, or 20s..60s for the median and the 99th percentile
     #[arg(long, default_value = "60s", value_parser = parse_start_lag, value_name = "DURATION")]
     pub(crate) start_lag: StartLag,
-    /// What becomes of load that finds no free replica; the default is lost in mode fluid, waits in mode requests
+    /// What happens to load that finds no free replica; the default is lost in mode fluid, waits in mode requests
     #[arg(long, value_enum)]
     pub(crate) overload: Option<Overload>,
-    /// How long a request waits before it is given up, where it waits; its work included in mode requests
+    /// How long a request may wait before it counts as failed, where requests wait; in mode requests this includes its work
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) patience: u64,
-    /// A request is over the limit that waits longer (mode fluid), or that takes longer in all (mode requests)
+    /// Latency limit: how long a request may wait (mode fluid), or take in total (mode requests)
     #[arg(long, default_value = "250ms", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) slo: u64,
-    /// Age of CPU and balancer counters when they are seen
+    /// Age of CPU and balancer counters when the policy reads them
     #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) metric_lag: u64,
-    /// Mode requests: how many requests a replica works on at once
+    /// Mode requests: number of requests that a replica works on at once
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) slots: u32,
-    /// Mode requests: how the work of requests differs
+    /// Mode requests: how much the work of requests varies
     #[arg(long, value_enum, default_value_t = Work::Same)]
     pub(crate) work: Work,
     /// Mode requests: CPU time of one request, for a load in cores
     #[arg(long, default_value = "50ms", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) request_cpu: u64,
-    /// The step on which the load is replayed; the default is a minute (or the trace's if that is longer) in mode fluid, the trace's in mode requests
+    /// Step on which the load is replayed; the default is a minute (or the step of the trace if that is longer) in mode fluid, the step of the trace in mode requests
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) grid: Option<u64>,
-    /// Time from look to look; the default is once a step in mode fluid, as each policy decides in mode requests
+    /// Time between two passes of the control loop; the default is once per step in mode fluid, as each policy decides in mode requests
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
-    pub(crate) look: Option<u64>,
-    /// Where chance comes from
+    pub(crate) interval: Option<u64>,
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
     #[command(flatten)]
     pub(crate) bounds: BoundsArgs,
-    /// Print one JSON object for each policy and trace
+    /// Print one JSON object per policy and trace
     #[arg(long)]
     pub(crate) json: bool,
-    /// Write a page with charts: supply against demand, cost against quality, decisions
+    /// Write an HTML page with charts: supply against demand, cost against quality, decisions
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 }
 
-/// How few and how many replicas there may be.
+/// The fewest and the most replicas.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct BoundsArgs {
-    /// The floor
+    /// Fewest replicas
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) min: u32,
-    /// The ceiling
+    /// Most replicas
     #[arg(long, default_value_t = Settings::default().bounds.max, value_name = "N")]
     pub(crate) max: u32,
 }
@@ -103,23 +102,23 @@ impl BoundsArgs {
     }
 }
 
-/// How requests are followed.
+/// How requests are simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
-    /// As a fluid: weeks in seconds
+    /// As a fluid; simulates weeks in seconds
     Fluid,
-    /// One by one: queues and latencies
+    /// One by one, with queues and latencies
     Requests,
 }
 
-/// How the work of requests differs.
+/// How much the work of requests varies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Work {
     /// Not at all
     Same,
-    /// As calls of independent people do: one of twenty takes three times the mean
+    /// Exponentially, like independent phone calls: one in twenty takes three times the mean
     Exponential,
-    /// With a heavy tail: twice as wide as that
+    /// With a heavy tail, twice as wide as exponential
     Heavy,
 }
 
@@ -132,7 +131,7 @@ pub(crate) struct StartLag {
     pub(crate) p99_ms: Option<u64>,
 }
 
-/// What `--help` says of a policy's names and settings.
+/// The `--help` text on the names and settings of policies.
 fn policies(is: &str) -> String {
     format!("{is}: {}", name::help())
 }
@@ -144,12 +143,12 @@ fn parse_start_lag(text: &str) -> Result<StartLag, String> {
     };
     let (median_ms, p99_ms) = (span(median)?, span(p99)?);
     if median_ms == 0 || p99_ms <= median_ms {
-        return Err("the first time must be above 0, and the second longer".to_owned());
+        return Err("the first time must be above 0, and the second must be longer".to_owned());
     }
     Ok(StartLag { median_ms, p99_ms: Some(p99_ms) })
 }
 
-/// What becomes of load that finds no free replica.
+/// What happens to load that finds no free replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Overload {
     /// It is lost
@@ -161,27 +160,27 @@ pub(crate) enum Overload {
 /// Decides on observations from standard input.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The shape of a line is in docs/reference/decide.md.\nExit status: 0 done, 2 a line or setting that cannot be used"
+    after_help = "docs/reference/decide.md describes the format of a line.\nExit status: 0 done, 2 invalid line or setting"
 )]
 pub(crate) struct Decide {
-    /// A policy, such as governor, target:70 or hpa:70
+    /// Policy, such as governor, target:70 or hpa:70
     #[arg(
         long,
         value_name = "NAME",
         value_parser = Name::parse,
         default_value = "governor",
-        long_help = policies("A policy")
+        long_help = policies("Policy")
     )]
     pub(crate) policy: Name,
-    /// The service's name; new replicas are called after it
+    /// Name of the service; new replicas are named after it
     #[arg(long, default_value = "service", value_name = "NAME")]
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) bounds: BoundsArgs,
-    /// The start lag to assume until one was measured
+    /// Start lag to assume until one was measured
     #[arg(long, default_value = "20s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) start_lag: u64,
-    /// How old a reading may be and still be acted on
+    /// How old a reading may be before it is ignored
     #[arg(long, default_value = "6s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) stale_after: u64,
 }

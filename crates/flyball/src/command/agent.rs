@@ -1,6 +1,5 @@
-//! `flyball agent`: tells this machine's CPU time, or asks another agent whether it does.
-//!
-//! Decides nothing. Invariant: SIGINT and SIGTERM end it in order, and no token shows in a message.
+//! `flyball agent` serves this host's container CPU usage, or checks another agent. SIGINT and
+//! SIGTERM end it in order, and no message contains a token.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +9,7 @@ use flyball_file::may_others_read;
 
 use crate::cli::Agent;
 use crate::clock;
-use crate::command::door::look_up;
+use crate::command::client::look_up;
 use crate::command::stopped_by_signal;
 use crate::descriptors;
 use crate::failure::Failure;
@@ -20,11 +19,11 @@ pub(crate) async fn agent(options: Agent) -> Result<ExitCode, Failure> {
     let token = options.token_file.as_deref().map(token_of).transpose()?;
     match &options.check {
         Some(agent) => check(agent, token).await,
-        None => tell(options, token).await,
+        None => serve(options, token).await,
     }
 }
 
-async fn tell(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure> {
+async fn serve(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure> {
     if let Some(path) = options.token_file.as_deref().filter(|path| may_others_read(path)) {
         let path = path.display();
         tracing::warn!("every user of this machine can read {path}; hint: chmod 600 {path}");
@@ -44,13 +43,15 @@ async fn tell(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure>
     let agent = flyball_agent::serve(settings, async move { drop(stopping.await) }).await?;
     let (address, containers) = (agent.address, agent.containers);
     let version = env!("CARGO_PKG_VERSION");
-    let who = if open { "everybody" } else { "whoever has the token" };
+    let who = if open { "anyone" } else { "holders of the token" };
     tracing::info!(
-        "flyball {version} agent: CPU time of {containers} containers for {who} on http://{address}/v1/cpu"
+        "flyball {version} agent: serving CPU usage of {containers} containers to {who} on \
+         http://{address}/v1/cpu"
     );
     if containers == 0 {
         tracing::warn!(
-            "no container below {}: in a container, mount the host's /sys/fs/cgroup and name it with --cgroup-mount",
+            "no container found below {}; hint: if the agent runs in a container, mount the \
+             host's /sys/fs/cgroup and pass --cgroup-mount",
             mount.display()
         );
     }
@@ -70,7 +71,10 @@ async fn check(agent: &str, token: Option<Token>) -> Result<ExitCode, Failure> {
         Ok(Answer { cores, containers, .. }) => {
             let took_ms = (clock::stopwatch() - asked).as_millis();
             let count = containers.len();
-            print(&format!("{agent}: {count} containers on {cores} cores, told in {took_ms} ms"))?;
+            print(&format!(
+                "{agent}: {count} containers on {cores} cores, answered in {took_ms} \
+                            ms"
+            ))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(miss) => {

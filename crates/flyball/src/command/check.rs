@@ -1,8 +1,5 @@
-//! `flyball check`: what is wrong with a configuration, and with what it names.
-//!
-//! Decides what is worth looking at before a start. Starts nothing and changes nothing: a port is
-//! tried and let go. Invariant: each finding names the key or the place in the file that it is
-//! about, and how to mend it.
+//! `flyball check` validates a configuration and everything it refers to. It starts and changes
+//! nothing; each finding names the key or place in the file, and how to fix it.
 
 mod ha;
 mod haproxy;
@@ -20,7 +17,7 @@ use std::sync::Arc;
 use flyball_config::{Balancer, Config, Engine, Problem, Ready, Service, ServiceLabels, Task};
 use flyball_docker::swarm::{AgentFacts, SwarmEngine, SwarmManagers};
 use flyball_docker::{DockerEngine, DockerHost, DockerSettings, Owner};
-use flyball_mesos::Survey;
+use flyball_mesos::ClusterInfo;
 use flyball_mesos::marathon::{Marathon, MarathonEngine};
 use serde::Serialize;
 
@@ -37,22 +34,22 @@ use crate::output::print;
 use crate::plain::{lines, one_line};
 use ports::Ports;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Serialize)]
 struct Finding {
     /// The key it is about, or the place in the file.
     key: String,
-    /// Whether it will do.
+    /// Whether it needs no fix.
     ok: bool,
     /// What was found.
     text: String,
-    /// How to mend it.
+    /// How to fix it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }
 
 impl Finding {
-    /// What needs something done is not `ok`, also where flyball can start nevertheless.
+    /// A finding that must be fixed is not `ok`, even if flyball can start with it.
     fn mark(&self) -> &'static str {
         match (self.ok, &self.hint) {
             (true, None) => "ok   ",
@@ -135,7 +132,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
     Ok(findings)
 }
 
-/// All services of `config`, also those that labels describe; and why some may be missing.
+/// All services of `config`, including label-defined ones; and why some may be missing.
 pub(crate) async fn all_services(config: &Config) -> Result<(Vec<Service>, Vec<String>), Failure> {
     let mut services: Vec<Service> = config.services.values().cloned().collect();
     let mut findings = Vec::new();
@@ -151,7 +148,7 @@ pub(crate) async fn all_services(config: &Config) -> Result<(Vec<Service>, Vec<S
 struct Systems {
     docker: Option<Arc<DockerHost>>,
     swarm: Option<Arc<SwarmManagers>>,
-    mesos: Option<Survey>,
+    mesos: Option<ClusterInfo>,
     marathon: Option<Arc<Marathon>>,
     /// To whom services by the labels of containers belong.
     owners: BTreeMap<String, Owner>,
@@ -239,7 +236,7 @@ fn proxied(config: &Config) -> Option<Finding> {
     }
     let Room { connections, per_client, .. } =
         Room::of(&config.proxy, &Budget::of(config, descriptors::highest()));
-    let text = format!("{connections} client connections at once, {per_client} of one client");
+    let text = format!("up to {connections} client connections, {per_client} per client");
     Some(Finding { key: "proxy.connections".to_owned(), ok: true, text, hint: None })
 }
 
@@ -260,21 +257,21 @@ async fn manageable(managers: &SwarmManagers) -> Vec<Finding> {
     let (up, all) = facts.nodes;
     let text = format!("docker {} at {}, {up} of {all} nodes ready", facts.version, facts.host);
     let manager = Finding { key, ok: true, text, hint: None };
-    [manager].into_iter().chain(facts.agents.iter().flat_map(telling)).collect()
+    [manager].into_iter().chain(facts.agents.iter().flat_map(events)).collect()
 }
 
-/// Each agent that tells no CPU time, or that all do.
-fn telling(agents: &AgentFacts) -> Vec<Finding> {
+/// Each agent that reports no CPU usage, or one finding that all do.
+fn events(agents: &AgentFacts) -> Vec<Finding> {
     let key = "swarm.agent".to_owned();
     if agents.silent.is_empty() {
-        let text = format!("agents of {} nodes tell CPU time", agents.told);
+        let text = format!("agents on {} nodes report CPU usage", agents.told);
         return vec![Finding { key, ok: true, text, hint: None }];
     }
-    let hint = "the reason on the node: docker service ps and docker service logs of the agents";
+    let hint = "for the reason, see docker service ps and docker service logs of the agents";
     let silent = agents.silent.iter().map(|(node, why)| Finding {
         key: key.clone(),
         ok: false,
-        text: format!("no CPU time from node {node}: {why}"),
+        text: format!("node {node} reports no CPU usage: {why}"),
         hint: Some(hint.to_owned()),
     });
     silent.collect()
@@ -292,7 +289,7 @@ async fn reachable(host: &DockerHost) -> Finding {
     }
 }
 
-/// Who speaks for which service by the labels of containers.
+/// Which container labels define which service.
 async fn claims(config: &Config, host: &DockerHost) -> Claims {
     let found = host.discover().await.unwrap_or_default();
     let owners = Owners::open(config.daemon.state_dir.join(CONTAINER_OWNERS));
@@ -312,7 +309,7 @@ fn counted(
     described(config, &labels, findings)
 }
 
-/// What is to be known about a service, and is no fault of it.
+/// Information about a service that is not a fault.
 fn remark((name, text): (String, String)) -> Finding {
     Finding { key: format!("services.{name}"), ok: true, text, hint: None }
 }
@@ -333,7 +330,7 @@ fn described(config: &Config, labels: &ServiceLabels, findings: &mut Vec<Finding
 }
 
 /// The Mesos cluster, if a service needs one and it answers; that it does not is said once.
-async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<Survey> {
+async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<ClusterInfo> {
     if !config.services.values().any(|s| matches!(s.engine, Engine::Mesos(_))) {
         return None;
     }
@@ -346,7 +343,7 @@ async fn surveyed(config: &Config, findings: &mut Vec<Finding>) -> Option<Survey
             return None;
         }
     };
-    match Survey::of(&mesos_master(config), &access).await {
+    match ClusterInfo::of(&mesos_master(config), &access).await {
         Ok(survey) => {
             let (at, version) = (&survey.at, &survey.version);
             let (agents, cpus) = (survey.agents(), survey.cpus());
@@ -397,7 +394,7 @@ async fn countable(
 ) -> Vec<Finding> {
     let key = format!("services.{name}");
     let found = async { engine?.check().await };
-    let well = "its count can be changed, and its tasks be reached".to_owned();
+    let well = "its count can be changed and its tasks can be reached".to_owned();
     match found.await {
         Ok(found) if found.is_empty() => vec![Finding { key, ok: true, text: well, hint: None }],
         Ok(found) => {
@@ -416,11 +413,11 @@ async fn countable(
     }
 }
 
-fn placeable(name: &str, task: &Task, survey: &Survey) -> Finding {
+fn placeable(name: &str, task: &Task, survey: &ClusterInfo) -> Finding {
     let lacking = survey.no_room_for(&mesos_settings(name, task));
     let ok = lacking.is_none();
     let hint = lacking.as_ref().map(|_| "lower cpus or memory, or add agents".to_owned());
-    let text = lacking.unwrap_or_else(|| "agents have room for its tasks".to_owned());
+    let text = lacking.unwrap_or_else(|| "the agents have room for its tasks".to_owned());
     Finding { key: format!("services.{name}"), ok, text, hint }
 }
 
@@ -455,7 +452,9 @@ async fn scalable(
     let key = format!("services.{name}");
     let found = async { engine?.check().await };
     match found.await {
-        Ok(found) => findings_of(key, found, "its count can be changed, and its tasks be reached"),
+        Ok(found) => {
+            findings_of(key, found, "its count can be changed and its tasks can be reached")
+        }
         Err(error) => {
             let (text, hint) = (error.to_string(), error.hint());
             vec![Finding { key, ok: false, text, hint }]

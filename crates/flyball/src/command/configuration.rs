@@ -1,6 +1,4 @@
-//! Which configuration a command goes by.
-//!
-//! Decides between a file and none. Invariant: a file that was named must be there.
+//! Selects the configuration file. A file that was named must exist.
 
 use std::path::Path;
 

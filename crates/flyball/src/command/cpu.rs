@@ -1,7 +1,5 @@
-//! `flyball cpu`: the CPU of each replica, and how long its limit held it back, once.
-//!
-//! Decides nothing; the daemon has measured it. Invariant: a replica without a reading shows a
-//! dash, never 0.
+//! `flyball cpu` prints the CPU usage of each replica and how long its limit throttled it. A
+//! missing reading is a dash, never 0.
 
 use std::process::ExitCode;
 
@@ -13,7 +11,7 @@ use crate::failure::Failure;
 use crate::output::{print, table};
 
 pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
-    let services = items(&options.door.get("/api/v1/services").await?);
+    let services = items(&options.client.get("/api/v1/services").await?);
     let mut found = services.iter().flat_map(replicas).collect::<Vec<_>>();
     if let Some(wanted) = &options.replica {
         found.retain(|(_, replica)| word(replica, "id") == *wanted);
@@ -22,7 +20,7 @@ pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
                 .hint("`flyball cpu` lists all of them"));
         }
     }
-    if options.door.json {
+    if options.client.json {
         for (service, replica) in &found {
             let object = json!({
                 "service": word(service, "name"), "replica": replica["id"],

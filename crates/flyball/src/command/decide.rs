@@ -1,8 +1,5 @@
-//! `flyball decide`: observations in, decisions out, a line each.
-//!
-//! Decides nothing itself: the policy does, with its memory carried from line to line. Touches
-//! nothing but standard input and output. Invariant: the first line that cannot be used ends it,
-//! named by its number; every decision before it has been written.
+//! `flyball decide` reads observations and prints decisions, one per line; the policy's memory
+//! carries over. The first invalid line ends it, after the decisions before it were written.
 
 use std::io::{self, BufRead};
 use std::process::ExitCode;
@@ -49,8 +46,11 @@ fn contender(options: &Decide) -> Result<Contender, Failure> {
             .hint("--min at most --max, and --max at least 1"));
     }
     if options.policy.needs_foresight() {
-        let what = format!("{} must know the load to come", options.policy.as_str());
-        return Err(Failure::new(what).hint("flyball simulate can run it; here name another"));
+        let what = format!("{} needs to know the future load", options.policy.as_str());
+        return Err(Failure::new(what).hint(
+            "flyball simulate can run it; choose another policy \
+                                            here",
+        ));
     }
     let timing = Timing {
         start_lag_prior_ms: options.start_lag,
@@ -74,7 +74,7 @@ fn decide_lines(
         text.clear();
         let wrong = |why: String| {
             Failure::new(format!("line {line}: {why}"))
-                .hint("one observation to a line, as docs/reference/decide.md shows")
+                .hint("write one observation per line, as docs/reference/decide.md shows")
         };
         let limit = LINE_BYTES_MAX + 1;
         io::Read::take(&mut input, limit)
@@ -184,6 +184,6 @@ mod tests {
     #[test]
     fn whoever_must_know_the_load_to_come_is_refused() {
         let refused = contender(&options("static:mean")).unwrap_err();
-        assert!(refused.to_string().contains("must know the load to come"));
+        assert!(refused.to_string().contains("needs to know the future load"));
     }
 }

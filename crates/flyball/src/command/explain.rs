@@ -1,7 +1,5 @@
-//! `flyball explain`: why this count, why not another; now or at a past time.
-//!
-//! Decides what a time means. Invariant: the text is the decision's own, word for word the same as
-//! in the log and on the page.
+//! `flyball explain`, now or at a past time. The text is the decision's own, the same as in the log
+//! and on the dashboard.
 
 use std::process::ExitCode;
 
@@ -10,7 +8,7 @@ use jiff::civil::Time;
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
 
-use super::door::segment;
+use super::client::segment;
 use super::status::age;
 use crate::cli::Explain;
 use crate::failure::Failure;
@@ -22,8 +20,8 @@ pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
     if let Some(at) = &options.at {
         path += &format!("?at={}", wall_ms(at, &Zoned::now())?);
     }
-    let answer = options.door.get(&path).await?;
-    if options.door.json {
+    let answer = options.client.get(&path).await?;
+    if options.client.json {
         print(&answer.to_string())?;
     } else {
         if let Some(moment) = decided_at(&answer, &Zoned::now()) {
@@ -66,7 +64,7 @@ fn wall_ms(text: &str, now: &Zoned) -> Result<i64, Failure> {
         Some(moment?.as_millisecond())
     };
     age().or_else(date).or_else(of_day).ok_or_else(|| {
-        Failure::new(format!("{text:?} is no time"))
+        Failure::new(format!("{text:?} is not a time"))
             .hint("write 2026-11-23T14:02:10Z, 14:02, or an age such as 10m")
     })
 }

@@ -1,6 +1,4 @@
-//! `flyball run`: the daemon, until it is told to stop.
-//!
-//! Decides nothing. Invariant: SIGINT and SIGTERM end it in order; a second one is not needed.
+//! `flyball run`: the daemon, until SIGINT or SIGTERM stops it in order.
 
 use std::process::ExitCode;
 
@@ -12,7 +10,7 @@ use crate::cli::ConfigFile;
 use crate::command::configuration;
 use crate::daemon::{Daemon, Standby, open_docker};
 use crate::failure::Failure;
-use crate::office::Office;
+use crate::leadership::Leadership;
 
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
@@ -21,33 +19,33 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     if config.services.is_empty() && !config.swarm.labels && !config.marathon.labels {
         docker_answers(&config).await?;
     }
-    let office = match &config.ha {
+    let leadership = match &config.ha {
         None => None,
         Some(ha) => {
-            let candidate = Office::stand(&config, ha);
+            let candidate = Leadership::stand(&config, ha);
             let standby = Standby::serve(&config, &candidate).await?;
-            let office = tokio::select! {
-                office = Office::enter(candidate) => office?,
+            let leadership = tokio::select! {
+                leadership = Leadership::enter(candidate) => leadership?,
                 name = &mut stopped => {
                     tracing::info!("{name}: stopping");
                     return Ok(ExitCode::SUCCESS);
                 }
             };
             standby.leave().await;
-            Some(office)
+            Some(leadership)
         }
     };
-    let shared = office.as_ref().map(Office::candidate);
+    let shared = leadership.as_ref().map(Leadership::candidate);
     let daemon = Daemon::start(&config, shared).await?;
     tracing::info!(
-        "flyball {}: page and API on http://{}/",
+        "flyball {}: dashboard and API on http://{}/",
         env!("CARGO_PKG_VERSION"),
         daemon.address()
     );
     access::say(&config);
     for (name, service) in &config.services {
         let bounds = service.policy.bounds;
-        let slot = daemon.board().slot(name);
+        let slot = daemon.registry().slot(name);
         match slot.as_ref().and_then(|slot| slot.address) {
             Some(at) => {
                 tracing::info!(
@@ -62,17 +60,17 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let name = stopped.await;
     tracing::info!("{name}: stopping");
     daemon.stop().await;
-    // Only now may another one act.
-    drop(office);
+    // Only now may another flyball become the leader.
+    drop(leadership);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Without a file there is nothing to do but what the labels of containers say.
+/// Without a file the only services are those that container labels define.
 async fn docker_answers(config: &Config) -> Result<(), Failure> {
     let asked = open_docker(config)?.check().await;
     asked.map(drop).map_err(|error| {
         let why = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
-        Failure::new(format!("no configuration, and no services by labels: {error}"))
+        Failure::new(format!("no configuration file, and cannot find services by labels: {error}"))
             .hint(format!("{why}or write flyball.toml:\n{MINIMAL}"))
     })
 }

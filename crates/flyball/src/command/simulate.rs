@@ -1,7 +1,4 @@
-//! `flyball simulate`: a load replayed through any policy, with what it cost and how well it served.
-//!
-//! Decides which runs there are and how they are shown. Does not know how a run goes: that is
-//! flyball-sim's. Invariant: every policy meets the same loads with the same chance.
+//! `flyball simulate`. Every policy meets the same loads with the same random numbers.
 
 mod journal;
 mod report;
@@ -26,7 +23,7 @@ use size::Size;
 
 /// A decision broke an invariant.
 const BROKEN: u8 = 3;
-/// A count did not come to rest.
+/// A count did not settle.
 const UNSETTLED: u8 = 4;
 
 /// A load with what one replica serves of it.
@@ -58,7 +55,7 @@ pub(crate) fn simulate(options: &Simulate) -> Result<ExitCode, Failure> {
     }
     let restless: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.settled).collect();
     for outcome in &restless {
-        note(&format!("{} did not come to rest after {}", outcome.policy, outcome.trace));
+        note(&format!("the count of {} did not settle after {}", outcome.policy, outcome.trace));
     }
     Ok(if restless.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(UNSETTLED) })
 }
@@ -98,7 +95,8 @@ fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
             if work_ms > flyball_core::units::seconds(ms) * 1000.0 {
                 note(&format!(
                     "a request of {} takes {work_ms:.0} ms, longer than {what} of {ms} ms\n\
-                     hint: set {option} above that, or --slots to what a replica works on at once",
+                     hint: set {option} above that, or --slots to the number of requests that a \
+                     replica works on at once",
                     case.trace.name
                 ));
             }
@@ -110,8 +108,9 @@ fn warn_of_long_work(options: &Simulate, cases: &[Case]) {
 fn warn_of_a_full_line(outcomes: &[Outcome]) {
     for outcome in outcomes.iter().filter(|outcome| outcome.turned_away > 0) {
         note(&format!(
-            "{}: {} requests of {} count as unserved since {} waited already, which is the most\n\
-             hint: take --mode fluid, or divide the load and --replica-capacity by one number",
+            "{}: {} requests of {} count as unserved because {} already waited, which is the \
+             maximum\n\
+             hint: use --mode fluid, or divide the load and --replica-capacity by the same number",
             outcome.policy,
             outcome.turned_away,
             outcome.trace,
@@ -134,8 +133,8 @@ fn cases(options: &Simulate) -> Result<Vec<Case>, Failure> {
     if let Some(service) = &options.service {
         let recorded = journal::read(service, options.since, &options.file)?;
         let capacity = options.replica_capacity.or(recorded.capacity).ok_or_else(|| {
-            Failure::new(format!("what a replica of {service} serves was never measured"))
-                .hint("say it with --replica-capacity, in requests per second")
+            Failure::new(format!("the capacity of a replica of {service} was never measured"))
+                .hint("set it with --replica-capacity, in requests per second")
         })?;
         let cases = vec![case(options, recorded.trace, capacity)?];
         size::check(size(options, &cases))?;
@@ -173,8 +172,11 @@ fn size(options: &Simulate, cases: &[Case]) -> Size {
 fn case(options: &Simulate, trace: Trace, capacity: f64) -> Result<Case, Failure> {
     let trace = match options.grid {
         Some(grid_ms) => trace.resample(grid_ms).ok_or_else(|| {
-            Failure::new(format!("{} cannot be laid on steps of {grid_ms} ms", trace.name))
-                .hint(format!("a multiple of its own {} ms, at most its length", trace.step_ms))
+            Failure::new(format!("{} cannot be resampled to steps of {grid_ms} ms", trace.name))
+                .hint(format!(
+                    "choose a multiple of its own {} ms, at most its length",
+                    trace.step_ms
+                ))
         })?,
         None if options.mode == Mode::Fluid => trace.by_minute(),
         None => trace,
@@ -197,9 +199,9 @@ fn settings(options: &Simulate, case: &Case) -> Settings {
         Mode::Fluid => Physics::default().slots,
         Mode::Requests => options.slots,
     };
-    let look_ms = match options.mode {
-        Mode::Fluid => Some(options.look.unwrap_or(case.trace.step_ms)),
-        Mode::Requests => options.look,
+    let interval_ms = match options.mode {
+        Mode::Fluid => Some(options.interval.unwrap_or(case.trace.step_ms)),
+        Mode::Requests => options.interval,
     };
     let physics = Physics {
         replica_capacity: case.capacity,
@@ -211,7 +213,7 @@ fn settings(options: &Simulate, case: &Case) -> Settings {
         wait_limit_ms: options.slo,
         ..Physics::default()
     };
-    Settings { physics, bounds: options.bounds.bounds(), look_ms, seed: options.seed }
+    Settings { physics, bounds: options.bounds.bounds(), interval_ms, seed: options.seed }
 }
 
 fn requests(options: &Simulate) -> Requests {

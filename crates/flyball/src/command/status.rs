@@ -1,29 +1,28 @@
-//! `flyball status`: every service in a table, or one with its replicas.
-//!
-//! Decides only what is shown. Invariant: a figure that was not measured is a dash, never 0.
+//! `flyball status`: all services in a table, or one with its replicas. A value that was not
+//! measured is a dash, never 0.
 
 use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::door::segment;
+use super::client::segment;
 use crate::cli::Status;
 use crate::failure::Failure;
 use crate::output::{note, print, table};
 use crate::plain::one_line;
 
 pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
-    let office = options.door.get("/api/v1/office").await?;
+    let leadership = options.client.get("/api/v1/leader").await?;
     match &options.service {
         None => {
-            let answer = options.door.get("/api/v1/services").await?;
-            print_services(&items(&answer), options.door.json)?;
+            let answer = options.client.get("/api/v1/services").await?;
+            print_services(&items(&answer), options.client.json)?;
         }
         Some(name) => {
             let path = format!("/api/v1/services/{}", segment(name)?);
-            let view = options.door.get(&path).await?;
-            print_services(std::slice::from_ref(&view), options.door.json)?;
-            if !options.door.json {
+            let view = options.client.get(&path).await?;
+            print_services(std::slice::from_ref(&view), options.client.json)?;
+            if !options.client.json {
                 print(&format!("\n{}", table(&replica_rows(&view))))?;
                 if !list(&view, "nodes").is_empty() {
                     print(&format!("\n{}", table(&node_rows(&view))))?;
@@ -31,28 +30,31 @@ pub(crate) async fn status(options: Status) -> Result<ExitCode, Failure> {
             }
         }
     }
-    if let Some(line) = office_line(&office) {
-        if options.door.json { note(&line) } else { print(&format!("\n{line}"))? }
+    if let Some(line) = leader_line(&leadership) {
+        if options.client.json { note(&line) } else { print(&format!("\n{line}"))? }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which of several flyballs acts: "this flyball stands by; http://10.0.0.1:7878/ on a acts (for 3 min 20 s)".
-pub(super) fn office_line(office: &Value) -> Option<String> {
-    let stands_by = match office.get("role").and_then(Value::as_str)? {
-        "acts" => false,
-        "stands_by" => true,
+/// Which of several flyballs is the leader: "this flyball is on standby; the leader is http://10.0.0.1:7878/ on a
+/// (for 3 min 20 s)".
+pub(super) fn leader_line(leadership: &Value) -> Option<String> {
+    let on_standby = match leadership.get("role").and_then(Value::as_str)? {
+        "leader" => false,
+        "standby" => true,
         _ => return None,
     };
-    let since = number(office, "since_wall_ms").zip(number(office, "now_wall_ms"));
+    let since = number(leadership, "since_wall_ms").zip(number(leadership, "now_wall_ms"));
     let lasts = since.map(|(since, now)| format!(" (for {})", age((now - since) / 1000.0)));
     let lasts = lasts.unwrap_or_default();
-    let mut line = match office.get("leader").and_then(Value::as_str) {
-        _ if !stands_by => format!("this flyball acts, term {}{lasts}", word(office, "term")),
-        Some(leader) => format!("this flyball stands by; {leader} acts{lasts}"),
-        None => "this flyball stands by; nobody acts".to_owned(),
+    let mut line = match leadership.get("leader").and_then(Value::as_str) {
+        _ if !on_standby => {
+            format!("this flyball is the leader, term {}{lasts}", word(leadership, "term"))
+        }
+        Some(leader) => format!("this flyball is on standby; the leader is {leader}{lasts}"),
+        None => "this flyball is on standby; there is no leader".to_owned(),
     };
-    if let Some(trouble) = office.get("trouble").and_then(Value::as_str) {
+    if let Some(trouble) = leadership.get("trouble").and_then(Value::as_str) {
         line += &format!("; that may be out of date: {trouble}");
     }
     Some(one_line(&line).into_owned())
@@ -64,7 +66,7 @@ pub(super) fn items(answer: &Value) -> Vec<Value> {
     list.as_array().cloned().unwrap_or_default()
 }
 
-/// Prints services as JSON, one object each line, or as a table with what must not be missed.
+/// Prints services as JSON, one object per line, or as a table with their notices.
 pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure> {
     if json {
         return views.iter().try_for_each(|view| print(&view.to_string()));
@@ -84,7 +86,7 @@ pub(super) fn print_services(views: &[Value], json: bool) -> Result<(), Failure>
     Ok(())
 }
 
-/// "paused by cli (59 min left)": what must not be missed, and since or until when.
+/// "paused by cli (59 min left)": a notice, and since or until when it holds.
 pub(super) fn notice_line(view: &Value, notice: &Value) -> String {
     let ms = |of: &Value, key: &str| number(of, key);
     let text = word(notice, "text");
@@ -100,40 +102,40 @@ pub(super) fn notice_line(view: &Value, notice: &Value) -> String {
 
 fn row(view: &Value) -> Vec<String> {
     let decision = view.get("decision").unwrap_or(&Value::Null);
-    let seen = decision.get("seen").unwrap_or(&Value::Null);
+    let signals = decision.get("signals").unwrap_or(&Value::Null);
     let bounds = view.get("bounds").unwrap_or(&Value::Null);
-    let balanced = !seen.get("balancer_age_ms").unwrap_or(&Value::Null).is_null();
+    let balanced = !signals.get("balancer_age_ms").unwrap_or(&Value::Null).is_null();
     vec![
         word(view, "name"),
         word(decision, "desired"),
         counted(view, "ready"),
         counted(view, "starting"),
         counted(view, "draining"),
-        share(seen.get("mean_cpu")),
-        per_second(number(seen, "arrivals_per_s")),
-        per_second(errors_per_s(seen)),
-        if balanced { word(seen, "waiting") } else { "-".to_owned() },
+        share(signals.get("mean_cpu")),
+        per_second(number(signals, "arrivals_per_s")),
+        per_second(errors_per_s(signals)),
+        if balanced { word(signals, "waiting") } else { "-".to_owned() },
         format!("{}..{}", word(bounds, "min"), word(bounds, "max")),
         view.pointer("/policy/rule").and_then(Value::as_str).unwrap_or("-").to_owned(),
     ]
 }
 
-/// How many replicas are `state`; how many were when the engine last said so, with the age of that,
-/// while it says nothing; a dash where it never did.
+/// How many replicas are in `state`. While the engine does not answer: how many there were at its
+/// last answer, with the age of that; a dash if it never answered.
 pub(super) fn counted(view: &Value, state: &str) -> String {
     if let Some(last) = view.get("last_seen").filter(|last| last.is_object()) {
         let since = number(view, "now_wall_ms").zip(number(last, "wall_ms"));
         let ago = since.map(|(now, then)| format!(" ({} ago)", age((now - then) / 1000.0)));
         return format!("{}{}", word(last, state), ago.unwrap_or_default());
     }
-    let seen = view.pointer("/decision/seen").unwrap_or(&Value::Null);
-    let heard = seen.get("engine_age_ms").is_some_and(|age| !age.is_null());
-    if heard { word(seen, state) } else { "-".to_owned() }
+    let signals = view.pointer("/decision/signals").unwrap_or(&Value::Null);
+    let heard = signals.get("engine_age_ms").is_some_and(|age| !age.is_null());
+    if heard { word(signals, state) } else { "-".to_owned() }
 }
 
 /// Failed requests per second over the last minute; `None` where no balancer counts them.
-pub(super) fn errors_per_s(seen: &Value) -> Option<f64> {
-    let minute = seen.get("last_minute")?;
+pub(super) fn errors_per_s(signals: &Value) -> Option<f64> {
+    let minute = signals.get("last_minute")?;
     let window_s = number(minute, "window_ms")? / 1000.0;
     Some(number(minute, "failed")? / window_s.max(1.0))
 }
@@ -142,8 +144,8 @@ pub(super) fn per_second(rate: Option<f64>) -> String {
     rate.map_or("-".to_owned(), |per_s| format!("{per_s:.1}/s"))
 }
 
-/// The replicas of a service, below a line that names the columns; with their nodes where there are
-/// any, and with why they are not ready where somebody says so.
+/// The replicas of a service, below a line that names the columns; with their nodes if there are
+/// any, and with the reason why they are not ready if it is known.
 pub(super) fn replica_rows(view: &Value) -> Vec<Vec<String>> {
     let now_ms = number(view, "now_wall_ms").unwrap_or(0.0);
     let with_node = !list(view, "nodes").is_empty();
@@ -178,9 +180,9 @@ fn node_rows(view: &Value) -> Vec<Vec<String>> {
     let head = ["NODE", "REPLICAS", "STATE"].map(str::to_owned).to_vec();
     let rows = list(view, "nodes").iter().map(|node| {
         let state = match (node.get("up"), node.get("silence")) {
-            (Some(Value::Bool(false)), _) => "not heard of",
+            (Some(Value::Bool(false)), _) => "unreachable",
             (_, None | Some(Value::Null)) => "up",
-            _ => "up, no CPU time",
+            _ => "up, no CPU usage",
         };
         let count = list(node, "replicas").len();
         vec![word(node, "name"), count.to_string(), state.to_owned()]
@@ -237,15 +239,17 @@ mod tests {
     }
 
     #[test]
-    fn one_of_several_says_who_acts_and_since_when() {
-        let office = json!({ "role": "stands_by", "leader": "http://10.0.0.1:7878/ on a",
+    fn one_of_several_says_who_is_the_leader_and_since_when() {
+        let leadership = json!({ "role": "standby", "leader": "http://10.0.0.1:7878/ on a",
             "term": 7, "since_wall_ms": 1_000, "now_wall_ms": 201_000, "trouble": null });
-        let said = "this flyball stands by; http://10.0.0.1:7878/ on a acts (for 3 min 20 s)";
-        assert_eq!(office_line(&office).as_deref(), Some(said));
-        let nobody = json!({ "role": "stands_by", "leader": null, "trouble": "no servers" });
-        let said = "this flyball stands by; nobody acts; that may be out of date: no servers";
-        assert_eq!(office_line(&nobody).as_deref(), Some(said));
-        assert_eq!(office_line(&json!({ "role": "alone" })), None);
+        let said =
+            "this flyball is on standby; the leader is http://10.0.0.1:7878/ on a (for 3 min 20 s)";
+        assert_eq!(leader_line(&leadership).as_deref(), Some(said));
+        let nobody = json!({ "role": "standby", "leader": null, "trouble": "no servers" });
+        let said =
+            "this flyball is on standby; there is no leader; that may be out of date: no servers";
+        assert_eq!(leader_line(&nobody).as_deref(), Some(said));
+        assert_eq!(leader_line(&json!({ "role": "standalone" })), None);
     }
 
     #[test]
@@ -263,14 +267,14 @@ mod tests {
         assert_eq!(replica_rows(&view)[1].last().unwrap(), "n1");
         let states: Vec<String> = node_rows(&view).into_iter().map(|row| row.join(" ")).collect();
         let wanted =
-            ["NODE REPLICAS STATE", "n1 1 up", "n2 1 not heard of", "n3 1 up, no CPU time"];
+            ["NODE REPLICAS STATE", "n1 1 up", "n2 1 unreachable", "n3 1 up, no CPU usage"];
         assert_eq!(states, wanted);
     }
 
     #[test]
     fn while_the_engine_is_silent_what_was_seen_last_is_shown_with_its_age() {
         let mut view = json!({ "name": "web", "bounds": {}, "now_wall_ms": 90_000,
-            "decision": { "desired": 2, "seen": { "ready": 0, "engine_age_ms": null } },
+            "decision": { "desired": 2, "signals": { "ready": 0, "engine_age_ms": null } },
             "last_seen": { "wall_ms": 15_000, "ready": 2, "starting": 1, "draining": 0 } });
         let shown = ["2 (1 min 15 s ago)", "1 (1 min 15 s ago)", "0 (1 min 15 s ago)"];
         assert_eq!(row(&view)[2..5], shown);
@@ -307,7 +311,7 @@ mod tests {
     fn what_was_not_measured_is_a_dash() {
         let cells = row(&json!({
             "name": "web", "bounds": { "min": 1, "max": 9 }, "policy": { "rule": "governor" },
-            "decision": { "desired": 2, "seen": { "ready": 2, "starting": 0, "draining": 0,
+            "decision": { "desired": 2, "signals": { "ready": 2, "starting": 0, "draining": 0,
                 "engine_age_ms": 5, "mean_cpu": null, "arrivals_per_s": null, "waiting": 0, "balancer_age_ms": null } },
         }));
         assert_eq!(cells, ["web", "2", "2", "0", "0", "-", "-", "-", "-", "1..9", "governor"]);

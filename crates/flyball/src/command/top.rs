@@ -1,7 +1,5 @@
-//! `flyball top`: every service as it is now, and why, until a key ends it.
-//!
-//! Decides when the screen is drawn anew. Invariant: the terminal is left as it was found, and a
-//! daemon that does not answer leaves the last picture standing, marked as old.
+//! `flyball top`: the event loop. It leaves the terminal as it found it, and keeps the last
+//! picture, marked as old, when the daemon does not answer.
 
 mod screen;
 
@@ -14,8 +12,8 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::status::{items, office_line};
-use crate::cli::{Door, Top};
+use super::status::{items, leader_line};
+use crate::cli::{Client, Top};
 use crate::failure::Failure;
 use screen::{Answer, Screen};
 
@@ -35,24 +33,28 @@ enum Key {
 
 pub(crate) async fn top(options: Top) -> Result<ExitCode, Failure> {
     if !std::io::stdout().is_terminal() {
-        return Err(Failure::new("standard output is no terminal")
+        return Err(Failure::new("standard output is not a terminal")
             .hint("`flyball status` prints the same once"));
     }
     // The first answer before the screen is taken: a daemon that is not there is said plainly.
-    let first = ask(&options.door).await?;
+    let first = ask(&options.client).await?;
     let terminal = ratatui::try_init()?;
-    let ended = watch(terminal, &options.door, first).await;
+    let ended = watch(terminal, &options.client, first).await;
     ratatui::try_restore()?;
     ended.map(|()| ExitCode::SUCCESS)
 }
 
-async fn watch(mut terminal: DefaultTerminal, door: &Door, first: Answer) -> Result<(), Failure> {
-    let mut screen = Screen::new(door.daemon.clone());
+async fn watch(
+    mut terminal: DefaultTerminal,
+    client: &Client,
+    first: Answer,
+) -> Result<(), Failure> {
+    let mut screen = Screen::new(client.daemon.clone());
     screen.answered(first);
     let (pressed, mut keys) = mpsc::channel(16);
     std::thread::spawn(move || read_keys(&pressed));
     let (told, mut answers) = mpsc::channel(1);
-    let asking = ask_again_and_again(door, &told);
+    let asking = ask_again_and_again(client, &told);
     tokio::pin!(asking);
     loop {
         terminal.draw(|frame| screen.draw(frame))?;
@@ -73,24 +75,24 @@ async fn watch(mut terminal: DefaultTerminal, door: &Door, first: Answer) -> Res
 }
 
 /// Beside the keys, so that a daemon that hangs does not keep anybody from leaving.
-async fn ask_again_and_again(door: &Door, told: &mpsc::Sender<Result<Answer, Failure>>) {
+async fn ask_again_and_again(client: &Client, told: &mpsc::Sender<Result<Answer, Failure>>) {
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if told.send(ask(door).await).await.is_err() {
+        if told.send(ask(client).await).await.is_err() {
             return;
         }
     }
 }
 
-async fn ask(door: &Door) -> Result<Answer, Failure> {
-    let services = items(&door.get("/api/v1/services").await?);
-    let office = office_line(&door.get("/api/v1/office").await?);
-    Ok(Answer { services, office })
+async fn ask(client: &Client) -> Result<Answer, Failure> {
+    let services = items(&client.get("/api/v1/services").await?);
+    let leadership = leader_line(&client.get("/api/v1/leader").await?);
+    Ok(Answer { services, leadership })
 }
 
-/// Reads keys until nobody listens or the terminal is gone.
+/// Reads keys until the receiver or the terminal is gone.
 fn read_keys(pressed: &mpsc::Sender<Key>) {
     while !pressed.is_closed() {
         let read = event::poll(KEYS).and_then(|some| some.then(event::read).transpose());

@@ -1,8 +1,5 @@
-//! `flyball zabbix provision` and `remove`: what flyball has in Zabbix, made and taken away.
-//!
-//! Decides how it is told. Invariant: standard output has the changes and nothing else; with
-//! `--dry-run` nothing is changed, and status 1 says that something would be; without it, that
-//! Zabbix did not keep what it was told.
+//! `flyball zabbix provision` and `remove`. Only changes go to standard output. Exit status 1 means
+//! that a dry run found changes, or that Zabbix did not keep one.
 
 use std::io::{IsTerminal as _, stderr};
 use std::process::ExitCode;
@@ -25,11 +22,11 @@ pub(crate) async fn zabbix(act: ZabbixAct) -> Result<ExitCode, Failure> {
     };
     let config = configuration(&options.file)?;
     let zabbix = config.zabbix.as_ref().ok_or_else(|| {
-        Failure::new("the configuration has no Zabbix")
-            .hint("add a table [zabbix] with api and token_file")
+        Failure::new("the configuration has no [zabbix] table")
+            .hint("add [zabbix] with api and token_file")
     })?;
     let (services, missing) = all_services(&config).await?;
-    missing.iter().for_each(|why| note(&format!("services may be missing here: {why}")));
+    missing.iter().for_each(|why| note(&format!("some services may be missing: {why}")));
     let setup = zabbix_setup(&config, &services, zabbix)?;
     let api = open_zabbix(zabbix, None).await?;
     let outcome = carry_out(&api, &setup, &options, removes).await?;
@@ -59,7 +56,7 @@ async fn carry_out(
     Ok(outcome?)
 }
 
-/// Shown while it takes long, to whoever looks.
+/// Shown on a terminal while it takes long.
 fn bar() -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -83,7 +80,7 @@ fn tell(api: &Api, outcome: &Outcome, options: &ZabbixOptions) -> Result<(), Fai
     outcome.changes.iter().try_for_each(|change| print(&change.to_string()))?;
     outcome.notes.iter().for_each(|said| note(said));
     for change in &outcome.left {
-        note(&format!("Zabbix took this and did not keep it: {change}"));
+        note(&format!("Zabbix accepted this change but did not keep it: {change}"));
     }
     let (url, count) = (api.url(), outcome.changes.len());
     note(&match (count, options.dry_run) {

@@ -1,8 +1,5 @@
-//! What Zabbix's triggers say, on its way to the services that go by them.
-//!
-//! Decides how often Zabbix is asked, and that an answer that cannot be had is told as such. Does
-//! not know what becomes of advice. Invariant: advice is never older than the last answer, and a
-//! Zabbix that does not answer delays no loop.
+//! Reads Zabbix's triggers for the services that follow them. Advice is never older than the last
+//! answer, and a Zabbix that does not answer delays no control loop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +13,7 @@ use futures_util::future::select_all;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::board::{Board, Slot};
+use super::registry::{Registry, ServiceState};
 use super::zabbix::{HostNames, api};
 use crate::clock;
 use crate::failure::Failure;
@@ -25,18 +22,22 @@ use crate::failure::Failure;
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A frontend answers in 20 ms, a busy one in ten times that.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
-/// Time until another attempt where one failed: a frontend works on what nobody waits for any more.
+/// Pause after a failed attempt, because the frontend still works on the abandoned request.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Looked for again this often where no service goes by triggers.
+/// How often to look again while no service follows triggers.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Asks until told to stop, for all services of `board` that go by triggers.
-pub(super) async fn follow(zabbix: Zabbix, board: Arc<Board>, mut stop: watch::Receiver<bool>) {
+/// Asks until it is stopped, for all services of `registry` that follow triggers.
+pub(super) async fn follow(
+    zabbix: Zabbix,
+    registry: Arc<Registry>,
+    mut stop: watch::Receiver<bool>,
+) {
     let names = HostNames::new(&zabbix);
     let mut adviser = Adviser { zabbix, names, api: None, triggers: None, told: String::new() };
     while !*stop.borrow() {
-        let advised: Vec<Arc<Slot>> =
-            board.slots().into_iter().filter(|slot| is_advised(slot)).collect();
+        let advised: Vec<Arc<ServiceState>> =
+            registry.slots().into_iter().filter(|slot| is_advised(slot)).collect();
         if !advised.is_empty() {
             adviser.ask(&advised).await;
         }
@@ -56,12 +57,12 @@ pub(super) async fn follow(zabbix: Zabbix, board: Arc<Board>, mut stop: watch::R
     }
 }
 
-fn is_advised(slot: &Slot) -> bool {
+fn is_advised(slot: &ServiceState) -> bool {
     matches!(slot.policy.rule, Rule::Advised(_))
 }
 
-/// Returns once somebody says that a service's advice may be out of date.
-async fn doubted(slots: &[Arc<Slot>]) {
+/// Returns when the advice of a service may be out of date.
+async fn doubted(slots: &[Arc<ServiceState>]) {
     if slots.is_empty() {
         return std::future::pending().await;
     }
@@ -80,11 +81,11 @@ struct Adviser {
 }
 
 impl Adviser {
-    async fn ask(&mut self, slots: &[Arc<Slot>]) {
+    async fn ask(&mut self, slots: &[Arc<ServiceState>]) {
         match self.read(slots).await {
             Ok(said) => {
                 if !std::mem::take(&mut self.told).is_empty() {
-                    tracing::info!("Zabbix's triggers can be read again");
+                    tracing::info!("the Zabbix triggers can be read again");
                 }
                 for slot in slots {
                     let host = self.names.of(&slot.policy.service);
@@ -100,14 +101,20 @@ impl Adviser {
                     slot.set_advice(reading(Said::Unclear(why.clone())));
                 }
                 if self.told != why {
-                    tracing::warn!("Zabbix's triggers cannot be read, so counts are kept: {why}");
+                    tracing::warn!(
+                        "cannot read the Zabbix triggers, so counts stay as they are: \
+                                    {why}"
+                    );
                     self.told = why;
                 }
             }
         }
     }
 
-    async fn read(&mut self, slots: &[Arc<Slot>]) -> Result<BTreeMap<String, Said>, Failure> {
+    async fn read(
+        &mut self,
+        slots: &[Arc<ServiceState>],
+    ) -> Result<BTreeMap<String, Said>, Failure> {
         let api = match self.api.take() {
             Some(api) => api,
             None => api(&self.zabbix, Some(CALL_LIMIT)).await?,

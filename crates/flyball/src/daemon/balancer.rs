@@ -1,7 +1,4 @@
-//! What spreads requests over replicas, as the loop sees it.
-//!
-//! Decides nothing: one `match` from the closed list of balancers to their crates. Invariant: no
-//! call here waits longer than a deadline; an order is taken in at once and its outcome is seen on the next look.
+//! The balancers behind one enum. Every call has a deadline; the next look shows what an order did.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -102,7 +99,7 @@ impl Balancer {
     /// What the machine that requests come from calls itself; `None` while it does not say.
     pub(crate) async fn host_name(&self) -> Option<String> {
         match self {
-            // Whoever asks replicas whether they are ready reaches them from here, too.
+            // Replicas are probed from this machine, too.
             Self::Proxy(_) | Self::None => flyball_docker::own_host_name(),
             Self::Haproxy(haproxy) => haproxy.node().await,
             #[cfg(test)]

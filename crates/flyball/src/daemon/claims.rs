@@ -1,7 +1,5 @@
-//! Which containers speak for which service by label, and whose word does not count.
-//!
-//! Decides by owners alone; what labels mean is the configuration's. The daemon and `flyball check`
-//! both ask here.
+//! Which container's labels define a service when several claim it. The daemon and `flyball check`
+//! share this.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +15,12 @@ const NETWORK_LABEL: &str = "flyball.network";
 pub(crate) struct Claims {
     /// The one claim that counts for each service; the file's are among them.
     pub(crate) chosen: BTreeMap<String, LabelledService>,
-    /// What is to be said, by service, each once.
+    /// Remarks by service, each once.
     pub(crate) remarks: Vec<(String, String)>,
 }
 
 impl Claims {
-    /// What `found` comes to beside what the file describes. Nobody is bound to anything yet.
+    /// The claims in `found` beside the services of the file. No owner is recorded yet.
     pub(crate) fn of(config: &Config, found: &Discovery, owners: &Owners<Owner>) -> Self {
         let mut claims = Self::default();
         let mut by_service: BTreeMap<&str, Vec<&LabelledService>> = BTreeMap::new();
@@ -50,8 +48,8 @@ impl Claims {
         }
         for claim in own {
             let text = format!(
-                "container {} is no replica of it: the file describes the service without \
-                 adopt = true",
+                "container {} is not a replica: the configuration file defines the service \
+                 without adopt = true",
                 claim.container
             );
             self.remarks.push((name.to_owned(), text));
@@ -68,8 +66,8 @@ impl Claims {
             } else if let Some(bound) = bound.filter(|_| claim.own > 0) {
                 let (container, owner) = (&claim.container, &claim.owner);
                 let text = format!(
-                    "container {container} is not obeyed and no replica: it belongs to {owner}, the \
-                     service to {bound}"
+                    "container {container} is ignored and not a replica: it belongs to {owner}, \
+                     but the service belongs to {bound}"
                 );
                 self.remarks.push((name.to_owned(), text));
             }
@@ -83,7 +81,8 @@ impl Claims {
     }
 }
 
-/// Who was there first: whoever flyball has copied, then whose container is the oldest.
+/// Who was first: the owner whose container flyball has copied, otherwise the owner of the oldest
+/// container.
 fn rank(claim: &LabelledService) -> (bool, bool, Option<i64>) {
     (claim.copies == 0, claim.own == 0, claim.since_s)
 }
@@ -111,15 +110,15 @@ fn in_docker(claim: &LabelledService) -> BTreeMap<String, String> {
     labels
 }
 
-/// That labels of the image are passed over, if any are.
+/// A remark on ignored labels of the image, if there are any.
 fn of_image(claim: &LabelledService) -> Option<String> {
     let named: BTreeSet<String> =
         claim.of_image.iter().map(|name| name.escape_debug().to_string()).take(5).collect();
     let list = named.into_iter().collect::<Vec<_>>().join(", ");
     (!list.is_empty()).then(|| {
         format!(
-            "labels of its image are not obeyed: {list} (labels_from_images = true in [docker] has \
-             them obeyed)"
+            "labels of its image are ignored: {list} (to use them, set labels_from_images = true \
+             in [docker])"
         )
     })
 }
@@ -127,9 +126,11 @@ fn of_image(claim: &LabelledService) -> Option<String> {
 fn remark(ignored: &Ignored) -> Option<(String, String)> {
     let Ignored { service, container, why } = ignored;
     let text = match why {
-        Why::Image => format!("container {container} is not obeyed: {}", why.says()),
+        Why::Image => format!("container {container} is ignored: {}", why.says()),
         // Each step of a build has a name of its own.
-        Why::Building => "containers of docker build name it; they are never services".to_owned(),
+        Why::Building => "containers of docker build carry its label; they are never \
+                          services"
+            .to_owned(),
         // That has been said where it was seen.
         Why::Unsigned => return None,
     };
@@ -196,8 +197,9 @@ mod tests {
             claims.remarks,
             [(
                 "web".to_owned(),
-                "container of-9 is not obeyed and no replica: it belongs to service web of the \
-                 Compose project evil, the service to service web of the Compose project shop"
+                "container of-9 is ignored and not a replica: it belongs to service web of the \
+                 Compose project evil, but the service belongs to service web of the Compose \
+                 project shop"
                     .to_owned()
             )]
         );
@@ -264,7 +266,7 @@ mod tests {
             Claims::of(&config(""), &found, &owners).remarks.into_iter().map(|(_, t)| t).collect();
         assert_eq!(said.len(), 3, "{said:#?}");
         assert!(said[0].contains("flyball.max"), "{said:#?}");
-        assert!(said[1].contains("labels are its image's"), "{said:#?}");
+        assert!(said[1].contains("labels come from its image"), "{said:#?}");
         assert!(said[2].contains("docker build"), "{said:#?}");
     }
 }

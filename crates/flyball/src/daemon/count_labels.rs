@@ -1,9 +1,5 @@
-//! Services that come and go with the labels of Swarm services, or of apps of Marathon.
-//!
-//! Decides which services the labels describe now, and when one is left alone again. Does not know
-//! what labels mean (the configuration does).
-//! Invariant: a service that is left alone keeps its count. While nobody answers, nothing
-//! changes.
+//! Services defined by the labels of Swarm services or Marathon apps. A service that loses its
+//! labels keeps its count, and nothing changes while the system does not answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +11,14 @@ use flyball_mesos::marathon::{LabelledApp, Marathon};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::crew::Crew;
 use super::owners::Owners;
 use super::said::Said;
+use super::supervisor::Supervisor;
 
 /// They are asked each second or two anyway.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A service that was missing so many times in a row is gone: `docker stack rm` and `deploy` again
-/// take some seconds.
+/// A service that was missing this many times in a row is gone: `docker stack rm` and `deploy`
+/// again take some seconds.
 const ABSENCES_MAX: u32 = 10;
 
 /// What has services with a count and with labels.
@@ -53,21 +49,21 @@ impl Source {
     }
 }
 
-/// Keeps `crew` in step with the labels there until told to stop.
+/// Keeps `supervisor` in step with the labels there until it is stopped.
 pub(super) async fn follow(
     config: Config,
     source: Source,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     owners: Owners<String>,
     mut stop: watch::Receiver<bool>,
 ) {
     let (kept, said, of) = (BTreeMap::new(), Said::default(), source.name());
-    let mut followed = Followed { config, crew, of, kept, owners, said };
+    let mut followed = Followed { config, supervisor, of, kept, owners, said };
     while !*stop.borrow() {
         match source.claims().await {
             Ok(found) => followed.keep_up(&found).await,
-            // That has been said already.
-            Err(error) => tracing::debug!("services cannot be found by labels: {error}"),
+            // The adapter has logged it already.
+            Err(error) => tracing::debug!("cannot find services by labels: {error}"),
         }
         tokio::select! {
             () = sleep(INTERVAL) => {}
@@ -76,7 +72,7 @@ pub(super) async fn follow(
     }
 }
 
-/// A service that is looked after, or was somebody's in an earlier run.
+/// A service that is managed, or had an owner in an earlier run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Kept {
     /// Whether its loop was begun here.
@@ -86,7 +82,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether its loop was told to end, and may not have yet.
+    /// Whether its loop was asked to end, and may not have ended yet.
     fn is_ending(self) -> bool {
         self.begun && self.absences >= ABSENCES_MAX
     }
@@ -94,7 +90,7 @@ impl Kept {
 
 struct Followed {
     config: Config,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     /// What carries the labels.
     of: &'static str,
     kept: BTreeMap<String, Kept>,
@@ -126,7 +122,7 @@ impl Followed {
             self.look_after(service).await;
         }
         self.leave_alone(&found);
-        self.said.end_round(&self.crew);
+        self.said.end_round(&self.supervisor);
     }
 
     async fn look_after(&mut self, service: flyball_config::Service) {
@@ -134,10 +130,10 @@ impl Followed {
         if self.kept.get(&name).is_some_and(|kept| kept.begun) {
             return;
         }
-        match self.crew.prepare(&service, None).await {
+        match self.supervisor.prepare(&service, None).await {
             Ok(ready) => {
                 tracing::info!("{name}: found by the labels of its {}", self.of);
-                self.crew.begin(ready);
+                self.supervisor.begin(ready);
                 self.kept.insert(name, Kept { begun: true, absences: 0 });
             }
             Err(failure) => self.said.say(&name, &failure.to_string()),
@@ -149,22 +145,22 @@ impl Followed {
             self.kept.entry(name).or_default();
         }
         let of = self.of;
-        let (crew, kept, owners) = (&self.crew, &mut self.kept, &mut self.owners);
+        let (supervisor, kept, owners) = (&self.supervisor, &mut self.kept, &mut self.owners);
         kept.retain(|name, kept| {
             if found.contains_key(name) {
                 if kept.is_ending() {
-                    // It begins anew as any other that is found, once its loop has ended.
-                    return !crew.forget(name);
+                    // Once its loop has ended, it starts like any other service that is found.
+                    return !supervisor.forget(name);
                 }
                 kept.absences = 0;
                 return true;
             }
             kept.absences += 1;
             if kept.begun && kept.absences == ABSENCES_MAX {
-                tracing::info!("{name}: left alone: no {of} of its own has its label any more");
-                crew.end(name);
+                tracing::info!("{name}: no longer managed: no {of} carries its label any more");
+                supervisor.end(name);
             }
-            let over = kept.absences >= ABSENCES_MAX && (!kept.begun || crew.forget(name));
+            let over = kept.absences >= ABSENCES_MAX && (!kept.begun || supervisor.forget(name));
             if over {
                 owners.release(name);
             }
@@ -173,7 +169,7 @@ impl Followed {
     }
 }
 
-/// A Swarm service or an app that says which service it is.
+/// A Swarm service or an app whose label names a service.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Claim {
     service: String,
@@ -189,8 +185,8 @@ fn owner(described: &Described) -> &str {
     }
 }
 
-/// For each service the one claim that counts: that of whoever was first, by the order of their
-/// names where nobody was; and what is to be said of the others.
+/// For each service the one claim that counts, that of its recorded owner or else the first by
+/// name; and remarks on the others.
 pub(crate) fn speaking(
     claims: &[Claim],
     owners: &Owners<String>,
@@ -204,7 +200,7 @@ pub(crate) fn speaking(
         match bound.filter(|bound| *bound != owner) {
             None => drop(found.insert(service.clone(), described.clone())),
             Some(bound) => {
-                let text = format!("{owner} is not obeyed: the service is that of {bound}");
+                let text = format!("{owner} is ignored: the service belongs to {bound}");
                 refused.push((service.clone(), text));
             }
         }
@@ -254,7 +250,7 @@ mod tests {
         owners.bind("web", "/shop/web".into());
         let (found, refused) = speaking(&both, &owners);
         assert_eq!(owner(&found["web"]), "/shop/web");
-        assert_eq!(refused[0].1, "/a/evil is not obeyed: the service is that of /shop/web");
+        assert_eq!(refused[0].1, "/a/evil is ignored: the service belongs to /shop/web");
         let (found, _) = speaking(&both[..1], &owners);
         assert!(found.is_empty(), "nor while it is gone for a moment");
     }

@@ -1,7 +1,4 @@
-//! What runs replicas, as the loop sees it.
-//!
-//! Decides nothing: one `match` from the closed list of engines to their crates. Invariant: no call
-//! here blocks; an order is taken in at once and its outcome is seen on the next look.
+//! The engines behind one enum. No call blocks; the next look shows what an order did.
 
 use flyball_config as config;
 use flyball_config::{Balancer, Reach, TaskReach};
@@ -9,7 +6,7 @@ use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::swarm::{SwarmEngine, SwarmReach, SwarmSettings};
-use flyball_docker::{DockerEngine, DockerSettings, Granted, Members, Owner, Publish};
+use flyball_docker::{DockerEngine, DockerSettings, ExtraRights, Members, Owner, Publish};
 use flyball_mesos::marathon::{AppSettings, MarathonEngine};
 use flyball_mesos::{MesosEngine, MesosSettings, Network};
 use flyball_process::{ProcessEngine, ProcessSettings};
@@ -276,8 +273,8 @@ pub(crate) fn docker_settings(
         None if container.adopt => Members::Adopted,
         None => Members::Started,
     };
-    let config::Granted { cpus, memory, networks, ports, log } = container.granted;
-    let granted = Granted { cpus, memory, networks, ports, log };
+    let config::ExtraRights { cpus, memory, networks, ports, log } = container.granted;
+    let granted = ExtraRights { cpus, memory, networks, ports, log };
     let log = container.log.as_ref();
     let network = container.network.clone();
     let publish = match container.reach {

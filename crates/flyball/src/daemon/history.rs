@@ -1,27 +1,26 @@
-//! Whether history is being kept, for the log and for whoever was asked by hand before.
-//!
-//! The journal says nothing by itself; here its trouble is said when it begins and when it is over.
+//! Reports in the log when the journal stops keeping history and when it works again, and applies
+//! overrides that could not be read at the start.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flyball_journal::{Aside, Journal};
+use flyball_journal::{Journal, UnusedFile};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::crew::Crew;
+use super::supervisor::Supervisor;
 
-/// How soon trouble is said.
+/// How soon trouble is logged.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Trouble is over when there was none for so long: a disk that is nearly full takes some records
+/// Trouble is over when there was none for this long: a disk that is nearly full takes some records
 /// and not others.
 const CALM: Duration = Duration::from_secs(60);
 
-/// Tells of `journal` until told to stop. What it held of services of `crew` and could not be read
-/// at the start is put in force.
+/// Reports on `journal` until it is stopped. Overrides that could not be read at the start take
+/// effect once they can.
 pub(super) async fn follow(
     journal: Arc<Journal>,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut trouble = Trouble::default();
@@ -31,13 +30,14 @@ pub(super) async fn follow(
         }
         for service in journal.take_unreadable_manuals() {
             tracing::warn!(
-                "{service}: what was asked by hand before is not known: another version wrote it"
+                "{service}: cannot read the earlier manual override: another version of flyball \
+                 wrote it"
             );
         }
-        crew.take_in(journal.take_late_manuals());
+        supervisor.take_in(journal.take_late_manuals());
         match trouble.see(journal.fault(), Instant::now()) {
             Some(Change::Begins(why)) => {
-                tracing::warn!("history is not being kept, all else goes on: {why}");
+                tracing::warn!("history is not being kept; everything else continues: {why}");
             }
             Some(Change::Ends) => {
                 tracing::info!("history is kept again; {} records were lost", journal.lost());
@@ -51,25 +51,25 @@ pub(super) async fn follow(
     }
 }
 
-fn warn_of(aside: &Aside) {
+fn warn_of(aside: &UnusedFile) {
     match aside {
-        Aside::Damaged { moved_to, why } => tracing::warn!(
-            "the journal was damaged ({why}) and begins anew; the old one is {}",
+        UnusedFile::Damaged { moved_to, why } => tracing::warn!(
+            "the journal was damaged ({why}) and a new one was started; the old one is {}",
             moved_to.display()
         ),
-        Aside::Newer { path, found, known, instead, .. } => tracing::warn!(
-            "{} is of a newer flyball (version {found}, and this one knows up to {known}): it stays \
-             as it is, and history is kept in {}",
+        UnusedFile::Newer { path, found, known, instead, .. } => tracing::warn!(
+            "{} was written by a newer flyball (version {found}; this one supports up to \
+             {known}): it is left unchanged, and history is kept in {}",
             path.display(),
             instead.display()
         ),
     }
 }
 
-/// What was said of trouble.
+/// What was logged about trouble.
 #[derive(Debug, Default)]
 struct Trouble {
-    /// When it was seen last, once it was said to have begun.
+    /// When it was seen last, once its beginning was logged.
     seen: Option<Instant>,
 }
 

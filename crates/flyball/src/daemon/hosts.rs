@@ -1,6 +1,4 @@
-//! What the services of one daemon share: whatever runs or spreads replicas for several of them.
-//!
-//! Decides which of it is needed. Invariant: each is opened once, and only if a service needs it.
+//! Connections that several services share. Each is opened once, and only if a service needs it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +14,9 @@ use flyball_process::{Launcher, LauncherSettings};
 use flyball_zookeeper::{Candidate, follow_marathon, follow_mesos};
 use ipnet::IpNet;
 
-use super::home::Home;
 use super::room::Room;
 use super::signer::peeking;
+use super::state_dir::StateDir;
 use crate::cli::WATCHDOG;
 use crate::clock;
 use crate::descriptors::Budget;
@@ -61,7 +59,7 @@ impl HaproxyPlace {
     }
 }
 
-/// Whether somebody else's label has flyball leave a service alone.
+/// Whether a hold label of others stops flyball from changing a service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObeysHold {
     /// On services of a Swarm.
@@ -89,7 +87,7 @@ impl Hosts {
     /// next flyball must know goes through `shared`, where there are several.
     pub(super) fn open(
         config: &Config,
-        home: &Home,
+        home: &StateDir,
         descriptors: Descriptors,
         shared: Option<Arc<Candidate>>,
         signer: Option<Signer>,
@@ -147,7 +145,7 @@ impl Hosts {
         &self.haproxy
     }
 
-    /// Whether somebody else's label has flyball leave a service alone.
+    /// Whether a hold label of others stops flyball from changing a service.
     pub(super) fn obeys_hold(&self) -> ObeysHold {
         self.obeys_hold
     }
@@ -163,7 +161,7 @@ impl Hosts {
     }
 }
 
-fn launcher(home: &Home, descriptors: &Descriptors) -> Result<Arc<Launcher>, Failure> {
+fn launcher(home: &StateDir, descriptors: &Descriptors) -> Result<Arc<Launcher>, Failure> {
     let program = std::env::current_exe()
         .map_err(|error| Failure::new(format!("cannot find flyball's own program: {error}")))?;
     let settings = LauncherSettings {
@@ -183,7 +181,7 @@ pub(crate) fn needs_docker(config: &Config) -> bool {
     containers || config.docker.labels
 }
 
-/// The Docker host for whoever only looks: nothing is signed.
+/// The Docker host for read-only use: nothing is signed.
 pub(crate) fn docker(config: &Config) -> Result<Arc<DockerHost>, Failure> {
     docker_with(config, peeking(&config.daemon.state_dir)?)
 }
@@ -239,7 +237,7 @@ pub(crate) fn mesos_access(config: &Config) -> Result<Access, Failure> {
     Ok(Access { tls, credential: credential.transpose()? })
 }
 
-/// TLS that trusts whoever is signed for by `ca_file`, which `key` of the configuration names.
+/// TLS that trusts certificates signed by `ca_file`, which `key` of the configuration names.
 fn tls(key: &str, ca_file: Option<PathBuf>) -> Result<Tls, Failure> {
     Tls::open(&TlsSettings { ca_file, own: None }).map_err(|error| {
         Failure::new(format!("{key}: {error}")).hint("it must be PEM, as openssl writes it")
@@ -262,7 +260,7 @@ pub(crate) fn marathon(config: &Config) -> Result<Arc<Marathon>, Failure> {
     let tls =
         settings.tls.then(|| tls("marathon.ca_file", settings.ca_file.clone())).transpose()?;
     if credentials.is_some() && tls.is_none() {
-        tracing::warn!("what marathon is shown can be read on its way: use https");
+        tracing::warn!("the credentials for Marathon are sent unencrypted; hint: use https");
     }
     let (mesos_access, clock) = (mesos_access(config)?, clock::now);
     Ok(Marathon::open(MarathonSettings {
@@ -284,7 +282,7 @@ fn mesos(
     let (master, role) = (mesos_master(config), config.mesos.role.clone());
     let access = mesos_access(config)?;
     if access.credential.is_some() && access.tls.is_none() {
-        tracing::warn!("the secret of mesos.secret_file can be read on its way: use TLS");
+        tracing::warn!("the secret in mesos.secret_file is sent unencrypted; hint: use TLS");
     }
     let settings = ClusterSettings { master, access, role, id_file, shared, clock: clock::now };
     Ok(MesosCluster::open(settings)?)

@@ -1,4 +1,4 @@
-//! An hour of the loop with something that never gets well: what it writes to the log.
+//! What the loop logs in an hour with a fault that never goes away.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -19,22 +19,22 @@ use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::balancer::Balancer;
-use super::board::Slot;
+use super::control_loop::{ControlLoop, ServiceMode};
 use super::engine::{Engine, docker_settings};
-use super::fence::Fence;
+use super::event_publisher::EventPublisher;
 use super::hosts::docker;
-use super::look::{Course, Look};
-use super::look_log::LookLog;
+use super::leadership_guard::LeadershipGuard;
+use super::loop_log::LoopLog;
 use super::probe::Prober;
+use super::registry::ServiceState;
 use super::scripted::{Load, ScriptedBalancer, ScriptedEngine, Starts};
-use super::telling::Telling;
 use crate::clock;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// What one fault may write in an hour, at INFO and above.
 const LINES_MAX: usize = 20;
 
-/// What the log holds, shared with whoever writes it.
+/// The log's text, shared with its writer.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -125,26 +125,31 @@ async fn hour(policy: Policy, begin: impl Future<Output = (Engine, Balancer)>) -
     Past { log, view, notices }
 }
 
-async fn live(policy: Policy, engine: Engine, balancer: Balancer, folder: &Path) -> Arc<Slot> {
+async fn live(
+    policy: Policy,
+    engine: Engine,
+    balancer: Balancer,
+    folder: &Path,
+) -> Arc<ServiceState> {
     let retention = Retention { age_ms: 86_400_000, bytes_max: 1 << 26 };
     let journal = Journal::open(folder, retention);
     let names = (engine.name(), balancer.name());
-    let slot = Arc::new(Slot::new(policy.clone(), names, None, 0.01));
-    let look = Look {
+    let slot = Arc::new(ServiceState::new(policy.clone(), names, None, 0.01));
+    let look = ControlLoop {
         policy,
         engine,
         balancer,
         prober: Prober::new(health(), 10_000),
         slot: Arc::clone(&slot),
         journal: Arc::new(journal),
-        telling: Telling::new(Feed::start(), "web"),
-        witness: None,
-        fence: Fence(None),
-        log: LookLog::new("web"),
+        events: EventPublisher::new(Feed::start(), "web"),
+        sink: None,
+        guard: LeadershipGuard(None),
+        log: LoopLog::new("web"),
     };
-    let (course, followed) = watch::channel(Course::Keep);
+    let (mode, followed) = watch::channel(ServiceMode::Run);
     assert!(timeout(HOUR, look.run(followed)).await.is_err(), "the loop runs on");
-    drop(course);
+    drop(mode);
     slot
 }
 
@@ -164,7 +169,7 @@ async fn a_replica_that_never_becomes_ready_is_said_with_its_cause_and_tried_eve
     past.assert_shown(
         "8 starts failed one after another, the last: web-8 was not ready after 300 s",
     );
-    past.assert_shown("answers 404; the next is put off");
+    past.assert_shown("answers 404; the next start is delayed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +181,7 @@ async fn a_crash_loop_with_other_words_each_time_is_said_a_few_times() {
     let past = past.await;
     past.assert_said("web-1 ended: exit status 3");
     past.assert_said("starts failed one after another, the last: web-");
-    past.assert_shown("no database; the next is put off");
+    past.assert_shown("no database; the next start is delayed");
 }
 
 #[tokio::test(start_paused = true)]

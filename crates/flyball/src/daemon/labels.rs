@@ -1,9 +1,5 @@
-//! Services that come and go with the labels of containers.
-//!
-//! Decides which services the labels describe now, and when one is let go. Does not know what
-//! labels mean (the configuration does) nor how replicas are taken away (its loop does).
-//! Invariant: a service is let go only after whole listings showed none of its own containers for
-//! a stated time; while Docker does not answer, nothing changes.
+//! Services defined by container labels. A service is removed only after complete listings showed
+//! none of its original containers for a stated time; nothing changes while Docker does not answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,35 +11,35 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::claims::{Claims, described};
-use super::crew::Crew;
 use super::owners::Owners;
 use super::said::Said;
+use super::supervisor::Supervisor;
 
 /// Containers come and go in seconds, so looking more often would find nothing more. What is looked
 /// at is the host's own listing: asking the daemon each time cost it over 1 % of a core for 100
 /// containers.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// A service whose own containers were missing so many times in a row, 10 s, is gone. A script
+/// A service whose own containers were missing this many times in a row, 10 s, is gone. A script
 /// that removes a container and runs the next one needs a second, on a loaded machine three: half
-/// would take its service down in between; twice keeps what nobody wants any more for 20 s.
+/// would take its service down in between; twice keeps unwanted replicas for 20 s.
 const ABSENCES_MAX: u32 = 5;
 
-/// Keeps `crew` in step with the labels on `host` until told to stop. To whom services belong is
-/// kept in `owners`.
+/// Keeps `supervisor` in step with the labels on `host` until it is stopped. `owners` records to
+/// whom services belong.
 pub(super) async fn follow(
     config: Config,
     host: Arc<DockerHost>,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     owners: Owners<Owner>,
     mut stop: watch::Receiver<bool>,
 ) {
     let (register, said) = (Register::default(), Said::default());
-    let mut followed = Followed { config, crew, register, owners, said };
+    let mut followed = Followed { config, supervisor, register, owners, said };
     while !*stop.borrow() {
         match host.discovered().await {
             Ok(found) => followed.keep_up(&found).await,
-            // The host says so itself.
-            Err(error) => tracing::debug!("services cannot be found by labels: {error}"),
+            // The host has logged it already.
+            Err(error) => tracing::debug!("cannot find services by labels: {error}"),
         }
         tokio::select! {
             () = sleep(INTERVAL) => {}
@@ -60,14 +56,14 @@ struct Register {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stay {
-    /// Looked after; its own containers were missing so many times in a row.
+    /// Managed; its own containers were missing this many times in a row.
     Kept { absences: u32 },
-    /// Not looked after: only copies were there, so many times in a row.
+    /// Not managed: only copies were there, this many times in a row.
     Orphaned { absences: u32 },
-    /// Known from an earlier run; nothing of it was there, so many times in a row.
+    /// Known from an earlier run; nothing of it was there, this many times in a row.
     Awaited { absences: u32 },
-    /// Its copies are being taken away.
-    LetGo,
+    /// Its copies are being removed.
+    Drain,
 }
 
 /// What one listing shows of services by label.
@@ -76,7 +72,7 @@ struct Listed<'a> {
     claims: &'a BTreeMap<String, LabelledService>,
     /// Services of which it is not known yet what is there.
     unclear: &'a BTreeSet<String>,
-    /// Those that belong to somebody.
+    /// Those that have an owner.
     owned: Vec<String>,
 }
 
@@ -110,7 +106,7 @@ impl Register {
         self.services.retain(|name, stay| {
             let there = listed.claims.contains_key(name) || listed.unclear.contains(name);
             match stay {
-                Stay::LetGo => true,
+                Stay::Drain => true,
                 Stay::Kept { absences } if listed.has_own(name) => {
                     *absences = 0;
                     true
@@ -138,7 +134,7 @@ impl Register {
 
 struct Followed {
     config: Config,
-    crew: Arc<Crew>,
+    supervisor: Arc<Supervisor>,
     register: Register,
     owners: Owners<Owner>,
     said: Said,
@@ -165,7 +161,7 @@ impl Followed {
             self.owners.release(&name);
         }
         for name in over.gone {
-            self.let_go(&name, claimed.get(&name)).await;
+            self.drain_service(&name, claimed.get(&name)).await;
         }
         for (name, errors) in &described.refused {
             self.said.say(name, &errors.to_string());
@@ -178,22 +174,22 @@ impl Followed {
                 self.look_after(service, &claim.owner).await;
             }
         }
-        self.said.end_round(&self.crew);
+        self.said.end_round(&self.supervisor);
     }
 
     async fn look_after(&mut self, service: flyball_config::Service, owner: &Owner) {
         let name = service.name.clone();
         match self.register.services.get(&name) {
             Some(Stay::Kept { .. }) => return,
-            Some(Stay::LetGo) => {
-                tracing::info!("{name}: its containers are back");
-                self.crew.keep(&name);
+            Some(Stay::Drain) => {
+                tracing::info!("{name}: its original containers are back");
+                self.supervisor.keep(&name);
             }
             Some(Stay::Orphaned { .. } | Stay::Awaited { .. }) | None => {
-                match self.crew.prepare(&service, Some(owner)).await {
+                match self.supervisor.prepare(&service, Some(owner)).await {
                     Ok(ready) => {
                         tracing::info!("{name}: found by its labels ({owner})");
-                        self.crew.begin(ready);
+                        self.supervisor.begin(ready);
                     }
                     Err(failure) => return self.said.say(&name, &failure.to_string()),
                 }
@@ -202,8 +198,8 @@ impl Followed {
         self.register.services.insert(name, Stay::Kept { absences: 0 });
     }
 
-    /// Has the copies of a service taken away that no container of its own stands for any more.
-    async fn let_go(&mut self, name: &str, left: Option<&LabelledService>) {
+    /// Drains and removes the copies of a service that has no original container any more.
+    async fn drain_service(&mut self, name: &str, left: Option<&LabelledService>) {
         if matches!(self.register.services.get(name), Some(Stay::Orphaned { .. })) {
             let Some(claim) = left else { return };
             let labels = [(name.to_owned(), described(claim))].into();
@@ -212,26 +208,26 @@ impl Followed {
                 return self.said.say(name, &why.to_string());
             }
             let Some(service) = described.services.get(name) else { return };
-            match self.crew.prepare(service, Some(&claim.owner)).await {
-                Ok(ready) => self.crew.begin(ready),
+            match self.supervisor.prepare(service, Some(&claim.owner)).await {
+                Ok(ready) => self.supervisor.begin(ready),
                 Err(failure) => return self.said.say(name, &failure.to_string()),
             }
         }
         let copies = left.map_or(0, |claim| claim.copies);
         tracing::info!(
-            "{name}: let go: none of its own containers was there for {} s; flyball's copies \
-             ({copies}) are drained and removed",
+            "{name}: none of its original containers was there for {} s; draining and removing \
+             flyball's copies ({copies})",
             ABSENCES_MAX * u32::try_from(INTERVAL.as_secs()).unwrap_or(u32::MAX)
         );
-        self.crew.let_go(name);
-        self.register.services.insert(name.to_owned(), Stay::LetGo);
+        self.supervisor.drain_service(name);
+        self.register.services.insert(name.to_owned(), Stay::Drain);
     }
 
     /// Forgets those of which nothing is left; then their names are anybody's.
     fn end_let_go(&mut self) {
-        let (crew, owners) = (&self.crew, &mut self.owners);
+        let (supervisor, owners) = (&self.supervisor, &mut self.owners);
         self.register.services.retain(|name, stay| {
-            let over = *stay == Stay::LetGo && crew.forget(name);
+            let over = *stay == Stay::Drain && supervisor.forget(name);
             if over {
                 owners.release(name);
             }

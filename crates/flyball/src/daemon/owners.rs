@@ -1,7 +1,5 @@
-//! To whom each service by label belongs, from run to run.
-//!
-//! Whoever was first keeps a service until the last of its containers is gone: a restart of
-//! flyball is no chance for somebody else.
+//! The owner of each label-defined service, kept across restarts. The first owner keeps a service
+//! until its last container is gone, so nobody can take it over while flyball restarts.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,11 +18,11 @@ pub(crate) struct Owners<T> {
 }
 
 impl<T: Clone + PartialEq + Serialize + DeserializeOwned> Owners<T> {
-    /// Those that `file` holds. One that cannot be read is begun anew, which is said: then whoever
-    /// has copies, or else the oldest container, is the owner.
+    /// The owners in `file`. A file that cannot be read is logged and replaced: then the owner of
+    /// the copied container, or else of the oldest one, is the owner.
     pub(crate) fn open(file: PathBuf) -> Self {
         let known = read(&file).unwrap_or_else(|error| {
-            tracing::warn!("who owns which labelled service is not known: {error}");
+            tracing::warn!("cannot read the owners of label-defined services: {error}");
             BTreeMap::new()
         });
         Self { file, known }
@@ -46,7 +44,7 @@ impl<T: Clone + PartialEq + Serialize + DeserializeOwned> Owners<T> {
         }
     }
 
-    /// From now on `service` belongs to nobody.
+    /// From now on `service` has no owner.
     pub(crate) fn release(&mut self, service: &str) {
         if self.known.remove(service).is_some() {
             self.keep();

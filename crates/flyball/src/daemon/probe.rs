@@ -1,7 +1,5 @@
-//! Whether replicas are ready, and whether they stay so.
-//!
-//! They are asked close together while they start, and at a slow pace from then on. What becomes of
-//! one that fails is the core's to say.
+//! Readiness and liveness probes: frequent while a replica starts, slow afterwards. The core
+//! decides what happens to a replica that fails.
 
 mod attempt;
 
@@ -23,8 +21,8 @@ pub(crate) use attempt::{Outcome, Question};
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
 /// ...and those of one that takes minutes do not disturb it.
 const PAUSE_LAST: Duration = Duration::from_millis(500);
-/// A ready replica that fails so many probes in a row fails: as many as Kubernetes' failureThreshold
-/// and HAProxy's `fall`.
+/// A ready replica that fails this many probes in a row fails: as many as Kubernetes'
+/// failureThreshold and HAProxy's `fall`.
 const FAILURES: u32 = 3;
 /// Between the probes of a replica that has begun to fail, if the pace is slower: what is the
 /// matter should be known soon.
@@ -105,7 +103,7 @@ impl Prober {
             .iter()
             .filter_map(|r| Some((&r.id, self.target(r.phase, r.address)?)))
             .collect();
-        // A container that is started anew comes back with the same name and another port.
+        // A restarted container comes back with the same name and another port.
         self.asking.retain(|id, asking| targets.get(id) == Some(&asking.target));
         for (id, target) in targets {
             if !self.asking.contains_key(id) {
@@ -129,7 +127,7 @@ impl Prober {
         let task = if target.was_ready {
             tokio::spawn(ask_on(ready, id, address, self.pace, told))
         } else {
-            tracing::debug!("{id} runs at {address} and is asked whether it is ready");
+            tracing::debug!("{id} runs at {address}; probing it until it is ready");
             tokio::spawn(ask_until_ready(ready, id, address, told, self.answers.0.clone()))
         };
         Asking { target, probed, task: task.abort_handle() }
@@ -201,7 +199,7 @@ async fn ask_until_ready(
         pause = pause.mul_f64(1.25).min(PAUSE_LAST);
     }
     tracing::debug!("{replica} is ready");
-    // A closed channel means that nobody waits any more.
+    // A closed channel means that the prober is gone.
     let _closed = answers.send(replica).await;
 }
 
@@ -221,7 +219,10 @@ async fn ask_on(
         let words = (!met).then(|| outcome.to_string());
         let failures = probed.take(outcome, met);
         if let Some(words) = words {
-            tracing::debug!("{replica} fails its probe, {failures} in a row: {question}{words}");
+            tracing::debug!(
+                "{replica} failed its probe {failures} times in a row: \
+                             {question}{words}"
+            );
         }
         sleep(if failures > 0 { pace.min(PAUSE_FAILING) } else { pace }).await;
     }

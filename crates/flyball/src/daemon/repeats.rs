@@ -1,7 +1,5 @@
-//! Lines that would be written to the log at every look, each written when somebody should read it.
-//!
-//! A line is written once, again ever more seldom while it stays true, and once when it is over.
-//! Invariant: whatever lasts or comes and goes for an hour writes a dozen lines, not thousands.
+//! Limits repeated log lines: one when it begins, ever fewer while it lasts, one when it is over. A
+//! fault that lasts or flaps for an hour logs a dozen lines, not thousands.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +84,7 @@ impl Repeats {
             if now.ms_since(known.seen_at) >= known.calm_ms {
                 known.open = false;
                 let lasted = span(known.seen_at.ms_since(known.since));
-                lines.push(format!("over after {lasted}: {}", known.text));
+                lines.push(format!("resolved after {lasted}: {}", known.text));
             }
         }
         self.known.retain(|_, known| now.ms_since(known.seen_at) < FORGOTTEN_MS || known.holds());
@@ -149,7 +147,7 @@ impl Known {
 }
 
 /// What a text says without its figures, and without what is added to it: `web-12 ended; the next
-/// is put off` and `web-13 ended` say the same.
+/// start is delayed` and `web-13 ended` say the same.
 fn gist(text: &str) -> impl PartialEq {
     let (said, _) = text.split_once("; ").unwrap_or((text, ""));
     said.chars().filter(|c| !c.is_ascii_digit() && *c != '.').collect::<String>()
@@ -188,7 +186,7 @@ mod tests {
         ];
         assert_eq!(lines, said);
         assert_eq!(repeats.over(at(3_600 + 28)), [""; 0], "a moment without it is nothing");
-        let over = "over after 59 min: at its maximum, 2100 needed";
+        let over = "resolved after 59 min: at its maximum, 2100 needed";
         assert_eq!(repeats.over(at(3_600 + 29)), [over]);
         assert_eq!(repeats.over(at(3_600 + 30)), [""; 0]);
     }
@@ -242,7 +240,7 @@ mod tests {
             repeats.goes_on(at(s), "starts");
             assert_eq!(repeats.over(at(s)), [""; 0]);
         }
-        assert_eq!(repeats.over(at(229)), ["over after 99 s: 3 starts failed"]);
+        assert_eq!(repeats.over(at(229)), ["resolved after 99 s: 3 starts failed"]);
     }
 
     #[test]

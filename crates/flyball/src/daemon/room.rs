@@ -1,7 +1,5 @@
-//! How many client connections the proxies of this process may have.
-//!
-//! As many as memory and descriptors leave room for: one connection too many ends a process with
-//! all that it looks after, so half of the memory that is left stays for everything else.
+//! How many client connections the embedded proxies may hold. Half of the free memory stays
+//! reserved, because one connection too many would end the process and everything it manages.
 
 use std::fs::File;
 use std::io::Read as _;

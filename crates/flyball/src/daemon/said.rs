@@ -1,10 +1,8 @@
-//! What is to be said about services again and again, said once.
-//!
-//! In the log at its first time, and on the service's page for as long as it is so.
+//! Logs each recurring message about a service once, and shows it on the dashboard while it holds.
 
 use std::collections::BTreeSet;
 
-use super::crew::Crew;
+use super::supervisor::Supervisor;
 
 /// Sentences about services, each with the service's name.
 type Sentences = BTreeSet<(String, String)>;
@@ -27,13 +25,13 @@ impl Said {
     }
 
     /// Ends a round: what was not said in it is over.
-    pub(super) fn end_round(&mut self, crew: &Crew) {
+    pub(super) fn end_round(&mut self, supervisor: &Supervisor) {
         let services = |all: &Sentences| -> BTreeSet<String> {
             all.iter().map(|(service, _)| service.clone()).collect()
         };
         for service in services(&self.before).union(&services(&self.now)) {
             let texts = self.now.iter().filter(|(of, _)| of == service);
-            crew.remark(service, texts.map(|(_, text)| text.clone()).collect());
+            supervisor.remark(service, texts.map(|(_, text)| text.clone()).collect());
         }
         self.before = std::mem::take(&mut self.now);
     }

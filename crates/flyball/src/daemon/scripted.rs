@@ -1,6 +1,5 @@
-//! An engine and a balancer for tests of the loop, which do what a script says.
-//!
-//! Invariant: nothing of them waits for anything outside the test.
+//! A scripted engine and balancer for tests of the control loop. They wait for nothing outside the
+//! test.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
-//! Which replicas have fallen sick since the last look, and which are well again or gone.
-//!
-//! Decides nothing. Invariant: a replica that stays sick has fallen sick once.
+//! Which replicas became sick since the last look, and which recovered or are gone. A replica that
+//! stays sick counts once.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +9,7 @@ use flyball_core::health::Sick;
 use flyball_core::observation::{EngineReport, Phase};
 use flyball_core::units::ReplicaId;
 
-/// Who was sick at the last look, and whoever was and is being stopped since.
+/// Replicas that were sick at the last look, and those that have been stopping since.
 #[derive(Default)]
 pub(crate) struct SickTurns {
     sick: BTreeSet<ReplicaId>,
@@ -28,7 +27,7 @@ pub(crate) enum Turn {
 }
 
 impl SickTurns {
-    /// What has changed since the last look. Without the engine, none: nobody knows who is gone.
+    /// What has changed since the last look. Empty without the engine: it is unknown who is gone.
     pub(crate) fn turn(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Vec<Turn> {
         let Some(engine) = engine else { return Vec::new() };
         let before = std::mem::take(&mut self.sick);
@@ -45,7 +44,7 @@ impl SickTurns {
             match engine.replicas.iter().find(|replica| replica.id == id) {
                 None => turns.push(Turn::Gone(id)),
                 Some(replica) if replica.phase == Phase::Ready => turns.push(Turn::Well(id)),
-                // It is on its way out. Nobody probes it any more, which is no recovery.
+                // It is stopping. It is not probed any more, which is not a recovery.
                 Some(_) => drop(self.sick.insert(id)),
             }
         }
@@ -57,7 +56,7 @@ impl fmt::Display for Turn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fell { sick, .. } => write!(f, "{sick}"),
-            Self::Well(replica) => write!(f, "{replica} is well again"),
+            Self::Well(replica) => write!(f, "{replica} recovered"),
             Self::Gone(replica) => write!(f, "{replica} was sick and is gone"),
         }
     }

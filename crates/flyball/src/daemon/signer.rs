@@ -1,7 +1,5 @@
-//! The key by which this flyball knows the containers that it started.
-//!
-//! It is in the state directory; where several flyballs take over from each other, in a note at
-//! ZooKeeper, too, and whoever acts writes it there if nobody has.
+//! The key that signs this flyball's own containers. It is in the state directory; with several
+//! flyballs it is also in ZooKeeper, where the leader writes it if it is missing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +9,7 @@ use flyball_docker::Signer;
 use flyball_zookeeper::Candidate;
 use tokio::time::sleep;
 
-use super::home::Home;
+use super::state_dir::StateDir;
 use crate::failure::Failure;
 
 /// What the file and the note are called.
@@ -22,10 +20,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// The key, which is made where there is none.
 ///
-/// Waits for ZooKeeper as long as the term lasts: with a key of its own, whoever takes over would
-/// leave all replicas of the one before alone and start as many anew.
+/// Waits for ZooKeeper as long as the term lasts: with its own key, a new leader would not
+/// recognize the replicas of the one before and would start all of them again.
 pub(super) async fn signer(
-    home: &Home,
+    home: &StateDir,
     shared: Option<&Arc<Candidate>>,
 ) -> Result<Signer, Failure> {
     let file = home.file(FILE);
@@ -44,13 +42,16 @@ pub(super) async fn signer(
         };
         match done {
             Ok(()) => return Ok(own),
-            Err(why) => tracing::warn!("whose containers are whose is not known yet: {why}"),
+            Err(why) => tracing::warn!(
+                "cannot share the key that signs containers through \
+                                        ZooKeeper yet: {why}"
+            ),
         }
         sleep(PAUSE).await;
     }
 }
 
-/// The key for whoever only looks.
+/// The key for read-only use.
 pub(super) fn peeking(state_dir: &Path) -> Result<Signer, Failure> {
     let file = state_dir.join(FILE);
     Signer::peek(&file).map_err(|error| unusable(&file, &error))
@@ -58,7 +59,7 @@ pub(super) fn peeking(state_dir: &Path) -> Result<Signer, Failure> {
 
 fn unusable(file: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot use the key in {}: {error}", file.display())).hint(
-        "move it away for a new one: replicas that run are then nobody's, unless trust_marks = true \
-         in [docker]",
+        "move it away to get a new key: flyball then no longer recognizes running replicas, \
+         unless trust_marks = true in [docker]",
     )
 }

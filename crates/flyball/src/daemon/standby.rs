@@ -1,7 +1,5 @@
-//! What is served while another flyball acts: who does, and the configuration; nothing else.
-//!
-//! Decides nothing. Looks at no engine and keeps no history. Invariant: it gives its port back as soon
-//! as it is told to, so that a takeover waits for no client.
+//! What a standby serves: the current leader and the configuration. It gives its port back as soon
+//! as it is stopped, so a takeover waits for no client.
 
 use std::sync::Arc;
 
@@ -9,7 +7,7 @@ use flyball_config::{Balancer, Config, Engine, Service};
 use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, ManualAsk, OfficeView, PolicyView, Server,
+    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, Server,
     ServiceView, WebSettings, Which,
 };
 use flyball_zookeeper::Candidate;
@@ -18,9 +16,9 @@ use tokio::sync::watch;
 use super::{Tokens, serve_web};
 use crate::clock;
 use crate::failure::Failure;
-use crate::office;
+use crate::leadership;
 
-/// A page and an API that only read.
+/// A read-only dashboard and API.
 pub(crate) struct Standby {
     web: Server,
     stop: watch::Sender<bool>,
@@ -41,7 +39,7 @@ impl Standby {
         let tokens = Tokens::read(config)?;
         let connections_max = WebSettings::CONNECTIONS_MAX;
         let web = serve_web(config, (tokens, connections_max), Arc::new(known), stopped).await?;
-        tracing::info!("standing by: a page that only reads is on http://{}/", web.address);
+        tracing::info!("on standby: read-only dashboard on http://{}/", web.address);
         Ok(Self { web, stop })
     }
 
@@ -58,16 +56,16 @@ struct Known {
     feed: Feed,
 }
 
-/// The door lets none of this through while another one acts; a term may begin in between.
-const TAKES_OVER: &str = "this flyball is just taking over";
+/// The API refuses these requests on a standby; a term may begin in between.
+const TAKES_OVER: &str = "this flyball is taking over now";
 
 impl Daemon for Known {
     fn services(&self) -> Vec<ServiceView> {
         self.services.iter().map(view).collect()
     }
 
-    fn office(&self) -> OfficeView {
-        office::view(Some(&self.candidate))
+    fn leader(&self) -> LeaderStatus {
+        leadership::view(Some(&self.candidate))
     }
 
     fn decisions(&self, _: &str, _: &Which) -> Result<Vec<Decision>, Fault> {

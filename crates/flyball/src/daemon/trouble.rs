@@ -1,13 +1,11 @@
-//! What engine, balancer and machines of a service say is wrong, for people to read.
-//!
-//! Decides the sentences. What follows from a decision itself has its own in flyball-web. Invariant:
-//! a cause that a decision tells already is not told again.
+//! Sentences for faults of the engine, balancer and nodes of a service. A cause that a notice of
+//! the decision already reports is not repeated.
 
 use flyball_core::decision::Decision;
 use flyball_core::observation::EngineReport;
 use flyball_web::{NodeView, Notice};
 
-use super::board::Live;
+use super::registry::Live;
 
 /// Everything that is wrong.
 pub(super) fn of_live(live: &Live) -> Vec<Notice> {
@@ -15,7 +13,7 @@ pub(super) fn of_live(live: &Live) -> Vec<Notice> {
     of_service(live).into_iter().chain(nodes).collect()
 }
 
-/// What is wrong with the service itself, as its engine and its balancer tell.
+/// What is wrong with the service itself, as its engine and its balancer report.
 pub(super) fn of_service(live: &Live) -> Vec<Notice> {
     let engine = live.engine.as_ref().and_then(|engine| of_engine(engine, &live.decision));
     let told = live.engine.iter().flat_map(|engine| engine.notices.iter().cloned());
@@ -33,19 +31,19 @@ fn of_engine(engine: &EngineReport, decision: &Decision) -> Option<String> {
     pending.or(busy)
 }
 
-/// Whether `decision` says of its failed starts what the engine says of them.
+/// Whether `decision` already reports the engine's reason for failed starts.
 fn tells(decision: &Decision, why: &str) -> bool {
     let held = decision.held_starts.as_ref().map(|held| &held.why);
-    let failed = decision.seen.trouble.failed_starts.as_ref().map(|failed| &failed.why);
+    let failed = decision.signals.trouble.failed_starts.as_ref().map(|failed| &failed.why);
     held.or(failed).is_some_and(|told| told.contains(why))
 }
 
-/// One sentence for machines that are away, and one for those whose CPU time is missing.
+/// One sentence for unreachable nodes, and one for those that report no CPU usage.
 fn of_nodes(nodes: &[NodeView]) -> Vec<String> {
     let away = nodes.iter().filter(|node| !node.up);
-    let away = away.map(|node| format!("the cluster does not hear of node {}", node.name));
+    let away = away.map(|node| format!("the cluster cannot reach node {}", node.name));
     let silent = nodes.iter().filter(|node| node.up).filter_map(|node| {
-        Some(format!("no CPU time from node {}: {}", node.name, node.silence.as_ref()?))
+        Some(format!("node {} reports no CPU usage: {}", node.name, node.silence.as_ref()?))
     });
     first_of(away).into_iter().chain(first_of(silent)).collect()
 }
@@ -121,8 +119,8 @@ mod tests {
         assert_eq!(
             of_nodes(&[well, gone, mute, dumb]),
             [
-                "the cluster does not hear of node n2",
-                "no CPU time from node n3: it refuses the token (and 1 more)"
+                "the cluster cannot reach node n2",
+                "node n3 reports no CPU usage: it refuses the token (and 1 more)"
             ]
         );
     }

@@ -1,7 +1,5 @@
-//! Zabbix as the configuration describes it, in the words of `flyball-zabbix`.
-//!
-//! Decides what hosts are called and which thresholds a policy has over there. Connects to nothing
-//! but through [`api`]. Invariant: reporting, provisioning and reading back go by the same names.
+//! Translates the configuration into the terms of `flyball-zabbix`. The exporter, provisioning and
+//! reading back use the same names, and only [`api`] connects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +36,7 @@ impl HostNames {
 /// The way to the trapper.
 pub(crate) fn sender(zabbix: &Zabbix) -> Result<Sender, Failure> {
     let peer = Peer::parse(&zabbix.trapper)
-        .ok_or_else(|| Failure::new(format!("{:?} is no trapper's address", zabbix.trapper)))?;
+        .ok_or_else(|| Failure::new(format!("{:?} is not a trapper address", zabbix.trapper)))?;
     let tls = zabbix.own_certificate.is_some().then(|| tls(zabbix));
     let sender = Sender::new(peer, tls.as_ref())?;
     Ok(match &zabbix.proxy {
@@ -62,15 +60,15 @@ pub(crate) fn api_settings(
     limit: Option<Duration>,
 ) -> Result<ApiSettings, Failure> {
     let api = zabbix.api.as_ref().ok_or_else(|| {
-        Failure::new("the configuration does not say where Zabbix's API is")
+        Failure::new("the address of the Zabbix API is not configured")
             .hint("set api and token_file under [zabbix]")
     })?;
     let url = ApiUrl::parse(&api.url).ok_or_else(|| {
-        Failure::new(format!("zabbix.api: {:?} is no API's address", api.url))
+        Failure::new(format!("zabbix.api: {:?} is not an API address", api.url))
             .hint("write http://HOST/zabbix/api_jsonrpc.php")
     })?;
     if url.is_exposed() {
-        tracing::warn!("the token for {url} can be read on the way: use https");
+        tracing::warn!("the token for {url} is sent unencrypted; hint: use https");
     }
     let token = read_token(&api.token_file)?;
     let tls = TlsSettings { ca_file: zabbix.ca_file.clone(), own: None };
@@ -84,8 +82,8 @@ fn read_token(path: &std::path::Path) -> Result<ApiToken, Failure> {
     let text = flyball_file::read_text(path, TOKEN_BYTES_MAX)
         .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
     ApiToken::new(&text).ok_or_else(|| {
-        Failure::new(format!("{} holds no usable token", path.display()))
-            .hint("put the one line that Zabbix shows once into it")
+        Failure::new(format!("{} contains no usable token", path.display()))
+            .hint("write the token into it on one line; Zabbix shows it only once")
     })
 }
 
@@ -112,7 +110,7 @@ pub(crate) fn setup(
     Ok(Setup { hosts, webhook, proxy: zabbix.proxy.clone() })
 }
 
-/// Where triggers fire: where the policy moves, as near as two lines of mean CPU can say it.
+/// Trigger thresholds: where the policy scales, as closely as two levels of mean CPU can express.
 fn thresholds(rule: &Rule, window_ms: u64) -> Thresholds {
     let (out_at, in_at, own_ms) = match rule {
         Rule::Advised(rule) => (rule.out_at, rule.in_at, rule.cpu_window_ms),

@@ -1,8 +1,5 @@
-//! What the demo needs where its replicas are containers: an image, and a HAProxy of its own.
-//!
-//! Decides what goes into the image and how HAProxy is started. Does not know the load.
-//! Invariant: whatever was made here goes with [`Containers::remove`], and HAProxy at the latest
-//! when this is dropped; nothing else of Docker's or HAProxy's is touched.
+//! The demo's image and HAProxy. [`Containers::remove`] removes everything created here; HAProxy
+//! stops at the latest on drop. Nothing else in Docker or HAProxy is touched.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -32,7 +29,7 @@ const LIBRARIES: &str = "/lib";
 
 /// The surroundings of one demo.
 pub(super) struct Containers {
-    /// The service's name, which is nobody else's on this host.
+    /// The service's name, unique on this host.
     pub(super) service: String,
     /// Where requests are taken.
     pub(super) front: SocketAddr,
@@ -88,7 +85,7 @@ impl Containers {
         let containers = self.host.remove_service(&self.service).await;
         let image = self.host.remove_image(&self.image).await;
         containers.and(image).map_err(|error| {
-            let left = format!("something of the demo is left in Docker: {error}");
+            let left = format!("the demo could not remove everything from Docker: {error}");
             let (service, image) = (&self.service, &self.image);
             Failure::new(left).hint(format!(
                 "docker rm -f $(docker ps -aq -f label=flyball.service={service}); docker rmi {image}"

@@ -1,6 +1,5 @@
-//! What a demo came to: requests, latency, and cost beside two other ways to size the pool.
-//!
-//! Decides how the run is summed up. Invariant: what was not measured but worked out is said to be.
+//! The result of a demo: requests, latency, and cost compared with two other ways to size the pool.
+//! A value that was calculated is marked as such.
 
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use super::rival::{self, Rival};
 use super::simulated::{self, Measured, Simulated};
 use super::trace::Shape;
 use super::{SEED, SHARE, WORK_MS};
-use crate::daemon::{Slot, Tally};
+use crate::daemon::{LoopCounters, ServiceState};
 use crate::failure::Failure;
 use crate::load::{LoadReport, SLOW};
 use crate::output::table;
@@ -20,7 +19,7 @@ const CAP: f64 = 0.85;
 pub(super) struct Outcome {
     pub(super) load: LoadReport,
     run_s: f64,
-    tally: Tally,
+    counters: LoopCounters,
     peak_pool: u32,
     step: Rival,
     /// Of a whole run of processes.
@@ -31,16 +30,16 @@ impl Outcome {
     pub(super) fn of(
         load: LoadReport,
         shape: &Shape,
-        tally: &Tally,
-        slot: &Slot,
+        counters: &LoopCounters,
+        slot: &ServiceState,
     ) -> Result<Self, Failure> {
         let work_s = nominal_work_s();
-        let lag_ms = slot.live().map_or(100, |live| live.decision.seen.start_lag_ms);
+        let lag_ms = slot.live().map_or(100, |live| live.decision.signals.start_lag_ms);
         let bounds = slot.policy.bounds;
         let step = rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), bounds)?;
         Ok(Self {
             run_s: load.elapsed_s,
-            tally: tally.clone(),
+            counters: counters.clone(),
             peak_pool: flyball_core::units::replicas_for(shape.peak() * work_s / CAP),
             step,
             load,
@@ -49,7 +48,7 @@ impl Outcome {
     }
 
     /// With what the simulator says of the same load; nothing if the run was cut short.
-    pub(super) fn with_simulated(self, shape: &Shape, slot: &Slot) -> Self {
+    pub(super) fn with_simulated(self, shape: &Shape, slot: &ServiceState) -> Self {
         let arrivals = shape.arrivals(SEED);
         let whole = !self.load.stopped;
         let simulated = whole.then(|| {
@@ -60,10 +59,10 @@ impl Outcome {
 
     /// What the run measured; a guess where it was over too soon.
     #[expect(clippy::cast_precision_loss, reason = "the starts of a demo stay far below 2^52 ms")]
-    fn measured(&self, slot: &Slot) -> Measured {
-        let Tally { starts, starts_ms, .. } = self.tally;
+    fn measured(&self, slot: &ServiceState) -> Measured {
+        let LoopCounters { starts, starts_ms, .. } = self.counters;
         let start_ms = if starts > 0 { starts_ms as f64 / starts as f64 } else { 100.0 };
-        let work_s = slot.live().and_then(|live| live.decision.seen.work_s);
+        let work_s = slot.live().and_then(|live| live.decision.signals.work_s);
         Measured { start_ms, work_s: work_s.unwrap_or(nominal_work_s()) }
     }
 
@@ -74,7 +73,7 @@ impl Outcome {
     }
 
     fn replica_s(&self) -> f64 {
-        self.tally.replica_ms / 1000.0
+        self.counters.replica_ms / 1000.0
     }
 
     fn peak_replica_s(&self) -> f64 {
@@ -93,8 +92,8 @@ impl Outcome {
             "p99_ms": self.load.p99_ms,
             "over_limit_pct": thousandth(self.slow_pct()),
             "over_limit_pct_simulated": self.simulated.map(|told| thousandth(told.slow_pct)),
-            "scale_outs": self.tally.outs,
-            "scale_ins": self.tally.ins,
+            "scale_outs": self.counters.outs,
+            "scale_ins": self.counters.ins,
             "replica_seconds": tenth(self.replica_s()),
             "replica_seconds_simulated": self.simulated.map(|told| tenth(told.replica_s)),
             "replica_seconds_peak_pool": tenth(self.peak_replica_s()),
@@ -120,7 +119,7 @@ impl Outcome {
                     format!("{:.1} %", told.slow_pct)
                 }),
             ),
-            row("scale actions", format!("{} out, {} in", self.tally.outs, self.tally.ins)),
+            row("scale actions", format!("{} out, {} in", self.counters.outs, self.counters.ins)),
             row(
                 "replica-seconds",
                 self.beside(format!("{:.0}", self.replica_s()), |told| {

@@ -1,7 +1,5 @@
-//! What the 2014 rule would have done with the same load: the simulator's answer.
-//!
-//! Decides the rule's times and its room. Not measured, so always said to be worked out. Invariant:
-//! the rule meets the same load, work per request and start lag as the governor did.
+//! What the 2014 rule would have done with the same load, work per request and start lag. The
+//! simulator calculates it, and the output says so.
 
 use std::time::Duration;
 
@@ -27,7 +25,7 @@ pub(super) struct Rival {
 impl Rival {
     pub(super) fn in_words(&self) -> String {
         format!(
-            "worked out: 30 %/15 % of CPU, one at a time each {:.1} s; longest wait {:.1} s",
+            "calculated: 30 %/15 % of CPU, one at a time each {:.1} s; longest wait {:.1} s",
             self.interval_s, self.longest_wait_s
         )
     }
@@ -57,13 +55,13 @@ pub(super) fn step(
         replica_capacity: 1.0 / work_s,
         start_lag_ms: lag_ms,
         drain_ms: LOOK_MS,
-        // Nobody gives up: it is said how long the longest wait was.
+        // No request gives up: the output shows the longest wait.
         overload: Overload::Waits { patience_s: run.as_secs_f64() },
         ..Physics::default()
     };
     // The rule needs room for its low utilization: three times the governor's count.
     let bounds = Bounds { min: bounds.min, max: bounds.max.saturating_mul(4) };
-    let settings = Settings { physics, bounds, look_ms: Some(LOOK_MS), ..Settings::default() };
+    let settings = Settings { physics, bounds, interval_ms: Some(LOOK_MS), ..Settings::default() };
     let outcome = fluid_by_rule("step", Rule::Step(rule), &trace, &settings);
     let score = outcome.map_err(Failure::new)?.score;
     Ok(Rival {

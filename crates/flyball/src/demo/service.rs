@@ -1,8 +1,6 @@
-//! The sample service: every request burns real CPU, and the process keeps to a share of a core.
-//!
-//! Decides how the share is spent: one virtual CPU, first come first served, in slices with pauses
-//! in between. Knows nothing of the rest of flyball. Invariant: while requests wait, the CPU used
-//! is the share of the time passed, within a slice and what the machine itself holds back.
+//! The sample service: each request burns real CPU, and a scheduler of slices and pauses keeps the
+//! process at its share of a core. While requests wait, it uses that share exactly, within one
+//! slice.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -51,7 +49,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(30);
 /// Most time for which unused CPU is made up while requests wait: longer starvation is lost.
 const MADE_UP_FOR: Duration = Duration::from_millis(250);
 
-/// What the sample service is told.
+/// Settings of the sample service.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     /// Where it listens; port 0 takes any.
@@ -60,7 +58,7 @@ pub(crate) struct Sample {
     pub(crate) share: f64,
     /// CPU that one request burns; 0 answers at once.
     pub(crate) work: Duration,
-    /// Its name in every answer; none if nobody gave it one.
+    /// Its name in every answer, if it has one.
     pub(crate) replica: Option<String>,
     /// Size of each answer.
     pub(crate) answer_bytes: usize,
@@ -253,7 +251,7 @@ impl VirtualCpu {
         self.account();
     }
 
-    /// What was not used while nobody asked is lost, but for one slice to begin with.
+    /// CPU time that was not used while idle is lost, except for one initial slice.
     fn forget_idle_time(&self, asked_at: Instant) {
         let idle = asked_at > self.credit.borrow().seen_at;
         self.account();

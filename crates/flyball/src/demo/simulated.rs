@@ -1,9 +1,5 @@
-//! The same load once more, request by request, in the simulator: what a live run should come to.
-//!
-//! Decides nothing: it describes the demo's service to the simulator, with the time of a start and
-//! the work of a request that the live run measured, since both depend on the machine: beside its
-//! 5 ms a request takes what HTTP and being woken cost. Invariant: the arrivals are the live run's own,
-//! to the nanosecond.
+//! Simulates the live run request by request: the same arrivals, with the start time and the work
+//! per request that the run measured. A request takes its 5 ms and what HTTP and waking up cost.
 
 use std::time::Duration;
 

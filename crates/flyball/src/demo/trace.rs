@@ -1,7 +1,5 @@
-//! The demo's load: a real trace, squeezed into the time at hand and scaled to a wanted height.
-//!
-//! Decides when each request arrives. Knows nothing of services or sockets. Invariant: the same
-//! run length, peak and seed give the same arrivals, and the run length does not change the shape.
+//! The demo's load: a real trace, compressed to the run length and scaled to a peak. The same
+//! length, peak and seed give the same arrivals, and the length does not change the shape.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -21,7 +19,7 @@ pub(crate) const EXCERPT_S: f64 = 1_200.0;
 /// over less than half a minute are lost.
 const SMOOTHED_OVER_S: usize = 30;
 
-/// Longest run: whoever asks for more has mistaken the unit.
+/// Longest run: a longer one is most likely a mistaken unit.
 const MAX_RUN: Duration = Duration::from_secs(24 * 3600);
 
 /// Most arrivals that one run may hold; they are kept in memory.

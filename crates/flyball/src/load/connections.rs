@@ -1,7 +1,5 @@
-//! Kept connections to one address, as many as are needed at once, up to a bound.
-//!
-//! Knows nothing of schedules. Invariant: a request whose first byte may have left is never sent
-//! again; one that found its kept connection closed has not left, and takes another.
+//! A bounded pool of kept connections. A request is retried on another connection only if none of
+//! its bytes can have left.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -108,7 +106,7 @@ impl Connections {
         let shaken = http1::handshake(TokioIo::new(stream)).await;
         let (connection, driver) =
             shaken.map_err(|error| Refusal::on_the_way("cannot connect", error))?;
-        // Its error reaches whoever waits for an answer on it.
+        // Its error reaches the request that waits on it.
         tokio::task::spawn_local(async move { drop(driver.await) });
         Ok(connection)
     }

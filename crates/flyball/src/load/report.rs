@@ -1,6 +1,4 @@
-//! The load's book: what was sent, how late, and what became of it.
-//!
-//! Knows no sockets. Invariant: `requests` = `served` + `failed` + `unfinished`.
+//! The result of a load run. `requests` = `served` + `failed` + `unfinished`.
 
 use std::time::Duration;
 
@@ -51,7 +49,7 @@ pub struct Failure {
 /// What became of a load.
 #[derive(Clone, Debug, Serialize)]
 pub struct LoadReport {
-    /// Whether it was told to stop before all was sent and answered.
+    /// Whether it was stopped before all was sent and answered.
     pub stopped: bool,
     /// How long it took.
     pub elapsed_s: f64,
@@ -63,7 +61,7 @@ pub struct LoadReport {
     pub slow: u64,
     /// Answered otherwise, broken off, or not answered in time.
     pub failed: u64,
-    /// Without an answer when the load was told to stop.
+    /// Without an answer when the load was stopped.
     pub unfinished: u64,
     /// The first few that failed.
     pub failures: Vec<Failure>,
@@ -148,7 +146,7 @@ impl Book {
         }
     }
 
-    /// Notes that the load was told to stop.
+    /// Notes that the load was stopped.
     pub(super) fn stopped(&mut self) {
         self.report.stopped = true;
     }

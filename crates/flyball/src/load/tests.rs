@@ -1,4 +1,4 @@
-//! The load against peers that answer, refuse, break off, stay silent and hang up.
+//! The load against peers that answer, refuse, reset, stay silent and close the connection.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -144,7 +144,7 @@ mod alone {
         });
         let view = daemon.get(&format!("/api/v1/services/{}", shape.name));
         if view.status != 404 {
-            let ready = view.json()["decision"]["seen"]["ready"].as_u64();
+            let ready = view.json()["decision"]["signals"]["ready"].as_u64();
             assert!(ready < Some(2), "{}: {view:?}", shape.name);
         }
     }

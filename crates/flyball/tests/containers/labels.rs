@@ -54,18 +54,18 @@ mod alone {
         run();
         daemon.until_settled("web", 2);
         assert!(stage.is_running(&copy) || stage.containers("web").len() == 2);
-        assert_eq!(daemon.said("let go"), 0, "{}", daemon.log());
+        assert_eq!(daemon.said("draining and removing"), 0, "{}", daemon.log());
         assert_eq!(load.finish().failed, 0);
         // Gone while flyball is away: the next one finds only copies.
         daemon.kill();
         stage.remove("shop-web");
         let daemon = Daemon::start(&stage.place);
-        until("its end", || (daemon.said("let go") > 0).then_some(()));
+        until("its end", || (daemon.said("draining and removing") > 0).then_some(()));
         until("no container", || stage.wait(stage.lab.names()).is_empty().then_some(()));
         let known = || daemon.get("/api/v1/services/web").status;
         until("it is forgotten", || (known() == 404).then_some(()));
         assert!(stage.wait(stage.rig.servers()).is_empty());
-        assert_eq!(daemon.said("let go"), 1, "{}", daemon.log());
+        assert_eq!(daemon.said("draining and removing"), 1, "{}", daemon.log());
     }
 
     #[test]

@@ -43,11 +43,11 @@ mod alone {
         let text = stage.service("web", "min = 1").replace("flyball-lab:1", "127.0.0.1:9/web:1");
         stage.place.configure(&text);
         let daemon = Daemon::start(&stage.place);
-        until("a series", || (daemon.said("is put off") > 0).then_some(()));
+        until("a series", || (daemon.said("is delayed") > 0).then_some(()));
         assert_snapshot!(warnings(&stage, &daemon), @r#"
         web-1 ended: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
         web: replicas do not start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
-        web: 3 starts failed one after another, the last: web-N: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused; the next is put off
+        web: 3 starts failed one after another, the last: web-N: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused; the next start is delayed
         "#);
     }
 
@@ -56,11 +56,11 @@ mod alone {
         let Some(stage) = Stage::set() else { return };
         stage.place.configure(&stage.service("web", "min = 1\nenv = { EXIT = \"3\" }"));
         let daemon = Daemon::start(&stage.place);
-        until("a crash loop", || (daemon.said("is put off") > 0).then_some(()));
+        until("a crash loop", || (daemon.said("is delayed") > 0).then_some(()));
         sleep(Duration::from_secs(3));
         assert_snapshot!(warnings(&stage, &daemon), @r"
         web-1 ended: exit status 3: cannot open the shop
-        web: 3 starts failed one after another, the last: web-N: exit status 3: cannot open the shop; the next is put off
+        web: 3 starts failed one after another, the last: web-N: exit status 3: cannot open the shop; the next start is delayed
         ");
     }
 
@@ -87,11 +87,11 @@ mod alone {
         let said = said_by("run", &stage.place);
         assert_eq!(said.code, Some(2), "{said:?}");
         assert_snapshot!(stage.plain(&said.err), @r#"
-        error: services.web.haproxy.backend: "web" is taken by services.shop.haproxy.backend
+        error: services.web.haproxy.backend: "web" is already used by services.shop.haproxy.backend
           --> PLACE/flyball.toml:10:11
         10 | [services.web]
            |           ^^^
-        hint: give each service its own
+        hint: use a different one for each service
         "#);
     }
 

@@ -99,7 +99,7 @@ mod alone {
         }
         assert_eq!(highest, 2, "{}", daemon.log());
         let notices = daemon.service("web")["notices"].to_string();
-        assert!(notices.contains("shop-web ends again and again"), "{notices}");
+        assert!(notices.contains("shop-web keeps ending soon after its start"), "{notices}");
         assert!(notices.contains("exit status 3: cannot open the shop"), "{notices}");
         let warnings = daemon.said("WARN");
         assert!(warnings <= 12, "{warnings} warnings in 20 s: {}", daemon.log());

@@ -2,7 +2,7 @@
 //!
 //! Invariant: whatever is on it ends with it.
 
-use flyball_lab::{Knobs, Lab};
+use flyball_lab::{Lab, LabSettings};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
@@ -26,7 +26,7 @@ impl Stage {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let rig = runtime.block_on(Rig::start(""))?;
-        let lab = Lab::start(Knobs::default(), None);
+        let lab = Lab::start(LabSettings::default(), None);
         let cmd = format!("{FLYBALL} sample-service --port $PORT0 --work-ms 4 --share 0.1");
         let check = json!({ "protocol": "HTTP", "path": "/healthz" });
         lab.put(json!({ "id": APP, "cmd": cmd, "cpus": 1, "healthChecks": [check] }), instances);
@@ -64,6 +64,6 @@ impl Stage {
     /// Why the count is held, if it is.
     pub(crate) fn busy(&self) -> bool {
         let view = self.daemon.service("web").to_string();
-        view.contains("of somebody else goes on")
+        view.contains("external deployment ")
     }
 }

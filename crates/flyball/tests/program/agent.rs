@@ -85,9 +85,9 @@ fn an_agent_that_would_tell_everybody_or_has_nothing_to_tell_does_not_start() {
     for (words, wanted) in [
         (vec!["--cgroup-mount", &mount], "cannot listen on 0.0.0.0:9810 without a token"),
         (vec!["--token-file", "/nowhere/token"], "cannot read the token in /nowhere/token"),
-        (vec!["--token-file", empty.to_str().unwrap()], "it holds no token"),
+        (vec!["--token-file", empty.to_str().unwrap()], "it contains no token"),
         (vec!["--listen", "127.0.0.1:0", "--cgroup-mount", "/nowhere"], "no cgroup hierarchy"),
-        (vec!["--check", "nonsense"], "\"nonsense\" is no address of an agent"),
+        (vec!["--check", "nonsense"], "\"nonsense\" is not the address of an agent"),
     ] {
         let said = run(&mut flyball([&["agent"], words.as_slice()].concat()));
         assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");

@@ -185,7 +185,7 @@ mod alone {
         shown(&mut browser, "full", "at its maximum of 2, ");
         browser.look_like(1280, "light");
         browser.open(&url);
-        browser.until("document.getElementById('overview-title').textContent.startsWith('4 of 5 services need a look')");
+        browser.until("document.getElementById('overview-title').textContent.startsWith('4 of 5 services need attention')");
         pictures(&mut browser, "trouble-overview");
         assert_clean(&browser, &url);
         loads.into_iter().for_each(|load| drop(load.finish()));

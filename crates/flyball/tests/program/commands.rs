@@ -138,7 +138,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     hint: min and max are in the daemon's configuration
     "#);
     assert_snapshot!(refused(&["scale", "web", "many"]), @r#"
-    error: "many" is no count of replicas
+    error: "many" is not a number of replicas
     hint: write 5 for five replicas, +1 for one more, -1 for one fewer
     "#);
     assert_snapshot!(refused(&["scale", "web", "3", "--for", "soon"]), @r#"
@@ -149,7 +149,7 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
     hint: `flyball status` lists the services
     "#);
     assert_snapshot!(refused(&["explain", "web", "--at", "soon"]), @r#"
-    error: "soon" is no time
+    error: "soon" is not a time
     hint: write 2026-11-23T14:02:10Z, 14:02, or an age such as 10m
     "#);
     daemon.until_settled("web", 2);
@@ -172,7 +172,7 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
     }
     assert_snapshot!(told.into_iter().collect::<String>(), @r"
     error: cannot reach flyball at ADDRESS: Connection refused (os error 111)
-    hint: is it running? `flyball run` starts it; --daemon HOST:PORT asks another one
+    hint: is it running? `flyball run` starts it; --daemon HOST:PORT selects another one
     ");
 }
 
@@ -213,5 +213,5 @@ fn completions_and_manual_pages_name_every_command() {
 fn top_without_a_terminal_says_what_to_use_instead() {
     let said = run(&mut flyball(["top"]));
     assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("no terminal") && said.err.contains("flyball status"), "{said:?}");
+    assert!(said.err.contains("not a terminal") && said.err.contains("flyball status"), "{said:?}");
 }

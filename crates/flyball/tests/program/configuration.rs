@@ -39,7 +39,7 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
 #[test]
 fn a_floor_above_the_ceiling_is_refused() {
     assert_snapshot!(refused_with("min = 5\nmax = 3"), @r"
-    error: services.web.min: 5 is more than max, 3
+    error: services.web.min: 5 is more than max = 3
       --> PLACE/flyball.toml:9:7
     9 | min = 5
       |       ^
@@ -86,7 +86,7 @@ fn a_file_that_is_not_there_is_answered_with_the_smallest_that_works() {
     assert_snapshot!(refused(&Place::new()), @r#"
     error: there is no such file
       --> PLACE/flyball.toml
-    hint: name it with -c, or write one like this:
+    hint: name the file with -c, or write one like this:
     [services.web]
     engine = "process"
     listen = "127.0.0.1:8080"
@@ -122,7 +122,7 @@ fn a_command_that_is_not_there_is_told_before_anything_starts() {
     };
     assert_snapshot!(missing("no-such-program"), @r"
     error: service web: command not found: no-such-program
-    hint: it is in no directory of PATH; write its whole path
+    hint: it is not in PATH; write its full path
     ");
     assert_snapshot!(missing("./no-such-program"), @r"
     error: service web: command not found: ./no-such-program
@@ -185,8 +185,8 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     assert_snapshot!(place.plain(&shown).replace(FLYBALL, "FLYBALL"), @r"
     ok    flyball.listen: 127.0.0.1:0 is free
     ok    flyball.state_dir: PLACE/state can be written to
-    warn  flyball.token_file: no token_file is set: every user of this machine may scale and pause services at 127.0.0.1:0, and so may whoever reaches it through a proxy that does not say so (X-Forwarded-For)
-          hint: set it where others have accounts here, or where a proxy stands in front
+    warn  flyball.token_file: no token_file is set: every user of this machine can scale and pause services at 127.0.0.1:0, and so can anyone who reaches it through a proxy that does not identify itself (X-Forwarded-For)
+          hint: set it if others have accounts on this machine, or if a proxy is in front
     ok    descriptors: at most LIMIT: 512 connections for the API, PROXY for all proxies together
     ok    proxy.connections: SOME
     ok    services.web.command: FLYBALL
@@ -218,20 +218,20 @@ fn check_finds_a_command_that_does_not_name_its_port() {
     let (code, text) = said("{prt}");
     assert_eq!(code, Some(1));
     assert_snapshot!(text, @r"
-    wrong services.web.command: the command has {prt}, which is not replaced by the port
+    wrong services.web.command: the command contains {prt}, which is not replaced with the port
           hint: write {port}
     ");
     let (code, text) = said("${PORT}");
     assert_eq!(code, Some(1));
     assert_snapshot!(text, @r"
-    wrong services.web.command: the command has ${PORT}, which no shell replaces by the port
+    wrong services.web.command: the command contains ${PORT}, which no shell replaces with the port
           hint: write {port}, or run it with sh -c
     ");
     // The program may read the variable PORT: this is worth a hint and no mistake for certain.
     let (code, text) = said("8080");
     assert_eq!(code, Some(0));
     assert_snapshot!(text, @r"
-    warn  services.web.command: the command does not name the port of a replica
+    warn  services.web.command: the command does not contain the port of a replica
           hint: write {port} where the program takes its port, unless it reads the variable PORT
     ");
 }

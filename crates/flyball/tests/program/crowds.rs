@@ -140,7 +140,11 @@ mod alone {
         });
         let view = daemon.service("web");
         let notices = view["notices"].to_string();
-        assert!(notices.contains("clients are turned away: all connections"), "{notices}");
+        assert!(
+            notices.contains("clients are turned away: all ")
+                && notices.contains(" allowed connections are open"),
+            "{notices}"
+        );
         // The last one came when all was full, and was told so.
         let mut said = String::new();
         let mut last = readers.pop().unwrap();

@@ -83,7 +83,7 @@ fn each_way_to_be_away_is_said_once_with_one_hint() {
         fs::set_permissions(&socket, fs::Permissions::from_mode(0o600)).unwrap();
         insta::assert_snapshot!(wrong(&place(&socket), &socket, true), @r"
         wrong docker.host: no permission to use docker at unix://SOCKET
-              hint: add the user to the group docker (usermod -aG docker USER) and log in anew
+              hint: add the user to the group docker (usermod -aG docker USER) and log in again
         ");
     }
 }

@@ -49,7 +49,7 @@ mod alone {
         }
 
         fn role(&self) -> Option<String> {
-            Some(self.get("/api/v1/office")?["role"].as_str()?.to_owned())
+            Some(self.get("/api/v1/leader")?["role"].as_str()?.to_owned())
         }
 
         fn until_it(&self, role: &str) {
@@ -84,19 +84,19 @@ mod alone {
     }
 
     #[test]
-    fn the_one_that_stands_by_says_who_acts_refuses_wishes_and_takes_over_with_what_was_wished() {
+    fn a_standby_names_the_leader_refuses_overrides_and_takes_over_with_them() {
         let Some(servers) = Servers::up() else { return };
         let mut first = Flyball::start(&servers);
-        first.until_it("acts");
+        first.until_it("leader");
         let second = Flyball::start(&servers);
-        second.until_it("stands_by");
+        second.until_it("standby");
         let leader = format!("http://{}/ on ", first.at);
         until("that it knows who acts", || {
-            second.get("/api/v1/office")?["leader"].as_str()?.starts_with(&leader).then_some(())
+            second.get("/api/v1/leader")?["leader"].as_str()?.starts_with(&leader).then_some(())
         });
         let status = second.said(&["status"]);
-        assert!(status.out.contains(&format!("stands by; {leader}")), "{status:?}");
-        assert!(first.said(&["status"]).out.contains("this flyball acts, term "));
+        assert!(status.out.contains(&format!("on standby; the leader is {leader}")), "{status:?}");
+        assert!(first.said(&["status"]).out.contains("this flyball is the leader, term "));
         let refused = second.said(&["scale", "web", "5"]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         let hint = format!("hint: ask it: --daemon {}", first.at);
@@ -105,8 +105,8 @@ mod alone {
         assert_eq!(paused.code, Some(0), "{paused:?}");
         let checked = second.checked();
         assert!(checked.contains("3 of 3 servers answer"), "{checked}");
-        assert!(checked.contains("/ours/flyball is there, sessions of 2000 ms"), "{checked}");
-        assert!(checked.contains(&leader) && checked.contains("1 stand by"), "{checked}");
+        assert!(checked.contains("/ours/flyball exists, sessions of 2000 ms"), "{checked}");
+        assert!(checked.contains(&leader) && checked.contains("1 on standby"), "{checked}");
         let mut browser = installed("chromium", "chromium").map(|it| Chromium::start(&it));
         if let Some(browser) = &mut browser {
             looked_at(browser, &second, &leader);
@@ -115,7 +115,7 @@ mod alone {
         first.child.kill().unwrap();
         first.child.wait().unwrap();
         let at = Instant::now();
-        second.until_it("acts");
+        second.until_it("leader");
         let took = at.elapsed();
         println!("killed: the page of the other tells that it acts after {took:?}");
         assert!(took < SESSION + Duration::from_secs(2), "{took:?}");
@@ -134,12 +134,12 @@ mod alone {
     fn looked_at(browser: &mut Chromium, standby: &Flyball, leader: &str) {
         browser.look_like(1280, "light");
         browser.open(&format!("http://{}/", standby.at));
-        browser.until("document.querySelector('#standby-notices [data-kind=stands_by]')");
+        browser.until("document.querySelector('#standby-notices [data-kind=standby]')");
         browser.until(&format!(
             "document.getElementById('standby-notices').textContent.includes({leader:?})"
         ));
         browser.until(
-            "document.getElementById('standby-title').textContent === 'This flyball stands by'",
+            "document.getElementById('standby-title').textContent === 'This flyball is on standby'",
         );
         browser.until("document.getElementById('hand').offsetParent === null");
         for (width, scheme) in [(1280, "light"), (390, "dark")] {

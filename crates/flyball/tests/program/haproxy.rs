@@ -61,7 +61,7 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
     let Some(_haproxy) = Haproxy::start(&place, "  balance source\n") else { return };
     let said = check(&place);
     assert_eq!(said.code, Some(1), "{said:?}");
-    let line = "wrong services.web.haproxy: backend `web` takes no servers at run time";
+    let line = "wrong services.web.haproxy: backend `web` does not accept servers at run time";
     assert!(said.out.contains(line), "{}", said.out);
     let daemon = Daemon::start(&place);
     let notice = until("the notice", || {
@@ -70,7 +70,10 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
         notices.into_iter().find(|notice| notice["kind"] == "trouble")
     });
     let text = notice["text"].as_str().unwrap();
-    assert!(text.contains("takes no servers at run time") && text.contains("balance"), "{text}");
+    assert!(
+        text.contains("does not accept servers at run time") && text.contains("balance"),
+        "{text}"
+    );
     let metrics = daemon.get("/metrics").body;
     let trouble = metrics.lines().find(|line| {
         line.starts_with("flyball_notice{") && line.contains("\"trouble\"") && line.contains("web")
@@ -79,7 +82,12 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
         trouble.is_some_and(|line| line.ends_with(" 1") || line.ends_with(" 1.0")),
         "{metrics}"
     );
-    assert_eq!(daemon.said("takes no servers at run time"), 1, "said once:\n{}", daemon.log());
+    assert_eq!(
+        daemon.said("does not accept servers at run time"),
+        1,
+        "said once:\n{}",
+        daemon.log()
+    );
 }
 
 #[test]
@@ -89,11 +97,12 @@ fn what_needs_something_done_is_not_ok_and_fails_no_check() {
     let said = check(&place);
     assert_eq!(said.code, Some(0), "{said:?}");
     for line in [
-        "warn  services.web.haproxy: backend `web` uses `balance roundrobin`, which does not look",
-        "hint: in `backend web`, in place of `balance`: balance leastconn",
+        "warn  services.web.haproxy: backend `web` uses `balance roundrobin`, which ignores",
+        "hint: in `backend web`, instead of `balance`: balance leastconn",
         "warn  services.web.haproxy: `backend web` may lose requests when a server ends",
-        "warn  services.web.haproxy: a reload of HAProxy may cut requests on kept connections",
-        "ok    services.web.haproxy: backend `web` takes servers with: weight 100 check inter 2s",
+        "warn  services.web.haproxy: reloading HAProxy may cut off requests on keep-alive \
+         connections",
+        "ok    services.web.haproxy: backend `web` accepts servers with: weight 100 check inter 2s",
     ] {
         assert!(said.out.contains(line), "{line}:\n{}", said.out);
     }
@@ -105,9 +114,9 @@ fn what_needs_something_done_is_not_ok_and_fails_no_check() {
 #[test]
 fn options_that_haproxy_would_not_take_are_refused_by_word() {
     for (options, part) in [
-        ("ssl verify none; show info", "`none;` cannot be an option"),
-        ("cookie a", "`cookie` cannot be an option"),
-        ("teleport", "`teleport` cannot be an option"),
+        ("ssl verify none; show info", "`none;` cannot be a server option"),
+        ("cookie a", "`cookie` cannot be a server option"),
+        ("teleport", "`teleport` cannot be a server option"),
     ] {
         let place = place(&format!("haproxy = {{ options = {options:?} }}"));
         let said = check(&place);
@@ -131,12 +140,12 @@ fn a_check_beside_the_flyball_that_runs_is_not_put_off_by_its_ports() {
     let said = check(&place);
     assert_eq!(said.code, Some(0), "{said:?}");
     for port in [api, proxy] {
-        let line = format!("127.0.0.1:{port} is in use by the flyball that runs");
+        let line = format!("127.0.0.1:{port} is in use by the running flyball");
         assert!(said.out.contains(&line), "{}", said.out);
     }
     drop(daemon);
     let other = std::net::TcpListener::bind(("127.0.0.1", proxy)).unwrap();
     let said = check(&place);
-    assert!(said.code == Some(1) && said.out.contains("another program has it"), "{said:?}");
+    assert!(said.code == Some(1) && said.out.contains("another program uses it"), "{said:?}");
     drop(other);
 }

@@ -38,7 +38,7 @@ fn where_replicas_do_not_fit_the_start_and_check_say_how_many_and_the_rest_serve
     let place = Place::with(&sample("web", 0.01, 0.5, "min = 40\nmax = 40"));
     let said =
         run(&mut bounded("ulimit -n 256", &format!("check -c {}", place.config().display())));
-    let missing = "of at most 40 replicas only 24 can be started";
+    let missing = "only 24 of up to 40 replicas can be started";
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(said.out.contains(&format!("wrong descriptors: {missing}")), "{}", said.out);
     let daemon = Daemon::spawn(&place, bounded("ulimit -n 256", &run_of(&place)));
@@ -47,7 +47,7 @@ fn where_replicas_do_not_fit_the_start_and_check_say_how_many_and_the_rest_serve
     until("a notice", || {
         let view = daemon.service("web");
         let mut notices = view["notices"].as_array()?.iter();
-        notices.find(|it| it["text"].as_str().unwrap().contains("room for 24 replicas")).map(drop)
+        notices.find(|it| it["text"].as_str().unwrap().contains("allows 24 process replicas")).map(drop)
     });
     assert_eq!(answering(&daemon), 24);
     let address = daemon.address_of("web");
@@ -87,7 +87,8 @@ mod alone {
     /// 1,024 is the soft bound that login shells and systemd give.
     #[test]
     fn four_hundred_replicas_serve_under_a_soft_bound_of_1024() {
-        let place = Place::with(&sample("web", 0.01, 0.5, "min = 400\nmax = 400\nlook = \"1s\""));
+        let place =
+            Place::with(&sample("web", 0.01, 0.5, "min = 400\nmax = 400\ninterval = \"1s\""));
         let daemon = Daemon::spawn(&place, bounded("ulimit -Sn 1024", &run_of(&place)));
         until_within(Duration::from_secs(120), "400 replicas", || {
             (daemon.seen("web", "ready")? == 400).then_some(())

@@ -29,7 +29,7 @@ mod alone {
 
     #[test]
     fn looks_at_a_service_keep_their_pace_beside_one_that_hangs_and_one_that_never_starts() {
-        let look = format!("look = \"{LOOK_MS}ms\"\n");
+        let look = format!("interval = \"{LOOK_MS}ms\"\n");
         let never = "start_limit = \"1s\"\nready = { tcp = true }\nmin = 5";
         let place = Place::with(
             &[

@@ -32,12 +32,12 @@ fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_said_on
     let more = "ready = { tcp = true }\nstart_limit = \"1s\"\nmin = 2";
     let place = Place::with(&shell("web", "exec sleep 60", more));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.said("is put off") > 0).then_some(()));
+    until("starts held back", || (daemon.said("is delayed") > 0).then_some(()));
     let view = daemon.service("web");
     let held = &view["decision"]["held_starts"];
     assert!(held["why"].as_str().unwrap().contains("was not ready after 1 s"), "{held}");
     let notices = view["notices"].to_string();
-    assert!(notices.contains("is put off") && notices.contains("was not ready"), "{notices}");
+    assert!(notices.contains("is delayed") && notices.contains("was not ready"), "{notices}");
     let log = log_after(&daemon, Duration::from_secs(10));
     assert!(log.lines().count() < 25, "a flood in the log:\n{log}");
     assert!(log.contains("was not ready after 1 s"), "{log}");
@@ -53,13 +53,13 @@ fn one_that_exits_at_once_is_put_off_with_its_last_words_and_without_a_flood() {
     let script = "echo 'no database' >&2; exit 3";
     let place = Place::with(&shell("web", script, "ready = { tcp = true }"));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.said("is put off") > 0).then_some(()));
+    until("starts held back", || (daemon.said("is delayed") > 0).then_some(()));
     let log = log_after(&daemon, Duration::from_secs(10));
     let first = told(&log).lines().take(3).collect::<Vec<_>>().join("\n");
     assert_snapshot!(first, @r"
     INFO web 0 -> 1 (+1): bounds: 1..10, 0 asked for
     WARN web-N ended: exit status 3: no database
-    WARN web: 3 starts failed one after another, the last: web-N exit status 3: no database; the next is put off
+    WARN web: 3 starts failed one after another, the last: web-N exit status 3: no database; the next start is delayed
     ");
     assert!(log.lines().count() < 20, "a flood in the log:\n{log}");
     daemon.stop();

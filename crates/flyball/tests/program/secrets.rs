@@ -31,7 +31,7 @@ fn checked(place: &Place) -> String {
 #[test]
 fn a_token_is_asked_for_on_loopback_too() {
     let place = with_token(0o600);
-    assert!(checked(&place).contains("ok    flyball.token_file: changes need the token"));
+    assert!(checked(&place).contains("ok    flyball.token_file: changes require the token"));
     let daemon = Daemon::start(&place);
     assert!(!daemon.log().contains("no token_file is set"), "{}", daemon.log());
     let pause = |token: Option<&str>| {
@@ -52,7 +52,7 @@ fn a_token_is_asked_for_on_loopback_too() {
 #[test]
 fn what_it_means_that_no_token_is_set_is_said_by_check_and_at_the_start() {
     let place = Place::with(&sample("web", 1.0, 0.5, ""));
-    let means = "no token_file is set: every user of this machine may scale and pause services";
+    let means = "no token_file is set: every user of this machine can scale and pause services";
     assert!(checked(&place).contains(means));
     let daemon = Daemon::start(&place);
     assert_eq!(daemon.said(means), 1, "{}", daemon.log());

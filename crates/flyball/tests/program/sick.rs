@@ -57,7 +57,7 @@ fn a_replica_that_hangs_is_noticed_and_replaced_and_every_door_says_so() {
     assert_eq!(lines, [0, 1, 1], "each is said once");
     let lines: Vec<usize> = said("was sick and is gone");
     assert_eq!(lines.iter().sum::<usize>(), 1, "the second end is counted, not written");
-    assert_eq!(daemon.said("well again"), 0, "{}", daemon.log());
+    assert_eq!(daemon.said(" recovered"), 0, "{}", daemon.log());
 }
 
 /// Measures how many requests fail.
@@ -97,7 +97,7 @@ mod alone {
         until_within(sick_after + Duration::from_secs(15), "its end", || {
             let view = daemon.service("web");
             let replicas = view["replicas"].as_array()?;
-            let ready = view["decision"]["seen"]["ready"] == 4;
+            let ready = view["decision"]["signals"]["ready"] == 4;
             (ready && replicas.iter().all(|replica| replica["id"] != "web-2")).then_some(())
         });
         let replaced_after = began.elapsed();

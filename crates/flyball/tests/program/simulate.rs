@@ -102,14 +102,14 @@ fn what_cannot_be_used_ends_with_2_and_one_message() {
     refused(
         &load(),
         &["--replica-capacity", "10", "--policy", "magic"],
-        "policy `magic`: there is no such policy",
+        "policy `magic`: unknown policy",
     );
     let unknown = ["--replica-capacity", "10", "--policy", "governor:warm=2"];
     refused(&load(), &unknown, "policy `governor:warm=2`: governor has no setting `warm`");
     refused(&load(), &unknown, "hint: its settings and their defaults: governor:cap=85%,slo=");
     refused(&load(), &["--replica-capacity", "10", "--min", "9", "--max", "3"], "bounds 9..3");
     refused(&load(), &["--replica-capacity", "10", "--start-lag", "60s..20s"], "--start-lag");
-    refused(&load(), &["--replica-capacity", "10", "--grid", "7s"], "cannot be laid on steps");
+    refused(&load(), &["--replica-capacity", "10", "--grid", "7s"], "cannot be resampled to steps");
     let cores = row("120,1");
     let words = ["--replica-capacity", "1", "--mode", "requests", "--request-cpu", "0s"];
     refused(&cores, &words, "a request cannot take 0 s of CPU");
@@ -156,7 +156,7 @@ fn a_count_that_does_not_come_to_rest_ends_with_4_and_all_figures() {
     let said = simulate(&place, &text, &["--replica-capacity", "10", "--policy", "step:20:15"]);
     assert_eq!(said.code, Some(4), "{said:?}");
     assert!(said.out.contains("step:20:15"), "{}", said.out);
-    assert!(said.err.contains("step:20:15 did not come to rest after load"), "{}", said.err);
+    assert!(said.err.contains("the count of step:20:15 did not settle after load"), "{}", said.err);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn in_a_state_directory_that_may_not_be_written_all_but_history_works() {
     fs::set_permissions(place.state(), Permissions::from_mode(0o500)).unwrap();
     let daemon = of_nobody(&place);
     daemon.until_settled("web", 2);
-    let said = "history is not being kept, all else goes on: cannot keep the journal in";
+    let said = "history is not being kept; everything else continues: cannot keep the journal in";
     until("a warning", || (daemon.said(said) == 1).then_some(()));
     assert!(notices(&daemon).iter().any(|text| text.starts_with("history is not being kept: ")));
     let metrics = daemon.get("/metrics").body;
@@ -76,7 +76,9 @@ fn the_journal_of_a_newer_flyball_keeps_nothing_from_starting_and_is_left_as_it_
     let before = fs::read(&path).unwrap();
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 2);
-    until("a warning", || (daemon.said("journal.db is of a newer flyball") == 1).then_some(()));
+    until("a warning", || {
+        (daemon.said("journal.db was written by a newer flyball") == 1).then_some(())
+    });
     assert!(daemon.get("/metrics").body.contains("\nflyball_journal_up 1\n"));
     let history = || daemon.get("/api/v1/services/web/decisions").json();
     until("new history", || (!history().as_array()?.is_empty()).then_some(()));
@@ -112,7 +114,7 @@ fn a_second_daemon_on_the_same_state_directory_is_refused_and_the_first_goes_on(
     let said = run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]));
     assert_eq!(said.code, Some(2), "{said:?}");
     assert_snapshot!(place.plain(&said.err), @r"
-    error: another flyball runs on the state directory PLACE/state
+    error: another flyball uses the state directory PLACE/state
     hint: stop it, or give this one its own state_dir
     ");
     assert_eq!(place.replicas(), before);

@@ -52,7 +52,7 @@ mod alone {
 
     #[test]
     fn two_hundred_scale_actions_under_load_fail_no_request() {
-        let more = "policy = \"external\"\nmin = 1\nmax = 8\nlook = \"50ms\"";
+        let more = "policy = \"external\"\nmin = 1\nmax = 8\ninterval = \"50ms\"";
         let place = Place::with(&sample("web", 1.0, 0.5, more));
         let daemon = Daemon::start(&place);
         daemon.until_settled("web", 1);

@@ -162,7 +162,7 @@ fn permissions() -> String {
 /// Whether the one label that differs was obeyed, refused, or passed over.
 fn outcome(checked: &Checked, service: &str, label: &str) -> &'static str {
     let passed = checked.remarks.get(service).is_some_and(|text| {
-        text.contains("labels of its image are not obeyed") && text.contains(label)
+        text.contains("labels of its image are ignored") && text.contains(label)
     });
     match (checked.refused.contains_key(service), passed) {
         // What the image alone says of it is missing then.

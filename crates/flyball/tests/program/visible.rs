@@ -83,7 +83,7 @@ fn failing(daemon: &Daemon) {
     };
     assert!(column("ERRORS").ends_with("/s") && column("ERRORS") != "0.0/s", "{status}");
     assert!(status.contains("shop: ") && status.contains("requests in the last"), "{status}");
-    let minute = &daemon.service("shop")["decision"]["seen"]["last_minute"];
+    let minute = &daemon.service("shop")["decision"]["signals"]["last_minute"];
     assert!(minute["by_replicas"].as_f64() > Some(0.0), "{minute}");
     let metrics = daemon.get("/metrics").body;
     let value = |line: &str| {
@@ -102,7 +102,7 @@ fn asleep(daemon: &Daemon) {
         let view = daemon.service("night");
         (view["summary"] == "asleep until the next request").then_some(view)
     });
-    assert_eq!(view["why"], "asleep: no request waits, and the next one starts a replica");
+    assert_eq!(view["why"], "asleep: no requests are waiting; the next one starts a replica");
     assert_eq!(view["notices"], Value::Array(Vec::new()));
     let explained = said(daemon, &["explain", "night"]);
     assert!(explained.contains("\n  asleep "), "{explained}");

@@ -57,7 +57,7 @@ services:
         want(&daemon, 7);
         deploy();
         daemon.until_settled("web", 7);
-        assert_eq!(daemon.said("somebody else set 2 replicas"), 1, "{}", daemon.log());
+        assert_eq!(daemon.said("replicas were set externally to 2"), 1, "{}", daemon.log());
         assert_eq!(rest(stage.swarm.spec("shop_web")), before);
 
         // An update in the middle of another: waited for, then the count is what is wanted.
@@ -65,7 +65,7 @@ services:
         stage.swarm.docker(&update);
         want(&daemon, 5);
         until("the wait for the update", || {
-            daemon.service("web").to_string().contains("its update goes on").then_some(())
+            daemon.service("web").to_string().contains("its update is in progress").then_some(())
         });
         let during = stage.swarm.spec("shop_web");
         assert_eq!(replicas(&during), 7, "nothing is told while an update goes on");

@@ -109,7 +109,7 @@ mod alone {
         until(&format!("{count} replicas with CPU time"), || {
             let view = web(page)?;
             let metered = view["replicas"].as_array()?.iter().filter(|it| it["cpu"].is_number());
-            let ready = view["decision"]["seen"]["ready"] == count;
+            let ready = view["decision"]["signals"]["ready"] == count;
             (ready && metered.count() as u64 == count).then_some(())
         });
     }
@@ -127,10 +127,10 @@ mod alone {
         until("an answer through HAProxy", || {
             ask(front, "GET", "/", None).ok().filter(|answer| answer.status == 200)
         });
-        let ready = || web(page)?["decision"]["seen"]["ready"].as_u64();
+        let ready = || web(page)?["decision"]["signals"]["ready"].as_u64();
         let calm = Steady::start(front, CALM_PER_S);
         until("the cost of a request", || {
-            web(page)?["decision"]["seen"]["work_s"].is_number().then_some(())
+            web(page)?["decision"]["signals"]["work_s"].is_number().then_some(())
         });
         let before = calm.finish();
         let high = Steady::start(front, 5 * CALM_PER_S);
@@ -197,7 +197,7 @@ mod alone {
         example.swarm.docker(&["node", "update", "--availability", "drain", &left.name()]);
         let (page, _) = example.controller(Some(left));
         let view = until("a decision elsewhere", || {
-            web(page).filter(|view| view["decision"]["seen"]["ready"].as_u64() > Some(0))
+            web(page).filter(|view| view["decision"]["signals"]["ready"].as_u64() > Some(0))
         });
         println!("elsewhere after {:?}", begun.elapsed());
         assert!(begun.elapsed() < Duration::from_secs(20));
@@ -206,7 +206,7 @@ mod alone {
         until("a count that is held", || {
             let decision = web(page)?["decision"].clone();
             assert_eq!(decision["desired"], 6, "{decision}");
-            decision["moves"].to_string().contains("warm_up").then_some(())
+            decision["adjustments"].to_string().contains("warm_up").then_some(())
         });
         until_metered(page, 6);
         assert_eq!(example.swarm.spec("shop_web")["Mode"]["Replicated"]["Replicas"], 6);

@@ -51,7 +51,7 @@ mod alone {
         let back = load.finish();
         assert_eq!(back.failed, 0, "{:?}", back.failures);
         assert_eq!(stage.swarm.spec("web")["Mode"]["Replicated"]["Replicas"], 6);
-        assert_eq!(daemon.said("somebody else"), 0, "{}", daemon.log());
+        assert_eq!(daemon.said("set externally"), 0, "{}", daemon.log());
     }
 
     #[test]
@@ -68,7 +68,7 @@ mod alone {
         let begun = std::time::Instant::now();
         let settled = loop {
             let view = daemon.service("web");
-            let ready = view["decision"]["seen"]["ready"].as_u64();
+            let ready = view["decision"]["signals"]["ready"].as_u64();
             if ready == Some(5) || begun.elapsed() > std::time::Duration::from_secs(50) {
                 break ready;
             }

@@ -95,7 +95,7 @@ pub(crate) fn triggers_move_the_count_and_doubt_does_not(stack: &Stack) {
     until("doubt", SOON, || reason(&daemon).contains("none for").then_some(()));
     std::thread::sleep(silence());
     assert_eq!(changes(&daemon), [2, 3, 2, 1], "{}", reason(&daemon));
-    assert!(daemon.said("nothing gets through to Zabbix") == 1, "{}", daemon.log());
+    assert!(daemon.said("cannot send to Zabbix") == 1, "{}", daemon.log());
     relay.mend();
     until("two", SOON, || changes(&daemon).get(4).copied());
     load.finish();
@@ -141,11 +141,11 @@ fn moves(daemon: &Daemon) -> Vec<Value> {
     let mut list: Vec<Value> = list.as_array().unwrap().clone();
     list.reverse();
     let moved = |d: &Value| {
-        let seen = &d["decision"]["seen"];
+        let seen = &d["decision"]["signals"];
         seen["engine_age_ms"].is_number() && d["decision"]["desired"] != seen["current"]
     };
     // The first one starts the floor.
-    list.into_iter().filter(moved).filter(|d| d["decision"]["seen"]["current"] != 0).collect()
+    list.into_iter().filter(moved).filter(|d| d["decision"]["signals"]["current"] != 0).collect()
 }
 
 fn changes(daemon: &Daemon) -> Vec<u64> {

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(30);
 pub(crate) fn agrees(stack: &Stack, daemon: &Daemon, count: f64) {
     until("the same mean and counts here and there", SOON, || {
         let there = stack.last("web", "flyball.cpu.mean")?;
-        let here = daemon.service("web")["decision"]["seen"]["mean_cpu"].as_f64()? * 100.0;
+        let here = daemon.service("web")["decision"]["signals"]["mean_cpu"].as_f64()? * 100.0;
         let counts = ["flyball.running", "flyball.wanted", "flyball.nodes.live"];
         let same = counts.iter().all(|key| stack.last("web", key) == Some(count));
         // The windows are the same; their ends are up to an interval apart, a fifth of what is

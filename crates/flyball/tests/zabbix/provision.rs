@@ -203,7 +203,7 @@ fn a_foreign_host_is_not_touched(stack: &Stack, token: &std::path::Path) {
     for act in ["provision", "remove"] {
         let said = zabbix(&place, &[act]);
         assert_eq!(said.code, Some(2), "{said:?}");
-        let want = "Zabbix has a host \"shop\" that flyball did not make; it was not touched";
+        let want = "Zabbix has a host \"shop\" that flyball did not create; it was not touched";
         assert!(said.err.contains(want) && said.err.contains("host_prefix"), "{}", said.err);
         assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "nothing was done");
     }

@@ -33,7 +33,7 @@ pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
         (own && arrived("web", "flyball.cpu.mean") && arrived("web", "flyball.wanted"))
             .then_some(())
     });
-    assert_eq!(daemon.said("made by somebody else and are left alone: web-3"), 1);
+    assert_eq!(daemon.said("not created by flyball and are left alone: web-3"), 1);
     one_that_somebody_gave_to_the_server_comes_back(stack);
     scale(&daemon, 1);
     until("one host", SOON, || (names(stack).len() == 1).then_some(()));

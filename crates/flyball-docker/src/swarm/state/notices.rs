@@ -1,4 +1,4 @@
-//! What the owner of a Swarm service should know of it, in sentences that say what to do.
+//! Notices about a Swarm service, each with what to do.
 
 use flyball_core::observation::Exit;
 use flyball_core::units::Timestamp;
@@ -8,17 +8,17 @@ use crate::swarm::error::SwarmError;
 
 /// A task that ends sooner than this after it became ready crashed.
 const STEADY_MS: u64 = 10_000;
-/// So many crashes within so much time are no chance: Swarm starts the next task after 5 s, unless
+/// This many crashes within this time are not chance: Swarm starts the next task after 5 s, unless
 /// the service says otherwise.
 const CRASHES_SHOWN: usize = 2;
 const CRASHES_WITHIN_MS: u64 = 180_000;
 /// After so much time without one it is over.
 const CRASHES_OVER_MS: u64 = 60_000;
 
-/// Who tells the CPU time of tasks.
+/// What reports the CPU usage of tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::swarm) enum AgentsSeen<'a> {
-    /// There are some, or nobody shall.
+    /// There are some, or none are wanted.
     There,
     /// The Swarm has no service of this name.
     Missing(&'a str),
@@ -56,8 +56,8 @@ impl State {
         }
         let (name, replica, reason) = (&settings.swarm_service, &last.replica, &last.reason);
         Some(format!(
-            "tasks of {name} end again and again soon after their start ({replica}: {reason}); \
-             hint: docker service logs {name}"
+            "tasks of {name} keep ending soon after their start ({replica}: {reason}); hint: \
+             docker service logs {name}"
         ))
     }
 }
@@ -65,9 +65,9 @@ impl State {
 fn without(agents: AgentsSeen<'_>) -> Option<String> {
     let AgentsSeen::Missing(name) = agents else { return None };
     Some(format!(
-        "CPU time of tasks is not known: the swarm has no service {name} of agents, so that the count \
-         follows only what the balancer sees; hint: make it with docker service create --mode \
-         global, as docs/guide/swarm.md shows, or name it under [swarm] agent"
+        "CPU usage of tasks is unknown: the swarm has no agent service {name}, so the count \
+         follows only what the balancer sees; hint: create it with docker service create --mode \
+         global, as docs/guide/swarm.md shows, or set agent under [swarm]"
     ))
 }
 

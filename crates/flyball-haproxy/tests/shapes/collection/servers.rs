@@ -161,7 +161,7 @@ listen replica
   bind {replica} ssl crt {pem}
   http-request return status 200 content-type text/plain string replica
 ",
-        advice: &[LOSES, CUTS, "servers of the configuration are spoken to with"],
+        advice: &[LOSES, CUTS, "configured servers use"],
         ..PLAIN
     },
     Shape {

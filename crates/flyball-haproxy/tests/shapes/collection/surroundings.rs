@@ -12,7 +12,7 @@ pub(super) const SHAPES: &[Shape] = &[
   cookie SERVERID insert indirect nocache
   server old 127.0.0.1:1 cookie old disabled
 ",
-        wrong: &["keeps clients by a cookie"],
+        wrong: &["keeps clients on a server by a cookie"],
         ..PLAIN
     },
     Shape {
@@ -22,7 +22,7 @@ pub(super) const SHAPES: &[Shape] = &[
   stick-table type ip size 100k expire 30m
   stick on src
 ",
-        advice: &[LOSES, CUTS, "keeps clients at a server that drains"],
+        advice: &[LOSES, CUTS, "keeps clients on a draining server"],
         ..PLAIN
     },
     Shape {
@@ -68,7 +68,7 @@ backend web
     Shape {
         name: "a check without a path",
         text: "backend web\n  balance leastconn\n  option httpchk\n",
-        advice: &[LOSES, CUTS, "asks `OPTIONS /`"],
+        advice: &[LOSES, CUTS, "sends `OPTIONS /`"],
         ..PLAIN
     },
     Shape {
@@ -178,7 +178,7 @@ defaults
   timeout server 50s
 ",
         text: "backend web\n  balance leastconn\n",
-        wrong: &["is of level operator"],
+        wrong: &["has level operator"],
         ..PLAIN
     },
     Shape {
@@ -192,7 +192,7 @@ defaults
   timeout server 50s
 ",
         text: "backend web\n  balance leastconn\n",
-        wrong: &["is of level operator"],
+        wrong: &["has level operator"],
         ..PLAIN
     },
     Shape {

@@ -1,7 +1,6 @@
 //! How a policy and its settings are written: `governor:cap=70%,slo=250ms`, or short `governor:70`.
-//!
-//! Knows rows of a table, and no policy. Invariant: a value that is handed on is within the limits
-//! that its row states.
+//! Knows rows of a table, and no policy. A value that is handed on is within the limits that its
+//! row states.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -113,8 +112,8 @@ pub(super) fn parse(table: &'static [&'static Entry], text: &str) -> Result<Kind
     let (head, rest) = text.split_once(':').map_or((text, None), |(head, rest)| (head, Some(rest)));
     let Some(entry) = table.iter().find(|entry| entry.name == head) else {
         let names: Vec<&str> = table.iter().map(|entry| entry.name).collect();
-        let hint = format!("one of {}; --help says what each can be set to", names.join(", "));
-        return Err(error("there is no such policy".to_owned(), hint));
+        let hint = format!("valid policies: {}; --help lists their settings", names.join(", "));
+        return Err(error("unknown policy".to_owned(), hint));
     };
     let parts = rest.map(|rest| rest.split([':', ',']));
     let made = given(entry, parts.into_iter().flatten()).and_then(|given| (entry.build)(&given));
@@ -157,7 +156,7 @@ impl Entry {
         let most = self.short.len();
         let names = self.short.get(place - 1).ok_or_else(|| match most {
             0 => format!("`{text}` has no name"),
-            _ => format!("`{text}` has no name, and {} takes {most} without", self.name),
+            _ => format!("`{text}` has no name, and {} takes only {most} without one", self.name),
         })?;
         let settings: Vec<&Setting> = names.iter().filter_map(|name| self.setting(name)).collect();
         let fits = |setting: &&Setting| Some((setting.name, setting.takes.read_short(text)?));
@@ -182,7 +181,7 @@ impl Entry {
 impl Setting {
     fn objection(&self, text: &str) -> String {
         let shown: String = text.chars().take(40).collect();
-        format!("`{shown}` is no `{}`, which is {}", self.name, self.takes.range())
+        format!("`{shown}` is not a valid `{}`: it must be {}", self.name, self.takes.range())
     }
 }
 
@@ -228,7 +227,7 @@ impl Takes {
             Self::Duration(least_ms) => {
                 format!("a duration of at least {}, such as 90s", show_duration(least_ms))
             }
-            Self::Count(least) => format!("a whole number from {least} on"),
+            Self::Count(least) => format!("a whole number of at least {least}"),
             Self::Number(least) => format!("a number of at least {least}"),
             Self::Word(words) => format!("one of {}", words.join(", ")),
         }

@@ -1,7 +1,6 @@
-//! The table's rows of flyball's own rules, of fixed counts and of the oracle.
-//!
-//! Settings are called as in flyball.toml, dashes for underscores; only the governor's `busy_cap` is
-//! `cap` here. Invariant: a default stands in the row as it stands in the core, which a test compares.
+//! The table's rows of flyball's own rules, of fixed counts and of the oracle. Settings are called
+//! as in flyball.toml, dashes for underscores; only the governor's `busy_cap` is `cap` here. A
+//! default stands in the row as it stands in the core, which a test compares.
 
 use flyball_core::policy::{Governor, Rule, StepRule, Target};
 
@@ -22,7 +21,7 @@ pub(super) const fn row(
 
 pub(super) static GOVERNOR: Entry = Entry {
     name: "governor",
-    meaning: "flyball's default: arrivals times measured work, against the capacity already paid for",
+    meaning: "flyball's default: arrivals times measured work, compared with the capacity that already runs",
     short: &[&["cap", "slo"]],
     settings: &[
         row(
@@ -35,19 +34,19 @@ pub(super) static GOVERNOR: Entry = Entry {
             "slo",
             Takes::Duration(1),
             Otherwise("none"),
-            "the time in which 99 of 100 requests are answered; only --mode requests measures it",
+            "the time within which 99 % of requests are answered; only --mode requests measures it",
         ),
         row(
             "hold",
             Takes::Duration(0),
             Otherwise("three start lags, 10s to 5m"),
-            "how long a surplus lasts before it is removed",
+            "how long there must be a surplus before replicas are removed",
         ),
         row(
             "slots",
             Takes::Count(1),
             Otherwise("learnt"),
-            "the requests that a replica works on at once, where its owner declared it",
+            "the requests that a replica handles at once, if its owner declared that",
         ),
     ],
     build: governor,
@@ -65,47 +64,52 @@ fn governor(given: &Given) -> Result<Kind, String> {
 
 pub(super) static TARGET: Entry = Entry {
     name: "target",
-    meaning: "flyball's mean CPU to keep, by the arithmetic of Kubernetes' autoscaler",
+    meaning: "flyball's target for mean CPU usage, with the formula of the Kubernetes autoscaler",
     short: &[&["cpu"]],
     settings: &[
-        row("cpu", Takes::Share(1.0), Is("80%"), "the mean share of its limit that a replica uses"),
+        row(
+            "cpu",
+            Takes::Share(1.0),
+            Is("80%"),
+            "the target for mean CPU usage, as a share of the limit",
+        ),
         row(
             "tolerance",
             Takes::ShareOrNone(1.0),
             Is("10%"),
-            "a ratio this close to 1 moves nothing",
+            "a ratio this close to 1 changes nothing",
         ),
         row(
             "in-window",
             Takes::Duration(0),
             Is("5m"),
-            "removing goes by the largest count of this time",
+            "scale-in uses the largest count of this time",
         ),
         row(
             "out-window",
             Takes::Duration(0),
             Is("0s"),
-            "adding goes by the smallest count of this time",
+            "scale-out uses the smallest count of this time",
         ),
         row(
             "out-by",
             Takes::Count(1),
             Is("4"),
-            "within 15 s the count grows by this many, or by out-share",
+            "the count grows by at most this many within 15 s, or by out-share",
         ),
         row(
             "out-share",
             Takes::ShareOrNone(100.0),
             Is("100%"),
-            "see out-by: the larger of both counts",
+            "see out-by: the larger of the two applies",
         ),
         row(
             "in-share",
             Takes::Share(1.0),
             Is("100%"),
-            "within 15 s the count shrinks by this share",
+            "the count shrinks by at most this share within 15 s",
         ),
-        row("window", Takes::Duration(1_000), Is("15s"), "CPU is its mean over this time"),
+        row("window", Takes::Duration(1_000), Is("15s"), "CPU usage is averaged over this time"),
     ],
     build: target,
 };
@@ -126,19 +130,19 @@ fn target(given: &Given) -> Result<Kind, String> {
 
 pub(super) static STEP: Entry = Entry {
     name: "step",
-    meaning: "flyball's thresholds: more above one of mean CPU, fewer below another",
+    meaning: "flyball's thresholds of mean CPU usage: adds above one, removes below the other",
     short: &[&["out-at"], &["in-at"]],
     settings: &[
-        row("out-at", Takes::Share(1.0), Is("30%"), "mean CPU at or over this share adds"),
-        row("in-at", Takes::ShareOrNone(1.0), Is("15%"), "mean CPU at or under this share removes"),
-        row("by", Takes::Count(1), Is("1"), "how many at a time"),
+        row("out-at", Takes::Share(1.0), Is("30%"), "mean CPU usage at or above this share adds"),
         row(
-            "cooldown",
-            Takes::Duration(0),
-            Is("1m"),
-            "time after a change in which there is no other",
+            "in-at",
+            Takes::ShareOrNone(1.0),
+            Is("15%"),
+            "mean CPU usage at or below this share removes",
         ),
-        row("window", Takes::Duration(1_000), Is("1m"), "CPU is its mean over this time"),
+        row("by", Takes::Count(1), Is("1"), "how many to add or remove at a time"),
+        row("cooldown", Takes::Duration(0), Is("1m"), "the least time between two changes"),
+        row("window", Takes::Duration(1_000), Is("1m"), "CPU usage is averaged over this time"),
     ],
     build: step,
 };
@@ -168,11 +172,11 @@ pub(super) fn thresholds(given: &Given, preset: (f64, f64)) -> Result<(f64, f64)
 
 pub(super) static STATIC: Entry = Entry {
     name: "static",
-    meaning: "the same count always",
+    meaning: "a constant count",
     short: &[&["count", "of"]],
     settings: &[
         row("count", Takes::Count(1), Otherwise("none"), "the count"),
-        row("of", Takes::Word(&["mean", "peak"]), Otherwise("none"), "what the load to come needs"),
+        row("of", Takes::Word(&["mean", "peak"]), Otherwise("none"), "what the coming load needs"),
     ],
     build: fixed,
 };
@@ -182,19 +186,19 @@ fn fixed(given: &Given) -> Result<Kind, String> {
         (Some(count), None) => Ok(Kind::Rival(Box::new(Rival::Fixed(Fixed::new(count))))),
         (None, Some("mean")) => Ok(Kind::StaticMean),
         (None, Some(_)) => Ok(Kind::StaticPeak),
-        _ => Err("it takes either a count, or mean or peak".to_owned()),
+        _ => Err("it takes a count, or mean or peak".to_owned()),
     }
 }
 
 pub(super) static ORACLE: Entry = Entry {
     name: "oracle",
-    meaning: "knows the load to come: bounds the table and competes with nobody",
+    meaning: "knows the coming load: a bound for comparison, not a competitor",
     short: &[],
     settings: &[row(
         "ahead",
         Takes::Duration(0),
         Otherwise("the start lag"),
-        "how far ahead it asks for what the load needs",
+        "how far ahead it looks",
     )],
     build: oracle,
 };

@@ -1,7 +1,6 @@
-//! The table's rows of the rivals.
-//!
-//! Settings are called as each rival's own users know them, shortened where they are long. Invariant:
-//! a default stands in the row as it stands in the rival, which a test compares.
+//! The table's rows of the rivals. Settings are called as each rival's own users know them,
+//! shortened where they are long. A default stands in the row as it stands in the rival, which a
+//! test compares.
 
 use super::Kind;
 use super::grammar::{Entry, Fallback, Given, Takes};
@@ -20,57 +19,52 @@ fn rival(rival: Rival) -> Kind {
 
 pub(super) static HPA: Entry = Entry {
     name: "hpa",
-    meaning: "Kubernetes' horizontal pod autoscaler; with one look for each step of the load it goes by \
-              target, tolerance and window alone",
+    meaning: "the Kubernetes Horizontal Pod Autoscaler; with one look for each step of the load, only \
+              target, tolerance and window apply",
     short: &[&["target"], &["window", "behavior"]],
     settings: &[
         row(
             "target",
             Takes::Share(1.0),
             Is("80%"),
-            "the mean CPU to keep, as a share of the request",
+            "the target for mean CPU usage, as a share of the request",
         ),
         row(
             "tolerance",
             Takes::ShareOrNone(1.0),
             Is("10%"),
-            "a ratio this close to 1 moves nothing",
+            "a ratio this close to 1 changes nothing",
         ),
-        row(
-            "window",
-            Takes::Duration(0),
-            Is("5m"),
-            "removing goes by the largest count of this time",
-        ),
+        row("window", Takes::Duration(0), Is("5m"), "scale-in uses the largest count of this time"),
         row(
             "behavior",
             Takes::Word(&["behavior"]),
-            Otherwise("none; any of the next five makes one"),
-            "the rules of a `behavior` that is left empty",
+            Otherwise("none, unless one of the next five is set"),
+            "the rules of an empty `behavior`",
         ),
         row(
             "up-window",
             Takes::Duration(0),
             Otherwise("0s in a behavior"),
-            "adding goes by the smallest count of this time",
+            "scale-out uses the smallest count of this time",
         ),
         row(
             "up-pods",
             Takes::Count(1),
             Otherwise("4 in a behavior"),
-            "so many are added within a period, or up-percent",
+            "at most this many are added within a period, or up-percent",
         ),
         row(
             "up-percent",
             Takes::ShareOrNone(100.0),
             Otherwise("100% in a behavior"),
-            "see up-pods: the larger of both counts",
+            "see up-pods: the larger of the two applies",
         ),
         row(
             "down-percent",
             Takes::ShareOrNone(1.0),
             Otherwise("100% in a behavior"),
-            "this share is removed within a period",
+            "at most this share is removed within a period",
         ),
         row("period", Takes::Duration(1_000), Otherwise("15s in a behavior"), "the period"),
         row("sync", Takes::Duration(1_000), Is("15s"), "time from one decision to the next"),
@@ -84,7 +78,7 @@ pub(super) static HPA: Entry = Entry {
             "initialization",
             Takes::Duration(0),
             Is("5m"),
-            "so long after its start a pod's CPU may be that of its start",
+            "CPU usage of a pod may be skipped for this time after its start",
         ),
     ],
     build: hpa,
@@ -136,7 +130,7 @@ pub(super) static KPA: Entry = Entry {
             "counting",
             Takes::Word(&["all", "inflight"]),
             Is("all"),
-            "inflight: those that wait at the balancer do not count",
+            "inflight: requests that wait at the balancer do not count",
         ),
         row(
             "stable-window",
@@ -154,21 +148,26 @@ pub(super) static KPA: Entry = Entry {
             "panic-threshold",
             Takes::Share(10.0),
             Is("200%"),
-            "it panics when the panic window asks for this share of the ready pods",
+            "it panics when the panic window recommends this share of the ready pods",
         ),
         row(
             "up-rate",
             Takes::Number(1.0),
             Is("1000"),
-            "the count grows to this many times the ready pods at once",
+            "the count grows to at most this many times the ready pods at once",
         ),
         row(
             "down-rate",
             Takes::Number(1.0),
             Is("2"),
-            "the count falls to this part of the ready pods at once",
+            "the count falls to at least this part of the ready pods at once",
         ),
-        row("grace", Takes::Duration(0), Is("30s"), "the last pod stays so long without a request"),
+        row(
+            "grace",
+            Takes::Duration(0),
+            Is("30s"),
+            "the last pod stays for this time without requests",
+        ),
     ],
     build: kpa,
 };
@@ -193,10 +192,10 @@ fn kpa(given: &Given) -> Result<Kind, String> {
 
 pub(super) static AWS: Entry = Entry {
     name: "aws",
-    meaning: "AWS target tracking on mean CPU, as ECS services have it",
+    meaning: "AWS target tracking on mean CPU usage, as for ECS services",
     short: &[&["target"], &["period"]],
     settings: &[
-        row("target", Takes::Share(1.0), Is("70%"), "the mean CPU to keep"),
+        row("target", Takes::Share(1.0), Is("70%"), "the target for mean CPU usage"),
         row(
             "period",
             Takes::Duration(1_000),
@@ -209,7 +208,12 @@ pub(super) static AWS: Entry = Entry {
             Is("5m"),
             "time after scaling out in which only a larger count goes through",
         ),
-        row("in-cooldown", Takes::Duration(0), Is("5m"), "time after scaling in without another"),
+        row(
+            "in-cooldown",
+            Takes::Duration(0),
+            Is("5m"),
+            "time after scaling in before it may scale in again",
+        ),
     ],
     build: aws,
 };
@@ -229,7 +233,7 @@ pub(super) static NOMAD: Entry = Entry {
     meaning: "the Nomad autoscaler's target-value strategy on mean CPU",
     short: &[&["target"], &["cooldown"]],
     settings: &[
-        row("target", Takes::Share(1.0), Is("70%"), "the mean CPU to keep"),
+        row("target", Takes::Share(1.0), Is("70%"), "the target for mean CPU usage"),
         row(
             "cooldown",
             Takes::Duration(0),
@@ -246,7 +250,7 @@ pub(super) static NOMAD: Entry = Entry {
             "threshold",
             Takes::ShareOrNone(1.0),
             Is("1%"),
-            "a factor this close to 1 moves nothing",
+            "a factor this close to 1 changes nothing",
         ),
     ],
     build: nomad,
@@ -267,8 +271,8 @@ pub(super) static AMEST: Entry = Entry {
     meaning: "the AMEST autoscaler for Docker Swarm",
     short: &[],
     settings: &[
-        row("min", Takes::Count(0), Is("2"), "its own floor"),
-        row("max", Takes::Count(1), Is("15"), "its own ceiling"),
+        row("min", Takes::Count(0), Is("2"), "its own minimum"),
+        row("max", Takes::Count(1), Is("15"), "its own maximum"),
         row("out-at", Takes::Share(1.0), Is("85%"), "a median CPU over this share adds one"),
         row(
             "in-at",
@@ -287,7 +291,7 @@ fn amest(given: &Given) -> Result<Kind, String> {
     let min = given.count("min").unwrap_or(preset.min);
     let max = given.count("max").unwrap_or(preset.max);
     if min > max {
-        return Err(format!("min of {min} is over max of {max}"));
+        return Err(format!("min of {min} is greater than max of {max}"));
     }
     let interval_ms = given.ms("interval").unwrap_or(preset.interval_ms);
     Ok(rival(Rival::Amest(Amest::new(amest::Settings { min, max, out_at, in_at, interval_ms }))))
@@ -325,7 +329,7 @@ fn jcwimer(given: &Given) -> Result<Kind, String> {
 
 pub(super) static MARATHON_LB: Entry = Entry {
     name: "marathon-lb",
-    meaning: "marathon-lb-autoscale on HAProxy's own figures",
+    meaning: "marathon-lb-autoscale on HAProxy's own measurements",
     short: &[&["target-rps"]],
     settings: &[
         row(
@@ -340,7 +344,7 @@ pub(super) static MARATHON_LB: Entry = Entry {
             "threshold-percent",
             Takes::ShareOrNone(100.0),
             Is("50%"),
-            "it acts when the rate of a replica is so far off ...",
+            "it acts when the rate per replica is off by this much ...",
         ),
         row("threshold-instances", Takes::Count(1), Is("3"), "... or the count is, ..."),
         row("intervals-past-threshold", Takes::Count(1), Is("3"), "... for this many intervals"),
@@ -348,7 +352,7 @@ pub(super) static MARATHON_LB: Entry = Entry {
             "cooldown",
             Takes::Count(0),
             Is("5"),
-            "intervals without action after one, less those of the samples",
+            "intervals without action after an action, less those of the samples",
         ),
     ],
     build: marathon_lb,

@@ -1,6 +1,5 @@
-//! The table of policies and their settings, for `--help` and for the documentation.
-//!
-//! Decides how it looks. Invariant: every policy and every setting that is read is shown.
+//! The table of policies and their settings, for `--help` and for the documentation. Every policy
+//! and every setting that is read is shown.
 
 use std::fmt::Write;
 

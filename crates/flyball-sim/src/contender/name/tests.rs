@@ -74,29 +74,45 @@ fn the_short_form_is_the_same_as_the_names() {
 #[test]
 fn what_is_unknown_is_answered_with_what_there_is() {
     for (name, why, hint) in [
-        ("governer", "there is no such policy", "one of governor, target, step, hpa,"),
-        ("", "there is no such policy", "one of governor,"),
+        ("governer", "unknown policy", "valid policies: governor, target, step, hpa,"),
+        ("", "unknown policy", "valid policies: governor,"),
         ("governor:warm=1", "governor has no setting `warm`", "governor:cap=85%,slo=DURATION,"),
         ("governor:70,cap=80", "`cap` is given twice", "cap=85%"),
-        ("governor:70:80", "`80` has no name, and governor takes 1 without", "cap=85%"),
-        ("governor:", "`` is no `cap`, which is a share above 0% and up to 100%", "cap=85%"),
-        ("governor:ms", "`ms` is no `slo`, which is a duration of at least 1ms", "slo=DURATION"),
-        ("governor:slo=250", "`250` is no `slo`", "slo=DURATION"),
-        ("governor:cap=0", "`0` is no `cap`", "cap=85%"),
-        ("governor:cap=101%", "`101%` is no `cap`", "cap=85%"),
+        ("governor:70:80", "`80` has no name, and governor takes only 1 without one", "cap=85%"),
+        (
+            "governor:",
+            "`` is not a valid `cap`: it must be a share above 0% and up to 100%",
+            "cap=85%",
+        ),
+        (
+            "governor:ms",
+            "`ms` is not a valid `slo`: it must be a duration of at least 1ms",
+            "slo=DURATION",
+        ),
+        ("governor:slo=250", "`250` is not a valid `slo`", "slo=DURATION"),
+        ("governor:cap=0", "`0` is not a valid `cap`", "cap=85%"),
+        ("governor:cap=101%", "`101%` is not a valid `cap`", "cap=85%"),
         (
             "kpa:counting=some",
-            "`some` is no `counting`, which is one of all, inflight",
+            "`some` is not a valid `counting`: it must be one of all, inflight",
             "counting=all",
         ),
         ("step:15:30", "in-at of 30.0 % must be below out-at of 15.0 %", "out-at=30%"),
-        ("amest:min=20", "min of 20 is over max of 15", "max=15"),
-        ("hpa:tolerance=101%", "`101%` is no `tolerance`, which is a share up to 100%", "10%"),
+        ("amest:min=20", "min of 20 is greater than max of 15", "max=15"),
+        (
+            "hpa:tolerance=101%",
+            "`101%` is not a valid `tolerance`: it must be a share up to 100%",
+            "10%",
+        ),
         ("amest:70", "`70` has no name", "out-at=85%"),
-        ("static", "it takes either a count, or mean or peak", "static:count=N,of=mean|peak"),
-        ("static:5,of=peak", "it takes either", "static:"),
-        ("hpa:sync=0s", "`0s` is no `sync`, which is a duration of at least 1s", "sync=15s"),
-        ("marathon-lb:inf", "`inf` is no `target-rps`", "target-rps=1000"),
+        ("static", "it takes a count, or mean or peak", "static:count=N,of=mean|peak"),
+        ("static:5,of=peak", "it takes a count", "static:"),
+        (
+            "hpa:sync=0s",
+            "`0s` is not a valid `sync`: it must be a duration of at least 1s",
+            "sync=15s",
+        ),
+        ("marathon-lb:inf", "`inf` is not a valid `target-rps`", "target-rps=1000"),
     ] {
         let error = Name::parse(name).unwrap_err().to_string();
         assert!(error.starts_with(&format!("policy `{name}`: ")), "{error}");

@@ -1,13 +1,12 @@
-//! The ratio rule where there is one look for each step of a trace, whose load is known exactly.
-//!
-//! Decides once a step from the mean load of the step before, as a ratio of the whole load to what
+//! The ratio rule where there is one look for each step of a trace, whose load is known exactly. It
+//! decides once a step from the mean load of the step before, as a ratio of the whole load to what
 //! all replicas asked for should carry. What happens within a step is not there: sync period, rates
-//! of 15 s, readiness, missing metrics. Invariant: the ratio is calculated from the load itself, not
-//! from counters, so that published results of the same rule come out to the last digit.
+//! of 15 s, readiness, missing metrics. The ratio is calculated from the load itself, not from
+//! counters, so that published results of the same rule come out to the last digit.
 
 use flyball_core::units::{Timestamp, replicas_for};
 
-use super::super::Wish;
+use super::super::RivalCount;
 use super::super::meter::Recent;
 use super::from_ratio;
 
@@ -29,7 +28,7 @@ pub(super) struct Grid {
     tolerance: f64,
     window_ms: u64,
     wanted: Recent<u32>,
-    wish: Option<Wish>,
+    wish: Option<RivalCount>,
 }
 
 impl Grid {
@@ -45,18 +44,18 @@ impl Grid {
     }
 
     /// The wish after a step, from `count` replicas where it has wished nothing yet.
-    pub(super) fn recommend(&mut self, step: StepLoad, count: u32) -> Wish {
+    pub(super) fn recommend(&mut self, step: StepLoad, count: u32) -> RivalCount {
         let count = self.wish.as_ref().map_or(count, |wish| wish.count);
         let ratio = step.load / (self.target * step.capacity * f64::from(count));
         let now = from_ratio(ratio, self.tolerance, count, count).max(1);
         self.wanted.push(step.at, now, self.window_ms);
         let most = self.wanted.younger(step.at, self.window_ms).max().unwrap_or(now);
         let reason = format!("{count} x ratio {ratio:.3} -> {now}, most of its window {most}");
-        self.wish.insert(Wish { count: most, reason }).clone()
+        self.wish.insert(RivalCount { count: most, reason }).clone()
     }
 
     /// The wish after the last step.
-    pub(super) fn wish(&self) -> Option<&Wish> {
+    pub(super) fn wish(&self) -> Option<&RivalCount> {
         self.wish.as_ref()
     }
 }

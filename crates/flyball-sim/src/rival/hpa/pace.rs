@@ -1,7 +1,5 @@
-//! How the horizontal pod autoscaler follows its own recommendations: windows and rates.
-//!
-//! Decides how far the count may move now. Does not know metrics. Invariant: windows can only keep
-//! the count, rates only shorten a move; neither turns its direction.
+//! How the horizontal pod autoscaler follows its own recommendations: windows and rates. Windows
+//! can only keep the count, rates only shorten a change; neither turns its direction.
 
 use flyball_core::units::{Timestamp, replicas_for};
 

@@ -1,9 +1,7 @@
-//! Which share of requests waits longer than the limit.
-//!
-//! Decides it in two parts. While something waits, by the fluid: a request that finds `b` waiting
-//! waits b over the rate of service. While nothing does, by Erlang's formula for the slots of all
-//! replicas together: chance alone makes requests wait, the more the busier the pool. So a policy
-//! that runs its replicas at 99 % pays for it. Invariant: between 0 and 1.
+//! The share of requests that waits longer than the limit, in 0..=1. While requests wait, it comes
+//! from the fluid: a request that finds `b` waiting waits b over the rate of service. Otherwise it
+//! comes from Erlang's formula for the slots of all replicas together, so a pool at 99 % pays for
+//! its waits.
 
 use super::super::load::PER_S;
 

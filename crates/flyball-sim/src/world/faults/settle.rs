@@ -1,8 +1,6 @@
-//! Whether a service comes to rest once nothing breaks any more.
-//!
-//! Decides when it has settled, and whether at a sensible count. A look that states until when it
+//! Whether a service comes to rest once nothing breaks any more. A look that states until when it
 //! waits (a hold window, a start that was put off, errors that taint, a replica on its way within
-//! its lag) is not counted: its end is bounded and was said. Invariant: it ends, one way or another.
+//! its lag) is not counted: its end is bounded and was said. It ends, one way or another.
 
 use std::fmt;
 
@@ -108,7 +106,7 @@ impl Settling {
         self.counted += u32::from(!quiet && !waits(seen, decision));
         // CPU is a mean over a window that began while things broke.
         let since = *self.since.get_or_insert(seen.at);
-        let window_ms = self.policy.cpu_window_ms(decision.seen.start_lag_ms);
+        let window_ms = self.policy.cpu_window_ms(decision.signals.start_lag_ms);
         let fresh = seen.at.ms_since(since) > window_ms;
         if self.rest >= REST_LOOKS && fresh && !holds(decision) {
             return self.judge(decision.desired);
@@ -142,16 +140,16 @@ fn holds(decision: &Decision) -> bool {
     let stated = |guard: &Guard| match guard {
         Guard::Hold { needed, needed_at, .. } => *needed > on_edge || *needed_at < decision.at,
         Guard::WarmUp { .. }
-        | Guard::Half { .. }
+        | Guard::HalveSurplus { .. }
         | Guard::Cooldown { .. }
         | Guard::Errors { .. } => true,
         _ => false,
     };
-    decision.moves.iter().any(|step| stated(&step.guard)) || decision.held_starts.is_some()
+    decision.adjustments.iter().any(|step| stated(&step.guard)) || decision.held_starts.is_some()
 }
 
 fn waits(seen: &Observation, decision: &Decision) -> bool {
-    let figures = &decision.seen;
+    let figures = &decision.signals;
     let engine = seen.engine.value();
     let stopping = engine.is_some_and(|e| e.replicas.iter().any(|r| r.phase == Phase::Stopping));
     holds(decision) || figures.starting > 0 || figures.draining > 0 || stopping
@@ -182,10 +180,10 @@ fn sensible(story: &Story) -> (u32, u32) {
 impl fmt::Display for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StillChanging => f.write_str("still changing, and not saying what it waits for"),
+            Self::StillChanging => f.write_str("still changing, without stating what it waits for"),
             Self::StillWaiting => f.write_str("still waiting"),
             Self::NotSensible { desired, least, most } => {
-                write!(f, "rests at {desired} where {least} to {most} fit the load")
+                write!(f, "settled at {desired}, but {least} to {most} fit the load")
             }
             Self::Oscillates { turns } => write!(f, "the count turned {turns} times"),
         }

@@ -1,7 +1,5 @@
-//! The engine and the balancer as flyball meets them: the world, seen and steered through faults.
-//!
-//! Decides what becomes of reports and orders while something is broken. Invariant: a report is
-//! late, missing or partial, but never claims to be younger than it is.
+//! The engine and the balancer as flyball meets them: the world, seen and steered through faults. A
+//! report is late, missing or partial, but never claims to be younger than it is.
 
 use std::collections::VecDeque;
 
@@ -11,7 +9,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::super::requests::World;
 use super::super::requests::arrivals::{Arrivals, MS, below, unit};
-use super::super::requests::replica::Fate;
+use super::super::requests::replica::ReplicaEnd;
 use super::super::requests::service::Spread;
 use super::story::{Fault, Kind, SAFETY_LOOKS, Story};
 use crate::seed::{Purpose, Seed, Stream};
@@ -26,7 +24,7 @@ const FOREIGN: u64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) world: World,
-    look_ms: u64,
+    interval_ms: u64,
     look: u32,
     chance: Stream,
     at_work: Vec<Fault>,
@@ -42,11 +40,12 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(story: &Story, seed: Seed) -> Self {
-        let even_from_ms = u64::from(SAFETY_LOOKS) * story.look_ms;
-        let arrivals = Arrivals::of_rates(story.per_s.clone(), story.look_ms, even_from_ms, seed);
+        let even_from_ms = u64::from(SAFETY_LOOKS) * story.interval_ms;
+        let arrivals =
+            Arrivals::of_rates(story.per_s.clone(), story.interval_ms, even_from_ms, seed);
         Self {
             world: World::new(story.setup.clone(), arrivals, seed),
-            look_ms: story.look_ms,
+            interval_ms: story.interval_ms,
             look: 0,
             // The story has the first lane.
             chance: seed.lane(Purpose::Faults, 1),
@@ -82,15 +81,15 @@ impl Stage {
         self.at_work.iter().find(|fault| fault.kind == kind).map(|fault| fault.from)
     }
 
-    fn fate(&mut self) -> Fate {
+    fn fate(&mut self) -> ReplicaEnd {
         if self.broken(Kind::StartsHang) {
-            Fate::Hangs
+            ReplicaEnd::Hangs
         } else if self.broken(Kind::StartsFail) {
-            Fate::EndsAfterMs(below(self.look_ms, &mut self.chance))
+            ReplicaEnd::EndsAfterMs(below(self.interval_ms, &mut self.chance))
         } else if self.broken(Kind::CrashLoop) {
-            Fate::EndsAfterMs(self.look_ms * (1 + below(12, &mut self.chance)))
+            ReplicaEnd::EndsAfterMs(self.interval_ms * (1 + below(12, &mut self.chance)))
         } else {
-            Fate::Lives
+            ReplicaEnd::Lives
         }
     }
 
@@ -121,7 +120,7 @@ impl Stage {
             Kind::BalancerForgets => self.world.restart_balancer(true),
             Kind::ClockGap => {
                 let looks = 2 + below(40, &mut self.chance);
-                self.advance(self.look_ms * looks);
+                self.advance(self.interval_ms * looks);
             }
             Kind::Pin => {
                 let count = u32::try_from(below(20, &mut self.chance)).unwrap_or(0);
@@ -133,7 +132,7 @@ impl Stage {
     }
 
     fn ask(&mut self, ask: Ask, fault: Fault) {
-        let lasts_ms = u64::from(fault.until - fault.from) * self.look_ms;
+        let lasts_ms = u64::from(fault.until - fault.from) * self.interval_ms;
         let until = Some(self.world.now().plus_ms(lasts_ms));
         self.manual = Some(Manual { ask, until, by: "cli".to_owned() });
     }
@@ -187,7 +186,7 @@ impl Stage {
     fn silence(&mut self, seen: &mut Observation, before: Option<Observation>) {
         let now = seen.at;
         let since = |from: u32, look: u32| {
-            let ms = u64::from(look - from) * self.look_ms;
+            let ms = u64::from(look - from) * self.interval_ms;
             Timestamp::from_ms(now.as_ms().saturating_sub(ms))
         };
         if let Some(from) = self.since(Kind::EngineSilent) {
@@ -232,7 +231,8 @@ impl Stage {
 
     /// Time passes until the next look; while things break, looks may come late.
     pub(super) fn pass(&mut self, next_look_ms: u64) {
-        let late_ms = if self.mended { 0 } else { below(self.look_ms / 4 + 1, &mut self.chance) };
+        let late_ms =
+            if self.mended { 0 } else { below(self.interval_ms / 4 + 1, &mut self.chance) };
         self.advance(next_look_ms + late_ms);
     }
 

@@ -1,8 +1,7 @@
-//! What is drawn for one seed: a service, its load, and what breaks when.
-//!
-//! Decides nothing later than the draw. Each kind of fault is left out of most stories altogether:
-//! faults that always come together hide each other. Invariant: times are multiples of the look
-//! interval, so that a story tells the same of a fast service and of a slow one.
+//! What is drawn for one seed: a service, its load, and what breaks when. Each kind of fault is
+//! left out of most stories altogether: faults that always come together hide each other. Times are
+//! multiples of the look interval, so that a story tells the same of a fast service and of a slow
+//! one.
 
 use std::fmt;
 
@@ -23,7 +22,7 @@ pub(super) const LIVENESS_LOOKS: u32 = 900;
 pub(super) struct Story {
     pub(super) policy: Policy,
     pub(super) setup: Setup,
-    pub(super) look_ms: u64,
+    pub(super) interval_ms: u64,
     /// Requests per second in the steady phase.
     pub(super) steady_per_s: f64,
     /// Requests per second, one step for each look.
@@ -164,11 +163,11 @@ impl Story {
     /// The story of `seed`.
     pub(super) fn draw(seed: Seed) -> Self {
         let mut dice = Dice(seed.stream(Purpose::Faults));
-        let look_ms = [200, 500, 1_000, 2_000]
+        let interval_ms = [200, 500, 1_000, 2_000]
             [usize::from(dice.whether(0.5)) * 2 + usize::from(dice.whether(0.5))];
         let lag_looks = dice.range(1, 6);
-        let mut policy = policy(&mut dice, look_ms, lag_looks);
-        let setup = setup(&mut dice, look_ms, lag_looks);
+        let mut policy = policy(&mut dice, interval_ms, lag_looks);
+        let setup = setup(&mut dice, interval_ms, lag_looks);
         if !setup.balanced {
             // Nobody would hear the request that ends its sleep.
             policy.bounds.min = policy.bounds.min.max(1);
@@ -179,7 +178,7 @@ impl Story {
         let steady_per_s = busy / (setup.work.mean_ms / 1_000.0) * f64::from(setup.workers);
         let faults = faults(&mut dice);
         let per_s = load(&mut dice, steady_per_s, &faults);
-        Self { policy, setup, look_ms, steady_per_s, per_s, faults }
+        Self { policy, setup, interval_ms, steady_per_s, per_s, faults }
     }
 
     /// The kinds at work at `look`, each with its time.
@@ -195,42 +194,42 @@ impl Story {
 
 /// Windows are no shorter than the start lag: below it a rule chases its own starts, as the
 /// reference says of these settings.
-fn policy(dice: &mut Dice, look_ms: u64, lag_looks: u64) -> Policy {
+fn policy(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Policy {
     let min = dice.count(0, 3);
     let bounds = Bounds { min, max: min.max(2) + dice.count(0, 14) };
     let rule = match dice.range(0, 9) {
         0 => Rule::Target(Target {
-            in_window_ms: look_ms * (3 * lag_looks + dice.range(4, 12)),
-            cpu_window_ms: look_ms * 4,
+            in_window_ms: interval_ms * (3 * lag_looks + dice.range(4, 12)),
+            cpu_window_ms: interval_ms * 4,
             ..Target::default()
         }),
         1 => Rule::Step(StepRule {
             out_at: 0.8,
             in_at: 0.2,
             by: dice.count(1, 3),
-            cooldown_ms: look_ms * (lag_looks + dice.range(4, 10)),
-            cpu_window_ms: look_ms * 4,
+            cooldown_ms: interval_ms * (lag_looks + dice.range(4, 10)),
+            cpu_window_ms: interval_ms * 4,
         }),
         _ => Rule::Governor(Governor {
             busy_cap: dice.between(0.6, 0.95),
             slots: dice.whether(0.5).then_some(2),
-            hold_ms: Some(look_ms * (lag_looks + dice.range(0, 8))),
+            hold_ms: Some(interval_ms * (lag_looks + dice.range(0, 8))),
             slo_ms: lag_looks.is_multiple_of(2).then_some(100),
         }),
     };
     let timing = Timing {
-        look_ms: Some(look_ms),
-        start_lag_prior_ms: look_ms * dice.range(1, 10),
-        start_limit_ms: look_ms * (2 * lag_looks + dice.range(5, 30)),
-        drain_limit_ms: look_ms * dice.range(2, 20),
-        stale_after_ms: look_ms * dice.range(2, 6),
+        interval_ms: Some(interval_ms),
+        start_lag_prior_ms: interval_ms * dice.range(1, 10),
+        start_limit_ms: interval_ms * (2 * lag_looks + dice.range(5, 30)),
+        drain_limit_ms: interval_ms * dice.range(2, 20),
+        stale_after_ms: interval_ms * dice.range(2, 6),
         ..Timing::default()
     };
     Policy { service: "web".to_owned(), bounds, rule, timing }
 }
 
-fn setup(dice: &mut Dice, look_ms: u64, lag_looks: u64) -> Setup {
-    let look = nanos(look_ms);
+fn setup(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Setup {
+    let look = nanos(interval_ms);
     let work = Times {
         mean_ms: look * dice.between(0.1, 0.5),
         spread: if dice.whether(0.5) { Spread::Same } else { Spread::Exponential },
@@ -240,21 +239,21 @@ fn setup(dice: &mut Dice, look_ms: u64, lag_looks: u64) -> Setup {
         workers: dice.count(1, 2),
         slots: [Some(2), None][usize::from(dice.whether(0.5))],
         waiting_max: 1_000,
-        patience_ms: look_ms * 5,
-        limit_ms: look_ms,
+        patience_ms: interval_ms * 5,
+        limit_ms: interval_ms,
         start_lag: Times {
             mean_ms: look * nanos(lag_looks),
             spread: if dice.whether(0.5) { Spread::Same } else { Spread::Lognormal { cv: 0.3 } },
         },
         cold: Cold {
             factor: if dice.whether(0.3) { 2.0 } else { 1.0 },
-            ms: look_ms * 2,
+            ms: interval_ms * 2,
             start_share: if dice.whether(0.3) { 1.0 } else { 0.0 },
         },
         imbalance_cv: if dice.whether(0.2) { 0.2 } else { 0.0 },
-        stop_ms: look_ms / 4,
-        grace_ms: look_ms * 3,
-        metric_lag_ms: if dice.whether(0.2) { look_ms } else { 0 },
+        stop_ms: interval_ms / 4,
+        grace_ms: interval_ms * 3,
+        metric_lag_ms: if dice.whether(0.2) { interval_ms } else { 0 },
         cpu_limit_cores: dice.between(0.1, 4.0),
         balanced: dice.whether(0.9),
         wakes: false,

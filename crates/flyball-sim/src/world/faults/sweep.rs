@@ -1,6 +1,5 @@
-//! Many seeds, on all the cores there are.
-//!
-//! Decides nothing. Invariant: each seed is run once, and one that crashes takes no other with it.
+//! Many seeds, on all the cores there are. Each seed is run once, and one that crashes takes no
+//! other with it.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Failed, Stood, run};
+use super::{Failed, SeedReport, run};
 use crate::seed::Seed;
 
 /// What many seeds came to.
@@ -36,7 +35,7 @@ pub enum Fall {
 }
 
 impl Sweep {
-    fn add(&mut self, seed: u64, outcome: Result<Stood, Fall>) {
+    fn add(&mut self, seed: u64, outcome: Result<SeedReport, Fall>) {
         match outcome {
             Ok(stood) => {
                 self.stood += 1;
@@ -72,7 +71,7 @@ pub fn sweep(seeds: Range<u64>, threads: usize) -> Sweep {
     sweep
 }
 
-fn one(seed: u64) -> Result<Stood, Fall> {
+fn one(seed: u64) -> Result<SeedReport, Fall> {
     // Nothing of a run outlives it, so a panic leaves nothing half changed behind.
     match catch_unwind(AssertUnwindSafe(|| run(Seed(seed)))) {
         Ok(outcome) => outcome.map_err(Fall::Failed),

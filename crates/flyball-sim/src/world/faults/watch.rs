@@ -1,8 +1,6 @@
 //! What may never happen, seen from outside: by the core's own checks, and by what only the world
-//! knows.
-//!
-//! Knows the truth, the observation and the decision; nothing of how it was made. Invariant: a
-//! check never depends on flyball's memory.
+//! knows. Knows the truth, the observation and the decision; nothing of how it was made. A check
+//! never depends on flyball's memory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -147,7 +145,7 @@ impl Watch {
     /// A removal that nobody asked for by hand, of a replica that could have stayed.
     fn removal(&self, look: &Look<'_>, replica: &Replica) -> Result<(), Breach> {
         let stays = matches!(replica.phase, Some(Phase::Starting | Phase::Ready));
-        let excess = look.decision.seen.committed() > look.policy.bounds.max;
+        let excess = look.decision.signals.committed() > look.policy.bounds.max;
         if !stays || excess || look.seen.manual.is_some() {
             return Ok(());
         }
@@ -257,9 +255,9 @@ impl fmt::Display for Breach {
             Self::RoutesUnready(id) => write!(f, "routes {id} before it is ready"),
             Self::RemovesBlind(id) => write!(f, "removes {id} on stale or missing readings"),
             Self::RemovesTooSoon(id) => write!(f, "removes {id} too soon after a restart"),
-            Self::FloorNotRestored { have } => write!(f, "{have} replicas are under the floor"),
+            Self::FloorNotRestored { have } => write!(f, "{have} replicas are below the minimum"),
             Self::AsksTwice { desired, coming } => {
-                write!(f, "{coming} replicas are coming where {desired} are wanted")
+                write!(f, "{coming} replicas are coming, but {desired} are wanted")
             }
             Self::PlanUnbounded(steps) => write!(f, "a plan of {steps} steps"),
         }

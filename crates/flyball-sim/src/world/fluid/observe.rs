@@ -1,7 +1,6 @@
-//! What a look sees of the fluid world: the same observation as the daemon's.
-//!
-//! Decides nothing. Meters lag: CPU and the balancer's counters are seen as they were a metric lag
-//! ago, replicas as they are. Invariant: a replica without a reading shows none, never 0.
+//! What a look sees of the fluid world: the same observation as the daemon's. Meters lag: CPU and
+//! the balancer's counters are seen as they were a metric lag ago, replicas as they are. A replica
+//! without a reading shows none, never 0.
 
 use flyball_core::observation::{
     BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, Route, ServerHealth,

@@ -1,6 +1,4 @@
-//! What may go wrong with replicas and their balancer, whoever causes it.
-//!
-//! Decides nothing: when and how often is somebody else's. Invariant: a request that is lost is
+//! What may go wrong with replicas and their balancer; callers choose when. A lost request is
 //! counted as lost.
 
 use std::cmp::Reverse;
@@ -10,7 +8,7 @@ use flyball_core::units::ReplicaId;
 
 use super::World;
 use super::arrivals::MS;
-use super::replica::{Fate, Kind, Replica};
+use super::replica::{Kind, Replica, ReplicaEnd};
 
 /// Exits that an engine remembers.
 const EXITS_MAX: usize = 20;
@@ -68,7 +66,7 @@ impl World {
 
     /// What has not gone wrong yet does not any more.
     pub fn mend(&mut self) {
-        self.fate = Fate::Lives;
+        self.fate = ReplicaEnd::Lives;
         self.changes.retain(|Reverse(change)| change.kind != Kind::Ends);
         self.replicas.iter_mut().for_each(|replica| replica.protected = false);
     }

@@ -1,10 +1,6 @@
-//! Requests on their way: to a replica or into the line, through the work, out.
-//!
-//! Decides which replica a request goes to: the one with the fewest, equals in turn, as HAProxy's
-//! `leastconn` and the embedded balancer do. Invariant: nobody is given a replica while somebody
-//! who came earlier waits, and no replica holds more than its slots.
-//!
-//! One event per request: arrivals come in order by themselves, so only ends of work are queued.
+//! Requests on their way: to a replica or into the queue, through the work, out. A request goes to
+//! the replica with the fewest, equals in turn, as with HAProxy's `leastconn` and the embedded
+//! balancer. Requests are served in order of arrival, and no replica holds more than its slots.
 
 use std::cmp::Reverse;
 

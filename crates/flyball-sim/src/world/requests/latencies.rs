@@ -1,7 +1,6 @@
-//! How long requests took, and what became of them.
-//!
-//! Decides nothing. Invariant: `arrived` = `served` + `unserved` + those still on their way, and a
-//! latency runs from the moment a request was due, so that a stall counts for all who came in it.
+//! How long requests took, and what became of them. `arrived` = `served` + `unserved` + those still
+//! on their way, and a latency runs from the moment a request was due, so that a stall counts for
+//! all who came in it.
 
 use flyball_core::observation::LatencyReport;
 use hdrhistogram::Histogram;

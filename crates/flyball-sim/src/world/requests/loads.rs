@@ -1,8 +1,6 @@
 //! How many requests each replica holds, kept so that the least busy one is found without asking
-//! them all: a tree of minima over their places.
-//!
-//! Decides who is next among equals: the first one behind a given place, around. Invariant: each
-//! node of the tree is the smaller of its two children.
+//! them all: a tree of minima over their places. Next among equals is the first one behind a given
+//! place, around. Each node of the tree is the smaller of its two children.
 
 /// Marks a replica that gets no requests.
 pub(super) const CLOSED: u32 = u32::MAX;

@@ -1,7 +1,6 @@
-//! What a look sees: the same counters that live engines and balancers hand over.
-//!
-//! Decides nothing. Invariant: every reading carries the time at which it was true; with a metric
-//! lag, counters are those of a moment that far back and say so.
+//! What a look sees: the same counters that live engines and balancers hand over. Every reading
+//! carries the time at which it was true; with a metric lag, counters are those of a moment that
+//! far back and say so.
 
 use flyball_core::observation::{CpuCounter, Observation, Reading, ServerHealth, ServerReport};
 use flyball_core::units::Timestamp;

@@ -1,6 +1,4 @@
-//! A plan's steps carried out.
-//!
-//! Decides nothing. Invariant: every order is idempotent, and one for something unknown does
+//! A plan's steps carried out. Every order is idempotent, and one for something unknown does
 //! nothing, as with the real engines and balancers.
 
 use flyball_core::observation::{Phase, Route};
@@ -9,7 +7,7 @@ use flyball_core::units::ReplicaId;
 
 use super::World;
 use super::arrivals::MS;
-use super::replica::{Fate, Kind, Replica};
+use super::replica::{Kind, Replica, ReplicaEnd};
 use super::service::Spread;
 use crate::seed::Purpose;
 
@@ -40,10 +38,10 @@ impl World {
         };
         let (now_ns, fate) = (self.now_ns, self.fate);
         let slot = self.place(|before| Replica::asked(id.clone(), now_ns, slowness, before));
-        if fate != Fate::Hangs {
+        if fate != ReplicaEnd::Hangs {
             self.later(slot, lag_ns, Kind::Ready);
         }
-        if let Fate::EndsAfterMs(ms) = fate {
+        if let ReplicaEnd::EndsAfterMs(ms) = fate {
             self.later(slot, ms * MS, Kind::Ends);
         }
     }

@@ -1,7 +1,6 @@
-//! One replica: how far it has come, what it works on, what CPU it has used.
-//!
-//! Decides nothing. Invariant: `in_flight` is the number of its requests, worked on and queued, and
-//! CPU grows with the time in which it works and with nothing else.
+//! One replica: how far it has come, what it works on, what CPU it has used. `in_flight` is the
+//! number of its requests, worked on and queued, and CPU grows with the time in which it works and
+//! with nothing else.
 
 use std::collections::VecDeque;
 
@@ -22,7 +21,7 @@ pub(super) struct Request {
 
 /// What becomes of a replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fate {
+pub enum ReplicaEnd {
     /// It serves until it is stopped.
     #[default]
     Lives,

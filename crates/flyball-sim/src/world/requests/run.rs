@@ -1,7 +1,5 @@
-//! A contender over a load, request by request.
-//!
-//! Decides when the contender looks, as the daemon does. Invariant: every decision is checked
-//! against the core's invariants before it is carried out.
+//! A contender over a load, request by request. The contender looks when the daemon would. Every
+//! decision is checked against the core's invariants before it is carried out.
 
 use flyball_core::decision::Decision;
 use flyball_core::invariants::Broken;
@@ -102,8 +100,8 @@ pub fn run(contender: &mut Contender, setup: &Setup, arrivals: Arrivals, seed: S
     let (mut outs, mut ins, mut looks) = (0, 0, 0);
     let mut count = |_: &World, decision: &Decision| {
         looks += 1;
-        outs += u64::from(decision.desired > decision.seen.current);
-        ins += u64::from(decision.desired < decision.seen.current);
+        outs += u64::from(decision.desired > decision.signals.current);
+        ins += u64::from(decision.desired < decision.signals.current);
     };
     let end_ns = world.end_ns();
     let ended = drive(contender, &mut world, end_ns, &mut count)

@@ -1,7 +1,5 @@
-//! How long things take: work on a request, the start of a replica.
-//!
-//! Decides nothing but the draw. Invariant: the mean of what is drawn is the one asked for, however
-//! wide the spread, so that a heavier tail alone never changes the load.
+//! How long things take: work on a request, the start of a replica. The mean of what is drawn is
+//! the one asked for, however wide the spread, so that a heavier tail alone never changes the load.
 
 use rand::RngExt;
 use rand_distr::{Exp1, StandardNormal};
@@ -54,8 +52,8 @@ impl Times {
         Self { mean_ms: ms, spread: Spread::Same }
     }
 
-    /// Half of them at most `median_ms`, 99 of 100 at most `p99_ms`, with a heavy tail; all the same
-    /// if `p99_ms` is no longer.
+    /// Half of them at most `median_ms`, 99 of 100 at most `p99_ms`, with a heavy tail; all the
+    /// same if `p99_ms` is no longer.
     pub fn of_quantiles(median_ms: f64, p99_ms: f64) -> Self {
         // The logarithm of the 99th percentile is 2.3263 standard deviations above its mean.
         let deviation = (p99_ms / median_ms).ln() / 2.326_347_874;

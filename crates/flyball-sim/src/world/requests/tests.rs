@@ -42,8 +42,10 @@ fn replicas_that_miss_their_slo_as_busy_as_planned_get_headroom_and_say_so() {
 }
 
 fn fixed(count: u32) -> Contender {
-    let policy =
-        Policy { timing: Timing { look_ms: Some(1_000), ..policy(count).timing }, ..policy(count) };
+    let policy = Policy {
+        timing: Timing { interval_ms: Some(1_000), ..policy(count).timing },
+        ..policy(count)
+    };
     Contender::rival("static", policy, Rival::Fixed(Fixed::new(count)))
 }
 

@@ -1,7 +1,4 @@
-//! What is wrong with the HAProxy of a service.
-//!
-//! Decides what follows from the service's own keys; the rest is the adapter's to say. Invariant:
-//! that of `flyball check`.
+//! Adds what follows from the keys of a service to the findings of the HAProxy adapter.
 
 use std::path::PathBuf;
 
@@ -31,12 +28,12 @@ pub(super) async fn look_at(
     found.into_iter().map(finding).chain(asleep(service, &key)).collect()
 }
 
-/// HAProxy holds no request, so that those that come while there is no replica are lost.
+/// HAProxy does not hold requests, so requests that arrive while there is no replica fail.
 fn asleep(service: &Service, key: &str) -> Option<Finding> {
     (service.policy.bounds.min == 0).then(|| Finding {
         key: key.to_owned(),
         ok: true,
-        text: "while there is no replica HAProxy answers 503 at once".to_owned(),
-        hint: Some("min = 1, or balancer = \"proxy\", which holds requests".to_owned()),
+        text: "without a replica HAProxy answers 503 at once".to_owned(),
+        hint: Some("set min = 1, or use balancer = \"proxy\", which holds requests".to_owned()),
     })
 }

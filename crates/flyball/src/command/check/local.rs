@@ -1,4 +1,4 @@
-//! What `flyball check` says of this machine: of processes, and of where balancers run.
+//! Checks commands of processes, and finds out on which host the balancer of a service runs.
 
 use flyball_config::{Balancer, Config, Process, Service};
 use flyball_haproxy::Haproxy;

@@ -1,5 +1,5 @@
-//! What `flyball check` says of this machine: who may change things, who may read secrets, and how
-//! many files may be open.
+//! Checks this machine: who can change things, who can read secrets, and how many files may be
+//! open.
 
 use flyball_config::Config;
 
@@ -20,11 +20,11 @@ fn token(config: &Config) -> Finding {
     let key = "flyball.token_file".to_owned();
     match access::without_token(config) {
         None => {
-            let text = "changes need the token that is in it".to_owned();
+            let text = "changes require the token in it".to_owned();
             Finding { key, ok: true, text, hint: None }
         }
         Some(text) => {
-            let hint = "set it where others have accounts here, or where a proxy stands in front";
+            let hint = "set it if others have accounts on this machine, or if a proxy is in front";
             Finding { key, ok: true, text, hint: Some(hint.to_owned()) }
         }
     }

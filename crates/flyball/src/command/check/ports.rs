@@ -1,7 +1,5 @@
-//! Whether the addresses to listen on can be had.
-//!
-//! Decides whose an address is that is in use: a flyball that runs with this configuration has its
-//! own. Invariant: a port is tried and let go, and the flyball that runs is only asked.
+//! Whether flyball can listen on its addresses. Each port is opened and closed again; a flyball
+//! that runs with this configuration may already hold it.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -19,13 +17,13 @@ use crate::http::{self, Ask};
 
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// The addresses of the flyball that runs; none where none runs.
+/// The addresses of the running flyball; empty if none runs.
 pub(super) struct Ports {
     running: BTreeSet<SocketAddr>,
 }
 
 impl Ports {
-    /// Asks whoever listens where `daemon` is to listen.
+    /// Asks the program that listens on the address of `daemon`.
     pub(super) async fn of(daemon: &Daemon) -> Self {
         let token = daemon.read_token_file.as_deref().or(daemon.token_file.as_deref());
         let token = token.and_then(read_token);
@@ -34,9 +32,9 @@ impl Ports {
             let answer = timeout(LIMIT, http::send(daemon.listen, ask)).await.ok()?.ok()?;
             serde_json::from_slice::<Value>(&answer.body).ok()
         };
-        let office = ask("/api/v1/office").await;
+        let leadership = ask("/api/v1/leader").await;
         let mut running = BTreeSet::new();
-        if office.is_some_and(|office| is_flyball(&office)) {
+        if leadership.is_some_and(|leadership| is_flyball(&leadership)) {
             running.extend(ask("/api/v1/services").await.iter().flat_map(proxies));
             running.insert(daemon.listen);
         }
@@ -47,12 +45,13 @@ impl Ports {
         let (ok, text, hint) = match TcpListener::bind(address) {
             Ok(_) => (true, format!("{address} is free"), None),
             Err(error) if error.kind() == ErrorKind::AddrInUse && self.has(address) => {
-                (true, format!("{address} is in use by the flyball that runs"), None)
+                (true, format!("{address} is in use by the running flyball"), None)
             }
             Err(error) => {
                 let hint = match error.kind() {
                     ErrorKind::AddrInUse => {
-                        "another program has it: choose another port, or see `ss -ltnp` for whose it is"
+                        "another program uses it: choose another port, or find the program with \
+                         `ss -ltnp`"
                     }
                     ErrorKind::PermissionDenied => "choose a port above 1023, or run as root",
                     _ => "choose an address of this machine",
@@ -63,7 +62,7 @@ impl Ports {
         Finding { key: key.to_owned(), ok, text, hint }
     }
 
-    /// A running flyball may have been told `0.0.0.0` where it is asked for one address, or not.
+    /// A running flyball may listen on `0.0.0.0` although one address is checked, or the reverse.
     fn has(&self, address: SocketAddr) -> bool {
         let same = |mine: &SocketAddr| {
             let any = mine.ip().is_unspecified() || address.ip().is_unspecified();
@@ -73,9 +72,9 @@ impl Ports {
     }
 }
 
-/// Whether this is how flyball answers who it is; one that wants another token says that.
-fn is_flyball(office: &Value) -> bool {
-    let text = |key: &str| office.get(key).and_then(Value::as_str);
+/// Whether this answer is a flyball's; one that requires another token says so.
+fn is_flyball(leadership: &Value) -> bool {
+    let text = |key: &str| leadership.get(key).and_then(Value::as_str);
     text("role").is_some() || text("type").is_some_and(|kind| kind.ends_with("token-needed"))
 }
 
@@ -100,7 +99,7 @@ mod tests {
         for other in ["[]", "{}", "{\"status\":\"ok\"}", "{\"type\":\"about:blank\"}", "null"] {
             assert!(!is_flyball(&read(other)), "{other}");
         }
-        assert!(is_flyball(&read("{\"role\":\"alone\"}")));
+        assert!(is_flyball(&read("{\"role\":\"standalone\"}")));
         let one = "[{\"address\":\"http://127.0.0.1:8080\"},{\"address\":null}]";
         assert_eq!(proxies(&read(one)), ["127.0.0.1:8080".parse().unwrap()]);
     }
@@ -116,7 +115,7 @@ mod tests {
         assert!(!other.ok && other.hint.is_some(), "{other:?}");
         let ours = found(&[SocketAddr::from(([0, 0, 0, 0], address.port()))]);
         assert!(
-            ours.ok && ours.hint.is_none() && ours.text.contains("flyball that runs"),
+            ours.ok && ours.hint.is_none() && ours.text.contains("by the running flyball"),
             "{ours:?}"
         );
     }

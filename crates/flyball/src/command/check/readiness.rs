@@ -1,6 +1,5 @@
-//! What `flyball check` says of how a service's replicas are probed.
-//!
-//! Puts the defaults into words, since nobody reads those in a file, and asks a container that runs.
+//! Describes how replicas are probed, because the defaults appear in no file, and probes the
+//! container to copy.
 
 use flyball_config::{Ready, Service, show_duration};
 
@@ -11,10 +10,14 @@ pub(super) fn look_at(service: &Service) -> Finding {
     let (ready, hint) = match &service.ready {
         Ready::Http { path, any_but_failure: true } => (
             format!(
-                "by default a replica is ready once GET {path} gets any HTTP reply but a server error: \
-                 one that answers 5xx to everything would take requests only to fail them"
+                "by default a replica is ready once GET {path} gets any HTTP response except a \
+                 server error: a replica that answers 5xx to everything would only fail requests"
             ),
-            Some("name the replica's own health check: ready = { http = \"/healthz\" }".to_owned()),
+            Some(
+                "configure the replica's own health check: ready = { http = \"/healthz\" \
+                  }"
+                .to_owned(),
+            ),
         ),
         Ready::Http { path, .. } => (
             format!("a replica is ready once GET {path} is answered with a status below 400"),

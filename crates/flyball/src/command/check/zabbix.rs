@@ -1,7 +1,4 @@
-//! What `flyball check` finds of a Zabbix.
-//!
-//! Decides what of it is worth looking at. Sends no value and changes nothing. Invariant: a token
-//! that may only read is enough.
+//! Checks Zabbix without sending a value or changing anything. A read-only token is enough.
 
 use std::time::Duration;
 
@@ -24,7 +21,7 @@ pub(super) async fn look_at(
 ) -> Vec<Finding> {
     let trapper = async {
         zabbix_sender(zabbix)?.send(&[]).await?;
-        Ok::<_, Failure>(format!("{} takes values", zabbix.trapper))
+        Ok::<_, Failure>(format!("{} accepts values", zabbix.trapper))
     };
     let mut findings = vec![finding("trapper", trapper.await)];
     if zabbix.api.is_none() {

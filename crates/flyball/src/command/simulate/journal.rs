@@ -1,8 +1,5 @@
-//! The load of a service as its journal has it.
-//!
-//! Decides which part of the history can be replayed: the longest stretch without a hole, since a
-//! missing minute is not a quiet one. Reads beside a daemon that writes. Invariant: nothing is
-//! changed, and nothing is filled in.
+//! Reads the load of a service from its journal, next to a daemon that writes. It uses the longest
+//! stretch without a gap, because a missing minute is not a quiet one.
 
 use std::path::Path;
 
@@ -42,7 +39,7 @@ pub(super) fn read(service: &str, since_ms: u64, file: &ConfigFile) -> Result<Re
     }
     if stretch.len() < minutes.len() {
         note(&format!(
-            "the journal has holes: the longest of its stretches, {} of {} minutes, is replayed",
+            "the journal has gaps: replaying its longest stretch, {} of {} minutes",
             stretch.len(),
             minutes.len()
         ));
@@ -61,9 +58,9 @@ fn known(reader: &Reader, service: &str, dir: &Path) -> Result<(), Failure> {
     }
     let what = format!("the journal in {} has no service {service:?}", dir.display());
     Err(Failure::new(what).hint(match names.as_slice() {
-        [] => "it has none yet: let flyball run with this configuration, or name another with -c"
+        [] => "it has none yet: run flyball with this configuration, or select another with -c"
             .to_owned(),
-        names => format!("it has {}; another configuration is named with -c", names.join(", ")),
+        names => format!("it has {}; select another configuration with -c", names.join(", ")),
     }))
 }
 
@@ -71,11 +68,12 @@ fn too_short(service: &str, minutes: usize) -> Failure {
     let what = match minutes {
         0 => format!("the journal has no minute of {service} in which arrivals were counted"),
         1 => format!("the journal has 1 minute of {service}"),
-        _ => format!("the journal has {minutes} minutes in a row of {service}"),
+        _ => format!("the journal has {minutes} consecutive minutes of {service}"),
     };
     let missing = MINUTES_MIN - minutes;
     Failure::new(format!("{what}; a simulation needs {MINUTES_MIN}")).hint(format!(
-        "let flyball run for {missing} min more with requests coming in, or look further back with --since"
+        "run flyball for {missing} min more with incoming requests, or look further back with \
+         --since"
     ))
 }
 
@@ -137,9 +135,9 @@ mod tests {
     fn a_history_that_is_too_short_is_told_how_much_is_needed() {
         let said = too_short("web", 3).to_string();
         assert!(said.starts_with(
-            "error: the journal has 3 minutes in a row of web; a simulation needs 10"
+            "error: the journal has 3 consecutive minutes of web; a simulation needs 10"
         ));
-        assert!(said.contains("hint: let flyball run for 7 min more"), "{said}");
+        assert!(said.contains("hint: run flyball for 7 min more"), "{said}");
         assert!(too_short("web", 0).to_string().contains("no minute of web in which arrivals"));
     }
 

@@ -1,7 +1,5 @@
-//! A page with charts that needs nothing else: Plotly.js, data and style are in it.
-//!
-//! Decides what data the page gets; how it is drawn stands in `assets/report.*`. Invariant: the page
-//! loads nothing from anywhere.
+//! Writes an HTML report that contains Plotly.js, data and style, and loads nothing from elsewhere.
+//! `assets/report.*` draws it.
 
 use std::path::Path;
 
@@ -23,7 +21,7 @@ pub(super) fn write(path: &Path, cases: &[Case], outcomes: &[Outcome]) -> Result
     let data: Vec<Value> = runs.map(|(case, outcomes)| trace(case, outcomes)).collect();
     std::fs::write(path, page(&Value::from(data)).as_bytes()).map_err(|error| {
         Failure::new(format!("cannot write {}: {error}", path.display()))
-            .hint("does its folder exist, and may you write there?")
+            .hint("check that its directory exists and that you may write there")
     })
 }
 

@@ -1,7 +1,5 @@
-//! Scores for programs and for people.
-//!
-//! Decides what is shown, and who is on the front: nobody else both costs less and serves better.
-//! Invariant: JSON names are a contract; a figure that was not measured is null.
+//! The scores as JSON and as a table. JSON names are a contract, and a value that was not measured
+//! is null.
 
 use flyball_sim::run::Outcome;
 use flyball_sim::score::Score;

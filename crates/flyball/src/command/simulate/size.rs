@@ -1,6 +1,5 @@
-//! How much one command may ask for, so that memory is bounded whatever is typed.
-//!
-//! Decides what is refused, before anything is run. Each limit says what it costs.
+//! Limits on the size of a simulation, checked before anything runs, so that memory is bounded for
+//! any command line.
 
 use crate::failure::Failure;
 
@@ -46,7 +45,7 @@ pub(super) fn check(size: Size) -> Result<(), Failure> {
     }
     if page && steps > PAGE_STEPS_MAX {
         let what = format!("a page of {steps} steps is over {PAGE_STEPS_MAX}");
-        return refused(what, "leave --report out, or take a coarser --grid");
+        return refused(what, "omit --report, or use a coarser --grid");
     }
     Ok(())
 }

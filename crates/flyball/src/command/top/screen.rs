@@ -1,6 +1,4 @@
-//! What `flyball top` shows: a row for each service, and the chosen one in full below.
-//!
-//! Decides only what stands where. Invariant: colour never carries meaning alone, and what was not
+//! The screen of `flyball top`. Colour never carries meaning alone, and a value that was not
 //! measured is a dash, never 0.
 
 use ratatui::Frame;
@@ -18,15 +16,14 @@ use crate::failure::Failure;
 /// The widest bar of replicas; a larger pool is drawn to scale.
 const BAR_WIDTH: usize = 20;
 
-const KEYS: &str =
-    "   up and down choose, q ends   █ ready ▒ starting ░ draining x unhealthy · free";
+const KEYS: &str = "   up/down select, q quits   █ ready ▒ starting ░ draining x unhealthy · free";
 
 /// What a daemon answers.
 #[derive(Default)]
 pub(super) struct Answer {
     pub(super) services: Vec<Value>,
-    /// Which of several flyballs acts, in words.
-    pub(super) office: Option<String>,
+    /// Which of several flyballs is the leader, in words.
+    pub(super) leadership: Option<String>,
 }
 
 /// What is known, and what is chosen.
@@ -62,16 +59,16 @@ impl Screen {
     pub(super) fn draw(&self, frame: &mut Frame<'_>) {
         let rows = u16::try_from(self.known.services.len()).unwrap_or(u16::MAX).saturating_add(1);
         let half = (frame.area().height / 2).max(4);
-        let office = self.known.office.as_deref();
+        let leadership = self.known.leadership.as_deref();
         let [head, below, table, detail] = Layout::vertical([
             Constraint::Length(1),
-            Constraint::Length(office.map_or(0, |_| 1)),
+            Constraint::Length(leadership.map_or(0, |_| 1)),
             Constraint::Length(rows.min(half)),
             Constraint::Fill(1),
         ])
         .areas(frame.area());
         frame.render_widget(self.head(), head);
-        frame.render_widget(Line::from(office.unwrap_or_default()), below);
+        frame.render_widget(Line::from(leadership.unwrap_or_default()), below);
         let mut state = TableState::new().with_selected(Some(self.chosen));
         frame.render_stateful_widget(self.table(), table, &mut state);
         if let Some(view) = self.known.services.get(self.chosen) {
@@ -84,7 +81,7 @@ impl Screen {
         match &self.trouble {
             None => line.push(Span::from(KEYS).dim()),
             Some(why) => {
-                line.push(Span::from(format!("   ! old: {why}")).fg(Color::Red).bold());
+                line.push(Span::from(format!("   ! outdated: {why}")).fg(Color::Red).bold());
             }
         }
         Line::from(line)
@@ -117,7 +114,7 @@ impl Screen {
 }
 
 fn row(view: &Value, chosen: bool) -> Row<'static> {
-    let seen = view.pointer("/decision/seen").unwrap_or(&Value::Null);
+    let seen = view.pointer("/decision/signals").unwrap_or(&Value::Null);
     let decision = view.get("decision").unwrap_or(&Value::Null);
     let mark = if chosen { "> " } else { "  " };
     let bounds = view.get("bounds").unwrap_or(&Value::Null);
@@ -167,7 +164,7 @@ fn bar(view: &Value, seen: &Value, bounds: &Value) -> Line<'static> {
     Line::from(line)
 }
 
-/// The most pressing notice, or where it is going; `!` before what needs a look.
+/// The most pressing notice, or the count that it scales to; `!` marks what needs attention.
 fn state(view: &Value) -> String {
     let notices = view.get("notices").and_then(Value::as_array);
     if let Some(first) = notices.and_then(|all| all.first()) {
@@ -175,7 +172,7 @@ fn state(view: &Value) -> String {
         return format!("{}{}", if pressing { "! " } else { "" }, word(first, "text"));
     }
     let desired = view.pointer("/decision/desired");
-    let ready = view.pointer("/decision/seen/ready");
+    let ready = view.pointer("/decision/signals/ready");
     match (desired, ready) {
         (Some(to), Some(now)) if to != now => format!("going to {to}"),
         _ => String::new(),
@@ -234,7 +231,7 @@ mod tests {
             "summary": "3 replicas ready, 1 starting, going to 4",
             "why": "utilization: 90.0/s -> 4",
             "policy": { "rule": "governor" }, "bounds": { "min": 2, "max": 8 }, "notices": notices,
-            "decision": { "desired": 4, "seen": { "ready": 3, "starting": 1, "engine_age_ms": 3,
+            "decision": { "desired": 4, "signals": { "ready": 3, "starting": 1, "engine_age_ms": 3,
                 "balancer_age_ms": null, "mean_cpu": 0.61, "arrivals_per_s": 90.0, "waiting": 0 } },
             "replicas": [{ "id": "web-1", "state": "ready", "asked_wall_ms": 10_000, "cpu": 0.6,
                 "in_flight": null, "address": "10.0.0.7:8080" }],
@@ -247,7 +244,7 @@ mod tests {
         let text = "blind: no trustworthy reading";
         let blind = json!([{ "kind": "blind", "pressing": true, "text": text }]);
         let services = vec![service("shop", &blind), service("web", &json!([]))];
-        screen.answered(Answer { services, office: None });
+        screen.answered(Answer { services, leadership: None });
         screen.choose(5);
         let mut terminal = Terminal::new(TestBackend::new(105, 11)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
@@ -273,9 +270,9 @@ mod tests {
     #[test]
     fn one_that_stands_by_says_so_above_its_services() {
         let mut screen = Screen::new("h:1".to_owned());
-        let said = "this flyball stands by; nobody acts";
+        let said = "this flyball is on standby; there is no leader";
         let services = vec![service("web", &json!([]))];
-        screen.answered(Answer { services, office: Some(said.to_owned()) });
+        screen.answered(Answer { services, leadership: Some(said.to_owned()) });
         let mut terminal = Terminal::new(TestBackend::new(60, 9)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
         let shown = terminal.backend().to_string();
@@ -290,6 +287,6 @@ mod tests {
         screen.unanswered(&Failure::new("cannot reach flyball at h:1"));
         let mut terminal = Terminal::new(TestBackend::new(60, 4)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();
-        assert!(terminal.backend().to_string().contains("! old: error: cannot reach flyball"));
+        assert!(terminal.backend().to_string().contains("! outdated: error: cannot reach flyball"));
     }
 }

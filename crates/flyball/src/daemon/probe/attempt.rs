@@ -1,6 +1,4 @@
-//! One readiness check: what is asked, what came of it, and how that is said.
-//!
-//! Invariant: an attempt is over within its limit, and whatever came of it has a sentence.
+//! One probe and the sentence that describes its outcome. It always ends within its limit.
 
 use std::error::Error;
 use std::fmt;
@@ -40,7 +38,7 @@ pub(crate) enum Outcome {
     Tls,
     /// What came back is not HTTP.
     NotHttp,
-    /// Anything else, in the words of whoever noticed it.
+    /// Anything else, with the error's own message.
     Failed(String),
 }
 
@@ -131,7 +129,7 @@ fn names_https(body: &[u8]) -> bool {
     body.windows(5).any(|word| word.eq_ignore_ascii_case(b"https"))
 }
 
-/// The most telling of an error and what it came from: what the system says, then what HTTP says.
+/// The most events of an error and what it came from: what the system says, then what HTTP says.
 fn of_error(error: &(dyn Error + 'static)) -> Outcome {
     let told = first_of(error, of_io).or_else(|| first_of(error, of_http));
     told.unwrap_or_else(|| Outcome::Failed(error.to_string()))

@@ -1,4 +1,4 @@
-//! The prober against a replica that is told what to answer.
+//! The prober against a replica with scripted answers.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 

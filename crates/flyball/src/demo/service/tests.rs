@@ -1,6 +1,5 @@
-//! The sample service under real requests over real sockets.
-//!
-//! Clients are plain threads, so that what they cost is not counted as the service's.
+//! The sample service under real requests over real sockets. Clients are plain threads, so their
+//! CPU time is not counted as the service's.
 
 use std::io::{Read, Write};
 use std::net::TcpStream as Socket;

@@ -69,7 +69,7 @@ pub(super) const SHAPES: &[Shape] = &[
     ),
     wrong(
         "host-network",
-        "cannot be copied: it is in the host's network, where each copy would listen at port ",
+        "cannot be copied: it is in the host's network, where every copy would listen on port ",
         "cannot be copied: it is in the host's network",
     ),
     ok("host-reached"),
@@ -87,9 +87,9 @@ pub(super) const SHAPES: &[Shape] = &[
     ok("named-network"),
     wrong(
         "misspelt-network",
-        "flyball.network: bakc is more than a label may ask for, shapes_back, shapes_front as its \
-         container has",
-        "flyball.network: bakc is more than a label may ask for, shapes_back, shapes_front",
+        "flyball.network: bakc is more than labels may set (its container has shapes_back, \
+         shapes_front); remove it",
+        "flyball.network: bakc is more than labels may set",
     ),
     ok("external-network"),
     ok("aliases"),
@@ -129,7 +129,7 @@ pub(super) const SHAPES: &[Shape] = &[
     ok("secret"),
     ok("confined"),
     ok("limits"),
-    warning("no-limit", "has no cpu limit: its load is reckoned against one core; set cpus", Ready),
+    warning("no-limit", "has no CPU limit: its load is measured against one core; set cpus", Ready),
     ok("deploy-limit"),
     ok("logging"),
     ok("deploy-replicas"),
@@ -140,29 +140,32 @@ pub(super) const SHAPES: &[Shape] = &[
         "flyball.port: \"\\\"8080\\\"\" is not a port; write flyball.port=8080",
         "is not a port",
     ),
-    wrong("min-over-max", "flyball.min: 5 is more than max, 3; raise", "5 is more than max, 3"),
+    wrong("min-over-max", "flyball.min: 5 is more than max = 3; raise", "5 is more than max = 3"),
     wrong(
         "max-too-large",
-        "flyball.max: 200 is more than a label may ask for, 20; lower it, or raise labels_max",
-        "flyball.max: 200 is more than a label may ask for, 20",
+        "flyball.max: 200 is more than labels may set (20); lower it, or raise labels_max",
+        "flyball.max: 200 is more than labels may set (20)",
     ),
     wrong("misspelt-label", "unknown key; did you mean flyball.port?", "flyball.prt: unknown key"),
     wrong("port-missing", "flyball.port: missing; add flyball.port=8080", "flyball.port: missing"),
     wrong(
         "image-label",
-        "flyball.image: a label may not set this; take it out, or write labels_may = [\"image\"]",
-        "flyball.image: a label may not set this",
+        "flyball.image: labels may not set this key; remove it, or write labels_may = [\"image\"]",
+        "flyball.image: labels may not set this key",
     ),
     wrong(
         "listen-label",
-        "flyball.listen: a label may not set this; take it out, or write labels_may = [\"listen\"]",
-        "flyball.listen: a label may not set this",
+        "flyball.listen: labels may not set this key; remove it, or write labels_may = [\"listen\"]",
+        "flyball.listen: labels may not set this key",
     ),
     notice(
         "twin",
-        "container shapes_twin-too_1 is not obeyed and no replica: it belongs to service",
+        "container shapes_twin-too_1 is ignored and not a replica: it belongs to service",
     ),
-    notice("described", "is no replica of it: the file describes the service without adopt = true"),
+    notice(
+        "described",
+        "is not a replica: the configuration file defines the service without adopt = true",
+    ),
     ok("web"),
     wrong(
         "missing-backend",
@@ -171,8 +174,8 @@ pub(super) const SHAPES: &[Shape] = &[
     ),
     wrong(
         "backend-of-others",
-        "backend `fixed` does not ask for flyball, and only a label names it; in `backend fixed`: \
+        "backend `fixed` does not opt in to flyball, and only a label names it; in `backend fixed`: \
          server flyball 127.0.0.1:1 disabled",
-        "backend `fixed` does not ask for flyball, and only a label names it",
+        "backend `fixed` does not opt in to flyball, and only a label names it",
     ),
 ];

@@ -40,7 +40,7 @@ impl Daemon {
             let log = daemon.log();
             let ended = daemon.child.try_wait().unwrap();
             assert!(ended.is_none(), "the daemon ended with {ended:?}:\n{log}");
-            let (_, rest) = log.split_once("page and API on http://")?;
+            let (_, rest) = log.split_once("dashboard and API on http://")?;
             rest.split_once("/\n")?.0.parse().ok()
         });
         daemon
@@ -82,7 +82,7 @@ impl Daemon {
     /// A figure of what was seen at the latest look at a service.
     #[track_caller]
     pub(crate) fn seen(&self, name: &str, figure: &str) -> Option<u64> {
-        self.service(name)["decision"]["seen"][figure].as_u64()
+        self.service(name)["decision"]["signals"][figure].as_u64()
     }
 
     /// Waits until exactly `count` replicas are ready and nothing else of the service is left.
@@ -91,7 +91,7 @@ impl Daemon {
         until(&format!("{name} at {count}"), || {
             let view = self.service(name);
             let all = view["replicas"].as_array()?.iter().all(|it| it["state"] == "ready");
-            let settled = all && view["decision"]["seen"]["ready"] == count;
+            let settled = all && view["decision"]["signals"]["ready"] == count;
             settled.then_some(view)
         })
     }

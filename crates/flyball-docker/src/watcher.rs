@@ -1,0 +1,313 @@
+//! Keeps the known state of a Docker host up to date.
+//!
+//! An event is only a reason to look, so a lost event costs one listing interval at most. Only a
+//! failed ping ends a session; a cut event stream is reopened.
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::{ContainerSummary, EventMessage};
+use bollard::query_parameters::{EventsOptions, EventsOptionsBuilder, InspectContainerOptions};
+use futures_util::{Stream, StreamExt};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use crate::DockerError;
+use crate::cpu;
+use crate::discovery::Seen;
+use crate::host::{Core, INSPECT_LIMIT};
+use crate::labels::SERVICE;
+use crate::service::{Service, Taken};
+
+/// The daemon answers this from memory in 0.2 ms.
+const BEAT: Duration = Duration::from_secs(1);
+/// A listing costs the daemon 0.14 ms for each container.
+const LIST_EVERY: Duration = Duration::from_secs(5);
+/// The event stream has no sign of having begun: what happened before it did is listed again.
+const LIST_AGAIN: Duration = Duration::from_millis(250);
+/// Between two tries to connect.
+const PAUSE_FIRST: Duration = Duration::from_millis(50);
+const PAUSE_LAST: Duration = Duration::from_millis(500);
+/// Streams of events that ended sooner than this after one another are not cut for being idle.
+const STREAM_SHORT: Duration = Duration::from_secs(5);
+/// After this many short streams in a row the session ends with an error.
+const STREAMS_SHORT_MAX: u32 = 3;
+/// A session that lasted this long was a good one.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+/// Without cgroup files; the daemon answers only once a second.
+const CPU_EVERY: Duration = Duration::from_secs(2);
+/// More than this many events at once are answered by one listing.
+const CHORES_MAX: usize = 256;
+/// An answer that was overtaken by an event is asked for again.
+const INSPECT_TRIES: u32 = 3;
+
+/// One request under way; its failure ends the session.
+type Requests = JoinSet<Result<Request, DockerError>>;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Request {
+    Ping,
+    List,
+    Other,
+}
+
+/// Watches until aborted.
+pub(crate) async fn watch(core: Arc<Core>) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let begun = Instant::now();
+        let why = session(&core).await;
+        core.lost(why);
+        pause = if begun.elapsed() > GOOD_SESSION { PAUSE_FIRST } else { pause };
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_LAST);
+    }
+}
+
+/// From one connection to its loss.
+async fn session(core: &Arc<Core>) -> DockerError {
+    let docker = match core.connect().await {
+        Ok(docker) => docker,
+        Err(why) => return why,
+    };
+    core.connected(docker.clone());
+    let (mut short, mut heard) = (0, None);
+    loop {
+        let begun = Instant::now();
+        let mut events = pin!(docker.events(Some(options_since(heard))));
+        match follow(core, &mut events, &mut heard).await {
+            Ended::Session(why) => return why,
+            Ended::Stream(why) => {
+                short = if begun.elapsed() < STREAM_SHORT { short + 1 } else { 0 };
+                if short >= STREAMS_SHORT_MAX {
+                    return DockerError::EventsCut { why: why.to_string() };
+                }
+                // Whether the daemon is still there decides what this was.
+                if let Err(gone) = ping(Arc::clone(core)).await {
+                    return gone;
+                }
+                tracing::debug!("reopening the event stream: {why}");
+            }
+        }
+    }
+}
+
+/// Events of containers from the one after `heard`, the time of the last one in nanoseconds, so
+/// that none is missed while the stream is reopened.
+fn options_since(heard: Option<i64>) -> EventsOptions {
+    const NS: i64 = 1_000_000_000;
+    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![SERVICE])]);
+    let options = EventsOptionsBuilder::new().filters(&filters);
+    match heard.map(|heard| heard.saturating_add(1)) {
+        Some(from) => options.since(&format!("{}.{:09}", from / NS, from % NS)).build(),
+        None => options.build(),
+    }
+}
+
+/// What ended, and why.
+enum Ended {
+    /// Only the stream of events.
+    Stream(DockerError),
+    Session(DockerError),
+}
+
+async fn follow(
+    core: &Arc<Core>,
+    events: &mut (impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin),
+    heard: &mut Option<i64>,
+) -> Ended {
+    let mut chores = Requests::new();
+    let mut beat = interval(BEAT);
+    let mut cpu = interval(CPU_EVERY);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    cpu.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut list_at, mut listings, mut listing, mut beating) =
+        (Instant::now(), 0_u64, false, false);
+    loop {
+        tokio::select! {
+            biased;
+            event = events.next() => {
+                let at = event.as_ref().and_then(|event| event.as_ref().ok()?.time_nano);
+                *heard = at.or(*heard);
+                if let Err(why) = take_event(core, event, &mut chores) {
+                    return Ended::Stream(why);
+                }
+            }
+            Some(done) = chores.join_next() => match done {
+                Ok(Ok(Request::Ping)) => beating = false,
+                Ok(Ok(Request::List)) => listing = false,
+                Ok(Ok(Request::Other)) => {}
+                Ok(Err(why)) => return Ended::Session(why),
+                Err(error) => {
+                    let (what, why) = ("follow the daemon".to_owned(), error.to_string());
+                    return Ended::Session(DockerError::Broken { what, why });
+                }
+            },
+            _ = beat.tick(), if !beating => {
+                beating = true;
+                chores.spawn(ping(Arc::clone(core)));
+            }
+            () = sleep_until(list_at), if !listing => {
+                listing = true;
+                listings += 1;
+                list_at = Instant::now() + if listings == 1 { LIST_AGAIN } else { LIST_EVERY };
+                chores.spawn(list(Arc::clone(core)));
+            }
+            () = core.relist.notified() => list_at = Instant::now(),
+            _ = cpu.tick() => cpu::ask_for_all(core),
+        }
+    }
+}
+
+async fn ping(core: Arc<Core>) -> Result<Request, DockerError> {
+    core.call("ping the daemon", 3 * BEAT, |docker| async move { docker.ping().await }).await?;
+    core.spoke();
+    Ok(Request::Ping)
+}
+
+/// Gives every service all of its containers.
+async fn list(core: Arc<Core>) -> Result<Request, DockerError> {
+    let asked = Instant::now();
+    let all = core.keep_listing(core.see().await?);
+    core.spoke();
+    let mut by_service: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
+    for seen in all.iter() {
+        if let Some(name) = seen.0.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
+            by_service.entry(name).or_default().push(seen);
+        }
+    }
+    let mut services = JoinSet::new();
+    for service in core.services() {
+        let members = &service.settings.members;
+        let admitted = |seen: &&&Seen| seen.1.as_ref().is_some_and(|it| members.admit(it));
+        let named = by_service.get(service.name()).into_iter().flatten();
+        let own: Vec<&ContainerSummary> =
+            named.filter(admitted).map(|(summary, _)| summary).collect();
+        let unknown = by_service.get(service.name()).into_iter().flatten().any(|it| it.1.is_none());
+        let whole = !service.waits(unknown);
+        let unclear = service.listed(&own, asked);
+        services.spawn(complete(Arc::clone(&core), service, unclear, whole));
+    }
+    services.join_all().await;
+    Ok(Request::List)
+}
+
+/// Asks for what a listing left open. A service of which that fails stays as it was.
+///
+/// `whole`: whether it is all that there is of the service.
+async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>, mut whole: bool) {
+    let mut asked = JoinSet::new();
+    for id in unclear {
+        asked.spawn(inspect(Arc::clone(&core), Arc::clone(&service), id));
+    }
+    while let Some(done) = asked.join_next().await {
+        whole &= done.unwrap_or(false);
+    }
+    if whole {
+        service.complete();
+    }
+}
+
+fn take_event(
+    core: &Arc<Core>,
+    event: Option<Result<EventMessage, bollard::errors::Error>>,
+    chores: &mut Requests,
+) -> Result<(), DockerError> {
+    let what = "stream events";
+    let event = match event {
+        Some(Ok(event)) => event,
+        Some(Err(error)) => return Err(DockerError::of(&core.settings.host, what, &error)),
+        None => {
+            let why = "the stream ended".to_owned();
+            return Err(DockerError::Broken { what: what.into(), why });
+        }
+    };
+    core.spoke();
+    let Some(actor) = event.actor else { return Ok(()) };
+    let (Some(id), Some(attributes)) = (actor.id, actor.attributes) else { return Ok(()) };
+    let named = |service: &Arc<Service>| {
+        Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
+    };
+    // An external container may declare a service: its labels are in a listing.
+    if event.action.as_deref() == Some("create") && !core.settings.signer.knows(&attributes) {
+        core.relist.notify_one();
+    }
+    // What it may use may have changed.
+    if event.action.as_deref() == Some("update") {
+        core.origins.forget(&id);
+    }
+    for service in core.services().into_iter().filter(named) {
+        match event.action.as_deref().unwrap_or_default() {
+            "destroy" => service.gone(&id),
+            "die" => {
+                service.died(&id, attributes.get("exitCode").and_then(|code| code.parse().ok()));
+            }
+            "kill" => {
+                let signal = attributes.get("signal").map(String::as_str).unwrap_or_default();
+                service.signalled(&id, signal);
+            }
+            "start" => {
+                service.started(&id);
+                look(core, service, &id, chores);
+            }
+            "pause" | "unpause" | "rename" | "update" => look(core, service, &id, chores),
+            action if action.starts_with("health_status") => look(core, service, &id, chores),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn look(core: &Arc<Core>, service: Arc<Service>, id: &str, chores: &mut Requests) {
+    if chores.len() >= CHORES_MAX {
+        core.relist.notify_one();
+        return;
+    }
+    let inspected = inspect(Arc::clone(core), service, id.to_owned());
+    chores.spawn(async move {
+        inspected.await;
+        Ok(Request::Other)
+    });
+}
+
+/// Inspects one container for its service; false if there was no answer.
+pub(crate) async fn inspect(core: Arc<Core>, service: Arc<Service>, id: String) -> bool {
+    // Never closed.
+    let Ok(_place) = core.inspections.acquire().await else { return false };
+    for _ in 0..INSPECT_TRIES {
+        let asked = Instant::now();
+        let answer = core
+            .call("inspect a container", INSPECT_LIMIT, |docker| {
+                let id = id.clone();
+                async move { docker.inspect_container(&id, None::<InspectContainerOptions>).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) => match core.standing_in(&answer).await {
+                Ok(standing) if !service.settings.members.admit(&standing) => {
+                    service.gone(&id);
+                    return true;
+                }
+                Ok(standing) => match service.take(&answer, &standing, asked) {
+                    Taken::Yes => return true,
+                    Taken::Overtaken => {}
+                },
+                Err(error) => {
+                    tracing::debug!(container = id, %error, "cannot tell who wrote its labels");
+                    return false;
+                }
+            },
+            Err(DockerError::Refused { status: 404, .. }) => {
+                service.gone(&id);
+                return true;
+            }
+            Err(error) => {
+                tracing::debug!(container = id, %error, "no inspection");
+                return false;
+            }
+        }
+    }
+    false
+}

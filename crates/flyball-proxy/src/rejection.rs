@@ -1,0 +1,179 @@
+//! The answers that the proxy itself generates: status, text and the reason in `x-flyball-reason`.
+
+use std::fmt;
+
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+
+use crate::answer::Answer;
+use crate::eject::Failure;
+
+/// The header that names the reason.
+pub const REASON_HEADER: HeaderName = HeaderName::from_static("x-flyball-reason");
+
+/// Why a request was answered here and not by a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rejection {
+    /// 503: as many requests as allowed are waiting already.
+    QueueFull,
+    /// 503: no replica was free for as long as a request may wait.
+    WaitLimit,
+    /// 502: no replica accepted a connection.
+    ConnectFailed,
+    /// 502: the replica broke the connection before the head of its answer.
+    ConnectionBroken,
+    /// 502: what the replica sent is not an HTTP answer to this request.
+    BadAnswer,
+    /// 504: the replica did not begin its answer in time.
+    AnswerLimit,
+    /// 400: the request has more than one meaning, or is one a balancer does not serve.
+    BadRequest,
+    /// 408: the client stopped sending the body it had announced.
+    UploadBroken,
+    /// 503: as many client connections as allowed are open.
+    TooManyConnections,
+}
+
+impl Rejection {
+    /// Every reason, in the order of their declaration.
+    pub const ALL: [Self; 9] = [
+        Self::QueueFull,
+        Self::WaitLimit,
+        Self::ConnectFailed,
+        Self::ConnectionBroken,
+        Self::BadAnswer,
+        Self::AnswerLimit,
+        Self::BadRequest,
+        Self::UploadBroken,
+        Self::TooManyConnections,
+    ];
+
+    /// The name in the header, in logs and in metrics.
+    pub const fn slug(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue-full",
+            Self::WaitLimit => "wait-limit",
+            Self::ConnectFailed => "connect-failed",
+            Self::ConnectionBroken => "connection-broken",
+            Self::BadAnswer => "bad-answer",
+            Self::AnswerLimit => "answer-limit",
+            Self::BadRequest => "bad-request",
+            Self::UploadBroken => "upload-broken",
+            Self::TooManyConnections => "too-many-connections",
+        }
+    }
+
+    /// The status it is sent with.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::AnswerLimit => StatusCode::GATEWAY_TIMEOUT,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::UploadBroken => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// What a replica did that a request was lost to; `None` where it was the client's fault.
+    pub(crate) const fn failure(self) -> Option<Failure> {
+        match self {
+            Self::ConnectionBroken => Some(Failure::Broken),
+            Self::BadAnswer => Some(Failure::Garbled),
+            Self::AnswerLimit => Some(Failure::Timeout),
+            Self::QueueFull
+            | Self::WaitLimit
+            | Self::ConnectFailed
+            | Self::BadRequest
+            | Self::UploadBroken
+            | Self::TooManyConnections => None,
+        }
+    }
+
+    /// Whether the service failed a request. A connection that is turned away is none, and says
+    /// nothing about the replicas.
+    pub fn is_error(self) -> bool {
+        self.status().is_server_error() && self != Self::TooManyConnections
+    }
+
+    /// Whether the request counts as load: it was well-formed, and not broken off by its client.
+    pub(crate) const fn is_load(self) -> bool {
+        !matches!(self, Self::BadRequest | Self::UploadBroken | Self::TooManyConnections)
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::QueueFull => "Too many requests are waiting for a replica of this service.\n",
+            Self::WaitLimit => "No replica of this service became free in time.\n",
+            Self::ConnectFailed => "No replica of this service accepts connections.\n",
+            Self::ConnectionBroken => {
+                "The replica closed the connection before it answered; the request may have been carried out.\n"
+            }
+            Self::BadAnswer => "The replica sent an invalid HTTP response.\n",
+            Self::AnswerLimit => "The replica did not answer in time.\n",
+            Self::BadRequest => "This request is ambiguous or not supported here.\n",
+            Self::UploadBroken => "The body of the request did not arrive in time.\n",
+            Self::TooManyConnections => "Too many connections are open.\n",
+        }
+    }
+
+    /// The whole answer in bytes, to a connection that has not got as far as a request.
+    pub(crate) fn bytes(self) -> String {
+        let (status, sentence) = (self.status(), self.sentence());
+        format!(
+            "HTTP/1.1 {} {}\r\n{REASON_HEADER}: {}\r\ncontent-type: text/plain; charset=utf-8\r\n\
+             retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{sentence}",
+            status.as_u16(),
+            status.canonical_reason().unwrap_or_default(),
+            self.slug(),
+            sentence.len(),
+        )
+    }
+
+    /// The whole answer.
+    pub(crate) fn response(self) -> Response<Answer> {
+        let mut response = Response::new(Answer::text(self.sentence()));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(REASON_HEADER, HeaderValue::from_static(self.slug()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.slug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_own_name_and_a_place_in_the_list() {
+        for (index, reason) in Rejection::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            assert!(
+                Rejection::ALL.iter().filter(|other| other.slug() == reason.slug()).count() == 1
+            );
+            assert!(reason.status().is_client_error() || reason.status().is_server_error());
+        }
+    }
+
+    #[test]
+    fn only_a_503_invites_to_come_back() {
+        for reason in Rejection::ALL {
+            let response = reason.response();
+            assert_eq!(response.headers()[REASON_HEADER], reason.slug());
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), response.status() == 503);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The control loops of all services and what they share. Every service in the registry has a loop,
+//! and every loop has a service.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flyball_config::Service;
+use flyball_core::observation::Manual;
+use flyball_core::policy::Rule;
+use flyball_docker::Owner;
+use flyball_journal::{Journal, StoredManual};
+use flyball_web::Daemon as _;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::balancer::Balancer;
+use super::control_loop::{ControlLoop, ServiceMode};
+use super::engine::Engine;
+use super::event_publisher::EventPublisher;
+use super::hosts::Hosts;
+use super::leadership_guard::LeadershipGuard;
+use super::loop_log::LoopLog;
+use super::probe::Prober;
+use super::registry::{Registry, ServiceState};
+use super::zabbix_exporter::SampleSink;
+use crate::clock;
+use crate::failure::Failure;
+
+/// All loops.
+pub(super) struct Supervisor {
+    pub(super) hosts: Hosts,
+    pub(super) registry: Arc<Registry>,
+    pub(super) journal: Arc<Journal>,
+    /// Manual overrides from before the start.
+    pub(super) manuals: Mutex<BTreeMap<String, StoredManual>>,
+    pub(super) sink: Option<SampleSink>,
+    /// Whether services can follow Zabbix triggers.
+    pub(super) advised: bool,
+    pub(super) guard: LeadershipGuard,
+    pub(super) loops: Mutex<Loops>,
+}
+
+#[derive(Default)]
+pub(super) struct Loops {
+    running: JoinSet<()>,
+    modes: BTreeMap<String, watch::Sender<ServiceMode>>,
+}
+
+/// A service that could be started, its sources open, but does not look yet.
+pub(super) struct Ready {
+    look: ControlLoop,
+    name: String,
+}
+
+impl Supervisor {
+    pub(super) fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Opens what `service` needs. `owner`: to whom it belongs, if it exists by its labels.
+    ///
+    /// # Errors
+    /// What cannot be had; nothing is left open then.
+    pub(super) async fn prepare(
+        &self,
+        service: &Service,
+        owner: Option<&Owner>,
+    ) -> Result<Ready, Failure> {
+        if self.loops().modes.contains_key(&service.name) {
+            let what = format!("service {} is already managed", service.name);
+            return Err(Failure::new(what).hint("give one of the two another flyball.service"));
+        }
+        if matches!(service.policy.rule, Rule::Advised(_)) && !self.advised {
+            let what = format!(
+                "services.{}.policy follows Zabbix, but the Zabbix API is not configured",
+                service.name
+            );
+            return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
+        }
+        let engine = Engine::build(service, &self.hosts, owner)?;
+        let balancer = Balancer::build(service, &self.hosts).await?;
+        let slot = Arc::new(slot(service, &engine, &balancer));
+        slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
+        let prober = Prober::new(service.ready.clone(), service.liveness_ms);
+        let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
+        let events = EventPublisher::new(self.registry.feed().clone(), &service.name);
+        let sink = self.sink.clone();
+        let (guard, log) = (self.guard.clone(), LoopLog::new(&service.name));
+        let look = ControlLoop {
+            policy,
+            engine,
+            balancer,
+            prober,
+            slot,
+            journal,
+            events,
+            sink,
+            guard,
+            log,
+        };
+        Ok(Ready { look, name: service.name.clone() })
+    }
+
+    /// Begins to look after a service.
+    pub(super) fn begin(&self, ready: Ready) {
+        let Ready { look, name } = ready;
+        let (mode, followed) = watch::channel(ServiceMode::Run);
+        self.registry.add(&name, Arc::clone(&look.slot));
+        let mut loops = self.loops();
+        loops.modes.insert(name, mode);
+        loops.running.spawn(look.run(followed));
+    }
+
+    /// Shows on the page of a service what must not be missed about it.
+    pub(super) fn remark(&self, service: &str, texts: Vec<String>) {
+        if let Some(slot) = self.registry.slot(service) {
+            slot.set_remarks(texts);
+        }
+    }
+
+    /// Drains and removes all replicas of a service; its loop ends with the last of them.
+    pub(super) fn drain_service(&self, name: &str) {
+        self.set_mode(name, ServiceMode::Drain);
+    }
+
+    /// Manages a service again that was being drained.
+    pub(super) fn keep(&self, name: &str) {
+        self.set_mode(name, ServiceMode::Run);
+    }
+
+    /// Ends the loop of a service and leaves its replicas as they are.
+    pub(super) fn end(&self, name: &str) {
+        self.set_mode(name, ServiceMode::Stop);
+    }
+
+    /// Forgets a service whose loop has ended; false while it has not.
+    pub(super) fn forget(&self, name: &str) -> bool {
+        let mut loops = self.loops();
+        if loops.modes.get(name).is_some_and(|mode| !mode.is_closed()) {
+            return false;
+        }
+        loops.modes.remove(name);
+        self.registry.remove(name);
+        true
+    }
+
+    /// Puts in force what was asked by hand before and became known only now, unless something was
+    /// asked since.
+    pub(super) fn take_in(&self, late: BTreeMap<String, StoredManual>) {
+        for (service, stored) in late {
+            if let Some(slot) = self.registry.slot(&service)
+                && slot.manual(clock::now()).is_none()
+            {
+                slot.set_manual(still_holds(&stored));
+            }
+            self.manuals().insert(service, stored);
+        }
+    }
+
+    fn manuals(&self) -> MutexGuard<'_, BTreeMap<String, StoredManual>> {
+        self.manuals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_mode(&self, name: &str, to: ServiceMode) {
+        if let Some(mode) = self.loops().modes.get(name) {
+            mode.send_replace(to);
+        }
+    }
+
+    fn loops(&self) -> MutexGuard<'_, Loops> {
+        self.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends all loops and waits for them.
+    pub(super) async fn stop(&self) {
+        let mut running = {
+            let mut loops = self.loops();
+            for mode in loops.modes.values() {
+                mode.send_replace(ServiceMode::Stop);
+            }
+            std::mem::take(&mut loops.running)
+        };
+        while let Some(ended) = running.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!("the loop of a service failed: {error}");
+            }
+        }
+    }
+}
+
+fn slot(service: &Service, engine: &Engine, balancer: &Balancer) -> ServiceState {
+    let names = (engine.name(), balancer.name());
+    ServiceState::new(service.policy.clone(), names, balancer.address(), service.error_limit)
+}
+
+/// A manual override from before a restart, unless it ended meanwhile.
+fn still_holds(stored: &StoredManual) -> Option<Manual> {
+    if stored.until_wall_ms.is_some_and(|until| until <= clock::wall_ms()) {
+        return None;
+    }
+    let until = stored.until_wall_ms.map(clock::moment_of);
+    Some(Manual { ask: stored.ask, until, by: stored.by.clone() })
+}
