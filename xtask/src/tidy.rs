@@ -1,7 +1,6 @@
 //! `cargo xtask tidy`: the house rules that neither the compiler nor clippy checks.
 //!
-//! Decides which rules there are; each is a function from the tree's text to findings, in a file
-//! of its subject. Invariant: a rule that cannot be checked says so instead of passing.
+//! A rule that cannot be checked is reported instead of passing.
 
 mod dependencies;
 mod documents;
@@ -9,6 +8,7 @@ mod licence;
 mod manifests;
 mod sources;
 mod tree;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -80,6 +80,7 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
         manifests::edges,
         manifests::core_dependencies,
         documents::changelog,
+        words::private_words,
     ] {
         report.findings.extend(rule(&tree));
     }

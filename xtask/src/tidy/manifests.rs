@@ -1,7 +1,8 @@
 //! Rules on the crates' manifests: lints, versions and the edges between our crates.
 //!
-//! Knows the layout that ARCHITECTURE.md draws. Invariant: a crate that the layout does not know
-//! may depend on nothing of ours until it is given its place in [`allowed`].
+//! The edges are those of the crate table in ARCHITECTURE.md, which is written nowhere else.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -10,56 +11,19 @@ use super::{Finding, Tree};
 /// Folders in which a crate lists what it needs.
 const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencies"];
 
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
+
+/// What tests of any crate may use.
+const TEST_KIT: &str = "flyball-lab";
+
 /// What the core may use from others, tests aside: data types and their serialization.
 const CORE_MAY_USE: [&str; 1] = ["serde"];
 
-/// Who of ours a crate may depend on.
+/// Who of ours a crate uses.
 #[derive(Debug, PartialEq, Eq)]
 enum Edges {
-    To(&'static [&'static str]),
+    To(BTreeSet<String>),
     All,
-}
-
-/// The layout: adapters know the core and the leaves, only `flyball` knows everything.
-fn allowed(package: &str) -> Option<Edges> {
-    Some(match package {
-        "flyball-core" | "flyball-file" | "flyball-lab" | "flyball-net" | "xtask" => Edges::To(&[]),
-        "flyball-tls" | "flyball-token" => Edges::To(&["flyball-file"]),
-        "flyball-cgroup" | "flyball-engine" | "flyball-zookeeper" => Edges::To(&["flyball-core"]),
-        "flyball-agent" => {
-            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-net", "flyball-token"])
-        }
-        "flyball-config" | "flyball-journal" => Edges::To(&["flyball-core", "flyball-file"]),
-        "flyball-web" => Edges::To(&["flyball-core", "flyball-net", "flyball-token"]),
-        "flyball-haproxy" | "flyball-proxy" => {
-            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-file"])
-        }
-        "flyball-docker" => Edges::To(&[
-            "flyball-core",
-            "flyball-cgroup",
-            "flyball-agent",
-            "flyball-engine",
-            "flyball-file",
-        ]),
-        "flyball-process" => {
-            Edges::To(&["flyball-core", "flyball-cgroup", "flyball-agent", "flyball-engine"])
-        }
-        "flyball-zabbix" => Edges::To(&["flyball-core", "flyball-tls"]),
-        // Its tests run against the lab's Marathon.
-        "flyball-mesos" => Edges::To(&[
-            "flyball-core",
-            "flyball-cgroup",
-            "flyball-engine",
-            "flyball-file",
-            "flyball-lab",
-            "flyball-tls",
-            "flyball-token",
-            "flyball-zookeeper",
-        ]),
-        "flyball-sim" => Edges::To(&["flyball-core", "flyball-config", "flyball-file"]),
-        "flyball" | "flyball-fuzz" => Edges::All,
-        _ => return None,
-    })
 }
 
 /// One crate's manifest.
@@ -124,26 +88,56 @@ pub(super) fn workspace_versions(tree: &Tree) -> Vec<Finding> {
     })
 }
 
-/// Our crates depend on each other only as the layout says.
+/// Our crates depend on each other as the crate table of ARCHITECTURE.md says: no edge more, and
+/// none less. Tests may also use the test kit.
 pub(super) fn edges(tree: &Tree) -> Vec<Finding> {
+    let table = tree.text(ARCHITECTURE).map(edge_table).unwrap_or_default();
     each(tree, |manifest| {
         let package = manifest.package();
-        let Some(edges) = allowed(package) else {
-            let objection = format!("`{package}` has no place in xtask's table of edges");
+        let Some(drawn) = table.get(package) else {
+            let objection = format!("`{package}` has no row in the crate table of {ARCHITECTURE}");
             return vec![Finding::new(manifest.path, objection)];
         };
-        let ours = manifest.dependencies().into_iter().filter(|it| is_ours(it.name));
-        let wrong = ours.filter(|it| match &edges {
-            Edges::All => false,
-            Edges::To(names) => !names.contains(&it.name),
-        });
-        wrong
-            .map(|it| {
-                let objection = format!("`{package}` must not depend on `{}`", it.name);
-                Finding::new(manifest.path, objection)
-            })
-            .collect()
+        let Edges::To(drawn) = drawn else { return Vec::new() };
+        let dependencies = manifest.dependencies();
+        let ours = || dependencies.iter().filter(|it| is_ours(it.name));
+        let is_test_only = |it: &Dependency| it.kind == "dev-dependencies" && it.name == TEST_KIT;
+        let extra = ours().filter(|it| !drawn.contains(it.name) && !is_test_only(it));
+        let extra = extra.map(|it| format!("`{package}` must not depend on `{}`", it.name));
+        let unused = drawn.iter().filter(|name| ours().all(|it| it.name != **name));
+        let unused = unused.map(|name| format!("{ARCHITECTURE} draws an edge to `{name}`"));
+        extra.chain(unused).map(|objection| Finding::new(manifest.path, objection)).collect()
     })
+}
+
+/// Who of ours each crate uses, by the rows `| crate | is | uses of ours |`.
+fn edge_table(text: &str) -> BTreeMap<String, Edges> {
+    let rows = text.lines().filter_map(|line| {
+        let cells: Vec<&str> = line.strip_prefix('|')?.split('|').map(str::trim).collect();
+        let [path, _, uses, ..] = cells[..] else { return None };
+        let path = path.strip_prefix('`')?.strip_suffix('`')?;
+        Some((package_at(path)?, edges_of(uses)))
+    });
+    rows.collect()
+}
+
+/// `crates/flyball-core` holds `flyball-core`, `fuzz` holds `flyball-fuzz`.
+fn package_at(path: &str) -> Option<String> {
+    match path {
+        "xtask" => Some(path.to_owned()),
+        "fuzz" => Some("flyball-fuzz".to_owned()),
+        _ => path.strip_prefix("crates/").map(str::to_owned),
+    }
+}
+
+fn edges_of(uses: &str) -> Edges {
+    match uses {
+        "all" => Edges::All,
+        "nothing" => Edges::To(BTreeSet::new()),
+        names => {
+            Edges::To(names.split(',').map(|name| format!("flyball-{}", name.trim())).collect())
+        }
+    }
 }
 
 /// The core takes nothing in that could hide a clock, a socket or a random source.
@@ -203,24 +197,53 @@ mod tests {
         assert!(found[0].contains("`rand`") && found[1].contains("`tempfile`"), "{found:?}");
     }
 
+    const MAP: &str = "\
+| crate | is | uses of ours |
+|---|---|---|
+| `crates/flyball-docker` | engines | core, cgroup |
+| `crates/flyball` | everything | all |
+| `fuzz` | targets | all |
+";
+
+    fn edge_objections(manifest: &str) -> Vec<String> {
+        let tree = Tree::from([(ARCHITECTURE, MAP), ("crates/a/Cargo.toml", manifest)]);
+        edges(&tree).into_iter().map(|finding| finding.objection).collect()
+    }
+
     #[test]
-    fn an_adapter_may_use_the_core_and_not_its_neighbour() {
+    fn an_edge_that_the_map_does_not_draw_is_found() {
         let manifest = "
             [package]
             name = \"flyball-docker\"
             [dependencies]
             flyball-core.workspace = true
             flyball-cgroup.workspace = true
-            flyball-haproxy.workspace = true";
+            flyball-haproxy.workspace = true
+            [dev-dependencies]
+            flyball-lab.workspace = true";
         let expected = ["`flyball-docker` must not depend on `flyball-haproxy`"];
-        assert_eq!(objections(edges, manifest), expected);
+        assert_eq!(edge_objections(manifest), expected);
+        for package in ["flyball", "flyball-fuzz"] {
+            let manifest = manifest.replace("flyball-docker", package);
+            assert_eq!(edge_objections(&manifest), [""; 0]);
+        }
     }
 
     #[test]
-    fn a_crate_nobody_gave_a_place_is_found() {
-        let found = objections(edges, "[package]\nname = \"flyball-extra\"");
-        assert_eq!(found, ["`flyball-extra` has no place in xtask's table of edges"]);
-        assert_eq!(allowed("flyball"), Some(Edges::All));
+    fn an_edge_that_the_map_draws_and_nobody_uses_is_found() {
+        let manifest = "
+            [package]
+            name = \"flyball-docker\"
+            [dependencies]
+            flyball-core.workspace = true";
+        let expected = ["ARCHITECTURE.md draws an edge to `flyball-cgroup`"];
+        assert_eq!(edge_objections(manifest), expected);
+    }
+
+    #[test]
+    fn a_crate_without_a_row_in_the_map_is_found() {
+        let found = edge_objections("[package]\nname = \"flyball-extra\"");
+        assert_eq!(found, ["`flyball-extra` has no row in the crate table of ARCHITECTURE.md"]);
     }
 
     #[test]
