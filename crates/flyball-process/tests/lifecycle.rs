@@ -370,7 +370,7 @@ async fn one_replica_more_than_there_is_room_for_is_not_started_and_says_why() {
     until_started(&engine, 2).await;
     engine.start(&id(3));
     let exit = until_exit(&engine).await;
-    assert!(exit.reason.contains("room for 2 replicas"), "{}", exit.reason);
+    assert!(exit.reason.contains("allows 2 process replicas"), "{}", exit.reason);
     assert!(engine.observe().pending.is_some_and(|why| why.contains("LimitNOFILE")));
     engine.stop(&id(1));
     until(&engine, "room", |engine| report(engine, 1).is_none().then_some(())).await;

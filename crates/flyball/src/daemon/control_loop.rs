@@ -104,7 +104,9 @@ impl LoopState {
 
     /// Counts who has fallen sick, and gives what became of sick replicas since the last look.
     fn count_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Vec<Turn> {
-        let turns = self.sick.turn(decision, engine);
+        // Without the engine nobody knows who is gone.
+        let Some(engine) = engine else { return Vec::new() };
+        let turns = self.sick.turn(&decision.sick, &engine.replicas, &self.memory.draining);
         for turn in &turns {
             if let Turn::Fell { sick, .. } = turn {
                 *self.counters.sick.entry(sick.cause).or_default() += 1;

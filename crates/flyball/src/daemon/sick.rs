@@ -1,13 +1,12 @@
 //! Which replicas became sick since the last look, and which recovered or are gone. A replica that
 //! stays sick counts once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use flyball_core::decision::Decision;
 use flyball_core::health::Sick;
-use flyball_core::observation::{EngineReport, Phase};
-use flyball_core::units::ReplicaId;
+use flyball_core::observation::{Phase, ReplicaReport};
+use flyball_core::units::{ReplicaId, Timestamp};
 
 /// Replicas that were sick at the last look, and those that have been stopping since.
 #[derive(Default)]
@@ -27,13 +26,18 @@ pub(crate) enum Turn {
 }
 
 impl SickTurns {
-    /// What has changed since the last look. Empty without the engine: it is unknown who is gone.
-    pub(crate) fn turn(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Vec<Turn> {
-        let Some(engine) = engine else { return Vec::new() };
+    /// What has changed since the last look, at which `sick` are sick, `replicas` exist, and
+    /// `draining` are on their way out.
+    pub(crate) fn turn(
+        &mut self,
+        sick: &[Sick],
+        replicas: &[ReplicaReport],
+        draining: &BTreeMap<ReplicaId, Timestamp>,
+    ) -> Vec<Turn> {
         let before = std::mem::take(&mut self.sick);
-        self.sick = decision.sick.iter().map(|one| one.replica.clone()).collect();
+        self.sick = sick.iter().map(|one| one.replica.clone()).collect();
         let lasting = before.intersection(&self.sick).count();
-        let new = decision.sick.iter().filter(|one| !before.contains(&one.replica));
+        let new = sick.iter().filter(|one| !before.contains(&one.replica));
         let fell =
             |(i, sick): (usize, &Sick)| Turn::Fell { sick: sick.clone(), others: lasting + i };
         let mut turns: Vec<Turn> = new.enumerate().map(fell).collect();
@@ -41,10 +45,13 @@ impl SickTurns {
             if self.sick.contains(&id) {
                 continue;
             }
-            match engine.replicas.iter().find(|replica| replica.id == id) {
+            let serves = |replica: &ReplicaReport| {
+                replica.phase == Phase::Ready && !draining.contains_key(&id)
+            };
+            match replicas.iter().find(|replica| replica.id == id) {
                 None => turns.push(Turn::Gone(id)),
-                Some(replica) if replica.phase == Phase::Ready => turns.push(Turn::Well(id)),
-                // It is stopping. It is not probed any more, which is not a recovery.
+                Some(replica) if serves(replica) => turns.push(Turn::Well(id)),
+                // It is on its way out. It is not checked any more, which is not a recovery.
                 Some(_) => drop(self.sick.insert(id)),
             }
         }
@@ -59,5 +66,56 @@ impl fmt::Display for Turn {
             Self::Well(replica) => write!(f, "{replica} recovered"),
             Self::Gone(replica) => write!(f, "{replica} was sick and is gone"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flyball_core::health::{Cause, SickTreatment};
+
+    use super::*;
+
+    fn id(number: u64) -> ReplicaId {
+        ReplicaId::numbered("web", number)
+    }
+
+    fn sick(number: u64) -> Sick {
+        Sick {
+            replica: id(number),
+            since: Timestamp::from_ms(0),
+            cause: Cause::Balancer,
+            why: "10 errors in a row".to_owned(),
+            standing: SickTreatment::Out,
+        }
+    }
+
+    fn replica(number: u64, phase: Phase) -> ReplicaReport {
+        ReplicaReport {
+            id: id(number),
+            phase,
+            asked_at: Timestamp::from_ms(0),
+            ready_at: None,
+            address: None,
+            cpu: None,
+            throttled: None,
+            cpu_limit_cores: 1.0,
+            protected: false,
+        }
+    }
+
+    #[test]
+    fn a_replica_that_is_drained_or_stopped_has_not_recovered() {
+        let ready = [replica(1, Phase::Ready), replica(2, Phase::Ready)];
+        let none = BTreeMap::new();
+        let mut turns = SickTurns::default();
+        let fell = |number, others| Turn::Fell { sick: sick(number), others };
+        assert_eq!(turns.turn(&[sick(1), sick(2)], &ready, &none), [fell(1, 0), fell(2, 1)]);
+        assert_eq!(turns.turn(&[sick(1), sick(2)], &ready, &none), []);
+        // HAProxy does not check a server that drains.
+        let draining = BTreeMap::from([(id(1), Timestamp::from_ms(0))]);
+        assert_eq!(turns.turn(&[], &ready, &draining), [Turn::Well(id(2))]);
+        let stopping = [replica(1, Phase::Stopping), replica(2, Phase::Ready)];
+        assert_eq!(turns.turn(&[], &stopping, &none), []);
+        assert_eq!(turns.turn(&[], &stopping[1..], &none), [Turn::Gone(id(1))]);
     }
 }

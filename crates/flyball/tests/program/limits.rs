@@ -47,7 +47,9 @@ fn where_replicas_do_not_fit_the_start_and_check_say_how_many_and_the_rest_serve
     until("a notice", || {
         let view = daemon.service("web");
         let mut notices = view["notices"].as_array()?.iter();
-        notices.find(|it| it["text"].as_str().unwrap().contains("allows 24 process replicas")).map(drop)
+        notices
+            .find(|it| it["text"].as_str().unwrap().contains("allows 24 process replicas"))
+            .map(drop)
     });
     assert_eq!(answering(&daemon), 24);
     let address = daemon.address_of("web");
