@@ -17,9 +17,11 @@ use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::pull::client::{AgentClient, bearer};
+use crate::pull::client::bearer;
 use crate::pull::node::Node;
 use crate::{AgentError, Answer, PullError};
+
+pub use crate::pull::client::AgentClient;
 
 /// The most nodes that are asked: those beyond are reported as silent. Docker recommends fewer than
 /// a thousand nodes to a swarm; each costs a task and a connection.
@@ -118,7 +120,7 @@ impl Agents {
     /// # Errors
     /// Whatever kept it from an answer.
     pub async fn ask(&self, address: SocketAddr) -> Result<Answer, PullError> {
-        ask(address, self.settings.token.clone()).await
+        AgentClient::new(address, self.settings.token.clone()).ask().await
     }
 
     fn begin(&self, name: &str, address: SocketAddr) -> Asked {
@@ -143,14 +145,6 @@ impl fmt::Debug for Agents {
         let agents = held(&self.asked);
         f.debug_map().entries(agents.iter().map(|(name, it)| (name, it.address))).finish()
     }
-}
-
-/// Asks one agent once.
-///
-/// # Errors
-/// Whatever kept it from an answer.
-pub async fn ask(address: SocketAddr, token: Option<Token>) -> Result<Answer, PullError> {
-    AgentClient::new(address, token).ask().await
 }
 
 async fn keep_asking(

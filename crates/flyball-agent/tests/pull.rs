@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use flyball_agent::{Agents, Metered, PullError, PullSettings, Token, ask};
+use flyball_agent::{AgentClient, Agents, Metered, PullError, PullSettings, Token};
 use flyball_core::units::Timestamp;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -240,9 +240,12 @@ async fn whoever_is_not_named_any_more_is_forgotten_and_not_asked() {
 #[tokio::test]
 async fn a_question_asked_once_tells_what_is_wrong() {
     let address = scripted(|| Does::Nothing).await;
-    let miss = ask(address, None).await.unwrap_err();
+    let miss = AgentClient::new(address, None).ask().await.unwrap_err();
     assert!(matches!(miss, PullError::Late { limit_ms: 500, .. }), "{miss}");
-    assert_eq!(ask(scripted(|| Does::Counts).await, None).await.unwrap().cores, 2);
+    assert_eq!(
+        AgentClient::new(scripted(|| Does::Counts).await, None).ask().await.unwrap().cores,
+        2
+    );
 }
 
 #[tokio::test]

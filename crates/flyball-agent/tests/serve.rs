@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flyball_agent::{
-    Agent, AgentError, Answer, CONTAINERS_MAX, Container, PullError, ServeSettings, Token, ask,
-    serve,
+    Agent, AgentClient, AgentError, Answer, CONTAINERS_MAX, Container, PullError, ServeSettings,
+    Token, serve,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -50,7 +50,7 @@ async fn start(settings: ServeSettings) -> (Agent, oneshot::Sender<()>) {
 async fn until_answer(address: SocketAddr, condition: impl Fn(&Answer) -> bool) -> Answer {
     let deadline = Instant::now() + DEADLINE;
     loop {
-        let answer = ask(address, None).await.unwrap();
+        let answer = AgentClient::new(address, None).ask().await.unwrap();
         if condition(&answer) {
             return answer;
         }
@@ -73,7 +73,7 @@ async fn containers_that_come_and_go_are_followed() {
     let root = machine(1);
     let (agent, _stop) = start(settings(root.path(), None)).await;
     assert_eq!(agent.containers, 1);
-    let answer = ask(agent.address, None).await.unwrap();
+    let answer = AgentClient::new(agent.address, None).ask().await.unwrap();
     assert_eq!(answer.containers, [Container(id(0).into(), 1_000_000, None)]);
     put(root.path(), 0, 3_000);
     put(root.path(), 1, 5);
@@ -90,7 +90,7 @@ async fn a_counter_that_cannot_be_read_is_left_out_and_not_zero() {
     fs::write(root.path().join(format!("system.slice/docker-{}.scope/cpu.stat", id(1))), "x\n")
         .unwrap();
     let (agent, _stop) = start(settings(root.path(), None)).await;
-    let answer = ask(agent.address, None).await.unwrap();
+    let answer = AgentClient::new(agent.address, None).ask().await.unwrap();
     assert_eq!(answer.containers, [Container(id(0).into(), 1_000_000, None)]);
 }
 
@@ -101,7 +101,7 @@ async fn many_askers_cost_one_reading() {
     let began = Instant::now();
     let mut moments = Vec::new();
     for _ in 0..50 {
-        moments.push(ask(agent.address, None).await.unwrap().at_ns);
+        moments.push(AgentClient::new(agent.address, None).ask().await.unwrap().at_ns);
     }
     moments.dedup();
     let most = began.elapsed().as_millis() / 20 + 1;
@@ -116,16 +116,16 @@ async fn only_the_token_opens_and_a_new_one_in_the_file_replaces_it() {
     let token = Some(Token::of_file(&file).unwrap());
     let (agent, _stop) = start(settings(root.path(), token)).await;
     let refused = |outcome| matches!(outcome, Err(PullError::Refused { .. }));
-    assert!(ask(agent.address, Token::new("first")).await.is_ok());
-    assert!(refused(ask(agent.address, None).await));
-    assert!(refused(ask(agent.address, Token::new("firs")).await));
+    assert!(AgentClient::new(agent.address, Token::new("first")).ask().await.is_ok());
+    assert!(refused(AgentClient::new(agent.address, None).ask().await));
+    assert!(refused(AgentClient::new(agent.address, Token::new("firs")).ask().await));
     fs::write(&file, "second\n").unwrap();
     let deadline = Instant::now() + DEADLINE;
-    while ask(agent.address, Token::new("second")).await.is_err() {
+    while AgentClient::new(agent.address, Token::new("second")).ask().await.is_err() {
         assert!(Instant::now() < deadline, "the new token does not count");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(refused(ask(agent.address, Token::new("first")).await));
+    assert!(refused(AgentClient::new(agent.address, Token::new("first")).ask().await));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn what_is_no_question_is_refused_and_ends_the_connection() {
         assert!(!answer.contains("s3cret"), "{answer}");
     }
     assert!(raw(agent.address, "\u{1}\u{2}\r\n\r\n").await.contains("400"));
-    assert!(ask(agent.address, Token::new("s3cret")).await.is_ok());
+    assert!(AgentClient::new(agent.address, Token::new("s3cret")).ask().await.is_ok());
 }
 
 #[tokio::test]
@@ -185,7 +185,7 @@ async fn a_machine_with_more_containers_than_are_told_tells_as_many_as_it_may() 
     let root = machine(CONTAINERS_MAX + 1);
     let (agent, _stop) = start(settings(root.path(), None)).await;
     // There may be descriptors for fewer here, and the connection needs one, too.
-    let answer = ask(agent.address, None).await.unwrap();
+    let answer = AgentClient::new(agent.address, None).ask().await.unwrap();
     assert!(!answer.containers.is_empty() && answer.containers.len() <= CONTAINERS_MAX);
     assert_eq!(answer.containers.len(), agent.containers);
 }
@@ -222,7 +222,7 @@ async fn silent_connections_keep_no_controller_from_asking() {
         silent.push(TcpStream::connect(agent.address).await.unwrap());
     }
     let asked = Instant::now();
-    let answer = ask(agent.address, token).await.unwrap();
+    let answer = AgentClient::new(agent.address, token).ask().await.unwrap();
     assert_eq!(answer.containers.len(), 1);
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     drop((stop, silent));

@@ -5,8 +5,16 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
+
+/// How long a connection that has to make room may still present its token. Connections of one
+/// moment are accepted faster than their requests are read; without this, a burst of clients that
+/// all have a token would close its own first ones. A request that was sent along is read within
+/// milliseconds; twice would hold twice the descriptors of a flood.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// How many there may be. A client is an IPv4 address, or the network of 64 bits that an IPv6
 /// address is in. On loopback all of this machine is one client, and so is a proxy's machine.
@@ -49,6 +57,8 @@ struct Open {
     next: u64,
     /// By number, so that the oldest comes first.
     connections: BTreeMap<u64, Entry>,
+    /// Those that made room and may still present a token; they hold no place.
+    leaving: BTreeMap<u64, Entry>,
 }
 
 #[derive(Debug)]
@@ -92,11 +102,15 @@ impl Clients {
         if open.strangers(client).count() >= self.limits.connections_of_one {
             let oldest = open.strangers(client).find(|(_, entry)| entry.stage == Stage::Waiting);
             let oldest = oldest.map(|(number, _)| number)?;
-            open.close(oldest);
+            open.make_leave(oldest);
         }
         if open.connections.len() >= self.limits.connections {
             let last = open.dispensable(|_| true)?;
-            open.close(last);
+            open.make_leave(last);
+        }
+        // A flood must not hold more descriptors than the limits allow twice over.
+        while open.leaving.len() > self.limits.connections {
+            open.leaving.pop_first().inspect(|(_, entry)| entry.closed.notify_one());
         }
         let number = open.next;
         open.next += 1;
@@ -136,18 +150,42 @@ impl Open {
         of_client.min_by_key(|(number, entry)| (entry.stage, **number)).map(|(number, _)| *number)
     }
 
-    /// Has a connection closed; its place is free at once.
-    fn close(&mut self, number: u64) {
+    /// Has a connection close soon; its place is free at once.
+    fn make_leave(&mut self, number: u64) {
         if let Some(entry) = self.connections.remove(&number) {
             entry.closed.notify_one();
+            self.leaving.insert(number, entry);
         }
+    }
+
+    /// Gives one that was about to leave its place back, if there is one or a stranger makes room.
+    fn take_back(&mut self, number: u64, limits: Limits) {
+        let Some(mut entry) = self.leaving.remove(&number) else { return };
+        entry.known = true;
+        if self.connections.len() >= limits.connections {
+            let Some(last) = self.dispensable(|_| true) else {
+                // `closed` finds it in neither list when its last chance is over.
+                return;
+            };
+            self.make_leave(last);
+        }
+        self.connections.insert(number, entry);
     }
 }
 
 impl Connection {
-    /// Returns once it has to make room.
+    /// Returns once it has to make room, and has presented no token for a moment after that.
     pub async fn closed(&self) {
-        self.closed.notified().await;
+        loop {
+            self.closed.notified().await;
+            if self.clients.open().leaving.contains_key(&self.number) {
+                // Told again, it has no chance left.
+                let _ = timeout(LAST_CHANCE, self.closed.notified()).await;
+            }
+            if !self.clients.open().connections.contains_key(&self.number) {
+                return;
+            }
+        }
     }
 
     /// A request has come.
@@ -167,6 +205,8 @@ impl Connection {
     /// It has presented a token of this server.
     pub fn is_known(&self) {
         self.set(|entry| entry.known = true);
+        let limits = self.clients.limits;
+        self.clients.open().take_back(self.number, limits);
     }
 
     /// Lets it follow the events, in the place of a stranger if need be.
@@ -187,7 +227,7 @@ impl Connection {
         let all = open.connections.values().filter(|entry| follows(entry)).count();
         if all >= limits.followers {
             match open.dispensable(follows).filter(|_| known) {
-                Some(stranger) => open.close(stranger),
+                Some(stranger) => open.make_leave(stranger),
                 None => return Err(format!("there are already {all} event streams")),
             }
         }
@@ -206,7 +246,9 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.clients.open().connections.remove(&self.number);
+        let mut open = self.clients.open();
+        open.connections.remove(&self.number);
+        open.leaving.remove(&self.number);
     }
 }
 
@@ -307,5 +349,41 @@ mod tests {
         assert_eq!(of("2001:db8:1:2::7"), of("2001:db8:1:2:ffff::1"));
         assert_ne!(of("2001:db8:1:2::7"), of("2001:db8:1:3::7"));
         assert_eq!(of("::ffff:10.0.0.1"), ONE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_clients_with_a_token_closes_none_of_its_own() {
+        let clients = clients(16);
+        let burst: Vec<_> = (0..12).map(|_| clients.admit(ONE).unwrap()).collect();
+        // Their requests are read only after all have been accepted.
+        burst.iter().for_each(Connection::is_known);
+        assert!(burst.iter().all(is_open));
+        for connection in &burst {
+            assert!(timeout(LAST_CHANCE * 2, connection.closed()).await.is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_without_a_token_holds_twice_the_limit_at_most_and_not_for_long() {
+        let clients = clients(16);
+        let flood: Vec<_> = (0..100).map(|_| clients.admit(ONE).unwrap()).collect();
+        assert_eq!(clients.open().leaving.len(), 16);
+        let began = tokio::time::Instant::now();
+        flood[0].closed().await;
+        assert!(began.elapsed().is_zero(), "told twice, it goes at once");
+        flood[95].closed().await;
+        assert_eq!(began.elapsed(), LAST_CHANCE);
+        assert!(is_open(&flood[99]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_about_to_leave_finds_no_place_where_all_have_a_token() {
+        let clients = clients(4);
+        let late = clients.admit(ONE).unwrap();
+        let known: Vec<_> = (0..4).map(|_| clients.admit(TWO).unwrap()).collect();
+        known.iter().for_each(Connection::is_known);
+        late.is_known();
+        late.closed().await;
+        assert!(known.iter().all(is_open));
     }
 }

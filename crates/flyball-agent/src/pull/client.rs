@@ -29,9 +29,9 @@ pub(super) const LIMIT: Duration = Duration::from_millis(500);
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
 
-/// A way to one agent.
+/// Asks one agent, on one connection as long as that holds.
 #[derive(Debug)]
-pub(super) struct AgentClient {
+pub struct AgentClient {
     address: SocketAddr,
     token: Option<Token>,
     open: Option<Open>,
@@ -44,7 +44,8 @@ struct Open {
 }
 
 impl AgentClient {
-    pub(super) fn new(address: SocketAddr, token: Option<Token>) -> Self {
+    /// Connects with the first question. `token` is `None` for an agent that lets anyone read.
+    pub fn new(address: SocketAddr, token: Option<Token>) -> Self {
         Self { address, token, open: None }
     }
 
@@ -52,8 +53,11 @@ impl AgentClient {
         self.address
     }
 
-    /// Asks once, on the connection that there is, or on a new one.
-    pub(super) async fn ask(&mut self) -> Result<Answer, PullError> {
+    /// Asks once, on the connection that there is, or on a new one; takes at most half a second.
+    ///
+    /// # Errors
+    /// Whatever kept it from an answer; the next question begins with a new connection.
+    pub async fn ask(&mut self) -> Result<Answer, PullError> {
         let (address, open) = (self.address, self.open.take());
         let limit_ms = u64::try_from(LIMIT.as_millis()).unwrap_or(u64::MAX);
         let late = |_| PullError::Late { address, limit_ms };

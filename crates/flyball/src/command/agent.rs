@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use flyball_agent::{Answer, ServeSettings, Token};
+use flyball_agent::{AgentClient, Answer, ServeSettings, Token};
 use flyball_file::may_others_read;
 
 use crate::cli::Agent;
@@ -67,7 +67,7 @@ async fn serve(options: Agent, token: Option<Token>) -> Result<ExitCode, Failure
 async fn check(agent: &str, token: Option<Token>) -> Result<ExitCode, Failure> {
     let address = look_up(agent, "an agent", 9810).await?;
     let asked = clock::stopwatch();
-    match flyball_agent::ask(address, token).await {
+    match AgentClient::new(address, token).ask().await {
         Ok(Answer { cores, containers, .. }) => {
             let took_ms = (clock::stopwatch() - asked).as_millis();
             let count = containers.len();

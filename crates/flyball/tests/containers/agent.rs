@@ -5,7 +5,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use bollard::models::{ContainerCreateBody, HostConfig};
-use flyball_agent::{Answer, ask};
+use flyball_agent::{AgentClient, Answer};
 
 use crate::lab::{IMAGE, Lab};
 use crate::stage::Stage;
@@ -66,7 +66,7 @@ fn an_agent_tells_what_the_kernel_says_of_real_containers_and_follows_their_comi
         let log = fs::read_to_string(&log).unwrap();
         log.split_once(" on http://")?.1.split_once("/v1/cpu\n")?.0.parse().ok()
     });
-    let ask = || runtime.block_on(ask(address, None)).unwrap();
+    let ask = || runtime.block_on(AgentClient::new(address, None).ask()).unwrap();
     let (first, begun) = (ask(), Instant::now());
     // Enough for 1 % to be more than a tick of the scheduler.
     until("a second of work", || (used_ns(&busy) > 1_000_000_000).then_some(()));

@@ -103,9 +103,10 @@ mod alone {
     use std::thread::sleep;
     use std::time::{Duration, Instant};
 
-    use flyball_agent::ask;
+    use flyball_agent::AgentClient;
     use flyball_cgroup::TreeMeter;
     use rustix::time::{ClockId, clock_gettime};
+    use tokio::runtime::{Builder, Runtime};
 
     use super::{Agent, machine};
     use crate::support::Place;
@@ -113,7 +114,7 @@ mod alone {
     const CONTAINERS: usize = 200;
     /// A second, within which the agent walks the tree once.
     const LOOKS: u32 = 5;
-    const TURNS: usize = 7;
+    const TURNS: usize = 5;
     const PAUSE: Duration = Duration::from_millis(200);
 
     /// Real groups of this machine's kernel, removed on drop.
@@ -167,12 +168,13 @@ mod alone {
 
     /// Measures both in turns, a second each, and takes the middle turn: the speed of a shared
     /// machine changes within seconds, and a turn that met a slow one must not be compared with one
-    /// that met a fast one.
+    /// that met a fast one. The agent is asked as a controller asks it, on one connection.
     #[track_caller]
-    fn cost(agent: &Agent, runtime: &tokio::runtime::Runtime, files: &[PathBuf]) -> Cost {
+    fn cost(agent: &Agent, runtime: &Runtime, files: &[PathBuf]) -> Cost {
         assert_eq!(files.len(), CONTAINERS);
         let files: Vec<File> = files.iter().map(|file| File::open(file).unwrap()).collect();
-        let ask = || runtime.block_on(ask(agent.address, None)).unwrap().containers.len();
+        let mut client = runtime.block_on(async { AgentClient::new(agent.address, None) });
+        let mut ask = || runtime.block_on(client.ask()).unwrap().containers.len();
         let containers = ask();
         assert!(containers >= CONTAINERS, "{containers}");
         let mut meter = TreeMeter::open(agent.child.id()).unwrap();
@@ -221,7 +223,7 @@ mod alone {
     #[test]
     fn two_hundred_containers_at_five_looks_a_second_cost_at_most_one_hundredth_of_a_core() {
         let place = Place::new();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let mount = machine(&place, CONTAINERS);
         let slice = fs::read_dir(Path::new(&mount).join("system.slice")).unwrap();
         let files: Vec<PathBuf> = slice.map(|it| it.unwrap().path().join("cpu.stat")).collect();
