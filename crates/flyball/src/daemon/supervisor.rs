@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flyball_config::Service;
+use flyball_config::{Service, show_duration};
 use flyball_core::observation::Manual;
 use flyball_core::policy::Rule;
 use flyball_docker::Owner;
@@ -86,6 +86,7 @@ impl Supervisor {
         let events = EventPublisher::new(self.registry.feed().clone(), &service.name);
         let sink = self.sink.clone();
         let (guard, log) = (self.guard.clone(), LoopLog::new(&service.name));
+        let start_lag_ms = self.start_lag_ms(&service.name).await;
         let look = ControlLoop {
             policy,
             engine,
@@ -97,6 +98,7 @@ impl Supervisor {
             sink,
             guard,
             log,
+            start_lag_ms,
         };
         Ok(Ready { look, name: service.name.clone() })
     }
@@ -155,6 +157,19 @@ impl Supervisor {
             }
             self.manuals().insert(service, stored);
         }
+    }
+
+    /// The start lag that was measured before the restart. Without history there is none, and the
+    /// configured one holds until the first start.
+    async fn start_lag_ms(&self, service: &str) -> Option<u64> {
+        let (registry, name) = (Arc::clone(&self.registry), service.to_owned());
+        let read = move || registry.last_start_lag_ms(&name);
+        let start_lag_ms = tokio::task::spawn_blocking(read).await.ok().flatten()?;
+        tracing::info!(
+            "{service}: starts took {} before the restart; this counts until new ones are measured",
+            show_duration(start_lag_ms)
+        );
+        Some(start_lag_ms)
     }
 
     fn manuals(&self) -> MutexGuard<'_, BTreeMap<String, StoredManual>> {

@@ -6,12 +6,15 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 use insta::assert_snapshot;
 use rustix::process::{Signal, getuid};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{Daemon, FLYBALL, Place, ask, clean, flyball, run, sample, signal, until};
+use crate::support::{
+    Daemon, FLYBALL, Place, Steady, ask, clean, flyball, run, sample, signal, until,
+};
 
 /// A user that owns nothing.
 const NOBODY: u32 = 65_534;
@@ -210,11 +213,44 @@ fn a_full_disk_costs_history_and_nothing_else() {
     });
     daemon.until_settled("web", 2);
     let scaled = ask(daemon.api, "POST", "/api/v1/services/web/scale", Some(&json!({ "to": 3 })));
-    // A hand on the wheel counts in an incident; that a restart forgets it stands in the log.
+    // A manual override counts in an incident; the log says that a restart forgets it.
     assert_eq!(scaled.unwrap().status, 200);
     daemon.until_settled("web", 3);
     fs::remove_file(filler).unwrap();
     until("history again", || (!notices(&daemon).iter().any(trouble)).then_some(()));
     let (status, _) = daemon.stop();
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+fn a_measured_start_lag_is_kept_across_restarts() {
+    let place = Place::with(&sample("web", 1.0, 0.5, "policy = \"external\"\nmin = 1\nmax = 3"));
+    let daemon = Daemon::start(&place);
+    let load = Steady::start(daemon.address_of("web"), 20);
+    until("a measured start lag", || {
+        let measured = &daemon.service("web")["decision"]["signals"]["start_lag_measured"];
+        (*measured == true).then_some(())
+    });
+    // A decision that changes the count is recorded at once.
+    daemon.post("/api/v1/services/web/scale", &json!({ "to": 2 }));
+    daemon.until_settled("web", 2);
+    load.finish();
+    daemon.stop();
+    let restarted = UNIX_EPOCH.elapsed().unwrap().as_millis();
+    let daemon = Daemon::start(&place);
+    assert_eq!(daemon.said("before the restart; this counts until"), 1, "{}", daemon.log());
+    // The newest first.
+    let decisions = until("the first decision", || {
+        let all = daemon.get("/api/v1/services/web/decisions?limit=50").json();
+        let all: Vec<Value> = all.as_array()?.iter().map(|one| one["decision"].clone()).collect();
+        is_after(all.first()?, restarted).then_some(all)
+    });
+    let first = decisions.iter().rfind(|one| is_after(one, restarted)).unwrap();
+    let last = decisions.iter().find(|one| !is_after(one, restarted)).unwrap();
+    assert_eq!(last["signals"]["start_lag_measured"], true, "{last}");
+    assert_eq!(first["signals"]["start_lag_ms"], last["signals"]["start_lag_ms"], "{first}");
+}
+
+fn is_after(decision: &Value, wall_ms: u128) -> bool {
+    u128::from(decision["wall_ms"].as_u64().unwrap()) >= wall_ms
 }
