@@ -26,13 +26,13 @@ enum Lab {
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> ExitCode {
     let Lab::Marathon = arguments.name;
     let mut build = step::cargo(root);
-    build.args(["build", "--quiet", "--package", "flyball", "--package", "flyball-lab"]);
+    build.args(["build", "--quiet", "--package", "flyball", "--package", "flyball-testkit"]);
     if let Err(error) = step::run(&mut build) {
         eprintln!("error: {error:#}");
         return ExitCode::FAILURE;
     }
     let mut lab = step::cargo(root);
-    lab.args(["run", "--quiet", "--package", "flyball-lab", "--"]).args(&arguments.rest);
+    lab.args(["run", "--quiet", "--package", "flyball-testkit", "--"]).args(&arguments.rest);
     // The sample service is called by its name.
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders = vec![root.join("target/debug")];

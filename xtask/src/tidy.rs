@@ -75,6 +75,7 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
         sources::unfinished,
         sources::registry_hosts,
         sources::core_fence,
+        sources::modules_of_others,
         manifests::workspace_lints,
         manifests::workspace_versions,
         manifests::edges,

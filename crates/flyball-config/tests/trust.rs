@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-mod every_label;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use every_label::{May, every_label};
 use flyball_config::{
     Balancer, Config, Described, Engine, Env, ExtraRights, Limits, Service, Source, parse,
 };
+use flyball_testkit::labels;
+use flyball_testkit::labels::{Allowed, every_label};
 use insta::assert_snapshot;
 
 fn config(text: &str) -> Config {
@@ -43,7 +42,7 @@ fn read(config: &Config, source: Source, labels: &[(&str, &str)]) -> Result<Serv
 
 /// A service with one label beside what it needs.
 fn with(config: &Config, name: &str, value: &str) -> Result<Service, String> {
-    let labels = every_label::beside(name, value);
+    let labels = labels::beside(name, value);
     let labels: Vec<(&str, &str)> = labels.iter().map(|(n, v)| (&**n, &**v)).collect();
     read(config, container(), &labels)
 }
@@ -55,18 +54,18 @@ fn every_label_is_obeyed_as_the_reference_says() {
         let (name, key) = (&label.name, label.permission());
         let by_default = with(&default, name, label.value);
         let allowed = format!("[docker]\nlabels_may = [\"{key}\"]");
-        match label.may {
-            May::Always => {
+        match label.allowed {
+            Allowed::Always => {
                 assert!(by_default.is_ok(), "{name}: {by_default:?}");
                 let refused = said(&allowed);
                 assert!(refused.contains("labels may always set this key"), "{name}: {refused}");
             }
-            May::Never => {
+            Allowed::Never => {
                 assert!(by_default.is_err(), "{name}");
                 let refused = said(&allowed);
                 assert!(refused.contains("only this file may set this key"), "{name}: {refused}");
             }
-            May::WithPermission => {
+            Allowed::WithPermission => {
                 let refused = by_default.unwrap_err();
                 let hint = format!("labels_may = [\"{key}\"] in [docker]");
                 assert!(refused.contains(&hint), "{name}: {refused}");

@@ -18,12 +18,10 @@ use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
 use flyball_core::units::ReplicaId;
 use flyball_docker::{DockerEngine, DockerSettings, Publish};
 
-#[path = "../tests/lab/mod.rs"]
-mod lab;
 #[path = "../tests/rig/mod.rs"]
 mod rig;
 
-use lab::{IMAGE, Lab};
+use flyball_testkit::docker::{IMAGE, Lab};
 use rig::{engine, id, report, until, until_gone, until_listed, until_served};
 
 #[tokio::main]

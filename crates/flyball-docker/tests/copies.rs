@@ -3,12 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 #![recursion_limit = "256"]
 
-mod lab;
 mod rig;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use flyball_docker::copy::fields::{FIELDS, FieldRule, fate, fields, is_set, reference};
+use flyball_testkit::docker;
 use serde_json::{Value, json};
 
 #[test]
@@ -99,7 +99,7 @@ fn original_host() -> Value {
 /// Everything that this daemon accepts, as a user would write it.
 fn original() -> Value {
     json!({
-        "Image": lab::IMAGE,
+        "Image": docker::IMAGE,
         "Hostname": "shop", "Domainname": "example.test", "User": "1000:1000",
         "Env": ["A=1", "PORT=8080"], "Cmd": ["serve"], "Entrypoint": ["/app"],
         "ExposedPorts": { "8080/tcp": {}, "9090/tcp": {} }, "Tty": true, "OpenStdin": true,
@@ -170,9 +170,9 @@ mod alone {
     use flyball_docker::labels::{PORT, SERVICE};
     use flyball_docker::{DockerEngine, DockerSettings, Members, Publish};
 
-    use super::lab::{IMAGE, Lab};
     use super::rig::*;
     use super::*;
+    use flyball_testkit::docker::{IMAGE, Lab};
 
     fn first_notice(engine: &DockerEngine) -> Option<String> {
         engine.observe().value()?.notices.first().cloned()

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod lab;
 mod rig;
 
 mod alone {
@@ -12,8 +11,8 @@ mod alone {
     use flyball_core::observation::{CpuCounter, Phase};
     use flyball_docker::Publish;
 
-    use super::lab::Lab;
     use super::rig::*;
+    use flyball_testkit::docker::Lab;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_replica_starts_serves_and_is_removed_when_it_is_stopped() {

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod lab;
 mod rig;
 
 mod alone {
@@ -18,8 +17,8 @@ mod alone {
     use flyball_core::units::ReplicaId;
     use flyball_docker::labels::{MANAGED, PROTECT, REPLICA, SERVICE, SIGNATURE};
 
-    use super::lab::{IMAGE, Lab};
     use super::rig::*;
+    use flyball_testkit::docker::{IMAGE, Lab};
 
     const COMPOSE: [(&str, &str); 4] = [
         (SERVICE, "web"),

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod lab;
 mod rig;
 
 mod alone {
@@ -14,8 +13,8 @@ mod alone {
     use flyball_docker::{DockerEngine, DockerSettings, Publish};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::lab::Lab;
     use super::rig::*;
+    use flyball_testkit::docker::Lab;
 
     /// Why the only start of an engine with these settings fails.
     async fn failure(lab: &Lab, change: impl FnOnce(&mut DockerSettings)) -> String {

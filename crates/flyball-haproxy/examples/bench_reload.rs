@@ -7,9 +7,6 @@
 //! stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
-#[path = "../tests/rig/mod.rs"]
-mod rig;
-
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +17,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use flyball_haproxy::Haproxy;
-use rig::{Replica, Rig, observed, routed};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Replica, Rig, observed, routed};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -353,7 +351,7 @@ fn rounded(figure: f64) -> f64 {
 }
 
 fn haproxy_version() -> String {
-    let output = rig::program::haproxy()
+    let output = haproxy::program::haproxy()
         .and_then(|program| std::process::Command::new(program).arg("-v").output().ok());
     let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
     said.and_then(|said| Some(said.lines().next()?.to_owned())).unwrap_or_default()

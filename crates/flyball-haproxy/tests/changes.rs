@@ -1,14 +1,13 @@
 //! A real HAProxy: servers come and go under load, and nothing is lost.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod rig;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flyball_core::observation::{Reading, Route};
 use flyball_haproxy::{Checks, Haproxy, HaproxySettings, ServerOptions, Slots};
-use rig::{Load, Replica, Rig, clock, get, get_path, id, observed, routed};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Load, Replica, Rig, clock, get, get_path, id, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -99,12 +98,12 @@ async fn a_replica_that_moves_keeps_its_server() {
     let haproxy = rig.connect().await;
     let (old, new) = (Replica::start("old", QUICK).await, Replica::start("new", QUICK).await);
     haproxy.route(&id("web-1"), old.address);
-    observed(&haproxy, |r| rig::is_routed(r, &id("web-1"))).await;
+    observed(&haproxy, |r| haproxy::is_routed(r, &id("web-1"))).await;
     assert_eq!(get(rig.front).await.unwrap(), "old");
     haproxy.route(&id("web-1"), new.address);
     let began = std::time::Instant::now();
     while get(rig.front).await.as_deref() != Ok("new") {
-        assert!(began.elapsed() < rig::DEADLINE, "still served by the old one");
+        assert!(began.elapsed() < haproxy::DEADLINE, "still served by the old one");
     }
     assert_eq!(rig.servers().await, [format!("fb-web-1 {}", new.address)]);
 }
@@ -195,7 +194,7 @@ async fn flyball_ends_and_comes_again_and_haproxy_serves_on() {
     load.sends(20).await;
     let haproxy = rig.connect().await;
     let reading = haproxy.observe().await;
-    assert!(rig::is_routed(reading.value().unwrap(), &replica.id), "{reading:?}");
+    assert!(haproxy::is_routed(reading.value().unwrap(), &replica.id), "{reading:?}");
     load.sends(20).await;
     let (sent, failed) = load.end().await;
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
@@ -215,7 +214,7 @@ async fn errors_are_counted_once_each() {
     assert_eq!((report.arrivals, report.errors), (3, 3), "nobody to send them to");
     // Three retries and a redispatch later it is still one request that failed.
     haproxy.route(&id("web-1"), refusing());
-    observed(&haproxy, |r| rig::is_routed(r, &id("web-1"))).await;
+    observed(&haproxy, |r| haproxy::is_routed(r, &id("web-1"))).await;
     assert!(get(rig.front).await.unwrap_err().starts_with("HTTP/1.1 503"));
     let report = observed(&haproxy, |r| r.errors >= 4).await;
     assert_eq!((report.arrivals, report.errors), (4, 4));

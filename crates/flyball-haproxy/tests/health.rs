@@ -1,13 +1,12 @@
 //! A real HAProxy that takes servers out by itself, and what is reported of it.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod rig;
-
 use std::time::Duration;
 
 use flyball_core::observation::{BalancerReport, Route, ServerHealth};
 use flyball_haproxy::{Haproxy, HaproxySettings, ServerOptions, Socket};
-use rig::{Replica, Rig, clock, get, observed, routed};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Replica, Rig, clock, get, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -106,10 +105,10 @@ async fn options_reach_servers_made_at_run_time_and_those_of_the_file_alike() {
     get(rig.front).await.unwrap();
     assert!(replica.last_head().starts_with("PROXY TCP4 "), "{}", replica.last_head());
     let line = " on-error mark-down send-proxy slowstart 1s\n";
-    rig::file_says(&rig.path("flyball.cfg"), |text| text.contains(line)).await;
+    haproxy::file_says(&rig.path("flyball.cfg"), |text| text.contains(line)).await;
     rig.reload().await;
     let path = "/after";
-    rig::get_path(rig.front, path).await.unwrap();
+    haproxy::get_path(rig.front, path).await.unwrap();
     let head = replica.last_head();
     assert!(head.starts_with("PROXY TCP4 ") && head.contains(path), "{head}");
 }
@@ -128,7 +127,7 @@ async fn a_backend_that_takes_no_servers_is_in_the_report() {
     );
     rig.configure("");
     rig.reload().await;
-    observed(&haproxy, |r| r.trouble.is_none() && rig::is_routed(r, &replica.id)).await;
+    observed(&haproxy, |r| r.trouble.is_none() && haproxy::is_routed(r, &replica.id)).await;
 }
 
 #[tokio::test]
@@ -142,7 +141,7 @@ async fn through_the_masters_socket_servers_come_and_go_as_well() {
     let before = routed(&haproxy, &replica).await;
     assert_eq!(get(rig.front).await.unwrap(), "web-1");
     rig.reload().await;
-    observed(&haproxy, |r| r.epoch != before.epoch && rig::is_routed(r, &replica.id)).await;
+    observed(&haproxy, |r| r.epoch != before.epoch && haproxy::is_routed(r, &replica.id)).await;
     haproxy.drain(&replica.id);
     observed(&haproxy, |r| r.servers.is_empty()).await;
     assert_eq!(rig.servers().await, [""; 0]);

@@ -1,13 +1,12 @@
 //! A real HAProxy that lacks something, and what flyball says about it.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod rig;
-
 use flyball_core::observation::Reading;
 use flyball_haproxy::{
     Finding, Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile, Slots, Socket,
 };
-use rig::{Replica, Rig, clock, id};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Replica, Rig, clock, id};
 
 fn refused(outcome: Result<Haproxy, HaproxyError>) -> (String, String) {
     let error = outcome.map(drop).unwrap_err();
@@ -112,8 +111,8 @@ async fn what_the_owned_file_lacks_is_suggested_line_by_line() {
             advice.unwrap_or_default()
         }
     };
-    assert_eq!(advised(rig::LINES).await, "");
-    let without = rig::LINES.replace("option redispatch 1", "");
+    assert_eq!(advised(haproxy::LINES).await, "");
+    let without = haproxy::LINES.replace("option redispatch 1", "");
     assert_eq!(advised(&without).await, "in `lines`: option redispatch 1");
 }
 
@@ -122,7 +121,7 @@ async fn haproxy_is_started_with_the_owned_file_only_once_that_is_there() {
     let Some(rig) = Rig::start("").await else { return };
     let path = rig.path("owned.cfg");
     let directory = rig.folder.path().to_owned();
-    let file = OwnedFile { path: path.clone(), directory, lines: rig::LINES.to_owned() };
+    let file = OwnedFile { path: path.clone(), directory, lines: haproxy::LINES.to_owned() };
     let settings = HaproxySettings { backend: "pool".into(), file: Some(file), ..rig.settings() };
     let said = |findings: Vec<Finding>| {
         let mut about = findings.into_iter().filter(|f| f.what.contains("no backend `pool`"));

@@ -1,14 +1,13 @@
 //! A real HAProxy that is reloaded, restarted and gone for a while.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod rig;
-
 use std::fs;
 use std::time::Duration;
 
 use flyball_core::observation::{Reading, Route};
 use flyball_haproxy::{Haproxy, HaproxySettings, Slots};
-use rig::{Load, Replica, Rig, clock, file_says, get, observed, routed};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Load, Replica, Rig, clock, file_says, get, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -32,7 +31,7 @@ async fn with_the_owned_file_five_reloads_under_load_lose_nothing() {
         let epoch = observed(&haproxy, |_| true).await.epoch;
         rig.reload().await;
         let report = observed(&haproxy, |r| r.epoch != epoch).await;
-        assert!(rig::is_routed(&report, &passes.id), "the file had it: {report:?}");
+        assert!(haproxy::is_routed(&report, &passes.id), "the file had it: {report:?}");
         load.sends(10).await;
         // It is a static server now, and goes like any other.
         haproxy.drain(&passes.id);
@@ -59,7 +58,7 @@ async fn with_the_owned_file_slots_keep_their_addresses() {
     let load = Load::start(rig.front, 4);
     rig.reload().await;
     let report = observed(&haproxy, |r| r.epoch != before.epoch).await;
-    assert!(rig::is_routed(&report, &replica.id), "{report:?}");
+    assert!(haproxy::is_routed(&report, &replica.id), "{report:?}");
     load.sends(10).await;
     let (sent, failed) = load.end().await;
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
@@ -82,7 +81,7 @@ async fn without_the_file_a_reload_is_mended_on_the_next_look() {
     haproxy.observe().await;
     let began = std::time::Instant::now();
     while rig.servers().await.len() < 20 {
-        assert!(began.elapsed() < rig::DEADLINE, "{:?}", rig.servers().await);
+        assert!(began.elapsed() < haproxy::DEADLINE, "{:?}", rig.servers().await);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let report = observed(&haproxy, all).await;
@@ -101,7 +100,7 @@ async fn a_replica_with_requests_in_the_replaced_process_is_not_idle() {
     let request = tokio::spawn(get(rig.front));
     let before = observed(&haproxy, |r| r.servers[&slow.id].in_flight == 1).await;
     rig.reload().await;
-    observed(&haproxy, |r| r.epoch != before.epoch && rig::is_routed(r, &slow.id)).await;
+    observed(&haproxy, |r| r.epoch != before.epoch && haproxy::is_routed(r, &slow.id)).await;
     haproxy.drain(&slow.id);
     let report = observed(&haproxy, |r| r.servers[&slow.id].route == Route::Draining).await;
     assert_eq!(report.servers[&slow.id].in_flight, 1, "the replaced process still has it");
@@ -119,7 +118,7 @@ async fn a_restart_loses_nothing_that_was_ordered() {
     let before = routed(&haproxy, &replica).await;
     rig.stop();
     let gone = haproxy.observe().await;
-    assert!(rig::is_routed(gone.value().unwrap(), &replica.id), "nothing is removed: {gone:?}");
+    assert!(haproxy::is_routed(gone.value().unwrap(), &replica.id), "nothing is removed: {gone:?}");
     rig.launch().await;
     let report = observed(&haproxy, |r| r.epoch != before.epoch).await;
     assert_eq!(report.arrivals, 0);

@@ -1,14 +1,13 @@
 //! A real HAProxy with servers and sections of others: what flyball reads from them.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-mod rig;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use flyball_haproxy::{Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile};
-use rig::{Replica, Rig, clock, get, observed, routed};
+use flyball_testkit::haproxy;
+use flyball_testkit::haproxy::{Replica, Rig, clock, get, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 const MARKER: &str = "server flyball 127.0.0.1:1 disabled";
@@ -60,7 +59,7 @@ async fn a_backend_that_asks_no_more_is_left_as_it_is() {
     rig.configure("server theirs 127.0.0.1:1");
     rig.reload().await;
     let report = observed(&haproxy, |report| report.epoch != epoch).await;
-    assert!(!rig::is_routed(&report, &replica.id), "{report:?}");
+    assert!(!haproxy::is_routed(&report, &replica.id), "{report:?}");
     // Each look would have it added again.
     for _ in 0..20 {
         observed(&haproxy, |_| true).await;
@@ -145,14 +144,14 @@ async fn lines_that_read_or_run_something_are_refused_before_anything_is_written
         "{found:?}"
     );
     // What passes is what HAProxy itself takes.
-    let sound = Haproxy::connect(settings(rig::LINES), clock).await.unwrap();
+    let sound = Haproxy::connect(settings(haproxy::LINES), clock).await.unwrap();
     sound.shutdown().await;
     assert!(fs::read_to_string(&path).unwrap().contains("balance leastconn"));
 }
 
 #[tokio::test]
 async fn whatever_is_on_the_list_is_taken_by_haproxy() {
-    let Some(program) = rig::program::haproxy() else { return };
+    let Some(program) = haproxy::program::haproxy() else { return };
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("haproxy.cfg");
     let lines = [

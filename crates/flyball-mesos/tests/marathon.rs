@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_lab::{Lab, LabSettings};
 use flyball_mesos::marathon::{
     AppSettings, Credentials, Marathon, MarathonEngine, MarathonPlaces, MarathonSettings,
 };
 use flyball_mesos::{Access, Master};
+use flyball_testkit::marathon::{Lab, LabSettings};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 

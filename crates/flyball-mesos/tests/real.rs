@@ -1,11 +1,6 @@
 //! CPU usage from the agents of a real Mesos, compared with the kernel's.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
-#[path = "lab/mod.rs"]
-mod cluster;
-#[path = "../../flyball-docker/tests/lab/mod.rs"]
-mod lab;
-
 /// Measures CPU.
 mod alone {
     use std::path::Path;
@@ -20,8 +15,8 @@ mod alone {
         Access, ClusterSettings, Master, MesosCluster, MesosEngine, MesosSettings,
     };
 
-    use crate::cluster::Mesos;
-    use crate::lab::{IMAGE, Lab, not_run_here};
+    use flyball_testkit::docker::{IMAGE, Lab, not_run_here};
+    use flyball_testkit::mesos::Mesos;
 
     const DEADLINE: Duration = Duration::from_secs(30);
 

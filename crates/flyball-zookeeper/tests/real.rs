@@ -1,8 +1,6 @@
 //! Leader election with three real ZooKeeper servers.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-mod servers;
-
 /// Measures time, and fills the machine with servers.
 mod alone {
     use std::sync::atomic::Ordering;
@@ -12,7 +10,7 @@ mod alone {
     use tokio::sync::watch;
     use zookeeper_client::{Acls, Client, CreateMode};
 
-    use crate::servers::{Servers, relay};
+    use flyball_testkit::zookeeper::{Servers, relay};
 
     const DEADLINE: Duration = Duration::from_secs(20);
     const SESSION: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ const KINDS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependencie
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// What tests of any crate may use.
-const TEST_KIT: &str = "flyball-lab";
+const TEST_KIT: &str = "flyball-testkit";
 
 /// What the core may use from others, tests aside: data types and their serialization.
 const CORE_MAY_USE: [&str; 1] = ["serde"];
@@ -220,7 +220,7 @@ mod tests {
             flyball-cgroup.workspace = true
             flyball-haproxy.workspace = true
             [dev-dependencies]
-            flyball-lab.workspace = true";
+            flyball-testkit.workspace = true";
         let expected = ["`flyball-docker` must not depend on `flyball-haproxy`"];
         assert_eq!(edge_objections(manifest), expected);
         for package in ["flyball", "flyball-fuzz"] {

@@ -84,6 +84,38 @@ pub(super) fn core_fence(tree: &Tree) -> Vec<Finding> {
     })
 }
 
+/// What two crates share is a crate, so that the edges between them are seen.
+pub(super) fn modules_of_others(tree: &Tree) -> Vec<Finding> {
+    let ours = tree.ending(".rs").filter_map(|(path, text)| Some((crate_of(path)?, path, text)));
+    let mut findings = Vec::new();
+    for (own, path, text) in ours {
+        for (number, line) in (1..).zip(text.lines()) {
+            let Some(module) = module_path(line) else { continue };
+            if !stays_within(own, path, module) {
+                let objection = format!("`{module}` belongs to another crate: share it as a crate");
+                findings.push(Finding::new(format!("{path}:{number}"), objection));
+            }
+        }
+    }
+    findings
+}
+
+/// `crates/a` of `crates/a/src/b.rs`.
+fn crate_of(path: &str) -> Option<&str> {
+    let (name, _) = path.strip_prefix("crates/")?.split_once('/')?;
+    path.get(.."crates/".len() + name.len())
+}
+
+/// The file that a `path` attribute names.
+fn module_path(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix(concat!("#[pa", "th = \""))?.split('"').next()
+}
+
+fn stays_within(own: &str, path: &str, module: &str) -> bool {
+    let deep = path.matches('/').count() - own.matches('/').count() - 1;
+    module.matches("../").count() <= deep
+}
+
 /// Whether any documentation holds a code block that rustdoc would run: one in Rust, or in no
 /// language by name.
 pub(super) fn have_doctests(tree: &Tree) -> bool {
@@ -132,6 +164,17 @@ mod tests {
 
     fn places(findings: &[Finding]) -> Vec<&str> {
         findings.iter().map(|finding| finding.place.as_str()).collect()
+    }
+
+    #[test]
+    fn a_module_of_another_crate_is_found_and_one_of_the_same_crate_is_not() {
+        let attribute = |module: &str| format!("{}\"{module}\"]\n", concat!("#[pa", "th = "));
+        let (own, other) = (attribute("../b.rs"), attribute("../../../b/tests/c.rs"));
+        let tree = Tree::from([
+            ("crates/a/tests/d/main.rs", own.as_str()),
+            ("crates/a/tests/e/main.rs", other.as_str()),
+        ]);
+        assert_eq!(places(&modules_of_others(&tree)), ["crates/a/tests/e/main.rs:1"]);
     }
 
     #[test]

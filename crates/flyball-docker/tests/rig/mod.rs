@@ -14,7 +14,7 @@ use flyball_docker::{
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::lab::{IMAGE, Lab};
+use flyball_testkit::docker::{IMAGE, Lab};
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 

@@ -4,9 +4,6 @@
 //! again. Where nothing is wrong any more a replica is put behind it and has to serve.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
-#[path = "../rig/mod.rs"]
-mod rig;
-
 mod collection;
 mod edit;
 mod stage;
@@ -14,6 +11,7 @@ mod versions;
 
 use collection::{Shape, shapes};
 use flyball_haproxy::{Finding, Haproxy, Level, Slots};
+use flyball_testkit::haproxy;
 use stage::Stage;
 use versions::Version;
 
@@ -44,14 +42,14 @@ async fn each_haproxy_starts_with_the_owned_file() {
         if version.release < (2, 6) {
             stage.settings.slots = Some(Slots { prefix: "fb".to_owned(), count: 2 });
         }
-        let haproxy = Haproxy::connect(stage.settings.clone(), rig::clock).await.unwrap();
+        let haproxy = Haproxy::connect(stage.settings.clone(), haproxy::clock).await.unwrap();
         stage.start(&case).await;
         let found = stage.check().await;
         assert!(worst(&found) < Level::Wrong, "{case}: {found:#?}");
         serves(&stage, &case).await;
         let file = stage.settings.file.as_ref().unwrap().path.clone();
         let replica = format!(" {} ", stage.replica);
-        rig::file_says(&file, |text| text.contains(&replica) && text.contains("observe")).await;
+        haproxy::file_says(&file, |text| text.contains(&replica) && text.contains("observe")).await;
         stage.stop();
         stage.start(&format!("{case}, with servers")).await;
         assert!(stage.ask().await.is_ok(), "{case}: the file had the server");
@@ -116,10 +114,10 @@ fn as_expected(shape: &Shape, version: &Version, found: &[Finding], case: &str) 
 
 /// A replica behind what was called well gets a request through the front, and answers it.
 async fn serves(stage: &Stage, case: &str) {
-    let haproxy = Haproxy::connect(stage.settings.clone(), rig::clock).await.unwrap();
-    let replica = rig::id("web-1");
+    let haproxy = Haproxy::connect(stage.settings.clone(), haproxy::clock).await.unwrap();
+    let replica = haproxy::id("web-1");
     haproxy.route(&replica, stage.replica);
-    let report = rig::observed(&haproxy, |r| rig::is_routed(r, &replica)).await;
+    let report = haproxy::observed(&haproxy, |r| haproxy::is_routed(r, &replica)).await;
     assert_eq!(report.trouble, None, "{case}");
     let said = stage.ask().await;
     assert!(said.as_ref().is_ok_and(|body| body.ends_with("replica")), "{case}: {said:?}");

@@ -14,8 +14,8 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::collection::Shape;
 use super::edit::applied;
-use super::rig;
 use super::versions::Version;
+use flyball_testkit::haproxy;
 
 pub(crate) struct Stage {
     pub(crate) settings: HaproxySettings,
@@ -26,7 +26,7 @@ pub(crate) struct Stage {
     text: String,
     front: SocketAddr,
     child: Option<Child>,
-    peer: rig::Replica,
+    peer: haproxy::Replica,
 }
 
 fn free() -> SocketAddr {
@@ -73,7 +73,7 @@ impl Stage {
             *path = at("flyball.cfg").into();
             folder.path().clone_into(directory);
         }
-        let peer = rig::Replica::start("replica", Duration::ZERO).await;
+        let peer = haproxy::Replica::start("replica", Duration::ZERO).await;
         let replica = if shape.has_own_replica() { replica } else { peer.address };
         let version = version.clone();
         Self { settings, replica, folder, version, text, front, child: None, peer }
@@ -100,7 +100,7 @@ impl Stage {
         while !self.answers().await {
             let said = fs::read_to_string(&log).unwrap_or_default();
             let ended = self.child.as_mut().unwrap().try_wait().unwrap().is_some();
-            let slow = began.elapsed() > rig::DEADLINE;
+            let slow = began.elapsed() > haproxy::DEADLINE;
             assert!(!ended && !slow, "{case}: HAProxy does not start: {said}\n{}", self.text);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -175,7 +175,7 @@ impl Stage {
             while !text.ends_with(b"replica") && stream.read_buf(&mut text).await? > 0 {}
             std::io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
         };
-        let text = tokio::time::timeout(rig::DEADLINE, ask).await.map_err(|e| e.to_string())?;
+        let text = tokio::time::timeout(haproxy::DEADLINE, ask).await.map_err(|e| e.to_string())?;
         let text = text.map_err(|error| error.to_string())?;
         let _ = &self.peer;
         if text.starts_with("HTTP/1.1 200") { Ok(text) } else { Err(text) }

@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::rig::program;
+use flyball_testkit::haproxy::program;
 
 /// One HAProxy.
 #[derive(Clone, Debug)]

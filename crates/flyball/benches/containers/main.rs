@@ -15,15 +15,11 @@
 
 mod course;
 mod figures;
-#[path = "../../../flyball-docker/tests/lab/mod.rs"]
-mod lab;
 #[path = "../../tests/containers/load.rs"]
 mod load;
 mod looks;
 mod outage;
 mod pulse;
-#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
-mod rig;
 #[path = "../../tests/containers/stage.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod stage;

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::rig;
+use flyball_testkit::haproxy;
 
 pub(crate) struct Pulse {
     rate: Arc<AtomicU32>,
@@ -76,7 +76,7 @@ async fn send(target: SocketAddr, rate: Arc<AtomicU32>, seen: Arc<Seen>) {
         seen.sent.fetch_add(1, Relaxed);
         let seen = Arc::clone(&seen);
         tokio::spawn(async move {
-            match rig::get(target).await {
+            match haproxy::get(target).await {
                 Ok(body) => {
                     let replica = body.trim_end().to_owned();
                     seen.first.lock().unwrap().entry(replica).or_insert_with(Timestamp::now);

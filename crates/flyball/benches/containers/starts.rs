@@ -16,11 +16,11 @@ use serde_json::json;
 use crate::Reach;
 use crate::course::{Course, Events, spans, telling};
 use crate::figures::{Measured, Times, median_of, table};
-use crate::lab::IMAGE;
 use crate::load::get;
 use crate::pulse::Pulse;
 use crate::stage::{Stage, published};
 use crate::support::{free_port, until};
+use flyball_testkit::docker::IMAGE;
 
 /// Times what Docker itself needs.
 const RATIO_MAX: f64 = 1.5;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bollard::models::{ContainerCreateBody, HostConfig};
 use flyball_agent::{AgentClient, Answer};
 
-use crate::lab::{IMAGE, Lab};
 use crate::stage::Stage;
 use crate::support::{Daemon, Place, flyball, until};
+use flyball_testkit::docker::{IMAGE, Lab};
 
 /// An agent's process; dead when this is dropped.
 struct Running(Child);

@@ -9,8 +9,8 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{BuildImageOptionsBuilder, CreateImageOptionsBuilder};
 use futures_util::StreamExt;
 
-use crate::lab::{IMAGE, app};
 use crate::stage::Stage;
+use flyball_testkit::docker::{IMAGE, app};
 
 /// One container that somebody runs.
 #[derive(Default)]

@@ -30,7 +30,7 @@ mod alone {
     fn what_check_says_of_a_compose_service_is_what_becomes_of_it() {
         let Some(mut stage) = Stage::set() else { return };
         if let Err(reason) = compose::install() {
-            return crate::lab::not_run_here("docker-compose", &reason);
+            return flyball_testkit::docker::not_run_here("docker-compose", &reason);
         }
         up(&stage);
         let tables = stage.tables().replace("[haproxy]", "labels_may = [\"reach\"]\n[haproxy]");

@@ -45,7 +45,7 @@ mod alone {
     fn the_example_scales_out_shows_its_copies_and_goes_down_whole() {
         let Some(stage) = Stage::set() else { return };
         if let Err(reason) = compose::install() {
-            return crate::lab::not_run_here("docker-compose", &reason);
+            return flyball_testkit::docker::not_run_here("docker-compose", &reason);
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/docker");
         let (socket, host) = (stage.lab.socket(), stage.lab.host());

@@ -11,9 +11,9 @@ mod alone {
     use rustix::process::Signal;
 
     use crate::mesos::alone::{configure, framework, set, tasks};
-    use crate::servers::{Servers, relay};
     use crate::stage::Stage;
     use crate::support::{Place, Steady, flyball, signal, until, until_within};
+    use flyball_testkit::zookeeper::{Servers, relay};
 
     const SESSION: Duration = Duration::from_secs(2);
 

@@ -14,22 +14,13 @@ mod demo;
 mod example;
 mod ha;
 mod kills;
-#[path = "../../../flyball-docker/tests/lab/mod.rs"]
-mod lab;
 mod labels;
 mod load;
 mod mesos;
-#[path = "../../../flyball-mesos/tests/lab/mod.rs"]
-mod mesos_lab;
 mod mistakes;
 mod neighbours;
 mod others_act;
-#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
-mod rig;
 mod scaling;
-#[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
-#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
-mod servers;
 mod stage;
 #[path = "../program/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]

@@ -7,11 +7,11 @@ pub(crate) mod alone {
 
     use serde_json::{Value, json};
 
-    use crate::lab::{IMAGE, not_run_here};
     use crate::load::Long;
-    use crate::mesos_lab::Mesos;
     use crate::stage::Stage;
     use crate::support::{Daemon, Place, Steady, flyball, run, until, was_load};
+    use flyball_testkit::docker::{IMAGE, not_run_here};
+    use flyball_testkit::mesos::Mesos;
 
     /// What its containers carry that the executor starts.
     const LABEL: &str = "task.flyball.service=web";

@@ -13,10 +13,10 @@ mod alone {
     use futures_util::StreamExt;
     use futures_util::future::join_all;
 
-    use crate::lab::IMAGE;
     use crate::load::get;
     use crate::stage::{Stage, published};
     use crate::support::{Daemon, Steady, run, until, was_load};
+    use flyball_testkit::docker::IMAGE;
 
     /// From SIGTERM, when it stops listening, to its end.
     const LINGER: &str = "env = { LINGER_MS = \"6000\" }\n";
@@ -107,7 +107,7 @@ mod alone {
 
     /// An image with nothing but HAProxy and its libraries, from this machine.
     fn import_haproxy(stage: &Stage) {
-        let program = crate::rig::program::haproxy().unwrap();
+        let program = flyball_testkit::haproxy::program::haproxy().unwrap();
         let linked = Command::new("ldd").arg(program).output().unwrap();
         let linked = String::from_utf8(linked.stdout).unwrap();
         let words = linked.split_whitespace().filter(|word| word.starts_with('/'));

@@ -16,10 +16,10 @@ use bollard::query_parameters::{
 use futures_util::future::join_all;
 use tokio::runtime::Runtime;
 
-use crate::lab::{IMAGE, Lab};
 use crate::load::get;
-use crate::rig::{LINES, Rig};
 use crate::support::{Place, until};
+use flyball_testkit::docker::{IMAGE, Lab};
+use flyball_testkit::haproxy::{LINES, Rig};
 
 /// A Docker daemon, a HAProxy and a place.
 pub(crate) struct Stage {

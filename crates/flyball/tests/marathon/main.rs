@@ -4,8 +4,6 @@
 //! Invariant: every test waits for a condition with a deadline and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "a test may")]
 
-#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
-mod rig;
 mod stage;
 #[path = "../program/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]

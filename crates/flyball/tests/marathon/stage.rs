@@ -2,12 +2,12 @@
 //!
 //! Invariant: whatever is on it ends with it.
 
-use flyball_lab::{Lab, LabSettings};
+use flyball_testkit::marathon::{Lab, LabSettings};
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::rig::Rig;
 use crate::support::{Daemon, FLYBALL, Place, flyball, run, until};
+use flyball_testkit::haproxy::Rig;
 
 pub(crate) const APP: &str = "/shop/web";
 

@@ -11,8 +11,8 @@ mod alone {
     use serde_json::Value;
 
     use crate::browser::chromium::Chromium;
-    use crate::servers::Servers;
     use crate::support::{Place, ask, flyball, free_port, installed, run, until};
+    use flyball_testkit::zookeeper::Servers;
 
     const SESSION: Duration = Duration::from_secs(2);
 

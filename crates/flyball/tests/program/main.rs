@@ -12,8 +12,6 @@ mod configuration;
 mod crowds;
 mod demo;
 mod docker_away;
-#[path = "../../../flyball-config/tests/every_label/mod.rs"]
-mod every_label;
 mod ha;
 mod haproxy;
 mod history;
@@ -24,9 +22,6 @@ mod neighbours;
 mod readers;
 mod replicas;
 mod secrets;
-#[path = "../../../flyball-zookeeper/tests/servers/mod.rs"]
-#[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
-mod servers;
 mod sick;
 mod simulate;
 mod state;

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::every_label::{Label, May, beside, every_label};
 use crate::support::{Place, flyball, run};
+use flyball_testkit::labels::{Allowed, Label, beside, every_label};
 
 /// One container: the service that it names, its labels, and those of its image.
 struct Container {
@@ -153,7 +153,7 @@ fn check(docker_table: &str) -> Checked {
 fn permissions() -> String {
     let may: Vec<String> = every_label()
         .iter()
-        .filter(|label| label.may == May::WithPermission)
+        .filter(|label| label.allowed == Allowed::WithPermission)
         .map(|label| format!("{:?}", label.permission()))
         .collect();
     format!("labels_may = [{}]", may.join(", "))
@@ -186,10 +186,12 @@ fn every_label_of_image_and_container_by_default_and_allowed() {
             outcome(&allowed, &image, name),
             outcome(&from_images, &image, name),
         ];
-        let wanted = match label.may {
-            May::Always => ["obeyed", "obeyed", "passed over", "passed over", "obeyed"],
-            May::WithPermission => ["refused", "obeyed", "passed over", "passed over", "obeyed"],
-            May::Never => ["refused", "refused", "passed over", "passed over", "refused"],
+        let wanted = match label.allowed {
+            Allowed::Always => ["obeyed", "obeyed", "passed over", "passed over", "obeyed"],
+            Allowed::WithPermission => {
+                ["refused", "obeyed", "passed over", "passed over", "obeyed"]
+            }
+            Allowed::Never => ["refused", "refused", "passed over", "passed over", "refused"],
         };
         let said = [&default, &allowed].map(|checked| checked.refused.get(&container));
         assert_eq!(outcomes, wanted, "{name}: {said:?}");

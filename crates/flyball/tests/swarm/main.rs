@@ -8,12 +8,8 @@
 
 mod deploys;
 mod example;
-#[path = "../../../flyball-docker/tests/lab/mod.rs"]
-mod lab;
 mod losses;
 mod node;
-#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
-mod rig;
 mod scaling;
 mod stage;
 #[path = "../program/support/mod.rs"]

@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use serde_json::json;
 use tokio::runtime::Runtime;
 
-use crate::lab::IMAGE;
-use crate::rig::Rig;
 use crate::support::{Daemon, Place, until};
 use crate::swarm::Swarm;
+use flyball_testkit::docker::IMAGE;
+use flyball_testkit::haproxy::Rig;
 
 /// A Swarm, a HAProxy and a place.
 pub(crate) struct Stage {

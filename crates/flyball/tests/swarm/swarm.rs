@@ -7,9 +7,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::lab;
 use crate::node::Node;
 use crate::support::{installed, missing, until};
+use flyball_testkit::docker;
 
 /// What namespaces, interfaces and cgroups are called.
 pub(crate) const NAME: &str = "fbsw";
@@ -45,7 +45,7 @@ impl Swarm {
         let lock = File::create(directory.join("lock")).unwrap();
         lock.lock().unwrap();
         end_leftover(&directory);
-        let app = lab::app(&directory);
+        let app = docker::app(&directory);
         let _there = quietly("ip", &["link", "add", BRIDGE, "type", "bridge"]);
         output("ip", &["addr", "add", &format!("{NET}.1/24"), "dev", BRIDGE]);
         output("ip", &["link", "set", BRIDGE, "up"]);
@@ -114,7 +114,15 @@ impl Swarm {
         let tar = Command::new("tar").arg("-C").arg(&tree).args(["-c", "app"]).output().unwrap();
         for node in &self.nodes {
             let mut import = Command::new("docker")
-                .args(["-H", &node.host(), "import", "--change", "CMD [\"/app\"]", "-", lab::IMAGE])
+                .args([
+                    "-H",
+                    &node.host(),
+                    "import",
+                    "--change",
+                    "CMD [\"/app\"]",
+                    "-",
+                    docker::IMAGE,
+                ])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
                 .spawn()
@@ -166,12 +174,12 @@ fn end_leftover(directory: &Path) {
         .collect();
     let marks: Vec<&str> = marks.iter().map(String::as_str).collect();
     for _ in 0..50 {
-        let left = lab::processes_with(&marks);
+        let left = docker::processes_with(&marks);
         if left.is_empty() {
             break;
         }
         // What the shims started goes first: they take note of it, and nobody else would.
-        let inner = lab::children_of_shims(&left);
+        let inner = docker::children_of_shims(&left);
         inner.iter().chain(&left).for_each(|pid| drop(quietly("kill", &["-KILL", pid])));
         std::thread::sleep(std::time::Duration::from_millis(20));
     }

@@ -10,8 +10,6 @@
 
 mod drive;
 mod follow;
-#[path = "../../../flyball-docker/tests/lab/mod.rs"]
-mod lab;
 #[path = "../containers/load.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]
 mod load;
@@ -21,8 +19,6 @@ mod picture;
 mod provision;
 mod relay;
 mod replica_hosts;
-#[path = "../../../flyball-haproxy/tests/rig/mod.rs"]
-mod rig;
 mod stack;
 #[path = "../containers/stage.rs"]
 #[allow(dead_code, reason = "it is shared, and this uses its own part of it")]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::world::{Stage, Task, World};
+use crate::marathon::world::{Stage, Task, World};
 
 /// The Mesos framework whose tasks these are.
 pub(crate) const FRAMEWORK: &str = "lab-0000";
@@ -47,7 +47,7 @@ impl World {
     }
 
     pub(crate) fn deployments(&self) -> Value {
-        let one = |it: &crate::world::Deployment| {
+        let one = |it: &crate::marathon::world::Deployment| {
             let action = json!({ "action": it.action, "app": it.app });
             json!({
                 "id": it.id, "version": "2026-01-01T00:00:00.000Z", "affectedApps": [it.app],

@@ -1,8 +1,6 @@
 //! A real HAProxy with replicas behind it and load in front of it.
 //!
 //! Everything is on 127.0.0.1, has a folder of its own and ends with its test.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the rig")]
-#![allow(clippy::unwrap_used, reason = "this is all test code")]
 
 pub mod program;
 

@@ -2,7 +2,6 @@
 //!
 //! Faults are controlled by [`LabSettings`], in tests or with `PUT /lab`. It listens on 127.0.0.1 only,
 //! and everything it starts ends with it.
-#![expect(clippy::expect_used, reason = "a laboratory: what it cannot have ends it")]
 
 mod api;
 mod knobs;

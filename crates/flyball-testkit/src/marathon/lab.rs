@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::LabSettings;
-use crate::server::{Shared, serve};
-use crate::world::{Stage, Task, World};
+use crate::marathon::LabSettings;
+use crate::marathon::server::{Shared, serve};
+use crate::marathon::world::{Stage, Task, World};
 
 const TICK: Duration = Duration::from_millis(10);
 
@@ -113,7 +113,7 @@ impl Lab {
         let of_app = world.tasks.iter().filter(|(_, task)| task.app == app);
         let seen = |(id, task): (&String, &Task)| TaskView {
             id: id.clone(),
-            process: task.process.as_ref().map(crate::process::Process::id),
+            process: task.process.as_ref().map(crate::marathon::process::Process::id),
             runs: task.stage == Stage::Running,
         };
         of_app.map(seen).collect()

@@ -9,8 +9,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::LabSettings;
-use crate::process::Process;
+use crate::marathon::LabSettings;
+use crate::marathon::process::Process;
 
 /// Events that a slow reader may be behind.
 const EVENTS_KEPT: usize = 50;

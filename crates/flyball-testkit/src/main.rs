@@ -4,7 +4,7 @@
 use std::io::Read as _;
 
 use clap::Parser;
-use flyball_lab::{Lab, LabSettings};
+use flyball_testkit::marathon::{Lab, LabSettings};
 use serde_json::json;
 
 #[derive(Parser)]

@@ -22,8 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{sleep, timeout};
 
-use crate::api::Asked;
-use crate::world::World;
+use crate::marathon::api::Asked;
+use crate::marathon::world::World;
 
 /// Between two signs of life on an idle stream of events.
 const BLANK: Duration = Duration::from_secs(10);

@@ -5,9 +5,9 @@
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::LabSettings;
-use crate::render::FRAMEWORK;
-use crate::world::{Refused, World};
+use crate::marathon::LabSettings;
+use crate::marathon::render::FRAMEWORK;
+use crate::marathon::world::{Refused, World};
 
 /// A request.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::process::{Process, free_port};
-use crate::world::{Stage, Task, World};
+use crate::marathon::process::{Process, free_port};
+use crate::marathon::world::{Stage, Task, World};
 
 /// After the first crash; each one more takes 15 % longer, up to five minutes.
 const BACKOFF_S: f64 = 1.0;
@@ -116,7 +116,7 @@ impl World {
                 all.len() != well || well != self.apps.get(app).map_or(0, |app| app.instances)
             });
         }
-        let over = |it: &crate::world::Deployment| {
+        let over = |it: &crate::marathon::world::Deployment| {
             it.action == "ScaleApplication" && !unmet.get(it.app.as_str()).copied().unwrap_or(false)
         };
         let done: Vec<(String, String)> = self

@@ -17,7 +17,7 @@ const JAR: &str = "/usr/share/java/zookeeper.jar";
 const UP_LIMIT: Duration = Duration::from_secs(30);
 
 /// The servers.
-pub(crate) struct Servers {
+pub struct Servers {
     folder: tempfile::TempDir,
     ports: Vec<u16>,
     running: Vec<Option<Child>>,
@@ -25,7 +25,7 @@ pub(crate) struct Servers {
 
 impl Servers {
     /// Brings three up; `None` where they cannot be had, which has been noted then.
-    pub(crate) fn up() -> Option<Self> {
+    pub fn up() -> Option<Self> {
         if !Path::new(JAR).exists() && !install() {
             missing("it is not installed, and apt-get could not install it");
             return None;
@@ -46,12 +46,12 @@ impl Servers {
     }
 
     /// What clients take.
-    pub(crate) fn addresses(&self) -> String {
+    pub fn addresses(&self) -> String {
         let clients: Vec<_> = self.ports.iter().take(3).map(|p| format!("127.0.0.1:{p}")).collect();
         clients.join(",")
     }
 
-    pub(crate) fn start(&mut self, server: usize) {
+    pub fn start(&mut self, server: usize) {
         let data = self.folder.path().join(server.to_string());
         let log = File::options().create(true).append(true).open(data.join("log")).unwrap();
         let child = Command::new("java")
@@ -68,7 +68,7 @@ impl Servers {
     }
 
     /// Ends a server without a word.
-    pub(crate) fn kill(&mut self, server: usize) {
+    pub fn kill(&mut self, server: usize) {
         if let Some(mut child) = self.running[server].take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -76,12 +76,12 @@ impl Servers {
     }
 
     /// The server that leads the others.
-    pub(crate) fn leading(&self) -> Option<usize> {
+    pub fn leading(&self) -> Option<usize> {
         (0..3).find(|server| self.mode(*server).is_some_and(|said| said.contains("Mode: leader")))
     }
 
     /// Returns once one of them leads.
-    pub(crate) fn until_leading(&self) {
+    pub fn until_leading(&self) {
         let began = Instant::now();
         while self.leading().is_none() {
             let log =
@@ -108,7 +108,7 @@ impl Drop for Servers {
 }
 
 /// Leads to `target` until it is cut.
-pub(crate) async fn relay(target: String) -> (String, Arc<AtomicBool>) {
+pub async fn relay(target: String) -> (String, Arc<AtomicBool>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (at, cut) = (listener.local_addr().unwrap().to_string(), Arc::new(AtomicBool::new(false)));
     let is_cut = Arc::clone(&cut);

@@ -5,8 +5,6 @@
 //! installed once, from Python packages, by `install.sh`. What they lack, the executor that an agent
 //! starts for a task in Docker, is beside this file.
 
-#![allow(dead_code, reason = "every test binary uses its own part of it")]
-
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const INSTALL: &str = include_str!("install.sh");
-const LOCAL: &str = include_str!("local.py");
-const EXECUTOR: &str = include_str!("mesos-docker-executor");
+const INSTALL: &str = include_str!("mesos/install.sh");
+const LOCAL: &str = include_str!("mesos/local.py");
+const EXECUTOR: &str = include_str!("mesos/mesos-docker-executor");
 /// Agents share this machine, so each has half of what is offered.
 const AGENTS: &str = "2";
 const RESOURCES: &str = "cpus:4;mem:2048;disk:1000;ports:[31000-31199]";
@@ -24,9 +22,9 @@ const UP_LIMIT: Duration = Duration::from_secs(30);
 const EXECUTORS_LIMIT: Duration = Duration::from_secs(10);
 
 /// A running Mesos; on drop it ends with all of its tasks.
-pub(crate) struct Mesos {
+pub struct Mesos {
     /// Where its master is.
-    pub(crate) at: String,
+    pub at: String,
     programs: PathBuf,
     work: tempfile::TempDir,
     docker: PathBuf,
@@ -38,7 +36,7 @@ impl Mesos {
     ///
     /// # Errors
     /// Why this machine cannot have one.
-    pub(crate) fn up(socket: &Path) -> Result<Self, String> {
+    pub fn up(socket: &Path) -> Result<Self, String> {
         let programs = install()?;
         let work = tempfile::Builder::new().prefix("flyball-mesos-").tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -49,7 +47,7 @@ impl Mesos {
     }
 
     /// Starts master and agents, with nothing of what an earlier one knew.
-    pub(crate) fn start(&mut self) {
+    pub fn start(&mut self) {
         let (work, port) = (self.work.path(), self.at.rsplit_once(':').unwrap().1);
         let (script, executor) = (work.join("local.py"), work.join("mesos-docker-executor"));
         fs::write(&script, LOCAL).unwrap();
@@ -101,7 +99,7 @@ impl Mesos {
     }
 
     /// Ends master and agents without a word; executors see it and end their containers.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
             process.wait().unwrap();
@@ -127,7 +125,7 @@ impl Mesos {
     }
 
     /// What the master answers.
-    pub(crate) fn ask(&self, path: &str) -> Option<String> {
+    pub fn ask(&self, path: &str) -> Option<String> {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(&self.at).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -138,7 +136,7 @@ impl Mesos {
         Some(text.split_once("\r\n\r\n")?.1.to_owned())
     }
 
-    pub(crate) fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.work.path().join("log")).unwrap_or_default()
     }
 

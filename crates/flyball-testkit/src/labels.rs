@@ -1,20 +1,18 @@
 //! Every label that the reference knows, with a value that reaches beyond what a container has, and
 //! those that are none any more.
 
-#![allow(clippy::unwrap_used, reason = "a test may")]
-
 use flyball_config::reference;
 
 /// One label.
-pub(crate) struct Label {
-    pub(crate) name: String,
-    pub(crate) value: &'static str,
-    pub(crate) may: May,
+pub struct Label {
+    pub name: String,
+    pub value: &'static str,
+    pub allowed: Allowed,
 }
 
 /// Whether it may be given, by the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum May {
+pub enum Allowed {
     Always,
     WithPermission,
     Never,
@@ -22,7 +20,7 @@ pub(crate) enum May {
 
 impl Label {
     /// What the operator permits.
-    pub(crate) fn permission(&self) -> String {
+    pub fn permission(&self) -> String {
         let key = self.name.trim_start_matches("flyball.").replace('-', "_");
         match key.split_once(".driver") {
             Some((key, _)) => key.to_owned(),
@@ -33,21 +31,21 @@ impl Label {
 }
 
 /// All of them.
-pub(crate) fn every_label() -> Vec<Label> {
+pub fn every_label() -> Vec<Label> {
     let page = reference();
     let (_, table) = page.split_once("| label | key | allowed |").unwrap();
     let mut all = Vec::new();
     for line in table.lines().filter(|line| line.starts_with("| `flyball.")) {
         let cells: Vec<&str> = line.split('|').map(str::trim).collect();
         let name = cells[1].trim_matches('`').replace(".NAME", ".driver");
-        let may = match cells[3] {
-            "yes" => May::Always,
+        let allowed = match cells[3] {
+            "yes" => Allowed::Always,
             "with permission" | "up to the container's own, or with permission" => {
-                May::WithPermission
+                Allowed::WithPermission
             }
             other => panic!("{name}: {other}"),
         };
-        all.push(Label { value: value_for(&name), name, may });
+        all.push(Label { value: value_for(&name), name, allowed });
     }
     assert!(all.len() >= 43, "only {} labels were found in the reference", all.len());
     for never in [
@@ -60,13 +58,13 @@ pub(crate) fn every_label() -> Vec<Label> {
         "flyball.app",
     ] {
         let (name, value) = (never.to_owned(), value_for(never));
-        all.push(Label { name, value, may: May::Never });
+        all.push(Label { name, value, allowed: Allowed::Never });
     }
     all
 }
 
 /// The label `name` with `value` and what a service needs beside it.
-pub(crate) fn beside(name: &str, value: &str) -> Vec<(String, String)> {
+pub fn beside(name: &str, value: &str) -> Vec<(String, String)> {
     let mut labels = vec![("flyball.port", "80"), ("flyball.balancer", "haproxy")];
     labels.retain(|(known, _)| *known != name);
     labels.push((name, value));

@@ -6,8 +6,6 @@
 //!
 //! [`Lab::up`] is all that another test needs; see [`Lab::docker`] and [`Lab::host`].
 
-#![allow(dead_code, reason = "every test binary uses its own part of it")]
-
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -23,7 +21,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 use futures_util::StreamExt;
 
 /// The image of `app.rs`.
-pub(crate) const IMAGE: &str = "flyball-lab:1";
+pub const IMAGE: &str = "flyball-lab:1";
 /// The bridge and its addresses, which nobody else is likely to use.
 const BRIDGE: &str = "fblab0";
 /// What the names of all bridges of the lab begin with.
@@ -32,10 +30,10 @@ const BRIDGE_ADDRESS: &str = "10.213.77.1/24";
 /// Fixed: else it follows the containers that come and go, and those that stay lose their way.
 const BRIDGE_MAC: &str = "02:42:0a:d5:4d:01";
 const UP_LIMIT: Duration = Duration::from_secs(20);
-const APP: &str = include_str!("app.rs");
+const APP: &str = include_str!("docker/app.rs");
 
 /// The daemon; on drop it ends, with every container, network and file.
-pub(crate) struct Lab {
+pub struct Lab {
     directory: PathBuf,
     daemon: Option<Child>,
     _lock: File,
@@ -44,7 +42,7 @@ pub(crate) struct Lab {
 impl Lab {
     /// Brings the daemon up with [`IMAGE`] in it; `None` where this machine cannot have one, which
     /// is noted, or is a failure under `CI=true`.
-    pub(crate) async fn up() -> Option<Self> {
+    pub async fn up() -> Option<Self> {
         if let Err(reason) = ready_machine() {
             not_run(&reason);
             return None;
@@ -61,26 +59,26 @@ impl Lab {
     }
 
     /// What `DockerHost` and `DOCKER_HOST` take.
-    pub(crate) fn host(&self) -> String {
+    pub fn host(&self) -> String {
         format!("unix://{}", self.socket().display())
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.directory.join("docker.sock")
     }
 
     /// A client of its own, to do what others would.
-    pub(crate) fn docker(&self) -> Docker {
+    pub fn docker(&self) -> Docker {
         let path = self.socket().display().to_string();
         Docker::connect_with_unix(&path, 60, API_DEFAULT_VERSION).unwrap()
     }
 
-    pub(crate) async fn client(&self) -> Docker {
+    pub async fn client(&self) -> Docker {
         self.docker().negotiate_version().await.unwrap()
     }
 
     /// Starts the daemon, or starts it again with what it had.
-    pub(crate) async fn start_daemon(&mut self) {
+    pub async fn start_daemon(&mut self) {
         run("ip", &["link", "add", "name", BRIDGE, "address", BRIDGE_MAC, "type", "bridge"]);
         run("ip", &["addr", "add", BRIDGE_ADDRESS, "dev", BRIDGE]);
         run("ip", &["link", "set", BRIDGE, "up"]);
@@ -110,12 +108,12 @@ impl Lab {
     }
 
     /// The daemon's process.
-    pub(crate) fn pid(&self) -> u32 {
+    pub fn pid(&self) -> u32 {
         self.daemon.as_ref().unwrap().id()
     }
 
     /// Ends the daemon without a word; its containers are left to the next one.
-    pub(crate) fn kill_daemon(&mut self) {
+    pub fn kill_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill().unwrap();
             daemon.wait().unwrap();
@@ -127,7 +125,7 @@ impl Lab {
     }
 
     /// Ends the daemon in an orderly way: containers get their stop signal.
-    pub(crate) fn stop_daemon(&mut self) {
+    pub fn stop_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             run("kill", &["-TERM", &daemon.id().to_string()]);
             daemon.wait().unwrap();
@@ -153,12 +151,7 @@ impl Lab {
     }
 
     /// Runs a container as an external client would; gives its id.
-    pub(crate) async fn run(
-        &self,
-        name: &str,
-        labels: &[(&str, &str)],
-        host: HostConfig,
-    ) -> String {
+    pub async fn run(&self, name: &str, labels: &[(&str, &str)], host: HostConfig) -> String {
         let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
         let body = ContainerCreateBody {
             image: Some(IMAGE.into()),
@@ -169,7 +162,7 @@ impl Lab {
         self.run_body(name, body).await
     }
 
-    pub(crate) async fn run_body(&self, name: &str, body: ContainerCreateBody) -> String {
+    pub async fn run_body(&self, name: &str, body: ContainerCreateBody) -> String {
         let docker = self.client().await;
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let id = docker.create_container(Some(options), body).await.unwrap().id;
@@ -178,12 +171,12 @@ impl Lab {
         id
     }
 
-    pub(crate) async fn network(&self, name: &str) {
+    pub async fn network(&self, name: &str) {
         self.network_of(name, None).await;
     }
 
     /// The same with addresses of `subnet`, which a container may then choose from.
-    pub(crate) async fn network_of(&self, name: &str, subnet: Option<&str>) {
+    pub async fn network_of(&self, name: &str, subnet: Option<&str>) {
         // The system takes names of up to 15 characters.
         let bridge = format!("{BRIDGES}-{}", name.chars().take(9).collect::<String>());
         let options = HashMap::from([("com.docker.network.bridge.name".to_owned(), bridge)]);
@@ -198,13 +191,13 @@ impl Lab {
     }
 
     /// The names of all images.
-    pub(crate) async fn images(&self) -> Vec<String> {
+    pub async fn images(&self) -> Vec<String> {
         let all = self.client().await.list_images(None::<ListImagesOptions>).await.unwrap();
         all.into_iter().flat_map(|image| image.repo_tags).collect()
     }
 
     /// The names of all containers, running or not.
-    pub(crate) async fn names(&self) -> Vec<String> {
+    pub async fn names(&self) -> Vec<String> {
         let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true);
         let all = self.client().await.list_containers(Some(options.build())).await.unwrap();
         let mut names: Vec<String> = all.into_iter().flat_map(|c| c.names).flatten().collect();
@@ -277,7 +270,7 @@ fn end_leftover(directory: &Path) {
 }
 
 /// The processes whose command line names one of `places`.
-pub(crate) fn processes_with(places: &[&str]) -> Vec<String> {
+pub fn processes_with(places: &[&str]) -> Vec<String> {
     let all = fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|pid| pid.parse::<u32>().is_ok())
@@ -296,7 +289,7 @@ fn containers_of(directory: &Path) -> Vec<String> {
 }
 
 /// The children of those of `pids` that are shims.
-pub(crate) fn children_of_shims(pids: &[String]) -> Vec<String> {
+pub fn children_of_shims(pids: &[String]) -> Vec<String> {
     let children = |pid: &String| {
         let path = format!("/proc/{pid}/task/{pid}/children");
         let list = fs::read_to_string(path).unwrap_or_default();
@@ -308,7 +301,7 @@ pub(crate) fn children_of_shims(pids: &[String]) -> Vec<String> {
 }
 
 /// The application, built once for its text.
-pub(crate) fn app(directory: &Path) -> PathBuf {
+pub fn app(directory: &Path) -> PathBuf {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     APP.hash(&mut hasher);
@@ -365,7 +358,7 @@ fn not_run(reason: &str) {
 }
 
 /// Notes that what needs `thing` was not run; a failure under `CI=true`.
-pub(crate) fn not_run_here(thing: &str, reason: &str) {
+pub fn not_run_here(thing: &str, reason: &str) {
     let strict = std::env::var("CI").is_ok_and(|value| value == "true");
     assert!(!strict, "{thing}: {reason}");
     if let Some(path) = std::env::var_os("FLYBALL_NOT_RUN") {
