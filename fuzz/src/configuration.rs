@@ -18,7 +18,7 @@ pub fn configuration(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     match flyball_config::parse(text, "flyball.toml", &env()) {
         Ok(config) => config.services.values().for_each(complete),
-        Err(errors) => said(&errors),
+        Err(errors) => check_errors(&errors),
     }
 }
 
@@ -30,7 +30,7 @@ pub(crate) fn complete(service: &Service) {
 }
 
 /// What errors must be.
-pub(crate) fn said(errors: &ConfigErrors) {
+pub(crate) fn check_errors(errors: &ConfigErrors) {
     let text = errors.to_string();
     let shown = text.matches("error: ").count();
     assert!(shown >= 1, "an error that says nothing: {text}");

@@ -10,7 +10,7 @@ use flyball_config::{
     Service, ServiceLabels, Source,
 };
 
-use crate::configuration::{complete, env, said};
+use crate::configuration::{check_errors, complete, env};
 
 /// What the container has that carries the labels.
 const CORES: f64 = 1.0;
@@ -39,7 +39,7 @@ pub fn labels(data: &[u8]) {
         complete(service);
         modest(service, &services[name].source);
     }
-    refused.values().for_each(said);
+    refused.values().for_each(check_errors);
     assert!(notes.is_empty(), "there is no file beside which a label could mean nothing");
     assert_eq!(taken.len() + refused.len(), services.len(), "a service is lost, or made up");
     assert!(taken.keys().chain(refused.keys()).all(|name| services.contains_key(name)));

@@ -39,13 +39,13 @@ struct Look {
     servers: BTreeMap<ReplicaId, ServerReport>,
     counters: (u64, u64, u64),
     exits: Vec<Exit>,
-    told: Option<u32>,
+    wanted_count: Option<u32>,
 }
 
 impl Look {
     fn all(u: &mut Unstructured<'_>) -> Result<()> {
         let policy = policy(u)?;
-        let told = u.ratio(1, 4)?.then_some(1);
+        let wanted_count = u.ratio(1, 4)?.then_some(1);
         let mut look = Self {
             policy,
             now_ms: time(u)?,
@@ -53,7 +53,7 @@ impl Look {
             servers: BTreeMap::new(),
             counters: (0, 0, 0),
             exits: Vec::new(),
-            told,
+            wanted_count,
         };
         let mut memory = Memory::default();
         for _ in 0..LOOKS_MAX {
@@ -157,7 +157,7 @@ impl Look {
             busy: u.ratio(1, 16)?.then(|| "a rollout".to_owned()),
             pending: None,
             notices: Vec::new(),
-            count: match self.told {
+            count: match self.wanted_count {
                 Some(wanted) => Some(EngineCount { wanted, leaving: leaving(u)? }),
                 None => None,
             },
@@ -174,8 +174,8 @@ impl Look {
             latency: if u.ratio(1, 4)? { Some(latency(u)?) } else { None },
         };
         let advice = if u.ratio(1, 4)? {
-            let said = *u.choose(&[Advice::More, Advice::Fewer, Advice::Keep])?;
-            Some(self.reading(u, said)?)
+            let advice = *u.choose(&[Advice::More, Advice::Fewer, Advice::Keep])?;
+            Some(self.reading(u, advice)?)
         } else {
             None
         };
@@ -266,7 +266,7 @@ impl Look {
             }
             Step::Stop { replica, .. } => drop(self.replicas.remove(replica)),
             Step::Scale { to, leaving } => {
-                self.told = Some(*to);
+                self.wanted_count = Some(*to);
                 self.replicas.retain(|id, _| !leaving.contains(id));
             }
         }

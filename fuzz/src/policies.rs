@@ -17,8 +17,11 @@ pub fn policies(data: &[u8]) {
     let name = match Name::parse(text) {
         Ok(name) => name,
         Err(error) => {
-            let said = error.to_string();
-            assert!(said.contains("\nhint: ") && said.len() < 4_096 + 2 * text.len(), "{said}");
+            let message = error.to_string();
+            assert!(
+                message.contains("\nhint: ") && message.len() < 4_096 + 2 * text.len(),
+                "{message}"
+            );
             return;
         }
     };

@@ -18,8 +18,8 @@ pub fn traces(data: &[u8]) {
     let trace = match read("t.csv", data) {
         Ok(trace) => trace,
         Err(error) => {
-            let said = error.to_string();
-            assert!(said.starts_with("t.csv:") && said.len() < 1_024, "{said}");
+            let message = error.to_string();
+            assert!(message.starts_with("t.csv:") && message.len() < 1_024, "{message}");
             return;
         }
     };

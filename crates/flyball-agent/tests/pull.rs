@@ -119,7 +119,7 @@ fn ok(body: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_counter_is_told_on_the_clock_of_whoever_asks_and_grows_as_it_does_there() {
+async fn a_counter_is_reported_on_the_clock_of_the_caller_and_grows_as_it_does_there() {
     let agents = agents();
     follow(&agents, &[("one", scripted(|| Does::Counts).await)]);
     let first = until_read(&agents, "one").await.cpu;
@@ -133,12 +133,12 @@ async fn a_counter_is_told_on_the_clock_of_whoever_asks_and_grows_as_it_does_the
     assert!((passed_ms * 500_000).abs_diff(used_ns) <= 1_500_000, "{passed_ms} ms, {used_ns} ns");
     assert_eq!(agents.reading("one", &"0".repeat(64)), None);
     assert_eq!(agents.reading("two", ID), None);
-    let said = ["one", "two"].map(|node| agents.silence(node));
-    assert_eq!(said, [None, Some("no agent runs there".to_owned())]);
+    let silences = ["one", "two"].map(|node| agents.silence(node));
+    assert_eq!(silences, [None, Some("no agent runs there".to_owned())]);
 }
 
 #[tokio::test]
-async fn each_bad_neighbour_is_silent_with_its_reason_and_delays_nobody() {
+async fn each_bad_neighbour_is_silent_with_its_reason_and_delays_no_other() {
     let huge =
         format!("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{}", "x".repeat(600_000));
     let says = |text: &str| {
@@ -176,8 +176,8 @@ async fn each_bad_neighbour_is_silent_with_its_reason_and_delays_nobody() {
 #[tokio::test]
 async fn a_node_that_dies_is_missing_and_is_back_with_its_first_answer() {
     let state = Arc::new(AtomicU64::new(0));
-    let told = Arc::clone(&state);
-    let address = scripted(move || match told.load(Ordering::Relaxed) {
+    let shared = Arc::clone(&state);
+    let address = scripted(move || match shared.load(Ordering::Relaxed) {
         0 => Does::Counts,
         _ => Does::HangsUp,
     });
@@ -192,12 +192,12 @@ async fn a_node_that_dies_is_missing_and_is_back_with_its_first_answer() {
 }
 
 #[tokio::test]
-async fn another_boot_lets_the_counter_begin_anew_and_never_grow_by_what_was_before() {
+async fn another_boot_lets_the_counter_start_over_and_never_grow_by_what_was_before() {
     let state = Arc::new(AtomicU64::new(0));
-    let told = Arc::clone(&state);
+    let shared = Arc::clone(&state);
     let address = scripted(move || {
         let at_ms = clock().as_ms();
-        Does::Says(ok(&match told.load(Ordering::Relaxed) {
+        Does::Says(ok(&match shared.load(Ordering::Relaxed) {
             0 => counted("first", at_ms, 5_000),
             _ => counted("second", at_ms - 3_000_000, 900_000),
         }))
@@ -213,7 +213,7 @@ async fn another_boot_lets_the_counter_begin_anew_and_never_grow_by_what_was_bef
 }
 
 #[tokio::test]
-async fn whoever_is_not_named_any_more_is_forgotten_and_not_asked() {
+async fn an_agent_that_is_not_named_any_more_is_forgotten_and_not_asked() {
     let asked = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&asked);
     let address = scripted(move || {
@@ -238,7 +238,7 @@ async fn whoever_is_not_named_any_more_is_forgotten_and_not_asked() {
 }
 
 #[tokio::test]
-async fn a_question_asked_once_tells_what_is_wrong() {
+async fn a_single_request_reports_what_is_wrong() {
     let address = scripted(|| Does::Nothing).await;
     let miss = AgentClient::new(address, None).ask().await.unwrap_err();
     assert!(matches!(miss, PullError::Late { limit_ms: 500, .. }), "{miss}");

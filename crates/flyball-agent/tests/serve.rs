@@ -181,7 +181,7 @@ async fn silent_connections_beyond_the_bound_do_not_shut_a_controller_out_that_i
 }
 
 #[tokio::test]
-async fn a_machine_with_more_containers_than_are_told_tells_as_many_as_it_may() {
+async fn a_machine_with_more_containers_than_the_bound_reports_as_many_as_it_may() {
     let root = machine(CONTAINERS_MAX + 1);
     let (agent, _stop) = start(settings(root.path(), None)).await;
     // There may be descriptors for fewer here, and the connection needs one, too.

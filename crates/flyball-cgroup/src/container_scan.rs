@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_containers_are_cut_off_and_that_is_told() {
+    fn too_many_containers_are_cut_off_and_that_is_reported() {
         let file = |n| (format!("docker/{}/cpu.stat", id(n)), "usage_usec 1\n");
         let files: Vec<_> =
             (0..5).map(file).chain([("cgroup.controllers".to_owned(), "")]).collect();

@@ -93,7 +93,7 @@ impl TreeMeter {
     fn visit(&mut self, pid: u32) -> Vec<u32> {
         let Some(member) = self.members.get_mut(&pid) else { return Vec::new() };
         let Ok(threads) = member.update() else {
-            self.bury(pid);
+            self.record_exit(pid);
             return Vec::new();
         };
         let children = children_of(pid, threads);
@@ -113,7 +113,7 @@ impl TreeMeter {
         }
     }
 
-    fn bury(&mut self, pid: u32) {
+    fn record_exit(&mut self, pid: u32) {
         let Some(ended) = self.members.remove(&pid) else { return };
         let kept = match self.members.get_mut(&ended.parent) {
             Some(parent) => &mut parent.ended_children_ns,

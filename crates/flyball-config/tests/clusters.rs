@@ -7,12 +7,13 @@ use flyball_config::{
     parse,
 };
 
-fn nobody() -> Env {
+fn user_env() -> Env {
     Env { home: Some("/home/a".into()), ..Env::default() }
 }
 
 fn parsed(text: &str) -> Config {
-    parse(text, "/etc/flyball/flyball.toml", &nobody()).unwrap_or_else(|errors| panic!("{errors}"))
+    parse(text, "/etc/flyball/flyball.toml", &user_env())
+        .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn texts(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -86,8 +87,8 @@ fn every_key_of_tasks_arrives_where_it_belongs() {
 
 #[test]
 fn what_no_task_of_mesos_can_be_is_refused() {
-    let said = |from: &str, to: &str| {
-        parse(&TASKS.replace(from, to), "f", &nobody()).unwrap_err().to_string()
+    let errors_with = |from: &str, to: &str| {
+        parse(&TASKS.replace(from, to), "f", &user_env()).unwrap_err().to_string()
     };
     let refused = [
         ("image = \"registry.example/web:1.4\"", "", "services.web.image: missing"),
@@ -108,8 +109,8 @@ fn what_no_task_of_mesos_can_be_is_refused() {
         ),
     ];
     for (from, to, words) in refused {
-        let said = said(from, to);
-        assert!(said.contains(words), "{to}: {said}");
+        let errors = errors_with(from, to);
+        assert!(errors.contains(words), "{to}: {errors}");
     }
 }
 
@@ -145,8 +146,8 @@ fn an_app_of_marathon_is_what_its_keys_say() {
         ("[marathon]\nurl = \"zk://u:p@h:2181/marathon\"", "zk://10.0.0.1"),
         ("[marathon]\ntoken_file = \"t\"\ncredentials_file = \"c\"", "keep the one"),
     ] {
-        let said = parse(&service(lines), "f", &nobody()).unwrap_err().to_string();
-        assert!(said.contains(wanted), "{lines}: {said}");
+        let errors = parse(&service(lines), "f", &user_env()).unwrap_err().to_string();
+        assert!(errors.contains(wanted), "{lines}: {errors}");
     }
 }
 

@@ -5,22 +5,22 @@
 use flyball_config::{Env, parse};
 use insta::assert_snapshot;
 
-fn said(text: &str) -> String {
+fn errors_in(text: &str) -> String {
     let env = Env { home: Some("/home/a".into()), ..Env::default() };
     parse(text, "flyball.toml", &env).unwrap_err().to_string()
 }
 
 /// Everything that is said about a service that would be fine without `lines`.
-fn said_of(lines: &str) -> String {
+fn errors_of(lines: &str) -> String {
     let image = if lines.contains("image =") { "" } else { "image = \"web:1\"\n" };
-    said(&format!(
+    errors_in(&format!(
         "[services.web]\nengine = \"docker\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n{image}"
     ))
 }
 
 #[test]
 fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
-    assert_snapshot!(said_of("directory = \"/x\"\nlisten = \"127.0.0.1:80\""), @r#"
+    assert_snapshot!(errors_of("directory = \"/x\"\nlisten = \"127.0.0.1:80\""), @r#"
     error: services.web.directory has no effect with engine = "docker"
       --> flyball.toml:5:13
     5 | directory = "/x"
@@ -33,7 +33,7 @@ fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
       |          ^^^^^^^^^^^^^^
     hint: write balancer = "proxy", or remove this key
     "#);
-    assert_snapshot!(said(
+    assert_snapshot!(errors_in(
         "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:80\"\ncommand = [\"a\"]\n\
          port = 8080\nhaproxy = { backend = \"web\" }"
     ), @r#"
@@ -47,7 +47,7 @@ fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
       --> flyball.toml:6:11
     hint: write balancer = "haproxy", or remove this key
     "#);
-    assert_snapshot!(said_of("reach = \"host\"\npublish_on = \"0.0.0.0\"\nnetwork = \"blue\""), @r#"
+    assert_snapshot!(errors_of("reach = \"host\"\npublish_on = \"0.0.0.0\"\nnetwork = \"blue\""), @r#"
     error: services.web.publish_on has no effect with reach = "host"
       --> flyball.toml:6:14
     6 | publish_on = "0.0.0.0"
@@ -64,7 +64,7 @@ fn keys_of_the_other_engine_and_the_other_balancer_mean_nothing() {
 
 #[test]
 fn memory_has_one_spelling() {
-    assert_snapshot!(said_of("memory = 268435456"), @r#"
+    assert_snapshot!(errors_of("memory = 268435456"), @r#"
     error: services.web.memory: 268435456 is not an amount of memory
       --> flyball.toml:5:10
     5 | memory = 268435456
@@ -72,10 +72,10 @@ fn memory_has_one_spelling() {
     hint: write "256MiB"; units: B, KiB, MiB, GiB, TiB
     "#);
     for text in ["256m", "256MB", "256 MiB", "256"] {
-        assert!(said_of(&format!("memory = \"{text}\"")).contains("write \"256MiB\""), "{text}");
+        assert!(errors_of(&format!("memory = \"{text}\"")).contains("write \"256MiB\""), "{text}");
     }
-    assert!(said_of("memory = \"1MiB\"").contains("must be at least 6MiB"));
-    assert!(said_of("memory = \"9999999TiB\"").contains("the most is \"1024TiB\""));
+    assert!(errors_of("memory = \"1MiB\"").contains("must be at least 6MiB"));
+    assert!(errors_of("memory = \"9999999TiB\"").contains("the most is \"1024TiB\""));
 }
 
 #[test]
@@ -83,20 +83,20 @@ fn a_port_is_a_number_that_can_be_listened_at() {
     for (port, hint) in
         [("0", "at least 1"), ("-1", "at least 1"), ("65536", "at most 65535"), ("\"80\"", "8080")]
     {
-        let said = said(&format!("[services.a]\nengine = \"docker\"\nport = {port}"));
-        assert!(said.contains("services.a.port: ") && said.contains(hint), "{said}");
+        let errors = errors_in(&format!("[services.a]\nengine = \"docker\"\nport = {port}"));
+        assert!(errors.contains("services.a.port: ") && errors.contains(hint), "{errors}");
     }
 }
 
 #[test]
 fn cores_of_a_container_are_at_least_what_docker_takes() {
-    assert!(said_of("cpus = 0.001").contains("must be at least 0.01"));
+    assert!(errors_of("cpus = 0.001").contains("must be at least 0.01"));
 }
 
 #[test]
 fn a_docker_host_is_a_socket_or_an_address() {
-    let said_of = |host: &str| said(&format!("[docker]\nhost = \"{host}\""));
-    assert_snapshot!(said_of("http://127.0.0.1:2375/"), @r#"
+    let errors_of = |host: &str| errors_in(&format!("[docker]\nhost = \"{host}\""));
+    assert_snapshot!(errors_of("http://127.0.0.1:2375/"), @r#"
     error: docker.host: "http://127.0.0.1:2375/" is not the address of a Docker host
       --> flyball.toml:2:8
     2 | host = "http://127.0.0.1:2375/"
@@ -112,14 +112,15 @@ fn a_docker_host_is_a_socket_or_an_address() {
         ("npipe:////./pipe/docker", "write host = \"unix:///var/run/docker.sock\""),
         ("", "write host = \"unix:///var/run/docker.sock\""),
     ] {
-        let said = said_of(host);
-        assert!(said.contains(hint), "{host}: {said}");
+        let errors = errors_of(host);
+        assert!(errors.contains(hint), "{host}: {errors}");
     }
 }
 
 #[test]
 fn a_haproxy_socket_is_a_path_or_an_address() {
-    let said_of = |socket: &str| said(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
+    let errors_of =
+        |socket: &str| errors_in(&format!("[haproxy]\nsocket = \"{socket}\"\n[docker]"));
     for (socket, hint) in [
         ("127.0.0.1:0", "write socket = \"tcp://127.0.0.1:9999\""),
         ("ipv4@10.0.0.300:9999", "write socket = \"tcp://127.0.0.1:9999\""),
@@ -135,8 +136,8 @@ fn a_haproxy_socket_is_a_path_or_an_address() {
         ("unix://admin.sock", "write socket = \"/run/haproxy/admin.sock\""),
         ("", "write socket = \"/run/haproxy/admin.sock\""),
     ] {
-        let said = said_of(socket);
-        assert!(said.contains(hint), "{socket}: {said}");
+        let errors = errors_of(socket);
+        assert!(errors.contains(hint), "{socket}: {errors}");
     }
 }
 
@@ -148,7 +149,7 @@ fn no_two_services_have_one_backend_or_one_file() {
              [services.{name}.haproxy]\n{rest}\n"
         )
     };
-    let two = |a: &str, b: &str| said(&(service("a", a) + &service("b", b)));
+    let two = |a: &str, b: &str| errors_in(&(service("a", a) + &service("b", b)));
     assert_snapshot!(two("", "backend = \"a\""), @r#"
     error: services.b.haproxy.backend: "a" is already used by services.a.haproxy.backend
       --> flyball.toml:14:11
@@ -167,8 +168,9 @@ fn no_two_services_have_one_backend_or_one_file() {
 
 #[test]
 fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
-    let said_of = |lines: &str| said_of(&format!("image = \"w\"\n[services.web.haproxy]\n{lines}"));
-    assert_snapshot!(said_of("backend = \"a; show info\"\nlines = [\"balance leastconn\"]"), @r#"
+    let errors_of =
+        |lines: &str| errors_of(&format!("image = \"w\"\n[services.web.haproxy]\n{lines}"));
+    assert_snapshot!(errors_of("backend = \"a; show info\"\nlines = [\"balance leastconn\"]"), @r#"
     error: services.web.haproxy.backend: "a; show info" is not a HAProxy name
       --> flyball.toml:7:11
     7 | backend = "a; show info"
@@ -181,7 +183,7 @@ fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
       |         ^^^^^^^^^^^^^^^^^^^^^
     hint: add file = "/etc/haproxy/flyball.cfg", the file for these lines
     "#);
-    assert_snapshot!(said_of("template = { prefix = \"fb\" }"), @r#"
+    assert_snapshot!(errors_of("template = { prefix = \"fb\" }"), @r#"
     error: services.web.haproxy.template.count: missing
       --> flyball.toml:7:12
     7 | template = { prefix = "fb" }
@@ -189,15 +191,15 @@ fn a_backend_needs_a_name_that_haproxy_takes_and_a_file_for_its_lines() {
     hint: add count = 50
     "#);
     for lines in ["\"balance leastconn\"", "[5]", "[\"a\\nb\"]"] {
-        let said = said_of(&format!("file = \"/etc/haproxy/f\"\nlines = {lines}"));
-        assert!(said.contains("not a list of lines"), "{said}");
+        let errors = errors_of(&format!("file = \"/etc/haproxy/f\"\nlines = {lines}"));
+        assert!(errors.contains("not a list of lines"), "{errors}");
     }
 }
 
 #[test]
 fn a_log_needs_a_driver_and_flyballs_labels_are_its_own() {
     assert_snapshot!(
-        said_of("log = { max-size = \"10m\" }\nlabels = { \"flyball.service\" = \"x\" }"), @r#"
+        errors_of("log = { max-size = \"10m\" }\nlabels = { \"flyball.service\" = \"x\" }"), @r#"
     error: services.web.log.driver: missing
       --> flyball.toml:5:7
     hint: add driver = "json-file"
@@ -211,7 +213,7 @@ fn a_log_needs_a_driver_and_flyballs_labels_are_its_own() {
 #[test]
 fn names_of_images_and_networks_are_plain() {
     for lines in ["image = \"\"", "image = \"a b\"", "network = \"a\\nb\"", "image = 5"] {
-        assert!(said_of(lines).contains("is not a name"), "{lines}");
+        assert!(errors_of(lines).contains("is not a name"), "{lines}");
     }
 }
 
@@ -224,15 +226,15 @@ fn the_value_of_a_variable_of_a_container_is_in_no_message() {
         "env = { T = \"hunter2\", \"=\" = \"\" }",
         "labels = { a = [\"hunter2\"] }",
     ] {
-        let said = said_of(lines);
-        assert!(!said.contains("hunter2"), "{said}");
+        let errors = errors_of(lines);
+        assert!(!errors.contains("hunter2"), "{errors}");
     }
     let one_line =
-        said("[services]\na = { engine = \"docker\", log = { t = \"hunter2\" }, x = 1 }");
+        errors_in("[services]\na = { engine = \"docker\", log = { t = \"hunter2\" }, x = 1 }");
     assert!(!one_line.contains("hunter2"), "{one_line}");
-    let no_engine = said("[services]\na = { log = \"hunter2\", x = 1 }");
+    let no_engine = errors_in("[services]\na = { log = \"hunter2\", x = 1 }");
     assert!(!no_engine.contains("hunter2"), "{no_engine}");
-    let useless = said(
+    let useless = errors_in(
         "[services]\na = { engine = \"process\", log = { t = \"hunter2\" }, env = { a = \"hunter2\" } }",
     );
     assert!(!useless.contains("hunter2"), "{useless}");
@@ -240,8 +242,8 @@ fn the_value_of_a_variable_of_a_container_is_in_no_message() {
 
 #[test]
 fn what_a_swarm_does_by_itself_cannot_be_set() {
-    let said_of = |lines: &str| {
-        said(&format!(
+    let errors_of = |lines: &str| {
+        errors_in(&format!(
             "[services.web]\nengine = \"swarm\"\nbalancer = \"haproxy\"\nport = 80\n{lines}\n"
         ))
     };
@@ -252,7 +254,7 @@ fn what_a_swarm_does_by_itself_cannot_be_set() {
         ("network = \"blue\"", "services.web.network has no effect with reach = \"published\""),
         ("[swarm]\nmanagers = []", "swarm.managers: a list is not a list of manager addresses"),
     ] {
-        let said = said_of(lines);
-        assert!(said.contains(words), "{said}");
+        let errors = errors_of(lines);
+        assert!(errors.contains(words), "{errors}");
     }
 }

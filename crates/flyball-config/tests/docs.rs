@@ -4,7 +4,7 @@
 use std::path::Path;
 
 #[test]
-fn the_reference_page_says_what_the_code_says() {
+fn the_reference_page_matches_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/config.md");
     let wanted = flyball_config::reference();
     if std::env::var_os("UPDATE_DOCS").is_some() {

@@ -299,14 +299,15 @@ fn in_words() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_fallback_that_the_reference_says_in_words_is_what_applies() {
-    let said: Vec<_> = in_words().into_iter().filter(|(_, words)| words != "required").collect();
+fn every_fallback_that_the_reference_describes_in_words_is_what_applies() {
+    let described: Vec<_> =
+        in_words().into_iter().filter(|(_, words)| words != "required").collect();
     let known: Vec<_> = ROWS.iter().map(|(key, words, _)| (*key, *words)).collect();
-    for (key, words) in &said {
+    for (key, words) in &described {
         let row = (key.as_str(), words.as_str());
         assert!(known.contains(&row), "{row:?} is said and not tested: add a row");
     }
-    assert_eq!(said.len(), ROWS.len(), "a row is tested that the reference does not say");
+    assert_eq!(described.len(), ROWS.len(), "a row is tested that the reference does not say");
     for (key, words, applies) in ROWS {
         assert!(applies(), "{key}: it is not so that {words}");
     }
@@ -332,7 +333,7 @@ fn what_the_reference_calls_required_is_missed() {
     let required = in_words().into_iter().filter(|(_, words)| words == "required");
     for (key, _) in required {
         let text = texts.iter().find(|(of, _)| *of == key).map(|(_, text)| text);
-        let said = refused(text.unwrap_or_else(|| panic!("{key} is required and not tested")));
-        assert!(said.contains(&format!("{key}: missing")), "{key}: {said}");
+        let errors = refused(text.unwrap_or_else(|| panic!("{key} is required and not tested")));
+        assert!(errors.contains(&format!("{key}: missing")), "{key}: {errors}");
     }
 }

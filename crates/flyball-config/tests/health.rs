@@ -10,7 +10,7 @@ fn read(text: &str) -> Result<Config, ConfigErrors> {
     parse(text, "flyball.toml", &Env { home: Some("/home/a".into()), ..Env::default() })
 }
 
-fn said_of(text: &str) -> String {
+fn errors_in(text: &str) -> String {
     read(text).unwrap_err().to_string()
 }
 
@@ -43,7 +43,7 @@ fn what_is_left_out_has_a_default() {
 }
 
 #[test]
-fn nobody_may_be_trusted() {
+fn the_list_of_trusted_proxies_may_be_empty() {
     let config = read(&format!("[proxy]\ntrusted_proxies = []\n{MINIMAL}")).unwrap();
     assert_eq!(config.proxy.trusted, []);
 }
@@ -51,17 +51,20 @@ fn nobody_may_be_trusted() {
 #[test]
 fn a_network_that_is_none_is_refused() {
     for bad in ["\"10.0.0.0/33\"", "\"10.0.0.5/8\"", "\"proxy.example\"", "\"*\"", "7"] {
-        let said = said_of(&format!("[proxy]\ntrusted_proxies = [{bad}]\n{MINIMAL}"));
-        assert!(said.contains("is not a list of IP addresses and networks"), "{bad}: {said}");
-        assert!(said.contains("hint: write"), "{bad}: {said}");
+        let errors = errors_in(&format!("[proxy]\ntrusted_proxies = [{bad}]\n{MINIMAL}"));
+        assert!(errors.contains("is not a list of IP addresses and networks"), "{bad}: {errors}");
+        assert!(errors.contains("hint: write"), "{bad}: {errors}");
     }
 }
 
 #[test]
 fn one_client_may_not_have_more_than_all() {
-    let said =
-        said_of(&format!("[proxy]\nconnections = 100\nconnections_per_client = 101\n{MINIMAL}"));
-    assert!(said.contains("connections_per_client: 101 is more than connections = 100"), "{said}");
+    let errors =
+        errors_in(&format!("[proxy]\nconnections = 100\nconnections_per_client = 101\n{MINIMAL}"));
+    assert!(
+        errors.contains("connections_per_client: 101 is more than connections = 100"),
+        "{errors}"
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use flyball_core::policy::{Bounds, Governor, Rule, StepRule};
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-fn nobody() -> Env {
+fn user_env() -> Env {
     Env { home: Some("/home/a".into()), ..Env::default() }
 }
 
@@ -41,7 +41,7 @@ fn services(all: &[(&str, &str)]) -> ServiceLabels {
 fn trusting() -> Config {
     let may = "labels_may = [\"command\", \"cpus\", \"env\", \"haproxy.check\", \"haproxy.template\", \
                \"image\", \"labels\", \"listen\", \"log\", \"memory\", \"network\", \"publish-on\", \"reach\"]";
-    parse(&format!("[docker]\n{may}"), "f", &nobody()).unwrap()
+    parse(&format!("[docker]\n{may}"), "f", &user_env()).unwrap()
 }
 
 fn labelled(all: &[(&str, &str)]) -> Labelled {
@@ -64,7 +64,7 @@ fn container(lines: &str) -> Container {
 }
 
 /// Everything that is said about such a service.
-fn said_of(lines: &str) -> String {
+fn errors_of(lines: &str) -> String {
     let lines = format!("flyball.port=8080\nflyball.balancer=haproxy\n{lines}");
     labelled(&[("web", &lines)]).refused["web"].to_string()
 }
@@ -133,7 +133,7 @@ fn labels_are_the_keys_of_a_service() {
     assert_eq!(std::mem::replace(&mut container.granted, ExtraRights::ALL), ExtraRights::ALL);
     let Balancer::Haproxy { backend, .. } = &mut service.balancer else { panic!("{service:?}") };
     assert!(std::mem::take(&mut backend.must_ask));
-    assert_eq!(service, parse(file, "/f", &nobody()).unwrap().services["web"]);
+    assert_eq!(service, parse(file, "/f", &user_env()).unwrap().services["web"]);
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_policy_is_a_word_settings_or_both() {
     assert_eq!(rule("flyball.policy.step.out-at=40%"), Rule::Step(step));
     assert_eq!(rule("flyball.policy=step\nflyball.policy.step.out-at=40%"), Rule::Step(step));
     assert_eq!(rule("flyball.policy=external"), Rule::External);
-    assert_snapshot!(said_of("flyball.policy=governor\nflyball.policy.step.out-at=40%"), @r#"
+    assert_snapshot!(errors_of("flyball.policy=governor\nflyball.policy.step.out-at=40%"), @r#"
     error: label flyball.policy.step.out-at has no effect with flyball.policy=governor
       --> labels of service web
     hint: remove one of the two
@@ -165,12 +165,12 @@ fn a_policy_is_a_word_settings_or_both() {
 fn a_probe_is_a_path_or_the_word_tcp() {
     assert_eq!(web("flyball.ready=tcp").ready, Ready::Tcp);
     assert_eq!(web("flyball.ready.tcp=true").ready, Ready::Tcp);
-    assert_snapshot!(said_of("flyball.ready=http"), @r#"
+    assert_snapshot!(errors_of("flyball.ready=http"), @r#"
     error: label flyball.ready: "http" is not a table with one probe
       --> labels of service web
     hint: write flyball.ready.http=/healthz or flyball.ready=tcp
     "#);
-    assert!(said_of("flyball.ready=tcp\nflyball.ready.http=/").contains("has no effect with"));
+    assert!(errors_of("flyball.ready=tcp\nflyball.ready.http=/").contains("has no effect with"));
 }
 
 #[test]
@@ -179,11 +179,11 @@ fn lists_are_split_or_written_as_lists() {
     assert_eq!(command("./server  --port {port}"), ["./server", "--port", "{port}"]);
     assert_eq!(command(r#"["sh", "-c", "exec a b"]"#), ["sh", "-c", "exec a b"]);
     for quoted in ["sh -c 'a b'", "[\"sh\", ", "a \"b c\""] {
-        let said = said_of(&format!("flyball.command={quoted}"));
-        assert!(said.contains("is not a list of texts"), "{said}");
+        let errors = errors_of(&format!("flyball.command={quoted}"));
+        assert!(errors.contains("is not a list of texts"), "{errors}");
     }
-    assert!(said_of("flyball.command=").contains("without a program"));
-    let deep = said_of(&format!("flyball.command={}", "[".repeat(100_000)));
+    assert!(errors_of("flyball.command=").contains("without a program"));
+    let deep = errors_of(&format!("flyball.command={}", "[".repeat(100_000)));
     assert!(deep.contains("is not a list of texts") && deep.len() < 1_000, "{deep}");
 }
 
@@ -196,7 +196,7 @@ fn marks_of_a_container_are_no_settings() {
 #[test]
 fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
     assert_snapshot!(
-        said_of("flyball.mim=2\nflyball.busy-cap=80%\nflyball.min.x=2\nflyball.host=x"), @r#"
+        errors_of("flyball.mim=2\nflyball.busy-cap=80%\nflyball.min.x=2\nflyball.host=x"), @r#"
     error: label flyball.busy-cap: unknown key
       --> labels of service web
     hint: write flyball.policy.governor.busy-cap
@@ -213,7 +213,7 @@ fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
       --> labels of service web
     hint: did you mean flyball.min?
     "#);
-    assert_snapshot!(said_of("flyball.policy.step.outat=30%"), @r#"
+    assert_snapshot!(errors_of("flyball.policy.step.outat=30%"), @r#"
     error: label flyball.policy.step.outat: unknown key
       --> labels of service web
     hint: did you mean flyball.policy.step.out-at?
@@ -222,7 +222,7 @@ fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
 
 #[test]
 fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
-    assert_snapshot!(said_of("flyball.min=many\nflyball.max=-1\nflyball.cpus=half\nflyball.drain=30"), @r#"
+    assert_snapshot!(errors_of("flyball.min=many\nflyball.max=-1\nflyball.cpus=half\nflyball.drain=30"), @r#"
     error: label flyball.cpus: "half" is not a number of cores
       --> labels of service web
     hint: write flyball.cpus=0.5
@@ -239,7 +239,7 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
       --> labels of service web
     hint: write flyball.min=2
     "#);
-    assert_snapshot!(said_of(
+    assert_snapshot!(errors_of(
         "flyball.memory=256m\nflyball.haproxy=web\nflyball.env=x\nflyball.policy.step.out-at=30"
     ), @r#"
     error: label flyball.env: a text is not a table of texts
@@ -258,7 +258,7 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
       --> labels of service web
     hint: a share is written with a percent sign: 30%
     "#);
-    assert_snapshot!(said_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
+    assert_snapshot!(errors_of("flyball.start-lag=1s\nflyball.start_lag=1s\nflyball.engine=process"), @r#"
     error: label flyball.engine: labels may not set this key
       --> labels of service web
     hint: remove the label: only flyball.toml may set engine
@@ -267,7 +267,7 @@ fn nonsense_is_refused_with_the_same_hints_as_in_the_file() {
       --> labels of service web
     hint: remove one of the two
     "#);
-    assert_snapshot!(said_of("flyball.min=5\nflyball.max=3"), @r#"
+    assert_snapshot!(errors_of("flyball.min=5\nflyball.max=3"), @r#"
     error: label flyball.min: 5 is more than max = 3
       --> labels of service web
     hint: raise max or lower min
@@ -292,16 +292,16 @@ fn no_hint_about_a_label_has_the_quotes_of_the_file() {
         "flyball.drain=-\nflyball.memory=1\nflyball.slots=\"2\"",
     ] {
         let all = [("web", lines)];
-        let said = labelled(&all).refused["web"].to_string();
-        let hints: Vec<_> = said.lines().filter(|line| line.starts_with("hint: ")).collect();
-        assert!(!hints.is_empty(), "{said}");
+        let errors = labelled(&all).refused["web"].to_string();
+        let hints: Vec<_> = errors.lines().filter(|line| line.starts_with("hint: ")).collect();
+        assert!(!hints.is_empty(), "{errors}");
         assert!(hints.iter().all(|hint| !hint.contains('"')), "{hints:#?}");
     }
 }
 
 #[test]
 fn how_haproxy_speaks_to_servers_is_for_a_label_to_say_only_by_permission() {
-    assert_snapshot!(said_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
+    assert_snapshot!(errors_of("flyball.haproxy.options=ssl ca-file /etc/shadow"), @r#"
     error: label flyball.haproxy.options: labels may not set this key
       --> labels of service web
     hint: remove it, or write labels_may = ["haproxy.options"] in [docker] of flyball.toml if the authors of labels may do that
@@ -325,8 +325,8 @@ fn what_must_be_there_is_asked_for_as_labels() {
 fn an_empty_value_is_no_value() {
     for name in ["min", "cpus", "port", "drain", "reach", "memory", "policy", "haproxy.backend"] {
         let labelled = labelled(&[("web", &format!("flyball.balancer=haproxy\nflyball.{name}="))]);
-        let said = labelled.refused["web"].to_string();
-        assert!(said.contains(&format!("label flyball.{name}: \"\" is ")), "{said}");
+        let errors = labelled.refused["web"].to_string();
+        assert!(errors.contains(&format!("label flyball.{name}: \"\" is ")), "{errors}");
     }
 }
 
@@ -336,9 +336,9 @@ fn a_name_must_fit_everywhere_also_as_a_label() {
     for name in ["Web", "a_b", "", "-a", "\u{1b}[31m", &"a".repeat(64), &"a".repeat(300)] {
         let labelled = labelled(&[(name, fine)]);
         assert!(labelled.services.is_empty());
-        let said = labelled.refused[name].to_string();
-        assert!(said.contains("invalid service name") && !said.contains('\u{1b}'), "{said}");
-        assert!(said.lines().all(|line| line.chars().count() < 130), "{said}");
+        let errors = labelled.refused[name].to_string();
+        assert!(errors.contains("invalid service name") && !errors.contains('\u{1b}'), "{errors}");
+        assert!(errors.lines().all(|line| line.chars().count() < 130), "{errors}");
     }
     assert_eq!(labelled(&[(&"a".repeat(63), fine)]).services.len(), 1);
 }
@@ -352,9 +352,9 @@ fn a_bad_service_stops_no_other() {
 }
 
 #[test]
-fn the_file_goes_first_and_its_service_is_said() {
+fn the_file_goes_first_and_its_service_is_named() {
     let file = "[docker]\n[services.web]\nengine = \"docker\"\nimage = \"web:1\"\nport = 80\nbalancer = \"haproxy\"";
-    let config = parse(file, "f", &nobody()).unwrap();
+    let config = parse(file, "f", &user_env()).unwrap();
     let service = "flyball.port=80\nflyball.balancer=haproxy";
     let labelled = config.labelled(&services(&[
         ("web", "flyball.port=81\nflyball.min=3\nflyball.protect=true"),
@@ -407,8 +407,8 @@ fn the_value_of_a_variable_is_in_no_message_and_no_debug() {
         "flyball.environment=hunter2",
         "flyball.env.=hunter2",
     ] {
-        let said = said_of(lines);
-        assert!(!said.contains("hunter2"), "{said}");
+        let errors = errors_of(lines);
+        assert!(!errors.contains("hunter2"), "{errors}");
     }
     let fine = web("flyball.env.T=hunter2\nflyball.log.driver=x\nflyball.log.token=hunter2");
     assert!(!format!("{fine:?}").contains("hunter2"));
@@ -445,7 +445,7 @@ proptest! {
         trusted: bool,
     ) {
         let all = all.into_iter().map(|(name, labels)| (name, of_container(labels))).collect();
-        let labelled = if trusted { trusting() } else { Config::of_labels_only(&nobody()).unwrap() };
+        let labelled = if trusted { trusting() } else { Config::of_labels_only(&user_env()).unwrap() };
         let labelled = labelled.labelled(&all);
         prop_assert_eq!(labelled.services.len() + labelled.refused.len(), all.len());
         for errors in labelled.refused.values() {
@@ -460,20 +460,20 @@ proptest! {
 
 #[test]
 fn labels_of_a_swarm_service_describe_it_too() {
-    let said = |more: &str| {
+    let read_with = |more: &str| {
         let lines = format!("flyball.port=80\nflyball.balancer=haproxy\nflyball.hold=true\n{more}");
         let source = Source::Swarm("shop_web".to_owned());
         let described = Described { labels: labels(&lines), source };
         trusting().labelled(&[("web".to_owned(), described)].into())
     };
     for same in ["", "flyball.engine=swarm\nflyball.swarm-service=shop_web"] {
-        let labelled = said(same);
+        let labelled = read_with(same);
         assert!(labelled.refused.is_empty(), "{:?}", labelled.refused);
         let Engine::Swarm(found) = &labelled.services["web"].engine else { panic!("{labelled:?}") };
         assert_eq!((found.swarm_service.as_str(), found.port), ("shop_web", 80));
     }
     for other in ["flyball.engine=docker", "flyball.swarm-service=bank_web", "flyball.app=/bank"] {
-        let refused = said(other).refused["web"].to_string();
+        let refused = read_with(other).refused["web"].to_string();
         assert!(refused.contains("labels may not set this key"), "{refused}");
     }
 }

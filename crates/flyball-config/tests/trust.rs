@@ -16,7 +16,7 @@ fn config(text: &str) -> Config {
     parse(text, "f", &env).unwrap()
 }
 
-fn said(text: &str) -> String {
+fn errors_in(text: &str) -> String {
     let env = Env { home: Some("/home/a".into()), ..Env::default() };
     parse(text, "f", &env).unwrap_err().to_string()
 }
@@ -57,12 +57,12 @@ fn every_label_is_obeyed_as_the_reference_says() {
         match label.allowed {
             Allowed::Always => {
                 assert!(by_default.is_ok(), "{name}: {by_default:?}");
-                let refused = said(&allowed);
+                let refused = errors_in(&allowed);
                 assert!(refused.contains("labels may always set this key"), "{name}: {refused}");
             }
             Allowed::Never => {
                 assert!(by_default.is_err(), "{name}");
-                let refused = said(&allowed);
+                let refused = errors_in(&allowed);
                 assert!(refused.contains("only this file may set this key"), "{name}: {refused}");
             }
             Allowed::WithPermission => {
@@ -171,16 +171,18 @@ fn the_same_holds_for_a_swarm_and_for_marathon() {
 
 #[test]
 fn a_permission_that_cannot_be_given_is_answered_with_those_that_can() {
-    assert_snapshot!(said("[docker]\nlabels_may = [\"imag\"]\n"), @r#"
+    assert_snapshot!(errors_in("[docker]\nlabels_may = [\"imag\"]\n"), @r#"
     error: docker.labels_may: "imag" is not a valid value
       --> f:2:14
     2 | labels_may = ["imag"]
       |              ^^^^^^^^
     hint: valid keys: command, cpus, env, haproxy.check, haproxy.options, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
     "#);
-    assert!(said("[docker]\nlabels_may = \"image\"").contains("is not a list of keys"));
-    assert!(said("[docker]\nlabels_max = 0").contains("out of range"));
-    assert!(said("[haproxy]\nbackends = [\"a b\"]").contains("is not a list of HAProxy names"));
+    assert!(errors_in("[docker]\nlabels_may = \"image\"").contains("is not a list of keys"));
+    assert!(errors_in("[docker]\nlabels_max = 0").contains("out of range"));
+    assert!(
+        errors_in("[haproxy]\nbackends = [\"a b\"]").contains("is not a list of HAProxy names")
+    );
 }
 
 #[test]
@@ -188,7 +190,7 @@ fn a_service_of_the_file_has_an_image_or_adopts_what_it_copies() {
     let service = |lines: &str| {
         format!("[services.web]\nengine = \"docker\"\nport = 80\nbalancer = \"none\"\n{lines}")
     };
-    assert_snapshot!(said(&service("")), @r#"
+    assert_snapshot!(errors_in(&service("")), @r#"
     error: services.web.image: missing
       --> f:1:11
     1 | [services.web]
@@ -202,7 +204,7 @@ fn a_service_of_the_file_has_an_image_or_adopts_what_it_copies() {
     };
     assert_eq!(adopts(&service("adopt = true")), (true, false, ExtraRights::ALL));
     assert_eq!(adopts(&service("image = \"web:1\"")), (false, true, ExtraRights::ALL));
-    assert_snapshot!(said(&format!("{}\n[docker]\nlabels = false", service("adopt = true"))), @r#"
+    assert_snapshot!(errors_in(&format!("{}\n[docker]\nlabels = false", service("adopt = true"))), @r#"
     error: services.web.adopt has no effect with labels = false in [docker], which ignores all labels
       --> f:7:10
     7 | labels = false
@@ -227,7 +229,7 @@ fn a_file_of_a_backend_is_below_one_folder_however_it_is_spelt() {
         "/etc/haproxy2/web.cfg",
         "web.cfg",
     ] {
-        let refused = said(&service("web", outside));
+        let refused = errors_in(&service("web", outside));
         assert!(refused.contains("is not a file below /etc/haproxy, without .."), "{refused}");
     }
     for inside in ["/etc/haproxy/web.cfg", "/etc/haproxy/conf.d/web.cfg", "//etc/./haproxy/web.cfg"]
@@ -237,7 +239,7 @@ fn a_file_of_a_backend_is_below_one_folder_however_it_is_spelt() {
     let own = format!("[haproxy]\ndirectory = \"kept\"\n{}", service("web", "kept/web.cfg"));
     assert_eq!(config(&own).haproxy.directory, std::path::Path::new("kept"));
     let two = |file: &str| {
-        said(&format!("{}{}", service("api", "/etc/haproxy/web.cfg"), service("web", file)))
+        errors_in(&format!("{}{}", service("api", "/etc/haproxy/web.cfg"), service("web", file)))
     };
     for spelling in ["/etc/haproxy/web.cfg", "/etc//haproxy/./web.cfg"] {
         assert!(two(spelling).contains("is already used by services.api.haproxy.file"));

@@ -12,12 +12,13 @@ use flyball_config::{
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
 
-fn nobody() -> Env {
+fn user_env() -> Env {
     Env { home: Some("/home/a".into()), ..Env::default() }
 }
 
 fn parsed(text: &str) -> Config {
-    parse(text, "/etc/flyball/flyball.toml", &nobody()).unwrap_or_else(|errors| panic!("{errors}"))
+    parse(text, "/etc/flyball/flyball.toml", &user_env())
+        .unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 const EVERYTHING: &str = r#"
@@ -170,11 +171,11 @@ const HA: &str = "[ha]\nzookeeper = \"zk://10.0.0.1:2181/flyball\"";
 fn several_flyballs_share_a_zookeeper_and_no_processes() {
     let ha = parsed(&format!("{COPIED}\n{HA}\nsession = \"2s\"")).ha.unwrap();
     assert_eq!((ha.zookeeper.path.as_str(), ha.session_ms), ("/flyball", 2_000));
-    let said = |text: &str| parse(text, "f", &nobody()).unwrap_err().to_string();
-    assert!(said(&format!("{COPIED}\n[ha]")).contains("ha.zookeeper: missing"));
-    let shared = said(&format!("{MINIMAL}\n{HA}"));
+    let errors_in = |text: &str| parse(text, "f", &user_env()).unwrap_err().to_string();
+    assert!(errors_in(&format!("{COPIED}\n[ha]")).contains("ha.zookeeper: missing"));
+    let shared = errors_in(&format!("{MINIMAL}\n{HA}"));
     assert!(shared.contains("services.web.engine: \"process\""), "{shared}");
-    let short = said(&format!("{COPIED}\n{HA}\nsession = \"500ms\""));
+    let short = errors_in(&format!("{COPIED}\n{HA}\nsession = \"500ms\""));
     assert!(short.contains("at least 1s"), "{short}");
 }
 
@@ -259,8 +260,8 @@ fn sockets_are_paths_or_addresses() {
 fn services_may_all_come_from_labels() {
     let config = parsed("[docker]");
     assert!(config.docker.labels && config.services.is_empty());
-    assert_eq!(Config::of_labels_only(&nobody()).unwrap(), config);
-    let off = parse("[docker]\nlabels = false", "f", &nobody()).unwrap_err();
+    assert_eq!(Config::of_labels_only(&user_env()).unwrap(), config);
+    let off = parse("[docker]\nlabels = false", "f", &user_env()).unwrap_err();
     assert!(off.to_string().contains("no services"), "{off}");
     let homeless = Config::of_labels_only(&Env::default()).unwrap_err();
     assert!(homeless.to_string().contains("flyball.state_dir: missing"), "{homeless}");
@@ -333,7 +334,7 @@ fn a_file_is_read_and_its_directory_is_where_paths_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("flyball.toml");
     std::fs::write(&path, EVERYTHING).unwrap();
-    assert_eq!(load(&path, &nobody()).unwrap().daemon.state_dir, dir.path().join("state"));
+    assert_eq!(load(&path, &user_env()).unwrap().daemon.state_dir, dir.path().join("state"));
 }
 
 /// The rows of the reference: section, key and default as written there.
@@ -357,7 +358,7 @@ fn rows() -> Vec<(String, String, String)> {
 
 /// A service in which `section.key` means something.
 fn around(section: &str, key: &str) -> &'static str {
-    let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &nobody()).unwrap_err();
+    let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &user_env()).unwrap_err();
     let other = process.to_string().contains("has no effect with") || section == "ha";
     match (other, key) {
         (false, _) => MINIMAL,
@@ -411,9 +412,12 @@ fn every_key_of_the_reference_is_read() {
         // A date is no key's value: it is refused by whoever reads the key, as another thing than
         // an unknown key.
         let text = with(around(&section, &key), &section, &key, "1979-05-27");
-        let said = parse(&text, "f", &nobody()).unwrap_err().to_string();
-        assert!(!said.contains("unknown key"), "{section}.{key}: {said}");
-        assert!(said.contains(&format!("{section}.{key}")) || said.contains("duplicate"), "{said}");
+        let errors = parse(&text, "f", &user_env()).unwrap_err().to_string();
+        assert!(!errors.contains("unknown key"), "{section}.{key}: {errors}");
+        assert!(
+            errors.contains(&format!("{section}.{key}")) || errors.contains("duplicate"),
+            "{errors}"
+        );
     }
     assert_eq!(
         rows().len(),
@@ -439,7 +443,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(pieces in prop::collection::vec(piece(), 0..12)) {
         let text = pieces.concat();
-        if let Err(errors) = parse(&text, "f", &nobody()) {
+        if let Err(errors) = parse(&text, "f", &user_env()) {
             prop_assert!(!errors.problems.is_empty());
             prop_assert!(errors.to_string().starts_with("error: "));
         }
@@ -453,7 +457,7 @@ proptest! {
         let at = at.min(file.len());
         let end = (at + cut).min(file.len());
         let text = format!("{}{put}{}", &file[..at], &file[end..]);
-        if let Err(errors) = parse(&text, "f", &nobody()) {
+        if let Err(errors) = parse(&text, "f", &user_env()) {
             for problem in &errors.problems {
                 let (line, column) = problem.place.position.unwrap_or((1, 1));
                 prop_assert!(line <= text.matches('\n').count() + 1 && column >= 1);

@@ -17,14 +17,14 @@ fn read(zabbix: &str) -> Option<Zabbix> {
     parse(&text, "/f/flyball.toml", &env()).unwrap_or_else(|errors| panic!("{errors}")).zabbix
 }
 
-fn said_of(zabbix: &str) -> String {
+fn errors_of(zabbix: &str) -> String {
     parse(&format!("{SERVICE}{zabbix}"), "flyball.toml", &env()).unwrap_err().to_string()
 }
 
 /// Shows that it is refused in words that hold `part`.
-fn says(text: &str, part: &str) {
-    let said = said_of(text);
-    assert!(said.contains(part), "{said}");
+fn refused(text: &str, part: &str) {
+    let errors = errors_of(text);
+    assert!(errors.contains(part), "{errors}");
 }
 
 #[test]
@@ -71,16 +71,16 @@ fn every_key_is_read() {
 
 #[test]
 fn what_needs_each_other_must_stand_together() {
-    says("[zabbix]\napi = \"http://127.0.0.1/api\"", "hint: add token_file = \"");
-    says("[zabbix]\nreplica_hosts = true", "hint: add api = \"");
-    says("[zabbix]\nproxy = \"edge\"", "hint: add api = \"");
-    says("[zabbix]\nproxy = \"\"", "zabbix.proxy");
-    says("[zabbix]\nwebhook = \"http://10.0.0.5:7878\"", "hint: add api = \"");
-    says("[zabbix]\ncert_file = \"a\"", "hint: add key_file = \"");
-    says("[zabbix]\nkey_file = \"a\"", "hint: add cert_file = \"");
-    says("[zabbix]\ntrapper = \"127.0.0.1\"", "hint: write trapper = \"127.0.0.1:10051\"");
-    says("[zabbix]\napi = \"zabbix.example\"", "zabbix.api: \"zabbix.example\" is not an http");
-    says("[zabbix]\ntoken_file = \"/none\"", "zabbix.token_file");
+    refused("[zabbix]\napi = \"http://127.0.0.1/api\"", "hint: add token_file = \"");
+    refused("[zabbix]\nreplica_hosts = true", "hint: add api = \"");
+    refused("[zabbix]\nproxy = \"edge\"", "hint: add api = \"");
+    refused("[zabbix]\nproxy = \"\"", "zabbix.proxy");
+    refused("[zabbix]\nwebhook = \"http://10.0.0.5:7878\"", "hint: add api = \"");
+    refused("[zabbix]\ncert_file = \"a\"", "hint: add key_file = \"");
+    refused("[zabbix]\nkey_file = \"a\"", "hint: add cert_file = \"");
+    refused("[zabbix]\ntrapper = \"127.0.0.1\"", "hint: write trapper = \"127.0.0.1:10051\"");
+    refused("[zabbix]\napi = \"zabbix.example\"", "zabbix.api: \"zabbix.example\" is not an http");
+    refused("[zabbix]\ntoken_file = \"/none\"", "zabbix.token_file");
 }
 
 #[test]
@@ -118,16 +118,16 @@ fn a_policy_goes_by_the_window_that_zabbix_averages_over() {
 
 #[test]
 fn another_program_and_thresholds_that_meet_are_refused() {
-    says("policy = { external = \"nagios\" }", "\"nagios\" is not a valid value");
-    says("policy = { external = 5 }", "hint: write external = \"zabbix\"");
-    says("policy = { external = { from = \"nagios\" } }", "\"nagios\" is not a valid value");
+    refused("policy = { external = \"nagios\" }", "\"nagios\" is not a valid value");
+    refused("policy = { external = 5 }", "hint: write external = \"zabbix\"");
+    refused("policy = { external = { from = \"nagios\" } }", "\"nagios\" is not a valid value");
     let meet = "policy = { external = { out_at = \"20%\", in_at = \"20%\" } }";
-    says(meet, "external.in_at: 20% is not less than out_at");
+    refused(meet, "external.in_at: 20% is not less than out_at");
 }
 
 #[test]
 fn a_zabbix_of_a_service_is_sent_to_the_table_that_there_is() {
-    let said = said_of("zabbix = \"127.0.0.1\"");
-    assert!(said.contains("unknown key"), "{said}");
-    assert!(said.contains("hint: [zabbix] is a table of its own in flyball.toml"), "{said}");
+    let errors = errors_of("zabbix = \"127.0.0.1\"");
+    assert!(errors.contains("unknown key"), "{errors}");
+    assert!(errors.contains("hint: [zabbix] is a table of its own in flyball.toml"), "{errors}");
 }

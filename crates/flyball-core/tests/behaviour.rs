@@ -197,7 +197,7 @@ fn a_restart_holds_before_it_removes_anything() {
 }
 
 #[test]
-fn a_crash_loop_is_tried_ever_more_seldom_and_said_once_a_look() {
+fn a_crash_loop_is_tried_ever_more_seldom_and_explained_once_a_look() {
     let mut world = World::new(governor(2, 5));
     let mut starts_seen = 0;
     for _ in 0..600 {
@@ -381,7 +381,7 @@ fn advice_from_before_a_replica_could_show_in_it_is_not_followed() {
 }
 
 #[test]
-fn a_service_that_somebody_advises_wakes_from_zero_by_itself() {
+fn an_advised_service_wakes_from_zero_by_itself() {
     let mut world = World::new(policy(Rule::Advised(Advised::default()), 0, 4));
     assert_eq!(world.run(5_000).desired, 0);
     world.waiting = 1.0;
@@ -390,7 +390,7 @@ fn a_service_that_somebody_advises_wakes_from_zero_by_itself() {
 }
 
 #[test]
-fn without_good_advice_the_count_is_kept_and_the_reason_is_said() {
+fn without_good_advice_the_count_is_kept_and_the_reason_is_given() {
     let rule = Advised { cooldown_ms: 1_000, ..Advised::default() };
     let mut world = World::new(policy(Rule::Advised(rule), 1, 4));
     world.advice = Some(Advice::More);
@@ -399,14 +399,14 @@ fn without_good_advice_the_count_is_kept_and_the_reason_is_said() {
     let why = "both triggers are up".to_owned();
     let missing = Reading::Missing { since: Timestamp::from_ms(470_000), why };
     let old = Reading::Taken { at: Timestamp::from_ms(470_000), value: Advice::Fewer };
-    for (advice, said) in [
+    for (advice, expected) in [
         (Some(missing), "advice      none for 30 s, both triggers are up: keeps 4 -> 4"),
         (Some(old), "advice      none for 30 s, the last advice is too old: keeps 4 -> 4"),
         (None, "advice      none for 0 s, none was requested yet: keeps 4 -> 4"),
     ] {
         let observation = Observation { at: now, advice, ..world.observe() };
         let decision = decide(&world.policy, &mut world.memory.clone(), &observation);
-        assert!(decision.to_string().contains(said), "{decision}");
+        assert!(decision.to_string().contains(expected), "{decision}");
         assert_eq!(decision.desired, 4);
     }
 }
@@ -425,7 +425,7 @@ fn without_a_balancer_cpu_alone_scales_both_ways() {
 }
 
 #[test]
-fn time_held_back_by_cpu_limits_raises_a_count_that_cpu_decides() {
+fn time_throttled_by_cpu_limits_raises_a_count_that_cpu_decides() {
     let settled = |held_per_used, balanced| {
         let mut world = World::new(governor(1, 20));
         (world.balanced, world.load, world.held_per_used) = (balanced, 11.0, held_per_used);

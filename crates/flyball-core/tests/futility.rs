@@ -7,7 +7,7 @@ use flyball_core::guard::Guard;
 use world::{World, governor};
 
 #[test]
-fn nothing_is_added_while_something_else_is_too_slow_and_that_is_said() {
+fn nothing_is_added_while_something_else_is_too_slow_and_that_is_explained() {
     let mut world = World::new(governor(1, 1_000));
     world.load = 100.0;
     world.pass(90_000);
@@ -18,8 +18,8 @@ fn nothing_is_added_while_something_else_is_too_slow_and_that_is_said() {
         decision.adjustments.iter().any(|step| matches!(step.guard, Guard::Futile(_)))
     };
     assert!(futile(&stalled), "{stalled}");
-    let said = stalled.to_string();
-    assert!(said.contains("instead of") && said.contains("something else is too slow"), "{said}");
+    let text = stalled.to_string();
+    assert!(text.contains("instead of") && text.contains("something else is too slow"), "{text}");
     let most = stalled.desired;
     assert!((0..2_500).all(|_| world.look().desired <= most), "it adds for nothing");
     // What was tried in vain is tried again in the end.

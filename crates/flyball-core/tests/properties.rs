@@ -135,8 +135,8 @@ impl Look {
             by: "test".into(),
         });
         let at = Timestamp::from_ms(now);
-        let advice = self.advice.map(|(said, age_ms)| {
-            let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(said)];
+        let advice = self.advice.map(|(kind, age_ms)| {
+            let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(kind)];
             Reading::Taken { at: ago(now, age_ms), value }
         });
         Observation { at, wall_ms: 0, engine, balancer, manual, advice, failing: BTreeMap::new() }
@@ -216,7 +216,7 @@ impl Look {
 }
 
 /// Replicas' worth of CPU in use, and of time held back.
-fn cpu_wish(recommendation: &Recommendation) -> Option<(f64, f64)> {
+fn cpu_usage(recommendation: &Recommendation) -> Option<(f64, f64)> {
     match recommendation.arithmetic {
         Arithmetic::Cpu { used, held, .. } => Some((used, held.unwrap_or(0.0))),
         _ => None,
@@ -273,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_says_after_storage_what_it_said_before(policy in policy(), looks in looks(1..10)) {
+    fn a_record_reads_after_storage_as_it_did_before(policy in policy(), looks in looks(1..10)) {
         for (_, decision) in run(&policy, &looks) {
             let read: Decision = serde_json::from_str(&serde_json::to_string(&decision).unwrap()).unwrap();
             prop_assert_eq!(read.to_string(), decision.to_string());
@@ -322,11 +322,11 @@ proptest! {
     }
 
     #[test]
-    fn time_held_back_never_lowers_a_count_and_at_most_doubles_what_cpu_asks_for(policy in policy(), looks in looks(1..25)) {
+    fn throttled_time_never_lowers_a_count_and_at_most_doubles_what_cpu_asks_for(policy in policy(), looks in looks(1..25)) {
         let bare = looks.iter().cloned().map(Look::without_throttling).collect::<Vec<_>>();
         for ((_, held), (_, bare)) in run(&policy, &looks).iter().zip(run(&policy, &bare)) {
             prop_assert!(held.desired >= bare.desired, "{bare}\n{held}");
-            if let Some((used, counted)) = held.recommendations.iter().find_map(cpu_wish) {
+            if let Some((used, counted)) = held.recommendations.iter().find_map(cpu_usage) {
                 prop_assert!((0.0..=used).contains(&counted), "{held}");
             }
             // From here on each has a past of its own.
@@ -354,11 +354,11 @@ proptest! {
             let coming = there as usize + starts + unseen;
             asked.extend(std::iter::repeat_n(observation.at, starts));
             if !blind && !look.busy && decision.held_starts.is_none() {
-                let told = decision.plan.iter().find_map(|step| match step {
+                let scaled_to = decision.plan.iter().find_map(|step| match step {
                     Step::Scale { to, .. } => Some(*to),
                     _ => None,
                 });
-                let count = look.count.as_ref().map(|(wanted, _)| told.unwrap_or(*wanted));
+                let count = look.count.as_ref().map(|(wanted, _)| scaled_to.unwrap_or(*wanted));
                 let coming = count.map_or(coming, |count| count as usize);
                 prop_assert!(coming >= policy.bounds.min as usize, "{decision}");
             }

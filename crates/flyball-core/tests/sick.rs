@@ -91,15 +91,15 @@ fn one_that_fails_its_probe_gets_no_requests_until_it_passes_again() {
 }
 
 #[test]
-fn where_all_fail_nobody_is_taken_out_and_that_is_said() {
+fn where_all_fail_none_is_taken_out_and_that_is_reported() {
     let mut world = pool(4);
     (1..=4).for_each(|number| fails(&mut world, number, false));
     let decision = world.run(SICK_AFTER_MS * 2);
     assert_eq!(world.replicas.len(), 4, "{decision}");
     assert!(world.replicas.values().all(|r| r.route == Some(Route::Routed)));
-    let said = decision.shared_fault.as_deref().unwrap_or_default();
-    assert!(said.starts_with("all 4 replicas fail"), "{said}");
-    assert!(said.contains("`GET /` was answered with 500"), "{said}");
+    let fault = decision.shared_fault.as_deref().unwrap_or_default();
+    assert!(fault.starts_with("all 4 replicas fail"), "{fault}");
+    assert!(fault.contains("`GET /` was answered with 500"), "{fault}");
     // One is well again: the others are not excused any more, but for the half that stays in.
     world.failing.remove(&name(3));
     let decision = world.look();
@@ -163,7 +163,7 @@ fn one_with_too_much_to_do_for_its_probe_is_not_sick() {
 }
 
 #[test]
-fn one_that_answers_nobody_is_sick_soon() {
+fn a_replica_that_answers_no_request_is_sick_soon() {
     let mut world = World::new(policy(Rule::External, 3, 5));
     world.load = 30.0;
     world.pass(5_000);

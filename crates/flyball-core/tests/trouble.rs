@@ -19,7 +19,7 @@ fn look(world: &mut World) -> Decision {
     world.look()
 }
 
-fn stubborn(start_limit_ms: u64) -> World {
+fn never_ready(start_limit_ms: u64) -> World {
     let mut world = World::new(governor(1, 5));
     world.policy.timing.start_limit_ms = start_limit_ms;
     world
@@ -34,18 +34,18 @@ fn line(decision: &Decision, label: &str) -> Option<String> {
 
 #[test]
 fn a_start_that_takes_long_is_explained_with_what_its_check_is_answered() {
-    let mut world = stubborn(300_000);
+    let mut world = never_ready(300_000);
     let early = (0..15).map(|_| look(&mut world)).last().unwrap();
     assert_eq!(line(&early, "starting "), None, "{early}");
     let late = (0..46).map(|_| look(&mut world)).last().unwrap();
-    let said = "starting web-1 for 12 s: GET /healthz at 127.0.0.1:8080 answers 404";
-    assert_eq!(line(&late, "starting ").unwrap(), said);
+    let expected = "starting web-1 for 12 s: GET /healthz at 127.0.0.1:8080 answers 404";
+    assert_eq!(line(&late, "starting ").unwrap(), expected);
     assert_eq!(late.desired, 1, "nobody is replaced before its time");
 }
 
 #[test]
 fn a_start_that_is_given_up_is_explained_and_the_next_is_put_off_ever_longer() {
-    let mut world = stubborn(5_000);
+    let mut world = never_ready(5_000);
     let (mut given_up, mut waits, mut held) = (0, Vec::new(), 0);
     for _ in 0..3_000 {
         let decision = look(&mut world);
@@ -58,21 +58,24 @@ fn a_start_that_is_given_up_is_explained_and_the_next_is_put_off_ever_longer() {
         } else if held > 0 {
             waits.push(held);
             held = 0;
-            let said = line(&decision, "plan ").unwrap();
-            assert!(said.starts_with("plan start 1"), "{decision}");
+            let plan = line(&decision, "plan ").unwrap();
+            assert!(plan.starts_with("plan start 1"), "{decision}");
         }
     }
     // 5 s each, and 0.3, 0.6, 1.2, ... s between them; without waits it would be 120.
     assert!((9..=12).contains(&given_up), "{given_up}");
     assert!(waits.is_sorted() && waits.len() > 6, "{waits:?}");
     let next = look(&mut world);
-    let told = line(&next, "failures ").or(line(&next, "back-off "));
-    assert!(told.unwrap().contains("starts failed one after another, the last: web-"), "{next}");
+    let failures = line(&next, "failures ").or(line(&next, "back-off "));
+    assert!(
+        failures.unwrap().contains("starts failed one after another, the last: web-"),
+        "{next}"
+    );
 }
 
 #[test]
 fn a_start_that_stays_ends_the_waiting() {
-    let mut world = stubborn(5_000);
+    let mut world = never_ready(5_000);
     (0..200).for_each(|_| drop(look(&mut world)));
     assert!(world.memory.failures.count > 1);
     world.not_ready.clear();
@@ -102,15 +105,15 @@ fn requests_that_fail_are_counted_over_a_minute_by_who_failed_them() {
     assert!((145.0..=155.0).contains(&minute.failed), "{minute:?}");
     assert!((590.0..=610.0).contains(&minute.arrivals), "{minute:?}");
     assert!((minute.failed_per_s() - 2.5).abs() < 0.1, "{minute:?}");
-    let said = line(&decision, "requests ").unwrap();
-    assert!(said.ends_with("%): not accepted by any replica"), "{said}");
+    let requests = line(&decision, "requests ").unwrap();
+    assert!(requests.ends_with("%): not accepted by any replica"), "{requests}");
     (0..400).for_each(|_| drop(world.look()));
     let decision = world.look();
     assert_eq!(line(&decision, "requests "), None, "a minute later it is over:\n{decision}");
 }
 
 #[test]
-fn a_balancer_that_began_anew_failed_nothing_in_between() {
+fn a_balancer_that_restarted_failed_nothing_in_between() {
     let mut world = World::new(governor(1, 5));
     (world.load, world.errors) = (10.0, 5_000);
     (world.failures.by_balancer, world.failures.by_replicas) = (4_000, 1_000);

@@ -12,7 +12,7 @@ use flyball_testkit::docker;
 use serde_json::{Value, json};
 
 #[test]
-fn the_reference_page_says_what_becomes_of_each_field() {
+fn the_reference_page_lists_what_becomes_of_each_field() {
     let path =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/copies.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -275,7 +275,7 @@ mod alone {
         let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-2").await);
         let changed = compare(&old, &new);
         look_at_changes(&old, &new, changed);
-        let said: Vec<String> = engine
+        let notices: Vec<String> = engine
             .check(None)
             .await
             .unwrap()
@@ -286,9 +286,9 @@ mod alone {
         for lost in ["HostConfig.PortBindings (8080/tcp at 47113)", "10.213.80.99", "name special"]
         {
             assert_eq!(
-                said.iter().filter(|text| text.contains(lost)).count(),
+                notices.iter().filter(|text| text.contains(lost)).count(),
                 1,
-                "{lost}: {said:#?}"
+                "{lost}: {notices:#?}"
             );
         }
     }
@@ -306,8 +306,9 @@ mod alone {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let said: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
-        said["Id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+        let created: Value =
+            serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+        created["Id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
     }
 
     const COMPOSE: [(&str, &str); 5] = [
@@ -350,10 +351,10 @@ mod alone {
 
         // Its place is unknown, so nothing is sent anywhere.
         let unclear = engine(&lab, inside(None));
-        let said = until(&unclear, "a notice", first_notice).await;
+        let notice = until(&unclear, "a notice", first_notice).await;
         assert!(
-            said.contains("shop_back, shop_front") && said.contains("flyball.network="),
-            "{said}"
+            notice.contains("shop_back, shop_front") && notice.contains("flyball.network="),
+            "{notice}"
         );
         assert_eq!(theirs(&unclear), None);
         unclear.start(&id(2));
@@ -381,8 +382,8 @@ mod alone {
         let named_front = engine(&lab, inside(Some("front")));
         assert_eq!(until(&named_front, "an address", theirs).await, address);
         let wrong = engine(&lab, inside(Some("frnt")));
-        let said = until(&wrong, "a notice", first_notice).await;
-        assert!(said.contains("not in network frnt; it is in shop_back, shop_front"), "{said}");
+        let notice = until(&wrong, "a notice", first_notice).await;
+        assert!(notice.contains("not in network frnt; it is in shop_back, shop_front"), "{notice}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -391,10 +392,10 @@ mod alone {
         let vpn = lab.run("vpn", &[], HostConfig::default()).await;
         lab.run("tunnelled", &COMPOSE, in_network(&format!("container:{vpn}"))).await;
         let refused = engine(&lab, |_| {});
-        let said = until(&refused, "a notice", first_notice).await;
+        let notice = until(&refused, "a notice", first_notice).await;
         assert!(
-            said.contains("tunnelled") && said.contains(&vpn[..12]) && said.contains("VPN"),
-            "{said}"
+            notice.contains("tunnelled") && notice.contains(&vpn[..12]) && notice.contains("VPN"),
+            "{notice}"
         );
         refused.start(&id(2));
         assert!(until_exit(&refused).await.reason.contains("shares the network"));
@@ -416,8 +417,8 @@ mod alone {
         let settings =
             || DockerSettings { members: Members::Adopted, ..DockerSettings::new("hosted", 47114) };
         let refused = DockerEngine::new(host.clone(), settings()).unwrap();
-        let said = until(&refused, "a notice", first_notice).await;
-        assert!(said.contains("port 47114") && said.contains("flyball.reach=host"), "{said}");
+        let notice = until(&refused, "a notice", first_notice).await;
+        assert!(notice.contains("port 47114") && notice.contains("flyball.reach=host"), "{notice}");
         refused.start(&ReplicaId::numbered("hosted", 2));
         assert!(until_exit(&refused).await.reason.contains("host's network"));
         let asked = DockerSettings { publish: Publish::HostNetwork, ..settings() };
@@ -482,7 +483,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_somebody_else_stops_is_leaving_from_the_first_signal_on() {
+    async fn what_is_stopped_externally_is_leaving_from_the_first_signal_on() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, |settings| {
             image(settings);

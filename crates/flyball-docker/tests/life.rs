@@ -40,7 +40,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_killed_container_is_seen_within_100_ms_and_told_as_an_exit() {
+    async fn a_killed_container_is_seen_within_100_ms_and_reported_as_an_exit() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
@@ -120,7 +120,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn replicas_in_the_hosts_network_are_told_a_port_each() {
+    async fn replicas_in_the_hosts_network_are_given_a_port_each() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
@@ -154,7 +154,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_container_that_exits_at_once_is_told_with_its_last_words_and_removed() {
+    async fn a_container_that_exits_at_once_is_reported_with_its_log_tail_and_removed() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, |settings| {
             image(settings);

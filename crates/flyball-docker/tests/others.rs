@@ -77,7 +77,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn whoever_stops_every_container_is_not_forestalled() {
+    async fn no_replacement_starts_while_a_user_stops_every_container() {
         let Some(lab) = Lab::up().await else { return };
         lab.run("shop_web_1", &COMPOSE, published()).await;
         let engine = engine(&lab, |_| {});
@@ -100,7 +100,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn without_anything_to_copy_a_start_fails_and_says_so() {
+    async fn without_anything_to_copy_a_start_fails_with_that_reason() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
@@ -185,7 +185,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_container_that_somebody_starts_or_stops_comes_and_goes_as_a_replica() {
+    async fn a_container_started_or_stopped_externally_comes_and_goes_as_a_replica() {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;

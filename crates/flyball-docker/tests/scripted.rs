@@ -158,14 +158,14 @@ async fn each_way_to_answer_badly_is_an_error_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_daemon_that_says_nothing_is_given_up_at_the_deadline() {
+async fn a_daemon_that_stays_silent_is_given_up_at_the_deadline() {
     let daemon = Daemon::that(|_| Answer::Nothing);
     let error = daemon.host.check().await.unwrap_err();
     assert_eq!(error.to_string(), "docker did not answer within 5 s: agree on a version");
 }
 
 #[tokio::test]
-async fn no_daemon_is_said_with_a_hint() {
+async fn no_daemon_is_reported_with_a_hint() {
     let directory = tempfile::tempdir().unwrap();
     let host = open(&directory.path().join("docker.sock"));
     let error = host.check().await.unwrap_err();
@@ -179,8 +179,9 @@ async fn no_daemon_is_said_with_a_hint() {
 #[tokio::test]
 async fn a_service_that_could_not_be_listed_is_missing_and_not_empty() {
     for bad in [Answer::Whole(200, "[{"), Answer::Whole(500, "{}"), Answer::Half] {
-        let said = bad.clone();
-        let listing = move |path: &str| path.starts_with("/containers/json").then(|| said.clone());
+        let listed = bad.clone();
+        let listing =
+            move |path: &str| path.starts_with("/containers/json").then(|| listed.clone());
         let daemon = Daemon::that(well_but(listing));
         let engine = daemon.engine();
         until("a reason", || missing(&engine).filter(|why| why.contains("list containers"))).await;
@@ -295,12 +296,12 @@ async fn a_container_that_does_not_run_yet_has_no_address_to_be_probed_at() {
 async fn a_full_disk_and_used_up_ports_are_failed_starts_each_with_its_words() {
     const FULL: &str = r#"{"message":"write /var/lib/docker/x: no space left on device"}"#;
     const PORTS: &str = r#"{"message":"driver failed programming external connectivity on endpoint web-1: all ports are allocated"}"#;
-    for (said, wanted) in [
+    for (message, wanted) in [
         (FULL, "no space left on the docker host: create container web-1"),
         (PORTS, "no free port on the docker host"),
     ] {
         let daemon = Daemon::that(well_but(move |path| {
-            path.starts_with("/containers/create").then_some(Answer::Whole(500, said))
+            path.starts_with("/containers/create").then_some(Answer::Whole(500, message))
         }));
         let mut settings = DockerSettings::new("web", 80);
         settings.image = Some("web:1".into());
@@ -322,7 +323,7 @@ const FORBIDDEN: &str = "<html><body><h1>403 Forbidden</h1>\nRequest forbidden b
                          rules.\n</body></html>\n";
 
 #[tokio::test]
-async fn a_socket_proxy_need_not_tell_the_machine_and_its_pages_are_told_as_text() {
+async fn a_socket_proxy_may_hide_the_machine_and_its_error_pages_are_shown_as_text() {
     let daemon = Daemon::that(well_but(|path| match path.split('?').next() {
         Some("/info" | "/containers/json") => Some(Answer::Whole(403, FORBIDDEN)),
         _ => None,
@@ -336,7 +337,7 @@ async fn a_socket_proxy_need_not_tell_the_machine_and_its_pages_are_told_as_text
 }
 
 #[tokio::test]
-async fn a_stream_of_events_that_is_cut_is_opened_anew_without_a_gap_in_what_is_known() {
+async fn a_stream_of_events_that_is_cut_is_reopened_without_a_gap_in_what_is_known() {
     let (streams, sessions) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let (cut, begun) = (Arc::clone(&streams), Arc::clone(&sessions));
     let daemon = Daemon::that(well_but(move |path| match path.split('?').next() {
@@ -428,11 +429,11 @@ async fn without_cgroups_cpu_time_is_unknown_and_never_the_machines() {
     }));
     assert_eq!(daemon.host.check().await.unwrap().counts_cpu, Some(false));
     let engine = daemon.engine();
-    let told = || {
+    let notice = || {
         let report = engine.observe().value().cloned()?;
         (report.replicas.len() == 1 && !report.notices.is_empty()).then_some(report)
     };
-    let report = until("a notice", told).await;
+    let report = until("a notice", notice).await;
     assert!(report.notices[0].contains("docker runs without cgroups"), "{:?}", report.notices);
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     assert_eq!(engine.observe().value().unwrap().replicas[0].cpu, None);

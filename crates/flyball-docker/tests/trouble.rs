@@ -61,7 +61,7 @@ mod alone {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_cannot_be_started_says_why_and_leaves_nothing() {
+    async fn what_cannot_be_started_reports_why_and_leaves_nothing() {
         let Some(lab) = Lab::up().await else { return };
         let registry = empty_registry().await;
         let name = format!("{registry}/none:1");

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_and_a_replacement_wait_for_nobody_and_are_their_owners_alone() {
+    fn a_lock_and_a_replacement_never_wait_and_are_their_owners_alone() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("fifo");
         mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_taken_from_everybody_but_its_owner() {
+    fn a_file_becomes_private_to_its_owner() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path();
         let mode = |mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();

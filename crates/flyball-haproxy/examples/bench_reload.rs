@@ -353,8 +353,8 @@ fn rounded(figure: f64) -> f64 {
 fn haproxy_version() -> String {
     let output = haproxy::program::haproxy()
         .and_then(|program| std::process::Command::new(program).arg("-v").output().ok());
-    let said = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    said.and_then(|said| Some(said.lines().next()?.to_owned())).unwrap_or_default()
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    text.and_then(|text| Some(text.lines().next()?.to_owned())).unwrap_or_default()
 }
 
 fn load_average() -> String {

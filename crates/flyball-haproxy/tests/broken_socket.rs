@@ -38,7 +38,7 @@ enum Scenario {
 struct Script {
     folder: TempDir,
     scenario: Arc<Mutex<Scenario>>,
-    heard: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
 
@@ -46,16 +46,16 @@ impl Script {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let scenario = Arc::new(Mutex::new(Scenario::Answers));
-        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let received: Arc<Mutex<Vec<String>>> = Arc::default();
         let listener = UnixListener::bind(folder.path().join("admin.sock")).unwrap();
-        let (now, log) = (scenario.clone(), heard.clone());
+        let (now, log) = (scenario.clone(), received.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let scenario = *now.lock().unwrap();
                 tokio::spawn(play(stream, scenario, log.clone()));
             }
         });
-        Self { folder, scenario, heard, task }
+        Self { folder, scenario, received, task }
     }
 
     fn play(&self, scenario: Scenario) {
@@ -68,8 +68,8 @@ impl Script {
 
     /// Commands that were not questions.
     fn changes(&self) -> Vec<String> {
-        let heard = self.heard.lock().unwrap();
-        heard.iter().filter(|line| !line.starts_with("show ")).cloned().collect()
+        let received = self.received.lock().unwrap();
+        received.iter().filter(|line| !line.starts_with("show ")).cloned().collect()
     }
 }
 
@@ -79,14 +79,14 @@ impl Drop for Script {
     }
 }
 
-async fn play(stream: UnixStream, scenario: Scenario, heard: Arc<Mutex<Vec<String>>>) {
+async fn play(stream: UnixStream, scenario: Scenario, received: Arc<Mutex<Vec<String>>>) {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     if stream.read_line(&mut line).await.unwrap() == 0 {
         return; // The caller gave up before it said anything.
     }
     let answer = answer(line.trim());
-    heard.lock().unwrap().push(line.trim().to_owned());
+    received.lock().unwrap().push(line.trim().to_owned());
     let sent = match scenario {
         Scenario::Answers => stream.write_all(answer.as_bytes()).await,
         Scenario::Silence => return tokio::time::sleep(DEADLINE).await,
@@ -166,7 +166,7 @@ async fn an_answer_is_read_by_the_names_of_its_columns() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_it_says_instead_nothing_is_removed_and_the_next_good_look_counts() {
+async fn whatever_it_answers_instead_nothing_is_removed_and_the_next_good_look_counts() {
     let script = Script::start();
     let haproxy = connect(&script).await;
     let good = haproxy.observe().await;

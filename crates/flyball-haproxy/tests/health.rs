@@ -40,8 +40,8 @@ async fn a_replica_that_answers_errors_at_once_does_not_get_the_traffic() {
     }
     assert!((10..20).contains(&failed), "{failed} of 400 failed");
     let report = observed(&haproxy, |r| why(r, &replicas[0]).is_some()).await;
-    let said = why(&report, &replicas[0]).unwrap();
-    assert!(said.contains("10 consecutive errors"), "{said}");
+    let why_down = why(&report, &replicas[0]).unwrap();
+    assert!(why_down.contains("10 consecutive errors"), "{why_down}");
     assert_eq!(report.servers[&replicas[0].id].route, Route::Routed, "it is not drained");
     assert!(replicas[1..].iter().all(|replica| why(&report, replica).is_none()), "{report:?}");
     assert_eq!(report.trouble, None);
@@ -63,14 +63,14 @@ async fn a_fault_that_all_replicas_share_takes_none_of_them_out() {
     }
     let mut unavailable = 0;
     for _ in 0..300 {
-        let said = get(rig.front).await.unwrap_err();
-        unavailable += u32::from(said.starts_with("HTTP/1.1 503"));
+        let error = get(rig.front).await.unwrap_err();
+        unavailable += u32::from(error.starts_with("HTTP/1.1 503"));
         haproxy.observe().await;
     }
     assert!(unavailable < 60, "{unavailable} of 300 found no server");
     let report = observed(&haproxy, |r| r.trouble.is_some()).await;
-    let said = report.trouble.clone().unwrap();
-    assert!(said.ends_with("replicas answer errors, so HAProxy keeps using all"), "{said}");
+    let trouble = report.trouble.clone().unwrap();
+    assert!(trouble.ends_with("replicas answer errors, so HAProxy keeps using all"), "{trouble}");
     assert!(replicas.iter().all(|replica| why(&report, replica).is_none()), "{report:?}");
     for replica in &replicas {
         replica.answer("200 OK");
@@ -79,15 +79,18 @@ async fn a_fault_that_all_replicas_share_takes_none_of_them_out() {
 }
 
 #[tokio::test]
-async fn a_server_whose_check_fails_is_down_and_what_the_check_got_is_said() {
+async fn a_server_whose_check_fails_is_down_and_what_the_check_got_is_reported() {
     let Some(rig) = Rig::start("option httpchk").await else { return };
     let haproxy = rig.connect().await;
     let replica = Replica::start("web-1", QUICK).await;
     replica.answer("501 Not Implemented");
     replica.route(&haproxy);
     let report = observed(&haproxy, |r| why(r, &replica).is_some()).await;
-    let said = why(&report, &replica).unwrap();
-    assert_eq!(said, "HAProxy's check failed: L7STS (layer7 wrong status, 501, Not Implemented)");
+    let why_down = why(&report, &replica).unwrap();
+    assert_eq!(
+        why_down,
+        "HAProxy's check failed: L7STS (layer7 wrong status, 501, Not Implemented)"
+    );
     assert!(get(rig.front).await.unwrap_err().starts_with("HTTP/1.1 503"));
 }
 
@@ -120,10 +123,10 @@ async fn a_backend_that_takes_no_servers_is_in_the_report() {
     let replica = Replica::start("web-1", QUICK).await;
     replica.route(&haproxy);
     let report = observed(&haproxy, |r| r.trouble.is_some()).await;
-    let said = report.trouble.unwrap();
+    let trouble = report.trouble.unwrap();
     assert!(
-        said.contains("does not accept servers at run time") && said.contains("balance"),
-        "{said}"
+        trouble.contains("does not accept servers at run time") && trouble.contains("balance"),
+        "{trouble}"
     );
     rig.configure("");
     rig.reload().await;
@@ -155,17 +158,17 @@ mod alone {
     const SECONDS: u64 = 12;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_black_hole_takes_no_more_than_with_observe_layer7_by_hand() {
+    async fn a_black_hole_takes_no_more_than_with_handwritten_observe_layer7() {
         let Some(rig) = Rig::start("").await else { return };
-        let mut by_hand = String::new();
+        let mut hand_written = String::new();
         let mut hand = Vec::new();
         for number in 1..=4 {
             let replica = Replica::start(&format!("hand-{number}"), QUICK).await;
             let options = "check observe layer7 error-limit 10 on-error mark-down";
-            by_hand += &format!("server s{number} {} {options}\n", replica.address);
+            hand_written += &format!("server s{number} {} {options}\n", replica.address);
             hand.push(replica);
         }
-        let Some(other) = Rig::start(&by_hand).await else { return };
+        let Some(other) = Rig::start(&hand_written).await else { return };
         let haproxy = rig.connect().await;
         let ours = four(&haproxy).await;
         for replica in [&hand[0], &ours[0]] {
@@ -178,17 +181,17 @@ mod alone {
             }
         };
         let loads = async { tokio::join!(load(rig.front), load(other.front)) };
-        let (failed, by_hand) = tokio::select! {
+        let (failed, hand_written) = tokio::select! {
             failed = loads => failed,
             () = looks => unreachable!("it never ends"),
         };
         let share = |failed: u64| 100.0 * failed as f64 / (PER_S * SECONDS) as f64;
         println!(
-            "{failed} failed ({:.2} %), by hand {by_hand} ({:.2} %)",
+            "{failed} failed ({:.2} %), by hand {hand_written} ({:.2} %)",
             share(failed),
-            share(by_hand)
+            share(hand_written)
         );
-        assert!(failed <= by_hand && failed > 0, "{failed} failed, by hand {by_hand}");
+        assert!(failed <= hand_written && failed > 0, "{failed} failed, by hand {hand_written}");
     }
 
     /// How many of the requests fail that are sent one after another at their times.

@@ -31,8 +31,8 @@ async fn a_backend_that_is_not_there_is_named() {
           name another with `backend`; it has: fixed, web"
         ]
     );
-    let (said, hint) = refused(Haproxy::connect(settings, clock).await);
-    assert_eq!(said, "HAProxy has no backend `wbe`");
+    let (error, hint) = refused(Haproxy::connect(settings, clock).await);
+    assert_eq!(error, "HAProxy has no backend `wbe`");
     assert!(hint.contains("backend wbe"), "{hint}");
 }
 
@@ -44,8 +44,8 @@ async fn a_socket_that_may_only_look_is_named() {
     let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].contains("level user") && found[0].ends_with("level admin"), "{found:?}");
-    let (said, hint) = refused(Haproxy::connect(settings, clock).await);
-    assert!(said.contains("does not have level admin"), "{said}");
+    let (error, hint) = refused(Haproxy::connect(settings, clock).await);
+    assert!(error.contains("does not have level admin"), "{error}");
     assert!(hint.contains("user.sock mode 660 level admin"), "{hint}");
 }
 
@@ -85,13 +85,17 @@ async fn a_sound_backend_passes_and_is_left_as_it_was() {
     let before = rig.servers().await;
     let findings = Haproxy::check(&rig.settings(), &[]).await;
     assert_eq!(wrong(&findings), [""; 0]);
-    let said = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
-    assert!(said("level admin") && said("leastconn") && said("legacy"), "{findings:#?}");
+    let reported = |part: &str| findings.iter().any(|finding| finding.what.contains(part));
+    assert!(
+        reported("level admin") && reported("leastconn") && reported("legacy"),
+        "{findings:#?}"
+    );
     assert_eq!(rig.servers().await, before);
     // Everything was looked at, the configuration of the running HAProxy included.
     assert!(findings.iter().all(|finding| finding.level == Level::Ok), "{findings:#?}");
     assert!(
-        said("accepts servers with: weight 100 check") && said("`backend web` retries requests")
+        reported("accepts servers with: weight 100 check")
+            && reported("`backend web` retries requests")
     );
 }
 
@@ -123,17 +127,17 @@ async fn haproxy_is_started_with_the_owned_file_only_once_that_is_there() {
     let directory = rig.folder.path().to_owned();
     let file = OwnedFile { path: path.clone(), directory, lines: haproxy::LINES.to_owned() };
     let settings = HaproxySettings { backend: "pool".into(), file: Some(file), ..rig.settings() };
-    let said = |findings: Vec<Finding>| {
+    let texts = |findings: Vec<Finding>| {
         let mut about = findings.into_iter().filter(|f| f.what.contains("no backend `pool`"));
         about.next().unwrap()
     };
-    let before = said(Haproxy::check(&settings, &[]).await);
+    let before = texts(Haproxy::check(&settings, &[]).await);
     assert_eq!(before.level, Level::Advice);
     let hint = before.hint.unwrap();
     assert!(hint.starts_with("start flyball first (`flyball run`); then start HAProxy"), "{hint}");
     assert!(!path.exists(), "a check makes nothing");
     let haproxy = Haproxy::connect(settings.clone(), clock).await.unwrap();
-    let after = said(Haproxy::check(&settings, &[]).await);
+    let after = texts(Haproxy::check(&settings, &[]).await);
     assert_eq!(after.level, Level::Wrong);
     let hint = format!("start HAProxy with `-f {}` behind its own file", path.display());
     assert_eq!(after.hint, Some(hint));
@@ -141,7 +145,7 @@ async fn haproxy_is_started_with_the_owned_file_only_once_that_is_there() {
 }
 
 #[tokio::test]
-async fn nobody_at_the_socket_is_no_reason_to_end() {
+async fn no_listener_at_the_socket_is_no_reason_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let socket = Socket::Unix(folder.path().join("admin.sock"));
     let settings = HaproxySettings::new(socket, "web");

@@ -17,8 +17,8 @@ fn by_label(rig: &Rig) -> HaproxySettings {
 }
 
 async fn weights(rig: &Rig) -> BTreeMap<String, String> {
-    let said = rig.ask("show servers state web").await;
-    let rows = said.lines().skip(2).map(|row| row.split(' ').collect::<Vec<_>>());
+    let table = rig.ask("show servers state web").await;
+    let rows = table.lines().skip(2).map(|row| row.split(' ').collect::<Vec<_>>());
     rows.filter(|r| r.len() > 18).map(|r| (r[3].to_owned(), r[7].to_owned())).collect()
 }
 

@@ -96,12 +96,12 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
     let lock = lock(dir)?;
     take_from_others(dir);
     let path = dir.join("journal.db");
-    match usable_or_anew(dir, &path) {
+    match usable_or_replaced(dir, &path) {
         Ok((connection, aside)) => Ok(Opened { path, connection, lock, aside }),
         Err(JournalError::Newer { path, found, known }) => {
             let instead = instead_of_newer(dir);
             let begun = instead.symlink_metadata().is_err();
-            let (connection, _) = usable_or_anew(dir, &instead)?;
+            let (connection, _) = usable_or_replaced(dir, &instead)?;
             let aside = UnusedFile::Newer { path, found, known, instead: instead.clone(), begun };
             Ok(Opened { path: instead, connection, lock, aside: Some(aside) })
         }
@@ -110,7 +110,7 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, JournalError> {
 }
 
 /// The journal at `path`; where that is damaged, a new one in its place.
-fn usable_or_anew(
+fn usable_or_replaced(
     dir: &Path,
     path: &Path,
 ) -> Result<(Connection, Option<UnusedFile>), JournalError> {

@@ -172,7 +172,7 @@ fn in_a_directory_that_can_only_be_read_what_is_there_is_known_and_nothing_kept(
 }
 
 #[test]
-fn what_another_process_kept_from_being_read_is_told_once_it_can_be() {
+fn what_another_process_kept_from_being_read_is_reported_once_it_can_be() {
     let dir = tempfile::tempdir().unwrap();
     let other = Journal::open(dir.path(), Retention::default());
     other.set_manual("web", Some(&pin())).unwrap();

@@ -86,8 +86,8 @@ fn killed_ten_times_it_opens_every_time_and_has_all_that_was_written() {
             .spawn()
             .unwrap();
         // The round decides when: killed at another moment of a batch each time.
-        let said = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let mut numbers = said.filter_map(|line| line.parse::<i64>().ok());
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut numbers = lines.filter_map(|line| line.parse::<i64>().ok());
         let written = numbers.nth(round).unwrap();
         std::thread::sleep(Duration::from_micros(700 * u64::try_from(round).unwrap()));
         child.kill().unwrap();
@@ -103,7 +103,7 @@ fn killed_ten_times_it_opens_every_time_and_has_all_that_was_written() {
 }
 
 #[test]
-fn a_damaged_file_is_moved_aside_and_said_so() {
+fn a_damaged_file_is_moved_aside_and_reported() {
     type Damage = fn(&Path);
     let damages: [(&str, Damage); 6] = [
         ("not a database", |path| fs::write(path, [b'x'; 10_000]).unwrap()),
@@ -130,10 +130,10 @@ fn a_damaged_file_is_moved_aside_and_said_so() {
         let dir = tempfile::tempdir().unwrap();
         damage(&filled(dir.path()));
         let (journal, damaged) = open(dir.path());
-        let Some(UnusedFile::Damaged { moved_to, why: said }) = damaged else {
+        let Some(UnusedFile::Damaged { moved_to, why: reason }) = damaged else {
             panic!("{why}: {damaged:?}")
         };
-        assert!(said.contains(why), "{why}: {said}");
+        assert!(reason.contains(why), "{why}: {reason}");
         assert!(moved_to.exists(), "{why}");
         let name = moved_to.file_name().unwrap().to_str().unwrap();
         assert!(name.starts_with("journal-damaged-") && name.ends_with(".db"), "{name}");
@@ -219,7 +219,7 @@ fn modes(dir: &Path) -> Vec<(String, u32)> {
 }
 
 #[test]
-fn nobody_else_may_read_the_journal_also_where_everybody_could() {
+fn only_the_owner_may_read_the_journal_also_where_every_user_could() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
     journal.record_sample("web", &sample(1));
@@ -243,7 +243,7 @@ fn nobody_else_may_read_the_journal_also_where_everybody_could() {
 }
 
 #[test]
-fn what_was_asked_by_hand_in_words_of_another_version_is_named_and_the_rest_holds() {
+fn an_override_written_by_another_version_is_named_and_the_rest_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
     let pause = StoredManual { ask: Ask::Pause, until_wall_ms: None, by: "cli".to_owned() };

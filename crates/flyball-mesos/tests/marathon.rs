@@ -143,7 +143,7 @@ async fn a_marathon_behind_tls_is_asked_only_if_it_is_trusted_and_its_plain_lead
 }
 
 #[tokio::test]
-async fn an_old_marathon_is_told_by_put_and_one_with_a_password_is_shown_it() {
+async fn an_old_marathon_is_scaled_by_put_and_one_with_a_password_is_shown_it() {
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, "fly:ball\n").unwrap();
@@ -163,7 +163,7 @@ async fn an_old_marathon_is_told_by_put_and_one_with_a_password_is_shown_it() {
 }
 
 #[tokio::test]
-async fn a_deployment_of_somebody_else_is_waited_for_and_never_forced() {
+async fn a_deployment_of_another_client_is_waited_for_and_never_forced() {
     let (lab, _marathon, engine) = set(2, LabSettings::default());
     settled(&engine, 2).await;
     let theirs = lab.lock("/shop/web");
@@ -182,7 +182,7 @@ async fn a_deployment_of_somebody_else_is_waited_for_and_never_forced() {
 }
 
 #[tokio::test]
-async fn our_own_stuck_scale_is_overridden_and_why_it_is_stuck_is_said() {
+async fn our_own_stuck_scale_is_overridden_and_why_it_is_stuck_is_reported() {
     let (lab, marathon, engine) = set(2, LabSettings { capacity: 3, ..LabSettings::default() });
     settled(&engine, 2).await;
     engine.scale(6, &[]);
@@ -244,7 +244,7 @@ async fn a_lost_task_is_not_ready_until_it_is_back() {
 }
 
 #[tokio::test]
-async fn what_is_no_app_is_said_and_left_alone() {
+async fn what_is_no_app_is_reported_and_left_alone() {
     let (lab, marathon, _engine) = set(0, LabSettings::default());
     let look = |app: &str| {
         let settings = AppSettings { app: app.into(), ..self::app() };
@@ -307,18 +307,18 @@ mod alone {
         let (lab, _marathon, engine) = set(10_000, LabSettings::default());
         lab.settle("/shop/web");
         settled(&engine, 10_000).await;
-        let heard = |seen: Reading<EngineReport>| match seen {
+        let read_at = |seen: Reading<EngineReport>| match seen {
             Reading::Taken { at, .. } => at,
             Reading::Missing { since, .. } => since,
         };
         // From a change that no event tells until the whole list was read again.
         lab.set(|knobs| knobs.mute = true);
-        let (mut worst, mut last) = (0, heard(engine.observe()));
+        let (mut worst, mut last) = (0, read_at(engine.observe()));
         for _ in 0..3 {
             let began = clock();
-            let seen = observed(&engine, |seen| heard(seen.clone()) > last.max(began)).await;
+            let seen = observed(&engine, |seen| read_at(seen.clone()) > last.max(began)).await;
             // Asked at, until taken in.
-            (last, worst) = (heard(seen.clone()), worst.max(clock().ms_since(heard(seen))));
+            (last, worst) = (read_at(seen.clone()), worst.max(clock().ms_since(read_at(seen))));
         }
         println!("10,000 tasks are asked for, read and taken in within {worst} ms");
         assert!(worst < 1_000, "{worst} ms");

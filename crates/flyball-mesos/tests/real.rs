@@ -87,15 +87,15 @@ mod alone {
         while counter.at.ms_since(first.at) < 5_000 {
             (counter, kernel_last) = next(&engine, &kernel, Some(counter)).await;
         }
-        let (told, counted) = (counter.used_ns - first.used_ns, kernel_last - kernel_first);
+        let (reported, counted) = (counter.used_ns - first.used_ns, kernel_last - kernel_first);
         #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time")]
-        let off = (told as f64 - counted as f64) / counted as f64;
-        println!("mesos told {told} ns and the kernel {counted} ns: {:.2} % off", off * 100.0);
-        assert!(off.abs() < 0.05, "{told} ns told, {counted} ns counted");
+        let off = (reported as f64 - counted as f64) / counted as f64;
+        println!("mesos told {reported} ns and the kernel {counted} ns: {:.2} % off", off * 100.0);
+        assert!(off.abs() < 0.05, "{reported} ns told, {counted} ns counted");
         // And the rate by the times that came with the counters.
         let span_ms = counter.at.ms_since(first.at);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of seconds")]
-        let cores = told as f64 / (span_ms as f64 * 1e6);
+        let cores = reported as f64 / (span_ms as f64 * 1e6);
         assert!(cores > 0.3 && cores < 1.1, "{cores} cores of one that burns");
     }
 }

@@ -94,11 +94,11 @@ fn is_known(seen: &Reading<EngineReport>) -> bool {
 async fn run_one(master: &Master, engine: &MesosEngine) -> Value {
     observed(engine, is_known).await;
     engine.start(&id("web-1"));
-    master.heard("REVIVE").await;
-    master.tell(&offers("o1"));
-    let call = master.heard("ACCEPT").await;
+    master.call("REVIVE").await;
+    master.send(&offers("o1"));
+    let call = master.call("ACCEPT").await;
     let task = call["accept"]["operations"][0]["launch"]["task_infos"][0]["task_id"].clone();
-    master.tell(&update(&task, "TASK_RUNNING"));
+    master.send(&update(&task, "TASK_RUNNING"));
     let running = |seen: &Reading<EngineReport>| {
         seen.value().is_some_and(|report| report.replicas.iter().any(|r| r.address.is_some()))
     };
@@ -112,21 +112,21 @@ async fn a_replica_is_launched_acknowledged_and_killed_with_its_grace() {
     let cluster = cluster(&master, folder.path());
     let engine = engine(&cluster);
     let task = run_one(&master, &engine).await;
-    let acknowledged = master.heard("ACKNOWLEDGE").await;
+    let acknowledged = master.call("ACKNOWLEDGE").await;
     assert_eq!(acknowledged["acknowledge"]["task_id"], task);
     assert_eq!(acknowledged["stream"], "12-34");
     engine.set_ready(&id("web-1"));
     assert_eq!(phases(&engine.observe()), [Phase::Ready]);
     engine.stop(&id("web-1"));
     assert_eq!(phases(&engine.observe()), [Phase::Stopping]);
-    let kill = master.heard("KILL").await;
+    let kill = master.call("KILL").await;
     assert_eq!(kill["kill"]["kill_policy"]["grace_period"]["nanoseconds"], 10_000_000_000_u64);
-    master.tell(&update(&task, "TASK_KILLED"));
+    master.send(&update(&task, "TASK_KILLED"));
     observed(&engine, |seen| phases(seen).is_empty() && is_known(seen)).await;
 }
 
 #[tokio::test]
-async fn an_agent_that_tells_no_cpu_time_is_named_until_it_does() {
+async fn an_agent_that_reports_no_cpu_usage_is_named_until_it_does() {
     let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
     master.script().agent_at = Some(master.at.clone());
     master.script().statistics = "<html>".to_owned();
@@ -153,14 +153,14 @@ async fn the_next_run_has_the_same_framework_and_finds_its_tasks() {
         let cluster = cluster(&master, folder.path());
         observed(&engine(&cluster), is_known).await;
     }
-    assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
+    assert_eq!(master.call("SUBSCRIBE").await.get("framework_id"), None);
     let label = |key: &str, value: &str| json!({ "key": key, "value": value });
     master.script().tasks = vec![json!({ "id": "web-7.a", "framework_id": "F1", "slave_id": "S0",
         "state": "TASK_RUNNING", "resources": { "cpus": 0.5, "ports": "[31007-31007]" },
         "labels": [label("flyball.service", "web"), label("flyball.replica", "web-7")] })];
     let cluster = cluster(&master, folder.path());
     let seen = observed(&engine(&cluster), |seen| !phases(seen).is_empty()).await;
-    assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1");
+    assert_eq!(master.call("SUBSCRIBE").await["framework_id"]["value"], "F1");
     let found = &seen.value().unwrap().replicas[0];
     assert_eq!(found.id, id("web-7"));
     assert_eq!(found.address.map(|a| a.to_string()).as_deref(), Some("127.0.0.1:31007"));
@@ -178,7 +178,7 @@ async fn a_master_that_falls_silent_is_missing_within_seconds_and_found_again() 
     master.script().mood = Mood::Well;
     let seen = observed(&engine, is_known).await;
     assert_eq!(phases(&seen), [Phase::Starting], "it is still there");
-    let asked = master.heard("RECONCILE").await;
+    let asked = master.call("RECONCILE").await;
     assert_eq!(asked["reconcile"]["tasks"].as_array().map(Vec::len), Some(1));
 }
 
@@ -188,23 +188,23 @@ async fn a_stream_that_breaks_off_or_turns_to_rubbish_is_begun_again() {
     let cluster = cluster(&master, folder.path());
     let engine = engine(&cluster);
     run_one(&master, &engine).await;
-    master.heard("SUBSCRIBE").await;
+    master.call("SUBSCRIBE").await;
     for broken in ["", "no record\n", "99999999999\n", "4\n{\"a\n", "9\n{\"type\":}"] {
-        master.tell_bytes(broken.as_bytes().to_vec());
-        assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1", "{broken:?}");
+        master.send_bytes(broken.as_bytes().to_vec());
+        assert_eq!(master.call("SUBSCRIBE").await["framework_id"]["value"], "F1", "{broken:?}");
         let seen = observed(&engine, is_known).await;
         assert_eq!(phases(&seen), [Phase::Starting], "{broken:?}");
     }
 }
 
 #[tokio::test]
-async fn a_master_that_does_not_lead_says_who_does() {
+async fn a_master_that_does_not_lead_names_the_leader() {
     let (master, leader) = (Master::start().await, Master::start().await);
     master.script().mood = Mood::Follows(leader.at.clone());
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&master, folder.path());
     observed(&engine(&cluster), is_known).await;
-    leader.heard("SUBSCRIBE").await;
+    leader.call("SUBSCRIBE").await;
     let first = flyball_mesos::Master::At(master.at.clone());
     assert_eq!(ClusterInfo::of(&first, &Access::default()).await.unwrap().at, leader.at);
     // Two that send to each other are no leader.
@@ -216,23 +216,23 @@ async fn a_master_that_does_not_lead_says_who_does() {
 }
 
 #[tokio::test]
-async fn a_framework_that_was_removed_is_begun_anew() {
+async fn a_framework_that_was_removed_registers_again() {
     let (master, folder) = (Master::start().await, tempfile::tempdir().unwrap());
     let cluster = cluster(&master, folder.path());
     let engine = engine(&cluster);
     run_one(&master, &engine).await;
-    master.heard("SUBSCRIBE").await;
+    master.call("SUBSCRIBE").await;
     master.script().mood = Mood::Ends("Framework has been removed");
-    master.tell_bytes(Vec::new());
-    assert_eq!(master.heard("SUBSCRIBE").await["framework_id"]["value"], "F1");
+    master.send_bytes(Vec::new());
+    assert_eq!(master.call("SUBSCRIBE").await["framework_id"]["value"], "F1");
     master.script().mood = Mood::Well;
     let seen = observed(&engine, |seen| is_known(seen) && phases(seen).is_empty()).await;
     assert!(seen.value().unwrap().exits[0].reason.contains("removed the framework"));
-    assert_eq!(master.heard("SUBSCRIBE").await.get("framework_id"), None);
+    assert_eq!(master.call("SUBSCRIBE").await.get("framework_id"), None);
 }
 
 #[tokio::test]
-async fn a_master_with_tls_and_passwords_is_told_who_flyball_is_and_runs_its_tasks() {
+async fn a_master_with_tls_and_passwords_identifies_flyball_and_runs_its_tasks() {
     let (master, folder) = (Master::start_encrypted().await, tempfile::tempdir().unwrap());
     // web:s3cret
     master.script().authorization = Some("Basic d2ViOnMzY3JldA==");
@@ -241,39 +241,42 @@ async fn a_master_with_tls_and_passwords_is_told_who_flyball_is_and_runs_its_tas
     let access = Access { tls: trusting(true), credential };
     let cluster = cluster_by(&master, folder.path(), access);
     run_one(&master, &engine(&cluster)).await;
-    let subscribed = master.heard("SUBSCRIBE").await;
+    let subscribed = master.call("SUBSCRIBE").await;
     assert_eq!(subscribed["subscribe"]["framework_info"]["principal"], "web");
-    master.heard("ACKNOWLEDGE").await;
+    master.call("ACKNOWLEDGE").await;
 }
 
 #[tokio::test]
-async fn a_master_that_is_not_trusted_or_does_not_trust_is_said_with_the_key_that_helps() {
+async fn a_master_that_is_not_trusted_or_does_not_trust_is_reported_with_the_key_that_helps() {
     let master = Master::start_encrypted().await;
     let at = flyball_mesos::Master::At(master.at.clone());
-    let said = async |access: Access| {
+    let error_with = async |access: Access| {
         let error = ClusterInfo::of(&at, &access).await.unwrap_err();
         format!("{error}; hint: {}", error.hint().unwrap_or_default())
     };
-    let stranger = said(Access { tls: trusting(false), credential: None }).await;
+    let stranger = error_with(Access { tls: trusting(false), credential: None }).await;
     assert!(stranger.contains("TLS: ") && stranger.contains("ca_file"), "{stranger}");
     let other_name = flyball_mesos::Master::At(master.at.replace("127.0.0.1", "localhost"));
     let trusted = Access { tls: trusting(true), credential: None };
     let error = ClusterInfo::of(&other_name, &trusted).await.unwrap_err().to_string();
     assert!(error.contains("not valid for name \"localhost\""), "{error}");
-    let plain = said(Access::default()).await;
+    let plain = error_with(Access::default()).await;
     assert!(plain.contains(&master.at), "{plain}");
     master.script().authorization = Some("Basic x");
-    let nobody = said(trusted).await;
-    assert!(nobody.contains("status 401") && nobody.contains("secret_file"), "{nobody}");
+    let unauthorized = error_with(trusted).await;
+    assert!(
+        unauthorized.contains("status 401") && unauthorized.contains("secret_file"),
+        "{unauthorized}"
+    );
 }
 
 #[tokio::test]
-async fn nobody_at_the_address_is_said_with_the_address_and_a_hint() {
-    let nobody = { Master::start().await.at.clone() };
-    let error = ClusterInfo::of(&flyball_mesos::Master::At(nobody.clone()), &Access::default())
+async fn no_listener_at_the_address_is_reported_with_the_address_and_a_hint() {
+    let closed = { Master::start().await.at.clone() };
+    let error = ClusterInfo::of(&flyball_mesos::Master::At(closed.clone()), &Access::default())
         .await
         .unwrap_err();
-    assert!(error.to_string().contains(&nobody) && error.hint().is_some(), "{error}");
+    assert!(error.to_string().contains(&closed) && error.hint().is_some(), "{error}");
 }
 
 #[tokio::test]

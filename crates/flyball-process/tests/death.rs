@@ -125,8 +125,8 @@ fn a_sigkill_of_flyball_leaves_no_process_not_even_daemons() {
 }
 
 #[test]
-fn the_next_start_ends_leftovers_of_its_own_home_and_of_no_other() {
-    let test = "the_next_start_ends_leftovers_of_its_own_home_and_of_no_other";
+fn the_next_start_ends_leftovers_of_its_own_state_directory_and_of_no_other() {
+    let test = "the_next_start_ends_leftovers_of_its_own_state_directory_and_of_no_other";
     if played(test) {
         return;
     }
@@ -155,8 +155,8 @@ fn the_next_start_ends_leftovers_of_its_own_home_and_of_no_other() {
 }
 
 #[test]
-fn a_dropped_launcher_leaves_no_process_although_nobody_stopped_them() {
-    let test = "a_dropped_launcher_leaves_no_process_although_nobody_stopped_them";
+fn a_dropped_launcher_leaves_no_process_although_none_was_stopped() {
+    let test = "a_dropped_launcher_leaves_no_process_although_none_was_stopped";
     if played(test) {
         return;
     }

@@ -40,14 +40,14 @@ async fn a_replica_gets_a_port_of_its_own_as_argument_and_in_its_environment() {
     for (number, address) in (1..).zip(ports) {
         assert!(address.ip().is_loopback());
         let file = dir.path().join(address.port().to_string());
-        let said = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
-        assert_eq!(said, format!("{0} web-{number} hello {0}\n", address.port()));
+        let written = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
+        assert_eq!(written, format!("{0} web-{number} hello {0}\n", address.port()));
     }
     engine.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_server_answers_at_its_address_and_is_ready_when_told_so() {
+async fn a_server_answers_at_its_address_and_is_ready_once_marked_so() {
     let server = "import http.server, os; http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), http.server.SimpleHTTPRequestHandler).serve_forever()";
     let engine = engine(Way::Cgroup, "", |settings| {
         settings.command = ["python3", "-c", server].map(str::to_owned).into();
@@ -127,7 +127,7 @@ async fn a_killed_replica_is_seen_within_50_ms_with_its_signal_and_its_time() {
 }
 
 #[tokio::test]
-async fn one_that_exits_at_once_reports_its_status_and_last_words() {
+async fn one_that_exits_at_once_reports_its_status_and_log_tail() {
     for way in WAYS {
         let engine =
             engine(way, "echo starting; echo one >&2; echo 'no database' >&2; exit 3", |_| ());
@@ -324,7 +324,7 @@ fn open_descriptors() -> usize {
 }
 
 #[tokio::test]
-async fn a_replica_takes_no_more_descriptors_than_is_said() {
+async fn a_replica_takes_no_more_descriptors_than_documented() {
     for way in WAYS {
         let engine = engine(way, "exec sleep 60", |_| ());
         engine.start(&id(1));
@@ -354,13 +354,13 @@ async fn a_replica_begins_with_the_bound_of_descriptors_that_it_is_given() {
     });
     engine.start(&id(1));
     let file = dir.path().join("bound");
-    let said = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
-    assert_eq!(said, "777\n");
+    let written = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
+    assert_eq!(written, "777\n");
     engine.shutdown().await;
 }
 
 #[tokio::test]
-async fn one_replica_more_than_there_is_room_for_is_not_started_and_says_why() {
+async fn one_replica_more_than_there_is_room_for_is_not_started_and_the_reason_is_given() {
     let settings = LauncherSettings { replicas_max: 2, ..launcher_settings(Way::Session) };
     let launcher = Arc::new(Launcher::start(settings).unwrap());
     let engine = engine_of(launcher, "exec sleep 60", |_| ());

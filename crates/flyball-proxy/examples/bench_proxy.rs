@@ -382,8 +382,8 @@ fn free_address() -> anyhow::Result<SocketAddr> {
 fn version(program: &str, flag: &str) -> String {
     let Some(path) = found(Path::new(program)) else { return "unknown".to_owned() };
     let Ok(output) = Command::new(path).arg(flag).output() else { return "unknown".to_owned() };
-    let said = [output.stdout, output.stderr].concat();
-    String::from_utf8_lossy(&said).lines().next().unwrap_or("unknown").trim().to_owned()
+    let text = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&text).lines().next().unwrap_or("unknown").trim().to_owned()
 }
 
 fn cpu_model() -> String {

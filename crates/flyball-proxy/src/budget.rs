@@ -80,7 +80,7 @@ impl Crowd {
     }
 
     /// Why clients are turned away, if one was lately.
-    pub(crate) fn lately(&self) -> Option<Full> {
+    pub(crate) fn recent(&self) -> Option<Full> {
         let last = *lock(&self.0);
         last.filter(|(at, _)| at.elapsed() < CROWDED).map(|(_, full)| full)
     }

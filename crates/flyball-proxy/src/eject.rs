@@ -127,7 +127,7 @@ pub(crate) struct Others {
     /// What all of them answered well since the start.
     pub(crate) good: u64,
     /// What those answered in the window that do not fail in a row themselves.
-    pub(crate) lately: Answers,
+    pub(crate) recent: Answers,
 }
 
 impl Conduct {
@@ -144,7 +144,7 @@ impl Conduct {
     }
 
     /// What was answered in the window, with `answers` being those until now.
-    pub(crate) fn lately(&self, answers: Answers) -> Answers {
+    pub(crate) fn recent(&self, answers: Answers) -> Answers {
         self.marks.front().map_or(Answers::default(), |(_, before)| answers.since(*before))
     }
 
@@ -164,16 +164,16 @@ impl Conduct {
         if self.out.is_some() {
             return None;
         }
-        let (lately, theirs) = (self.lately(answers), others.lately.share());
+        let (recent, theirs) = (self.recent(answers), others.recent.share());
         let row = self.streak >= STREAK && theirs.powf(f64::from(self.streak)) <= CHANCE;
         // In the same time another server must have answered well; otherwise they share the fault.
         if row && others.good > self.others_good {
             return Some(self.in_words());
         }
-        let own = lately.share();
-        let judged = lately.all() >= ANSWERS_MIN && others.lately.all() >= ANSWERS_MIN;
+        let own = recent.share();
+        let judged = recent.all() >= ANSWERS_MIN && others.recent.all() >= ANSWERS_MIN;
         (judged && own - theirs >= SHARE_ABOVE).then(|| {
-            let count = lately.all();
+            let count = recent.all();
             let percent = |share: f64| format!("{:.0} %", share * 100.0);
             format!(
                 "{} of {count} requests in 10 s failed, the last with {failure}, and {} of the others'",
@@ -265,8 +265,8 @@ impl Conduct {
 
     /// Whether it fails without being out, and did so within the window.
     pub(crate) fn is_failing(&self, now: Instant) -> bool {
-        let lately = self.last.is_some_and(|(at, _)| now.duration_since(at) < WINDOW);
-        self.fails_in_a_row() && self.out.is_none() && lately
+        let was_recent = self.last.is_some_and(|(at, _)| now.duration_since(at) < WINDOW);
+        self.fails_in_a_row() && self.out.is_none() && was_recent
     }
 
     /// `7 requests in a row failed, the last with status 500`.

@@ -155,7 +155,7 @@ impl Exchange {
             if self.repeats > REPEATS_MAX {
                 return Err(lost);
             }
-            permit = Box::pin(self.reseat(permit, &mut request, lost)).await?;
+            permit = Box::pin(self.readmit(permit, &mut request, lost)).await?;
         }
     }
 
@@ -188,12 +188,12 @@ impl Exchange {
             if self.connects >= CONNECTS_MAX {
                 return Err(Rejection::ConnectFailed);
             }
-            permit = Box::pin(self.reseat(permit, request, Rejection::ConnectFailed)).await?;
+            permit = Box::pin(self.readmit(permit, request, Rejection::ConnectFailed)).await?;
         }
     }
 
     /// Gives `permit` up for one on another server if there is one.
-    async fn reseat(
+    async fn readmit(
         &self,
         permit: Permit,
         request: &mut Request<Upload>,

@@ -76,9 +76,9 @@ mod tests {
         assert!(timeout(SOON, arrives::<100>(&stream)).await.is_err());
         client.write_all(b"x").await.unwrap();
         timeout(SOON * 100, arrives::<100>(&stream)).await.unwrap().unwrap();
-        for said in ["", "GET / HT"] {
+        for sent in ["", "GET / HT"] {
             let (mut client, stream) = pair().await;
-            client.write_all(said.as_bytes()).await.unwrap();
+            client.write_all(sent.as_bytes()).await.unwrap();
             client.shutdown().await.unwrap();
             timeout(SOON * 100, arrives::<100>(&stream)).await.unwrap().unwrap();
         }

@@ -67,8 +67,8 @@ fn request(method: &str, target: &str, version: &str, fields: HeaderMap) {
         return;
     }
     let Ok(upgrade) = upgrade else {
-        let nobody = authority.is_some_and(|authority| host(&authority).is_empty());
-        assert!(nobody, "refused without a reason: {before:?}");
+        let no_host = authority.is_some_and(|authority| host(&authority).is_empty());
+        assert!(no_host, "refused without a reason: {before:?}");
         return;
     };
     let after = plain(request.headers());
@@ -146,9 +146,10 @@ fn passed(before: &Fields, after: &Fields) {
     let lengths = |fields: &Fields| fields.get("content-length").cloned().unwrap_or_default();
     let (before, after) = (lengths(before), lengths(after));
     // A length that is said several times may go on as one.
-    let said = |length: &Vec<u8>| before.iter().flat_map(|list| tokens(list)).any(|l| l == length);
+    let was_listed =
+        |length: &Vec<u8>| before.iter().flat_map(|list| tokens(list)).any(|l| l == length);
     assert_eq!(before.is_empty(), after.is_empty(), "a length is lost or made up");
-    assert!(before == after || (after.len() == 1 && said(&after[0])), "{before:?} {after:?}");
+    assert!(before == after || (after.len() == 1 && was_listed(&after[0])), "{before:?} {after:?}");
 }
 
 /// Who is asked, and on whose behalf.

@@ -64,7 +64,7 @@ pub(crate) fn forward<B>(
     }
     take_authority(request)?;
     if !peer.trusted {
-        strip_said_by_proxies(request.headers_mut());
+        strip_forwarding_fields(request.headers_mut());
     }
     if request.version() != Version::HTTP_11 {
         // There is no interim answer before 1.1 (RFC 9110, 10.1.1).
@@ -205,15 +205,15 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), Refused> {
 
 /// Takes off what only a proxy in front may say of where a request comes from. An application that
 /// goes by its environment (CGI, WSGI) cannot tell `_` from `-`, so they are treated alike here.
-fn strip_said_by_proxies(headers: &mut HeaderMap) {
-    let said: Vec<HeaderName> =
-        headers.keys().filter(|name| is_said_by_proxies(name.as_str())).cloned().collect();
-    for name in said {
+fn strip_forwarding_fields(headers: &mut HeaderMap) {
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| is_forwarding_field(name.as_str())).cloned().collect();
+    for name in names {
         headers.remove(name);
     }
 }
 
-fn is_said_by_proxies(name: &str) -> bool {
+fn is_forwarding_field(name: &str) -> bool {
     // Names are in lower case; most begin with neither.
     if !name.starts_with(['x', 'f']) {
         return false;

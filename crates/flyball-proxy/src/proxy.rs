@@ -83,7 +83,7 @@ impl Proxy {
 
     /// Why clients are turned away, if one was within the last half minute.
     pub fn crowded(&self) -> Option<String> {
-        let full = self.shared.meter.crowd.lately()?;
+        let full = self.shared.meter.crowd.recent()?;
         Some(format!("clients are turned away: {}", full.in_words(&self.shared.settings)))
     }
 

@@ -8,19 +8,19 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// One thing that may happen often.
 #[derive(Debug, Default)]
 pub(crate) struct WarningLimit {
-    said_at: Option<Instant>,
-    unsaid: u64,
+    logged_at: Option<Instant>,
+    suppressed: u64,
 }
 
 impl WarningLimit {
     /// It happened at `now`. Returns how often since it was last said, if it is time to say so.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<u64> {
-        self.unsaid += 1;
-        if self.said_at.is_some_and(|at| now.duration_since(at) < PAUSE) {
+        self.suppressed += 1;
+        if self.logged_at.is_some_and(|at| now.duration_since(at) < PAUSE) {
             return None;
         }
-        self.said_at = Some(now);
-        Some(std::mem::take(&mut self.unsaid))
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_is_said_at_once_and_the_others_are_counted() {
+    fn the_first_is_logged_at_once_and_the_others_are_counted() {
         let mut seldom = WarningLimit::default();
         let began = Instant::now();
         assert_eq!(seldom.happened(began), Some(1));

@@ -81,7 +81,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(40);
 
     #[tokio::test]
-    async fn a_write_that_nobody_reads_fails_at_the_limit() {
+    async fn a_write_that_is_never_read_fails_at_the_limit() {
         let (near, _far) = duplex(4);
         let began = std::time::Instant::now();
         let error = Watched::new(near, LIMIT, Watch::Writes).write_all(&[0; 9]).await.unwrap_err();

@@ -28,7 +28,7 @@ async fn turned_away(proxy: &flyball_proxy::Proxy, count: u64) {
 }
 
 #[tokio::test]
-async fn a_client_beyond_the_bound_is_told_so_and_the_others_are_served() {
+async fn a_client_beyond_the_bound_is_refused_with_that_reason_and_the_others_are_served() {
     let settings = ProxySettings { connections_max: 20, ..Default::default() };
     let proxy = proxy(settings).await;
     let web = replica("web").await;
@@ -39,8 +39,8 @@ async fn a_client_beyond_the_bound_is_told_so_and_the_others_are_served() {
     assert_refused(&get(proxy.address(), "/").await, "503", "too-many-connections");
     kept.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     assert!(read_until(&mut kept, "web").await.starts_with("HTTP/1.1 200"));
-    let said = proxy.crowded().unwrap();
-    assert!(said.ends_with("all 20 allowed connections are open"), "{said}");
+    let reason = proxy.crowded().unwrap();
+    assert!(reason.ends_with("all 20 allowed connections are open"), "{reason}");
     let report = proxy.observe();
     assert_eq!((report.arrivals, report.errors), (1, 0), "a connection is no request");
     drop(open);
@@ -57,8 +57,8 @@ async fn one_client_cannot_take_the_places_of_all() {
     let proxy = proxy(settings).await;
     let _open = idle(proxy.address(), 3).await;
     assert_refused(&get(proxy.address(), "/").await, "503", "too-many-connections");
-    let said = proxy.crowded().unwrap();
-    assert!(said.ends_with("one client has all of its 3 allowed connections open"), "{said}");
+    let reason = proxy.crowded().unwrap();
+    assert!(reason.ends_with("one client has all of its 3 allowed connections open"), "{reason}");
     // Another client, from another address of this machine.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();

@@ -114,7 +114,7 @@ async fn two_hundred_routes_and_drains_under_load_lose_nothing() {
 }
 
 #[tokio::test]
-async fn shutting_down_finishes_what_runs_and_tells_clients_to_close() {
+async fn shutting_down_finishes_what_runs_and_asks_clients_to_close() {
     let proxy = proxy(ProxySettings::default()).await;
     let web = replica("web").await;
     web.route(&proxy);

@@ -230,7 +230,7 @@ async fn a_head_that_never_ends_is_cut_at_its_limit() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_framed_as_it_says_is_a_bad_request() {
+async fn a_body_that_is_not_framed_as_announced_is_a_bad_request() {
     let proxy = proxy(ProxySettings::default()).await;
     let web = replica("web").await;
     web.route(&proxy);
@@ -256,7 +256,7 @@ async fn a_stranger_cannot_say_where_its_request_comes_from() {
 }
 
 #[tokio::test]
-async fn a_length_that_a_replica_says_twice_reaches_the_client_once() {
+async fn a_length_that_a_replica_sends_twice_reaches_the_client_once() {
     for length in ["content-length: 5, 5", "content-length: 5\r\ncontent-length: 5"] {
         let proxy = proxy(ProxySettings::default()).await;
         let web = scripted("web", move |mut stream| async move {

@@ -37,7 +37,7 @@ async fn requests_wait_for_the_first_replica_and_get_it_at_once() {
 }
 
 #[tokio::test]
-async fn waiting_ends_at_its_limit_with_a_503_that_says_why() {
+async fn waiting_ends_at_its_limit_with_a_503_and_its_reason() {
     let settings = ProxySettings { wait_limit_ms: 60, ..Default::default() };
     let proxy = proxy(settings).await;
     let began = Instant::now();

@@ -153,8 +153,8 @@ impl Rig {
     async fn pid_other_than(&self, before: u32) -> u32 {
         let began = Instant::now();
         loop {
-            let said = self.try_ask("show info").await.unwrap_or_default();
-            let pid = said.lines().find_map(|line| line.strip_prefix("Pid: ")?.parse().ok());
+            let info = self.try_ask("show info").await.unwrap_or_default();
+            let pid = info.lines().find_map(|line| line.strip_prefix("Pid: ")?.parse().ok());
             if let Some(pid) = pid.filter(|pid| *pid != before) {
                 return pid;
             }
@@ -179,8 +179,8 @@ impl Rig {
 
     /// The servers that HAProxy lists, each with its address and its state.
     pub async fn servers(&self) -> Vec<String> {
-        let said = self.ask("show servers state web").await;
-        let rows = said.lines().skip(2).map(|row| row.split(' ').collect::<Vec<_>>());
+        let table = self.ask("show servers state web").await;
+        let rows = table.lines().skip(2).map(|row| row.split(' ').collect::<Vec<_>>());
         rows.filter(|r| r.len() > 18).map(|r| format!("{} {}:{}", r[3], r[4], r[18])).collect()
     }
 
@@ -258,11 +258,11 @@ impl Replica {
         let gate = Arc::new(Semaphore::new(0));
         let (body, status, head) = (name.to_owned(), "200 OK".to_owned(), String::new());
         let answer = Arc::new(Mutex::new(Answer { body, status, head }));
-        let (said, opened) = (answer.clone(), gate.clone());
+        let (current, opened) = (answer.clone(), gate.clone());
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                connections.spawn(serve(stream, said.clone(), work, opened.clone()));
+                connections.spawn(serve(stream, current.clone(), work, opened.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -418,7 +418,7 @@ pub fn is_routed(report: &BalancerReport, replica: &ReplicaId) -> bool {
 }
 
 /// Returns once the file holds what is wanted.
-pub async fn file_says(path: &Path, wanted: impl Fn(&str) -> bool) -> String {
+pub async fn file_contains(path: &Path, wanted: impl Fn(&str) -> bool) -> String {
     let began = Instant::now();
     loop {
         let text = fs::read_to_string(path).unwrap_or_default();

@@ -189,8 +189,8 @@ fn install() -> Result<PathBuf, String> {
     match output {
         Ok(output) if output.status.success() => Ok(place),
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            Err(format!("it cannot be installed: {}", said.trim().lines().last().unwrap_or("")))
+            let error = String::from_utf8_lossy(&output.stderr);
+            Err(format!("it cannot be installed: {}", error.trim().lines().last().unwrap_or("")))
         }
         Err(error) => Err(format!("it cannot be installed: {error}")),
     }

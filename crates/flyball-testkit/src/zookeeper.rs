@@ -77,7 +77,8 @@ impl Servers {
 
     /// The server that leads the others.
     pub fn leading(&self) -> Option<usize> {
-        (0..3).find(|server| self.mode(*server).is_some_and(|said| said.contains("Mode: leader")))
+        (0..3)
+            .find(|server| self.mode(*server).is_some_and(|answer| answer.contains("Mode: leader")))
     }
 
     /// Returns once one of them leads.
@@ -95,9 +96,9 @@ impl Servers {
         let mut stream = TcpStream::connect(("127.0.0.1", self.ports[server])).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
         stream.write_all(b"srvr").ok()?;
-        let mut said = String::new();
-        stream.read_to_string(&mut said).ok()?;
-        Some(said)
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
     }
 }
 

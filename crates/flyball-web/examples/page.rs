@@ -441,16 +441,16 @@ impl Daemon for Fair {
         let asked = self.with(name, |world| {
             let Bounds { min, max } = world.policy.bounds;
             let current = world.latest.as_ref().map_or(min, |d| d.desired);
-            let wish = match ask {
+            let count = match ask {
                 ManualAsk::By(by) => Some(i64::from(current) + i64::from(by)),
                 ManualAsk::To(to) => Some(i64::from(to)),
                 ManualAsk::Pause | ManualAsk::Resume => None,
             };
-            let pin = match wish.map(u32::try_from) {
+            let pin = match count.map(u32::try_from) {
                 None => None,
                 Some(Ok(count)) if (min..=max).contains(&count) => Some(Ask::Pin(count)),
                 Some(_) => {
-                    let (service, asked) = (name.to_owned(), wish.unwrap_or_default());
+                    let (service, asked) = (name.to_owned(), count.unwrap_or_default());
                     return Err(AskError::OutsideBounds { service, asked, min, max });
                 }
             };

@@ -65,10 +65,10 @@ mod alone {
         alone.highest = a.term().unwrap();
         let b = candidate(&servers.addresses(), "b");
         let mut watched = Watched { both: [&a, &b], highest: alone.highest };
-        let told = |_: [Option<Term>; 2]| {
+        let known = |_: [Option<Term>; 2]| {
             b.leader().is_some_and(|leader| leader.word == "a").then_some(())
         };
-        watched.until("that the other is told", told).await;
+        watched.until("that the other is told", known).await;
         // Both report the same leader, term and start.
         let same = |_: [Option<Term>; 2]| (a.leader() == b.leader()).then_some(());
         watched.until("that both tell the same", same).await;
@@ -99,10 +99,10 @@ mod alone {
         let other = (0..3).find(|server| *server != leading).unwrap();
         servers.kill(other);
         let at = Instant::now();
-        let nobody = watched.until("that nobody acts", |both| {
+        let no_leader = watched.until("that nobody acts", |both| {
             both.iter().all(Option::is_none).then(|| at.elapsed())
         });
-        println!("no quorum: nobody acts after {:?}", nobody.await);
+        println!("no quorum: nobody acts after {:?}", no_leader.await);
         while at.elapsed() < 2 * SESSION {
             watched
                 .until("nothing", |both| {

@@ -136,16 +136,16 @@ impl Daemon {
         let mut command = Command::new(program);
         command.arg("-v").arg("run").arg("-c").arg(&config).env_remove("FLYBALL_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut daemon = Self { process: command.spawn()?, log, api: nobody, service: nobody };
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut daemon = Self { process: command.spawn()?, log, api: unset, service: unset };
         let end = Instant::now() + CALM_LIMIT;
-        while daemon.service == nobody {
+        while daemon.service == unset {
             ensure!(Instant::now() < end, "no daemon:\n{}", daemon.log()?);
             ensure!(daemon.process.try_wait()?.is_none(), "no daemon:\n{}", daemon.log()?);
             sleep(Duration::from_millis(10)).await;
             let log = daemon.log()?;
-            daemon.api = address_after(&log, "dashboard and API on http://").unwrap_or(nobody);
-            daemon.service = address_after(&log, "served on http://").unwrap_or(nobody);
+            daemon.api = address_after(&log, "dashboard and API on http://").unwrap_or(unset);
+            daemon.service = address_after(&log, "served on http://").unwrap_or(unset);
         }
         Ok(daemon)
     }
@@ -284,16 +284,16 @@ async fn step(
 /// Puts the parts of a reaction together from the daemon's log.
 fn reaction(log: &str, begun: Timestamp, first: &Answered) -> Result<Reaction> {
     let replica = &first.replica;
-    let said = |words: &str| {
+    let logged_at = |words: &str| {
         let line = log.lines().find(|line| line.contains(words));
         let time = line.and_then(|line| line.split_whitespace().next());
         let time = time.with_context(|| format!("the log does not say `{words}`"))?;
         Ok::<Timestamp, anyhow::Error>(time.parse()?)
     };
-    let decided = said(&format!(" start {replica} "))?;
-    let runs = said(&format!(" {replica} runs at "))?;
-    let ready = said(&format!(" {replica} is ready"))?;
-    let routed = said(&format!(" route {replica} at "))?;
+    let decided = logged_at(&format!(" start {replica} "))?;
+    let runs = logged_at(&format!(" {replica} runs at "))?;
+    let ready = logged_at(&format!(" {replica} is ready"))?;
+    let routed = logged_at(&format!(" route {replica} at "))?;
     let ms = |from: Timestamp, to: Timestamp| to.duration_since(from).as_secs_f64() * 1000.0;
     Ok(Reaction {
         detect: ms(begun, decided),

@@ -43,12 +43,12 @@ fn reached(text: &str) -> u64 {
 
 /// Where the input is, and what the program said before it ended.
 fn fault(text: &str) -> String {
-    let said = text.lines().skip_while(|line| !line.contains("panicked at")).take(6);
-    let said: Vec<&str> = said.take_while(|line| !line.starts_with("stack backtrace")).collect();
+    let panic = text.lines().skip_while(|line| !line.contains("panicked at")).take(6);
+    let panic: Vec<&str> = panic.take_while(|line| !line.starts_with("stack backtrace")).collect();
     let why = text.lines().find(|line| line.starts_with("SUMMARY:")).unwrap_or("it ended early");
     let written = text.lines().find_map(|line| line.split_once("Test unit written to "));
     let input = written.map_or("no input was kept", |(_, path)| path);
-    let why = if said.is_empty() { why.to_owned() } else { said.join("\n") };
+    let why = if panic.is_empty() { why.to_owned() } else { panic.join("\n") };
     format!("{why}\ninput: {input}\nhint: fix it, then keep the input below fuzz/seeds")
 }
 

@@ -63,7 +63,7 @@ impl Root {
     /// The version of a package that is installed there.
     pub(super) fn version(&self, package: &str) -> Option<String> {
         let mut query = self.command("dpkg-query");
-        version_said_by(&mut query, package)
+        version_from(&mut query, package)
     }
 
     fn command(&self, program: &str) -> Command {
@@ -81,10 +81,10 @@ impl Root {
 
 /// The version of a package that is installed on this machine.
 pub(super) fn version_here(package: &str) -> Option<String> {
-    version_said_by(&mut Command::new("dpkg-query"), package)
+    version_from(&mut Command::new("dpkg-query"), package)
 }
 
-fn version_said_by(query: &mut Command, package: &str) -> Option<String> {
+fn version_from(query: &mut Command, package: &str) -> Option<String> {
     let format = "--showformat=${db:Status-Abbrev} ${Version}";
     let output = query.args(["--show", format, package]).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn an_edge_that_the_map_draws_and_nobody_uses_is_found() {
+    fn an_edge_that_the_map_draws_and_no_crate_uses_is_found() {
         let manifest = "
             [package]
             name = \"flyball-docker\"

@@ -57,7 +57,7 @@ pub(crate) struct World {
     /// Replicas that fail their probe.
     pub(crate) failing: BTreeMap<ReplicaId, ProbeFailure>,
     /// What an engine that keeps a count of its own was told; it removes the newest first.
-    pub(crate) told: Option<u32>,
+    pub(crate) wanted_count: Option<u32>,
     /// How long it takes until it shows that.
     pub(crate) leave_ms: u64,
     lowered_ms: u64,
@@ -118,7 +118,7 @@ impl World {
             advice: None,
             busy: None,
             failing: BTreeMap::new(),
-            told: None,
+            wanted_count: None,
             leave_ms: 0,
             lowered_ms: 0,
             chosen: false,
@@ -256,7 +256,7 @@ impl World {
             busy: self.busy.clone(),
             pending: None,
             notices: Vec::new(),
-            count: self.told.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
+            count: self.wanted_count.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
             not_ready: self.not_ready.clone(),
         }
     }
@@ -270,12 +270,12 @@ impl World {
 
     /// What an engine does by itself to reach its count.
     fn follow_count(&mut self) {
-        let Some(told) = self.told else { return };
+        let Some(wanted_count) = self.wanted_count else { return };
         let shows = self.now_ms >= self.lowered_ms + self.leave_ms;
-        while shows && self.replicas.len() > told as usize {
+        while shows && self.replicas.len() > wanted_count as usize {
             self.replicas.pop_last();
         }
-        while self.replicas.len() < told as usize {
+        while self.replicas.len() < wanted_count as usize {
             let number = self.replicas.keys().filter_map(ReplicaId::number).max().unwrap_or(0) + 1;
             self.add(ReplicaId::numbered("web", number));
         }
@@ -320,14 +320,14 @@ impl World {
                 self.replicas.remove(replica);
             }
             Step::Scale { to, leaving } => {
-                assert!(self.told.is_some());
+                assert!(self.wanted_count.is_some());
                 if self.chosen {
                     self.replicas.retain(|id, _| !leaving.contains(id));
                 }
-                if self.told > Some(*to) {
+                if self.wanted_count > Some(*to) {
                     self.lowered_ms = self.now_ms;
                 }
-                self.told = Some(*to);
+                self.wanted_count = Some(*to);
             }
         }
     }

@@ -23,8 +23,8 @@ fn id(slot: u64) -> ReplicaId {
 
 async fn wanted(engine: &SwarmEngine, count: u32) {
     until(engine, "a count", |seen| {
-        let told = seen.value()?.count.as_ref()?.wanted;
-        (told == count).then_some(())
+        let wanted = seen.value()?.count.as_ref()?.wanted;
+        (wanted == count).then_some(())
     })
     .await;
 }
@@ -48,7 +48,7 @@ async fn tasks_are_replicas_at_their_nodes_ports_and_ready_once_they_were_probed
 }
 
 #[tokio::test]
-async fn a_task_that_was_told_to_end_leaves_at_the_address_it_had() {
+async fn a_task_that_was_ordered_to_end_leaves_at_the_address_it_had() {
     let manager = Manager::start();
     let (_managers, engine) = manager.engine();
     report(&engine).await;
@@ -67,7 +67,7 @@ async fn a_task_that_was_told_to_end_leaves_at_the_address_it_had() {
 }
 
 #[tokio::test]
-async fn a_count_is_told_once_and_nothing_else_of_the_service_changes() {
+async fn a_count_is_set_once_and_nothing_else_of_the_service_changes() {
     let manager = Manager::start();
     let (_managers, engine) = manager.engine();
     report(&engine).await;
@@ -87,7 +87,7 @@ async fn a_count_is_told_once_and_nothing_else_of_the_service_changes() {
 }
 
 #[tokio::test]
-async fn a_change_of_somebody_else_is_neither_lost_nor_written_over() {
+async fn an_external_change_is_neither_lost_nor_overwritten() {
     let manager = Manager::start();
     let (_managers, engine) = manager.engine();
     report(&engine).await;
@@ -119,14 +119,14 @@ async fn a_service_in_an_update_is_not_touched_even_if_that_began_since_the_look
 }
 
 #[tokio::test]
-async fn what_no_count_can_change_is_busy_and_said_by_check() {
+async fn what_no_count_can_change_is_busy_and_reported_by_check() {
     let manager = Manager::start();
     manager.script().services[0]["Spec"]["Mode"] = json!({ "Global": {} });
     let (_managers, engine) = manager.engine();
     let seen = report(&engine).await;
     assert!(seen.count.is_none() && seen.busy.is_some(), "{seen:?}");
-    let told = &seen.notices[0];
-    assert!(told.contains("in global mode") && told.contains("hint: recreate it"), "{told}");
+    let notice = &seen.notices[0];
+    assert!(notice.contains("in global mode") && notice.contains("hint: recreate it"), "{notice}");
     let found = engine.check().await.unwrap();
     assert!(found[0].fatal && found[0].text.contains("global"), "{found:?}");
     engine.scale(3);
@@ -135,7 +135,7 @@ async fn what_no_count_can_change_is_busy_and_said_by_check() {
 }
 
 #[tokio::test]
-async fn a_service_of_none_is_told_to_run_some() {
+async fn a_service_of_none_is_scaled_out() {
     let manager = Manager::start();
     manager.script().services = vec![service(0)];
     manager.script().tasks = json!([]);
@@ -146,7 +146,7 @@ async fn a_service_of_none_is_told_to_run_some() {
 }
 
 #[tokio::test]
-async fn without_a_published_port_or_a_nodes_address_replicas_are_not_reached_and_it_is_said() {
+async fn without_a_published_port_or_a_nodes_address_replicas_are_not_reached_and_it_is_reported() {
     let manager = Manager::start();
     manager.script().services[0]["Spec"]["EndpointSpec"] =
         json!({ "Ports": [{ "TargetPort": 8080, "PublishMode": "ingress", "PublishedPort": 80 }] });
@@ -185,7 +185,7 @@ async fn a_node_that_is_lost_takes_its_tasks_out_unless_they_are_the_many() {
 }
 
 #[tokio::test]
-async fn a_task_that_ends_by_itself_is_told_and_history_is_not() {
+async fn a_task_that_ends_by_itself_is_reported_and_history_is_not() {
     let manager = Manager::start();
     let failed = |slot| {
         let mut task = task(slot, "shutdown");
@@ -202,7 +202,7 @@ async fn a_task_that_ends_by_itself_is_told_and_history_is_not() {
 }
 
 #[tokio::test]
-async fn who_is_no_manager_or_too_old_is_said_and_the_next_one_is_asked() {
+async fn a_node_that_is_no_manager_or_too_old_is_reported_and_the_next_one_is_asked() {
     let (worker, old, good) = (Manager::start(), Manager::start(), Manager::start());
     worker.script().refusal =
         Some((503, "This node is not a swarm manager. Use \"docker swarm init\""));
@@ -291,15 +291,15 @@ async fn cpu_time_comes_from_the_agent_of_a_tasks_node_and_is_missing_without_on
     let nodes = engine.nodes();
     assert_eq!((nodes.len(), nodes[0].up, &nodes[0].silence), (1, true, &None));
     assert_eq!(nodes[0].replicas, [id(1), id(2)]);
-    let told = managers.check().await.unwrap().agents.unwrap();
-    assert_eq!((told.told, told.silent.len()), (1, 0));
+    let agents = managers.check().await.unwrap().agents.unwrap();
+    assert_eq!((agents.told, agents.silent.len()), (1, 0));
 
     // The agent moves to where nothing listens.
     manager.script().tasks[2]["Status"]["PortStatus"]["Ports"][0]["PublishedPort"] = json!(1);
     until(&engine, "silence", |_| engine.nodes().first()?.silence.clone()).await;
-    let told = managers.check().await.unwrap().agents.unwrap();
-    assert_eq!(told.told, 0);
-    assert!(told.silent["n1"].contains("cannot connect to 127.0.0.1:1"), "{told:?}");
+    let agents = managers.check().await.unwrap().agents.unwrap();
+    assert_eq!(agents.told, 0);
+    assert!(agents.silent["n1"].contains("cannot connect to 127.0.0.1:1"), "{agents:?}");
 }
 
 mod alone {

@@ -16,7 +16,7 @@ fn place(folder: &tempfile::TempDir, name: &str) -> Result<FileBelow, PlaceError
     FileBelow::open(&folder.path().join(name), folder.path())
 }
 
-fn said<T>(result: Result<T, PlaceError>) -> String {
+fn error_text<T>(result: Result<T, PlaceError>) -> String {
     result.map(drop).unwrap_err().to_string()
 }
 
@@ -28,7 +28,7 @@ fn a_file_is_made_and_replaced_as_a_whole_and_never_made_over_another() {
     place.create("1").unwrap();
     place.replace("23456").unwrap();
     assert_eq!(place.read_head(3).unwrap(), Some(b"234".to_vec()));
-    assert!(said(place.create("7")).contains("File exists"));
+    assert!(error_text(place.create("7")).contains("File exists"));
     assert_eq!(fs::read_to_string(folder.path().join("web.cfg")).unwrap(), "23456");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
 }
@@ -44,11 +44,11 @@ fn what_is_no_regular_file_is_an_error_at_once() {
     for (name, what) in
         [("pipe", "a FIFO"), ("inner", "a directory"), ("link", "a link"), ("socket", "a socket")]
     {
-        let refused = said(place(&folder, name).unwrap().read_head(9));
+        let refused = error_text(place(&folder, name).unwrap().read_head(9));
         assert!(refused.contains(what), "{name}: {refused}");
     }
     let device = FileBelow::open(Path::new("/dev/zero"), Path::new("/dev")).unwrap();
-    assert!(said(device.read_head(9)).contains("a device"));
+    assert!(error_text(device.read_head(9)).contains("a device"));
     assert!(began.elapsed() < Duration::from_secs(2));
 }
 
@@ -57,7 +57,7 @@ fn no_link_is_followed_at_any_step() {
     let folder = folder();
     fs::create_dir_all(folder.path().join("real/inner")).unwrap();
     symlink("real", folder.path().join("link")).unwrap();
-    let refused = said(place(&folder, "link/inner/web.cfg"));
+    let refused = error_text(place(&folder, "link/inner/web.cfg"));
     assert!(refused.contains("link is a link, and links are not followed"), "{refused}");
     assert!(place(&folder, "real/inner/web.cfg").is_ok());
     // Nor where what is written beside the file was put there as a link.
@@ -79,7 +79,7 @@ fn a_file_is_below_the_directory_or_nowhere() {
         (folder.path().join("none/x.cfg"), "there is no directory"),
         ("/".into(), "does not name a file"),
     ] {
-        let refused = said(FileBelow::open(&path, folder.path()));
+        let refused = error_text(FileBelow::open(&path, folder.path()));
         assert!(refused.contains(wanted), "{}: {refused}", path.display());
     }
 }

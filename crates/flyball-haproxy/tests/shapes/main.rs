@@ -119,7 +119,7 @@ async fn serves(stage: &Stage, case: &str) {
     haproxy.route(&replica, stage.replica);
     let report = haproxy::observed(&haproxy, |r| haproxy::is_routed(r, &replica)).await;
     assert_eq!(report.trouble, None, "{case}");
-    let said = stage.ask().await;
-    assert!(said.as_ref().is_ok_and(|body| body.ends_with("replica")), "{case}: {said:?}");
+    let answer = stage.ask().await;
+    assert!(answer.as_ref().is_ok_and(|body| body.ends_with("replica")), "{case}: {answer:?}");
     haproxy.shutdown().await;
 }

@@ -98,19 +98,19 @@ impl Stage {
         self.child = Some(command.spawn().unwrap());
         let began = Instant::now();
         while !self.answers().await {
-            let said = fs::read_to_string(&log).unwrap_or_default();
+            let output = fs::read_to_string(&log).unwrap_or_default();
             let ended = self.child.as_mut().unwrap().try_wait().unwrap().is_some();
             let slow = began.elapsed() > haproxy::DEADLINE;
-            assert!(!ended && !slow, "{case}: HAProxy does not start: {said}\n{}", self.text);
+            assert!(!ended && !slow, "{case}: HAProxy does not start: {output}\n{}", self.text);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let said = fs::read_to_string(&log).unwrap_or_default();
-        let objects = said.lines().any(|line| {
+        let output = fs::read_to_string(&log).unwrap_or_default();
+        let objects = output.lines().any(|line| {
             // A server that is not there goes down: that is no objection to a line.
             let of_a_line = line.contains("parsing [") || line.contains("config :");
             of_a_line && (line.contains("WARNING") || line.contains("ALERT"))
         });
-        assert!(!objects, "{case}: HAProxy objects: {said}\n{}", self.text);
+        assert!(!objects, "{case}: HAProxy objects: {output}\n{}", self.text);
     }
 
     async fn answers(&self) -> bool {

@@ -36,8 +36,8 @@ pub(crate) fn old() -> Option<Version> {
 pub(crate) fn installed() -> Option<Version> {
     let path = program::haproxy()?;
     let output = Command::new(path).arg("-v").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut numbers = said.split("version ").nth(1).unwrap().split(['.', '-']);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut numbers = text.split("version ").nth(1).unwrap().split(['.', '-']);
     let mut next = || numbers.next().unwrap().parse().unwrap();
     Some(Version { release: (next(), next()), command: vec![path.into()] })
 }
@@ -138,9 +138,9 @@ fn download(suite: &str, folder: &Path) -> Result<(), String> {
 fn mirror() -> Result<String, String> {
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(REPO_URI) $(CODENAME)", "Created-By: Packages"]);
-    let said = run(command)?;
+    let listing = run(command)?;
     // Updates and backports have a suite of their own behind the same address.
-    let main = said.lines().filter_map(|line| line.split_once(' '));
+    let main = listing.lines().filter_map(|line| line.split_once(' '));
     let plain = main.filter(|(uri, suite)| uri.ends_with("/debian/") && !suite.contains('-'));
     let uri = plain.map(|(uri, _)| uri.to_owned()).next();
     uri.ok_or_else(|| "apt has no mirror of Debian".to_owned())
@@ -153,6 +153,6 @@ fn run(mut command: Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
-    Err(format!("{:?} failed: {said}", command.get_program()))
+    let error = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+    Err(format!("{:?} failed: {error}", command.get_program()))
 }

@@ -45,7 +45,7 @@ pub(crate) struct Script {
     /// Bytes for the stream.
     events: VecDeque<Vec<u8>>,
     /// Subscriptions and calls, in order.
-    pub(crate) said: Vec<Value>,
+    pub(crate) calls: Vec<Value>,
     subscriptions: usize,
 }
 
@@ -103,27 +103,27 @@ impl Master {
     }
 
     /// Says an event.
-    pub(crate) fn tell(&self, event: &Value) {
+    pub(crate) fn send(&self, event: &Value) {
         let text = event.to_string();
-        self.tell_bytes(format!("{}\n{text}", text.len()).into_bytes());
+        self.send_bytes(format!("{}\n{text}", text.len()).into_bytes());
     }
 
     /// Says whatever these bytes are; none end the stream.
-    pub(crate) fn tell_bytes(&self, bytes: Vec<u8>) {
+    pub(crate) fn send_bytes(&self, bytes: Vec<u8>) {
         self.script().events.push_back(bytes);
         self.shared.news.notify_waiters();
     }
 
     /// Waits for a call of `kind` that was not waited for yet, and gives it.
-    pub(crate) async fn heard(&self, kind: &str) -> Value {
+    pub(crate) async fn call(&self, kind: &str) -> Value {
         let began = Instant::now();
         loop {
             {
                 let mut script = self.script();
-                if let Some(at) = script.said.iter().position(|call| call["type"] == kind) {
-                    return script.said.remove(at);
+                if let Some(at) = script.calls.iter().position(|call| call["type"] == kind) {
+                    return script.calls.remove(at);
                 }
-                let calls = &script.said;
+                let calls = &script.calls;
                 assert!(began.elapsed() < DEADLINE, "no {kind} among {calls:#?}");
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -183,7 +183,7 @@ async fn serve(mut stream: impl Stream, shared: Arc<Shared>) {
         let answer = {
             let mut script = shared.script.lock().unwrap();
             if !body.is_null() {
-                script.said.push(body);
+                script.calls.push(body);
             }
             match path.split('?').next().unwrap() {
                 "/master/tasks" => json!({ "tasks": script.tasks }).to_string(),
@@ -213,7 +213,7 @@ async fn events(stream: &mut impl Stream, shared: &Shared, call: Value) {
         script.subscriptions += 1;
         let known = call["framework_id"]["value"].as_str();
         let framework = known.map_or(format!("F{}", script.subscriptions), str::to_owned);
-        script.said.push(call);
+        script.calls.push(call);
         let first = match script.mood {
             Mood::Ends(why) => json!({ "type": "ERROR", "error": { "message": why } }),
             _ => json!({ "type": "SUBSCRIBED", "subscribed": {
@@ -251,8 +251,8 @@ async fn request(stream: &mut impl Stream) -> Option<(String, String, Value)> {
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);
     }
-    let said = String::from_utf8(head).unwrap();
-    let head = said.to_ascii_lowercase();
+    let text = String::from_utf8(head).unwrap();
+    let head = text.to_ascii_lowercase();
     let path = head.split(' ').nth(1)?.to_owned();
     let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
@@ -261,5 +261,5 @@ async fn request(stream: &mut impl Stream) -> Option<(String, String, Value)> {
     if let (Some(id), Value::Object(call)) = (head.split("mesos-stream-id: ").nth(1), &mut body) {
         call.insert("stream".into(), id.lines().next().unwrap().into());
     }
-    Some((said, path, body))
+    Some((text, path, body))
 }

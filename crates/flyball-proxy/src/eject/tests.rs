@@ -13,7 +13,7 @@ fn row(conduct: &mut Conduct, count: u64, theirs: Answers) -> Option<String> {
     let now = Instant::now();
     let mut why = None;
     for number in 1..=count {
-        let others = Others { good: number, lately: theirs };
+        let others = Others { good: number, recent: theirs };
         why = conduct.failed(now, FAILED, answers(0, number), others);
     }
     why
@@ -37,9 +37,9 @@ fn a_good_answer_ends_the_row() {
 }
 
 #[test]
-fn a_fault_that_all_share_puts_nobody_out() {
+fn a_fault_that_all_share_ejects_none() {
     let mut conduct = Conduct::default();
-    let others = Others { good: 1_000, lately: answers(50, 1) };
+    let others = Others { good: 1_000, recent: answers(50, 1) };
     for number in 1..=1_000 {
         assert_eq!(conduct.failed(Instant::now(), FAILED, answers(0, number), others), None);
     }
@@ -62,7 +62,7 @@ fn a_share_of_failures_far_above_the_others_puts_a_server_out() {
         let mut conduct = Conduct::default();
         let began = Instant::now();
         conduct.mark(began, answers(0, 0));
-        let others = Others { good: 1_000, lately: theirs };
+        let others = Others { good: 1_000, recent: theirs };
         conduct.failed(began + WINDOW / 2, FAILED, own, others)
     };
     let why = judged(answers(60, 40), answers(99, 1)).unwrap();
@@ -84,7 +84,7 @@ fn what_was_answered_before_the_window_is_forgotten() {
         conduct.mark(at, answers(second * 10, 0));
         conduct.mark(at + Duration::from_millis(1), answers(0, 99));
     }
-    assert_eq!(conduct.lately(answers(300, 5)), answers(110, 5));
+    assert_eq!(conduct.recent(answers(300, 5)), answers(110, 5));
     assert!(conduct.marks.len() <= 12, "{}", conduct.marks.len());
 }
 
@@ -119,7 +119,7 @@ fn one_good_answer_brings_it_back_and_a_relapse_is_remembered() {
 }
 
 #[test]
-fn while_it_is_out_only_the_trial_tells() {
+fn while_it_is_out_only_the_trial_counts() {
     let mut conduct = Conduct::default();
     let now = Instant::now();
     conduct.put_out(now, String::new());

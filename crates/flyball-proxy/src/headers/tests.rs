@@ -28,7 +28,7 @@ fn a_client_is_named_by_its_plain_address() {
 }
 
 #[test]
-fn what_a_proxy_in_front_said_of_scheme_and_host_stays() {
+fn what_a_proxy_in_front_set_for_scheme_and_host_stays() {
     let (request, _) = forwarded(&[
         ("host", "inner"),
         ("x-forwarded-proto", "https"),
@@ -44,7 +44,7 @@ fn what_a_proxy_in_front_said_of_scheme_and_host_stays() {
 }
 
 #[test]
-fn connection_may_be_said_twice_and_cannot_name_the_framing_away() {
+fn connection_may_occur_twice_and_cannot_name_the_framing_away() {
     let (request, _) = forwarded(&[
         ("host", "a"),
         ("connection", "x-one, Content-Length"),
@@ -100,7 +100,7 @@ fn a_replica_switches_to_what_it_was_asked_for_or_not_at_all() {
 
 #[test]
 fn only_a_trusted_proxy_may_say_where_a_request_comes_from() {
-    let said = [
+    let fields = [
         ("host", "inner"),
         ("x-forwarded-for", "10.9.9.9"),
         ("X-Forwarded-For", "10.9.9.8"),
@@ -114,7 +114,7 @@ fn only_a_trusted_proxy_may_say_where_a_request_comes_from() {
         ("x-real-ip-too", "kept"),
         ("from", "kept"),
     ];
-    let (request, _) = forwarded_by(false, &said);
+    let (request, _) = forwarded_by(false, &fields);
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in request.headers() {
         seen.push(format!("{name}: {}", value.to_str().unwrap()));
@@ -133,7 +133,7 @@ fn only_a_trusted_proxy_may_say_where_a_request_comes_from() {
             "x-real-ip-too: kept",
         ]
     );
-    let (request, _) = forwarded_by(true, &said);
+    let (request, _) = forwarded_by(true, &fields);
     let from: Vec<_> = request.headers().get_all(FORWARDED_FOR).iter().collect();
     assert_eq!(from, ["10.9.9.9", "10.9.9.8", "192.0.2.7"]);
     assert_eq!(request.headers()[FORWARDED], "for=10.9.9.4");
@@ -151,7 +151,7 @@ fn a_name_and_password_in_the_target_do_not_become_the_host() {
 }
 
 #[test]
-fn a_length_said_twice_is_one_number() {
+fn a_repeated_length_is_one_number() {
     let lengths = |given: &[&str]| {
         let mut response = Response::new(());
         for length in given {
@@ -182,7 +182,7 @@ fn an_expectation_goes_on_but_not_from_a_client_of_1_0() {
 }
 
 #[test]
-fn who_wants_an_upgrade_and_trailers_says_both_to_the_replica() {
+fn a_request_for_an_upgrade_and_trailers_asks_the_replica_for_both() {
     let (request, upgrade) = forwarded(&[
         ("host", "a"),
         ("connection", "te, upgrade"),
@@ -190,8 +190,8 @@ fn who_wants_an_upgrade_and_trailers_says_both_to_the_replica() {
         ("upgrade", "websocket"),
     ]);
     assert!(upgrade.is_some());
-    let said: Vec<_> = request.headers().get_all(CONNECTION).iter().collect();
-    assert_eq!(said, ["te", "upgrade"]);
+    let connection: Vec<_> = request.headers().get_all(CONNECTION).iter().collect();
+    assert_eq!(connection, ["te", "upgrade"]);
     assert_eq!(request.headers()[TE], "trailers");
 }
 

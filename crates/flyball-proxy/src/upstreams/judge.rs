@@ -121,7 +121,7 @@ impl State {
             let answers = entry.server.answers();
             others.good += answers.good;
             if !entry.conduct.is_out() && !entry.conduct.fails_in_a_row() {
-                others.lately = others.lately.plus(entry.conduct.lately(answers));
+                others.recent = others.recent.plus(entry.conduct.recent(answers));
             }
         }
         others

@@ -35,8 +35,8 @@ fn find_or_install() -> Result<PathBuf, String> {
         .stdin(Stdio::null())
         .output();
     let output = install.map_err(|error| format!("apt-get cannot be started: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
-    find().ok_or_else(|| format!("apt-get could not install it: {said}"))
+    let error = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " ");
+    find().ok_or_else(|| format!("apt-get could not install it: {error}"))
 }
 
 fn find() -> Option<PathBuf> {

@@ -182,7 +182,7 @@ impl World {
     /// Turns knobs; streams of events end where there are none, or there is no leader.
     pub(crate) fn set(&mut self, knobs: LabSettings) {
         if knobs.mute || knobs.electing || knobs.leader != self.knobs.leader {
-            let _heard_by = self.events.send(None);
+            let _receivers = self.events.send(None);
         }
         self.knobs = knobs;
     }

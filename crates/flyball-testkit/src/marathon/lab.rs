@@ -42,7 +42,7 @@ impl Lab {
     /// # Panics
     /// The ports are taken.
     pub fn start(knobs: LabSettings, port: Option<u16>) -> Self {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (report, started) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -58,11 +58,11 @@ impl Lab {
                     tokio::spawn(serve(listener, index, shared.clone()));
                 }
                 tokio::spawn(keep_ticking(shared.clone()));
-                let _nobody_waits = tell.send(shared);
+                let _receiver_gone = report.send(shared);
                 let _either_way = stopped.await;
             });
         });
-        let shared = told.recv().expect("it has started");
+        let shared = started.recv().expect("it has started");
         Self { shared, stop: Some(stop), thread: Some(thread) }
     }
 

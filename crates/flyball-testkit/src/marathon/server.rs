@@ -132,27 +132,28 @@ fn events(shared: &Shared, query: &str) -> Response<Body> {
         .split('&')
         .filter_map(|part| Some(part.strip_prefix("event_type=")?.to_owned()))
         .collect();
-    let heard = shared.world().events.subscribe();
+    let received = shared.world().events.subscribe();
     let first = Some("event: event_stream_attached\r\ndata: {}\r\n\r\n".to_owned());
-    let body = stream::unfold((heard, wanted, first), |(mut heard, wanted, first)| async move {
-        if let Some(text) = first {
-            return Some((Ok(Frame::data(Bytes::from(text))), (heard, wanted, None)));
-        }
-        loop {
-            let text = match timeout(BLANK, heard.recv()).await {
-                Err(_) => "\r\n".to_owned(),
-                Ok(Ok(Some((kind, event)))) => {
-                    if !wanted.is_empty() && wanted.iter().all(|wanted| wanted != kind) {
-                        continue;
+    let body =
+        stream::unfold((received, wanted, first), |(mut received, wanted, first)| async move {
+            if let Some(text) = first {
+                return Some((Ok(Frame::data(Bytes::from(text))), (received, wanted, None)));
+            }
+            loop {
+                let text = match timeout(BLANK, received.recv()).await {
+                    Err(_) => "\r\n".to_owned(),
+                    Ok(Ok(Some((kind, event)))) => {
+                        if !wanted.is_empty() && wanted.iter().all(|wanted| wanted != kind) {
+                            continue;
+                        }
+                        format!("event: {kind}\r\ndata: {event}\r\n\r\n")
                     }
-                    format!("event: {kind}\r\ndata: {event}\r\n\r\n")
-                }
-                // Slow readers are dropped.
-                Ok(Ok(None) | Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
-            };
-            return Some((Ok(Frame::data(Bytes::from(text))), (heard, wanted, None)));
-        }
-    });
+                    // Slow readers are dropped.
+                    Ok(Ok(None) | Err(RecvError::Lagged(_) | RecvError::Closed)) => return None,
+                };
+                return Some((Ok(Frame::data(Bytes::from(text))), (received, wanted, None)));
+            }
+        });
     let mut response = Response::new(StreamBody::new(Box::pin(body) as Events).boxed());
     if let Ok(kind) = "text/event-stream".parse() {
         response.headers_mut().insert(CONTENT_TYPE, kind);

@@ -46,7 +46,7 @@ impl World {
             }
         }
         running.iter().for_each(|id| self.begin(id));
-        over.iter().for_each(|id| self.bury(id));
+        over.iter().for_each(|id| self.remove_ended(id));
     }
 
     /// A task's process is started.
@@ -59,7 +59,7 @@ impl World {
         self.tell_status(id, &app, "TASK_RUNNING");
     }
 
-    fn bury(&mut self, id: &str) {
+    fn remove_ended(&mut self, id: &str) {
         let Some(task) = self.tasks.remove(id) else { return };
         let killed = task.stage == Stage::Killing;
         if !killed && let Some(app) = self.apps.get_mut(&task.app) {

@@ -79,7 +79,7 @@ impl World {
     pub(crate) fn tell(&self, kind: &'static str, mut event: Value) {
         event["eventType"] = json!(kind);
         // There may be no listener.
-        let _heard_by = self.events.send(Some((kind, event)));
+        let _receivers = self.events.send(Some((kind, event)));
     }
 
     /// The tasks of `app` that are not told to end, by their ids.

@@ -28,9 +28,9 @@ async fn services_are_listed_with_the_sentences_about_them() {
 #[tokio::test]
 async fn one_service_answers_and_an_unknown_one_is_a_problem() {
     let site = Site::open(Scripted::new(Mood::Works)).await;
-    let told = site.get(WEB).await.json();
-    assert_eq!(told["name"], "web");
-    assert!(told["why"].as_str().is_some_and(|why| !why.is_empty()));
+    let service = site.get(WEB).await.json();
+    assert_eq!(service["name"], "web");
+    assert!(service["why"].as_str().is_some_and(|why| !why.is_empty()));
     let field = site.get("/api/v1/services/nobody").await.problem(404, "unknown-service");
     assert_eq!(field.as_deref(), Some("name"));
     site.close().await;
@@ -99,7 +99,7 @@ async fn explain_gives_the_decision_in_force_at_a_time() {
 }
 
 #[tokio::test]
-async fn samples_of_the_last_quarter_of_an_hour_unless_told_otherwise() {
+async fn samples_of_the_last_quarter_of_an_hour_unless_asked_otherwise() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     assert_eq!(site.get(&format!("{WEB}/samples")).await.json()[0]["ready"], 2);
@@ -140,7 +140,7 @@ async fn a_wrong_query_names_its_field() {
 }
 
 #[tokio::test]
-async fn wishes_reach_the_daemon_with_their_time_and_door() {
+async fn overrides_reach_the_daemon_with_their_time_and_client() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     for (path, body) in [
@@ -175,20 +175,21 @@ async fn wishes_reach_the_daemon_with_their_time_and_door() {
 }
 
 #[tokio::test]
-async fn the_door_of_a_wish_is_one_of_three() {
+async fn the_client_of_an_override_is_one_of_three() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     for client in ["dashboard", "cli", "somebody else"] {
         let header = format!("flyball-client: {client}");
         site.request(&format!("POST {WEB}/resume"), &[&header], "").await;
     }
-    let doors: Vec<_> = daemon.asked.lock().unwrap().iter().map(|asked| asked.3.clone()).collect();
-    assert_eq!(doors, ["dashboard", "cli", "api"]);
+    let clients: Vec<_> =
+        daemon.asked.lock().unwrap().iter().map(|asked| asked.3.clone()).collect();
+    assert_eq!(clients, ["dashboard", "cli", "api"]);
     site.close().await;
 }
 
 #[tokio::test]
-async fn a_wrong_wish_names_its_field_and_asks_for_nothing() {
+async fn a_wrong_override_names_its_field_and_asks_for_nothing() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     for (part, body, field) in [
@@ -345,7 +346,7 @@ async fn a_daemon_that_fails_is_a_503_and_a_panic_is_a_500() {
 }
 
 #[tokio::test]
-async fn reads_that_hang_time_out_and_hold_up_nobody_else() {
+async fn reads_that_hang_time_out_and_hold_up_no_other() {
     let (release, until) = std::sync::mpsc::channel();
     let site = Site::open(Scripted::new(Mood::Hangs(until.into()))).await;
     let path = format!("{WEB}/samples");
@@ -400,7 +401,7 @@ async fn health_is_always_well_and_ready_waits_for_the_first_look() {
 }
 
 #[tokio::test]
-async fn an_event_moves_a_count_once_however_often_it_is_told() {
+async fn an_event_moves_a_count_once_however_often_it_is_sent() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     let body = r#"{"by":1,"event":"zabbix-5-1"}"#;

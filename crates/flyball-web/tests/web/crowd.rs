@@ -37,7 +37,7 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn silent_connections_shut_nobody_out() {
+async fn silent_connections_shut_no_one_out() {
     let site = Site::open(Scripted::new(Mood::Works)).await;
     let mut silent = Vec::new();
     for n in 0..700 {

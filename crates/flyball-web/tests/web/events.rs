@@ -77,7 +77,7 @@ async fn decisions_replica_changes_and_samples_come_as_they_happen() {
 }
 
 #[tokio::test]
-async fn a_reader_that_comes_again_misses_nothing_or_is_told_so() {
+async fn a_reader_that_reconnects_misses_nothing_or_learns_of_the_gap() {
     let daemon = Scripted::new(Mood::Works);
     let site = Site::open(daemon.clone()).await;
     let mut client = Client::follow(&site, "?service=web", "").await;

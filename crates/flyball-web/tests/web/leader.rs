@@ -20,12 +20,12 @@ async fn a_standby_refuses_overrides_and_history_and_names_the_leader() {
     let daemon = Scripted::new(Mood::Works);
     *daemon.leader.lock().unwrap() = leader(Role::Standby);
     let site = Site::open(daemon.clone()).await;
-    let told = site.get("/api/v1/leader").await.json();
-    assert_eq!((&told["role"], &told["leader"]), (&"standby".into(), &LEADER.into()));
+    let status = site.get("/api/v1/leader").await.json();
+    assert_eq!((&status["role"], &status["leader"]), (&"standby".into(), &LEADER.into()));
     let web = "/api/v1/services/web";
-    for wish in ["scale", "pause", "resume", "wake"] {
-        let answer = site.post(&format!("{web}/{wish}"), r#"{"by":1}"#).await;
-        assert_eq!(answer.json()["leader"], LEADER, "{wish}");
+    for action in ["scale", "pause", "resume", "wake"] {
+        let answer = site.post(&format!("{web}/{action}"), r#"{"by":1}"#).await;
+        assert_eq!(answer.json()["leader"], LEADER, "{action}");
         let detail = answer.json()["detail"].to_string();
         assert!(detail.contains("on standby") && detail.contains(LEADER), "{detail}");
         answer.problem(503, "not-leader");

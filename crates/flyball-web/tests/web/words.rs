@@ -10,7 +10,7 @@ use flyball_core::trouble::{FailedStarts, LastMinute, NotReady, Silence};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{ManualView, Notice, NoticeKind, ServiceView, notices, summary};
 
-fn told(change: impl FnOnce(&mut ServiceView)) -> Vec<(NoticeKind, String)> {
+fn noticed(change: impl FnOnce(&mut ServiceView)) -> Vec<(NoticeKind, String)> {
     let mut view = view("web");
     change(&mut view);
     notices(&view).into_iter().map(|Notice { kind, text, .. }| (kind, text)).collect()
@@ -18,7 +18,7 @@ fn told(change: impl FnOnce(&mut ServiceView)) -> Vec<(NoticeKind, String)> {
 
 #[test]
 fn a_calm_service_has_no_notice() {
-    assert_eq!(told(|_| {}), []);
+    assert_eq!(noticed(|_| {}), []);
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn blind_and_held_starts_carry_wall_clock_times() {
     assert_eq!(all[0].since_wall_ms, Some(NOW_WALL_MS - 3_000));
     assert_eq!(all[1].kind, NoticeKind::StartsHeld);
     assert_eq!(all[1].until_wall_ms, Some(NOW_WALL_MS + 8_000));
-    let said =
+    let expected =
         "4 starts failed one after another, the last: exit status 1; the next start is delayed";
-    assert_eq!(all[1].text, said);
+    assert_eq!(all[1].text, expected);
 }
 
 #[test]
@@ -70,15 +70,15 @@ fn replicas_that_bring_nothing_are_a_notice_with_what_they_brought() {
         (all[0].kind, all[0].until_wall_ms),
         (NoticeKind::Futile, Some(NOW_WALL_MS + 60_000))
     );
-    let said = "7 more replicas answer 60.2/s instead of 59.8/s and use 9 % of their CPU: \
+    let expected = "7 more replicas answer 60.2/s instead of 59.8/s and use 9 % of their CPU: \
                 something else is too slow";
-    assert_eq!(all[0].text, said);
+    assert_eq!(all[0].text, expected);
 }
 
 #[test]
 fn the_ceiling_is_a_notice_unless_it_is_the_floor_too() {
     let at_max = |max| {
-        told(|view| {
+        noticed(|view| {
             let decision = view.decision.as_mut().unwrap();
             (decision.bounds, decision.desired) = (Bounds { min: 2, max }, max);
         })
@@ -100,7 +100,7 @@ fn wants(view: &mut ServiceView, asked: u32, desired: u32) {
 #[test]
 fn a_surplus_at_the_ceiling_is_held_and_no_limit() {
     let at_max = |asked| {
-        told(|view| {
+        noticed(|view| {
             view.decision.as_mut().unwrap().bounds = Bounds { min: 1, max: 4 };
             wants(view, asked, 4);
         })
@@ -109,8 +109,8 @@ fn a_surplus_at_the_ceiling_is_held_and_no_limit() {
         at_max(2),
         [(NoticeKind::Held, "held at its maximum of 4, 2 would be enough".to_owned())]
     );
-    let said = "at its maximum of 4, but 6 are needed".to_owned();
-    assert_eq!(at_max(6), [(NoticeKind::AtMaximum, said)]);
+    let expected = "at its maximum of 4, but 6 are needed".to_owned();
+    assert_eq!(at_max(6), [(NoticeKind::AtMaximum, expected)]);
     assert_eq!(at_max(4), [(NoticeKind::AtMaximum, "at its maximum of 4".to_owned())]);
 }
 
@@ -126,13 +126,13 @@ fn a_silent_source_is_one_notice_with_its_cause() {
         assert_eq!((all.len(), all[0].kind), (1, NoticeKind::Blind));
         all[0].text.clone()
     };
-    let said = silent(Source::Engine, "docker is not running at unix:///d.sock");
+    let expected = silent(Source::Engine, "docker is not running at unix:///d.sock");
     assert_eq!(
-        said,
+        expected,
         "blind, so nothing is started or removed: docker is not running at unix:///d.sock"
     );
-    let said = silent(Source::Balancer, "");
-    assert_eq!(said, "blind, so nothing is removed: no reading from the balancer");
+    let expected = silent(Source::Balancer, "");
+    assert_eq!(expected, "blind, so nothing is removed: no reading from the balancer");
     // Both are away for the same reason.
     let mut view = view("web");
     let decision = view.decision.as_mut().unwrap();
@@ -142,8 +142,8 @@ fn a_silent_source_is_one_notice_with_its_cause() {
     decision.signals.trouble.silent = vec![silence(Source::Engine), silence(Source::Balancer)];
     decision.desired = decision.bounds.max;
     let all = notices(&view);
-    let said = "blind, so nothing is started or removed: no route to host";
-    assert_eq!((all.len(), all[0].text.as_str()), (1, said));
+    let expected = "blind, so nothing is started or removed: no route to host";
+    assert_eq!((all.len(), all[0].text.as_str()), (1, expected));
 }
 
 fn late(view: &mut ServiceView, ready: u32, for_ms: u64) {
@@ -158,21 +158,29 @@ fn late(view: &mut ServiceView, ready: u32, for_ms: u64) {
 }
 
 #[test]
-fn a_replica_that_is_not_ready_says_why_once_that_matters() {
-    let said = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404";
+fn a_replica_that_is_not_ready_has_its_reason_shown_once_that_matters() {
+    let expected = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404";
     let (kind, calm) = (NoticeKind::NotReady, []);
-    assert_eq!(told(|view| late(view, 0, 3_000)), [(kind, said.to_owned())], "nothing serves");
-    assert_eq!(told(|view| late(view, 1, 3_000)), calm, "others serve, and starts take a while");
-    assert_eq!(told(|view| late(view, 1, 12_000)), [(kind, said.to_owned())], "longer than usual");
+    assert_eq!(
+        noticed(|view| late(view, 0, 3_000)),
+        [(kind, expected.to_owned())],
+        "nothing serves"
+    );
+    assert_eq!(noticed(|view| late(view, 1, 3_000)), calm, "others serve, and starts take a while");
+    assert_eq!(
+        noticed(|view| late(view, 1, 12_000)),
+        [(kind, expected.to_owned())],
+        "longer than usual"
+    );
     let measured = |for_ms| {
-        told(|view| {
+        noticed(|view| {
             late(view, 1, for_ms);
             let seen = &mut view.decision.as_mut().unwrap().signals;
             (seen.start_lag_measured, seen.start_lag_ms) = (true, 20_000);
         })
     };
     assert_eq!(measured(39_000), calm);
-    assert_eq!(measured(41_000), [(kind, said.to_owned())]);
+    assert_eq!(measured(41_000), [(kind, expected.to_owned())]);
     let mut view = view("web");
     late(&mut view, 0, 12_000);
     assert_eq!(notices(&view)[0].since_wall_ms, Some(NOW_WALL_MS - 12_000));
@@ -186,21 +194,24 @@ fn a_failed_start_and_the_next_one_that_fails_alike_are_one_notice() {
     let failed = FailedStarts { count: 2, why: "web-9 was not ready after 300 s".to_owned() };
     decision.signals.trouble.failed_starts = Some(failed);
     let all = notices(&view);
-    let said = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404; 2 starts before \
+    let expected = "web-1 is not ready: GET /healthz at 127.0.0.1:41001 answers 404; 2 starts before \
                 it failed";
-    assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::NotReady, said));
+    assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::NotReady, expected));
     let decision = view.decision.as_mut().unwrap();
     let (until, why) = (decision.at, "web-9: exit status 1".to_owned());
     decision.held_starts = Some(HeldStarts { count: 1, failures: 1, until, why });
     let all = notices(&view);
-    let said = "the last start failed: web-9: exit status 1; the next start is delayed";
-    assert_eq!((all.len(), all[0].kind, all[0].text.as_str()), (1, NoticeKind::StartsHeld, said));
+    let expected = "the last start failed: web-9: exit status 1; the next start is delayed";
+    assert_eq!(
+        (all.len(), all[0].kind, all[0].text.as_str()),
+        (1, NoticeKind::StartsHeld, expected)
+    );
 }
 
 #[test]
 fn a_service_whose_replicas_do_not_start_lacks_those_and_no_higher_maximum() {
     let kinds = |ready: u32| {
-        let all = told(|view| {
+        let all = noticed(|view| {
             wants(view, 6, 4);
             late(view, ready, 12_000);
             view.decision.as_mut().unwrap().bounds = Bounds { min: 1, max: 4 };
@@ -214,7 +225,7 @@ fn a_service_whose_replicas_do_not_start_lacks_those_and_no_higher_maximum() {
 #[test]
 fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
     let failing = |failed, error_limit| {
-        told(|view| {
+        noticed(|view| {
             view.error_limit = error_limit;
             let by_replicas = failed;
             view.decision.as_mut().unwrap().signals.last_minute = Some(LastMinute {
@@ -226,15 +237,15 @@ fn requests_that_fail_are_a_notice_beyond_the_limit_of_the_service() {
             });
         })
     };
-    let said =
+    let expected =
         "4 of 200 requests in the last minute failed (2.0 %): answered with an error by a replica";
-    assert_eq!(failing(4.0, 0.01), [(NoticeKind::Failing, said.to_owned())]);
+    assert_eq!(failing(4.0, 0.01), [(NoticeKind::Failing, expected.to_owned())]);
     assert_eq!(failing(4.0, 0.05), []);
     assert_eq!(failing(2.0, 0.0), [], "two of two hundred are chance");
 }
 
 #[test]
-fn a_service_that_sleeps_says_so() {
+fn a_service_that_sleeps_is_shown_as_such() {
     let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
     decision.desired = 0;
     decision.signals.balancer_age_ms = Some(1);
@@ -251,7 +262,7 @@ fn a_service_that_sleeps_says_so() {
 
 #[test]
 fn notices_of_the_daemon_are_kept_and_sorted_by_how_pressing_they_are() {
-    let all = told(|view| {
+    let all = noticed(|view| {
         let manual = ManualView { ask: Ask::Pause, until_wall_ms: None, by: "api".to_owned() };
         view.manual = Some(manual);
         view.notices.push(Notice::trouble("the engine is busy with a rollout"));
@@ -261,7 +272,7 @@ fn notices_of_the_daemon_are_kept_and_sorted_by_how_pressing_they_are() {
 }
 
 #[test]
-fn the_summary_says_where_it_is_and_where_it_goes() {
+fn the_summary_gives_the_count_and_where_it_goes() {
     let mut decision = crate::scripted::decision("web", NOW_WALL_MS);
     decision.signals.ready = 6;
     decision.signals.starting = 4;

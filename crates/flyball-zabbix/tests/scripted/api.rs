@@ -58,10 +58,14 @@ async fn the_version_is_asked_first_and_without_the_token() {
     let api = opened(&peer).await.unwrap();
     assert_eq!(api.version().to_string(), "6.0");
     api.call("host.get", json!({})).await.unwrap();
-    let heard = peer.heard();
-    assert!(heard[0].contains("apiinfo.version") && !heard[0].contains(TOKEN), "{}", heard[0]);
-    assert!(heard[1].contains(&format!("\"auth\":\"{TOKEN}\"")), "{}", heard[1]);
-    assert!(!heard[1].contains("authorization"), "{}", heard[1]);
+    let received = peer.received();
+    assert!(
+        received[0].contains("apiinfo.version") && !received[0].contains(TOKEN),
+        "{}",
+        received[0]
+    );
+    assert!(received[1].contains(&format!("\"auth\":\"{TOKEN}\"")), "{}", received[1]);
+    assert!(!received[1].contains("authorization"), "{}", received[1]);
     assert!(!format!("{api:?}").contains(TOKEN));
 }
 
@@ -70,9 +74,9 @@ async fn from_6_4_on_the_token_is_in_a_header_alone() {
     for version in ["6.4.0", "7.0.3", "7.4.1", "8.0.0alpha1"] {
         let peer = Peer::start(vec![result(1, version.into()), result(2, json!([]))]).await;
         opened(&peer).await.unwrap().call("host.get", json!({})).await.unwrap();
-        let heard = &peer.heard()[1];
-        assert!(heard.contains(&format!("authorization: Bearer {TOKEN}")), "{heard}");
-        assert!(!heard.contains("\"auth\""), "{heard}");
+        let received = &peer.received()[1];
+        assert!(received.contains(&format!("authorization: Bearer {TOKEN}")), "{received}");
+        assert!(!received.contains("\"auth\""), "{received}");
     }
 }
 
@@ -103,7 +107,7 @@ async fn a_frontend_that_misbehaves_is_one_clear_error() {
 }
 
 #[tokio::test]
-async fn errors_of_zabbix_are_told_apart_in_all_spellings() {
+async fn errors_of_zabbix_are_distinguished_in_all_spellings() {
     for words in ["Session terminated, re-login, please.", "Not authorized.", "Not authorised."] {
         let error = refused(refusal(2, -32602, words)).await;
         assert!(matches!(error, ZabbixError::Token { .. }), "{error:?}");

@@ -34,7 +34,7 @@ impl Frontend {
                     "apiinfo.version" => version.into(),
                     _ => match answer(method, params) {
                         Value::Null => of_an_empty_zabbix(method),
-                        said => said,
+                        answer => answer,
                     },
                 };
                 kept.lock().unwrap().push((method.to_owned(), params.clone()));

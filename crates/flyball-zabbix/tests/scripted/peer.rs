@@ -23,7 +23,7 @@ pub(crate) enum Act {
 /// A listening peer, and all that it was sent.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    heard: Arc<Mutex<Vec<Vec<u8>>>>,
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Peer {
@@ -31,8 +31,8 @@ impl Peer {
     pub(crate) async fn start(acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let ears = Arc::clone(&heard);
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let ears = Arc::clone(&received);
         tokio::spawn(async move {
             let mut open = Vec::new();
             for number in 0.. {
@@ -52,13 +52,13 @@ impl Peer {
                 }
             }
         });
-        Self { address, heard }
+        Self { address, received }
     }
 
     /// What it was sent, a text for each connection.
-    pub(crate) fn heard(&self) -> Vec<String> {
-        let heard = self.heard.lock().unwrap();
-        heard.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+    pub(crate) fn received(&self) -> Vec<String> {
+        let received = self.received.lock().unwrap();
+        received.iter().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
     }
 }
 

@@ -33,7 +33,7 @@ async fn fails(act: Act, part: &str) {
 }
 
 #[tokio::test]
-async fn counts_of_an_answer_are_told() {
+async fn counts_of_an_answer_are_reported() {
     let info =
         r#"{"response":"success","info":"processed: 1; failed: 1; total: 2; seconds spent: 0.1"}"#;
     let counts = sent_to(Act::Say(frame(info))).await.unwrap();
@@ -46,9 +46,9 @@ async fn a_packet_has_a_bound() {
     let peer = Peer::start(vec![Act::Say(frame(info))]).await;
     let at = flyball_zabbix::Peer::parse(&peer.address.to_string()).unwrap();
     Sender::new(at, None).unwrap().send(&values(PACKET_VALUES_MAX * 3)).await.unwrap();
-    let heard = peer.heard();
-    assert!(heard[0].len() < 20_000, "{} bytes", heard[0].len());
-    assert!(heard[0].starts_with("ZBXD\u{3}"), "compressed");
+    let received = peer.received();
+    assert!(received[0].len() < 20_000, "{} bytes", received[0].len());
+    assert!(received[0].starts_with("ZBXD\u{3}"), "compressed");
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn sixteen_gib_are_refused_before_a_byte_of_them_is_read() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_said_with_the_address() {
+async fn no_listener_is_reported_with_the_address() {
     let at = flyball_zabbix::Peer::parse("127.0.0.1:1").unwrap();
     let error = Sender::new(at, None).unwrap().send(&values(1)).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot reach Zabbix at 127.0.0.1:1: "), "{error}");

@@ -44,7 +44,7 @@ async fn what_the_webhook_needs_is_enabled_whatever_the_version_defaults_to() {
 }
 
 #[tokio::test]
-async fn what_zabbix_takes_and_does_not_keep_is_said() {
+async fn what_zabbix_takes_and_does_not_keep_is_reported() {
     let frontend = Frontend::start("7.0.22", nothing).await;
     let outcome = provisioned(&frontend, &with_webhook()).await.unwrap();
     let name = |change: &flyball_zabbix::Change| format!("{} {}", change.what, change.name);

@@ -52,7 +52,7 @@ impl Course {
         });
         let (daemon, events) = sources;
         let log = daemon.log();
-        let said = |words: String| {
+        let logged_at = |words: String| {
             let line = log.lines().find(|line| line.contains(&words));
             let time = line.and_then(|line| line.split_whitespace().next());
             let time = time.unwrap_or_else(|| panic!("the log does not say `{words}`: {log}"));
@@ -60,10 +60,10 @@ impl Course {
         };
         Self {
             begun,
-            decided: said(format!(" start {replica} ")),
+            decided: logged_at(format!(" start {replica} ")),
             started: until("the start event", || events.of(&replica)),
-            ready: said(format!(" {replica} is ready")),
-            routed: said(format!(" route {replica} at ")),
+            ready: logged_at(format!(" {replica} is ready")),
+            routed: logged_at(format!(" route {replica} at ")),
             served: pulse.first(&replica).unwrap(),
         }
     }

@@ -33,7 +33,7 @@ pub(crate) fn measure(stage: &Stage) -> Measured {
     daemon.post("/api/v1/services/web/scale", &json!({ "to": 4 }));
     until("a server more", || (stage.wait(stage.rig.servers()).len() == 4).then_some(()));
     let took = back.elapsed();
-    let warnings = daemon.said("WARN");
+    let warnings = daemon.log_count("WARN");
     let report = load.finish();
     daemon.stop();
     clear(stage);

@@ -52,7 +52,7 @@ impl Pulse {
     }
 
     /// Requests sent, and what failed.
-    pub(crate) fn tally(&self) -> (u64, Vec<String>) {
+    pub(crate) fn counts(&self) -> (u64, Vec<String>) {
         (self.seen.sent.load(Relaxed), self.seen.failed.lock().unwrap().clone())
     }
 }

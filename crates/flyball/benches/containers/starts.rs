@@ -50,7 +50,7 @@ pub(crate) fn measure(stage: &Stage, reach: Reach, rounds: u32) -> Measured {
             eprintln!("{round} of {rounds} starts");
         }
     }
-    let failed = pulse.tally().1;
+    let failed = pulse.counts().1;
     daemon.stop();
     clear(stage);
     let bare = Times::of(bare.iter().map(|time: &Duration| time.as_secs_f64() * 1e3));

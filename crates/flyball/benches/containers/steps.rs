@@ -59,7 +59,7 @@ pub(crate) fn measure(stage: &Stage, reach: Reach, steps: u32) -> Measured {
             courses.push(course);
         }
     }
-    let (sent, failed) = pulse.tally();
+    let (sent, failed) = pulse.counts();
     daemon.stop();
     clear(stage);
     report(reach, &courses, sent, &failed)

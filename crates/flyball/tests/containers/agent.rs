@@ -37,7 +37,7 @@ fn used_ns(id: &str) -> u64 {
     us.parse::<u64>().unwrap() * 1000
 }
 
-fn told_ns(answer: &Answer, id: &str) -> Option<u64> {
+fn reported_ns(answer: &Answer, id: &str) -> Option<u64> {
     answer.containers.iter().find(|it| *it.0 == *id).map(|it| it.1)
 }
 
@@ -53,7 +53,8 @@ fn burning() -> ContainerCreateBody {
 }
 
 #[test]
-fn an_agent_tells_what_the_kernel_says_of_real_containers_and_follows_their_coming_and_going() {
+fn an_agent_reports_what_the_kernel_counts_for_real_containers_and_follows_their_coming_and_going()
+{
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let Some(lab) = runtime.block_on(Lab::up()) else { return };
@@ -71,9 +72,9 @@ fn an_agent_tells_what_the_kernel_says_of_real_containers_and_follows_their_comi
     // Enough for 1 % to be more than a tick of the scheduler.
     until("a second of work", || (used_ns(&busy) > 1_000_000_000).then_some(()));
     let (before, answer, after) = (used_ns(&busy), ask(), used_ns(&busy));
-    let told = told_ns(&answer, &busy).unwrap();
-    let off = |kernel: u64| kernel.abs_diff(told) * 100;
-    assert!(off(before) <= before && off(after) <= after, "{before} {told} {after}");
+    let reported = reported_ns(&answer, &busy).unwrap();
+    let off = |kernel: u64| kernel.abs_diff(reported) * 100;
+    assert!(off(before) <= before && off(after) <= after, "{before} {reported} {after}");
     // And its clock goes as ours does.
     let passed = Duration::from_nanos(answer.at_ns - first.at_ns);
     assert!(passed.abs_diff(begun.elapsed()) < Duration::from_millis(500), "{passed:?}");
@@ -81,12 +82,12 @@ fn an_agent_tells_what_the_kernel_says_of_real_containers_and_follows_their_comi
     assert!(held.is_some_and(|ns| ns > 0), "{held:?}");
 
     let later = runtime.block_on(lab.run_body("later", burning()));
-    until("the second container", || told_ns(&ask(), &later));
+    until("the second container", || reported_ns(&ask(), &later));
     let remove = bollard::query_parameters::RemoveContainerOptionsBuilder::new().force(true);
     runtime.block_on(async {
         lab.client().await.remove_container("busy", Some(remove.build())).await.unwrap();
     });
-    until("the end of the first", || told_ns(&ask(), &busy).is_none().then_some(()));
+    until("the end of the first", || reported_ns(&ask(), &busy).is_none().then_some(()));
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub(crate) fn build_with_buildkit(stage: &Stage, dockerfile: &str) -> Option<Chi
         asked.args(["build", "--help"]).env("DOCKER_BUILDKIT", "1");
         asked
             .output()
-            .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("--progress"))
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("--progress"))
     })?;
     let mut command = Command::new(client);
     command.args(["-H", &stage.lab.host(), "build", "--progress", "plain", "--network", "none"]);

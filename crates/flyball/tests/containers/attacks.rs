@@ -33,7 +33,7 @@ mod alone {
     }
 
     /// A service, what its labels try, and those of them that differ from the others'.
-    type Wish = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+    type Attack = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
     /// A stage with a foreign backend `shop` beside the operator's own service.
     struct Scene {
@@ -104,7 +104,7 @@ mod alone {
         }
 
         /// An honest service, whose name comes last: once it is served, everybody was looked at.
-        fn until_everybody_was_seen(&self, daemon: &Daemon, name: &'static str) -> bool {
+        fn until_all_were_seen(&self, daemon: &Daemon, name: &'static str) -> bool {
             let labels =
                 pairs(name, &[("flyball.balancer", "none"), ("flyball.policy", "external")]);
             Attacker { name, labels, host: published(), ..Default::default() }.run(&self.stage);
@@ -237,7 +237,7 @@ mod alone {
         let reading = "http-request return status 200 content-type text/plain file /etc/shadow";
         let labels = wants_file("a-reading", &place("reading"), reading);
         Attacker { name: "a-reading", labels, ..Default::default() }.run(&scene.stage);
-        assert!(scene.until_everybody_was_seen(daemon, "zz-files"), "{}", daemon.log());
+        assert!(scene.until_all_were_seen(daemon, "zz-files"), "{}", daemon.log());
         // The classic builder makes the image's lines one after another.
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(8) && !scene.file("ssh/classic").exists() {
@@ -292,7 +292,7 @@ mod alone {
         };
         let open = free_port();
         let listen = format!("0.0.0.0:{open}");
-        let wishes: [Wish; 7] = [
+        let attacks: [Attack; 7] = [
             (
                 "b-image",
                 "flyball.image drops the confinement",
@@ -309,7 +309,7 @@ mod alone {
             ("b-cpus", "flyball.cpus raises the limit", &[("flyball.cpus", "1")]),
             ("b-listen", "flyball.listen opens a port to the world", &[]),
         ];
-        for (service, _, more) in &wishes {
+        for (service, _, more) in &attacks {
             let mut labels = pairs(service, more);
             labels.extend(pairs(service, &[("flyball.min", "2"), ("flyball.policy", "external")]));
             match *service {
@@ -319,9 +319,9 @@ mod alone {
             Attacker { name: service, labels, host: confined(), ..Default::default() }
                 .run(&scene.stage);
         }
-        assert!(scene.until_everybody_was_seen(daemon, "zz-confinement"), "{}", daemon.log());
+        assert!(scene.until_all_were_seen(daemon, "zz-confinement"), "{}", daemon.log());
         let listens = TcpStream::connect(("127.0.0.1", open)).is_ok();
-        for (service, attack, _) in wishes {
+        for (service, attack, _) in attacks {
             let copied = || scene.stage.containers(service).len() > 1;
             until_or(Duration::from_secs(2), copied);
             let free: Vec<String> = scene.stage.containers(service).into_keys().collect();
@@ -370,7 +370,7 @@ mod alone {
         let image = Some("joining:1");
         Attacker { name: "c-image", image, env, host, ..Default::default() }.run(&scene.stage);
         // Where labels mean nothing, the time of two listings shows as much.
-        if !scene.until_everybody_was_seen(daemon, honest) {
+        if !scene.until_all_were_seen(daemon, honest) {
             std::thread::sleep(Duration::from_secs(1));
         }
         let answers = scene.answers(scene.stage.front(), 80);
@@ -399,7 +399,7 @@ mod alone {
         let (labels, host) = (pairs("d-shop", &more), published());
         let env = vec!["FLYBALL_REPLICA=taker".to_owned()];
         Attacker { name: "d-shop", labels, env, host, ..Default::default() }.run(&scene.stage);
-        assert!(scene.until_everybody_was_seen(daemon, "zz-backend"), "{}", daemon.log());
+        assert!(scene.until_all_were_seen(daemon, "zz-backend"), "{}", daemon.log());
         until_or(Duration::from_secs(3), || {
             let state = scene.stage.wait(scene.stage.rig.ask("show servers state shop"));
             state.contains(" fb-")
@@ -422,11 +422,11 @@ mod alone {
         };
         let (labels, host) = (project("shop", &[]), published());
         Attacker { name: "shop-web", labels, host, ..Default::default() }.run(&scene.stage);
-        assert!(scene.until_everybody_was_seen(daemon, "zz-speaking"), "{}", daemon.log());
+        assert!(scene.until_all_were_seen(daemon, "zz-speaking"), "{}", daemon.log());
         let env = vec!["EVIL=1".to_owned()];
         let (labels, host) = (project("evil", &[]), published());
         Attacker { name: "evil-web", labels, env, host, ..Default::default() }.run(&scene.stage);
-        assert!(scene.until_everybody_was_seen(daemon, "zz-spoken"), "{}", daemon.log());
+        assert!(scene.until_all_were_seen(daemon, "zz-spoken"), "{}", daemon.log());
         daemon.post("/api/v1/services/e-honest/scale", &json!({ "to": 4 }));
         until("copies", || (scene.stage.containers("e-honest").len() >= 4).then_some(()));
         let copies = scene.stage.labelled("flyball.managed=true");
@@ -442,8 +442,8 @@ mod alone {
         let view = daemon.service("e-honest").to_string();
         let joined = view.contains("evil-web\"");
         scene.row("another project's container is a replica", !joined, || view.clone());
-        let said = daemon.said("evil-web");
-        scene.row("and that is said once", said == 1, || format!("{said} times"));
+        let lines = daemon.log_count("evil-web");
+        scene.row("and that is said once", lines == 1, || format!("{lines} times"));
     }
 
     /// What keeps discovery from going on, each with a daemon of its own.
@@ -453,7 +453,7 @@ mod alone {
         let labels = wants_file("f-fifo", &fifo.display().to_string(), "balance leastconn");
         let daemon = start(&scene.stage, scene.way);
         Attacker { name: "f-fifo", labels, ..Default::default() }.run(&scene.stage);
-        let went_on = scene.until_everybody_was_seen(&daemon, "zz-fifo");
+        let went_on = scene.until_all_were_seen(&daemon, "zz-fifo");
         scene.row("a FIFO stops discovery", went_on, || "no other service was found".to_owned());
         let began = Instant::now();
         signal(pid(&scene.stage, scene.way, &daemon), Signal::TERM);

@@ -27,7 +27,7 @@ mod alone {
         ready = { http = \"/\" }\n";
 
     #[test]
-    fn what_check_says_of_a_compose_service_is_what_becomes_of_it() {
+    fn what_check_reports_of_a_compose_service_is_what_becomes_of_it() {
         let Some(mut stage) = Stage::set() else { return };
         if let Err(reason) = compose::install() {
             return flyball_testkit::docker::not_run_here("docker-compose", &reason);
@@ -62,8 +62,8 @@ mod alone {
         for name in ["FIXED_PORT", "HOST_PORT", "REACHED_PORT"] {
             command.env(name, free_port().to_string());
         }
-        let said = run_within(&mut command, Duration::from_secs(120));
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let output = run_within(&mut command, Duration::from_secs(120));
+        assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
         let unhealthy = || {
             let listed = stage.containers("never-healthy").into_keys().next()?;
             let seen = async { stage.lab.client().await.inspect_container(&listed, None).await };
@@ -93,9 +93,9 @@ mod alone {
     fn checked(stage: &Stage) -> Vec<Value> {
         let config = stage.place.config();
         let mut check = flyball(["check", "--json", "-c", config.to_str().unwrap()]);
-        let said = run_within(&mut check, CHECK_LIMIT);
-        assert_eq!(said.code, Some(1), "{said:?}");
-        said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let output = run_within(&mut check, CHECK_LIMIT);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The service that a finding is about; none for what is about flyball itself.

@@ -34,9 +34,9 @@ mod alone {
         let Some(stage) = Stage::set() else { return };
         let place = Place::new();
         let (mut command, mark) = demo(&stage, &place, 15);
-        let said = run(&mut command);
-        assert_eq!(said.code, Some(0), "{said:?}");
-        let result: Value = serde_json::from_str(&said.out).unwrap();
+        let output = run(&mut command);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let result: Value = serde_json::from_str(&output.stdout).unwrap();
         println!("{result}");
         assert_eq!((&result["failed"], &result["unfinished"]), (&0.into(), &0.into()), "{result}");
         assert!(result["scale_outs"].as_u64() > Some(0), "{result}");
@@ -48,8 +48,8 @@ mod alone {
             command.stdout(Stdio::null()).stderr(File::create(&err).unwrap());
             let mut child = command.spawn().unwrap();
             let begun = || {
-                let said = fs::read_to_string(&err).unwrap().contains(moment);
-                (said && carriers(&mark).len() > 1).then_some(())
+                let reached = fs::read_to_string(&err).unwrap().contains(moment);
+                (reached && carriers(&mark).len() > 1).then_some(())
             };
             until("its moment", begun);
             signal(child.id(), Signal::INT);

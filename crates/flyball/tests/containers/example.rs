@@ -64,8 +64,8 @@ mod alone {
         let shown = example.run("docker-compose", &["ps"]);
         let rows = shown.lines().filter(|line| line.contains("shop") && line.contains("web"));
         assert!(rows.count() >= 3, "{shown}");
-        let said = text(&load.wait_with_output().unwrap().stdout);
-        assert!(said.ends_with(" 0 failed\n"), "{said}");
+        let output = text(&load.wait_with_output().unwrap().stdout);
+        assert!(output.ends_with(" 0 failed\n"), "{output}");
         let down = example.run("docker-compose", &["down", "-v"]);
         assert!(!down.contains("rror"), "{down}");
         let left = stage.wait(stage.lab.names());

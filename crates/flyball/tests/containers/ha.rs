@@ -196,7 +196,7 @@ mod alone {
     }
 
     #[test]
-    fn terms_do_not_overlap_whoever_dies_or_is_cut_off_and_without_a_quorum_nobody_acts() {
+    fn terms_do_not_overlap_when_one_dies_or_is_cut_off_and_without_a_quorum_there_is_no_leader() {
         let Some(stage) = Stage::set() else { return };
         let Some(mut servers) = Servers::up() else { return };
         let ways = [(); 3].map(|()| Ways::to(&stage, &servers));

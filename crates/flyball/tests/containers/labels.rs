@@ -25,7 +25,7 @@ mod alone {
         stage.place.configure(&stage.tables());
         let daemon = Daemon::start(&stage.place);
         let theirs = stage.wait(stage.lab.run("shop-web", &LABELS, published()));
-        until("the service", || (daemon.said("web: found by its labels") > 0).then_some(()));
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
         daemon.until_settled("web", 2);
         stage.until_served();
         let all = stage.containers("web");
@@ -41,7 +41,7 @@ mod alone {
         let mut daemon = Daemon::start(&stage.place);
         let run = || stage.wait(stage.lab.run("shop-web", &LABELS, published()));
         let theirs = run();
-        until("the service", || (daemon.said("web: found by its labels") > 0).then_some(()));
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
         daemon.until_settled("web", 2);
         stage.until_served();
         let load = Steady::start(stage.front(), 50);
@@ -54,22 +54,22 @@ mod alone {
         run();
         daemon.until_settled("web", 2);
         assert!(stage.is_running(&copy) || stage.containers("web").len() == 2);
-        assert_eq!(daemon.said("draining and removing"), 0, "{}", daemon.log());
+        assert_eq!(daemon.log_count("draining and removing"), 0, "{}", daemon.log());
         assert_eq!(load.finish().failed, 0);
         // Gone while flyball is away: the next one finds only copies.
         daemon.kill();
         stage.remove("shop-web");
         let daemon = Daemon::start(&stage.place);
-        until("its end", || (daemon.said("draining and removing") > 0).then_some(()));
+        until("its end", || (daemon.log_count("draining and removing") > 0).then_some(()));
         until("no container", || stage.wait(stage.lab.names()).is_empty().then_some(()));
         let known = || daemon.get("/api/v1/services/web").status;
         until("it is forgotten", || (known() == 404).then_some(()));
         assert!(stage.wait(stage.rig.servers()).is_empty());
-        assert_eq!(daemon.said("draining and removing"), 1, "{}", daemon.log());
+        assert_eq!(daemon.log_count("draining and removing"), 1, "{}", daemon.log());
     }
 
     #[test]
-    fn a_container_started_by_hand_is_a_replica_until_it_is_stopped() {
+    fn a_container_started_externally_is_a_replica_until_it_is_stopped() {
         let Some(stage) = Stage::set() else { return };
         let more = "adopt = true\npolicy = \"external\"\nmin = 2\nmax = 4\n";
         stage.place.configure(&stage.service("web", more));

@@ -65,7 +65,7 @@ pub(crate) mod alone {
         );
         let checked = run(&mut flyball(["check", "-c", stage.place.config().to_str().unwrap()]));
         assert!(
-            checked.out.contains("2 agents") && checked.out.contains("have room"),
+            checked.stdout.contains("2 agents") && checked.stdout.contains("have room"),
             "{checked:?}"
         );
         let daemon = Daemon::start(&stage.place);
@@ -125,7 +125,7 @@ pub(crate) mod alone {
         println!("a task killed by hand was replaced after {:?}", at.elapsed());
 
         mesos.kill();
-        until("word of the loss", || (daemon.said("mesos master") > 0).then_some(()));
+        until("word of the loss", || (daemon.log_count("mesos master") > 0).then_some(()));
         mesos.start();
         let at = Instant::now();
         until("new tasks", || {

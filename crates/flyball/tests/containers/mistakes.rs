@@ -9,19 +9,19 @@ mod alone {
     use insta::assert_snapshot;
 
     use crate::stage::Stage;
-    use crate::support::{Daemon, Place, Said, flyball, run, until};
+    use crate::support::{Daemon, Place, Ran, flyball, run, until};
 
-    fn said_by(command: &str, place: &Place) -> Said {
+    fn run_command(command: &str, place: &Place) -> Ran {
         run(&mut flyball([command, "-c", place.config().to_str().unwrap()]))
     }
 
     /// What `flyball check` says is wrong.
     fn failed_checks(stage: &Stage) -> String {
-        let said = said_by("check", &stage.place);
-        assert_eq!(said.code, Some(1), "{said:?}");
+        let output = run_command("check", &stage.place);
+        assert_eq!(output.code, Some(1), "{output:?}");
         let mut wrong = Vec::new();
         let mut hinted = false;
-        for line in said.out.lines() {
+        for line in output.stdout.lines() {
             hinted = line.starts_with("wrong") || hinted && line.starts_with(' ');
             wrong.extend(hinted.then_some(line));
         }
@@ -43,7 +43,7 @@ mod alone {
         let text = stage.service("web", "min = 1").replace("flyball-lab:1", "127.0.0.1:9/web:1");
         stage.place.configure(&text);
         let daemon = Daemon::start(&stage.place);
-        until("a series", || (daemon.said("is delayed") > 0).then_some(()));
+        until("a series", || (daemon.log_count("is delayed") > 0).then_some(()));
         assert_snapshot!(warnings(&stage, &daemon), @r#"
         web-1 ended: cannot start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
         web: replicas do not start: image 127.0.0.1:9/web:1 is not on the host, and its registry cannot be reached: Get "http://127.0.0.1:9/v2/": dial tcp 127.0.0.1:9: connect: connection refused
@@ -56,7 +56,7 @@ mod alone {
         let Some(stage) = Stage::set() else { return };
         stage.place.configure(&stage.service("web", "min = 1\nenv = { EXIT = \"3\" }"));
         let daemon = Daemon::start(&stage.place);
-        until("a crash loop", || (daemon.said("is delayed") > 0).then_some(()));
+        until("a crash loop", || (daemon.log_count("is delayed") > 0).then_some(()));
         sleep(Duration::from_secs(3));
         assert_snapshot!(warnings(&stage, &daemon), @r"
         web-1 ended: exit status 3: cannot open the shop
@@ -72,9 +72,9 @@ mod alone {
         wrong services.shop.haproxy: HAProxy has no backend `shop`
               hint: add a section `backend shop` with `balance leastconn`, or name another with `backend`; it has: fixed, web
         ");
-        let said = said_by("run", &stage.place);
-        assert_eq!(said.code, Some(2), "{said:?}");
-        assert_snapshot!(stage.plain(&said.err), @r"
+        let output = run_command("run", &stage.place);
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert_snapshot!(stage.plain(&output.stderr), @r"
         error: service shop: HAProxy has no backend `shop`
         hint: add a section `backend shop`, or name another with `backend`
         ");
@@ -84,9 +84,9 @@ mod alone {
             stage.service("shop", "").replace(&stage.tables(), "")
         );
         stage.place.configure(&two);
-        let said = said_by("run", &stage.place);
-        assert_eq!(said.code, Some(2), "{said:?}");
-        assert_snapshot!(stage.plain(&said.err), @r#"
+        let output = run_command("run", &stage.place);
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert_snapshot!(stage.plain(&output.stderr), @r#"
         error: services.web.haproxy.backend: "web" is already used by services.shop.haproxy.backend
           --> PLACE/flyball.toml:10:11
         10 | [services.web]
@@ -131,7 +131,7 @@ mod alone {
               hint: start it (systemctl start docker), or set host
         ");
         let daemon = Daemon::start(&stage.place);
-        until("a warning", || (daemon.said("WARN") > 0).then_some(()));
+        until("a warning", || (daemon.log_count("WARN") > 0).then_some(()));
         // Several tries later it has still been said once.
         sleep(Duration::from_secs(2));
         assert_snapshot!(warnings(&stage, &daemon), @"docker is not running at DOCKER: there is no DOCKER; hint: start it (systemctl start docker), or set host");

@@ -40,7 +40,7 @@ mod alone {
     }
 
     #[test]
-    fn a_haproxy_that_starts_anew_gets_its_servers_back_and_no_container_goes() {
+    fn a_haproxy_that_restarts_gets_its_servers_back_and_no_container_goes() {
         let Some(mut stage) = Stage::set() else { return };
         stage.place.configure(&stage.service("web", STEADY));
         let daemon = Daemon::start(&stage.place);
@@ -48,7 +48,7 @@ mod alone {
         stage.until_served();
         let before = stage.containers("web");
         stage.rig.stop();
-        until("the loss", || (daemon.said("cannot reach HAProxy") > 0).then_some(()));
+        until("the loss", || (daemon.log_count("cannot reach HAProxy") > 0).then_some(()));
         sleep(Duration::from_secs(2));
         stage.launch();
         let back = Instant::now();
@@ -86,7 +86,7 @@ mod alone {
         assert!(took < TWO_LOOKS, "{took:?}");
         assert_eq!(report.failed, 0, "{:?}", report.failures);
         assert!(before.keys().all(|id| stage.is_running(id)));
-        assert_eq!(daemon.said("WARN"), 1, "{}", daemon.log());
+        assert_eq!(daemon.log_count("WARN"), 1, "{}", daemon.log());
     }
 
     #[test]

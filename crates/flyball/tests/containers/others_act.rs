@@ -35,7 +35,7 @@ mod alone {
     }
 
     #[test]
-    fn replicas_that_somebody_stops_are_drained_at_the_signal_and_replaced() {
+    fn replicas_stopped_externally_are_drained_at_the_signal_and_replaced() {
         let Some(stage) = Stage::set() else { return };
         for check in [false, true] {
             let table = format!("[services.web.haproxy]\ncheck = {check}\n");
@@ -68,7 +68,7 @@ mod alone {
     }
 
     #[test]
-    fn a_container_that_docker_restarts_again_and_again_does_not_raise_the_count_and_is_told() {
+    fn a_container_that_docker_restarts_again_and_again_does_not_raise_the_count_and_is_reported() {
         let Some(stage) = Stage::set() else { return };
         stage.place.configure(&stage.tables());
         let daemon = Daemon::start(&stage.place);
@@ -89,7 +89,7 @@ mod alone {
             ..Default::default()
         };
         stage.wait(stage.lab.run_body("shop-web", body));
-        until("the service", || (daemon.said("web: found by its labels") > 0).then_some(()));
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
         let began = Instant::now();
         let mut highest = 0;
         while began.elapsed() < Duration::from_secs(20) {
@@ -101,7 +101,7 @@ mod alone {
         let notices = daemon.service("web")["notices"].to_string();
         assert!(notices.contains("shop-web keeps ending soon after its start"), "{notices}");
         assert!(notices.contains("exit status 3: cannot open the shop"), "{notices}");
-        let warnings = daemon.said("WARN");
+        let warnings = daemon.log_count("WARN");
         assert!(warnings <= 12, "{warnings} warnings in 20 s: {}", daemon.log());
     }
 
@@ -188,10 +188,10 @@ mod alone {
         stage.place.configure(&tables);
         let config = stage.place.config();
         let mut check = crate::support::flyball(["check", "-c", config.to_str().unwrap()]);
-        let said = run(&mut check);
-        assert_eq!(said.code, Some(0), "{}{}", said.out, said.err);
+        let output = run(&mut check);
+        assert_eq!(output.code, Some(0), "{}{}", output.stdout, output.stderr);
         let daemon = Daemon::start(&stage.place);
-        until("the service", || (daemon.said("web: found by its labels") > 0).then_some(()));
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
         daemon.until_settled("web", 2);
         let front = (address_in(&stage, "lb", "shop_front"), 80).into();
         until("an answer", || get(front, "/").ok());

@@ -40,8 +40,8 @@ impl Stage {
             lab.at(0)
         ));
         let checked = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
-        assert!(checked.out.contains("marathon 1.11.24"), "{checked:?}");
-        assert!(checked.out.contains("its count can be changed"), "{checked:?}");
+        assert!(checked.stdout.contains("marathon 1.11.24"), "{checked:?}");
+        assert!(checked.stdout.contains("its count can be changed"), "{checked:?}");
         let daemon = Daemon::start(&place);
         Some(Self { daemon, lab, rig, place, _runtime: runtime })
     }

@@ -43,7 +43,7 @@ mod alone {
     }
 
     #[test]
-    fn a_rollout_of_somebody_else_is_waited_for_and_a_count_by_hand_is_put_right() {
+    fn a_rollout_of_another_client_is_waited_for_and_a_count_set_externally_is_put_right() {
         let Some(stage) = Stage::set(2) else { return };
         stage.settled(2);
         let load = Steady::start(stage.rig.front, PER_S);
@@ -73,12 +73,12 @@ mod alone {
         stage.settled(3);
         let load = Steady::start(stage.rig.front, PER_S);
         stage.lab.set(|knobs| knobs.status = Some(503));
-        until("word of the storm", || (stage.daemon.said("503") > 0).then_some(()));
+        until("word of the storm", || (stage.daemon.log_count("503") > 0).then_some(()));
         stage.ask_for(4);
         stage.lab.set(|knobs| (knobs.status, knobs.mute) = (None, true));
         stage.settled(4);
         stage.lab.set(|knobs| knobs.electing = true);
-        until("word of the election", || (stage.daemon.said("502") > 0).then_some(()));
+        until("word of the election", || (stage.daemon.log_count("502") > 0).then_some(()));
         stage.lab.set(|knobs| (knobs.electing, knobs.leader, knobs.mute) = (false, 1, false));
         stage.scale(3);
         let lost = stage.lab.tasks(APP).remove(0).id;

@@ -57,28 +57,31 @@ fn machine(place: &Place, containers: usize) -> String {
 }
 
 #[test]
-fn an_agent_answers_whoever_has_its_token_and_ends_in_order() {
+fn an_agent_answers_every_client_with_its_token_and_ends_in_order() {
     let place = Place::new();
     let mount = machine(&place, 3);
     let token = place.write("token", "s3cret\n");
     let token = token.to_str().unwrap();
     let agent = Agent::start(&place, &["--cgroup-mount", &mount, "--token-file", token]);
     let address = agent.address.to_string();
-    let said = run(&mut flyball(["agent", "--check", &address, "--token-file", token]));
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.out.starts_with(&format!("{address}: 3 containers on ")), "{said:?}");
-    let said = run(&mut flyball(["agent", "--check", &address]));
-    assert_eq!((said.code, said.out.as_str()), (Some(1), ""), "{said:?}");
+    let output = run(&mut flyball(["agent", "--check", &address, "--token-file", token]));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
+    assert!(output.stdout.starts_with(&format!("{address}: 3 containers on ")), "{output:?}");
+    let output = run(&mut flyball(["agent", "--check", &address]));
+    assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""), "{output:?}");
     let wanted = format!("error: the agent at {address} refuses the token\nhint: ");
-    assert!(said.err.starts_with(&wanted), "{said:?}");
+    assert!(output.stderr.starts_with(&wanted), "{output:?}");
     assert!(agent.stop().success());
-    let said = run(&mut flyball(["agent", "--check", &address]));
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.err.contains("cannot connect to") && said.err.contains("hint: "), "{said:?}");
+    let output = run(&mut flyball(["agent", "--check", &address]));
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(
+        output.stderr.contains("cannot connect to") && output.stderr.contains("hint: "),
+        "{output:?}"
+    );
 }
 
 #[test]
-fn an_agent_that_would_tell_everybody_or_has_nothing_to_tell_does_not_start() {
+fn an_agent_that_would_answer_everyone_or_has_nothing_to_report_does_not_start() {
     let place = Place::new();
     let mount = machine(&place, 1);
     let empty = place.write("empty", " \n");
@@ -89,9 +92,9 @@ fn an_agent_that_would_tell_everybody_or_has_nothing_to_tell_does_not_start() {
         (vec!["--listen", "127.0.0.1:0", "--cgroup-mount", "/nowhere"], "no cgroup hierarchy"),
         (vec!["--check", "nonsense"], "\"nonsense\" is not the address of an agent"),
     ] {
-        let said = run(&mut flyball([&["agent"], words.as_slice()].concat()));
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        assert!(said.err.contains(wanted) && said.err.contains("\nhint: "), "{said:?}");
+        let output = run(&mut flyball([&["agent"], words.as_slice()].concat()));
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        assert!(output.stderr.contains(wanted) && output.stderr.contains("\nhint: "), "{output:?}");
     }
 }
 

@@ -12,7 +12,7 @@ mod alone {
 
     use super::chromium::{Chromium, Key};
     use crate::support::{Daemon, FLYBALL, Place, Steady, clean, installed, sample, signal, until};
-    use crate::visible::{troubled, until_told};
+    use crate::visible::{troubled, until_notice};
 
     /// A running `flyball demo`, ended by a signal as a person would end it.
     struct Demo {
@@ -30,8 +30,8 @@ mod alone {
             clean(&mut command);
             let child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
             let url = until("the demo's page", || {
-                let said = fs::read_to_string(&log).unwrap();
-                let (_, rest) = said.split_once("watch it: ")?;
+                let output = fs::read_to_string(&log).unwrap();
+                let (_, rest) = output.split_once("watch it: ")?;
                 rest.split_whitespace().next().map(str::to_owned)
             });
             Self { child, url, _place: place }
@@ -66,7 +66,7 @@ mod alone {
     const OPEN: &str = "document.getElementById('explanation').open";
 
     #[test]
-    fn the_page_of_a_demo_is_live_explains_itself_and_takes_wishes() {
+    fn the_page_of_a_demo_is_live_explains_itself_and_takes_overrides() {
         let Some(mut browser) = browser() else { return };
         let demo = Demo::start();
         browser.look_like(1280, "light");
@@ -74,7 +74,7 @@ mod alone {
         browser.until(SHOWN);
         moves_on(&mut browser);
         explains(&mut browser);
-        takes_wishes(&mut browser);
+        takes_overrides(&mut browser);
         takes_every_range(&mut browser);
         assert_names(&mut browser);
         pictures(&mut browser, "service");
@@ -117,7 +117,7 @@ mod alone {
         browser.value("document.getElementById('explanation').close()");
     }
 
-    fn takes_wishes(browser: &mut Chromium) {
+    fn takes_overrides(browser: &mut Chromium) {
         browser.value("(() => { const c = document.getElementById('count'); c.value = 3; c.dispatchEvent(new Event('input')); })()");
         browser.value("document.getElementById('hand').requestSubmit()");
         browser.until("document.querySelector('[data-kind=pinned]').textContent.includes('pinned at 3 by dashboard')");
@@ -161,8 +161,8 @@ mod alone {
         });
         let loads = [("shop", 40), ("full", 60)]
             .map(|(name, per_s)| Steady::start(daemon.address_of(name), per_s));
-        until_told(&daemon, "api", "blind");
-        until_told(&daemon, "full", "at its maximum of 2");
+        until_notice(&daemon, "api", "blind");
+        until_notice(&daemon, "full", "at its maximum of 2");
         let url = format!("http://{}/", daemon.api);
         let shown = |browser: &mut Chromium, name: &str, text: &str| {
             browser.look_like(1280, "light");
@@ -207,7 +207,7 @@ mod alone {
     }
 
     #[test]
-    fn all_services_are_shown_at_once_and_a_wish_without_the_token_is_refused() {
+    fn all_services_are_shown_at_once_and_an_override_without_the_token_is_refused() {
         let Some(mut browser) = browser() else { return };
         let place = Place::new();
         let token = place.write("token", "correct-horse-battery\n");

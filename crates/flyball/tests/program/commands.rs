@@ -6,7 +6,7 @@ use std::process::Stdio;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::{Daemon, Place, Said, flyball, free_port, run, sample, until};
+use crate::support::{Daemon, Place, Ran, flyball, free_port, run, sample, until};
 
 /// A daemon with a service that nobody asks for anything.
 fn quiet() -> (Place, Daemon) {
@@ -18,24 +18,24 @@ fn quiet() -> (Place, Daemon) {
 
 /// Asks `daemon` by the command line.
 #[track_caller]
-fn said(daemon: &Daemon, words: &[&str]) -> Said {
-    let said = run(flyball(words).args(["--daemon", &daemon.api.to_string()]));
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{words:?}: {said:?}");
-    said
+fn succeed(daemon: &Daemon, words: &[&str]) -> Ran {
+    let output = run(flyball(words).args(["--daemon", &daemon.api.to_string()]));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{words:?}: {output:?}");
+    output
 }
 
 /// What is said to a question in JSON.
 #[track_caller]
 fn json(daemon: &Daemon, words: &[&str]) -> Value {
-    let said = said(daemon, &[words, &["--json"]].concat());
-    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+    let output = succeed(daemon, &[words, &["--json"]].concat());
+    serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 #[test]
 fn status_is_a_table_and_a_dash_where_nothing_was_measured() {
     let (_place, daemon) = quiet();
-    let said = said(&daemon, &["status"]);
-    let mut lines = said.out.lines();
+    let output = succeed(&daemon, &["status"]);
+    let mut lines = output.stdout.lines();
     let columns = lines.next().unwrap().split_whitespace().collect::<Vec<_>>();
     assert_eq!(columns[..5], ["SERVICE", "WANTED", "READY", "STARTING", "DRAINING"]);
     let cells = lines.next().unwrap().split_whitespace().collect::<Vec<_>>();
@@ -48,9 +48,9 @@ fn status_is_a_table_and_a_dash_where_nothing_was_measured() {
 #[test]
 fn status_of_one_service_lists_its_replicas() {
     let (_place, daemon) = quiet();
-    let said = said(&daemon, &["status", "web"]);
+    let output = succeed(&daemon, &["status", "web"]);
     for replica in ["web-1", "web-2"] {
-        let line = said.out.lines().find(|line| line.starts_with(replica)).unwrap();
+        let line = output.stdout.lines().find(|line| line.starts_with(replica)).unwrap();
         assert!(line.contains("ready") && line.contains("127.0.0.1:"), "{line}");
     }
     let view = json(&daemon, &["status", "web"]);
@@ -58,14 +58,14 @@ fn status_of_one_service_lists_its_replicas() {
 }
 
 #[test]
-fn explain_tells_why_now_and_why_then() {
+fn explain_shows_why_now_and_why_then() {
     let (_place, daemon) = quiet();
-    let now = said(&daemon, &["explain", "web"]);
-    let (when, text) = now.out.split_once('\n').unwrap();
+    let now = succeed(&daemon, &["explain", "web"]);
+    let (when, text) = now.stdout.split_once('\n').unwrap();
     assert!(when.starts_with("decided at ") && when.ends_with(" ago"), "{when}");
     assert!(text.starts_with("web stays at 2"), "{text}");
     for part in ["  seen        2 ready", "  plan        "] {
-        assert!(now.out.contains(part), "{part}: {}", now.out);
+        assert!(now.stdout.contains(part), "{part}: {}", now.stdout);
     }
     let now = json(&daemon, &["explain", "web"]);
     let wall_ms = now["decision"]["wall_ms"].as_i64().unwrap();
@@ -79,17 +79,17 @@ fn explain_tells_why_now_and_why_then() {
         run(&mut flyball(["explain", "web", "--at", "30d", "--daemon", &daemon.api.to_string()]));
     assert_eq!(long_ago.code, Some(2));
     assert!(
-        long_ago.err.starts_with("error: \"web\" has no decision at or before"),
+        long_ago.stderr.starts_with("error: \"web\" has no decision at or before"),
         "{long_ago:?}"
     );
 }
 
 #[test]
-fn scale_moves_the_count_by_hand_for_a_time_and_resume_gives_it_back() {
+fn scale_overrides_the_count_for_a_time_and_resume_gives_it_back() {
     let (_place, daemon) = quiet();
-    said(&daemon, &["scale", "web", "+1"]);
+    succeed(&daemon, &["scale", "web", "+1"]);
     daemon.until_settled("web", 3);
-    said(&daemon, &["scale", "web", "-1"]);
+    succeed(&daemon, &["scale", "web", "-1"]);
     daemon.until_settled("web", 2);
     let view = json(&daemon, &["scale", "web", "4", "--for", "10m"]);
     assert_eq!(view["manual"]["by"], "cli", "{}", view["manual"]);
@@ -97,27 +97,27 @@ fn scale_moves_the_count_by_hand_for_a_time_and_resume_gives_it_back() {
         view["manual"]["until_wall_ms"].as_i64().unwrap() - view["now_wall_ms"].as_i64().unwrap();
     assert!((590_000..=600_000).contains(&lasts_ms), "{lasts_ms}");
     daemon.until_settled("web", 4);
-    let status = said(&daemon, &["status"]);
-    assert!(status.out.contains("web: pinned at 4 by cli"), "{}", status.out);
+    let status = succeed(&daemon, &["status"]);
+    assert!(status.stdout.contains("web: pinned at 4 by cli"), "{}", status.stdout);
     let view = json(&daemon, &["resume", "web"]);
     assert_eq!(view["manual"], Value::Null);
 }
 
 #[test]
-fn a_wish_by_hand_ends_by_itself() {
+fn a_manual_override_ends_by_itself() {
     let (_place, daemon) = quiet();
-    said(&daemon, &["scale", "web", "3", "--for", "300ms"]);
+    succeed(&daemon, &["scale", "web", "3", "--for", "300ms"]);
     until("its end", || daemon.service("web")["manual"].is_null().then_some(()));
 }
 
 #[test]
-fn pause_keeps_the_count_and_says_so_until_resume() {
+fn pause_keeps_the_count_and_shows_it_until_resume() {
     let (_place, daemon) = quiet();
     let view = json(&daemon, &["pause", "web", "--for", "1h"]);
     assert_eq!(view["manual"]["ask"], "pause", "{view}");
-    let status = said(&daemon, &["status", "web"]);
-    assert!(status.out.contains("web: paused by cli"), "{}", status.out);
-    said(&daemon, &["resume", "web"]);
+    let status = succeed(&daemon, &["status", "web"]);
+    assert!(status.stdout.contains("web: paused by cli"), "{}", status.stdout);
+    succeed(&daemon, &["resume", "web"]);
     assert_eq!(daemon.service("web")["manual"], Value::Null);
 }
 
@@ -125,9 +125,9 @@ fn pause_keeps_the_count_and_says_so_until_resume() {
 fn what_cannot_be_done_is_refused_with_the_reason() {
     let (_place, daemon) = quiet();
     let refused = |words: &[&str]| {
-        let said = run(flyball(words).args(["--daemon", &daemon.api.to_string()]));
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{words:?}: {said:?}");
-        said.err
+        let output = run(flyball(words).args(["--daemon", &daemon.api.to_string()]));
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{words:?}: {output:?}");
+        output.stderr
     };
     assert_snapshot!(refused(&["scale", "web", "9"]), @r#"
     error: 9 replicas are outside the bounds 2..6 of "web"
@@ -156,9 +156,9 @@ fn what_cannot_be_done_is_refused_with_the_reason() {
 }
 
 #[test]
-fn without_a_daemon_every_command_says_how_to_start_one() {
-    let nobody = format!("127.0.0.1:{}", free_port());
-    let mut told = BTreeSet::new();
+fn without_a_daemon_every_command_prints_how_to_start_one() {
+    let unused = format!("127.0.0.1:{}", free_port());
+    let mut messages = BTreeSet::new();
     for words in [
         &["status"][..],
         &["explain", "web"],
@@ -166,11 +166,11 @@ fn without_a_daemon_every_command_says_how_to_start_one() {
         &["pause", "web"],
         &["resume", "web", "--json"],
     ] {
-        let said = run(flyball(words).args(["--daemon", &nobody]));
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        told.insert(said.err.replace(&nobody, "ADDRESS"));
+        let output = run(flyball(words).args(["--daemon", &unused]));
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        messages.insert(output.stderr.replace(&unused, "ADDRESS"));
     }
-    assert_snapshot!(told.into_iter().collect::<String>(), @r"
+    assert_snapshot!(messages.into_iter().collect::<String>(), @r"
     error: cannot reach flyball at ADDRESS: Connection refused (os error 111)
     hint: is it running? `flyball run` starts it; --daemon HOST:PORT selects another one
     ");
@@ -183,35 +183,38 @@ fn a_reader_that_has_gone_away_is_no_error() {
     drop(reader);
     let mut command = flyball(["status", "web", "--daemon", &daemon.api.to_string()]);
     let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    let said = child.wait_with_output().unwrap();
-    assert_eq!(said.status.code(), Some(0));
-    assert_eq!(String::from_utf8(said.stderr).unwrap(), "");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
 #[test]
 fn completions_and_manual_pages_name_every_command() {
     for shell in ["bash", "zsh", "fish"] {
-        let said = run(&mut flyball(["completions", shell]));
-        assert_eq!(said.code, Some(0), "{said:?}");
+        let output = run(&mut flyball(["completions", shell]));
+        assert_eq!(output.code, Some(0), "{output:?}");
         for command in ["demo", "explain", "scale", "top"] {
-            assert!(said.out.contains(command), "{shell} knows {command}");
+            assert!(output.stdout.contains(command), "{shell} knows {command}");
         }
-        assert!(!said.out.contains("watchdog"), "{shell} names no hidden command");
+        assert!(!output.stdout.contains("watchdog"), "{shell} names no hidden command");
     }
     let main = run(&mut flyball(["man"]));
-    assert!(main.out.starts_with(".ie") || main.out.contains(".TH flyball 1"), "{main:?}");
+    assert!(main.stdout.starts_with(".ie") || main.stdout.contains(".TH flyball 1"), "{main:?}");
     let place = Place::new();
     let pages = place.path().join("man");
-    let said = run(&mut flyball(["man", pages.to_str().unwrap()]));
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = run(&mut flyball(["man", pages.to_str().unwrap()]));
+    assert_eq!(output.code, Some(0), "{output:?}");
     let explain = std::fs::read_to_string(pages.join("flyball-explain.1")).unwrap();
     assert!(explain.contains("--at") || explain.contains("\\-\\-at"), "{explain}");
     assert!(!pages.join("flyball-watchdog.1").exists());
 }
 
 #[test]
-fn top_without_a_terminal_says_what_to_use_instead() {
-    let said = run(&mut flyball(["top"]));
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("not a terminal") && said.err.contains("flyball status"), "{said:?}");
+fn top_without_a_terminal_names_what_to_use_instead() {
+    let output = run(&mut flyball(["top"]));
+    assert_eq!(output.code, Some(2));
+    assert!(
+        output.stderr.contains("not a terminal") && output.stderr.contains("flyball status"),
+        "{output:?}"
+    );
 }

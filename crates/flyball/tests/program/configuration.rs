@@ -5,19 +5,19 @@ use std::net::TcpListener;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::support::{FLYBALL, Place, Said, flyball, run, sample};
+use crate::support::{FLYBALL, Place, Ran, flyball, run, sample};
 
-fn run_in(place: &Place) -> Said {
+fn run_in(place: &Place) -> Ran {
     run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]))
 }
 
 /// What is said about the file of `place`, of which nothing comes: no state, no data, no start.
 fn refused(place: &Place) -> String {
-    let said = run_in(place);
-    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+    let output = run_in(place);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
     assert!(!place.state().exists(), "a state directory for a configuration that was refused");
     // The path of the program under test differs from build to build.
-    place.plain(&said.err).replace(FLYBALL, "FLYBALL")
+    place.plain(&output.stderr).replace(FLYBALL, "FLYBALL")
 }
 
 /// What is said about a service that would be fine without `more`.
@@ -77,8 +77,8 @@ fn a_percent_has_one_meaning_and_one_spelling() {
     hint: a share is written with a percent sign: "30%"
     "#);
     let place = Place::with(&sample("web", 1.0, 0.5, &step("\"30%\"")));
-    let said = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
+    assert_eq!(output.code, Some(0), "{output:?}");
 }
 
 #[test]
@@ -107,14 +107,14 @@ fn a_file_that_is_not_text_is_refused_with_the_place_of_the_first_wrong_byte() {
 
 /// What is said of `place`, which comes as far as its state directory but starts nothing.
 fn not_started(place: &Place) -> String {
-    let said = run_in(place);
-    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
+    let output = run_in(place);
+    assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
     assert!(place.replicas().is_empty());
-    place.plain(&said.err)
+    place.plain(&output.stderr)
 }
 
 #[test]
-fn a_command_that_is_not_there_is_told_before_anything_starts() {
+fn a_command_that_is_not_there_is_reported_before_anything_starts() {
     let missing = |program: &str| {
         let good = sample("first", 1.0, 0.5, "");
         let bad = sample("web", 1.0, 0.5, "").replace(FLYBALL, program);
@@ -131,20 +131,20 @@ fn a_command_that_is_not_there_is_told_before_anything_starts() {
 }
 
 #[test]
-fn a_port_that_somebody_has_is_told_with_the_service_that_wants_it() {
+fn a_port_in_use_is_reported_with_the_service_that_wants_it() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let good = sample("first", 1.0, 0.5, "");
     let bad = sample("web", 1.0, 0.5, &format!("listen = \"127.0.0.1:{port}\""));
-    let said = not_started(&Place::with(&(good + &bad))).replace(&port.to_string(), "PORT");
-    assert_snapshot!(said, @r"
+    let errors = not_started(&Place::with(&(good + &bad))).replace(&port.to_string(), "PORT");
+    assert_snapshot!(errors, @r"
     error: service web: cannot listen on 127.0.0.1:PORT: Address already in use (os error 98)
     hint: another program has port PORT; stop it, or choose another port (0 takes any free one)
     ");
 }
 
 #[test]
-fn a_port_of_the_page_that_somebody_has_is_told_and_the_next_one_proposed() {
+fn a_port_of_the_page_in_use_is_reported_and_the_next_one_proposed() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let place = Place::new();
@@ -153,8 +153,8 @@ fn a_port_of_the_page_that_somebody_has_is_told_and_the_next_one_proposed() {
     let text =
         format!("[flyball]\nlisten = \"127.0.0.1:{port}\"\nstate_dir = {state:?}\n{service}");
     place.write("flyball.toml", &text);
-    let said = not_started(&place).replace(&(port + 1).to_string(), "NEXT");
-    assert_snapshot!(said.replace(&port.to_string(), "PORT"), @r#"
+    let errors = not_started(&place).replace(&(port + 1).to_string(), "NEXT");
+    assert_snapshot!(errors.replace(&port.to_string(), "PORT"), @r#"
     error: cannot listen on 127.0.0.1:PORT: Address already in use (os error 98)
     hint: is another flyball running? ask it: `curl http://127.0.0.1:PORT/healthz`; or use another port: listen = "127.0.0.1:NEXT"
     "#);
@@ -167,8 +167,8 @@ fn a_port_of_the_page_that_somebody_has_is_told_and_the_next_one_proposed() {
 fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     let place = Place::with(&sample("web", 1.0, 0.5, ""));
     let config = place.config();
-    let said = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let output = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
     // How many there are differs from machine to machine.
     let numbers = |line: &str| match line.split_once("descriptors: at most ") {
         Some((before, rest)) => {
@@ -181,7 +181,7 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
         }
         None => format!("{line}\n"),
     };
-    let shown: String = said.out.lines().map(numbers).collect();
+    let shown: String = output.stdout.lines().map(numbers).collect();
     assert_snapshot!(place.plain(&shown).replace(FLYBALL, "FLYBALL"), @r"
     ok    flyball.listen: 127.0.0.1:0 is free
     ok    flyball.state_dir: PLACE/state can be written to
@@ -194,10 +194,10 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
     ok    services.web.ready: a replica is ready once GET /healthz is answered with a status below 400; it is probed again every 5s, and replaced when it has been sick for 30s
     ");
     place.configure(&sample("web", 1.0, 0.5, "").replace(FLYBALL, "no-such-program"));
-    let said = run(&mut flyball(["check", "--json", "-c", config.to_str().unwrap()]));
-    assert_eq!((said.code, said.err.as_str()), (Some(1), ""));
+    let output = run(&mut flyball(["check", "--json", "-c", config.to_str().unwrap()]));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(1), ""));
     let findings: Vec<Value> =
-        said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let wrong: Vec<&Value> = findings.iter().filter(|finding| finding["ok"] == false).collect();
     assert_eq!((findings.len(), wrong.len()), (8, 1), "{findings:?}");
     assert_eq!(wrong[0]["key"], "services.web.command");
@@ -207,28 +207,28 @@ fn check_looks_at_everything_a_configuration_names_and_changes_nothing() {
 
 #[test]
 fn check_finds_a_command_that_does_not_name_its_port() {
-    let said = |port: &str| {
+    let about_port = |port: &str| {
         let place = Place::with(&sample("web", 1.0, 0.5, "").replace("{port}", port));
-        let said = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
-        let out = said.out.replace(FLYBALL, "FLYBALL");
+        let output = run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]));
+        let out = output.stdout.replace(FLYBALL, "FLYBALL");
         let about: Vec<&str> =
             out.lines().skip_while(|line| !line.contains("the command")).take(2).collect();
-        (said.code, about.join("\n"))
+        (output.code, about.join("\n"))
     };
-    let (code, text) = said("{prt}");
+    let (code, text) = about_port("{prt}");
     assert_eq!(code, Some(1));
     assert_snapshot!(text, @r"
     wrong services.web.command: the command contains {prt}, which is not replaced with the port
           hint: write {port}
     ");
-    let (code, text) = said("${PORT}");
+    let (code, text) = about_port("${PORT}");
     assert_eq!(code, Some(1));
     assert_snapshot!(text, @r"
     wrong services.web.command: the command contains ${PORT}, which no shell replaces with the port
           hint: write {port}, or run it with sh -c
     ");
     // The program may read the variable PORT: this is worth a hint and no mistake for certain.
-    let (code, text) = said("8080");
+    let (code, text) = about_port("8080");
     assert_eq!(code, Some(0));
     assert_snapshot!(text, @r"
     warn  services.web.command: the command does not contain the port of a replica
@@ -237,11 +237,11 @@ fn check_finds_a_command_that_does_not_name_its_port() {
 }
 
 #[test]
-fn check_tells_a_program_what_is_wrong_with_the_text_too() {
+fn check_reports_to_a_program_what_is_wrong_with_the_text_too() {
     let place = Place::with(&sample("web", 1.0, 0.5, "drian = \"3s\""));
-    let said = run(&mut flyball(["check", "--json", "-c", place.config().to_str().unwrap()]));
-    assert_eq!((said.code, said.err.as_str()), (Some(1), ""), "{said:?}");
-    let finding: Value = serde_json::from_str(&said.out).unwrap();
+    let output = run(&mut flyball(["check", "--json", "-c", place.config().to_str().unwrap()]));
+    assert_eq!((output.code, output.stderr.as_str()), (Some(1), ""), "{output:?}");
+    let finding: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!(finding["ok"], false);
     assert!(finding["text"].as_str().unwrap().contains("drian"), "{finding}");
 }

@@ -17,7 +17,7 @@ mod alone {
     const ANSWER_BYTES: usize = 20_000_000;
 
     /// Clients of a crowd.
-    fn crowd() -> usize {
+    fn crowd_size() -> usize {
         // Each takes a descriptor here, and one or two there.
         let maximum = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
@@ -105,7 +105,7 @@ mod alone {
     #[test]
     fn slow_heads_and_slow_readers_take_no_more_than_three_times_what_they_take_of_haproxy() {
         let Some(program) = installed("haproxy", "haproxy") else { return };
-        let count = crowd();
+        let count = crowd_size();
         let place = Place::with(&large("web", "policy = \"external\""));
         let daemon = Daemon::start(&place);
         daemon.until_settled("web", 1);
@@ -121,7 +121,7 @@ mod alone {
 
     #[test]
     fn with_little_memory_a_crowd_is_turned_away_and_flyball_lives() {
-        let count = crowd();
+        let count = crowd_size();
         let place = Place::with(&large("web", "policy = \"external\""));
         let config = place.config();
         let bounded = "ulimit -v 400000 && exec \"$0\" run -c \"$1\"";
@@ -146,17 +146,17 @@ mod alone {
             "{notices}"
         );
         // The last one came when all was full, and was told so.
-        let mut said = String::new();
+        let mut answer = String::new();
         let mut last = readers.pop().unwrap();
         last.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        let _ = last.read_to_string(&mut said);
-        assert!(said.starts_with("HTTP/1.1 503 ") || said.is_empty(), "{said}");
+        let _ = last.read_to_string(&mut answer);
+        assert!(answer.starts_with("HTTP/1.1 503 ") || answer.is_empty(), "{answer}");
         drop(readers);
         until("room again", || {
             let answer = ask(target, "GET", "/healthz", None).ok()?;
             (answer.status == 200).then_some(())
         });
-        let lines = daemon.said("turned away");
+        let lines = daemon.log_count("turned away");
         assert!((1..=4).contains(&lines), "{lines} lines for {count} clients");
     }
 
@@ -182,7 +182,7 @@ mod alone {
 
     #[test]
     fn idle_connections_to_one_service_leave_the_others_as_quick_as_they_were() {
-        let count = crowd();
+        let count = crowd_size();
         let services = sample("crowded", 0.0, 1.0, "policy = \"external\"")
             + &sample("calm", 0.0, 1.0, "policy = \"external\"");
         let place = Place::with(&format!("[proxy]\nconnections = {}\n{services}", count / 2));
@@ -192,7 +192,7 @@ mod alone {
         let calm = daemon.address_of("calm");
         let before = p99(calm);
         let _idle = silent(daemon.address_of("crowded"), count, "");
-        until("somebody turned away", || (daemon.said("turned away") > 0).then_some(()));
+        until("somebody turned away", || (daemon.log_count("turned away") > 0).then_some(()));
         let after = p99(calm);
         println!("p99 beside {count} idle connections: {before:?} -> {after:?}");
         // Below a millisecond the machine's own noise decides.

@@ -12,7 +12,7 @@ mod alone {
     use rustix::process::{Signal, getuid};
     use serde_json::Value;
 
-    use crate::support::{FLYBALL, Place, Said, carriers, clean, run, run_within, signal, until};
+    use crate::support::{FLYBALL, Place, Ran, carriers, clean, run, run_within, signal, until};
 
     /// A user that owns nothing.
     const NOBODY: u32 = 65_534;
@@ -34,9 +34,9 @@ mod alone {
         assert!(files.is_empty(), "{files:?} are left");
     }
 
-    fn assert_whole(said: &Said) {
-        assert_eq!(said.code, Some(0), "{said:?}");
-        let result: Value = serde_json::from_str(&said.out).unwrap();
+    fn assert_whole(output: &Ran) {
+        assert_eq!(output.code, Some(0), "{output:?}");
+        let result: Value = serde_json::from_str(&output.stdout).unwrap();
         println!("{result}");
         assert_eq!(result["failed"], 0, "{result}");
         assert_eq!(result["unfinished"], 0, "{result}");
@@ -45,7 +45,7 @@ mod alone {
         }
         let announced = format!(" of a real load, {} requests at up to ", result["requests"]);
         for words in [announced.as_str(), "watch it: http://127.0.0.1:"] {
-            assert!(said.err.contains(words), "{words}: {}", said.err);
+            assert!(output.stderr.contains(words), "{words}: {}", output.stderr);
         }
     }
 
@@ -53,20 +53,20 @@ mod alone {
     fn a_demo_scales_out_and_in_fails_no_request_and_leaves_nothing() {
         let place = Place::new();
         let (mut command, mark) = demo(FLYBALL.as_ref(), &place, 20);
-        let said = run(&mut command);
-        assert_whole(&said);
+        let output = run(&mut command);
+        assert_whole(&output);
         assert_nothing_left(&place, &mark);
     }
 
     /// 90 s: squeezed into less, one burst is five points of requests over the limit, and whether a
     /// start came a moment later decides them.
     #[test]
-    fn a_demo_comes_to_what_the_simulator_says_of_the_same_load() {
+    fn a_demo_comes_to_what_the_simulator_predicts_for_the_same_load() {
         let place = Place::new();
         let (mut command, _) = demo(FLYBALL.as_ref(), &place, 90);
-        let said = run_within(&mut command, Duration::from_secs(120));
-        assert_whole(&said);
-        let result: Value = serde_json::from_str(&said.out).unwrap();
+        let output = run_within(&mut command, Duration::from_secs(120));
+        assert_whole(&output);
+        let result: Value = serde_json::from_str(&output.stdout).unwrap();
         let figure = |name: &str| result[name].as_f64().unwrap();
         let (live_s, simulated_s) =
             (figure("replica_seconds"), figure("replica_seconds_simulated"));
@@ -88,8 +88,8 @@ mod alone {
             }
             command.uid(NOBODY).gid(NOBODY).current_dir("/");
         }
-        let said = run(&mut command);
-        assert_whole(&said);
+        let output = run(&mut command);
+        assert_whole(&output);
         assert_nothing_left(&place, &mark);
     }
 
@@ -105,8 +105,8 @@ mod alone {
         signal(child.id(), Signal::INT);
         let status = until("its end", || child.try_wait().unwrap());
         assert_eq!(status.code(), Some(130));
-        let said = fs::read_to_string(&err).unwrap();
-        assert!(said.ends_with("nothing is left running\n"), "{said}");
+        let output = fs::read_to_string(&err).unwrap();
+        assert!(output.ends_with("nothing is left running\n"), "{output}");
         assert_nothing_left(&place, &mark);
     }
 

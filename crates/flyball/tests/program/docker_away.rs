@@ -27,9 +27,9 @@ fn place(socket: &Path) -> Place {
 }
 
 /// What is wrong according to `flyball check`, for a user who may do nothing if `as_nobody`.
-fn wrong(place: &Place, socket: &Path, as_nobody: bool) -> String {
+fn wrong(place: &Place, socket: &Path, unprivileged: bool) -> String {
     let mut command = flyball(["check", "-c", place.config().to_str().unwrap()]);
-    if as_nobody {
+    if unprivileged {
         let program = place.path().join("flyball");
         fs::copy(FLYBALL, &program).unwrap();
         fs::set_permissions(place.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -38,10 +38,10 @@ fn wrong(place: &Place, socket: &Path, as_nobody: bool) -> String {
         clean(&mut command);
         command.uid(NOBODY).gid(NOBODY).current_dir("/");
     }
-    let said = run(&mut command);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let output = run(&mut command);
+    assert_eq!(output.code, Some(1), "{output:?}");
     let (mut lines, mut goes_on) = (Vec::new(), false);
-    for line in said.out.lines() {
+    for line in output.stdout.lines() {
         goes_on = line.starts_with("wrong") || (goes_on && line.starts_with(' '));
         lines.extend(goes_on.then_some(line));
     }
@@ -63,7 +63,7 @@ fn answering(socket: &Path, answer: &'static str) {
 }
 
 #[test]
-fn each_way_to_be_away_is_said_once_with_one_hint() {
+fn each_way_to_be_away_is_reported_once_with_one_hint() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let socket = folder.path().join("none.sock");
@@ -93,10 +93,10 @@ fn while_docker_is_away_one_warning_is_logged_and_one_decision_kept() {
     let folder = tempfile::tempdir().unwrap();
     let place = place(&folder.path().join("none.sock"));
     let daemon = Daemon::start(&place);
-    until("a warning", || (daemon.said("WARN") > 0).then_some(()));
+    until("a warning", || (daemon.log_count("WARN") > 0).then_some(()));
     sleep(Duration::from_secs(3));
-    assert_eq!(daemon.said("WARN"), 1, "{}", daemon.log());
-    assert_eq!(daemon.said("hint: start it"), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("WARN"), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("hint: start it"), 1, "{}", daemon.log());
     let kept = daemon.get("/api/v1/services/web/decisions").json();
     let kept = kept.as_array().unwrap().len();
     assert_eq!(kept, 1);

@@ -57,16 +57,16 @@ mod alone {
         }
 
         /// The command line, asked of this one.
-        fn said(&self, words: &[&str]) -> crate::support::Said {
+        fn command(&self, words: &[&str]) -> crate::support::Ran {
             let at = self.at.to_string();
             run(&mut flyball([words, &["--daemon", &at]].concat()))
         }
 
         /// What `flyball check` says of ZooKeeper.
         fn checked(&self) -> String {
-            let said = run(&mut flyball(["check", "-c", self.place.config().to_str().unwrap()]));
+            let output = run(&mut flyball(["check", "-c", self.place.config().to_str().unwrap()]));
             let mut lines =
-                said.out.lines().filter(|line| line.contains(" ha")).collect::<Vec<_>>();
+                output.stdout.lines().filter(|line| line.contains(" ha")).collect::<Vec<_>>();
             lines.sort_unstable();
             lines.join("\n")
         }
@@ -94,14 +94,17 @@ mod alone {
         until("that it knows who acts", || {
             second.get("/api/v1/leader")?["leader"].as_str()?.starts_with(&leader).then_some(())
         });
-        let status = second.said(&["status"]);
-        assert!(status.out.contains(&format!("on standby; the leader is {leader}")), "{status:?}");
-        assert!(first.said(&["status"]).out.contains("this flyball is the leader, term "));
-        let refused = second.said(&["scale", "web", "5"]);
+        let status = second.command(&["status"]);
+        assert!(
+            status.stdout.contains(&format!("on standby; the leader is {leader}")),
+            "{status:?}"
+        );
+        assert!(first.command(&["status"]).stdout.contains("this flyball is the leader, term "));
+        let refused = second.command(&["scale", "web", "5"]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         let hint = format!("hint: ask it: --daemon {}", first.at);
-        assert!(refused.err.contains(&hint), "{refused:?}");
-        let paused = first.said(&["pause", "web", "--for", "1h"]);
+        assert!(refused.stderr.contains(&hint), "{refused:?}");
+        let paused = first.command(&["pause", "web", "--for", "1h"]);
         assert_eq!(paused.code, Some(0), "{paused:?}");
         let checked = second.checked();
         assert!(checked.contains("3 of 3 servers answer"), "{checked}");

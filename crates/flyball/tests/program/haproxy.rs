@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Daemon, Place, Said, flyball, free_port, installed, run, sample, until};
+use crate::support::{Daemon, Place, Ran, flyball, free_port, installed, run, sample, until};
 
 /// A HAProxy with a backend `web`, which ends with the test.
 struct Haproxy(Child);
@@ -51,7 +51,7 @@ fn place(more: &str) -> Place {
     place
 }
 
-fn check(place: &Place) -> Said {
+fn check(place: &Place) -> Ran {
     run(&mut flyball(["check", "-c", place.config().to_str().unwrap()]))
 }
 
@@ -59,10 +59,10 @@ fn check(place: &Place) -> Said {
 fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
     let place = place("");
     let Some(_haproxy) = Haproxy::start(&place, "  balance source\n") else { return };
-    let said = check(&place);
-    assert_eq!(said.code, Some(1), "{said:?}");
+    let output = check(&place);
+    assert_eq!(output.code, Some(1), "{output:?}");
     let line = "wrong services.web.haproxy: backend `web` does not accept servers at run time";
-    assert!(said.out.contains(line), "{}", said.out);
+    assert!(output.stdout.contains(line), "{}", output.stdout);
     let daemon = Daemon::start(&place);
     let notice = until("the notice", || {
         let view = daemon.service("web");
@@ -83,7 +83,7 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
         "{metrics}"
     );
     assert_eq!(
-        daemon.said("does not accept servers at run time"),
+        daemon.log_count("does not accept servers at run time"),
         1,
         "said once:\n{}",
         daemon.log()
@@ -94,8 +94,8 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
 fn what_needs_something_done_is_not_ok_and_fails_no_check() {
     let place = place("");
     let Some(_haproxy) = Haproxy::start(&place, "  balance roundrobin\n") else { return };
-    let said = check(&place);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = check(&place);
+    assert_eq!(output.code, Some(0), "{output:?}");
     for line in [
         "warn  services.web.haproxy: backend `web` uses `balance roundrobin`, which ignores",
         "hint: in `backend web`, instead of `balance`: balance leastconn",
@@ -104,9 +104,9 @@ fn what_needs_something_done_is_not_ok_and_fails_no_check() {
          connections",
         "ok    services.web.haproxy: backend `web` accepts servers with: weight 100 check inter 2s",
     ] {
-        assert!(said.out.contains(line), "{line}:\n{}", said.out);
+        assert!(output.stdout.contains(line), "{line}:\n{}", output.stdout);
     }
-    for (mark, hint) in said.out.lines().zip(said.out.lines().skip(1)) {
+    for (mark, hint) in output.stdout.lines().zip(output.stdout.lines().skip(1)) {
         assert!(!mark.starts_with("ok ") || !hint.trim_start().starts_with("hint:"), "{mark}");
     }
 }
@@ -119,8 +119,8 @@ fn options_that_haproxy_would_not_take_are_refused_by_word() {
         ("teleport", "`teleport` cannot be a server option"),
     ] {
         let place = place(&format!("haproxy = {{ options = {options:?} }}"));
-        let said = check(&place);
-        assert!(said.code == Some(1) && said.out.contains(part), "{options}: {said:?}");
+        let output = check(&place);
+        assert!(output.code == Some(1) && output.stdout.contains(part), "{options}: {output:?}");
     }
 }
 
@@ -133,19 +133,22 @@ fn a_check_beside_the_flyball_that_runs_is_not_put_off_by_its_ports() {
     let daemon = format!("[flyball]\nlisten = \"127.0.0.1:{api}\"\nstate_dir = {state:?}\n{web}");
     place.write("flyball.toml", &daemon);
     let before = check(&place);
-    assert!(before.code == Some(0) && before.out.contains("is free"), "{before:?}");
+    assert!(before.code == Some(0) && before.stdout.contains("is free"), "{before:?}");
     let daemon = Daemon::start(&place);
     // A process that is being started holds flyball's sockets until its program runs.
     daemon.until_settled("web", 1);
-    let said = check(&place);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = check(&place);
+    assert_eq!(output.code, Some(0), "{output:?}");
     for port in [api, proxy] {
         let line = format!("127.0.0.1:{port} is in use by the running flyball");
-        assert!(said.out.contains(&line), "{}", said.out);
+        assert!(output.stdout.contains(&line), "{}", output.stdout);
     }
     drop(daemon);
     let other = std::net::TcpListener::bind(("127.0.0.1", proxy)).unwrap();
-    let said = check(&place);
-    assert!(said.code == Some(1) && said.out.contains("another program uses it"), "{said:?}");
+    let output = check(&place);
+    assert!(
+        output.code == Some(1) && output.stdout.contains("another program uses it"),
+        "{output:?}"
+    );
     drop(other);
 }

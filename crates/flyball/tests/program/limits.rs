@@ -36,13 +36,13 @@ fn answering(daemon: &Daemon) -> usize {
 #[test]
 fn where_replicas_do_not_fit_the_start_and_check_say_how_many_and_the_rest_serves() {
     let place = Place::with(&sample("web", 0.01, 0.5, "min = 40\nmax = 40"));
-    let said =
+    let output =
         run(&mut bounded("ulimit -n 256", &format!("check -c {}", place.config().display())));
     let missing = "only 24 of up to 40 replicas can be started";
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.contains(&format!("wrong descriptors: {missing}")), "{}", said.out);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stdout.contains(&format!("wrong descriptors: {missing}")), "{}", output.stdout);
     let daemon = Daemon::spawn(&place, bounded("ulimit -n 256", &run_of(&place)));
-    assert_eq!(daemon.said(missing), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count(missing), 1, "{}", daemon.log());
     until("24 replicas", || (daemon.seen("web", "ready")? == 24).then_some(()));
     until("a notice", || {
         let view = daemon.service("web");
@@ -101,6 +101,6 @@ mod alone {
             let answer = ask(address, "GET", "/", None).unwrap();
             assert_eq!(answer.status, 200, "request {number}");
         }
-        assert_eq!(daemon.said("WARN"), 0, "{}", daemon.log());
+        assert_eq!(daemon.log_count("WARN"), 0, "{}", daemon.log());
     }
 }

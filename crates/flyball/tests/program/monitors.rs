@@ -22,9 +22,9 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
     check.args(["check", "metrics"]).stdin(Stdio::piped());
     let mut check = check.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     check.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
-    let said = check.wait_with_output().unwrap();
-    let text = format!("{said:?}");
-    assert!(said.status.success() && said.stderr.is_empty(), "{text}");
+    let output = check.wait_with_output().unwrap();
+    let text = format!("{output:?}");
+    assert!(output.status.success() && output.stderr.is_empty(), "{text}");
     for name in dashboard_metrics() {
         let family = format!("# TYPE {} ", name.trim_end_matches("_bucket"));
         assert!(metrics.contains(&family), "the example dashboard draws {name}: {metrics}");
@@ -63,7 +63,8 @@ mod alone {
     fn schemathesis() -> Option<PathBuf> {
         let home = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("schemathesis");
         let program = home.join("bin/schemathesis");
-        let run = |command: &mut Command| command.output().is_ok_and(|said| said.status.success());
+        let run =
+            |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
         let there = program.is_file()
             || (run(Command::new("python3").args(["-m", "venv"]).arg(&home))
                 && run(Command::new(home.join("bin/pip")).args([
@@ -89,7 +90,7 @@ mod alone {
         let daemon = Daemon::start(&place);
         daemon.until_settled("web", 2);
         let report = place.path().join("report");
-        let said = Command::new(program)
+        let output = Command::new(program)
             .current_dir(place.path())
             .arg("run")
             .arg(format!("http://127.0.0.1:{}/api/v1/openapi.json", daemon.api.port()))
@@ -109,11 +110,11 @@ mod alone {
             .arg(&report)
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&said.stdout);
+        let text = String::from_utf8_lossy(&output.stdout);
         let kept = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../.artifacts");
         fs::create_dir_all(&kept).unwrap();
         fs::write(kept.join("schemathesis.txt"), text.as_bytes()).unwrap();
-        assert!(said.status.success(), "{text}\n{}", String::from_utf8_lossy(&said.stderr));
+        assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
         // "  2104 generated, 2104 passed"
         let cases = text.lines().find_map(|line| {
             let (count, _) = line.split_once(" generated")?;

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use crate::support::{Daemon, Place, flyball, run, shell, until};
 
 /// What the log holds about a service: each kind of line once, without times and numbers.
-fn told(log: &str) -> String {
+fn warnings(log: &str) -> String {
     let lines = log.lines().filter_map(|line| line.split_once("  ").map(|(_, rest)| rest.trim()));
     let of_web = |line: &&str| line.contains("web") && !line.contains("http://");
     let plain = lines.filter(of_web).map(|line| {
@@ -28,11 +28,11 @@ fn log_after(daemon: &Daemon, span: Duration) -> String {
 }
 
 #[test]
-fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_said_once() {
+fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_logged_once() {
     let more = "ready = { tcp = true }\nstart_limit = \"1s\"\nmin = 2";
     let place = Place::with(&shell("web", "exec sleep 60", more));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.said("is delayed") > 0).then_some(()));
+    until("starts held back", || (daemon.log_count("is delayed") > 0).then_some(()));
     let view = daemon.service("web");
     let held = &view["decision"]["held_starts"];
     assert!(held["why"].as_str().unwrap().contains("was not ready after 1 s"), "{held}");
@@ -42,20 +42,20 @@ fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_said_on
     assert!(log.lines().count() < 25, "a flood in the log:\n{log}");
     assert!(log.contains("was not ready after 1 s"), "{log}");
     let explained = run(&mut flyball(["explain", "web", "--daemon", &daemon.api.to_string()]));
-    assert!(explained.out.contains("back-off"), "{explained:?}");
+    assert!(explained.stdout.contains("back-off"), "{explained:?}");
     let (status, _) = daemon.stop();
     assert_eq!(status.code(), Some(0));
     assert!(place.replicas().is_empty());
 }
 
 #[test]
-fn one_that_exits_at_once_is_put_off_with_its_last_words_and_without_a_flood() {
+fn one_that_exits_at_once_is_put_off_with_its_log_tail_and_without_a_flood() {
     let script = "echo 'no database' >&2; exit 3";
     let place = Place::with(&shell("web", script, "ready = { tcp = true }"));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.said("is delayed") > 0).then_some(()));
+    until("starts held back", || (daemon.log_count("is delayed") > 0).then_some(()));
     let log = log_after(&daemon, Duration::from_secs(10));
-    let first = told(&log).lines().take(3).collect::<Vec<_>>().join("\n");
+    let first = warnings(&log).lines().take(3).collect::<Vec<_>>().join("\n");
     assert_snapshot!(first, @r"
     INFO web 0 -> 1 (+1): bounds: 1..10, 0 asked for
     WARN web-N ended: exit status 3: no database

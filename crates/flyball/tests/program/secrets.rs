@@ -25,7 +25,7 @@ fn with_token(mode: u32) -> Place {
 }
 
 fn checked(place: &Place) -> String {
-    place.plain(&run(&mut flyball(["check", "-c", place.config().to_str().unwrap()])).out)
+    place.plain(&run(&mut flyball(["check", "-c", place.config().to_str().unwrap()])).stdout)
 }
 
 #[test]
@@ -45,18 +45,21 @@ fn a_token_is_asked_for_on_loopback_too() {
     };
     let refused = pause(None);
     assert_eq!(refused.code, Some(2), "{refused:?}");
-    assert!(refused.err.contains("hint: give the daemon's token with --token-file"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("hint: give the daemon's token with --token-file"),
+        "{refused:?}"
+    );
     assert_eq!(pause(Some("token")).code, Some(0));
 }
 
 #[test]
-fn what_it_means_that_no_token_is_set_is_said_by_check_and_at_the_start() {
+fn what_it_means_that_no_token_is_set_is_reported_by_check_and_at_the_start() {
     let place = Place::with(&sample("web", 1.0, 0.5, ""));
     let means = "no token_file is set: every user of this machine can scale and pause services";
     assert!(checked(&place).contains(means));
     let daemon = Daemon::start(&place);
-    assert_eq!(daemon.said(means), 1, "{}", daemon.log());
-    assert_eq!(daemon.said("WARN"), 0, "{}", daemon.log());
+    assert_eq!(daemon.log_count(means), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("WARN"), 0, "{}", daemon.log());
 }
 
 #[test]
@@ -66,7 +69,7 @@ fn a_secret_that_others_may_read_is_a_finding_and_a_warning() {
                    hint: chmod 600 PLACE/token\n";
     assert!(checked(&place).contains(finding), "{}", checked(&place));
     let daemon = Daemon::start(&place);
-    assert_eq!(daemon.said("every user of this machine can read"), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("every user of this machine can read"), 1, "{}", daemon.log());
     let group = with_token(0o640);
     assert!(!checked(&group).contains("wrong"), "a group is chosen: {}", checked(&group));
 }
@@ -115,9 +118,9 @@ fn a_fifo_where_a_file_is_expected_is_an_error_at_once() {
         &["agent", "--token-file", "/dev/zero"],
     ];
     for args in cases {
-        let said = run(&mut flyball(args));
-        assert_eq!(said.code, Some(2), "{args:?}: {said:?}");
-        assert!(said.err.contains("not a regular file"), "{args:?}: {}", said.err);
+        let output = run(&mut flyball(args));
+        assert_eq!(output.code, Some(2), "{args:?}: {output:?}");
+        assert!(output.stderr.contains("not a regular file"), "{args:?}: {}", output.stderr);
     }
     let daemon = Daemon::start(&place);
     assert_eq!(ask(daemon.api, "GET", "/healthz", None).unwrap().status, 200);

@@ -11,13 +11,13 @@ fn noticed(daemon: &Daemon, text: &str) -> Option<()> {
     let view = daemon.service("web");
     let notices = view["notices"].as_array()?;
     let found = notices.iter().any(|one| {
-        one["kind"] == "sick" && one["text"].as_str().is_some_and(|said| said.starts_with(text))
+        one["kind"] == "sick" && one["text"].as_str().is_some_and(|notice| notice.starts_with(text))
     });
     found.then_some(())
 }
 
 #[test]
-fn a_replica_that_hangs_is_noticed_and_replaced_and_every_door_says_so() {
+fn a_replica_that_hangs_is_noticed_and_replaced_and_every_interface_shows_it() {
     let more = "min = 3\nmax = 4\nliveness = \"100ms\"\nsick_after = \"500ms\"\ngrace = \"100ms\"\n\
                 policy = \"external\"";
     let place = Place::with(&sample("web", 1.0, 0.5, more));
@@ -47,17 +47,18 @@ fn a_replica_that_hangs_is_noticed_and_replaced_and_every_door_says_so() {
     let view = daemon.until_settled("web", 3);
     assert!(view["replicas"].as_array().unwrap().iter().all(|replica| replica["id"] != sick));
     // The third one never was.
-    let said = |text: &str| (1..=3).map(|n| daemon.said(&format!("web: web-{n} {text}"))).collect();
+    let counts_of =
+        |text: &str| (1..=3).map(|n| daemon.log_count(&format!("web: web-{n} {text}"))).collect();
     until("a line for the end of each", || {
-        let lines: Vec<usize> = said("was sick and is gone");
+        let lines: Vec<usize> = counts_of("was sick and is gone");
         (lines.iter().sum::<usize>() > 0).then_some(())
     });
-    let mut lines: Vec<usize> = said("is sick: ");
+    let mut lines: Vec<usize> = counts_of("is sick: ");
     lines.sort_unstable();
     assert_eq!(lines, [0, 1, 1], "each is said once");
-    let lines: Vec<usize> = said("was sick and is gone");
+    let lines: Vec<usize> = counts_of("was sick and is gone");
     assert_eq!(lines.iter().sum::<usize>(), 1, "the second end is counted, not written");
-    assert_eq!(daemon.said(" recovered"), 0, "{}", daemon.log());
+    assert_eq!(daemon.log_count(" recovered"), 0, "{}", daemon.log());
 }
 
 /// Measures how many requests fail.
@@ -90,8 +91,8 @@ mod alone {
         });
         let noticed_after = began.elapsed();
         let config = place.config();
-        let said = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
-        assert!(said.out.contains("services.web.ready: "), "{said:?}");
+        let output = run(&mut flyball(["check", "-c", config.to_str().unwrap()]));
+        assert!(output.stdout.contains("services.web.ready: "), "{output:?}");
         let status = daemon.status();
         assert!(status.contains("web-2 is sick: 5 requests in a row failed"), "{status}");
         until_within(sick_after + Duration::from_secs(15), "its end", || {
@@ -113,6 +114,6 @@ mod alone {
         assert!(report.failed * 50 <= all, "more than 2 %: {report:?}");
         assert!(was_load(&report, 200), "{report:?}");
         assert!(replaced_after <= sick_after + Duration::from_secs(15), "{replaced_after:?}");
-        assert_eq!(daemon.said("web: web-2 is sick: "), 1, "it is said once");
+        assert_eq!(daemon.log_count("web: web-2 is sick: "), 1, "it is said once");
     }
 }

@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::support::{FLYBALL, Place, Said, clean, flyball, run};
+use crate::support::{FLYBALL, Place, Ran, clean, flyball, run};
 
 /// Twenty minutes at two heights.
 fn load() -> String {
@@ -15,15 +15,15 @@ fn load() -> String {
     "seconds,requests_per_second\n".to_owned() + &(0..20).map(row).collect::<String>()
 }
 
-fn simulate(place: &Place, text: &str, words: &[&str]) -> Said {
+fn simulate(place: &Place, text: &str, words: &[&str]) -> Ran {
     let path = place.write("load.csv", text);
     let all = ["simulate", "--trace", path.to_str().unwrap()];
     run(&mut flyball([&all[..], words].concat()))
 }
 
-fn lines(said: &Said) -> Vec<Value> {
-    assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{said:?}");
-    said.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+fn lines(output: &Ran) -> Vec<Value> {
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{output:?}");
+    output.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
@@ -32,8 +32,8 @@ fn requests_have_latencies_and_the_same_seed_gives_the_same_figures() {
     let words = ["--mode", "requests", "--replica-capacity", "10", "--start-lag", "5s..15s"];
     let words =
         [&words[..], &["--policy", "governor", "--policy", "static:peak", "--json"]].concat();
-    let said = simulate(&place, &load(), &words);
-    let runs = lines(&said);
+    let output = simulate(&place, &load(), &words);
+    let runs = lines(&output);
     assert_eq!(runs.len(), 2);
     for run in &runs {
         assert!(run["p99_ms"].as_f64() >= Some(100.0) && run["worst_p99_ms"].is_f64(), "{run}");
@@ -41,9 +41,9 @@ fn requests_have_latencies_and_the_same_seed_gives_the_same_figures() {
         assert_eq!((&run["start_lag_s"], &run["start_lag_p99_s"]), (&5.0.into(), &15.0.into()));
     }
     assert_eq!(runs[1]["unserved_pct"], 0.0, "{}", runs[1]);
-    assert_eq!(simulate(&place, &load(), &words).out, said.out);
+    assert_eq!(simulate(&place, &load(), &words).stdout, output.stdout);
     let other = simulate(&place, &load(), &[&words[..], &["--seed", "2"]].concat());
-    assert_ne!(other.out, said.out);
+    assert_ne!(other.stdout, output.stdout);
     let fluid = lines(&simulate(&place, &load(), &["--replica-capacity", "10", "--json"]));
     assert!(fluid[0]["p99_ms"].is_null(), "{}", fluid[0]);
 }
@@ -55,10 +55,10 @@ fn the_table_and_the_page_say_the_same_in_both_depths() {
     for (mode, latency) in [("fluid", false), ("requests", true)] {
         let words = ["--mode", mode, "--replica-capacity", "10", "--policy", "hpa:70"];
         let report = ["--report", page.to_str().unwrap()];
-        let said = simulate(&place, &load(), &[&words[..], &report].concat());
-        assert_eq!(said.code, Some(0), "{said:?}");
-        assert_eq!(said.out.contains("99 % within"), latency, "{}", said.out);
-        assert_eq!(said.err, format!("the report is in {}\n", page.display()));
+        let output = simulate(&place, &load(), &[&words[..], &report].concat());
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert_eq!(output.stdout.contains("99 % within"), latency, "{}", output.stdout);
+        assert_eq!(output.stderr, format!("the report is in {}\n", page.display()));
         let text = std::fs::read_to_string(&page).unwrap();
         assert!(text.contains(r#""policy":"hpa:70""#), "the page has no data");
         assert_eq!(text.contains(r#""p99_ms":null"#), !latency);
@@ -66,23 +66,27 @@ fn the_table_and_the_page_say_the_same_in_both_depths() {
 }
 
 #[test]
-fn a_limit_that_no_request_can_keep_is_told() {
+fn a_limit_that_no_request_can_keep_is_reported() {
     let place = Place::new();
     let words = ["--mode", "requests", "--replica-capacity", "2", "--policy", "static:peak"];
-    let said = simulate(&place, &load(), &words);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let told = "a request of load takes 500 ms, longer than the limit of 250 ms\nhint: ";
-    assert!(said.err.starts_with(told), "{}", said.err);
+    let output = simulate(&place, &load(), &words);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let warning = "a request of load takes 500 ms, longer than the limit of 250 ms\nhint: ";
+    assert!(output.stderr.starts_with(warning), "{}", output.stderr);
 }
 
 #[test]
 fn what_cannot_be_used_ends_with_2_and_one_message() {
     let (place, good) = (Place::new(), ["--replica-capacity", "10"]);
     let refused = |text: &str, words: &[&str], message: &str| {
-        let said = simulate(&place, text, words);
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        assert!(place.plain(&said.err).contains(message), "{message}: {}", said.err);
-        assert!(said.err.contains("hint: ") || said.err.contains("For more info"), "{}", said.err);
+        let output = simulate(&place, text, words);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        assert!(place.plain(&output.stderr).contains(message), "{message}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("hint: ") || output.stderr.contains("For more info"),
+            "{}",
+            output.stderr
+        );
     };
     let row = |row: &str| format!("seconds,cores\n0,1\n60,1\n{row}\n");
     refused("", &good, "error: PLACE/load.csv:1: no values");
@@ -115,7 +119,7 @@ fn what_cannot_be_used_ends_with_2_and_one_message() {
     refused(&cores, &words, "a request cannot take 0 s of CPU");
     let missing = run(&mut flyball(["simulate", "--trace", "/no/such", "--replica-capacity", "1"]));
     assert_eq!(missing.code, Some(2), "{missing:?}");
-    assert!(missing.err.starts_with("error: /no/such:0: cannot read"), "{}", missing.err);
+    assert!(missing.stderr.starts_with("error: /no/such:0: cannot read"), "{}", missing.stderr);
 }
 
 #[test]
@@ -123,15 +127,15 @@ fn settings_of_a_policy_are_taken_by_name_and_for_short_and_stand_in_the_help() 
     let place = Place::new();
     let figures = |policy: &str| {
         let words = ["--replica-capacity", "10", "--json", "--policy", policy];
-        let said = simulate(&place, &load(), &words);
-        assert_eq!(said.code, Some(0), "{said:?}");
-        said.out.replacen(policy, "POLICY", 1)
+        let output = simulate(&place, &load(), &words);
+        assert_eq!(output.code, Some(0), "{output:?}");
+        output.stdout.replacen(policy, "POLICY", 1)
     };
     assert_eq!(figures("governor:70"), figures("governor:cap=70%"));
     assert_ne!(figures("governor:70"), figures("governor"));
     assert_ne!(figures("hpa:70,tolerance=0%,window=0s"), figures("hpa:70"));
     for command in ["simulate", "decide"] {
-        let help = run(&mut flyball([command, "--help"])).out;
+        let help = run(&mut flyball([command, "--help"])).stdout;
         for line in ["cap=85%: ", "slo=DURATION: ", "up-pods=N: ", "target-rps=1000: "] {
             assert!(help.contains(line), "{line} is missing in {help}");
         }
@@ -144,7 +148,7 @@ fn crlf_and_a_byte_order_mark_change_nothing() {
     let words = ["--replica-capacity", "10", "--json"];
     let plain = simulate(&place, &load(), &words);
     let marked = simulate(&place, &format!("\u{feff}{}", load().replace('\n', "\r\n")), &words);
-    assert_eq!((plain.code, plain.out), (Some(0), marked.out));
+    assert_eq!((plain.code, plain.stdout), (Some(0), marked.stdout));
 }
 
 #[test]
@@ -153,10 +157,14 @@ fn a_count_that_does_not_come_to_rest_ends_with_4_and_all_figures() {
     let text = "seconds,requests_per_second\n".to_owned()
         + &(0..30).map(|minute| format!("{},2.4\n", minute * 60)).collect::<String>();
     let place = Place::new();
-    let said = simulate(&place, &text, &["--replica-capacity", "10", "--policy", "step:20:15"]);
-    assert_eq!(said.code, Some(4), "{said:?}");
-    assert!(said.out.contains("step:20:15"), "{}", said.out);
-    assert!(said.err.contains("the count of step:20:15 did not settle after load"), "{}", said.err);
+    let output = simulate(&place, &text, &["--replica-capacity", "10", "--policy", "step:20:15"]);
+    assert_eq!(output.code, Some(4), "{output:?}");
+    assert!(output.stdout.contains("step:20:15"), "{}", output.stdout);
+    assert!(
+        output.stderr.contains("the count of step:20:15 did not settle after load"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
@@ -164,9 +172,9 @@ fn ten_gigabytes_are_refused_within_bounded_memory() {
     let place = Place::new();
     let sparse = place.write("sparse.csv", "seconds,cores\n0,1\n60,1\n");
     File::options().write(true).open(&sparse).unwrap().set_len(10_000_000_000).unwrap();
-    let said = bounded(&sparse.display().to_string(), |_| ());
-    assert!(said.err.contains("sparse.csv:4: longer than 1024 bytes"), "{said:?}");
-    let said = bounded("-", |mut rows| {
+    let output = bounded(&sparse.display().to_string(), |_| ());
+    assert!(output.stderr.contains("sparse.csv:4: longer than 1024 bytes"), "{output:?}");
+    let output = bounded("-", |mut rows| {
         let mut second = 0_u64;
         let _refused = rows.write_all(b"seconds,cores\n");
         loop {
@@ -178,20 +186,20 @@ fn ten_gigabytes_are_refused_within_bounded_memory() {
             }
         }
     });
-    assert!(said.err.contains(":16000002: more than 16000000 values"), "{said:?}");
+    assert!(output.stderr.contains(":16000002: more than 16000000 values"), "{output:?}");
 }
 
 /// Reads a trace with at most 400 MB of addresses; `write` is what comes on standard input.
-fn bounded(trace: &str, write: impl FnOnce(std::io::PipeWriter) + Send + 'static) -> Said {
+fn bounded(trace: &str, write: impl FnOnce(std::io::PipeWriter) + Send + 'static) -> Ran {
     let (input, rows) = std::io::pipe().unwrap();
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -v 400000 && exec \"$@\"", "sh", FLYBALL, "simulate"]);
     command.args(["--trace", trace, "--replica-capacity", "1"]);
     clean(&mut command);
     let writer = thread::spawn(|| write(rows));
-    let said = run(command.stdin(Stdio::from(input)));
+    let output = run(command.stdin(Stdio::from(input)));
     drop(command);
     writer.join().unwrap();
-    assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-    said
+    assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+    output
 }

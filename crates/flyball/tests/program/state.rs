@@ -20,7 +20,7 @@ use crate::support::{
 const NOBODY: u32 = 65_534;
 
 /// The daemon of `place`, as a user that may write nothing there.
-fn of_nobody(place: &Place) -> Daemon {
+fn unattended(place: &Place) -> Daemon {
     let program = place.path().join("program");
     fs::copy(FLYBALL, &program).unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
@@ -41,10 +41,11 @@ fn in_a_state_directory_that_may_not_be_written_all_but_history_works() {
     let place = Place::with(&sample("web", 1.0, 0.5, "min = 2"));
     fs::create_dir(place.state()).unwrap();
     fs::set_permissions(place.state(), Permissions::from_mode(0o500)).unwrap();
-    let daemon = of_nobody(&place);
+    let daemon = unattended(&place);
     daemon.until_settled("web", 2);
-    let said = "history is not being kept; everything else continues: cannot keep the journal in";
-    until("a warning", || (daemon.said(said) == 1).then_some(()));
+    let warning =
+        "history is not being kept; everything else continues: cannot keep the journal in";
+    until("a warning", || (daemon.log_count(warning) == 1).then_some(()));
     assert!(notices(&daemon).iter().any(|text| text.starts_with("history is not being kept: ")));
     let metrics = daemon.get("/metrics").body;
     assert!(metrics.contains("\nflyball_journal_up 0\n"), "{metrics}");
@@ -55,11 +56,11 @@ fn in_a_state_directory_that_may_not_be_written_all_but_history_works() {
         (line != "flyball_journal_lost_records_total 0").then_some(())
     });
     let status = run(&mut flyball(["status", "--daemon", &daemon.api.to_string()]));
-    assert!(status.out.contains("history is not being kept"), "{status:?}");
+    assert!(status.stdout.contains("history is not being kept"), "{status:?}");
     assert_eq!(daemon.get("/api/v1/services/web/samples").status, 503);
     daemon.post("/api/v1/services/web/scale", &json!({ "to": 3 }));
     daemon.until_settled("web", 3);
-    assert_eq!(daemon.said(said), 1, "said once: {}", daemon.log());
+    assert_eq!(daemon.log_count(warning), 1, "said once: {}", daemon.log());
     let (status, log) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(fs::read_dir(place.state()).unwrap().count(), 0);
@@ -80,7 +81,7 @@ fn the_journal_of_a_newer_flyball_keeps_nothing_from_starting_and_is_left_as_it_
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 2);
     until("a warning", || {
-        (daemon.said("journal.db was written by a newer flyball") == 1).then_some(())
+        (daemon.log_count("journal.db was written by a newer flyball") == 1).then_some(())
     });
     assert!(daemon.get("/metrics").body.contains("\nflyball_journal_up 1\n"));
     let history = || daemon.get("/api/v1/services/web/decisions").json();
@@ -103,7 +104,7 @@ fn with_a_full_disk_from_the_start_all_but_history_works() {
     disk.fill();
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 2);
-    until("a warning", || (daemon.said("history is not being kept") == 1).then_some(()));
+    until("a warning", || (daemon.log_count("history is not being kept") == 1).then_some(()));
     let (status, log) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{log}");
 }
@@ -114,9 +115,9 @@ fn a_second_daemon_on_the_same_state_directory_is_refused_and_the_first_goes_on(
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 2);
     let before = place.replicas();
-    let said = run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]));
-    assert_eq!(said.code, Some(2), "{said:?}");
-    assert_snapshot!(place.plain(&said.err), @r"
+    let output = run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]));
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert_snapshot!(place.plain(&output.stderr), @r"
     error: another flyball uses the state directory PLACE/state
     hint: stop it, or give this one its own state_dir
     ");
@@ -125,14 +126,14 @@ fn a_second_daemon_on_the_same_state_directory_is_refused_and_the_first_goes_on(
 }
 
 #[test]
-fn a_damaged_journal_is_moved_aside_and_said_once_and_the_start_goes_on() {
+fn a_damaged_journal_is_moved_aside_and_reported_once_and_the_start_goes_on() {
     let place = Place::with(&sample("web", 1.0, 0.5, ""));
     fs::create_dir(place.state()).unwrap();
     let rubbish = "not a database at all\n".repeat(1_000);
     place.write("state/journal.db", &rubbish);
     let daemon = Daemon::start(&place);
     daemon.until_settled("web", 1);
-    assert_eq!(daemon.said("the journal was damaged"), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("the journal was damaged"), 1, "{}", daemon.log());
     let kept = fs::read_dir(place.state()).unwrap().flatten().map(|entry| entry.path());
     let kept: Vec<PathBuf> =
         kept.filter(|path| fs::read(path).is_ok_and(|text| text == rubbish.as_bytes())).collect();
@@ -149,9 +150,9 @@ impl<'a> Small<'a> {
     /// `None` where this user may not mount anything.
     fn mount(at: &'a Path) -> Option<Self> {
         fs::create_dir(at).unwrap();
-        let said =
+        let output =
             run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(at));
-        (said.code == Some(0)).then_some(Self(at))
+        (output.code == Some(0)).then_some(Self(at))
     }
 
     /// Takes every byte that is left.
@@ -204,7 +205,7 @@ fn a_full_disk_costs_history_and_nothing_else() {
     let trouble = |text: &String| text.starts_with("history is not being kept: ");
     until("a notice", || notices(&daemon).iter().any(trouble).then_some(()));
     let status = run(&mut flyball(["status", "--daemon", &daemon.api.to_string()]));
-    assert!(status.out.contains("history is not being kept"), "{status:?}");
+    assert!(status.stdout.contains("history is not being kept"), "{status:?}");
     let before = place.replicas();
     signal(before[0], Signal::KILL);
     until("another replica", || {
@@ -238,7 +239,7 @@ fn a_measured_start_lag_is_kept_across_restarts() {
     daemon.stop();
     let restarted = UNIX_EPOCH.elapsed().unwrap().as_millis();
     let daemon = Daemon::start(&place);
-    assert_eq!(daemon.said("before the restart; this counts until"), 1, "{}", daemon.log());
+    assert_eq!(daemon.log_count("before the restart; this counts until"), 1, "{}", daemon.log());
     // The newest first.
     let decisions = until("the first decision", || {
         let all = daemon.get("/api/v1/services/web/decisions?limit=50").json();

@@ -135,9 +135,9 @@ fn check(docker_table: &str) -> Checked {
     place.configure(&format!(
         "[docker]\nhost = {host:?}\n{docker_table}\n[haproxy]\nsocket = {none:?}\n"
     ));
-    let said = run(&mut flyball(["check", "--json", "-c", place.config().to_str().unwrap()]));
+    let output = run(&mut flyball(["check", "--json", "-c", place.config().to_str().unwrap()]));
     let mut checked = Checked { refused: BTreeMap::new(), remarks: BTreeMap::new() };
-    for line in said.out.lines() {
+    for line in output.stdout.lines() {
         let finding: Value = serde_json::from_str(line).unwrap();
         let (key, text) = (finding["key"].as_str().unwrap(), finding["text"].as_str().unwrap());
         if let Some(service) = key.strip_prefix("labels of service ") {
@@ -146,7 +146,10 @@ fn check(docker_table: &str) -> Checked {
             checked.remarks.entry(service.to_owned()).or_default().push_str(text);
         }
     }
-    assert!(said.out.contains("docker.host") && checked.remarks.len() > rows.len(), "{said:?}");
+    assert!(
+        output.stdout.contains("docker.host") && checked.remarks.len() > rows.len(),
+        "{output:?}"
+    );
     checked
 }
 
@@ -193,7 +196,7 @@ fn every_label_of_image_and_container_by_default_and_allowed() {
             }
             Allowed::Never => ["refused", "refused", "passed over", "passed over", "refused"],
         };
-        let said = [&default, &allowed].map(|checked| checked.refused.get(&container));
-        assert_eq!(outcomes, wanted, "{name}: {said:?}");
+        let errors = [&default, &allowed].map(|checked| checked.refused.get(&container));
+        assert_eq!(outcomes, wanted, "{name}: {errors:?}");
     }
 }

@@ -26,19 +26,19 @@ pub(crate) fn notices(daemon: &Daemon, service: &str) -> Vec<String> {
 
 /// Waits for the notice of `service` that begins like this, its only one.
 #[track_caller]
-pub(crate) fn until_told(daemon: &Daemon, service: &str, begins: &str) -> String {
+pub(crate) fn until_notice(daemon: &Daemon, service: &str, begins: &str) -> String {
     until(&format!("{begins} of {service}, not {:?}", notices(daemon, service)), || {
         let all = notices(daemon, service);
         (all.len() == 1 && all[0].starts_with(begins)).then(|| all[0].clone())
     })
 }
 
-fn said(daemon: &Daemon, words: &[&str]) -> String {
-    run(flyball(words).args(["--daemon", &daemon.api.to_string()])).out
+fn stdout_of(daemon: &Daemon, words: &[&str]) -> String {
+    run(flyball(words).args(["--daemon", &daemon.api.to_string()])).stdout
 }
 
 #[test]
-fn each_trouble_is_told_with_its_cause_by_status_explain_log_and_metrics() {
+fn each_problem_is_shown_with_its_cause_by_status_explain_log_and_metrics() {
     let place = Place::new();
     troubled(&place);
     let daemon = Daemon::start(&place);
@@ -47,7 +47,7 @@ fn each_trouble_is_told_with_its_cause_by_status_explain_log_and_metrics() {
     never_ready(&daemon);
     failing(&daemon);
     let docker =
-        until_told(&daemon, "api", "blind, so nothing is started or removed: docker is not");
+        until_notice(&daemon, "api", "blind, so nothing is started or removed: docker is not");
     assert!(docker.contains("none.sock"), "{docker}");
     asleep(&daemon);
     load.finish();
@@ -58,24 +58,26 @@ fn each_trouble_is_told_with_its_cause_by_status_explain_log_and_metrics() {
 }
 
 fn never_ready(daemon: &Daemon) {
-    let told = until_told(daemon, "web", "web-1 is not ready: GET /healthz at 127.0.0.1:");
-    assert!(told.ends_with(" answers 404"), "{told}");
-    let status = said(daemon, &["status", "web"]);
+    let notice = until_notice(daemon, "web", "web-1 is not ready: GET /healthz at 127.0.0.1:");
+    assert!(notice.ends_with(" answers 404"), "{notice}");
+    let status = stdout_of(daemon, &["status", "web"]);
     let row = status.lines().find(|line| line.starts_with("web-1 ")).unwrap();
     assert!(row.contains("starting") && row.ends_with(" answers 404"), "{status}");
-    assert!(status.contains(&format!("web: {told} (for ")), "{status}");
-    let explained = said(daemon, &["explain", "web"]);
+    assert!(status.contains(&format!("web: {notice} (for ")), "{status}");
+    let explained = stdout_of(daemon, &["explain", "web"]);
     let line = explained.lines().find(|line| line.starts_with("  starting ")).unwrap();
     assert!(line.contains(" web-1 for ") && line.ends_with(" answers 404"), "{explained}");
-    until("a line in the log", || (daemon.said(&format!("WARN web: {told}")) == 1).then_some(()));
+    until("a line in the log", || {
+        (daemon.log_count(&format!("WARN web: {notice}")) == 1).then_some(())
+    });
 }
 
 fn failing(daemon: &Daemon) {
-    let failed = |told: &str| told.contains("failed (100 %): answered with an error by a replica");
-    let told = until("the failing requests", || {
-        notices(daemon, "shop").into_iter().find(|told| failed(told))
+    let failed = |text: &str| text.contains("failed (100 %): answered with an error by a replica");
+    let notice = until("the failing requests", || {
+        notices(daemon, "shop").into_iter().find(|text| failed(text))
     });
-    let status = said(daemon, &["status"]);
+    let status = stdout_of(daemon, &["status"]);
     let column = |name: &str| {
         let head = status.lines().next().unwrap().find(name).unwrap();
         let row = status.lines().find(|line| line.starts_with("shop ")).unwrap();
@@ -91,9 +93,9 @@ fn failing(daemon: &Daemon) {
         found.trim().parse::<f64>().unwrap()
     };
     assert!(value("flyball_requests_failed_total{service=\"shop\",by=\"replica\"}") > 0.0);
-    assert!(value("flyball_notice{service=\"shop\",kind=\"failing\"}") > 0.0, "{told}");
+    assert!(value("flyball_notice{service=\"shop\",kind=\"failing\"}") > 0.0, "{notice}");
     assert!(value("flyball_notice{service=\"web\",kind=\"not_ready\"}") > 0.0);
-    let explained = said(daemon, &["explain", "shop"]);
+    let explained = stdout_of(daemon, &["explain", "shop"]);
     assert!(explained.contains("\n  requests    "), "{explained}");
 }
 
@@ -104,6 +106,6 @@ fn asleep(daemon: &Daemon) {
     });
     assert_eq!(view["why"], "asleep: no requests are waiting; the next one starts a replica");
     assert_eq!(view["notices"], Value::Array(Vec::new()));
-    let explained = said(daemon, &["explain", "night"]);
+    let explained = stdout_of(daemon, &["explain", "night"]);
     assert!(explained.contains("\n  asleep "), "{explained}");
 }

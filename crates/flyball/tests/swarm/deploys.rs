@@ -57,7 +57,7 @@ services:
         want(&daemon, 7);
         deploy();
         daemon.until_settled("web", 7);
-        assert_eq!(daemon.said("replicas were set externally to 2"), 1, "{}", daemon.log());
+        assert_eq!(daemon.log_count("replicas were set externally to 2"), 1, "{}", daemon.log());
         assert_eq!(rest(stage.swarm.spec("shop_web")), before);
 
         // An update in the middle of another: waited for, then the count is what is wanted.
@@ -113,7 +113,7 @@ services:
     }
 
     #[test]
-    fn a_paused_update_is_left_as_it_is_until_somebody_mends_it() {
+    fn a_paused_update_is_left_as_it_is_until_it_is_repaired() {
         let Some(stage) = Stage::set(1) else { return };
         // Without the delay Swarm may replace a second task before it sees that the first has ended.
         let pause = ["--update-failure-action", "pause", "--update-delay", "3s"];
@@ -124,8 +124,8 @@ services:
         stage.swarm.docker(&["service", "update", "-d", "--env-add", "EXIT=3", "web"]);
         until("the pause", || {
             let state = "{{.UpdateStatus.State}}";
-            let said = stage.swarm.docker(&["service", "inspect", "--format", state, "web"]);
-            (said.trim() == "paused").then_some(())
+            let update = stage.swarm.docker(&["service", "inspect", "--format", state, "web"]);
+            (update.trim() == "paused").then_some(())
         });
         let version =
             || stage.swarm.docker(&["service", "inspect", "--format", "{{.Version.Index}}", "web"]);

@@ -72,9 +72,9 @@ mod alone {
             let mut command = Command::new(program);
             command.args(words).current_dir(&self.folder).stdin(Stdio::null());
             command.env("DOCKER_HOST", self.swarm.nodes[FRONT].host()).env("DOCKER_SOCK", socket);
-            let said = command.env("FLYBALL", FLYBALL).output().unwrap();
-            let errors = String::from_utf8_lossy(&said.stderr);
-            assert!(said.status.success(), "{program} {words:?}: {errors}");
+            let output = command.env("FLYBALL", FLYBALL).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{program} {words:?}: {errors}");
         }
 
         /// The page of the controller, and the node that it is on.
@@ -174,22 +174,25 @@ mod alone {
         follows_the_load(&example, page);
         let daemon = page.to_string();
         let more = ["scale", "web", "6", "--daemon", &daemon];
-        let said = run(&mut flyball([&more[..], &token].concat()));
-        assert_eq!(said.code, Some(0), "{said:?}");
+        let output = run(&mut flyball([&more[..], &token].concat()));
+        assert_eq!(output.code, Some(0), "{output:?}");
         until_metered(page, 6);
         let mut nodes = example.swarm.nodes_of("shop_web");
         nodes.dedup();
         assert_eq!(nodes.len(), 3, "{nodes:?}");
         let shown = run(&mut flyball(["status", "web", "--daemon", &daemon]));
-        let up = |node: &Node| shown.out.contains(&format!("\n{}  ", node.name()));
+        let up = |node: &Node| shown.stdout.contains(&format!("\n{}  ", node.name()));
         assert!(example.swarm.nodes.iter().all(up), "{shown:?}");
         // Each agent refuses whoever has another secret.
         let wrong = example.place.write("wrong", "another");
         for node in 0..example.swarm.nodes.len() {
             let agent = example.port(node, 9810).to_string();
             let asked = ["agent", "--check", &agent, "--token-file", wrong.to_str().unwrap()];
-            let said = run(&mut flyball(asked));
-            assert!(said.code == Some(1) && said.err.contains("refuses the token"), "{said:?}");
+            let output = run(&mut flyball(asked));
+            assert!(
+                output.code == Some(1) && output.stderr.contains("refuses the token"),
+                "{output:?}"
+            );
         }
 
         let begun = Instant::now();

@@ -45,13 +45,13 @@ mod alone {
         stage.swarm.nodes[2].start();
         let state = ["node", "inspect", "--format", "{{.Status.State}}", &third];
         until_within(REJOIN, "the node", || {
-            stage.swarm.nodes[0].try_docker(&state).filter(|said| said.trim() == "ready")
+            stage.swarm.nodes[0].try_docker(&state).filter(|state| state.trim() == "ready")
         });
         daemon.until_settled("web", 6);
         let back = load.finish();
         assert_eq!(back.failed, 0, "{:?}", back.failures);
         assert_eq!(stage.swarm.spec("web")["Mode"]["Replicated"]["Replicas"], 6);
-        assert_eq!(daemon.said("set externally"), 0, "{}", daemon.log());
+        assert_eq!(daemon.log_count("set externally"), 0, "{}", daemon.log());
     }
 
     #[test]
@@ -63,7 +63,7 @@ mod alone {
         let load = Steady::start(stage.front(), 50);
         stage.swarm.nodes[0].kill();
         want(&daemon, 5);
-        until("the loss", || (daemon.said("docker") > 0).then_some(()));
+        until("the loss", || (daemon.log_count("docker") > 0).then_some(()));
         // The others elect a leader after ten ticks of a second.
         let begun = std::time::Instant::now();
         let settled = loop {

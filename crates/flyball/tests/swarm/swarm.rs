@@ -152,8 +152,8 @@ impl Swarm {
 
     /// The spec of a service as the manager has it.
     pub(crate) fn spec(&self, service: &str) -> serde_json::Value {
-        let said = self.docker(&["service", "inspect", service]);
-        let all: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let output = self.docker(&["service", "inspect", service]);
+        let all: serde_json::Value = serde_json::from_str(&output).unwrap();
         all[0]["Spec"].clone()
     }
 }
@@ -209,14 +209,14 @@ fn end_leftover(directory: &Path) {
 /// What a command says; a failure is a panic.
 #[track_caller]
 pub(crate) fn output(command: &str, words: &[&str]) -> String {
-    let said = Command::new(command).args(words).stdin(Stdio::null()).output().unwrap();
-    let failure = || String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(said.status.success(), "{command} {words:?}: {}", failure());
-    String::from_utf8(said.stdout).unwrap()
+    let output = Command::new(command).args(words).stdin(Stdio::null()).output().unwrap();
+    let failure = || String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command} {words:?}: {}", failure());
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// The same; `None` for a failure.
 pub(crate) fn quietly(command: &str, words: &[&str]) -> Option<String> {
-    let said = Command::new(command).args(words).stdin(Stdio::null()).output().unwrap();
-    said.status.success().then(|| String::from_utf8_lossy(&said.stdout).into_owned())
+    let output = Command::new(command).args(words).stdin(Stdio::null()).output().unwrap();
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

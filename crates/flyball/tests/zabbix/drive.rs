@@ -37,8 +37,8 @@ pub(crate) fn watched(stack: &Stack, trapper: &str, services: &str) -> Place {
         ),
     );
     let config = place.config().display().to_string();
-    let said = run(&mut flyball(["zabbix", "provision", "-c", &config]));
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = run(&mut flyball(["zabbix", "provision", "-c", &config]));
+    assert_eq!(output.code, Some(0), "{output:?}");
     place
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn triggers_move_the_count_and_doubt_does_not(stack: &Stack) {
     until("doubt", SOON, || reason(&daemon).contains("none for").then_some(()));
     std::thread::sleep(silence());
     assert_eq!(changes(&daemon), [2, 3, 2, 1], "{}", reason(&daemon));
-    assert!(daemon.said("cannot send to Zabbix") == 1, "{}", daemon.log());
+    assert!(daemon.log_count("cannot send to Zabbix") == 1, "{}", daemon.log());
     relay.mend();
     until("two", SOON, || changes(&daemon).get(4).copied());
     load.finish();
@@ -112,9 +112,12 @@ fn labels_make_a_host_too(stage: &Stage, place: &Place) {
         ("flyball.policy", "external"),
     ];
     stage.wait(stage.lab.run("shop", &labels, published()));
-    let said = zabbix(place, &["provision", "--dry-run"]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.starts_with("make   host shop\n") && !said.out.contains("web"), "{said:?}");
+    let output = zabbix(place, &["provision", "--dry-run"]);
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(
+        output.stdout.starts_with("make   host shop\n") && !output.stdout.contains("web"),
+        "{output:?}"
+    );
     stage.remove("shop");
 }
 

@@ -35,7 +35,7 @@ mod alone {
     use crate::stack::Stack;
 
     #[test]
-    fn zabbix_is_set_up_told_everything_and_obeyed() {
+    fn zabbix_is_set_up_sent_everything_and_obeyed() {
         let Some(mut stack) = Stack::up() else { return };
         let mut broken = Vec::new();
         // One promise that is broken does not hide the others.
@@ -49,7 +49,9 @@ mod alone {
         check("provision", &mut || {
             crate::provision::twice_changes_once_and_remove_leaves_nothing(&stack);
         });
-        check("bad doors", &mut || crate::provision::bad_doors_are_one_clear_error_each(&stack));
+        check("bad addresses", &mut || {
+            crate::provision::bad_addresses_are_one_clear_error_each(&stack)
+        });
         check("drive", &mut || crate::drive::triggers_move_the_count_and_doubt_does_not(&stack));
         check("hosts of replicas", &mut || {
             crate::replica_hosts::come_and_go_behind_a_proxy(&stack);

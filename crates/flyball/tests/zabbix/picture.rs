@@ -43,8 +43,8 @@ pub(crate) fn of_the_dashboard(stack: &Stack, host: &str) {
     browser.arg(format!("{}/{login}{page}", stack.web()));
     let output = browser.stdin(Stdio::null()).output().unwrap();
     let bytes = file.metadata().map_or(0, |file| file.len());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(bytes > BYTES_MIN, "{} has {bytes} bytes: {said}", file.display());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(bytes > BYTES_MIN, "{} has {bytes} bytes: {error}", file.display());
     println!("a picture of {bytes} bytes: {}", file.display());
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::stack::Stack;
-use crate::support::{Place, Said, flyball, run};
+use crate::support::{Place, Ran, flyball, run};
 
 /// A configuration whose Zabbix is at `api`, with `services`.
 pub(crate) fn place(api: &str, token: &std::path::Path, more: &str, services: &[&str]) -> Place {
@@ -22,7 +22,7 @@ pub(crate) fn api_of(stack: &Stack) -> String {
 }
 
 #[track_caller]
-pub(crate) fn zabbix(place: &Place, words: &[&str]) -> Said {
+pub(crate) fn zabbix(place: &Place, words: &[&str]) -> Ran {
     let config = place.config().display().to_string();
     let mut all = vec!["zabbix"];
     all.extend(words);
@@ -100,16 +100,20 @@ pub(crate) fn twice_changes_once_and_remove_leaves_nothing(stack: &Stack) {
     let before = dump(stack);
     let dry = zabbix(&place, &["provision", "--dry-run"]);
     assert_eq!(dry.code, Some(1), "{dry:?}");
-    assert!(dry.out.contains("make   host web\n         {$FLYBALL.OUT}: 30\n"), "{}", dry.out);
+    assert!(
+        dry.stdout.contains("make   host web\n         {$FLYBALL.OUT}: 30\n"),
+        "{}",
+        dry.stdout
+    );
     assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "a dry run changes nothing");
 
     let first = zabbix(&place, &["provision"]);
-    assert_eq!((first.code, &first.out), (Some(0), &dry.out), "{}", first.err);
+    assert_eq!((first.code, &first.stdout), (Some(0), &dry.stdout), "{}", first.stderr);
     let made = dump(stack);
     assert!(differing(&before, &made).len() >= 12, "{:?}", differing(&before, &made));
     let second = zabbix(&place, &["provision"]);
-    assert_eq!((second.code, second.out.as_str()), (Some(0), ""), "{}", second.err);
-    assert!(second.err.contains("nothing to change in http://127.0.0.1:"), "{}", second.err);
+    assert_eq!((second.code, second.stdout.as_str()), (Some(0), ""), "{}", second.stderr);
+    assert!(second.stderr.contains("nothing to change in http://127.0.0.1:"), "{}", second.stderr);
     assert_eq!(
         differing(&made, &dump(stack)),
         Vec::<String>::new(),
@@ -117,20 +121,20 @@ pub(crate) fn twice_changes_once_and_remove_leaves_nothing(stack: &Stack) {
     );
     assert_eq!(zabbix(&place, &["provision", "--dry-run"]).code, Some(0));
 
-    what_somebody_changed_is_told_and_mended(stack, &place);
-    what_somebody_switched_off_is_told_and_mended(stack, &place);
+    what_was_changed_externally_is_reported_and_repaired(stack, &place);
+    what_was_switched_off_externally_is_reported_and_repaired(stack, &place);
     assert_eq!(differing(&made, &dump(stack)), Vec::<String>::new(), "all of it is as it was");
     a_foreign_host_is_not_touched(stack, &token);
 
     let json = zabbix(&place, &["remove", "--json"]);
     assert_eq!(json.code, Some(0), "{json:?}");
-    let told: Value = serde_json::from_str(&json.out).unwrap();
-    assert_eq!(told["changes"].as_array().unwrap().len(), 10, "{told}");
+    let report: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(report["changes"].as_array().unwrap().len(), 10, "{report}");
     assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "removal leaves nothing");
-    assert_eq!(zabbix(&place, &["remove"]).out, "");
+    assert_eq!(zabbix(&place, &["remove"]).stdout, "");
 }
 
-fn what_somebody_changed_is_told_and_mended(stack: &Stack, place: &Place) {
+fn what_was_changed_externally_is_reported_and_repaired(stack: &Stack, place: &Place) {
     let host =
         stack.api("host.get", json!({ "filter": { "host": ["web"] }, "output": ["hostid"] }));
     let ask = json!({ "hostids": [host[0]["hostid"]], "output": "extend" });
@@ -140,14 +144,14 @@ fn what_somebody_changed_is_told_and_mended(stack: &Stack, place: &Place) {
     let item = json!({ "filter": { "key_": ["flyball.cpu.mean"] }, "templated": true });
     let item = stack.api("item.get", item);
     stack.api("item.update", json!({ "itemid": item[0]["itemid"], "delay": "7s" }));
-    let told = zabbix(place, &["provision"]).out;
-    assert!(told.contains("update host web\n         {$FLYBALL.OUT}: 99 -> 30\n"), "{told}");
-    assert!(told.contains("~ item \"Mean CPU\": delay 7s -> 1s"), "{told}");
-    assert_eq!(zabbix(place, &["provision"]).out, "");
+    let report = zabbix(place, &["provision"]).stdout;
+    assert!(report.contains("update host web\n         {$FLYBALL.OUT}: 99 -> 30\n"), "{report}");
+    assert!(report.contains("~ item \"Mean CPU\": delay 7s -> 1s"), "{report}");
+    assert_eq!(zabbix(place, &["provision"]).stdout, "");
 }
 
 /// Each of what the webhook needs can be switched off on its own, and then no call is made.
-fn what_somebody_switched_off_is_told_and_mended(stack: &Stack, place: &Place) {
+fn what_was_switched_off_externally_is_reported_and_repaired(stack: &Stack, place: &Place) {
     let media = json!({ "filter": { "username": ["flyball-webhook"] }, "selectMedias": "extend" });
     let mut medias = stack.api("user.get", media)[0]["medias"].clone();
     medias[0]["active"] = "1".into();
@@ -155,7 +159,7 @@ fn what_somebody_switched_off_is_told_and_mended(stack: &Stack, place: &Place) {
         medias[0].as_object_mut().unwrap().remove(field);
     }
     let webhook = "Flyball webhook";
-    for (object, id, (field, name), change, told) in [
+    for (object, id, (field, name), change, change_text) in [
         (
             "mediatype",
             "mediatypeid",
@@ -189,10 +193,15 @@ fn what_somebody_switched_off_is_told_and_mended(stack: &Stack, place: &Place) {
         let mut change = change;
         change[id] = stack.api(&format!("{object}.get"), ask)[0][id].clone();
         stack.api(&format!("{object}.update"), change);
-        let said = zabbix(place, &["provision"]);
-        assert_eq!((said.code, said.out), (Some(0), format!("update {told}\n")), "{}", said.err);
+        let output = zabbix(place, &["provision"]);
+        assert_eq!(
+            (output.code, output.stdout),
+            (Some(0), format!("update {change_text}\n")),
+            "{}",
+            output.stderr
+        );
     }
-    assert_eq!(zabbix(place, &["provision"]).out, "");
+    assert_eq!(zabbix(place, &["provision"]).stdout, "");
 }
 
 fn a_foreign_host_is_not_touched(stack: &Stack, token: &std::path::Path) {
@@ -201,16 +210,20 @@ fn a_foreign_host_is_not_touched(stack: &Stack, token: &std::path::Path) {
     let place = place(&api_of(stack), token, "", &["new", "shop"]);
     let before = dump(stack);
     for act in ["provision", "remove"] {
-        let said = zabbix(&place, &[act]);
-        assert_eq!(said.code, Some(2), "{said:?}");
+        let output = zabbix(&place, &[act]);
+        assert_eq!(output.code, Some(2), "{output:?}");
         let want = "Zabbix has a host \"shop\" that flyball did not create; it was not touched";
-        assert!(said.err.contains(want) && said.err.contains("host_prefix"), "{}", said.err);
+        assert!(
+            output.stderr.contains(want) && output.stderr.contains("host_prefix"),
+            "{}",
+            output.stderr
+        );
         assert_eq!(differing(&before, &dump(stack)), Vec::<String>::new(), "nothing was done");
     }
     stack.api("host.delete", made["hostids"].clone());
 }
 
-pub(crate) fn bad_doors_are_one_clear_error_each(stack: &Stack) {
+pub(crate) fn bad_addresses_are_one_clear_error_each(stack: &Stack) {
     let wrong = stack.path("wrong");
     std::fs::write(&wrong, "0".repeat(64)).unwrap();
     let user = stack.api(
@@ -232,12 +245,16 @@ pub(crate) fn bad_doors_are_one_clear_error_each(stack: &Stack) {
         ("http://127.0.0.1:9/api_jsonrpc.php", &admin, "cannot reach Zabbix at http://127.0.0.1:9"),
     ] {
         let place = place(api, token, "", &["web"]);
-        let said = zabbix(&place, &["provision"]);
-        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{said:?}");
-        assert!(said.err.contains(part) && said.err.contains("hint: "), "{part}: {}", said.err);
-        assert_eq!(said.err.matches("error: ").count(), 1, "{}", said.err);
+        let output = zabbix(&place, &["provision"]);
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
+        assert!(
+            output.stderr.contains(part) && output.stderr.contains("hint: "),
+            "{part}: {}",
+            output.stderr
+        );
+        assert_eq!(output.stderr.matches("error: ").count(), 1, "{}", output.stderr);
         let secret = std::fs::read_to_string(token).unwrap();
-        assert!(!said.err.contains(&secret), "{}", said.err);
+        assert!(!output.stderr.contains(&secret), "{}", output.stderr);
     }
     stack.api("user.delete", user["userids"].clone());
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::drive::watched;
 use crate::provision::zabbix;
 use crate::stack::{PROXY, Stack, until};
-use crate::support::{Daemon, FLYBALL, Place, Said, flyball, run};
+use crate::support::{Daemon, FLYBALL, Place, Ran, flyball, run};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -33,15 +33,15 @@ pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
         (own && arrived("web", "flyball.cpu.mean") && arrived("web", "flyball.wanted"))
             .then_some(())
     });
-    assert_eq!(daemon.said("not created by flyball and are left alone: web-3"), 1);
-    one_that_somebody_gave_to_the_server_comes_back(stack);
+    assert_eq!(daemon.log_count("not created by flyball and are left alone: web-3"), 1);
+    one_that_was_moved_to_the_server_comes_back(stack);
     scale(&daemon, 1);
     until("one host", SOON, || (names(stack).len() == 1).then_some(()));
     daemon.stop();
 
     check_compares_the_proxy(stack, &place);
-    let said = zabbix(&place, &["remove"]);
-    assert_eq!(said.code, Some(0), "{said:?}");
+    let output = zabbix(&place, &["remove"]);
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(names(stack), Vec::<String>::new());
     let left = stack.api("host.get", json!({ "hostids": foreign["hostids"], "output": ["host"] }));
     assert_eq!(left[0]["host"], "web-3", "it was not touched");
@@ -49,7 +49,7 @@ pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
     stack.api("proxy.delete", proxy["proxyids"].clone());
 }
 
-fn one_that_somebody_gave_to_the_server_comes_back(stack: &Stack) {
+fn one_that_was_moved_to_the_server_comes_back(stack: &Stack) {
     stack.give_to_server("web-1");
     // Compared again every 5 s, while a host of somebody else is in the way.
     until("the proxy's again", SOON, || stack.is_behind_proxy("web-1").then_some(()));
@@ -57,49 +57,49 @@ fn one_that_somebody_gave_to_the_server_comes_back(stack: &Stack) {
 
 /// What `flyball check` and `provision` say of hosts that values cannot reach.
 fn check_compares_the_proxy(stack: &Stack, place: &Place) {
-    let said = check(place);
+    let output = check(place);
     let good = format!("ok    zabbix.hosts: host web is monitored by proxy {PROXY}");
-    assert!(said.code == Some(0) && said.out.contains(&good), "{said:?}");
+    assert!(output.code == Some(0) && output.stdout.contains(&good), "{output:?}");
 
     stack.give_to_server("web");
-    let said = check(place);
+    let output = check(place);
     let wrong = format!("host web is monitored by the server, not by proxy {PROXY}");
-    assert!(said.code == Some(1) && said.out.contains(&wrong), "{said:?}");
+    assert!(output.code == Some(1) && output.stdout.contains(&wrong), "{output:?}");
     let dry = zabbix(place, &["provision", "--dry-run"]);
     let change = format!("monitored by proxy {PROXY} instead of the server");
-    assert!(dry.code == Some(1) && dry.out.contains(&change), "{dry:?}");
+    assert!(dry.code == Some(1) && dry.stdout.contains(&change), "{dry:?}");
     assert_eq!(zabbix(place, &["provision"]).code, Some(0));
-    assert!(check(place).out.contains(&good));
+    assert!(check(place).stdout.contains(&good));
 
     let text = std::fs::read_to_string(place.config()).unwrap();
     let line = format!("proxy = {PROXY:?}\n");
     place.write("flyball.toml", &text.replace(&line, ""));
-    let said = check(place);
+    let output = check(place);
     let hint = format!("hint: write proxy = {PROXY:?} under [zabbix]");
-    assert!(said.code == Some(1) && said.out.contains(&hint), "{said:?}");
-    let said = zabbix(place, &["provision"]);
+    assert!(output.code == Some(1) && output.stdout.contains(&hint), "{output:?}");
+    let output = zabbix(place, &["provision"]);
     assert!(
-        said.out.is_empty() && said.err.contains(&format!("set proxy = {PROXY:?}")),
-        "{said:?}"
+        output.stdout.is_empty() && output.stderr.contains(&format!("set proxy = {PROXY:?}")),
+        "{output:?}"
     );
 
     place.write("flyball.toml", &text.replace(&line, "proxy = \"cellar\"\n"));
     let none = "has no proxy \"cellar\"";
-    let said = check(place);
-    assert!(said.code == Some(1) && said.out.contains(none), "{said:?}");
-    let said = zabbix(place, &["provision"]);
+    let output = check(place);
+    assert!(output.code == Some(1) && output.stdout.contains(none), "{output:?}");
+    let output = zabbix(place, &["provision"]);
     assert!(
-        said.code == Some(2) && said.err.contains(none) && said.err.contains(PROXY),
-        "{said:?}"
+        output.code == Some(2) && output.stderr.contains(none) && output.stderr.contains(PROXY),
+        "{output:?}"
     );
     place.write("flyball.toml", &text);
 
     stack.update_host("web", json!({ "status": "1" }));
-    let said = check(place);
-    assert!(said.code == Some(1) && said.out.contains("host web is disabled"), "{said:?}");
+    let output = check(place);
+    assert!(output.code == Some(1) && output.stdout.contains("host web is disabled"), "{output:?}");
 }
 
-fn check(place: &Place) -> Said {
+fn check(place: &Place) -> Ran {
     let config = place.config().display().to_string();
     run(&mut flyball(["check", "-c", &config]))
 }

@@ -29,7 +29,7 @@ pub(crate) struct Chromium {
     calls: u64,
     session: Option<String>,
     /// What happened in the tab: requests, console lines, violations.
-    heard: Vec<Value>,
+    events: Vec<Value>,
     _profile: tempfile::TempDir,
 }
 
@@ -50,17 +50,17 @@ impl Chromium {
             .spawn()
             .unwrap();
         let (to, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let (told, from) = channel();
+        let (sender, from) = channel();
         std::thread::spawn(move || {
             let parts = BufReader::new(answers).split(0).map_while(Result::ok);
             for value in parts.filter_map(|part| serde_json::from_slice(&part).ok()) {
-                if told.send(value).is_err() {
+                if sender.send(value).is_err() {
                     return;
                 }
             }
         });
-        let (heard, session) = (Vec::new(), None);
-        let mut browser = Self { child, to, from, calls: 0, session, heard, _profile: profile };
+        let (events, session) = (Vec::new(), None);
+        let mut browser = Self { child, to, from, calls: 0, session, events, _profile: profile };
         browser.open_tab();
         browser
     }
@@ -94,7 +94,7 @@ impl Chromium {
                 assert!(value["error"].is_null(), "{method}: {value}");
                 return value["result"].clone();
             }
-            self.heard.push(value);
+            self.events.push(value);
         }
     }
 
@@ -186,26 +186,26 @@ impl Chromium {
         std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
-    fn heard_of<'a>(&'a self, method: &'a str) -> impl Iterator<Item = &'a Value> {
+    fn events_of<'a>(&'a self, method: &'a str) -> impl Iterator<Item = &'a Value> {
         let params = move |event: &'a Value| (event["method"] == method).then(|| &event["params"]);
-        self.heard.iter().filter_map(params)
+        self.events.iter().filter_map(params)
     }
 
     /// Every address that the page asked for anything.
     pub(crate) fn requests(&self) -> Vec<String> {
-        let requests = self.heard_of("Network.requestWillBeSent");
+        let requests = self.events_of("Network.requestWillBeSent");
         requests.filter_map(|it| it["request"]["url"].as_str().map(str::to_owned)).collect()
     }
 
     /// Errors in the console, exceptions, and violations of the content policy. A refused request
     /// that the page itself deals with is none.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let logged = self.heard_of("Log.entryAdded").map(|it| &it["entry"]);
+        let logged = self.events_of("Log.entryAdded").map(|it| &it["entry"]);
         let logged = logged.filter(|it| it["level"] == "error" && it["source"] != "network");
-        let console = self.heard_of("Runtime.consoleAPICalled").filter(|it| it["type"] == "error");
-        let issues = self.heard_of("Audits.issueAdded").map(|it| &it["issue"]);
+        let console = self.events_of("Runtime.consoleAPICalled").filter(|it| it["type"] == "error");
+        let issues = self.events_of("Audits.issueAdded").map(|it| &it["issue"]);
         let issues = issues.filter(|it| it["code"] == "ContentSecurityPolicyIssue");
-        let thrown = self.heard_of("Runtime.exceptionThrown");
+        let thrown = self.events_of("Runtime.exceptionThrown");
         logged.chain(console).chain(issues).chain(thrown).map(Value::to_string).collect()
     }
 }

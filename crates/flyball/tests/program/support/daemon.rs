@@ -34,8 +34,8 @@ impl Daemon {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let log = place.path().join(format!("log-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         let child = command.stderr(File::create(&log).unwrap()).spawn().unwrap();
-        let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut daemon = Self { child, log, api: nobody };
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut daemon = Self { child, log, api: unset };
         daemon.api = until("the daemon's address", || {
             let log = daemon.log();
             let ended = daemon.child.try_wait().unwrap();
@@ -56,7 +56,7 @@ impl Daemon {
     }
 
     /// How many lines of its log hold `text`.
-    pub(crate) fn said(&self, text: &str) -> usize {
+    pub(crate) fn log_count(&self, text: &str) -> usize {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
 
@@ -100,9 +100,9 @@ impl Daemon {
     #[track_caller]
     pub(crate) fn status(&self) -> String {
         let mut command = flyball(["status"]);
-        let said = run(command.env("FLYBALL_DAEMON", self.api.to_string()));
-        assert_eq!(said.code, Some(0), "{said:?}");
-        said.out
+        let output = run(command.env("FLYBALL_DAEMON", self.api.to_string()));
+        assert_eq!(output.code, Some(0), "{output:?}");
+        output.stdout
     }
 
     /// Where a service takes requests.

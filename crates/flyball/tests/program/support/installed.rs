@@ -36,15 +36,15 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 fn install(package: &str) {
-    let said = Command::new("apt-get")
+    let output = Command::new("apt-get")
         .args(["-o", "DPkg::Lock::Timeout=120", "install", "-y", "--no-install-recommends"])
         .arg(package)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .output();
-    match said {
-        Ok(said) if said.status.success() => {}
-        Ok(said) => eprintln!("{}", String::from_utf8_lossy(&said.stderr)),
+    match output {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => eprintln!("{}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => eprintln!("apt-get: {error}"),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use daemon::Daemon;
 pub(crate) use installed::{installed, missing};
 pub(crate) use load::{Steady, was_load};
 pub(crate) use processes::{carriers, signal};
-pub(crate) use program::{FLYBALL, Said, clean, flyball, run, run_within};
+pub(crate) use program::{FLYBALL, Ran, clean, flyball, run, run_within};
 
 /// Longer than anything takes that is not a test of time; reaching it is a failure.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -13,13 +13,13 @@ use super::DEADLINE;
 /// The program.
 pub(crate) const FLYBALL: &str = env!("CARGO_BIN_EXE_flyball");
 
-/// How a program ended and what it said.
+/// How a program ended and what it printed.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct Ran {
     /// `None` if a signal ended it.
     pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 /// `flyball` with `words`, not run yet.
@@ -40,16 +40,16 @@ pub(crate) fn clean(command: &mut Command) {
 
 /// Runs `command` to its end.
 #[track_caller]
-pub(crate) fn run(command: &mut Command) -> Said {
+pub(crate) fn run(command: &mut Command) -> Ran {
     run_within(command, 3 * DEADLINE)
 }
 
 /// The same for one that may take as long as `limit`.
 #[track_caller]
-pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Said {
+pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Ran {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let (out, err) = (thread::spawn(|| read(out)), thread::spawn(|| read(err)));
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (stdout, stderr) = (thread::spawn(|| read(stdout)), thread::spawn(|| read(stderr)));
     let deadline = Instant::now() + limit;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -58,11 +58,11 @@ pub(crate) fn run_within(command: &mut Command, limit: Duration) -> Said {
         if Instant::now() > deadline {
             child.kill().unwrap();
             child.wait().unwrap();
-            panic!("{command:?} did not end: {}", err.join().unwrap());
+            panic!("{command:?} did not end: {}", stderr.join().unwrap());
         }
         thread::sleep(Duration::from_millis(3));
     };
-    Said { code: status.code(), out: out.join().unwrap(), err: err.join().unwrap() }
+    Ran { code: status.code(), stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
 fn read(mut pipe: impl Read) -> String {
