@@ -1,7 +1,5 @@
-//! `flyball.toml`.
-//!
-//! Parsing never panics and gives a consistent configuration or errors, each with its place,
-//! bounded in number and length.
+//! `flyball.toml`: parsing never panics and gives a consistent configuration or errors, each with
+//! its place, bounded in number and length.
 
 use flyball_config::{ConfigErrors, Env, PROBLEMS_MAX, Service};
 

@@ -1,7 +1,5 @@
-//! Labels of containers, of Swarm services and of Marathon apps.
-//!
-//! Parsing never panics. A service is accepted or refused, and without permission no label reaches
-//! beyond its own container.
+//! Labels of containers, of Swarm services and of Marathon apps. Parsing never panics. A service is
+//! accepted or refused, and without permission no label reaches beyond its own container.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,6 @@
-//! Random input for every parser of external data in flyball.
-//!
-//! Each target takes any bytes and panics if flyball breaks a promise. libFuzzer drives them
-//! (`cargo xtask fuzz`); ordinary tests replay `seeds/`. Targets read no clock and no file.
+//! Random input for every parser of external data. Each target takes any bytes and panics if
+//! flyball breaks a promise. libFuzzer drives them (`cargo xtask fuzz`); ordinary tests replay
+//! `seeds/`. Targets read no clock and no file.
 #![allow(
     clippy::expect_used,
     clippy::unwrap_used,

@@ -1,7 +1,6 @@
-//! Sequences of looks at one service.
-//!
-//! `decide` never panics, is deterministic and keeps the core's invariants; decisions survive a
-//! round trip. Observations have unique ordered names and positive limits; all else is random.
+//! Sequences of looks at one service. `decide` never panics, is deterministic and keeps the core's
+//! invariants; decisions survive a round trip. Observations have unique ordered names and positive
+//! limits; all else is random.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,7 +1,5 @@
-//! Policies with their settings, as typed after `--policy`.
-//!
-//! Parsing never panics. An accepted policy runs over a load with finite figures; a refused one
-//! lists the alternatives.
+//! Policies with their settings, as typed after `--policy`. Parsing never panics. An accepted
+//! policy runs over a load with finite figures; a refused one lists the alternatives.
 
 use flyball_sim::contender::Name;
 use flyball_sim::run::{self, RunError, Settings};

@@ -1,7 +1,5 @@
-//! Recorded loads.
-//!
-//! Parsing never panics and respects its memory limit. A trace is finite, ordered, has one step,
-//! survives a round trip and can be simulated.
+//! Recorded loads. Parsing never panics and respects its memory limit. A trace is finite, ordered,
+//! has one step, survives a round trip and can be simulated.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,5 @@
-//! `cargo xtask fuzz`: runs every target of `fuzz/` with libFuzzer.
-//!
-//! Exit status 0 means that every target ran for the requested time and found nothing.
+//! Runs every target of `fuzz/` with libFuzzer. Exit status 0 means that every target ran for the
+//! requested time and found nothing.
 
 mod report;
 

@@ -1,7 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `matrix`, `tidy`, `bench`, `sim`, `fuzz` and
-//! `lab`.
-//!
-//! Exit status 0 means that everything requested ran and passed.
+//! The project's own commands. Exit status 0 means that everything requested ran and passed.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

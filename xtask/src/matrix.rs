@@ -1,6 +1,5 @@
-//! `cargo xtask matrix [NAME...]`: the end-to-end suites against other versions of other systems.
-//!
-//! Exit status 0 means that every suite passed and skipped nothing.
+//! The end-to-end suites against other versions of other systems. Exit status 0 means that every
+//! suite passed and skipped nothing.
 
 mod root;
 mod rows;

@@ -1,7 +1,5 @@
-//! Installs the real programs that tests need, before the tests start.
-//!
-//! A failed installation stops nothing here (the tests report a missing program), and no system
-//! service is started.
+//! Installs the real programs that tests need, before the tests start. A failed installation stops
+//! nothing here (the tests report a missing program), and no system service is started.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

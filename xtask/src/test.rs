@@ -1,7 +1,5 @@
-//! `cargo xtask test`: the one test command, its steps, and what was not run.
-//!
-//! Nothing is skipped silently, and with `CI=true` nothing is skipped at all. nextest runs the
-//! tests; `.config/nextest.toml` groups them.
+//! The one test command, its steps, and what was not run. Nothing is skipped silently, and with
+//! `CI=true` nothing is skipped at all. nextest runs the tests; `.config/nextest.toml` groups them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,5 @@
-//! `cargo xtask tidy`: the house rules that neither the compiler nor clippy checks.
-//!
-//! A rule that cannot be checked is reported instead of passing.
+//! The house rules that neither the compiler nor clippy checks. A rule that cannot be checked is
+//! reported instead of passing.
 
 mod dependencies;
 mod documents;

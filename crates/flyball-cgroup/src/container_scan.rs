@@ -1,7 +1,5 @@
-//! Finds the cgroups of all containers on this host.
-//!
-//! Docker names them `ID` or `docker-ID.scope`, below any parent. The walk is bounded in depth,
-//! directories and results, follows no link, and stops at a container.
+//! Docker names a container's cgroup `ID` or `docker-ID.scope`, below any parent. The walk is
+//! bounded in depth, directories and results, follows no link, and stops at a container.
 
 use std::collections::BTreeMap;
 use std::fs;

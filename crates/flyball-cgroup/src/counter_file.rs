@@ -1,6 +1,5 @@
-//! A small kernel file that is opened once and read repeatedly.
-//!
-//! Each reading starts at the beginning and must fit the buffer.
+//! A small kernel file that is opened once. Each reading starts at the beginning and must fit the
+//! buffer.
 
 use std::fs::File;
 use std::io;

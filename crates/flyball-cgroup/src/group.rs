@@ -1,5 +1,3 @@
-//! The cgroups of a process, from `/proc/PID/cgroup`.
-//!
 //! CPU usage is read from v1 where the group exists there (nanoseconds, and what an engine sets
 //! up), otherwise from v2. The root group never counts: its counters are the machine's.
 

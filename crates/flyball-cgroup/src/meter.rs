@@ -1,6 +1,4 @@
-//! The counters of one group.
-//!
-//! All files are opened once; a removed group returns an error from then on.
+//! All files are opened once; after the group is removed every reading is an error.
 
 use crate::counter_file::{CounterFile, number_of};
 use crate::{CgroupError, Directory, Group};

@@ -1,5 +1,3 @@
-//! Reads `/proc/PID/stat`.
-//!
 //! A process id identifies a process only together with its start time.
 
 use crate::CgroupError;

@@ -1,13 +1,6 @@
-//! CPU usage of a process and its descendants, where no cgroup counts it.
-//!
-//! A process once seen as a descendant stays one, even after its parent ends. The total never falls
-//! and counts no time twice.
-//!
-//! Each living process is read from its CPU clock: nanoseconds, all threads including ended ones, one
-//! system call. (`schedstat` omits ended threads and lags by up to a tick; the times in `stat` come in
-//! steps of 10 ms.) The usage of a child up to its last reading is kept when it ends. Children too
-//! short-lived to be seen are known from what their parent collected, in steps of 10 ms: the larger of
-//! the two counts.
+//! CPU usage of a process and its descendants, where no cgroup counts it. A process once seen as a
+//! descendant stays one, even after its parent ends. The total never falls and counts no time
+//! twice.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -18,7 +11,15 @@ use nix::unistd::Pid;
 use crate::counter_file::CounterFile;
 use crate::{CgroupError, ProcessStat};
 
-/// Adds up one tree. Costs one descriptor and 5 to 20 microseconds a reading for each process.
+/// Adds up one tree.
+///
+/// Each living process is read from its CPU clock: nanoseconds, all threads including ended ones,
+/// one system call. (`schedstat` omits ended threads and lags by up to a tick; the times in `stat`
+/// come in steps of 10 ms.) The usage of a child up to its last reading is kept when it ends.
+/// Children too short-lived to be seen are known from what their parent collected, in steps of 10
+/// ms: the larger of the two counts.
+///
+/// Costs one descriptor and 5 to 20 microseconds a reading for each process.
 #[derive(Debug)]
 pub struct TreeMeter {
     root: u32,

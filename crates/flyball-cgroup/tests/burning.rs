@@ -1,4 +1,4 @@
-//! Counters of real processes that burn real processor time.
+//! Counters of real processes that burn CPU time.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

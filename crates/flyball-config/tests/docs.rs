@@ -1,5 +1,5 @@
-//! `docs/reference/config.md` is what the code says, and examples are read without a complaint.
-//! `UPDATE_DOCS=1 cargo test` writes the page anew.
+//! `docs/reference/config.md` matches the code, and the examples are read without a complaint.
+//! `UPDATE_DOCS=1 cargo test` rewrites the page.
 
 use std::path::Path;
 

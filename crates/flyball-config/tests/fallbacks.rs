@@ -1,4 +1,4 @@
-//! What the reference says in words of a key that is left out is what the code does then.
+//! Where the reference describes the fallback of a missing key in words, the code does just that.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

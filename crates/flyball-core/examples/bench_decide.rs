@@ -1,7 +1,5 @@
-//! How long a look at many services takes, and how much each replica costs in memory. It looks at N
-//! services of 10 replicas each, with counters that move, once to warm up and then a few times, and
-//! prints one JSON object. Memory is what the allocator hands out for all memories and last
-//! decisions together. One thread.
+//! How long a look at many services takes, and how much memory each replica costs. Prints one JSON
+//! object. Memory is what the allocator hands out for all memories and last decisions together.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -59,6 +57,8 @@ struct Service {
     last: Option<Decision>,
 }
 
+/// One thread looks at N services of 10 replicas each, with counters that move: first to warm up,
+/// then a few times measured.
 fn main() {
     let rows: Vec<serde_json::Value> = [1_000, 10_000, 100_000].map(measure).into();
     let figure = |i: usize, key: &str| rows[i][key].as_f64().unwrap_or(f64::NAN);

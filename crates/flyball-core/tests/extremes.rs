@@ -1,5 +1,5 @@
-//! The largest numbers that an engine, a balancer or a clock may say: found by made-up input, each
-//! kept as the smallest case.
+//! The largest numbers that an engine, a balancer or a clock may report. Random input found them;
+//! each is kept as its smallest case.
 
 mod world;
 

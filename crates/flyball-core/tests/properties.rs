@@ -1,5 +1,5 @@
-//! The invariants under random observations: anything an engine or a balancer may say, in any
-//! order, including nonsense. Each decision is checked from outside by `invariants::check`.
+//! The invariants under random observations: anything an engine or a balancer may report, in any
+//! order, including nonsense. `invariants::check` checks each decision from outside.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

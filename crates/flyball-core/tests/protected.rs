@@ -1,4 +1,4 @@
-//! Containers of somebody else's among the replicas: they come and go, or never serve.
+//! Containers of other programs among the replicas: they come and go, or never serve.
 
 mod world;
 

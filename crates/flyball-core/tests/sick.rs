@@ -1,4 +1,4 @@
-//! What becomes of replicas that fail: who says so, who is taken out, and who is replaced.
+//! What becomes of replicas that fail: who reports it, which are taken out, and which are replaced.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 

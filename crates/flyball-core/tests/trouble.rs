@@ -1,4 +1,4 @@
-//! What goes wrong and how that is told: starts that never succeed, requests that fail, silence.
+//! How failures are explained: starts that never succeed, requests that fail, silence.
 
 mod world;
 

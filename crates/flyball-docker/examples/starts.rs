@@ -1,11 +1,5 @@
-//! Measures starts and looks on a Docker daemon of its own (root, see `tests/lab`).
-//!
+//! Measures starts and looks on a Docker daemon of its own (root, see `flyball_testkit::docker`).
 //! `cargo run --release -p flyball-docker --example starts [ROUNDS] [CONTAINERS]`
-//!
-//! One table: from the order to the address to the first answer, through the engine and bare
-//! (create, start, answer), on a published bridge port, on the host's network and at the
-//! container's address. Then what looking five times a second at CONTAINERS costs flyball and the
-//! daemon.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 #![allow(unreachable_pub, dead_code, reason = "shared with the tests")]
@@ -24,6 +18,10 @@ mod rig;
 use flyball_testkit::docker::{IMAGE, Lab};
 use rig::{engine, id, report, until, until_gone, until_listed, until_served};
 
+/// Prints one table: from the order to the address to the first answer, through the engine and bare
+/// (create, start, answer), on a published bridge port, on the host's network and at the
+/// container's address. Then what looking five times a second at CONTAINERS costs flyball and the
+/// daemon.
 #[tokio::main]
 async fn main() {
     let number = |at: usize, usual| std::env::args().nth(at).map_or(usual, |n| n.parse().unwrap());

@@ -1,10 +1,5 @@
-//! One server more and one less: through the runtime socket, beside the old way of editing
-//! haproxy.cfg and reloading. Same run, same load.
-//!
-//! The load keeps its connections, as browsers and pools do, and never repeats a request; so the
-//! requests that a reload cuts off are seen. Each way has a HAProxy of its own, and the ways take
-//! turns, so that other work on the machine meets both alike. Figures go to stdout, progress to
-//! stderr.
+//! One server more and one less: through the runtime socket, compared with the old way of editing
+//! haproxy.cfg and reloading. Figures go to stdout, progress to stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::collections::BTreeMap;
@@ -72,6 +67,9 @@ struct Subject {
     figures: Figures,
 }
 
+/// The load keeps its connections, as browsers and pools do, and never repeats a request, so the
+/// requests that a reload cuts off are seen. Each way has a HAProxy of its own under the same load,
+/// and the ways take turns, so that other work on the machine meets both alike.
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();

@@ -1,4 +1,4 @@
-//! A real HAProxy that takes servers out by itself, and what is reported of it.
+//! A real HAProxy that takes servers out by itself, and what flyball reports about it.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::time::Duration;

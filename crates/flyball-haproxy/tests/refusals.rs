@@ -1,4 +1,4 @@
-//! A real HAProxy that lacks something, and what flyball says about it.
+//! A real HAProxy that lacks something, and what flyball reports about it.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use flyball_core::observation::Reading;

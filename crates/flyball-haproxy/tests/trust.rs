@@ -1,4 +1,4 @@
-//! A real HAProxy with servers and sections of others: what flyball reads from them.
+//! A real HAProxy with servers and sections of other programs: what flyball reads from them.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeMap;

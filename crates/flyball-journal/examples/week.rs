@@ -1,7 +1,6 @@
-//! Fills a journal with two weeks of 20 services and measures what charts ask of it.
-//!
-//! `cargo run --release -p flyball-journal --example week [DIRECTORY]`; the directory should be
-//! empty and on a real disk. One JSON object goes to stdout.
+//! Fills a journal with two weeks of 20 services and measures the queries of charts, as one JSON
+//! object. `cargo run --release -p flyball-journal --example week [DIRECTORY]`; the directory
+//! should be empty and on a real disk.
 
 use std::error::Error;
 use std::io::Write;

@@ -1,6 +1,5 @@
-//! Flyball dies and leaves nothing behind, now or after the next start.
-//!
-//! A test that must kill flyball starts its own binary again, with a role in the environment.
+//! Flyball dies and leaves nothing behind, at once or after the next start. A test that must kill
+//! flyball starts its own binary again, with a role in the environment.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

@@ -1,11 +1,5 @@
-//! Requests per second and p99 of the embedded balancer beside HAProxy: same run, same backend,
-//! same pinning.
-//!
-//! The rival is the one people would install instead; nginx on loopback is a backend that is never
-//! the bottleneck of either. The balancer under test has CPU 1 to itself, load and backend share
-//! CPU 0. Rounds are interleaved and each ratio is taken within its round, then the median over the
-//! rounds, so that other work on the machine meets both alike. Figures go to stdout, progress to
-//! stderr.
+//! Requests per second and p99 of the embedded balancer compared with HAProxy: same run, same
+//! backend, same pinning. Figures go to stdout, progress to stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::fs;
@@ -79,6 +73,10 @@ struct Round {
     cpu_us: Option<f64>,
 }
 
+/// HAProxy is what people would install instead; nginx on loopback is a backend that is never the
+/// bottleneck of either. The balancer under test has CPU 1 to itself, load and backend share CPU 0.
+/// Rounds are interleaved and each ratio is taken within its round, then the median over the rounds,
+/// so that other work on the machine meets both alike.
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     if let Some(backend) = args.serve {

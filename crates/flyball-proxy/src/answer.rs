@@ -1,6 +1,5 @@
-//! The body of an answer on its way to the client.
-//!
-//! The request stays in flight until the last byte that the client can get.
+//! The body of an answer on its way to the client. The request stays in flight until the last byte
+//! that the client can get.
 
 use std::error::Error;
 use std::fmt;

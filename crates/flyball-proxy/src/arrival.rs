@@ -1,7 +1,6 @@
-//! When a request counts as arrived, for scaling by load.
-//!
-//! Without a body it arrives with its head, otherwise when the body is complete or a replica
-//! answers. A body that never comes is no work, so such requests cannot cause scale-out.
+//! When a request counts as arrived, for scaling by load: with its head if it has no body,
+//! otherwise when the body is complete or a replica answers. A body that never comes is no work, so
+//! such requests cannot cause scale-out.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

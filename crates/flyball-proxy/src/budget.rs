@@ -1,6 +1,5 @@
-//! Limits client connections: for all proxies of the process together, and per client.
-//!
-//! No service can take another one's guaranteed share of half of all connections.
+//! Limits client connections: for all proxies of the process together, and per client. No service
+//! can take another one's guaranteed share of half of all connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};

@@ -1,7 +1,5 @@
-//! When a server has failed so much that it gets no requests for a while.
-//!
-//! An ejected server is retried with one request at a time, at growing intervals. The constants are
-//! Envoy's defaults for outlier detection; differences are explained where they occur.
+//! When a server has failed so much that it gets no requests for a while. The constants are Envoy's
+//! defaults for outlier detection; differences are explained where they occur.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,7 +1,6 @@
-//! One request, from its arrival to the head of its answer.
-//!
-//! A request that a replica may have acted on is resent only if it is safe and has no body. Every
-//! request gets exactly one answer, unless its client is gone.
+//! One request, from its arrival to the head of its answer. A request that a replica may have acted
+//! on is resent only if it is safe and has no body. Every request gets exactly one answer, unless
+//! its client is gone.
 
 use std::convert::Infallible;
 use std::future::poll_fn;

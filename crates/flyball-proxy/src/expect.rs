@@ -1,7 +1,6 @@
-//! Whether a body that a client holds back (`Expect: 100-continue`) may come.
-//!
-//! The replica decides, so an upload can be refused before it is sent. A silent replica holds it
-//! back for [`PATIENCE`] at most, since it may not know the header.
+//! Whether a body that a client holds back (`Expect: 100-continue`) may come. The replica decides,
+//! so an upload can be refused before it is sent. A silent replica holds it back for [`PATIENCE`]
+//! at most, since it may not know the header.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,7 +1,5 @@
-//! Waits for the complete head of a client's first request before it gets buffers.
-//!
-//! Until then the bytes stay in the kernel, so a client that never completes a request costs next
-//! to nothing.
+//! Waits for the complete head of a client's first request before it gets buffers. Until then the
+//! bytes stay in the kernel, so a client that never completes a request costs next to nothing.
 
 use std::future::poll_fn;
 use std::io::{Error, ErrorKind, Result};

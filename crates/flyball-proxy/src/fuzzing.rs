@@ -1,7 +1,6 @@
-//! Random heads of requests and answers, compared with a plain model.
-//!
-//! Parsing never panics, and a head passes exactly where the model allows it. End-to-end fields
-//! arrive unchanged and in order, and no others do.
+//! Random heads of requests and answers, compared with a plain model. Parsing never panics, and a
+//! head passes exactly where the model allows it. End-to-end fields arrive unchanged and in order,
+//! and no others do.
 
 use std::collections::BTreeMap;
 

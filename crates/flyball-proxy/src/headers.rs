@@ -1,6 +1,5 @@
-//! Which header fields are forwarded, which end here, and which the proxy adds.
-//!
-//! Nothing meant for one connection reaches the next, and a client cannot remove the body framing.
+//! Which header fields are forwarded, which end here, and which the proxy adds. Nothing meant for
+//! one connection reaches the next, and a client cannot remove the body framing.
 
 use std::net::IpAddr;
 

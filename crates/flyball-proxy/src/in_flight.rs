@@ -1,6 +1,5 @@
-//! One request while it is with a replica: its permit, connection and clock.
-//!
-//! It ends exactly once: completed, failed or abandoned.
+//! One request while it is with a replica: its permit, connection and clock. It ends exactly once:
+//! completed, failed or abandoned.
 
 use std::sync::Arc;
 use std::time::Instant;

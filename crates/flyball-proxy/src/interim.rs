@@ -1,7 +1,6 @@
-//! Forwards interim answers (103 and other 1xx) to a client.
-//!
-//! hyper's server cannot send them, so they are written to the client's socket directly when that
-//! is safe. At most [`BYTES_MAX`] wait; the rest is dropped.
+//! Forwards interim answers (103 and other 1xx) to a client. hyper's server cannot send them, so
+//! they are written to the client's socket directly when that is safe. At most [`BYTES_MAX`] wait;
+//! the rest is dropped.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

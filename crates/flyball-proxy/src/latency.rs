@@ -1,6 +1,5 @@
-//! Recent request times: a window of about ten seconds that moves in steps of one second.
-//!
-//! An empty window reports nothing.
+//! Recent request times: a window of about ten seconds that moves in steps of one second. An empty
+//! window reports nothing.
 
 use std::time::Duration;
 

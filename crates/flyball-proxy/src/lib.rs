@@ -1,12 +1,10 @@
 //! The embedded balancer: spreads requests over replicas, and queues them while there is none.
-//!
 //! Errors that the proxy itself generates carry their reason, and every request is counted exactly
 //! once.
-//!
-//! Reading order: `upstreams` (who is busy, who waits), `eject` (who fails), `exchange` (one request),
-//! `answer` and `in_flight` (what lasts until the end of a request), then the edges: `listen`,
-//! `server`, `headers`, `tunnel`.
 
+// Reading order: `upstreams` (who is busy, who waits), `eject` (who fails), `exchange` (one request),
+// `answer` and `in_flight` (what lasts until the end of a request), then the edges: `listen`,
+// `server`, `headers`, `tunnel`.
 mod answer;
 mod arrival;
 mod budget;

@@ -1,7 +1,5 @@
-//! Accepts client connections and serves HTTP/1 on them.
-//!
-//! A connection with a request is not cut unless the proxy is stopping. Until its request is
-//! complete, a connection uses at most 64 KB.
+//! Accepts client connections and serves HTTP/1 on them. A connection with a request is not cut
+//! unless the proxy is stopping. Until its request is complete, a connection uses at most 64 KB.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;

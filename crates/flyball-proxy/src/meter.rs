@@ -1,5 +1,3 @@
-//! Counters of the proxy: arrivals, errors, rejections by reason, and request times.
-//!
 //! Counters only grow, and each request adds at most one to `errors`.
 
 use std::collections::BTreeMap;

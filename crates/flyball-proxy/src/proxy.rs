@@ -1,6 +1,5 @@
-//! The public interface of this crate: start, route, drain, report, stop.
-//!
-//! Only [`Proxy::shutdown`] and [`Proxy::changed`] wait for clients or replicas.
+//! The public interface of this crate. Only [`Proxy::shutdown`] and [`Proxy::changed`] wait for
+//! clients or replicas.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

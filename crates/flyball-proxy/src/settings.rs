@@ -1,6 +1,5 @@
-//! Settings of one proxy, and why it may refuse to start.
-//!
-//! Every wait has a limit and every queue a bound; none can be switched off.
+//! Settings of one proxy, and why it may refuse to start. Every wait has a limit and every queue a
+//! bound; none can be switched off.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

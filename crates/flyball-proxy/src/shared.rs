@@ -1,7 +1,6 @@
-//! State shared by all parts of one proxy, and by all requests of one client.
-//!
-//! A [`Client`] lives as long as any task started for it, so waiting until its phase has no readers
-//! waits for all of them.
+//! State shared by all parts of one proxy, and by all requests of one client. A [`Client`] lives as
+//! long as any task started for it, so waiting until its phase has no readers waits for all of
+//! them.
 
 use std::sync::Arc;
 

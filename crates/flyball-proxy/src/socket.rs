@@ -1,7 +1,6 @@
-//! A client's socket that detects the client leaving even while nothing is read from it.
-//!
-//! While a request body waits unread, no read would notice; each flush asks the kernel instead.
-//! Interim answers never interleave with an answer.
+//! A client's socket that detects the client leaving even while nothing is read from it. While a
+//! request body waits unread, no read would notice; each flush asks the kernel instead. Interim
+//! answers never interleave with an answer.
 
 use std::future::Future;
 use std::io::{Error, ErrorKind, Result};

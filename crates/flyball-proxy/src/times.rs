@@ -1,6 +1,5 @@
-//! Request times since the start, as a histogram for external monitors.
-//!
-//! Counting takes no lock, and counts only grow.
+//! Request times since the start, as a histogram for external monitors. Counting takes no lock, and
+//! counts only grow.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,6 +1,5 @@
-//! An upgraded connection: bytes both ways until one side ends.
-//!
-//! The upgrade request stays in flight exactly as long as the tunnel.
+//! An upgraded connection: bytes both ways until one side ends. The upgrade request stays in flight
+//! exactly as long as the tunnel.
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
-//! The body of a request on its way from the client to a replica.
-//!
-//! A stalled body ends in an error. While it waits for a replica, at most [`AHEAD_MAX`] and one
-//! more piece are buffered.
+//! The body of a request on its way from the client to a replica. A stalled body ends in an error.
+//! While it waits for a replica, at most [`AHEAD_MAX`] and one more piece are buffered.
 
 use std::collections::VecDeque;
 use std::error::Error;

@@ -1,7 +1,6 @@
-//! The servers of one service, how busy each is, and the queue of waiting requests.
-//!
-//! A server's in-flight count is the number of its live [`Permit`]s and never exceeds `slots`. The
-//! queue is strictly first in, first out.
+//! The servers of one service, how busy each is, and the queue of waiting requests. A server's
+//! in-flight count is the number of its live [`Permit`]s and never exceeds `slots`. The queue is
+//! strictly first in, first out.
 
 mod judge;
 

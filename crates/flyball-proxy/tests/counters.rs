@@ -1,4 +1,4 @@
-//! Counters after a bit of everything.
+//! Counters after requests of every kind.
 
 mod stage;
 

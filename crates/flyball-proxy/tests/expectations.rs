@@ -1,4 +1,4 @@
-//! Interim answers: what a replica says before its answer, and bodies that wait for it.
+//! Interim answers: what a replica sends before its answer, and bodies that wait for it.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

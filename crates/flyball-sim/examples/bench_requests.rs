@@ -1,4 +1,4 @@
-//! Requests per CPU second of the world of requests, looks included.
+//! Requests per CPU second of the simulated world of single requests, looks included.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,

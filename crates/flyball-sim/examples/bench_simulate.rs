@@ -1,6 +1,6 @@
 //! How fast the fluid world runs: two weeks of a daily load in steps of a minute, one core. The
-//! load is made up (a daily wave with noise, 10 to 45 replicas' worth), since no file is needed
-//! then. Prints one JSON object.
+//! load is invented (a daily wave with noise, 10 to 45 replicas' worth), so it needs no file.
+//! Prints one JSON object.
 
 #![allow(
     clippy::print_stdout,

@@ -1,7 +1,5 @@
-//! What the governor's headroom is worth where requests are not as its cap supposes. The same waves
-//! of requests, one by one, through replicas that are as modelled, that vary in work or in speed,
-//! and whose work doubles half way; with an `slo`, without one, and with lower caps instead. Prints
-//! a table of the mean over seeds. Within a row the load and its chance are the same.
+//! What the governor's headroom is worth where requests are not as its cap assumes: with an `slo`,
+//! without one, and with lower caps instead. Prints a table of the mean over seeds.
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -61,6 +59,8 @@ const CASES: [Case; 6] = [
     },
 ];
 
+/// The same waves of single requests go through replicas that are as modelled, that vary in work or
+/// in speed, and whose work doubles half way. Within a row the load and its chance are the same.
 fn main() {
     let rules = [(0.85, None), (0.85, Some(LIMIT_MS)), (0.75, None), (0.65, None), (0.55, None)];
     println!("| replicas | 85 % | 85 %, slo {LIMIT_MS} ms | 75 % | 65 % | 55 % |");

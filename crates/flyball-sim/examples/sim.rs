@@ -1,7 +1,6 @@
-//! Runs the stories of many seeds, or of one, and tells those that did not stand it.
-//!
-//! Exit status: 0 all stood it, 2 bad arguments, 3 code panicked, 4 an invariant was broken, 5 a
-//! service did not settle; of several the first of these.
+//! Runs the fault simulation of many seeds, or of one, and lists the seeds that failed. Exit
+//! status: 0 all passed, 2 bad arguments, 3 code panicked, 4 an invariant was broken, 5 a service
+//! did not settle; of several the first of these.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for people")]
 
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! A fixed set of seeds: everything may break, nothing that may never happen does, and once the
+//! A fixed set of seeds: everything may break, nothing happens that must never happen, and once the
 //! faults stop every service comes to rest.
 
 #![allow(clippy::print_stdout, reason = "a failing seed tells its story")]

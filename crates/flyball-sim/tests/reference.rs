@@ -1,7 +1,5 @@
-//! Fluid mode against figures that another program calculated for the same rules. Two traces with a
-//! stated licence are here. For a folder with more of them: `FLYBALL_TRACES=FOLDER cargo test
-//! --release -p flyball-sim --test reference -- --ignored`. Every column is compared, to every
-//! digit that was printed.
+//! Fluid mode compared with figures that another program calculated for the same rules: every
+//! column, to every digit that was printed. Two traces with a stated licence are here.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -116,6 +114,7 @@ fn fluid_mode_gives_the_published_figures_to_every_digit() {
     Reference::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")).check();
 }
 
+/// `FLYBALL_TRACES=FOLDER cargo test --release -p flyball-sim --test reference -- --ignored`
 #[test]
 #[ignore = "a minute or more, and FLYBALL_TRACES must name a folder of traces"]
 fn fluid_mode_gives_the_published_figures_for_a_whole_folder() {

@@ -1,10 +1,5 @@
-//! A Docker daemon of the tests' own, with an image that needs no registry.
-//!
-//! It has its own data, bridge and socket, publishes on 127.0.0.1 only and touches no firewall
-//! rule, so that it can run beside another daemon. One at a time on a machine: a lock sees to it,
-//! and whoever holds it ends what a killed test left.
-//!
-//! [`Lab::up`] is all that another test needs; see [`Lab::docker`] and [`Lab::host`].
+//! A Docker daemon of the tests' own, with an image that needs no registry. One at a time on a
+//! machine: a lock ensures it, and its holder ends what a killed test left.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -32,6 +27,10 @@ const BRIDGE_MAC: &str = "02:42:0a:d5:4d:01";
 const UP_LIMIT: Duration = Duration::from_secs(20);
 const APP: &str = include_str!("docker/app.rs");
 
+/// [`Lab::up`] is all that another test needs; see [`Lab::docker`] and [`Lab::host`]. It has its own
+/// data, bridge and socket, publishes on 127.0.0.1 only and touches no firewall rule, so that it can
+/// run beside another daemon.
+///
 /// The daemon; on drop it ends, with every container, network and file.
 pub struct Lab {
     directory: PathBuf,

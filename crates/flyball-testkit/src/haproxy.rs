@@ -1,6 +1,5 @@
-//! A real HAProxy with replicas behind it and load in front of it.
-//!
-//! Everything is on 127.0.0.1, has a folder of its own and ends with its test.
+//! A real HAProxy with replicas behind it and load in front of it. Everything is on 127.0.0.1, has
+//! a folder of its own and ends with its test.
 
 pub mod program;
 

@@ -1,5 +1,5 @@
-//! Every label that the reference knows, with a value that reaches beyond what a container has, and
-//! those that are none any more.
+//! Every label of the reference, with a value that reaches beyond what a container has, and labels
+//! that no longer exist.
 
 use flyball_config::reference;
 

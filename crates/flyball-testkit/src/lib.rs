@@ -1,6 +1,5 @@
-//! Real and scripted systems for tests: Docker, HAProxy, Mesos, Marathon and ZooKeeper.
-//!
-//! Each runs on 127.0.0.1 in a directory of its own and ends with its test.
+//! Real and scripted systems for tests: Docker, HAProxy, Mesos, Marathon and ZooKeeper. Each runs
+//! on 127.0.0.1 in a directory of its own and ends with its test.
 #![expect(
     missing_docs,
     clippy::expect_used,

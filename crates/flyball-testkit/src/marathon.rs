@@ -1,7 +1,6 @@
-//! A scripted Marathon: API, locks, delays and faults, with local processes as tasks.
-//!
-//! Faults are controlled by [`LabSettings`], in tests or with `PUT /lab`. It listens on 127.0.0.1 only,
-//! and everything it starts ends with it.
+//! A scripted Marathon: API, locks, delays and faults, with local processes as tasks. Tests control
+//! faults with [`LabSettings`] or `PUT /lab`. It listens on 127.0.0.1 only, and everything it
+//! starts ends with it.
 
 mod api;
 mod knobs;

@@ -1,9 +1,5 @@
-//! A real Mesos of the tests' own: a master and two agents whose tasks run in the Docker that they
-//! are given.
-//!
-//! Everything is on 127.0.0.1 and in a folder of its own, and ends with the test. The programs are
-//! installed once, from Python packages, by `install.sh`. What they lack, the executor that an agent
-//! starts for a task in Docker, is beside this file.
+//! A real Mesos of the tests' own: a master and two agents whose tasks run in a given Docker.
+//! Everything is on 127.0.0.1 and in a folder of its own, and ends with the test.
 
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -12,8 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Installs the programs once, from Python packages.
 const INSTALL: &str = include_str!("mesos/install.sh");
 const LOCAL: &str = include_str!("mesos/local.py");
+/// What those packages lack: the executor that an agent starts for a task in Docker.
 const EXECUTOR: &str = include_str!("mesos/mesos-docker-executor");
 /// Agents share this machine, so each has half of what is offered.
 const AGENTS: &str = "2";

@@ -1,4 +1,4 @@
-//! Serves the page with four invented services, for work on the page. The load is invented, but
+//! Serves the page with four services under an invented load, for work on the page.
 //! `flyball_core::decide` makes the decisions. Run `cargo run -p flyball-web --example page
 //! [ADDRESS]` and end it with Ctrl-C.
 

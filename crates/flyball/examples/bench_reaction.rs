@@ -1,10 +1,6 @@
 //! From a load step of x4 to the first request served by a new replica, through the real program.
-//!
-//! One daemon with one sample replica of 25 requests/s under 15/s; each run steps to 60/s, waits
-//! for the first answer of a replica that was not there before, and goes back until there is one
-//! replica again. (At 20 requests/s, three quarters busy, a second one would rightly stay.) The
-//! daemon's own log tells what happened when; the client's clock is the same.
-//! Figures go to stdout, progress to stderr.
+//! The daemon's own log gives its moments; the client's clock is the same. Figures go to stdout,
+//! progress to stderr.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that reports")]
 
 use std::collections::BTreeSet;
@@ -76,6 +72,9 @@ fn main() -> Result<()> {
     runtime.block_on(measure(&args))
 }
 
+/// One daemon with one sample replica of 25 requests/s under 15/s. Each run steps to 60/s, waits for
+/// the first answer of a replica that was not there before, and goes back until there is one replica
+/// again. (At 20 requests/s, three quarters busy, a second one would rightly stay.)
 async fn measure(args: &Args) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let daemon = Daemon::start(&program()?, folder.path(), slots(args)).await?;

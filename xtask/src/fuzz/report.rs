@@ -1,6 +1,5 @@
-//! The result of one target, parsed from libFuzzer's output.
-//!
-//! A target that ended early has found something, whatever it printed.
+//! The result of one target, parsed from libFuzzer's output. A target that ended early has found
+//! something, whatever it printed.
 
 use std::fmt;
 

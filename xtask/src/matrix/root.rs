@@ -1,7 +1,6 @@
-//! The root of another Debian release: a folder that its programs run in, on this kernel.
-//!
-//! Created once by debootstrap and kept. A root is complete or absent, no package starts a service
-//! in it, and a lock keeps two commands from changing it.
+//! The root of another Debian release: a folder that its programs run in, on this kernel. Created
+//! once by debootstrap and kept. A root is complete or absent, no package starts a service in it,
+//! and a lock keeps two commands from changing it.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,7 +1,5 @@
-//! The table of systems, versions and suites of the matrix.
-//!
-//! Another version needs only another row: suites take their programs from the root that
-//! `FLYBALL_ROOT` names.
+//! The table of systems, versions and suites of the matrix. Another version needs only another row:
+//! suites take their programs from the root that `FLYBALL_ROOT` names.
 
 /// One system in one version.
 pub(super) struct Row {

@@ -1,7 +1,6 @@
-//! Rules on the whole dependency graph: licences and duplicates, from deny.toml.
-//!
-//! Only what this commit determines is checked; advisories change daily and are cargo-deny's job. A
-//! listed duplicate that no longer exists is also a finding.
+//! Rules on the whole dependency graph: licences and duplicates, from deny.toml. Only what this
+//! commit determines is checked; advisories change daily and are cargo-deny's job. A listed
+//! duplicate that no longer exists is also a finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

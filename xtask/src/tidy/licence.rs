@@ -1,7 +1,5 @@
-//! Whether allowed licences satisfy an SPDX licence expression.
-//!
-//! It knows `OR`, `AND`, `WITH`, parentheses and the old `/`. An unreadable expression is never
-//! satisfied.
+//! Whether allowed licences satisfy an SPDX licence expression: `OR`, `AND`, `WITH`, parentheses
+//! and the old `/`. An unreadable expression is never satisfied.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,5 @@
-//! Rules on the crates' manifests: lints, versions and the edges between our crates.
-//!
-//! The edges are those of the crate table in ARCHITECTURE.md, which is written nowhere else.
+//! Rules on the crates' manifests: lints, versions and the edges between our crates. The edges are
+//! those of the crate table in ARCHITECTURE.md, which is written nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
 

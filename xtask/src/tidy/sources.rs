@@ -1,6 +1,5 @@
-//! Rules on the text of single files.
-//!
-//! The word lists are written in two halves, so that they do not trigger their own rule.
+//! Rules on the text of single files. The word lists are written in two halves, so that they do not
+//! trigger their own rule.
 
 use super::{Finding, Tree};
 

@@ -1,7 +1,5 @@
-//! The text of every file in the workspace, read once.
-//!
-//! Build output, foreign hidden folders and non-UTF-8 files are left out. Paths are relative, with
-//! `/`, and sorted.
+//! The text of every file in the workspace, read once. Build output, foreign hidden folders and
+//! non-UTF-8 files are left out. Paths are relative, with `/`, and sorted.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,5 @@
-//! A manager of a Swarm that says what the test wants: a small HTTP server on a unix socket.
+//! A scripted manager of a Swarm: a small HTTP server on a unix socket that answers as the test
+//! wants.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};

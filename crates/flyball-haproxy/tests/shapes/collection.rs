@@ -1,7 +1,6 @@
-//! Configurations as people have them: the shapes are theirs, the lines are written for the tests.
-//!
-//! `{front}` is where a request comes in, `{socket}` the runtime socket, `{replica}` where a replica
-//! listens that the configuration itself plays, for those that speak something else than HTTP.
+//! Configurations of the shapes that people use; the lines are written for the tests. `{front}` is
+//! where a request comes in, `{socket}` the runtime socket, `{replica}` where a replica listens
+//! that the configuration itself plays, for those that speak something else than HTTP.
 
 mod servers;
 mod surroundings;

@@ -1,7 +1,5 @@
-//! `check` on configurations of HAProxy as people have them, beside real HAProxys of three releases.
-//!
-//! Each is started, looked at, changed as the hints say until nothing is left to change, and started
-//! again. Where nothing is wrong any more a replica is put behind it and has to serve.
+//! `check` on configurations of HAProxy as people have them, beside real HAProxys of three
+//! releases.
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod collection;
@@ -97,6 +95,9 @@ fn worst(found: &[Finding]) -> Level {
     found.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
 }
 
+/// Each configuration is started, checked, changed as the hints say until nothing is left to change,
+/// and started again. Once nothing is wrong, a replica is put behind it and has to serve.
+///
 /// Everything that is not well is expected, and everything expected is said.
 fn as_expected(shape: &Shape, version: &Version, found: &[Finding], case: &str) {
     let expected: Vec<(Level, &str)> = shape.expected(version.release);

@@ -1,7 +1,6 @@
 //! HAProxy of other releases of Debian, from the same mirror as everything else that apt installs.
-//!
-//! Each is unpacked with its libraries into the build's own folder, once, and run through its own
-//! loader: nothing of it is installed. What cannot be had is noted, and fails under `CI=true`.
+//! Each is unpacked once with its libraries into the build's folder and run through its own loader;
+//! nothing is installed. What cannot be had is noted, and fails under `CI=true`.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

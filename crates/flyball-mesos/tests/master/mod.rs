@@ -1,6 +1,5 @@
-//! A scripted master that answers as a test wants, in the format of a real one.
-//!
-//! It listens on 127.0.0.1, records what it receives and ends with the test.
+//! A scripted master that answers as a test wants, in the format of a real one. It listens on
+//! 127.0.0.1, records what it receives and ends with the test.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};

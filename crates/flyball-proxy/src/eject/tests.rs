@@ -1,4 +1,4 @@
-//! One server's conduct alone: when it is out, and when it comes back.
+//! The record of one server by itself: when it is ejected, and when it comes back.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! The heads alone, where a whole exchange would show no more.
+//! Heads by themselves, where a whole exchange would show no more.
 
 use super::*;
 

@@ -1,6 +1,5 @@
-//! How many servers may be ejected, and whether they share one fault.
-//!
-//! Never more than the configured share is ejected, and never the last server.
+//! How many servers may be ejected, and whether they share one fault. Never more than the
+//! configured share is ejected, and never the last server.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! The upstreams alone: who is picked, who waits, who is next.
+//! The upstreams by themselves: who is picked, who waits, who is next.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,5 @@
-//! Replicas that behave or misbehave, and clients controlled to the byte.
-//!
-//! Everything is on 127.0.0.1 and ends with its test.
+//! Replicas that behave or misbehave, and clients controlled to the byte. Everything is on
+//! 127.0.0.1 and ends with its test.
 #![allow(dead_code, reason = "each test file uses its own part of the stage")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "this is all test code")]
 

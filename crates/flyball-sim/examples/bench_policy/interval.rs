@@ -1,6 +1,6 @@
-//! How often to look: the governor at look intervals from half a second to a minute. The same
-//! loads, start lags of 1, 5, 20 and 60 s, and a table of the mean over traces. Only the interval
-//! differs within a row.
+//! How often to look: the governor at intervals from half a second to a minute. Same loads, start
+//! lags of 1, 5, 20 and 60 s, and a table of the mean over traces. Only the interval differs within
+//! a row.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! The page of the policy benchmark, in Markdown. What is in-sample is said to be.
+//! The page of the policy benchmark, in Markdown. What is in-sample is marked as such.
 
 use std::fmt::Write;
 

@@ -1,5 +1,5 @@
-//! The runs: which, on how many cores, and where the traces are. Knows nothing of what results
-//! mean. Every race is run once, and the order of results does not depend on which core was faster.
+//! The runs: which, on how many cores, and where the traces are; not what results mean. Every race
+//! is run once, and the order of results does not depend on which core was faster.
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -1,20 +1,5 @@
-//! The application of the lab's image: serves HTTP and does what its environment tells it.
-//!
-//! Built alone with `rustc`, statically, so that an image needs nothing else. As the first process
-//! of a container it ends on SIGTERM only because it asks for that.
-//!
-//! | variable | does |
-//! |---|---|
-//! | `PORT` | where it listens; 8080 |
-//! | `DELAY_MS` | waits before it listens |
-//! | `BURN` | burns this many cores |
-//! | `WORK_US` | burns this much CPU time for each request, in microseconds |
-//! | `EXIT` | says so and ends at once with this status |
-//! | `LINGER_MS` | stops listening at SIGTERM, and ends so much later |
-//! | `DEAF` | does not end at SIGTERM |
-//! | `SICK` | `app probe` fails until the container has served this many requests |
-//!
-//! After `GET /ill` `app probe` fails until `GET /well`.
+//! The application of the lab's image: serves HTTP and does what its environment asks for. Built
+//! alone with `rustc`, statically, so that an image needs nothing else.
 
 use std::env;
 use std::io::{Read, Write};
@@ -72,6 +57,19 @@ fn work(us: u64) {
     }
 }
 
+/// | variable | does |
+/// |---|---|
+/// | `PORT` | where it listens; 8080 |
+/// | `DELAY_MS` | waits before it listens |
+/// | `BURN` | burns this many cores |
+/// | `WORK_US` | burns this much CPU time for each request, in microseconds |
+/// | `EXIT` | reports it and ends at once with this status |
+/// | `LINGER_MS` | stops listening at SIGTERM, and ends that much later |
+/// | `DEAF` | does not end at SIGTERM |
+/// | `SICK` | `app probe` fails until the container has served this many requests |
+///
+/// After `GET /ill` `app probe` fails until `GET /well`. As the first process of a container it ends
+/// on SIGTERM only because it asks for that.
 fn main() {
     let at_term = match (number("LINGER_MS"), number("DEAF")) {
         (Some(_), _) => linger as extern "C" fn(i32),

@@ -1,6 +1,5 @@
-//! The answers to requests: status and body as in Marathon.
-//!
-//! A non-leader answers as the leader does, except for events, which it redirects.
+//! The answers to requests: status and body as in Marathon. A non-leader answers as the leader
+//! does, except for events, which it redirects.
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -1,7 +1,5 @@
-//! The scripted Marathon for tests.
-//!
-//! It runs on its own thread, so tests need not be asynchronous, and ends with its tasks when
-//! dropped.
+//! Runs the scripted Marathon on its own thread, so tests need not be asynchronous. It ends with
+//! its tasks when dropped.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;

@@ -1,6 +1,5 @@
-//! HTTP, and what comes before every answer: simulated faults, elections, credentials.
-//!
-//! `/lab` always answers.
+//! HTTP, and what comes before every answer: simulated faults, elections, credentials. `/lab`
+//! always answers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,6 +1,5 @@
-//! Apps, tasks and deployments, and the changes to them, as in Marathon.
-//!
-//! Each change of an app is a deployment, which locks the app until its target is reached.
+//! Apps, tasks and deployments, and the changes to them, as in Marathon. Each change of an app is a
+//! deployment, which locks the app until its target is reached.
 
 use std::collections::BTreeMap;
 use std::time::Instant;

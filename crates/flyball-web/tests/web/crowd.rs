@@ -1,4 +1,4 @@
-//! More clients than there are places: who gets in, who makes room, and whom a token protects.
+//! More clients than places: who gets in, who makes room, and whom a token protects.
 
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The event stream: what it says, where it resumes, and whom it lets go.
+//! The event stream: what it sends, where it resumes, and which readers it drops.
 
 use std::time::Duration;
 

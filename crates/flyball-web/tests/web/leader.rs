@@ -1,4 +1,4 @@
-//! One of several flyballs: what it says of who acts, and what it refuses while it stands by.
+//! One of several flyballs: what it reports of the leader, and what it refuses on standby.
 
 use crate::scripted::{Mood, NOW_WALL_MS, Scripted, Site};
 use flyball_web::{LeaderStatus, Role};

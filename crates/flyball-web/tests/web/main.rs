@@ -1,4 +1,4 @@
-//! The door as its clients see it: one program of tests, since they share a scripted daemon.
+//! The server as its clients see it: one test program, since the tests share a scripted daemon.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests, their helpers included")]
 

@@ -1,4 +1,4 @@
-//! What Prometheus is told, line by line.
+//! What Prometheus scrapes, line by line.
 
 use crate::scripted::{Mood, Scripted, Site};
 

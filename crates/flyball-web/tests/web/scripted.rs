@@ -1,4 +1,4 @@
-//! A daemon that answers as it is told, and a client that sends bytes as it is told.
+//! A daemon that answers as scripted, and a client that sends bytes as scripted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

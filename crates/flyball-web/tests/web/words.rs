@@ -1,4 +1,4 @@
-//! The states that must not be missed, each told from a decision.
+//! The states that must not be missed, each derived from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
 use flyball_core::guard::{Adjustment, Futile, Guard, Source};

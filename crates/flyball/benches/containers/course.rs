@@ -1,7 +1,6 @@
-//! The course of one start: decided, started by Docker, ready, routed, serving.
-//!
-//! Put together from flyball's log, Docker's own events and the load's answers, all on one clock.
-//! Invariant: each moment is taken where it happens, none is guessed from another.
+//! One start: decided, started by Docker, ready, routed, serving. Put together from flyball's log,
+//! Docker's own events and the load's answers, all on one clock: each moment is taken where it
+//! happens, and none is derived from another.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,4 @@
-//! What is told of many measurements of one thing.
-//!
-//! Invariant: a quantile is one of the figures that were measured.
+//! The summary of many measurements of one thing.
 
 use std::fmt::Write as _;
 
@@ -30,7 +28,7 @@ impl Times {
         self.quantile(50)
     }
 
-    /// The smallest one that so many of a hundred do not exceed.
+    /// The smallest one that `percent` of a hundred do not exceed: always one that was measured.
     fn quantile(&self, percent: usize) -> f64 {
         let rank = (self.0.len() * percent).div_ceil(100).max(1);
         self.0[rank - 1]

@@ -1,7 +1,5 @@
-//! What it costs to look at many containers five times a second.
-//!
-//! In turns with a Docker daemon that nobody asks anything, so that flyball's part of its CPU time
-//! is the difference. The containers idle; looking at them is all that flyball does.
+//! What it costs to look at many containers five times a second. The containers idle; looking at
+//! them is all that flyball does.
 
 use std::fs;
 use std::thread::sleep;
@@ -23,6 +21,8 @@ const TURN: Duration = Duration::from_secs(20);
 /// Containers started in one go.
 const WAVE: u64 = 20;
 
+/// In turns with a Docker daemon that gets no requests, so that flyball's part of its CPU time is the
+/// difference.
 pub(crate) fn measure(stage: &Stage, containers: u64) -> Measured {
     let more = format!(
         "policy = \"external\"\nmin = 1\nmax = {containers}\ncpus = 0.5\nreach = \"host\"\n\

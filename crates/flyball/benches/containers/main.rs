@@ -1,11 +1,6 @@
 //! Containers behind HAProxy, measured: the real program, a Docker daemon and a HAProxy of the
-//! benchmark's own, on 127.0.0.1 (root; see `tests/containers`).
-//!
-//! Five parts, each with its target: how long a start takes beside what Docker itself needs
-//! (`starts`), from a load step to the first answer of a new container (`steps`), what many scale
-//! actions cost requests (`volume`), what looking costs (`looks`), and what a minute without
-//! HAProxy's socket does (`outage`). Decides what is run and how it ends. Invariant: figures go to
-//! stdout, progress to stderr; a missed target is exit status 1.
+//! benchmark's own, on 127.0.0.1 (root). Figures go to stdout, progress to stderr; a missed target
+//! is exit status 1.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

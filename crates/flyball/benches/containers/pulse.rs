@@ -1,7 +1,5 @@
-//! A load that tells who answered first, and when.
-//!
-//! Requests go out evenly at a rate that may change at any moment, each on a connection of its own
-//! and whatever became of those before it. Invariant: it ends with the value.
+//! A load that records who answered first, and when. Requests go out evenly at a rate that may
+//! change at any moment, each on a connection of its own and whatever became of those before it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

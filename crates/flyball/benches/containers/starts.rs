@@ -1,8 +1,4 @@
 //! How long a start takes: from the order to the first request served through HAProxy.
-//!
-//! In turns with what Docker itself needs (create, start, until the application answers), so that
-//! other work on the machine meets both alike. The ratio counts everything from the order on: the
-//! API call, the decision, the start, the probe, the server's registration and the first request.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,6 +23,9 @@ const RATIO_MAX: f64 = 1.5;
 /// Often enough to see the first moment at which a container serves.
 const PER_S: u32 = 250;
 
+/// In turns with what Docker itself needs (create, start, until the application answers), so that
+/// other work on the machine meets both alike. The ratio counts everything from the order on: the
+/// API call, the decision, the start, the probe, the server's registration and the first request.
 pub(crate) fn measure(stage: &Stage, reach: Reach, rounds: u32) -> Measured {
     let more = format!("policy = \"external\"\nmin = 1\nmax = 2\nreach = {:?}\n", reach.name());
     stage.place.configure(&stage.service("web", &more));

@@ -1,9 +1,4 @@
 //! From a load four times as high to the first request served by a new container.
-//!
-//! One container of 80 requests/s under 30/s; each step goes to 120/s, one and a half times what it
-//! can do, waits for the first answer of a container that was not there before, and goes back
-//! until one container has been enough for a while. The governor decides; nothing is told
-//! of the load but what HAProxy counts.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,6 +26,10 @@ const CALM: Duration = Duration::from_secs(16);
 /// Within this time a pool is back to one replica.
 const CALM_LIMIT: Duration = Duration::from_secs(90);
 
+/// One container of 80 requests/s under 30/s. Each step goes to 120/s, one and a half times what it
+/// can do, waits for the first answer of a container that was not there before, and goes back
+/// until one container has been enough for a while. The governor decides; it knows the load only
+/// from HAProxy's counters.
 pub(crate) fn measure(stage: &Stage, reach: Reach, steps: u32) -> Measured {
     let (reach_name, hold_s) = (reach.name(), HOLD.as_secs());
     let more = format!(

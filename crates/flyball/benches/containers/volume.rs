@@ -1,7 +1,6 @@
-//! Many scale actions in both directions under a steady load: no request may fail.
-//!
-//! Short requests on kept connections, and long ones of up to five seconds, so that containers are
-//! drained with some of them under way.
+//! Many scale actions in both directions under a steady load: no request may fail. Short requests
+//! on kept connections, and long ones of up to five seconds, so that containers are drained with
+//! some of them under way.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,5 @@
-//! Containers and images whose authors are not the operator.
-//!
-//! Invariant: they live on the stage's own Docker and end with it.
+//! Containers and images whose authors are not the operator. They live on the stage's own Docker
+//! and end with it.
 
 use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};

@@ -1,7 +1,6 @@
 //! What a container's or an image's author cannot do to the operator, tried on a real Docker and a
-//! real HAProxy: with flyball as root on the machine, and with flyball in a container.
-//!
-//! Every attack is tried in one run; the test prints each with what came of it.
+//! real HAProxy, with flyball as root on the machine and in a container. The test tries every
+//! attack in one run and prints each with its outcome.
 
 /// Loads the machine.
 mod alone {

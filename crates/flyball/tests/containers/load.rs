@@ -1,6 +1,5 @@
-//! Requests that last: a replica is drained with some of them under way.
-//!
-//! Invariant: it ends with the test.
+//! Requests that last, so that a replica is drained with some of them under way. The load ends with
+//! the test.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,8 +1,6 @@
-//! Containers behind HAProxy, as people use them: the real program, a Docker daemon and a HAProxy
-//! of the tests' own, and a load through it, on 127.0.0.1.
-//!
-//! One file for each promise. Invariant: every test waits for a condition with a deadline and
-//! leaves nothing behind.
+//! Containers behind HAProxy: the real program, a Docker daemon and a HAProxy of the tests' own,
+//! and a load through it, on 127.0.0.1. Every test waits for a condition with a deadline and leaves
+//! nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
 
 mod agent;

@@ -1,6 +1,4 @@
-//! All that a service needs: Docker, HAProxy, and a place for flyball's own files.
-//!
-//! Invariant: whatever is on it ends with it.
+//! Docker, HAProxy, and a place for flyball's own files. Everything on it ends with it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

@@ -1,6 +1,4 @@
-//! All that an app needs: a Marathon, HAProxy, and a place for flyball's own files.
-//!
-//! Invariant: whatever is on it ends with it.
+//! A Marathon, HAProxy, and a place for flyball's own files. Everything on it ends with it.
 
 use flyball_testkit::marathon::{Lab, LabSettings};
 use serde_json::json;

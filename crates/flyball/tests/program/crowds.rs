@@ -1,6 +1,5 @@
-//! Clients that take up room and never come to the point, beside those that do.
-//!
-//! `FLYBALL_CROWD=2000` makes so many of them, and a tenth as many that read nothing.
+//! Clients that take up room and never complete a request, beside clients that do.
+//! `FLYBALL_CROWD=2000` makes 2000 of them, and a tenth as many that read nothing.
 
 /// Measures memory and latency.
 mod alone {

@@ -1,4 +1,4 @@
-//! Docker that does not answer is said once, with one hint, and written down at a quiet pace.
+//! A Docker that does not answer is reported once, with one hint, and logged at a quiet pace.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;

@@ -1,5 +1,5 @@
-//! Two flyballs, of which one acts: what the other one says meanwhile, and what it knows when it takes
-//! over.
+//! Two flyballs with one leader: what the standby reports meanwhile, and what it knows when it
+//! takes over.
 
 /// Fills the machine with servers, and measures the time of a takeover.
 mod alone {

@@ -1,4 +1,4 @@
-//! A HAProxy that refuses, and what the whole program says about it.
+//! A HAProxy that refuses, and what the whole program reports about it.
 
 use std::fs::File;
 use std::os::unix::net::UnixStream;

@@ -1,4 +1,5 @@
-//! Descriptors: the soft bound is none, a hard one is shared out, and what does not fit is said.
+//! Descriptors: the soft limit is raised, a hard one is shared out, and what does not fit is
+//! reported.
 
 use std::fs;
 use std::net::TcpStream;

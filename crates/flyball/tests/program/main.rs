@@ -1,7 +1,5 @@
-//! The program as people use it: the real binary in a directory of its own, on 127.0.0.1.
-//!
-//! One file for each promise that only the whole can keep. One test binary, so that it is linked
-//! once. Invariant: every test waits for a condition with a deadline and leaves nothing behind.
+//! The real binary in a directory of its own, on 127.0.0.1; one test binary, so that it is linked
+//! once. Every test waits for a condition with a deadline and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
 mod agent;

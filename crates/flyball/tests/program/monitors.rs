@@ -1,5 +1,5 @@
-//! What programs of others make of the API: Prometheus's own checker, and a fuzzer that reads the
-//! API's description.
+//! Other programs read the API: Prometheus's own checker, and a fuzzer that reads the API's
+//! description.
 
 use std::collections::BTreeSet;
 use std::io::Write;

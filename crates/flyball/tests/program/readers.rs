@@ -1,4 +1,4 @@
-//! Those that follow the event stream cost the loop nothing, read or not.
+//! Readers of the event stream cost the loop nothing, whether they read or not.
 
 /// Measures how often the loop looks.
 mod alone {

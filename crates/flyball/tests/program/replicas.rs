@@ -1,4 +1,4 @@
-//! Replicas that misbehave: given up, put off, made to end, and said once.
+//! Replicas that misbehave: given up, put off, made to end, and logged once.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

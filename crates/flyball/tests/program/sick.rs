@@ -1,5 +1,4 @@
-//! Replicas that fail: requests are kept from them, they are replaced, and everybody is told.
-//!
+//! Replicas that fail get no requests, are replaced, and are reported everywhere.
 //! `FLYBALL_BLACK_HOLE_S=60` makes the load last for a minute, with `sick_after` at its default.
 
 use rustix::process::Signal;

@@ -1,4 +1,4 @@
-//! Nothing fails in silence: whatever goes wrong is told with its cause, wherever one looks.
+//! Nothing fails in silence: every failure is shown with its cause, wherever a user looks.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What people do to a service while flyball looks after it.
+//! Users change a service while flyball scales it.
 
 /// Loads the machine.
 mod alone {

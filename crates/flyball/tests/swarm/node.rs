@@ -1,7 +1,6 @@
-//! One machine of the tests' Swarm: a Docker daemon in a network namespace.
-//!
-//! It has its own host name, data and socket, and no way out: its only link ends at the tests' bridge.
-//! Invariant: what it made is found again by its name or its directory, also after it was killed.
+//! One machine of the tests' Swarm: a Docker daemon in a network namespace, with its own host name,
+//! data and socket, and no way out: its only link ends at the tests' bridge. Everything it made is
+//! found again by name or directory, even after a kill.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,4 @@
-//! All that a service of a Swarm needs: the Swarm, HAProxy, flyball and a load.
-//!
-//! Invariant: whatever is on it ends with it, flyball before the Swarm.
+//! The Swarm, HAProxy, flyball and a load. Everything on it ends with it, flyball before the Swarm.
 
 use std::net::SocketAddr;
 

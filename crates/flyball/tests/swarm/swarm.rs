@@ -1,6 +1,5 @@
-//! A Swarm of Docker daemons of the tests' own.
-//!
-//! One at a time on a machine: a lock sees to it, and whoever holds it ends what a killed test left.
+//! A Swarm of Docker daemons of the tests' own. One at a time on a machine: a lock ensures it, and
+//! its holder ends what a killed test left.
 
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Zabbix's triggers move the count, at once and step by step; doubt moves nothing.
+//! Zabbix's triggers move the count, at once and step by step; in doubt nothing moves.
 
 use std::time::Duration;
 

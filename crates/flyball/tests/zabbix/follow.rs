@@ -1,4 +1,4 @@
-//! Zabbix's figures are flyball's.
+//! The values in Zabbix are flyball's.
 
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
-//! Where the programs of Zabbix are: on this machine, or in another Debian's root on it.
-//!
-//! `FLYBALL_ROOT=DIR` names such a root, as `cargo xtask matrix` makes it: its programs run in it, and
-//! `/tmp` is the same there and here. Invariant: what is missing is installed where the programs are.
+//! Where the programs of Zabbix are: on this machine, or in another Debian's root on it, which
+//! `FLYBALL_ROOT=DIR` names (as `cargo xtask matrix` makes it; `/tmp` is the same there and here).
+//! What is missing is installed where the programs are.
 
 use std::fs::{self, File};
 use std::io::Write as _;

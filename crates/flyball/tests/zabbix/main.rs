@@ -1,11 +1,6 @@
-//! A real Zabbix server with its database and frontend, set up, watched and obeyed as people would:
-//! the real program, and real containers behind HAProxy where their CPU is what counts.
-//!
-//! One test with one stack, since that takes ten seconds to start; one file for each promise.
-//! `FLYBALL_OUTAGE_S=180` makes the outages minutes, `FLYBALL_PICTURES=DIR` keeps the pictures of
-//! the guide.
-//!
-//! Invariant: everything is on 127.0.0.1 and in one directory, and ends with the test.
+//! A real Zabbix server with its database and frontend: the real program, and real containers
+//! behind HAProxy where their CPU is what counts. Everything is on 127.0.0.1 and in one directory,
+//! and ends with the test.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
 mod drive;
@@ -34,6 +29,8 @@ mod alone {
 
     use crate::stack::Stack;
 
+    /// One test with one stack, since that takes ten seconds to start. `FLYBALL_OUTAGE_S=180` makes the
+    /// outages minutes, `FLYBALL_PICTURES=DIR` keeps the pictures of the guide.
     #[test]
     fn zabbix_is_set_up_sent_everything_and_obeyed() {
         let Some(mut stack) = Stack::up() else { return };

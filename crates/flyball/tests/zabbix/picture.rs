@@ -1,6 +1,5 @@
-//! What a person sees: the host's dashboard in a browser.
-//!
-//! The guide's pictures are made here: `FLYBALL_PICTURES=DIR` keeps them.
+//! What a user sees: the host's dashboard in a browser. `FLYBALL_PICTURES=DIR` keeps the pictures,
+//! which are those of the guide.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

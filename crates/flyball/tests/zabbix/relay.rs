@@ -1,6 +1,5 @@
-//! The way to the trapper, which can be cut while both ends live on.
-//!
-//! Invariant: what was accepted before a cut is finished; what comes after it is hung up on.
+//! The connection to the trapper, which can be cut while both ends live on. What was accepted
+//! before a cut is finished; later connections are closed.
 
 use std::io::copy;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

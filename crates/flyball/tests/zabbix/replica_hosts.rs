@@ -1,5 +1,5 @@
-//! With `replica_hosts` each replica has a host of its own, for as long as it is there: here behind
-//! a proxy, which everything has to take its way through.
+//! With `replica_hosts` each replica has a host of its own for as long as it exists: here behind a
+//! proxy that carries everything.
 
 use std::time::Duration;
 

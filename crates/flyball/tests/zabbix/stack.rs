@@ -1,7 +1,6 @@
-//! Zabbix as Debian has it: PostgreSQL, zabbix_server, zabbix_proxy, and the frontend under PHP's own server.
-//!
-//! Invariant: all of it is in one directory and on loopback, no service of the system is started or
-//! touched, and it ends with the test.
+//! Zabbix as Debian has it: PostgreSQL, zabbix_server, zabbix_proxy, and the frontend under PHP's
+//! own server. All of it is in one directory and on loopback, no service of the system is started
+//! or touched, and it ends with the test.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Fronts, and how servers are spoken to and chosen.
+//! Fronts, and how servers are addressed and chosen.
 
 use super::{CUTS, DOES_NOT_REACH, IDLE_SERVERS, LOSES, NEW, PLAIN, STATIC, Shape};
 

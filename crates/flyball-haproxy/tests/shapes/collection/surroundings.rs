@@ -1,4 +1,4 @@
-//! What clients are kept by, checks, modes, sockets, and what else stands in such files.
+//! Stick tables, checks, modes, sockets, and what else such files contain.
 
 use flyball_haproxy::Checks;
 

@@ -1,7 +1,5 @@
-//! A headless Chromium, told what to do through its debugging pipe.
-//!
-//! Knows the protocol, not the page. Invariant: it is dead when this is dropped, every call has a
-//! deadline, and everything it reports in between is kept.
+//! A headless Chromium, driven through its debugging pipe; it does not know the page. It is dead
+//! when this is dropped, every call has a deadline, and every event in between is kept.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

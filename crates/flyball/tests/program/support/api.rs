@@ -1,6 +1,5 @@
-//! One HTTP request on a connection of its own, without any of the program's own code.
-//!
-//! Invariant: reading and writing have a deadline.
+//! One HTTP request on a connection of its own, without any of the program's own code. Reading and
+//! writing have a deadline.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,6 +1,5 @@
-//! A running `flyball run`.
-//!
-//! Invariant: it is dead when this is dropped; its replicas are then its own business, and tested.
+//! A running `flyball run`. It is dead when this is dropped; its replicas end by themselves, which
+//! tests check.
 
 use std::fs::File;
 use std::net::SocketAddr;

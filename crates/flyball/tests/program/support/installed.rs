@@ -1,6 +1,5 @@
-//! Programs of others that a test needs, installed where that is possible.
-//!
-//! Invariant: what cannot be had fails under `CI=true`, and is noted by name otherwise.
+//! Other programs that a test needs, installed where possible. A missing one fails under `CI=true`,
+//! and is otherwise noted by name.
 
 use std::env;
 use std::fs::OpenOptions;

@@ -1,6 +1,4 @@
-//! A steady open-loop load from another thread.
-//!
-//! Invariant: it ends with the test.
+//! A steady open-loop load from another thread. It ends with the test.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;

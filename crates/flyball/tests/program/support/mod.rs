@@ -1,7 +1,5 @@
-//! What tests of the whole program have in common: a place of their own, and waiting with a
-//! deadline.
-//!
-//! Invariant: whatever a test starts ends with it, by process id.
+//! Shared by tests of the whole program: a place of their own, and waiting with a deadline.
+//! Everything a test starts ends with it, by process id.
 
 mod api;
 mod daemon;

@@ -1,6 +1,5 @@
-//! Processes of this machine, told by a variable in their environment.
-//!
-//! Invariant: only processes that carry a mark of the test's own are ever signalled.
+//! Processes of this machine, found by a variable in their environment. Only processes that carry a
+//! marker of the test's own are ever signalled.
 
 use std::fs;
 

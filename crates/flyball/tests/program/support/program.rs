@@ -1,7 +1,5 @@
-//! The program under test, run to its end.
-//!
-//! Invariant: it gets nothing from the environment of the test but what the test gives it, and it
-//! is killed when its time is over.
+//! The program under test, run to its end. It gets nothing from the environment of the test but
+//! what the test gives it, and is killed when its time is over.
 
 use std::io::Read;
 use std::process::{Command, Stdio};
