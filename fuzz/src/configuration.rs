@@ -31,7 +31,7 @@ pub(crate) fn complete(service: &Service) {
 pub(crate) fn check_errors(errors: &ConfigErrors) {
     let text = errors.to_string();
     let shown = text.matches("error: ").count();
-    assert!(shown >= 1, "an error that says nothing: {text}");
+    assert!(shown >= 1, "an error without a message: {text}");
     assert!(text.len() <= (PROBLEMS_MAX + 1) * MESSAGE_MAX, "{} bytes", text.len());
     let control = |c: char| c.is_control() && c != '\n';
     assert!(!text.contains(control), "what was written reaches the terminal raw: {text:?}");

@@ -16,7 +16,7 @@ const MEMORY_BYTES: u64 = 64 << 20;
 const NETWORK: &str = "front";
 
 /// Lines of `NAME=VALUE` as labels: `service=NAME` begins those of one, and in front of them
-/// `source=swarm` or `source=app` says that no container carries what follows.
+/// `source=swarm` or `source=app` means that no container carries what follows.
 pub fn labels(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut services = ServiceLabels::new();

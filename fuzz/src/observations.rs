@@ -276,7 +276,7 @@ fn decided(policy: &Policy, memory: &mut Memory, seen: &Observation) -> Decision
     let mut twin = memory.clone();
     let decision = decide(policy, memory, seen);
     let again = decide(policy, &mut twin, seen);
-    assert_eq!(again, decision, "the same look, another decision, or a figure that is none");
+    assert_eq!(again, decision, "the same look, another decision, or a figure that is no number");
     assert_eq!(invariants::check(policy, seen, &decision), [], "{seen:#?}\n{decision}");
     assert!(decision.next_look_ms > 0, "a look without end");
     decision

@@ -11,7 +11,7 @@ use crate::step;
 pub(crate) struct Arguments {
     /// Which system
     name: Lab,
-    /// What it is told; `--help` says what it takes
+    /// Its arguments; `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }

@@ -42,7 +42,7 @@ enum Command {
     Sim(sim::Arguments),
     /// Fuzz all code that reads external input, or one target.
     Fuzz(fuzz::Arguments),
-    /// A system of others, scripted, to try flyball with by hand.
+    /// A scripted external system to try flyball with.
     Lab(lab::Arguments),
 }
 

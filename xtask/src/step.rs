@@ -45,8 +45,9 @@ impl Steps {
 pub(crate) fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
-    // What cargo told this program of its package is read by build scripts of others: they, and all
-    // that depends on them, would be built again each time that cargo is started from here and by hand.
+    // What cargo passed to this program about its package is read by other build scripts: they, and
+    // all that depends on them, would be rebuilt whenever cargo is started from here and then from
+    // a shell.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {

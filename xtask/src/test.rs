@@ -103,7 +103,7 @@ fn conclude(left_out: &[String], strict: bool) -> Result<()> {
     Ok(())
 }
 
-/// The file in which tests say what they could not run; gone when this is dropped.
+/// The file in which tests note what they could not run; gone when this is dropped.
 pub(crate) struct NotRun {
     file: PathBuf,
 }

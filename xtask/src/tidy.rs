@@ -35,7 +35,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// All that the rules had to say.
+/// All findings of the rules.
 #[derive(Default)]
 pub(crate) struct Report {
     /// What has to change.

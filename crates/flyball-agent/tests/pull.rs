@@ -58,7 +58,7 @@ async fn until_silent(agents: &Agents, node: &str) -> String {
 enum Does {
     /// Answers like an agent: half a core busy, on the clock of the tests.
     Counts,
-    Says(String),
+    Answers(String),
     /// Begins to answer and hangs up.
     HangsUp,
     /// Sends a byte now and then.
@@ -66,7 +66,7 @@ enum Does {
     Nothing,
 }
 
-/// Answers as `does` says now, on a free port.
+/// Answers as `does` returns at that moment, on a free port.
 async fn scripted(does: impl Fn() -> Does + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -89,7 +89,7 @@ async fn play(mut stream: TcpStream, does: &(dyn Fn() -> Does + Sync)) -> std::i
                 let body = counted("b", at_ms, at_ms / 2);
                 stream.write_all(ok(&body).as_bytes()).await?;
             }
-            Does::Says(text) => stream.write_all(text.as_bytes()).await?,
+            Does::Answers(text) => stream.write_all(text.as_bytes()).await?,
             Does::HangsUp => {
                 let half = ok(&counted("b", 1, 1)).split_at(90).0.to_owned();
                 stream.write_all(half.as_bytes()).await?;
@@ -141,21 +141,25 @@ async fn a_counter_is_reported_on_the_clock_of_the_caller_and_grows_as_it_does_t
 async fn each_bad_neighbour_is_silent_with_its_reason_and_delays_no_other() {
     let huge =
         format!("HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n{}", "x".repeat(600_000));
-    let says = |text: &str| {
+    let answering = |text: &str| {
         let text = text.to_owned();
-        scripted(move || Does::Says(text.clone()))
+        scripted(move || Does::Answers(text.clone()))
     };
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let bad = [
         (
             "refusing",
-            says("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n").await,
+            answering("HTTP/1.1 401 No\r\ncontent-length: 0\r\n\r\n").await,
             "refuses the token",
         ),
-        ("elsewhere", says("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n").await, "status 404"),
-        ("garbage", says(&ok("{\"s3cret\":1}")).await, "does not come from an agent"),
-        ("no_http", says("SSH-2.0-OpenSSH\r\n").await, "was cut off"),
-        ("huge", says(&huge).await, "was cut off"),
+        (
+            "elsewhere",
+            answering("HTTP/1.1 404 No\r\ncontent-length: 0\r\n\r\n").await,
+            "status 404",
+        ),
+        ("garbage", answering(&ok("{\"s3cret\":1}")).await, "does not come from an agent"),
+        ("no_http", answering("SSH-2.0-OpenSSH\r\n").await, "was cut off"),
+        ("huge", answering(&huge).await, "was cut off"),
         ("half", scripted(|| Does::HangsUp).await, "was cut off"),
         ("slow", scripted(|| Does::Trickles).await, "within 500 ms"),
         ("mute", scripted(|| Does::Nothing).await, "within 500 ms"),
@@ -197,7 +201,7 @@ async fn another_boot_lets_the_counter_start_over_and_never_grow_by_what_was_bef
     let shared = Arc::clone(&state);
     let address = scripted(move || {
         let at_ms = clock().as_ms();
-        Does::Says(ok(&match shared.load(Ordering::Relaxed) {
+        Does::Answers(ok(&match shared.load(Ordering::Relaxed) {
             0 => counted("first", at_ms, 5_000),
             _ => counted("second", at_ms - 3_000_000, 900_000),
         }))

@@ -14,7 +14,7 @@ pub struct Group {
     pub throttling: Option<Directory>,
 }
 
-/// A directory of a group, with the version that says how its files are written.
+/// A directory of a group, with the version that determines how its files are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Directory {
     /// v1: nanoseconds.

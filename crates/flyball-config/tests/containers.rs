@@ -10,7 +10,7 @@ fn errors_in(text: &str) -> String {
     parse(text, "flyball.toml", &env).unwrap_err().to_string()
 }
 
-/// Everything that is said about a service that would be fine without `lines`.
+/// All errors of a service that would be valid without `lines`.
 fn errors_of(lines: &str) -> String {
     let image = if lines.contains("image =") { "" } else { "image = \"web:1\"\n" };
     errors_in(&format!(

@@ -278,7 +278,7 @@ const ROWS: &[Row] = &[
     }),
 ];
 
-/// The keys of the reference whose fallback is said in words, with those.
+/// The keys of the reference whose fallback is described in words, with those words.
 fn in_words() -> Vec<(String, String)> {
     let mut section = String::new();
     let mut rows = Vec::new();
@@ -305,9 +305,9 @@ fn every_fallback_that_the_reference_describes_in_words_is_what_applies() {
     let known: Vec<_> = ROWS.iter().map(|(key, words, _)| (*key, *words)).collect();
     for (key, words) in &described {
         let row = (key.as_str(), words.as_str());
-        assert!(known.contains(&row), "{row:?} is said and not tested: add a row");
+        assert!(known.contains(&row), "{row:?} is described and not tested: add a row");
     }
-    assert_eq!(described.len(), ROWS.len(), "a row is tested that the reference does not say");
+    assert_eq!(described.len(), ROWS.len(), "a row is tested that is not in the reference");
     for (key, words, applies) in ROWS {
         assert!(applies(), "{key}: it is not so that {words}");
     }

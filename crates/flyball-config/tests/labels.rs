@@ -25,7 +25,7 @@ fn labels(lines: &str) -> BTreeMap<String, String> {
     lines.lines().filter(|line| !line.trim().is_empty()).map(pair).collect()
 }
 
-/// What a container without limits says, in the network `blue`.
+/// A container without limits, in the network `blue`.
 fn of_container(labels: BTreeMap<String, String>) -> Described {
     let networks = ["blue".to_owned()].into();
     Described { labels, source: Source::Container(Limits { networks, ..Limits::default() }) }
@@ -63,7 +63,7 @@ fn container(lines: &str) -> Container {
     }
 }
 
-/// Everything that is said about such a service.
+/// All errors of such a service.
 fn errors_of(lines: &str) -> String {
     let lines = format!("flyball.port=8080\nflyball.balancer=haproxy\n{lines}");
     labelled(&[("web", &lines)]).refused["web"].to_string()
@@ -128,7 +128,7 @@ fn labels_are_the_keys_of_a_service() {
     let labelled = labelled(&[("web", labels)]);
     assert_eq!(labelled.refused, BTreeMap::new());
     let mut service = labelled.services["web"].clone();
-    // What the file says needs nobody's permission.
+    // What the file sets needs no permission.
     let Engine::Docker(container) = &mut service.engine else { panic!("{service:?}") };
     assert_eq!(std::mem::replace(&mut container.granted, ExtraRights::ALL), ExtraRights::ALL);
     let Balancer::Haproxy { backend, .. } = &mut service.balancer else { panic!("{service:?}") };

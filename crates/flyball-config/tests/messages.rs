@@ -11,12 +11,12 @@ fn user_env() -> Env {
     Env { home: Some("/home/a".into()), ..Env::default() }
 }
 
-/// Everything that is said about `text`.
+/// All errors of `text`.
 fn errors_in(text: &str) -> String {
     parse(text, "flyball.toml", &user_env()).unwrap_err().to_string()
 }
 
-/// Everything that is said about a service that would be fine without `lines`.
+/// All errors of a service that would be valid without `lines`.
 fn errors_of(lines: &str) -> String {
     errors_in(&format!(
         "[services.web]\nengine = \"process\"\nlisten = \"127.0.0.1:80\"\ncommand = [\"a\"]\n{lines}\n"

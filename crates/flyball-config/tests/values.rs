@@ -409,8 +409,8 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
 #[test]
 fn every_key_of_the_reference_is_read() {
     for (section, key, _) in rows() {
-        // A date is no key's value: it is refused by whoever reads the key, as another thing than
-        // an unknown key.
+        // A date is no key's value: the reader of the key refuses it, with another error than
+        // for an unknown key.
         let text = with(around(&section, &key), &section, &key, "1979-05-27");
         let errors = parse(&text, "f", &user_env()).unwrap_err().to_string();
         assert!(!errors.contains("unknown key"), "{section}.{key}: {errors}");

@@ -134,7 +134,7 @@ fn rules_that_go_by_cpu_wake_for_a_request_too() {
         assert_eq!(world.ready(), 0);
         world.load = 5.0;
         world.pass(5_000);
-        assert!(world.ready() > 0, "somebody waits and nothing runs");
+        assert!(world.ready() > 0, "a request waits and nothing runs");
     }
 }
 
@@ -435,11 +435,11 @@ fn time_throttled_by_cpu_limits_raises_a_count_that_cpu_decides() {
     assert_eq!(settled(None, false).ready(), 1);
     assert_eq!(settled(Some(0.0), false).ready(), 1);
     let mut held = settled(Some(0.8), false);
-    assert_eq!(held.ready(), 2, "half busy, and held back in most of the rest");
+    assert_eq!(held.ready(), 2, "half busy, and throttled in most of the rest");
     let decision = held.look().to_string();
     let recommendation = decision.lines().find(|line| line.contains("cpu  ")).unwrap();
     insta::assert_snapshot!(recommendation, @"  cpu         0.55 replicas busy + 0.44 throttled by their limits, at most 60 % of each -> 2   decides");
-    assert_eq!(settled(Some(0.8), true).ready(), 1, "arrivals and their cost tell more than CPU");
+    assert_eq!(settled(Some(0.8), true).ready(), 1, "arrivals and their cost mean more than CPU");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_load_is_followed_up_at_once_and_down_without_a_request_lost() {
         world.pass(60_000);
         let peak = world.wanted_count;
         world.load = 10.0;
-        // `look` checks that nobody leaves who still gets requests.
+        // `look` checks that no replica leaves that still gets requests.
         world.pass(180_000);
         assert!(
             world.wanted_count <= Some(2) && peak >= Some(8),
@@ -118,7 +118,7 @@ fn a_replica_no_longer_predicted_to_leave_gets_requests_again() {
     world.pass(5_000);
     world.manual = Some(Manual { ask: Ask::Pin(3), until: None, by: "cli".into() });
     let last = world.replicas.keys().next_back().unwrap().clone();
-    // It is drained, and its balancer says that it still works.
+    // It is drained, and its balancer reports that it still works.
     let busy = |world: &mut World| {
         world.look_seeing(|observation| {
             if let Some(Reading::Taken { value, .. }) = &mut observation.balancer {
@@ -152,7 +152,7 @@ fn a_replica_ordered_to_leave_gets_no_requests_while_the_engine_still_shows_it()
         assert!(world.wanted_count <= last, "it goes up again:\n{decision}");
         last = world.wanted_count;
         let back = decision.plan.iter().any(|step| matches!(step, Step::Route { .. }));
-        assert!(!back, "who left gets requests again:\n{decision}");
+        assert!(!back, "a replica that left gets requests again:\n{decision}");
     }
     assert_eq!(world.wanted_count, Some(1));
 }

@@ -107,7 +107,8 @@ struct Look {
     manual: Option<(Option<u32>, Option<u64>)>,
     advice: Option<(u8, u64)>,
     busy: bool,
-    /// What the engine was told, and who is predicted to leave; they can be chosen if nobody is.
+    /// The count that the engine has, and which replicas are predicted to leave; they can be chosen
+    /// if none is.
     count: Option<(u32, Option<Vec<u64>>)>,
 }
 
@@ -215,7 +216,7 @@ impl Look {
     }
 }
 
-/// Replicas' worth of CPU in use, and of time held back.
+/// Replicas' worth of CPU in use, and of throttled time.
 fn cpu_usage(recommendation: &Recommendation) -> Option<(f64, f64)> {
     match recommendation.arithmetic {
         Arithmetic::Cpu { used, held, .. } => Some((used, held.unwrap_or(0.0))),
@@ -237,7 +238,7 @@ fn run(policy: &Policy, looks: &[Look]) -> Vec<(Observation, Decision)> {
 }
 
 /// Whether each of the looks takes something away that serves or is about to. An engine with a
-/// count of its own is told to; who leaves it anyway is drained.
+/// count of its own gets an order; what leaves anyway is drained.
 fn removals(policy: &Policy, looks: &[Look]) -> Vec<bool> {
     let (mut memory, mut now) = (Memory::default(), 100_000);
     let mut out = Vec::new();
@@ -349,7 +350,7 @@ proptest! {
             // One that was draining may come back without a step, where it was routed all along.
             let starts = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
             let signals = &decision.signals;
-            // Those that say they cannot serve keep their places, lest they be doubled.
+            // Those that report they cannot serve keep their places, lest they be doubled.
             let there = signals.committed() + signals.draining + signals.unhealthy;
             let coming = there as usize + starts + unseen;
             asked.extend(std::iter::repeat_n(observation.at, starts));

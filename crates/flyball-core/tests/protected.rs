@@ -10,7 +10,7 @@ fn starts(plan: &[Step]) -> usize {
     plan.iter().filter(|step| matches!(step, Step::Start { .. })).count()
 }
 
-/// `true` while somebody else's container runs that ends and is restarted again and again.
+/// `true` while an external container runs that ends and is restarted again and again.
 fn is_up(at_ms: u64) -> bool {
     at_ms % 1_400 < 600
 }
@@ -72,6 +72,6 @@ fn replacements_of_protected_replicas_that_fail_go_no_further_than_the_maximum()
         (replica.protected, replica.never_ready) = (true, true);
     }
     world.pass(60_000);
-    // As with replicas that say that they cannot serve: one beyond the maximum.
+    // As with replicas that report that they cannot serve: one beyond the maximum.
     assert_eq!((world.ready(), world.replicas.len()), (2, 5));
 }

@@ -40,7 +40,7 @@ fn a_start_that_takes_long_is_explained_with_what_its_check_is_answered() {
     let late = (0..46).map(|_| look(&mut world)).last().unwrap();
     let expected = "starting web-1 for 12 s: GET /healthz at 127.0.0.1:8080 answers 404";
     assert_eq!(line(&late, "starting ").unwrap(), expected);
-    assert_eq!(late.desired, 1, "nobody is replaced before its time");
+    assert_eq!(late.desired, 1, "no replica is replaced before its time");
 }
 
 #[test]

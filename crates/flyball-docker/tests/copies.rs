@@ -26,7 +26,7 @@ fn the_reference_page_lists_what_becomes_of_each_field() {
     );
 }
 
-/// What is kept and cannot be had on this machine, or is left at what everybody has: Windows, ports
+/// What is kept and cannot be had on this machine, or is left at its usual value: Windows, ports
 /// of a scheduler that the kernel lacks, hardware.
 const NOT_SET_HERE: &[&str] = &[
     "Config.ArgsEscaped",
@@ -129,7 +129,7 @@ fn by_path(inspection: &Value) -> BTreeMap<String, Vec<Value>> {
     found
 }
 
-/// What is not set is told as nothing, as an empty list or as zero.
+/// What is not set is reported as nothing, as an empty list or as zero.
 fn set(values: Option<&Vec<Value>>) -> Vec<Value> {
     values.into_iter().flatten().filter(|value| is_set(value)).cloned().collect()
 }
@@ -140,7 +140,7 @@ fn compare(original: &Value, copy: &Value) -> BTreeSet<&'static str> {
     let (old, new) = (by_path(original), by_path(copy));
     for path in old.keys().chain(new.keys()) {
         let decided = fate(path).is_some();
-        assert!(decided, "nobody decided what becomes of {path}: write it into copy/fields.rs");
+        assert!(decided, "undecided what becomes of {path}: write it into copy/fields.rs");
     }
     for (path, fate) in FIELDS {
         let (old, new) = (set(old.get(*path)), set(new.get(*path)));
@@ -235,7 +235,7 @@ mod alone {
             assert_eq!(before[place]["Source"], after[place]["Source"], "{place}");
         }
         for place in ["/handed-on", "/declared"] {
-            assert_ne!(before[place]["Name"], after[place]["Name"], "{place} is somebody's own");
+            assert_ne!(before[place]["Name"], after[place]["Name"], "{place} is its own");
         }
         assert!(changed.remove("NetworkSettings.Networks.*.Aliases"));
         let networks = &new["NetworkSettings"]["Networks"];

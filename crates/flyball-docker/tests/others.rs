@@ -71,7 +71,7 @@ mod alone {
         let docker = lab.client().await;
         docker.kill_container("shop_web_1", None).await.unwrap();
         until_gone(&engine).await;
-        assert!(value(&engine).exits.is_empty(), "the end of others' containers is no failure");
+        assert!(value(&engine).exits.is_empty(), "the end of external containers is no failure");
         engine.start(&id(2));
         until_ready(&engine, 2).await;
     }

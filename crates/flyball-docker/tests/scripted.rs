@@ -20,7 +20,7 @@ const VERSION: &str = r#"{"ApiVersion":"1.41","Version":"20.10.24"}"#;
 /// What the daemon does with a request.
 #[derive(Clone, Debug)]
 enum Answer {
-    /// Takes it and says nothing.
+    /// Takes it and stays silent.
     Nothing,
     /// A head, and then nothing.
     Stream,
@@ -99,14 +99,14 @@ fn clock() -> Timestamp {
 
 fn open(socket: &Path) -> Arc<DockerHost> {
     let host = format!("unix://{}", socket.display());
-    // The script's containers say that flyball started them; nobody signed them.
+    // The script's containers claim that flyball started them; they carry no signature.
     let signer = Arc::new(Signer::passing().unwrap().trusting_marks(true));
     let settings =
         HostSettings { host, cgroup_mount: None, clock, signer, labels_from_images: false };
     DockerHost::open(settings).unwrap()
 }
 
-/// A daemon that is well but for what `script` says of a path.
+/// A daemon that is well but for the answers that `script` gives for a path.
 fn well_but(
     script: impl Fn(&str) -> Option<Answer> + Send + Sync + 'static,
 ) -> impl Fn(&str) -> Answer + Send + Sync + 'static {

@@ -94,7 +94,7 @@ impl FileBelow {
         Ok(refuse_other_kinds(metadata)?)
     }
 
-    /// Makes the file with `text` in it, for everybody to read: as a whole or not at all. Blocks.
+    /// Makes the file with `text` in it, readable by every user: as a whole or not at all. Blocks.
     ///
     /// # Errors
     /// There is one by now, or the system refuses.
@@ -147,7 +147,7 @@ impl FileBelow {
         file.sync_all()
     }
 
-    /// Nobody else's file, made in between, is replaced.
+    /// No file that another program made in between is replaced.
     fn rename_to_nothing(&self, beside: &OsStr) -> Result<(), Errno> {
         let folder = &self.folder;
         match renameat_with(folder, beside, folder, &self.name, RenameFlags::NOREPLACE) {

@@ -7,7 +7,7 @@ use std::string::FromUtf8Error;
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// There is none.
+    /// There is no such file.
     #[error("there is no such file")]
     Missing,
     /// It is a directory.

@@ -11,7 +11,7 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// Whether users that are neither the owner nor in the file's group may read the secret at `path`.
 /// A group is chosen on purpose (`root:flyball`, 0640), so it may. `false` where that cannot be
-/// told, and for secrets that Docker mounted into this container.
+/// determined, and for secrets that Docker mounted into this container.
 pub fn may_others_read(path: &Path) -> bool {
     if path.starts_with(CONTAINER_SECRETS) {
         return false;
@@ -19,7 +19,7 @@ pub fn may_others_read(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// Takes every right on the file or directory at `path` from everybody but its owner. A link is
+/// Removes every right on the file or directory at `path` but its owner's. A link is
 /// left as it is.
 ///
 /// # Errors

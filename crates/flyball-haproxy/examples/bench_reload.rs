@@ -232,7 +232,7 @@ impl Tally {
     }
 }
 
-/// Requests one after another on one connection, until one fails or HAProxy says it is the last.
+/// Requests one after another on one connection, until one fails or HAProxy announces the last.
 async fn call_until_broken(front: SocketAddr, over: &AtomicBool, tally: &Tally) {
     let Ok(mut stream) = TcpStream::connect(front).await else {
         tally.take(Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()));

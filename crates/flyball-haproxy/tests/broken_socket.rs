@@ -22,9 +22,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 enum Scenario {
     /// As HAProxy would, with one server of flyball's.
     Answers,
-    /// Takes the command and says nothing.
+    /// Takes the command and stays silent.
     Silence,
-    /// The right answer, up to so many bytes.
+    /// The right answer, up to this many bytes.
     CutOff(usize),
     /// An answer of another program.
     Garbage,
@@ -83,7 +83,7 @@ async fn play(stream: UnixStream, scenario: Scenario, received: Arc<Mutex<Vec<St
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     if stream.read_line(&mut line).await.unwrap() == 0 {
-        return; // The caller gave up before it said anything.
+        return; // The caller gave up before it sent anything.
     }
     let answer = answer(line.trim());
     received.lock().unwrap().push(line.trim().to_owned());

@@ -211,7 +211,7 @@ async fn errors_are_counted_once_each() {
         assert!(get(rig.front).await.unwrap_err().starts_with("HTTP/1.1 503"));
     }
     let report = observed(&haproxy, |r| r.errors >= 3).await;
-    assert_eq!((report.arrivals, report.errors), (3, 3), "nobody to send them to");
+    assert_eq!((report.arrivals, report.errors), (3, 3), "no server to send them to");
     // Three retries and a redispatch later it is still one request that failed.
     haproxy.route(&id("web-1"), refusing());
     observed(&haproxy, |r| haproxy::is_routed(r, &id("web-1"))).await;
@@ -246,7 +246,7 @@ async fn slots_do_the_same_where_servers_cannot_be_made() {
     haproxy.shutdown().await;
     let again = Haproxy::connect(settings, clock).await.unwrap();
     let report = observed(&again, |_| true).await;
-    assert!(report.servers.is_empty(), "a slot does not say whose it is: {report:?}");
+    assert!(report.servers.is_empty(), "a slot does not show whose it is: {report:?}");
     stays.route(&again);
     routed(&again, &stays).await;
     load.sends(20).await;

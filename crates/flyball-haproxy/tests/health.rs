@@ -187,11 +187,14 @@ mod alone {
         };
         let share = |failed: u64| 100.0 * failed as f64 / (PER_S * SECONDS) as f64;
         println!(
-            "{failed} failed ({:.2} %), by hand {hand_written} ({:.2} %)",
+            "{failed} failed ({:.2} %), handwritten {hand_written} ({:.2} %)",
             share(failed),
             share(hand_written)
         );
-        assert!(failed <= hand_written && failed > 0, "{failed} failed, by hand {hand_written}");
+        assert!(
+            failed <= hand_written && failed > 0,
+            "{failed} failed, handwritten {hand_written}"
+        );
     }
 
     /// How many of the requests fail that are sent one after another at their times.

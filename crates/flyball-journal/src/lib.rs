@@ -59,7 +59,8 @@ impl Default for Retention {
 
 /// The owner of the history.
 ///
-/// Dropped without [`Journal::close`], it still writes what was recorded, but nobody waits for it.
+/// Dropped without [`Journal::close`], it still writes what was recorded, but without waiting for
+/// it.
 #[derive(Debug)]
 pub struct Journal {
     dir: PathBuf,
@@ -73,10 +74,10 @@ pub struct Journal {
 impl Journal {
     /// Opens or begins the journal in the directory `dir`, which is made if it is missing.
     ///
-    /// Where that cannot be (the directory cannot be written, the disk is full, another process
-    /// has the journal), nothing is kept, [`Journal::fault`] says why, and it is tried again every
-    /// minute. A file that is damaged or of a newer flyball is never deleted, see [`UnusedFile`]. Blocks
-    /// for at most a few seconds.
+    /// Where that cannot be (the directory cannot be written, the disk is full, another process has
+    /// the journal), nothing is kept, [`Journal::fault`] has the reason, and it is tried again
+    /// every minute. A file that is damaged or of a newer flyball is never deleted, see
+    /// [`UnusedFile`]. Blocks for at most a few seconds.
     pub fn open(dir: &Path, retention: Retention) -> Self {
         Self::open_again(dir, retention, RETRY)
     }
@@ -108,7 +109,7 @@ impl Journal {
         self.state.take_aside()
     }
 
-    /// How often a file was opened for writing: 0 as long as there was none. Whoever keeps a
+    /// How often a file was opened for writing: 0 as long as there was none. The holder of a
     /// [`Journal::reader`] needs a new one once this has grown.
     pub fn openings(&self) -> u64 {
         self.state.openings()
@@ -172,7 +173,7 @@ impl Journal {
         self.manuals.all()
     }
 
-    /// The services of which something was asked by hand that another version wrote and this one
+    /// The services with an override that another version wrote and this one
     /// cannot read, once.
     pub fn take_unreadable_manuals(&self) -> BTreeSet<String> {
         self.manuals.take_unreadable()

@@ -76,7 +76,7 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-/// Where the journal of `dir` is, as far as it can be told without opening it for writing.
+/// Where the journal of `dir` is, as far as can be known without opening it for writing.
 pub(crate) fn file(dir: &Path) -> PathBuf {
     let path = dir.join("journal.db");
     let version = || -> rusqlite::Result<i64> {
@@ -157,8 +157,9 @@ fn lock(dir: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// What replicas said last may be secret, so files of earlier versions, which everybody could read,
-/// are closed, too. One of another user stays as it is: the rights of the directory hide it.
+/// Log tails of replicas may hold secrets, so files of earlier versions, which every user could
+/// read, are made private, too. One of another user stays as it is: the rights of the directory
+/// hide it.
 fn take_from_others(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with("journal") {
@@ -171,7 +172,7 @@ fn cannot_keep(dir: &Path, error: &dyn std::error::Error) -> JournalError {
     JournalError::Directory { dir: dir.to_owned(), why: error.to_string() }
 }
 
-/// The file at `path` as a sound journal of this version, begun if there is none.
+/// The file at `path` as a sound journal of this version, created if missing.
 fn usable(path: &Path) -> Result<Connection, Refused> {
     look_at_files(path)?;
     let new = path.symlink_metadata().is_err();
@@ -227,7 +228,7 @@ fn use_log(connection: &Connection, path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// What can be told without opening the file.
+/// What can be known without opening the file.
 fn look_at_files(path: &Path) -> Result<(), Refused> {
     let damaged = |why: &str| Err(Refused::Damaged(why.to_owned()));
     match path.symlink_metadata() {
@@ -246,7 +247,7 @@ fn look_at_files(path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// Whether the file begins as every SQLite database does. Told here, because SQLite would remove
+/// Whether the file begins as every SQLite database does. Checked here, because SQLite would remove
 /// a log beside a file that it cannot read.
 fn look_at_header(path: &Path) -> Result<(), Refused> {
     let mut header = [0; 16];

@@ -32,7 +32,7 @@ pub struct Which {
     pub from_wall_ms: i64,
     /// Made before this wall-clock time.
     pub before_wall_ms: i64,
-    /// So many at most.
+    /// At most this many.
     pub limit: u32,
     /// Only those that want another count than was committed then.
     pub moves_only: bool,
@@ -56,7 +56,7 @@ pub struct Decisions {
 }
 
 impl Reader {
-    /// A reader of the journal in `dir`, beside whoever writes it, in this process or another.
+    /// A reader of the journal in `dir`, beside its writer in this process or another.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Reader {
         connection.busy_timeout(QUERY_LIMIT)?;
         let refused = header(&connection, "schema_version").err();
         let refused = refused.and_then(|error| error.sqlite_error_code());
-        // The log cannot be shared where nothing can be written; without a log there is nobody to
+        // The log cannot be shared where nothing can be written; without a log there is no one to
         // share it with.
         if matches!(refused, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
             && is_log_empty(path)

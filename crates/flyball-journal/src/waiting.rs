@@ -86,7 +86,7 @@ impl Place {
         }
     }
 
-    /// Writes until all senders are gone; waits for a file first if there is none.
+    /// Writes until all senders are gone; waits for a file first if it has none.
     pub(crate) fn write(self, first: Option<Opened>, messages: &Receiver<Message>) {
         let Some(opened) = first.or_else(|| self.wait(messages)) else { return };
         let writer = Writer::new(&opened, self.state, self.manuals, self.retention);

@@ -40,11 +40,11 @@ pub(crate) enum Row {
     Decision(Box<Decision>),
 }
 
-/// What the writer is told.
+/// A message to the writer.
 #[derive(Debug)]
 pub(crate) enum Message {
     Record(Row),
-    /// Write now, then say so.
+    /// Write now, then confirm it.
     Flush(SyncSender<()>),
     /// Write now, and end.
     Close,
@@ -53,7 +53,7 @@ pub(crate) enum Message {
     LimitPages(u32),
 }
 
-/// What the writer tells.
+/// What the writer reports.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     lost: AtomicU64,
@@ -272,7 +272,7 @@ impl Writer {
 
     /// One bite of what is too old or too much.
     fn look_after(&mut self, connection: &Connection) {
-        // Whoever asked was told that it could not be written then.
+        // The caller got the error when it could not be written.
         let _still_not = self.manuals.write_rest();
         let done = upkeep::bite(connection, self.now_ms, self.retention);
         let again = matches!(done, Ok(upkeep::Bite::More));

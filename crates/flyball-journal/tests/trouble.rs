@@ -57,7 +57,7 @@ fn count(dir: &Path) -> i64 {
     connection.query_row("SELECT count(*) FROM sample_second", [], |row| row.get(0)).unwrap()
 }
 
-/// Says "NUMBER" after every 100 samples that were written, for ever.
+/// Prints "NUMBER" after every 100 samples that were written, for ever.
 fn write_for_ever(dir: &Path) {
     let (journal, damaged) = open(dir);
     assert_eq!(damaged, None);
@@ -140,7 +140,7 @@ fn a_damaged_file_is_moved_aside_and_reported() {
         journal.record_sample("web", &sample(1));
         journal.close().unwrap();
         assert_eq!(count(dir.path()), 1, "{why}");
-        assert_eq!(open(dir.path()).1, None, "{why}: said only once");
+        assert_eq!(open(dir.path()).1, None, "{why}: reported only once");
     }
 }
 
@@ -199,7 +199,7 @@ fn a_missing_directory_is_made_and_an_impossible_one_is_named() {
     let below_a_file = dir.path().join("file/b");
     let why = fault(&below_a_file);
     assert!(why.contains(below_a_file.to_str().unwrap()), "{why}");
-    // Nobody can make a directory here, root neither.
+    // No user can make a directory here, not even root.
     assert!(
         fault(Path::new("/proc/flyball")).starts_with("cannot keep the journal in /proc/flyball")
     );

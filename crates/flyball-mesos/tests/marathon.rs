@@ -311,7 +311,7 @@ mod alone {
             Reading::Taken { at, .. } => at,
             Reading::Missing { since, .. } => since,
         };
-        // From a change that no event tells until the whole list was read again.
+        // From a change that no event reports until the whole list was read again.
         lab.set(|knobs| knobs.mute = true);
         let (mut worst, mut last) = (0, read_at(engine.observe()));
         for _ in 0..3 {

@@ -90,8 +90,11 @@ mod alone {
         let (reported, counted) = (counter.used_ns - first.used_ns, kernel_last - kernel_first);
         #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time")]
         let off = (reported as f64 - counted as f64) / counted as f64;
-        println!("mesos told {reported} ns and the kernel {counted} ns: {:.2} % off", off * 100.0);
-        assert!(off.abs() < 0.05, "{reported} ns told, {counted} ns counted");
+        println!(
+            "mesos reported {reported} ns and the kernel {counted} ns: {:.2} % off",
+            off * 100.0
+        );
+        assert!(off.abs() < 0.05, "{reported} ns reported, {counted} ns counted");
         // And the rate by the times that came with the counters.
         let span_ms = counter.at.ms_since(first.at);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of seconds")]

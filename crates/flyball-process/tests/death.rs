@@ -36,7 +36,7 @@ fn played(test: &str) -> bool {
     true
 }
 
-/// A flyball with two replicas that says so and then waits to be killed.
+/// A flyball with two replicas that prints so and then waits to be killed.
 fn flyball(test: &str, way: Way) {
     let mut settings = launcher_settings(way);
     settings.run_mark = std::env::var(RUN).unwrap();

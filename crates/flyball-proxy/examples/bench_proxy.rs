@@ -376,7 +376,7 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// The first line a program says about itself.
+/// The first line a program prints about itself.
 fn version(program: &str, flag: &str) -> String {
     let Some(path) = found(Path::new(program)) else { return "unknown".to_owned() };
     let Ok(output) = Command::new(path).arg(flag).output() else { return "unknown".to_owned() };

@@ -41,7 +41,7 @@ pub(crate) struct Share {
 #[derive(Debug)]
 pub(crate) struct Place {
     share: Arc<Share>,
-    /// `None` for one who speaks for many.
+    /// `None` for a trusted proxy, which stands for many clients.
     client: Option<IpAddr>,
 }
 
@@ -78,7 +78,7 @@ impl Crowd {
         *lock(&self.0) = Some((Instant::now(), full));
     }
 
-    /// Why clients are turned away, if one was lately.
+    /// Why clients are turned away, if one was within [`CROWDED`].
     pub(crate) fn recent(&self) -> Option<Full> {
         let last = *lock(&self.0);
         last.filter(|(at, _)| at.elapsed() < CROWDED).map(|(_, full)| full)
@@ -122,7 +122,8 @@ impl Counts {
 }
 
 impl Share {
-    /// A place for a connection from `client`; `trusted` if it speaks for many clients.
+    /// A place for a connection from `client`; `trusted` if it is a proxy that stands for many
+    /// clients.
     pub(crate) fn take(self: &Arc<Self>, client: IpAddr, trusted: bool) -> Result<Place, Full> {
         let client = (!trusted).then(|| household(client));
         let mut clients = lock(&self.clients);
@@ -197,10 +198,10 @@ mod tests {
         assert_eq!(share.take(client(1), false).unwrap_err(), Full::Client);
         assert!(share.take("::ffff:192.0.2.1".parse().unwrap(), false).is_err(), "the same one");
         assert!(share.take(client(2), false).is_ok());
-        assert!(share.take(client(1), true).is_ok(), "one who speaks for many");
+        assert!(share.take(client(1), true).is_ok(), "a trusted proxy");
         drop(places);
         assert!(share.take(client(1), false).is_ok());
-        assert!(lock(&share.clients).is_empty(), "nobody is remembered for ever");
+        assert!(lock(&share.clients).is_empty(), "no client is remembered for ever");
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl Answers {
     }
 }
 
-/// How one server has failed lately.
+/// How one server has failed within [`WINDOW`].
 #[derive(Debug, Default)]
 pub(crate) struct Conduct {
     /// Requests that failed since the last that did not.
@@ -146,7 +146,7 @@ impl Conduct {
         self.marks.front().map_or(Answers::default(), |(_, before)| answers.since(*before))
     }
 
-    /// Takes in a request that failed, and says why the server should be out, if it should.
+    /// Takes in a request that failed. Returns why the server should be ejected, if it should.
     pub(crate) fn failed(
         &mut self,
         now: Instant,

@@ -246,7 +246,7 @@ impl Exchange {
         })
     }
 
-    /// Has interim answers of the replica passed on, and heard if the body waits for one.
+    /// Has interim answers of the replica forwarded, and lets the body go if it waits for a 100.
     fn hear_interim(&self, mut request: Request<Upload>) -> Request<Upload> {
         let interim = self.takes_interim.then(|| self.client.interim.clone());
         let word = self.word.clone();
@@ -329,7 +329,7 @@ impl Exchange {
 }
 
 /// Makes the head of an answer fit for the client. With a chunked body, also sees whether that begins
-/// as one, if it does so soon: a bad first chunk shows that the answer is none.
+/// as one, if it does so soon: a bad first chunk shows that this is no HTTP answer.
 async fn begin_answer(
     response: &mut Response<Incoming>,
     upgraded: Option<&HeaderValue>,
@@ -354,7 +354,7 @@ fn expects_continue(headers: &HeaderMap) -> bool {
     headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
 }
 
-/// Notes what an answer says of its server.
+/// Records what an answer shows about its server.
 fn judge(upstreams: &Arc<Upstreams>, permit: &Permit, status: StatusCode) {
     if is_failure(status.as_u16()) {
         upstreams.failed(&permit.server, Failure::Status(status));

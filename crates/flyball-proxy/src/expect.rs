@@ -23,7 +23,7 @@ struct State {
     waker: Option<Waker>,
 }
 
-/// What the replica said.
+/// What the replica answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// The body may come.

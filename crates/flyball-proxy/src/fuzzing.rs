@@ -119,7 +119,7 @@ fn framed(fields: &Fields) -> bool {
 fn passed(before: &Fields, after: &Fields) {
     let ends_here = |name: &str| {
         let named = !KEPT.contains(&name) && names(before, "connection", name);
-        // Two words that are said of the connection itself, and name no field.
+        // Two words that concern the connection itself, and name no field.
         let word = ["close", "keep-alive"].contains(&name);
         OF_ONE_CONNECTION.contains(&name) || (named && !word)
     };
@@ -144,7 +144,7 @@ fn passed(before: &Fields, after: &Fields) {
     assert!(new.iter().all(|name| added.contains(&name.as_str())), "made up: {new:?}");
     let lengths = |fields: &Fields| fields.get("content-length").cloned().unwrap_or_default();
     let (before, after) = (lengths(before), lengths(after));
-    // A length that is said several times may go on as one.
+    // A length that is repeated may be forwarded as one.
     let was_listed =
         |length: &Vec<u8>| before.iter().flat_map(|list| tokens(list)).any(|l| l == length);
     assert_eq!(before.is_empty(), after.is_empty(), "a length is lost or made up");
@@ -182,7 +182,7 @@ fn upgraded(asked: Option<&[Vec<u8>]>, after: &Fields, upgrade: Option<&HeaderVa
     let asked = asked.unwrap_or_default();
     for protocol in tokens(upgrade.as_bytes()).filter(|protocol| !protocol.is_empty()) {
         let wanted = asked.iter().flat_map(|list| tokens(list)).any(|one| one == protocol);
-        assert!(wanted, "nobody asked for {protocol:?}");
+        assert!(wanted, "{protocol:?} was not requested");
         let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default().trim_ascii();
         assert!(!name.eq_ignore_ascii_case(b"h2c"), "{after:?}");
     }

@@ -41,7 +41,7 @@ pub(crate) struct Refused;
 #[derive(Clone)]
 pub(crate) struct Peer {
     address: HeaderValue,
-    /// Whether what it says of where a request comes from is passed on.
+    /// Whether its fields about the origin of a request are forwarded.
     trusted: bool,
 }
 
@@ -202,8 +202,9 @@ fn one_length(headers: &mut HeaderMap) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Takes off what only a proxy in front may say of where a request comes from. An application that
-/// goes by its environment (CGI, WSGI) cannot tell `_` from `-`, so they are treated alike here.
+/// Removes the fields about a request's origin that only a proxy in front may set. An application
+/// that goes by its environment (CGI, WSGI) cannot distinguish `_` from `-`, so they are treated
+/// alike here.
 fn strip_forwarding_fields(headers: &mut HeaderMap) {
     let names: Vec<HeaderName> =
         headers.keys().filter(|name| is_forwarding_field(name.as_str())).cloned().collect();
@@ -265,7 +266,7 @@ fn strip(headers: &mut HeaderMap, local: &[&'static HeaderName]) {
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let named = headers.get_all(CONNECTION).iter().flat_map(tokens);
     named
-        // The two that are said all the time and name no field of their own.
+        // The two usual ones, which name no field of their own.
         .filter(|token| !matches!(*token, b"keep-alive" | b"close"))
         .filter_map(|token| HeaderName::from_bytes(token).ok())
         .filter(|name| !KEPT.contains(name))
@@ -278,7 +279,7 @@ fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
     headers.insert(UPGRADE, protocol);
 }
 
-/// Adds this hop. What a trusted proxy in front has said about scheme and host is left as it is.
+/// Adds this hop. The scheme and host that a trusted proxy in front has set are left as they are.
 fn add_forwarded(headers: &mut HeaderMap, peer: &Peer) {
     headers.reserve(4);
     headers.append(FORWARDED_FOR, peer.address.clone());

@@ -70,7 +70,8 @@ impl Interim {
         !self.0.waiting.load(Relaxed)
     }
 
-    /// Hands what is left to `write`, which says how much it took, until that is all or it fails.
+    /// Hands what is left to `write`, which returns how much it took, until that is all or it
+    /// fails.
     pub(crate) fn write<E>(
         &self,
         mut write: impl FnMut(&[u8]) -> Result<usize, E>,

@@ -90,7 +90,7 @@ impl Door {
             Ok(place) => place,
             Err(full) => return self.turn_away(stream, address, full),
         };
-        // A client that is gone already: its next read says so.
+        // A client that is gone already: its next read fails.
         let _gone = stream.set_nodelay(true);
         let client = Client {
             shared: Arc::clone(&self.shared),

@@ -93,8 +93,8 @@ impl Rejection {
         }
     }
 
-    /// Whether the service failed a request. A connection that is turned away is none, and says
-    /// nothing about the replicas.
+    /// Whether the service failed a request. A connection that is turned away is no request, and
+    /// shows nothing about the replicas.
     pub fn is_error(self) -> bool {
         self.status().is_server_error() && self != Self::TooManyConnections
     }

@@ -13,7 +13,7 @@ pub(crate) struct WarningLimit {
 }
 
 impl WarningLimit {
-    /// It happened at `now`. Returns how often since it was last said, if it is time to say so.
+    /// It happened at `now`. Returns how often since it was last logged, if it is time to log it.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<u64> {
         self.suppressed += 1;
         if self.logged_at.is_some_and(|at| now.duration_since(at) < PAUSE) {

@@ -17,8 +17,9 @@ use tokio::time::timeout;
 use crate::eject::Answers;
 use crate::upload::Upload;
 
-/// So much is read from a replica at once and kept for a client that reads slowly, and so large may
-/// the head of an answer be: as in HAProxy, and far below the 400 kB that hyper takes if left to.
+/// This much is read from a replica at once and kept for a client that reads slowly, and this large
+/// may the head of an answer be: as in HAProxy, and far below the 400 kB that hyper takes if left
+/// to.
 const BUFFER_MAX: usize = 16 * 1024;
 
 /// An HTTP/1.1 connection to a server. It ends when it is dropped unused.

@@ -116,7 +116,7 @@ pub enum ProxyError {
     Listen {
         /// The address asked for.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A bound of 0 that would let nothing through.
@@ -128,7 +128,7 @@ pub enum ProxyError {
 }
 
 impl ProxyError {
-    /// What the user can do about it, where there is something to say.
+    /// What the user can do about it, if anything.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Listen { address, source } => match source.kind() {

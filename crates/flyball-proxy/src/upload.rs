@@ -18,7 +18,7 @@ use crate::arrival::Arrival;
 use crate::expect::{Patience, Permission, Word};
 use crate::stall::Stall;
 
-/// So much of a body is read while its request waits for a replica: as much as HAProxy buffers.
+/// This much of a body is read while its request waits for a replica: as much as HAProxy buffers.
 const AHEAD_MAX: usize = 16 * 1024;
 
 /// A body read from a client.
@@ -33,7 +33,7 @@ struct Streamed {
     /// What was read while the request waited.
     ahead: VecDeque<Result<Frame<Bytes>, UploadError>>,
     ahead_bytes: usize,
-    /// Whether the client has nothing more to say.
+    /// Whether the client has sent everything.
     ended: bool,
     /// Whether the client waits for a word before it sends anything.
     patience: Option<Patience>,
@@ -196,13 +196,13 @@ impl Body for Upload {
 /// Why a body did not arrive whole.
 #[derive(Debug)]
 pub(crate) enum UploadError {
-    /// The client went away, or sent what is no body.
+    /// The client went away, or sent a malformed body.
     Broken(hyper::Error),
     /// The client sent nothing for too long.
     Stalled,
 }
 
-/// Whether `error` is about a body that is none: chunks that are not framed as such.
+/// Whether `error` is about a malformed body: chunks that are not framed as such.
 pub(crate) fn is_malformed(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

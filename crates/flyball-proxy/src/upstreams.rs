@@ -221,7 +221,7 @@ impl Upstreams {
         deliver(called);
     }
 
-    /// Seats as many of the line as there are places, first come first served.
+    /// Gives permits to as many of the line as there are places, first come first served.
     fn call(self: &Arc<Self>, state: &mut State) -> Vec<(oneshot::Sender<Permit>, Permit)> {
         let mut called = Vec::new();
         while let Some((&ticket, _)) = state.line.first_key_value() {

@@ -145,7 +145,7 @@ async fn a_client_that_expects_100_gets_it_only_when_a_replica_takes_the_body() 
     let head = "POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\nexpect: 100-continue\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     observed(&proxy, |report| report.waiting == 1).await;
-    assert!(stream.try_read(&mut [0; 9]).is_err(), "nobody is there to take the body");
+    assert!(stream.try_read(&mut [0; 9]).is_err(), "no replica is there to take the body");
     let web = replica("web").await;
     web.route(&proxy);
     assert_eq!(read_until(&mut stream, "\r\n\r\n").await, "HTTP/1.1 100 Continue\r\n\r\n");

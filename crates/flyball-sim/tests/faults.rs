@@ -1,7 +1,7 @@
 //! A fixed set of seeds: everything may break, nothing happens that must never happen, and once the
 //! faults stop every service comes to rest.
 
-#![allow(clippy::print_stdout, reason = "a failing seed tells its story")]
+#![allow(clippy::print_stdout, reason = "a failing seed prints its story")]
 
 use flyball_sim::world::faults::sweep::{Fall, sweep};
 

@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 
 /// The image of `app.rs`.
 pub const IMAGE: &str = "flyball-lab:1";
-/// The bridge and its addresses, which nobody else is likely to use.
+/// The bridge and its addresses, which no one else is likely to use.
 const BRIDGE: &str = "fblab0";
 /// What the names of all bridges of the lab begin with.
 const BRIDGES: &str = "fblab";
@@ -66,7 +66,7 @@ impl Lab {
         self.directory.join("docker.sock")
     }
 
-    /// A client of its own, to do what others would.
+    /// A client of its own, to do what other programs would.
     pub fn docker(&self) -> Docker {
         let path = self.socket().display().to_string();
         Docker::connect_with_unix(&path, 60, API_DEFAULT_VERSION).unwrap()
@@ -117,7 +117,7 @@ impl Lab {
             daemon.kill().unwrap();
             daemon.wait().unwrap();
         }
-        // The kernel kills its containerd with it; where nobody reaps that, its id seems alive.
+        // The kernel kills its containerd with it; where no process reaps that, its id seems alive.
         for left in ["docker.pid", "exec/containerd/containerd.pid"] {
             let _ = fs::remove_file(self.directory.join(left));
         }

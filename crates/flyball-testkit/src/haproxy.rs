@@ -236,7 +236,7 @@ impl Replica {
         replica
     }
 
-    /// Answers as many requests as it is told to let go.
+    /// Answers only as many requests as are released.
     pub async fn held(name: &str) -> Self {
         Self::holding(name, Duration::ZERO).await
     }
@@ -268,7 +268,7 @@ impl Replica {
         Self { id: id(name), address, gate, answer, task }
     }
 
-    /// Lets so many requests have their answer.
+    /// Releases the answers of this many requests.
     pub fn let_go(&self, requests: usize) {
         self.gate.add_permits(requests);
     }

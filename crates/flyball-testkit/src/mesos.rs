@@ -138,7 +138,7 @@ impl Mesos {
         fs::read_to_string(self.work.path().join("log")).unwrap_or_default()
     }
 
-    /// The last of what master and agents said.
+    /// The last log lines of master and agents.
     fn log_end(&self) -> String {
         let mut log = self.log();
         log.split_off(log.floor_char_boundary(log.len().saturating_sub(4_000)))
@@ -148,7 +148,7 @@ impl Mesos {
 impl Drop for Mesos {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("mesos said:\n{}", self.log_end());
+            eprintln!("log of mesos:\n{}", self.log_end());
         }
         self.kill();
         // The Docker of the test ends containers whose executor does not end.

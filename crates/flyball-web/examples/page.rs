@@ -152,7 +152,7 @@ impl World {
         self.trouble == Trouble::GoesBlind && self.now_ms > BLIND_MS
     }
 
-    /// What the engine said before it fell silent.
+    /// What the engine reported before it fell silent.
     fn last_seen(&self) -> LastSeen {
         let draining = self.replicas.values().filter(|replica| replica.draining).count();
         let starting = self.replicas.values().filter(|replica| !replica.routed).count();
@@ -350,7 +350,7 @@ impl World {
         self.trouble == Trouble::None
     }
 
-    /// Three machines, the last of which tells no CPU time.
+    /// Three machines, the last of which reports no CPU usage.
     fn nodes(&self) -> Vec<NodeView> {
         let names = ["node-1", "node-2", "node-3"].into_iter().filter(|_| self.spreads());
         let nodes = names.map(|name| NodeView {
@@ -488,7 +488,7 @@ fn fair(zero_wall_ms: i64) -> Fair {
     Fair { worlds: Mutex::new(BTreeMap::from(worlds)), feed }
 }
 
-#[expect(clippy::print_stdout, reason = "it says where the page is")]
+#[expect(clippy::print_stdout, reason = "it prints where the page is")]
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;

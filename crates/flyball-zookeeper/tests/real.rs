@@ -59,7 +59,7 @@ mod alone {
         let mut alone = Watched { both: [&a, &a], highest: Term { number: 0 } };
         let began = Instant::now();
         while a.term().is_none() {
-            assert!(began.elapsed() < DEADLINE, "nobody leads: {:?}", a.silent());
+            assert!(began.elapsed() < DEADLINE, "no leader: {:?}", a.silent());
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         alone.highest = a.term().unwrap();
@@ -68,10 +68,10 @@ mod alone {
         let known = |_: [Option<Term>; 2]| {
             b.leader().is_some_and(|leader| leader.word == "a").then_some(())
         };
-        watched.until("that the other is told", known).await;
+        watched.until("that the other knows", known).await;
         // Both report the same leader, term and start.
         let same = |_: [Option<Term>; 2]| (a.leader() == b.leader()).then_some(());
-        watched.until("that both tell the same", same).await;
+        watched.until("that both report the same", same).await;
         assert_eq!(b.leader().map(|leader| leader.term), a.term());
 
         // Its way to the servers is cut: it stops before the other begins.
@@ -79,7 +79,7 @@ mod alone {
         let at = Instant::now();
         let stopped = watched.until("a's end", |[a, _]| a.is_none().then(|| at.elapsed())).await;
         let took = watched.until("b's term", |[_, b]| b.map(|_| at.elapsed())).await;
-        println!("cut off: stopped acting after {stopped:?}, the other acts after {took:?}");
+        println!("cut off: stopped leading after {stopped:?}, the other leads after {took:?}");
         assert!(took < SESSION + Duration::from_secs(2), "{took:?}");
         cut.store(false, Ordering::Relaxed);
 
@@ -99,14 +99,14 @@ mod alone {
         let other = (0..3).find(|server| *server != leading).unwrap();
         servers.kill(other);
         let at = Instant::now();
-        let no_leader = watched.until("that nobody acts", |both| {
+        let no_leader = watched.until("that there is no leader", |both| {
             both.iter().all(Option::is_none).then(|| at.elapsed())
         });
-        println!("no quorum: nobody acts after {:?}", no_leader.await);
+        println!("no quorum: no leader after {:?}", no_leader.await);
         while at.elapsed() < 2 * SESSION {
             watched
                 .until("nothing", |both| {
-                    assert!(both.iter().all(Option::is_none), "acts without a quorum: {both:?}");
+                    assert!(both.iter().all(Option::is_none), "leads without a quorum: {both:?}");
                     Some(())
                 })
                 .await;
@@ -117,7 +117,7 @@ mod alone {
         servers.until_leading();
         let at = Instant::now();
         watched.until("one that leads again", |[a, b]| a.or(b)).await;
-        println!("quorum back: one acts again after {:?}", at.elapsed());
+        println!("quorum back: one leads again after {:?}", at.elapsed());
 
         // One that leaves by itself makes room at once.
         let (leaves, stays) = if a.term().is_some() { (a, b) } else { (b, a) };
@@ -127,7 +127,7 @@ mod alone {
             assert!(at.elapsed() < Duration::from_secs(1), "no term after {:?}", at.elapsed());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        println!("left by itself: the other acts after {:?}", at.elapsed());
+        println!("left by itself: the other leads after {:?}", at.elapsed());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,7 +44,7 @@ struct Args {
     #[arg(long, default_value_t = 20)]
     runs: u32,
     /// Leave the requests that a replica works on at once unlimited: nothing waits at the balancer
-    /// then, and only the arrivals tell of the step.
+    /// then, and only the arrivals show the step.
     #[arg(long)]
     no_slots: bool,
 }
@@ -234,7 +234,7 @@ async fn send(target: SocketAddr, rate: Arc<AtomicU32>, answers: UnboundedSender
             let Ok(Ok(answer)) = timeout(CALM_LIMIT, get(target, "/")).await else { return };
             let replica = answer.lines().find_map(|line| line.strip_prefix("x-flyball-replica: "));
             if let Some(replica) = replica {
-                // Nobody listens any more at the end.
+                // There is no receiver any more at the end.
                 let _ =
                     answers.send(Answered { at: Timestamp::now(), replica: replica.to_owned() });
             }
@@ -286,7 +286,7 @@ fn reaction(log: &str, begun: Timestamp, first: &Answered) -> Result<Reaction> {
     let logged_at = |words: &str| {
         let line = log.lines().find(|line| line.contains(words));
         let time = line.and_then(|line| line.split_whitespace().next());
-        let time = time.with_context(|| format!("the log does not say `{words}`"))?;
+        let time = time.with_context(|| format!("the log does not contain `{words}`"))?;
         Ok::<Timestamp, anyhow::Error>(time.parse()?)
     };
     let decided = logged_at(&format!(" start {replica} "))?;

@@ -40,7 +40,7 @@ fn reached(text: &str) -> u64 {
     text.lines().rev().find_map(number).unwrap_or(0)
 }
 
-/// Where the input is, and what the program said before it ended.
+/// Where the input is, and what the program printed before it ended.
 fn fault(text: &str) -> String {
     let panic = text.lines().skip_while(|line| !line.contains("panicked at")).take(6);
     let panic: Vec<&str> = panic.take_while(|line| !line.starts_with("stack backtrace")).collect();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-/// Whether `expression` leaves a choice that needs only `allowed` licences; an error says what
+/// Whether `expression` leaves a choice that needs only `allowed` licences; an error names what
 /// cannot be read. A licence with an exception must be allowed together with its exception.
 pub(super) fn satisfied(expression: &str, allowed: &BTreeSet<String>) -> Result<bool, String> {
     let spaced = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");

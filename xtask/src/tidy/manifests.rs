@@ -87,7 +87,7 @@ pub(super) fn workspace_versions(tree: &Tree) -> Vec<Finding> {
     })
 }
 
-/// Our crates depend on each other as the crate table of ARCHITECTURE.md says: no edge more, and
+/// Our crates depend on each other as in the crate table of ARCHITECTURE.md: no edge more, and
 /// none less. Tests may also use the test kit.
 pub(super) fn edges(tree: &Tree) -> Vec<Finding> {
     let table = tree.text(ARCHITECTURE).map(edge_table).unwrap_or_default();

@@ -47,7 +47,7 @@ const FENCED: [&str; 17] = [
     "tokio",
 ];
 
-/// Every Rust file says first what it is for.
+/// Every Rust file begins with its purpose.
 pub(super) fn missing_header(tree: &Tree) -> Vec<Finding> {
     let bare = tree.ending(".rs").filter(|(_, text)| !text.starts_with("//!"));
     bare.map(|(path, _)| Finding::new(path, "the first line must be `//! ...`")).collect()

@@ -36,7 +36,7 @@ pub(crate) struct World {
     /// Requests per second that something behind the replicas lets pass, all of them together.
     pub(crate) ceiling_per_s: Option<f64>,
     /// Time in which each replica's limit holds it back, as a share of the time it works; `None`
-    /// where nobody counts.
+    /// where it is not measured.
     pub(crate) held_per_used: Option<f64>,
     pub(crate) replicas: BTreeMap<ReplicaId, Replica>,
     pub(crate) exits: Vec<Exit>,
@@ -44,24 +44,24 @@ pub(crate) struct World {
     pub(crate) not_ready: BTreeMap<ReplicaId, String>,
     pub(crate) arrivals: f64,
     pub(crate) errors: u64,
-    /// Those of them that somebody accounts for.
+    /// Those of them whose cause is known.
     pub(crate) failures: FailureCounts,
     pub(crate) waiting: f64,
     pub(crate) balanced: bool,
     pub(crate) balancer_silent_since: Option<u64>,
     pub(crate) engine_silent_since: Option<u64>,
     pub(crate) manual: Option<Manual>,
-    /// What another program says, renewed at every look.
+    /// What another program advises, renewed at every look.
     pub(crate) advice: Option<Advice>,
     pub(crate) busy: Option<String>,
     /// Replicas that fail their probe.
     pub(crate) failing: BTreeMap<ReplicaId, ProbeFailure>,
-    /// What an engine that keeps a count of its own was told; it removes the newest first.
+    /// The wanted count of an engine that keeps one of its own; it removes the newest first.
     pub(crate) wanted_count: Option<u32>,
     /// How long it takes until it shows that.
     pub(crate) leave_ms: u64,
     lowered_ms: u64,
-    /// Whether whoever lowers that count names who leaves.
+    /// Whether the caller that lowers that count names which replicas leave.
     pub(crate) chosen: bool,
 }
 

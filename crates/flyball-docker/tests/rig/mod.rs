@@ -127,7 +127,7 @@ pub(crate) async fn until_started(engine: &DockerEngine, number: u64) -> Replica
     .await
 }
 
-/// Started, answering, and told so.
+/// Started, answering, and marked ready.
 pub(crate) async fn until_ready(engine: &DockerEngine, number: u64) -> SocketAddr {
     let address = until_started(engine, number).await.address.unwrap();
     until_served(address).await;
@@ -154,7 +154,7 @@ pub(crate) async fn until_served(address: SocketAddr) -> String {
         if let Some(body) = get(address, "/").await {
             return body;
         }
-        assert!(Instant::now() < deadline, "nobody answers at {address}");
+        assert!(Instant::now() < deadline, "no answer at {address}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -95,7 +95,7 @@ async fn an_external_change_is_neither_lost_nor_overwritten() {
     engine.scale(5);
     engine.shutdown().await;
     assert_eq!(manager.script().posts, []);
-    // The next look finds the same wish and the new version.
+    // The next look finds the same wanted count and the new version.
     engine.scale(5);
     wanted(&engine, 5).await;
     let spec = manager.script().services[0]["Spec"].clone();

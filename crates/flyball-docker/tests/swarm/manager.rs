@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-/// What the manager says now.
+/// What the manager answers now.
 pub(crate) struct Script {
     pub(crate) api: &'static str,
     pub(crate) services: Vec<Value>,
     pub(crate) tasks: Value,
     pub(crate) nodes: Value,
-    /// Whether it takes requests and says nothing.
+    /// Whether it takes requests and stays silent.
     pub(crate) silent: bool,
     /// What every answer is in place of the right one.
     pub(crate) refusal: Option<(u16, &'static str)>,

@@ -19,7 +19,7 @@ pub(crate) struct Shape {
     above: &'static str,
     text: &'static str,
     pub(crate) settings: fn(&mut HaproxySettings),
-    /// What `check` has to find fault with, beside what it says of every such release.
+    /// What `check` has to report, beside what it reports of every such release.
     wrong: &'static [&'static str],
     advice: &'static [&'static str],
 }

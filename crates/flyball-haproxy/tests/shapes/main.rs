@@ -98,7 +98,7 @@ fn worst(found: &[Finding]) -> Level {
 /// Each configuration is started, checked, changed as the hints say until nothing is left to change,
 /// and started again. Once nothing is wrong, a replica is put behind it and has to serve.
 ///
-/// Everything that is not well is expected, and everything expected is said.
+/// Every finding is expected, and every expected one is reported.
 fn as_expected(shape: &Shape, version: &Version, found: &[Finding], case: &str) {
     let expected: Vec<(Level, &str)> = shape.expected(version.release);
     for finding in found.iter().filter(|finding| finding.level > Level::Ok) {

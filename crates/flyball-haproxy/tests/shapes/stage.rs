@@ -85,7 +85,7 @@ impl Stage {
         [own].into_iter().chain(owned.filter(|path| path.exists())).collect()
     }
 
-    /// Starts HAProxy, which has to say nothing against its configuration.
+    /// Starts HAProxy, which must accept its configuration without a warning.
     pub(crate) async fn start(&mut self, case: &str) {
         fs::write(self.folder.path().join("haproxy.cfg"), &self.text).unwrap();
         let log = self.folder.path().join("log");
@@ -134,7 +134,7 @@ impl Stage {
         Haproxy::check(&self.settings, &self.files()).await
     }
 
-    /// Does what hints say, in HAProxy's file and in flyball's.
+    /// Follows the hints, in HAProxy's file and in flyball's.
     pub(crate) fn change(&mut self, edits: &[Edit]) {
         for edit in edits {
             match edit {
@@ -159,7 +159,7 @@ impl Stage {
                 self.settings.slots = Some(Slots { prefix: "fb".to_owned(), count: 20 });
             }
             "slots" => self.settings.server_options.slots = Some(value.parse().unwrap()),
-            other => panic!("nobody knows the key {other}"),
+            other => panic!("unknown key {other}"),
         }
     }
 

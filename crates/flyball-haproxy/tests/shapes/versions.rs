@@ -12,7 +12,7 @@ use flyball_testkit::haproxy::program;
 /// One HAProxy.
 #[derive(Clone, Debug)]
 pub(crate) struct Version {
-    /// Such as 2.6.
+    /// For example 2.6.
     pub(crate) release: (u32, u32),
     /// The program and the words before its own.
     command: Vec<OsString>,

@@ -24,7 +24,7 @@ pub(crate) fn encrypting() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(settings.unwrap()))
 }
 
-/// Whoever trusts it, or only whom the system trusts.
+/// A client that trusts it, or only what the system trusts.
 pub(crate) fn trusting(it: bool) -> Option<Tls> {
     let settings = TlsSettings { ca_file: it.then(|| CA_FILE.into()), own: None };
     Some(Tls::open(&settings).unwrap())

@@ -22,7 +22,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 pub(crate) enum Mood {
     #[default]
     Well,
-    /// It takes connections and says nothing.
+    /// It takes connections and stays silent.
     Silent,
     /// It does not lead; this one does.
     Follows(String),
@@ -37,7 +37,7 @@ pub(crate) struct Script {
     pub(crate) authorization: Option<&'static str>,
     /// What is listed.
     pub(crate) tasks: Vec<Value>,
-    /// Where the agent is that is listed, if not where nobody is.
+    /// The address of the listed agent; nothing listens there by default.
     pub(crate) agent_at: Option<String>,
     /// What that agent counted, if it is this one.
     pub(crate) statistics: String,
@@ -101,13 +101,13 @@ impl Master {
         self.shared.script.lock().unwrap()
     }
 
-    /// Says an event.
+    /// Sends an event.
     pub(crate) fn send(&self, event: &Value) {
         let text = event.to_string();
         self.send_bytes(format!("{}\n{text}", text.len()).into_bytes());
     }
 
-    /// Says whatever these bytes are; none end the stream.
+    /// Sends these bytes; none end the stream.
     pub(crate) fn send_bytes(&self, bytes: Vec<u8>) {
         self.script().events.push_back(bytes);
         self.shared.news.notify_waiters();
@@ -205,7 +205,7 @@ async fn serve(mut stream: impl Stream, shared: Arc<Shared>) {
     }
 }
 
-/// The stream of one subscription: SUBSCRIBED, then whatever is told.
+/// The stream of one subscription: SUBSCRIBED, then the scripted events.
 async fn events(stream: &mut impl Stream, shared: &Shared, call: Value) {
     let (first, own) = {
         let mut script = shared.script.lock().unwrap();

@@ -45,7 +45,7 @@ pub(crate) fn launcher_settings(way: Way) -> LauncherSettings {
     }
 }
 
-/// A launcher that holds replicas together in the way asked for, or says why it cannot.
+/// A launcher that holds replicas together in the way asked for, or reports why it cannot.
 pub(crate) fn launcher(way: Way) -> Arc<Launcher> {
     let launcher = Arc::new(Launcher::start(launcher_settings(way)).unwrap());
     match (way, launcher.containment()) {

@@ -43,8 +43,8 @@ fn a_fault_that_all_share_ejects_none() {
     for number in 1..=1_000 {
         assert_eq!(conduct.failed(Instant::now(), FAILED, answers(0, number), others), None);
     }
-    assert!(conduct.is_failing(Instant::now()), "which is said, nevertheless");
-    // One request of the others that is answered well is enough to tell.
+    assert!(conduct.is_failing(Instant::now()), "which is reported, nevertheless");
+    // One good answer of the others is enough to see the difference.
     let others = Others { good: 1_001, ..others };
     assert!(conduct.failed(Instant::now(), FAILED, answers(0, 1_001), others).is_some());
 }
@@ -71,7 +71,7 @@ fn a_share_of_failures_far_above_the_others_puts_a_server_out() {
         "40 % of 100 requests in 10 s failed, the last with status 500, and 1 % of the others'"
     );
     assert_eq!(judged(answers(60, 40), answers(80, 20)), None, "they are hardly better");
-    assert_eq!(judged(answers(24, 25), answers(99, 1)), None, "too few to tell");
+    assert_eq!(judged(answers(24, 25), answers(99, 1)), None, "too few to judge");
     assert_eq!(judged(answers(60, 40), answers(9, 0)), None, "too few to compare with");
 }
 

@@ -144,7 +144,7 @@ fn check(upstreams: &Upstreams, permits: &[Permit], waits: &[Wait], slots: u32) 
         assert!(entry.in_flight <= slots);
         assert!(entry.route == Route::Routed || entry.in_flight > 0, "a drained one is kept");
         let free = entry.route == Route::Routed && entry.in_flight < slots;
-        assert!(waits.is_empty() || !free, "somebody waits beside a free place");
+        assert!(waits.is_empty() || !free, "a request waits beside a free place");
     }
 }
 
@@ -269,7 +269,7 @@ async fn one_that_is_out_is_tried_with_one_request_and_comes_back_by_it() {
     drop(trial);
     assert_eq!(serve(&upstreams, 50, &[0]), 0, "it is out for longer");
     tokio::time::sleep(Duration::from_secs(11)).await;
-    // A client that leaves tells nothing; the next request tries again.
+    // A client that leaves shows nothing; the next request tries again.
     drop(admitted(upstreams.admit()));
     let trial = admitted(upstreams.admit());
     assert_eq!(trial.server.replica, id(0));

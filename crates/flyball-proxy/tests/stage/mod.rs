@@ -63,7 +63,7 @@ impl Drop for Replica {
     }
 }
 
-/// A replica that treats each connection as `script` says.
+/// A replica that treats each connection as scripted.
 pub(crate) async fn scripted<F, Fut>(name: &str, script: F) -> Replica
 where
     F: Fn(TcpStream) -> Fut + Send + 'static,

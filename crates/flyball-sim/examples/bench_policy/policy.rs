@@ -20,8 +20,8 @@ mod page;
 
 /// Each start lag with the length of what is run and its tick: 5,400 to 8,640 ticks each, around
 /// the busiest hours. A tick is a fifth of a short lag (flyball's own look interval is at most 2 s)
-/// and longer where replicas are slow, so that the whole takes minutes; that is kinder to whoever
-/// looks seldom.
+/// and longer where replicas are slow, so that the whole takes minutes; that is kinder to policies
+/// that look seldom.
 const LAGS: [(u64, u64, u64); 3] = [(10, 3 * 3_600, 2), (60, 12 * 3_600, 5), (300, 2 * 86_400, 20)];
 
 /// What is run.
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     command: String,
 }
 
-/// A trace with what stats.json says of it.
+/// A trace with its entry in stats.json.
 struct Known {
     trace: Trace,
     capacity: f64,
@@ -53,7 +53,7 @@ struct Job {
     seed: Seed,
 }
 
-/// Runs what `arguments` say; the text to print.
+/// Runs what `arguments` ask for; the text to print.
 pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<String, String> {
     let settings = parse(arguments)?;
     let known = read(&settings)?;

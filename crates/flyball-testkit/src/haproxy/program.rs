@@ -52,7 +52,7 @@ pub fn refuse_gap_in_ci(reason: &str) {
 
 pub fn note(reason: &str) {
     let Some(file) = env::var_os("FLYBALL_NOT_RUN") else {
-        #[expect(clippy::print_stderr, reason = "shown by whoever runs the tests by hand")]
+        #[expect(clippy::print_stderr, reason = "for the user who runs the tests")]
         return eprintln!("not run: haproxy: {reason}");
     };
     let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();

@@ -30,7 +30,7 @@ fn refused(status: StatusCode, message: &str) -> Answer {
 }
 
 impl Asked {
-    fn says(&self, what: &str) -> bool {
+    fn has(&self, what: &str) -> bool {
         self.query.split('&').any(|part| part == what)
     }
 }
@@ -101,7 +101,7 @@ impl World {
             Method::PATCH | Method::PUT => {
                 let to = asked.body["instances"].as_u64().and_then(|to| usize::try_from(to).ok());
                 let to = to.unwrap_or(self.apps[id].instances);
-                let done = self.scale(id, to, asked.says("force=true"));
+                let done = self.scale(id, to, asked.has("force=true"));
                 self.changed(id, done)
             }
             Method::DELETE => {
@@ -123,12 +123,12 @@ impl World {
     fn kill_tasks(&mut self, asked: &Asked) -> Answer {
         let ids = asked.body["ids"].as_array().cloned().unwrap_or_default();
         let ids: Vec<String> = ids.iter().filter_map(|id| Some(id.as_str()?.to_owned())).collect();
-        if !asked.says("scale=true") {
+        if !asked.has("scale=true") {
             ids.iter().for_each(|id| self.kill(id));
             return fine(json!({ "tasks": ids }));
         }
         let app = ids.first().and_then(|id| Some(self.tasks.get(id)?.app.clone()));
-        let done = self.kill_and_scale(&ids, asked.says("force=true"));
+        let done = self.kill_and_scale(&ids, asked.has("force=true"));
         self.changed(&app.unwrap_or_default(), done)
     }
 

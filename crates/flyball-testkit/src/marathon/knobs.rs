@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct LabSettings {
     /// From the launch of a task until it runs, in milliseconds.
     pub launch_ms: u64,
-    /// From then until its health checks say so, in milliseconds, where the app has any.
+    /// From then until its health checks report it, in milliseconds, where the app has any.
     pub healthy_ms: u64,
     /// How many tasks the cluster has room for; the others wait in the queue.
     pub capacity: usize,

@@ -30,7 +30,7 @@ pub struct TaskView {
     pub id: String,
     /// Its process, if it has one.
     pub process: Option<u32>,
-    /// Whether it runs and is not told to end.
+    /// Whether it runs and was not ordered to end.
     pub runs: bool,
 }
 
@@ -117,7 +117,7 @@ impl Lab {
         of_app.map(seen).collect()
     }
 
-    /// A task's agent is not heard of, or is back. The process runs on.
+    /// A task's agent is unreachable, or is back. The process runs on.
     pub fn lose(&self, task: &str, lost: bool) {
         let mut world = self.shared.world();
         if let Some(task) = world.tasks.get_mut(task) {
@@ -154,7 +154,7 @@ impl Drop for Lab {
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }
-        // Before the last holder of the world, whoever that is.
+        // Before the last holder of the world.
         self.shared.world().tasks.clear();
     }
 }

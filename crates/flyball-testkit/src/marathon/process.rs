@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Runs `cmd` as an agent does: in a shell, told its port.
+    /// Runs `cmd` as an agent does: in a shell, with its port in the environment.
     pub(crate) fn start(cmd: &str, port: u16) -> std::io::Result<Self> {
         let port = port.to_string();
         let mut command = Command::new("sh");

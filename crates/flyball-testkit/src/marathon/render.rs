@@ -28,7 +28,7 @@ impl World {
     pub(crate) fn task(&self, id: &str, task: &Task) -> Value {
         let state = match task.stage {
             Stage::Staging => "TASK_STAGING",
-            // Without the feature task_killing nothing tells it from one that runs.
+            // Without the feature task_killing nothing distinguishes it from one that runs.
             Stage::Running | Stage::Killing => "TASK_RUNNING",
             Stage::Unreachable => "TASK_UNREACHABLE",
         };

@@ -127,7 +127,7 @@ impl World {
             .collect();
         self.deployments.retain(|it| done.iter().all(|(id, _)| *id != it.id));
         for (id, app) in done {
-            self.tell("deployment_success", json!({ "id": id, "app": app }));
+            self.publish("deployment_success", json!({ "id": id, "app": app }));
         }
     }
 

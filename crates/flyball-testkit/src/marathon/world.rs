@@ -21,7 +21,7 @@ pub(crate) struct World {
     pub(crate) deployments: Vec<Deployment>,
     /// Changes that were asked for, as `METHOD PATH?QUERY`.
     pub(crate) asked: Vec<String>,
-    /// Events of a type; the end of all streams where there is none.
+    /// Events of a type; `None` ends all streams.
     pub(crate) events: broadcast::Sender<Option<(&'static str, Value)>>,
     made: u32,
 }
@@ -75,13 +75,13 @@ impl World {
         Self { knobs, apps, tasks, deployments, asked: Vec::new(), events, made: 0 }
     }
 
-    pub(crate) fn tell(&self, kind: &'static str, mut event: Value) {
+    pub(crate) fn publish(&self, kind: &'static str, mut event: Value) {
         event["eventType"] = json!(kind);
         // There may be no listener.
         let _receivers = self.events.send(Some((kind, event)));
     }
 
-    /// The tasks of `app` that are not told to end, by their ids.
+    /// The tasks of `app` that were not ordered to end, by their ids.
     pub(crate) fn active(&self, app: &str) -> Vec<String> {
         let of_app = self.tasks.iter().filter(|(_, task)| task.app == app);
         of_app.filter(|(_, task)| task.stage != Stage::Killing).map(|(id, _)| id.clone()).collect()
@@ -115,11 +115,11 @@ impl World {
         let deployment = Deployment { id: id.clone(), app: app.to_owned(), action };
         self.deployments.push(deployment);
         let step = json!({ "actions": [{ "action": action, "app": app }] });
-        self.tell("deployment_info", json!({ "plan": { "id": id, "steps": [step] } }));
+        self.publish("deployment_info", json!({ "plan": { "id": id, "steps": [step] } }));
         id
     }
 
-    /// Ends the deployments of an app, or says that they are in the way.
+    /// Ends the deployments of an app, or reports that they are in the way.
     fn take_lock(&mut self, app: &str, force: bool) -> Result<(), Refused> {
         if !self.apps.contains_key(app) {
             return Err(Refused::NoApp);
@@ -131,7 +131,7 @@ impl World {
         }
         self.deployments.retain(|it| it.app != app);
         for id in ids {
-            self.tell("deployment_failed", json!({ "id": id, "app": app }));
+            self.publish("deployment_failed", json!({ "id": id, "app": app }));
         }
         Ok(())
     }
@@ -142,7 +142,7 @@ impl World {
         if let Some(app) = self.apps.get_mut(app) {
             app.instances = to;
         }
-        self.tell("api_post_event", json!({ "appDefinition": { "id": app, "instances": to } }));
+        self.publish("api_post_event", json!({ "appDefinition": { "id": app, "instances": to } }));
         Ok(self.deploy(app, "ScaleApplication"))
     }
 
@@ -190,6 +190,6 @@ impl World {
 
     pub(crate) fn tell_status(&self, id: &str, app: &str, state: &str) {
         let event = json!({ "taskId": id, "appId": app, "taskStatus": state, "slaveId": "S0" });
-        self.tell("status_update_event", event);
+        self.publish("status_update_event", event);
     }
 }

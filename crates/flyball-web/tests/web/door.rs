@@ -249,7 +249,7 @@ async fn headers_are_bounded_in_size_and_number() {
     site.request("GET /healthz", &many, "").await.problem(431, "headers-too-large");
     let long = format!("/healthz?{}", "a".repeat(10_000));
     site.get(&long).await.problem(414, "target-too-long");
-    // Beyond the parser's own bounds nobody is left to write a document.
+    // Beyond the parser's own bounds there is no handler left to write a document.
     let absurd = format!("x-large: {}", "a".repeat(512 * 1024));
     assert_eq!(site.request("GET /healthz", &[&absurd], "").await.status, 431);
     assert_eq!(site.get("/healthz").await.status, 200);

@@ -105,7 +105,7 @@ async fn only_known_services_can_be_followed_and_so_many_at_once() {
     let answer = site.get("/api/v1/events?since=1").await;
     assert_eq!(answer.problem(422, "wrong-field").as_deref(), Some("since"));
     let mut readers = Vec::new();
-    // More of other clients, or with a token: see `crowd`.
+    // More from other clients, or with a token: see `crowd`.
     for _ in 0..64 {
         readers.push(Client::follow(&site, "", "").await);
     }

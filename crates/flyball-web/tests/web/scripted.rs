@@ -72,10 +72,10 @@ pub(crate) fn view(name: &str) -> ServiceView {
     }
 }
 
-/// A wish as it reached the daemon: service, wish, time, door.
+/// An override as it reached the daemon: service, order, time, client.
 pub(crate) type Asked = (String, ManualAsk, Option<u64>, String);
 
-/// What its reads and wishes do.
+/// What its reads and overrides do.
 pub(crate) enum Mood {
     Works,
     Fails,

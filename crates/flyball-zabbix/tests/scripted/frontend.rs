@@ -15,7 +15,7 @@ pub(crate) struct Frontend {
 }
 
 impl Frontend {
-    /// One of this version. What `answer` says `null` to is answered as an empty Zabbix would: lists
+    /// One of this version. Where `answer` gives `null` it answers as an empty Zabbix would: lists
     /// are empty, and whatever is made has the id 1.
     pub(crate) async fn start(
         version: &'static str,

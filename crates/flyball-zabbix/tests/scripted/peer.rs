@@ -14,7 +14,7 @@ pub(crate) enum Act {
     Say(Vec<u8>),
     /// Answers these bytes and keeps the line open.
     SayAndWait(Vec<u8>),
-    /// Says nothing and keeps the line open.
+    /// Stays silent and keeps the connection open.
     Silent,
     /// Hangs up once something came.
     HangUp,
@@ -27,7 +27,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// One that does `acts` with one connection after another, the last one again and again.
+    /// One that does `acts` with one connection after another, and repeats the last one.
     pub(crate) async fn start(acts: Vec<Act>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -54,7 +54,7 @@ impl Course {
         let logged_at = |words: String| {
             let line = log.lines().find(|line| line.contains(&words));
             let time = line.and_then(|line| line.split_whitespace().next());
-            let time = time.unwrap_or_else(|| panic!("the log does not say `{words}`: {log}"));
+            let time = time.unwrap_or_else(|| panic!("the log does not contain `{words}`: {log}"));
             time.parse::<Timestamp>().unwrap()
         };
         Self {
@@ -112,8 +112,8 @@ impl Drop for Events {
     }
 }
 
-/// A daemon that tells every step in its log.
-pub(crate) fn telling(stage: &Stage) -> Daemon {
+/// A daemon that logs every step.
+pub(crate) fn logging_every_step(stage: &Stage) -> Daemon {
     let config = stage.place.config();
     let config = config.to_str().unwrap();
     Daemon::spawn(&stage.place, flyball(["-v", "run", "-c", config]))

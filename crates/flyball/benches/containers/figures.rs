@@ -51,7 +51,7 @@ impl Times {
     }
 }
 
-/// The median of the row of that name; more than any target if there is none.
+/// The median of the row of that name; more than any target without such a row.
 pub(crate) fn median_of(rows: &[(&str, Times)], name: &str) -> f64 {
     let row = rows.iter().find(|(row, _)| *row == name);
     row.map_or(f64::INFINITY, |(_, times)| times.median())

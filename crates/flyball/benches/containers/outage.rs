@@ -48,7 +48,7 @@ pub(crate) fn measure(stage: &Stage) -> Measured {
         missed.push(format!("{} requests failed: {:?}", report.failed, report.failures));
     }
     let table = format!(
-        "outage\nHAProxy's socket away for {} s: {} of {} requests failed, said in {warnings} \
+        "outage\nHAProxy's socket away for {} s: {} of {} requests failed, logged in {warnings} \
          lines; a fourth server {:.2} s after it was back, its start included\n",
         AWAY.as_secs(),
         report.failed,

@@ -34,7 +34,7 @@ impl Pulse {
         Self { rate, seen, task }
     }
 
-    /// From now on so many a second.
+    /// From now on `per_s` requests a second.
     pub(crate) fn set(&self, per_s: u32) {
         self.rate.store(per_s, Relaxed);
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Reach;
-use crate::course::{Course, Events, spans, telling};
+use crate::course::{Course, Events, logging_every_step, spans};
 use crate::figures::{Measured, Times, median_of, table};
 use crate::load::get;
 use crate::pulse::Pulse;
@@ -30,7 +30,7 @@ pub(crate) fn measure(stage: &Stage, reach: Reach, rounds: u32) -> Measured {
     let more = format!("policy = \"external\"\nmin = 1\nmax = 2\nreach = {:?}\n", reach.name());
     stage.place.configure(&stage.service("web", &more));
     let events = Events::follow(stage);
-    let daemon = telling(stage);
+    let daemon = logging_every_step(stage);
     daemon.until_settled("web", 1);
     stage.until_served();
     let pulse = Pulse::start(&stage.runtime, stage.front(), PER_S);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::Reach;
-use crate::course::{Course, Events, spans, telling};
+use crate::course::{Course, Events, logging_every_step, spans};
 use crate::figures::{Measured, median_of, table};
 use crate::pulse::Pulse;
 use crate::stage::Stage;
@@ -39,7 +39,7 @@ pub(crate) fn measure(stage: &Stage, reach: Reach, steps: u32) -> Measured {
     );
     stage.place.configure(&stage.service("web", &more));
     let events = Events::follow(stage);
-    let daemon = telling(stage);
+    let daemon = logging_every_step(stage);
     daemon.until_settled("web", 1);
     stage.until_served();
     let pulse = Pulse::start(&stage.runtime, stage.front(), RATES.0);

@@ -22,7 +22,7 @@ impl Drop for Running {
     }
 }
 
-/// What the kernel itself says of a container now: v1 in nanoseconds, else v2 in microseconds.
+/// What the kernel itself counts for a container now: v1 in nanoseconds, else v2 in microseconds.
 fn used_ns(id: &str) -> u64 {
     let v1 = fs::read_to_string(format!("/sys/fs/cgroup/cpuacct/docker/{id}/cpuacct.usage"));
     if let Ok(text) = v1 {
@@ -118,5 +118,5 @@ fn a_controller_that_comes_without_its_state_keeps_the_count_until_its_window_is
     println!("4 replicas kept for {kept:?}");
     assert!(held && kept >= HOLD, "{kept:?}");
     let left = stage.containers("web");
-    assert!(left.keys().all(|id| before.contains_key(id)), "none of them was started anew");
+    assert!(left.keys().all(|id| before.contains_key(id)), "none of them was started again");
 }

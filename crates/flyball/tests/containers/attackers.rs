@@ -11,11 +11,11 @@ use futures_util::StreamExt;
 use crate::stage::Stage;
 use flyball_testkit::docker::{IMAGE, app};
 
-/// One container that somebody runs.
+/// One container of another user.
 #[derive(Default)]
 pub(crate) struct Attacker<'a> {
     pub(crate) name: &'a str,
-    /// The lab's own where there is none.
+    /// The lab's own by default.
     pub(crate) image: Option<&'a str>,
     pub(crate) labels: Vec<(&'a str, String)>,
     pub(crate) env: Vec<String>,
@@ -88,7 +88,7 @@ pub(crate) fn build(stage: &Stage, dockerfile: &str) -> tokio::task::AbortHandle
     built.abort_handle()
 }
 
-/// The same with BuildKit, which Debian's own client speaks; `None` where nobody does.
+/// The same with BuildKit, which Debian's own client speaks; `None` where no client does.
 pub(crate) fn build_with_buildkit(stage: &Stage, dockerfile: &str) -> Option<Child> {
     let folder = stage.place.path().join("buildkit");
     std::fs::create_dir_all(&folder).unwrap();

@@ -20,7 +20,7 @@ mod alone {
     use crate::stage::{Stage, published};
     use crate::support::{Daemon, FLYBALL, ask, free_port, signal, until, until_within};
 
-    /// A line that opens a machine to whoever has the key.
+    /// A line that opens a machine to the holder of the key.
     const KEY: &str =
         "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGNvdCBhIGtleSBhdCBhbGwsIGp1c3QgdGV4dCAx a@b";
 
@@ -102,7 +102,8 @@ mod alone {
             self.stage.place.path().join(name)
         }
 
-        /// An honest service, whose name comes last: once it is served, everybody was looked at.
+        /// An honest service, whose name comes last: once it is served, every service was looked
+        /// at.
         fn until_all_were_seen(&self, daemon: &Daemon, name: &'static str) -> bool {
             let labels =
                 pairs(name, &[("flyball.balancer", "none"), ("flyball.policy", "external")]);
@@ -119,7 +120,7 @@ mod alone {
             true
         }
 
-        /// Of so many requests, which share each body had.
+        /// Which share each body had of this many requests.
         fn answers(&self, at: SocketAddr, requests: u32) -> BTreeMap<String, u32> {
             let mut counts = BTreeMap::new();
             for _ in 0..requests {
@@ -347,7 +348,7 @@ mod alone {
         (!free.is_empty()).then(|| free.join(", "))
     }
 
-    /// Containers that want to be replicas of somebody else's service.
+    /// Containers that want to be replicas of a service of another user.
     fn try_joining(scene: &mut Scene, daemon: &Daemon, honest: &'static str) {
         let name = |name: &str| vec![format!("FLYBALL_REPLICA={name}")];
         let labels = pairs("web", &[]);
@@ -442,7 +443,7 @@ mod alone {
         let joined = view.contains("evil-web\"");
         scene.row("another project's container is a replica", !joined, || view.clone());
         let lines = daemon.log_count("evil-web");
-        scene.row("and that is said once", lines == 1, || format!("{lines} times"));
+        scene.row("and that is logged once", lines == 1, || format!("{lines} times"));
     }
 
     /// What keeps discovery from going on, each with a daemon of its own.

@@ -1,4 +1,4 @@
-//! The collection of Compose services: what `flyball check` says of each, and that `flyball run`
+//! The collection of Compose services: what `flyball check` reports of each, and that `flyball run`
 //! bears it out.
 
 mod collection;
@@ -21,7 +21,7 @@ mod alone {
     /// All replicas start at once.
     const READY_LIMIT: Duration = Duration::from_secs(60);
     const CHECK_LIMIT: Duration = Duration::from_secs(60);
-    /// What the file says of a service that labels describe, too.
+    /// What the file sets for a service that labels describe, too.
     const DESCRIBED: &str = "[services.described]\nengine = \"docker\"\nimage = \"flyball-lab:1\"\n\
         port = 8080\ncpus = 0.5\nbalancer = \"none\"\npolicy = \"external\"\nmin = 2\n\
         ready = { http = \"/\" }\n";
@@ -74,7 +74,7 @@ mod alone {
     }
 
     /// What `flyball check` finds, and it is right. On a machine under load a container may not
-    /// answer in time, which it says; then it is asked again.
+    /// answer in time, which it reports; then it is asked again.
     fn judged(stage: &Stage) -> Vec<Value> {
         for tries_left in [2, 1, 0] {
             let findings = checked(stage);
@@ -121,20 +121,20 @@ mod alone {
         }
     }
 
-    /// How what was said of a service differs from what must be.
+    /// How the reports about a service differ from what they must be.
     fn misjudged(shape: &Shape, findings: &[Value]) -> Option<String> {
         let all = || findings.iter().filter(|found| service_of(found) == Some(shape.name));
         let worst = all().map(verdict_of).max()?;
-        let says = |finding: &&Value| {
+        let matches = |finding: &&Value| {
             let text = finding["text"].as_str().unwrap();
             let hint = finding["hint"].as_str().unwrap_or_default();
             verdict_of(finding) == worst && format!("{text}; {hint}").contains(shape.words)
         };
-        let right = worst == shape.verdict && all().any(|finding| says(&finding));
+        let right = worst == shape.verdict && all().any(|finding| matches(&finding));
         (!right).then(|| format!("{shape:?}: {:#?}", all().collect::<Vec<_>>()))
     }
 
-    /// Waits until the log says why a service that must not have its replicas has not.
+    /// Waits until the log gives the reason why a service that must not have its replicas has none.
     fn refused(shape: &Shape, daemon: &Daemon) {
         let Ran::Refused(words) = shape.ran else { return };
         let begin = format!(" WARN {}", shape.name);

@@ -1,4 +1,4 @@
-//! examples/docker does what its README says.
+//! examples/docker does what its README promises.
 
 /// Loads the machine.
 mod alone {

@@ -17,7 +17,7 @@ mod alone {
 
     const SESSION: Duration = Duration::from_secs(2);
 
-    /// A flyball that may have to wait until it acts.
+    /// A flyball that may have to wait until it leads.
     struct Flyball {
         child: std::process::Child,
         place: Place,
@@ -50,7 +50,7 @@ mod alone {
     impl Drop for Flyball {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                eprintln!("a flyball said:\n{}", self.log());
+                eprintln!("log of a flyball:\n{}", self.log());
             }
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -74,18 +74,18 @@ mod alone {
             place
         };
         let mut first = Flyball::start(place());
-        until("the first acts", || (first.terms() == 1).then_some(()));
+        until("the first leads", || (first.terms() == 1).then_some(()));
         let second = Flyball::start(place());
         until("three tasks", || (tasks(&stage).len() == 3).then_some(()));
         stage.until_served();
-        until("the second stands by", || second.log().contains("the leader is").then_some(()));
+        until("the second is on standby", || second.log().contains("the leader is").then_some(()));
         let (before, id) = (tasks(&stage), framework(&first.place));
         let load = Steady::start(stage.front(), 100);
 
         first.child.kill().unwrap();
         first.child.wait().unwrap();
         let at = Instant::now();
-        until("the second acts", || (second.terms() == 1).then_some(()));
+        until("the second leads", || (second.terms() == 1).then_some(()));
         let took = at.elapsed();
         until("the same framework", || {
             let file = second.place.state().join("mesos-framework");
@@ -94,16 +94,16 @@ mod alone {
         println!("killed: the other acted after {took:?}");
         assert!(took < SESSION + Duration::from_secs(2), "{took:?}");
 
-        // One that is halted for longer than a session has no say when it goes on.
+        // One that is halted for longer than a session is no leader when it goes on.
         let third = Flyball::start(place());
-        until("the third stands by", || third.log().contains("the leader is").then_some(()));
+        until("the third is on standby", || third.log().contains("the leader is").then_some(()));
         signal(second.child.id(), Signal::STOP);
         let at = Instant::now();
-        until("the third acts", || (third.terms() == 1).then_some(()));
+        until("the third leads", || (third.terms() == 1).then_some(()));
         println!("halted: the other acted after {:?}", at.elapsed());
         signal(second.child.id(), Signal::CONT);
         until("the halted one restarts", || second.log().contains("lost leadership").then_some(()));
-        until("it stands by", || {
+        until("it is on standby", || {
             (second.log().matches("standby: joined the election at").count() == 2).then_some(())
         });
         assert_eq!(second.terms(), 1);
@@ -156,7 +156,7 @@ mod alone {
         Flyball::start(place)
     }
 
-    /// Gives whoever acts something to do until there is an answer.
+    /// Gives the leader something to do until there is an answer.
     fn disturbed<T>(
         stage: &Stage,
         limit: Duration,
@@ -175,7 +175,7 @@ mod alone {
         })
     }
 
-    /// Without a quorum, where nobody may act: how long, and how long after that somebody acted.
+    /// Without a quorum there may be no leader: how long, and how long after that there was one.
     fn outage(stage: &Stage, servers: &mut Servers, all: &[&Flyball]) -> (Duration, Duration) {
         let done = || all.iter().map(|one| one.actions().len()).sum::<usize>();
         let set = std::env::var("FLYBALL_OUTAGE_S").ok().and_then(|text| text.parse().ok());
@@ -191,7 +191,9 @@ mod alone {
         servers.start(1);
         servers.until_leading();
         let back = Instant::now();
-        disturbed(stage, Duration::from_secs(20), "acts again", || (done() > before).then_some(()));
+        disturbed(stage, Duration::from_secs(20), "leads again", || {
+            (done() > before).then_some(())
+        });
         (lasts, back.elapsed())
     }
 
@@ -202,21 +204,21 @@ mod alone {
         let ways = [(); 3].map(|()| Ways::to(&stage, &servers));
         let limit = Duration::from_secs(30);
         let mut first = on_docker(&stage, &ways[0]);
-        until("the first acts", || (first.terms() == 1).then_some(()));
+        until("the first leads", || (first.terms() == 1).then_some(()));
         let second = on_docker(&stage, &ways[1]);
         disturbed(&stage, limit, "work", || (first.actions().len() > 12).then_some(()));
 
         first.child.kill().unwrap();
         first.child.wait().unwrap();
         let at = Instant::now();
-        until("the second acts", || (second.terms() == 1).then_some(()));
+        until("the second leads", || (second.terms() == 1).then_some(()));
         let killed = at.elapsed();
         let third = on_docker(&stage, &ways[2]);
         disturbed(&stage, limit, "work", || (second.actions().len() > 8).then_some(()));
 
         ways[1].set(true);
         let at = Instant::now();
-        until("the third acts", || (third.terms() == 1).then_some(()));
+        until("the third leads", || (third.terms() == 1).then_some(()));
         let cut = at.elapsed();
         disturbed(&stage, limit, "work", || (third.actions().len() > 8).then_some(()));
         ways[1].set(false);

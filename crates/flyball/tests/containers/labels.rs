@@ -1,4 +1,5 @@
-//! Containers that somebody else starts: services without any file, and replicas by hand.
+//! Containers that other programs start: services without any file, and replicas started
+//! externally.
 
 /// Loads the machine.
 mod alone {
@@ -87,7 +88,7 @@ mod alone {
         until("its server", || has(here).then_some(()));
         // It counts: one that flyball started makes room for it.
         daemon.until_settled("web", 2);
-        assert!(stage.is_running(&theirs), "somebody else's container was stopped");
+        assert!(stage.is_running(&theirs), "an external container was stopped");
         stage.stop(&theirs);
         until("its server's end", || (!has(here)).then_some(()));
         daemon.until_settled("web", 2);

@@ -45,7 +45,7 @@ pub(crate) mod alone {
         std::fs::read_to_string(place.state().join("mesos-framework")).unwrap()
     }
 
-    /// How many replicas each agent has, all of which are up and tell CPU time.
+    /// How many replicas each agent has, all of which are up and report CPU usage.
     fn by_agent(daemon: &Daemon) -> Vec<usize> {
         let view = daemon.service("web");
         let nodes = view["nodes"].as_array().unwrap();
@@ -122,10 +122,10 @@ pub(crate) mod alone {
             (now.len() == 3 && !now.contains_key(&killed)).then_some(())
         });
         daemon.until_settled("web", 3);
-        println!("a task killed by hand was replaced after {:?}", at.elapsed());
+        println!("a task killed externally was replaced after {:?}", at.elapsed());
 
         mesos.kill();
-        until("word of the loss", || (daemon.log_count("mesos master") > 0).then_some(()));
+        until("a line about the loss", || (daemon.log_count("mesos master") > 0).then_some(()));
         mesos.start();
         let at = Instant::now();
         until("new tasks", || {

@@ -1,4 +1,4 @@
-//! What people get wrong is said in one line, once, with what to do.
+//! A user's mistake is reported in one line, once, with what to do.
 
 /// Has Docker to itself.
 mod alone {
@@ -15,7 +15,7 @@ mod alone {
         run(&mut flyball([command, "-c", place.config().to_str().unwrap()]))
     }
 
-    /// What `flyball check` says is wrong.
+    /// What `flyball check` reports as wrong.
     fn failed_checks(stage: &Stage) -> String {
         let output = run_command("check", &stage.place);
         assert_eq!(output.code, Some(1), "{output:?}");
@@ -132,7 +132,7 @@ mod alone {
         ");
         let daemon = Daemon::start(&stage.place);
         until("a warning", || (daemon.log_count("WARN") > 0).then_some(()));
-        // Several tries later it has still been said once.
+        // Several tries later it has still been logged once.
         sleep(Duration::from_secs(2));
         assert_snapshot!(warnings(&stage, &daemon), @"docker is not running at DOCKER: there is no DOCKER; hint: start it (systemctl start docker), or set host");
         assert!(fs::exists(stage.place.state()).unwrap());

@@ -1,4 +1,4 @@
-//! Somebody else stops containers, lets them crash, or puts them into networks of their own.
+//! Containers are stopped externally, crash, or are put into networks of their own.
 
 /// Loads the machine.
 mod alone {

@@ -45,7 +45,7 @@ impl Stage {
         Some(Self { place: Place::new(), rig, lab, runtime })
     }
 
-    /// What tells a service of that file.
+    /// What identifies a service of that file.
     pub(crate) fn owned_file(&self) -> String {
         let path = self.rig.path("flyball.cfg");
         let lines: Vec<&str> = LINES.lines().collect();
@@ -111,7 +111,7 @@ impl Stage {
         });
     }
 
-    /// What Docker itself needs to start so many containers at once, until each of them answers.
+    /// What Docker itself needs to start this many containers at once, until each of them answers.
     pub(crate) fn bare_start(&self, count: u32) -> Duration {
         let began = Instant::now();
         let names: Vec<String> = (0..count).map(|n| format!("bare-{n}")).collect();
@@ -154,7 +154,7 @@ impl Stage {
         bindings[0].host_port.as_ref().unwrap().parse().unwrap()
     }
 
-    /// The tables of a configuration that say where Docker and HAProxy are.
+    /// The tables of a configuration with the addresses of Docker and HAProxy.
     pub(crate) fn tables(&self) -> String {
         let (socket, folder) = (self.rig.path("admin.sock"), self.rig.folder.path());
         format!(

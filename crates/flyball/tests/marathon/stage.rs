@@ -19,7 +19,8 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With so many tasks, each of which takes 40 ms for a request; `None` where HAProxy is not to be had, which has been noted then.
+    /// With `count` tasks, each of which takes 40 ms for a request; `None` without HAProxy, which
+    /// is noted.
     pub(crate) fn set(instances: usize) -> Option<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();

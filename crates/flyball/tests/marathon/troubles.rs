@@ -10,7 +10,7 @@ mod alone {
     /// What one task can just bear, so that nearly each one that leaves has a request under way.
     const PER_S: u32 = 20;
 
-    /// How long somebody else's rollout holds the app; a minute shows nothing that this does not.
+    /// How long another client's rollout holds the app; a minute shows nothing that this does not.
     fn lock_s() -> u64 {
         std::env::var("FLYBALL_LOCK_S").ok().and_then(|text| text.parse().ok()).unwrap_or(3)
     }
@@ -22,7 +22,7 @@ mod alone {
         assert!(was_load(&report, PER_S), "{report:?}");
     }
 
-    /// How many of the agents that replicas are on are not heard of.
+    /// How many of the agents that replicas are on are unreachable.
     fn away(stage: &Stage) -> usize {
         let view = stage.daemon.service("web");
         let nodes = view["nodes"].as_array().unwrap();
@@ -48,7 +48,7 @@ mod alone {
         stage.settled(2);
         let load = Steady::start(stage.rig.front, PER_S);
         let theirs = stage.lab.lock(APP);
-        until("word of the lock", || stage.busy().then_some(()));
+        until("a sign of the lock", || stage.busy().then_some(()));
         stage.ask_for(4);
         let (began, lock) = (Instant::now(), Duration::from_secs(lock_s()));
         while began.elapsed() < lock {
@@ -60,7 +60,7 @@ mod alone {
         let at = Instant::now();
         stage.settled(4);
         println!("4 serve {:?} after a lock of {lock:?}", at.elapsed());
-        until("a change by hand", || stage.lab.scale_by_hand(APP, 6).then_some(()));
+        until("an external change", || stage.lab.scale_by_hand(APP, 6).then_some(()));
         until("no deployment", || (!stage.lab.deploys()).then_some(()));
         stage.settled(4);
         finish(load);
@@ -73,18 +73,18 @@ mod alone {
         stage.settled(3);
         let load = Steady::start(stage.rig.front, PER_S);
         stage.lab.set(|knobs| knobs.status = Some(503));
-        until("word of the storm", || (stage.daemon.log_count("503") > 0).then_some(()));
+        until("a line about the storm", || (stage.daemon.log_count("503") > 0).then_some(()));
         stage.ask_for(4);
         stage.lab.set(|knobs| (knobs.status, knobs.mute) = (None, true));
         stage.settled(4);
         stage.lab.set(|knobs| knobs.electing = true);
-        until("word of the election", || (stage.daemon.log_count("502") > 0).then_some(()));
+        until("a line about the election", || (stage.daemon.log_count("502") > 0).then_some(()));
         stage.lab.set(|knobs| (knobs.electing, knobs.leader, knobs.mute) = (false, 1, false));
         stage.scale(3);
         let lost = stage.lab.tasks(APP).remove(0).id;
         stage.lab.lose(&lost, true);
         until("the loss", || (stage.daemon.seen("web", "ready") == Some(2)).then_some(()));
-        assert_eq!(away(&stage), 1, "an agent that is not heard of is shown as such");
+        assert_eq!(away(&stage), 1, "an unreachable agent is shown as such");
         stage.lab.lose(&lost, false);
         stage.settled(3);
         assert_eq!(away(&stage), 0);

@@ -1,4 +1,4 @@
-//! `flyball agent`: told on the command line, asked by a controller, ended by a signal.
+//! `flyball agent`: set up on the command line, asked by a controller, ended by a signal.
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::support::{Place, flyball, run, signal, until};
 
-/// An agent that has said where it listens; dead when this is dropped.
+/// An agent that has logged where it listens; dead when this is dropped.
 struct Agent {
     child: Child,
     address: SocketAddr,
@@ -43,7 +43,7 @@ impl Drop for Agent {
     }
 }
 
-/// A machine with pure v2 and so many containers, in files.
+/// A machine with pure v2 and `count` containers, in files.
 fn machine(place: &Place, containers: usize) -> String {
     let mount = place.path().join("cgroup");
     for n in 0..containers {
@@ -124,7 +124,7 @@ mod alone {
     struct Groups(Vec<PathBuf>);
 
     impl Groups {
-        /// So many in each hierarchy that counts CPU time; `None` where none may be made.
+        /// This many in each hierarchy that counts CPU time; `None` where none may be made.
         fn make(count: usize) -> Option<Self> {
             let mount = Path::new("/sys/fs/cgroup");
             let unified = mount.join("cgroup.controllers").exists();

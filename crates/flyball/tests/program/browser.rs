@@ -1,5 +1,5 @@
 //! The page in a real browser: it needs nothing from elsewhere, shows what happens, and its buttons
-//! do what they say.
+//! do what they promise.
 
 pub(crate) mod chromium;
 
@@ -58,7 +58,7 @@ mod alone {
             })
             .collect();
         assert!(foreign.is_empty(), "asked elsewhere: {foreign:?}");
-        assert!(browser.requests().len() > 10, "the browser told of its requests");
+        assert!(browser.requests().len() > 10, "the browser reported its requests");
         assert!(browser.complaints().is_empty(), "{:?}", browser.complaints());
     }
 
@@ -138,7 +138,7 @@ mod alone {
         }
     }
 
-    /// What is heard of a control begins with what is seen on it, so that it can be asked for by
+    /// A control's accessible name begins with its visible text, so that it can be asked for by
     /// that.
     fn assert_names(browser: &mut Chromium) {
         let misnamed = browser.value(

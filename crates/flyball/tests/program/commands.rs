@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, Place, Ran, flyball, free_port, run, sample, until};
 
-/// A daemon with a service that nobody asks for anything.
+/// A daemon with a service that gets no requests.
 fn quiet() -> (Place, Daemon) {
     let place = Place::with(&sample("web", 1.0, 0.5, "min = 2\nmax = 6"));
     let daemon = Daemon::start(&place);
@@ -24,7 +24,7 @@ fn succeed(daemon: &Daemon, words: &[&str]) -> Ran {
     output
 }
 
-/// What is said to a question in JSON.
+/// The answer of a command in JSON.
 #[track_caller]
 fn json(daemon: &Daemon, words: &[&str]) -> Value {
     let output = succeed(daemon, &[words, &["--json"]].concat());

@@ -11,7 +11,7 @@ fn run_in(place: &Place) -> Ran {
     run(&mut flyball(["run", "-c", place.config().to_str().unwrap()]))
 }
 
-/// What is said about the file of `place`, of which nothing comes: no state, no data, no start.
+/// The errors of the file of `place`, which has no effect: no state, no data, no start.
 fn refused(place: &Place) -> String {
     let output = run_in(place);
     assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");
@@ -20,7 +20,7 @@ fn refused(place: &Place) -> String {
     place.plain(&output.stderr).replace(FLYBALL, "FLYBALL")
 }
 
-/// What is said about a service that would be fine without `more`.
+/// The errors of a service that would be valid without `more`.
 fn refused_with(more: &str) -> String {
     refused(&Place::with(&sample("web", 1.0, 0.5, more)))
 }
@@ -105,7 +105,7 @@ fn a_file_that_is_not_text_is_refused_with_the_place_of_the_first_wrong_byte() {
     ");
 }
 
-/// What is said of `place`, which comes as far as its state directory but starts nothing.
+/// The errors of `place`, which comes as far as its state directory but starts nothing.
 fn not_started(place: &Place) -> String {
     let output = run_in(place);
     assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{output:?}");

@@ -46,11 +46,11 @@ mod alone {
         most
     }
 
-    /// Clients that have said `what` and read nothing of the answer.
+    /// Clients that have sent `what` and read nothing of the answer.
     fn silent(target: SocketAddr, count: usize, what: &str) -> Vec<TcpStream> {
         let connect = |_| {
             let mut stream = TcpStream::connect(target).unwrap();
-            // One that is turned away may be so before it has said anything.
+            // One that is turned away may be so before it has sent anything.
             let _ = stream.write_all(what.as_bytes());
             stream
         };
@@ -131,7 +131,7 @@ mod alone {
         daemon.until_settled("web", 1);
         let target = daemon.address_of("web");
         let mut readers = silent(target, count, "GET / HTTP/1.1\r\nhost: a\r\n\r\n");
-        until("somebody turned away", || {
+        until("a client turned away", || {
             let metrics = daemon.get("/metrics").body;
             let name = "flyball_refusals_total{service=\"web\",reason=\"too-many-connections\"} ";
             let turned_away = metrics.lines().find_map(|line| line.strip_prefix(name))?;
@@ -144,7 +144,7 @@ mod alone {
                 && notices.contains(" allowed connections are open"),
             "{notices}"
         );
-        // The last one came when all was full, and was told so.
+        // The last one came when all was full, and got that answer.
         let mut answer = String::new();
         let mut last = readers.pop().unwrap();
         last.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
@@ -191,7 +191,7 @@ mod alone {
         let calm = daemon.address_of("calm");
         let before = p99(calm);
         let _idle = silent(daemon.address_of("crowded"), count, "");
-        until("somebody turned away", || (daemon.log_count("turned away") > 0).then_some(()));
+        until("a client turned away", || (daemon.log_count("turned away") > 0).then_some(()));
         let after = p99(calm);
         println!("p99 beside {count} idle connections: {before:?} -> {after:?}");
         // Below a millisecond the machine's own noise decides.

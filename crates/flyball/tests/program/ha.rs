@@ -62,7 +62,7 @@ mod alone {
             run(&mut flyball([words, &["--daemon", &at]].concat()))
         }
 
-        /// What `flyball check` says of ZooKeeper.
+        /// What `flyball check` reports of ZooKeeper.
         fn checked(&self) -> String {
             let output = run(&mut flyball(["check", "-c", self.place.config().to_str().unwrap()]));
             let mut lines =
@@ -76,7 +76,7 @@ mod alone {
         fn drop(&mut self) {
             if std::thread::panicking() {
                 let log = std::fs::read_to_string(self.place.path().join("log"));
-                eprintln!("a flyball said:\n{}", log.unwrap_or_default());
+                eprintln!("log of a flyball:\n{}", log.unwrap_or_default());
             }
             let _ = self.child.kill();
             let _ = self.child.wait();
@@ -91,7 +91,7 @@ mod alone {
         let second = Flyball::start(&servers);
         second.until_it("standby");
         let leader = format!("http://{}/ on ", first.at);
-        until("that it knows who acts", || {
+        until("that it knows the leader", || {
             second.get("/api/v1/leader")?["leader"].as_str()?.starts_with(&leader).then_some(())
         });
         let status = second.command(&["status"]);
@@ -120,7 +120,7 @@ mod alone {
         let at = Instant::now();
         second.until_it("leader");
         let took = at.elapsed();
-        println!("killed: the page of the other tells that it acts after {took:?}");
+        println!("killed: the page of the other shows it as leader after {took:?}");
         assert!(took < SESSION + Duration::from_secs(2), "{took:?}");
         // A pause that an operator asked the other one for still holds.
         until("the pause", || {
@@ -133,7 +133,7 @@ mod alone {
         }
     }
 
-    /// The page says it in words and with a shape, and has nothing to press.
+    /// The page shows it in words and with a shape, and has nothing to press.
     fn looked_at(browser: &mut Chromium, standby: &Flyball, leader: &str) {
         browser.look_like(1280, "light");
         browser.open(&format!("http://{}/", standby.at));

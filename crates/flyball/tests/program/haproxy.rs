@@ -11,7 +11,7 @@ use crate::support::{Daemon, Place, Ran, flyball, free_port, installed, run, sam
 struct Haproxy(Child);
 
 impl Haproxy {
-    /// With `lines` in its backend; `None` where there is none to be had.
+    /// With `lines` in its backend; `None` without HAProxy.
     fn start(place: &Place, lines: &str) -> Option<Self> {
         let program = installed("haproxy", "haproxy")?;
         let socket = Self::socket(place);
@@ -85,7 +85,7 @@ fn a_balancer_that_takes_no_servers_is_a_notice_a_metric_and_a_failed_check() {
     assert_eq!(
         daemon.log_count("does not accept servers at run time"),
         1,
-        "said once:\n{}",
+        "logged once:\n{}",
         daemon.log()
     );
 }

@@ -37,8 +37,8 @@ mod alone {
         place.replicas().into_iter().filter(orphaned).count()
     }
 
-    /// Requests do fail while nobody listens, because the proxy is part of flyball; they are told,
-    /// not judged.
+    /// Requests do fail while nothing listens, because the proxy is part of flyball; they are
+    /// printed, not judged.
     #[test]
     fn after_twenty_sigkills_under_load_there_is_no_orphan_no_double_and_the_floor_stands() {
         let port = free_port();
@@ -69,7 +69,7 @@ mod alone {
         let mut took: Vec<_> = restarts.iter().map(|(from, to)| *to - *from).collect();
         took.sort();
         println!("restarts took {:?} (median) to {:?}", took[10], took[19]);
-        println!("{} requests, {} failed while nobody listened", report.requests, report.failed);
+        println!("{} requests, {} failed while nothing listened", report.requests, report.failed);
         assert!(took[19] < Duration::from_secs(3), "{took:?}");
         assert!(report.served > 100, "{report:?}");
         for Count { from, to, replicas } in counts {

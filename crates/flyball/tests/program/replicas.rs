@@ -32,7 +32,7 @@ fn one_that_never_becomes_ready_is_given_up_and_then_put_off_and_that_is_logged_
     let more = "ready = { tcp = true }\nstart_limit = \"1s\"\nmin = 2";
     let place = Place::with(&shell("web", "exec sleep 60", more));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.log_count("is delayed") > 0).then_some(()));
+    until("delayed starts", || (daemon.log_count("is delayed") > 0).then_some(()));
     let view = daemon.service("web");
     let held = &view["decision"]["held_starts"];
     assert!(held["why"].as_str().unwrap().contains("was not ready after 1 s"), "{held}");
@@ -53,7 +53,7 @@ fn one_that_exits_at_once_is_put_off_with_its_log_tail_and_without_a_flood() {
     let script = "echo 'no database' >&2; exit 3";
     let place = Place::with(&shell("web", script, "ready = { tcp = true }"));
     let daemon = Daemon::start(&place);
-    until("starts held back", || (daemon.log_count("is delayed") > 0).then_some(()));
+    until("delayed starts", || (daemon.log_count("is delayed") > 0).then_some(()));
     let log = log_after(&daemon, Duration::from_secs(10));
     let first = warnings(&log).lines().take(3).collect::<Vec<_>>().join("\n");
     assert_snapshot!(first, @r"

@@ -54,7 +54,7 @@ fn a_replica_that_hangs_is_noticed_and_replaced_and_every_interface_shows_it() {
     });
     let mut lines: Vec<usize> = counts_of("is sick: ");
     lines.sort_unstable();
-    assert_eq!(lines, [0, 1, 1], "each is said once");
+    assert_eq!(lines, [0, 1, 1], "each is logged once");
     let lines: Vec<usize> = counts_of("was sick and is gone");
     assert_eq!(lines.iter().sum::<usize>(), 1, "the second end is counted, not written");
     assert_eq!(daemon.log_count(" recovered"), 0, "{}", daemon.log());
@@ -113,6 +113,6 @@ mod alone {
         assert!(report.failed * 50 <= all, "more than 2 %: {report:?}");
         assert!(was_load(&report, 200), "{report:?}");
         assert!(replaced_after <= sick_after + Duration::from_secs(15), "{replaced_after:?}");
-        assert_eq!(daemon.log_count("web: web-2 is sick: "), 1, "it is said once");
+        assert_eq!(daemon.log_count("web: web-2 is sick: "), 1, "it is logged once");
     }
 }

@@ -60,7 +60,7 @@ fn in_a_state_directory_that_may_not_be_written_all_but_history_works() {
     assert_eq!(daemon.get("/api/v1/services/web/samples").status, 503);
     daemon.post("/api/v1/services/web/scale", &json!({ "to": 3 }));
     daemon.until_settled("web", 3);
-    assert_eq!(daemon.log_count(warning), 1, "said once: {}", daemon.log());
+    assert_eq!(daemon.log_count(warning), 1, "logged once: {}", daemon.log());
     let (status, log) = daemon.stop();
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(fs::read_dir(place.state()).unwrap().count(), 0);
@@ -179,7 +179,7 @@ impl Drop for Small<'_> {
     }
 }
 
-/// Says that a test was not run, as CONTRIBUTING.md asks for.
+/// Reports that a test was not run, as CONTRIBUTING.md asks for.
 fn not_run(test: &str, reason: &str) {
     let notes = std::env::var("FLYBALL_NOT_RUN").unwrap_or_else(|_| panic!("{test}: {reason}"));
     let mut notes = File::options().append(true).open(notes).unwrap();
@@ -214,7 +214,7 @@ fn a_full_disk_costs_history_and_nothing_else() {
     });
     daemon.until_settled("web", 2);
     let scaled = ask(daemon.api, "POST", "/api/v1/services/web/scale", Some(&json!({ "to": 3 })));
-    // A manual override counts in an incident; the log says that a restart forgets it.
+    // A manual override counts in an incident; the log warns that a restart forgets it.
     assert_eq!(scaled.unwrap().status, 200);
     daemon.until_settled("web", 3);
     fs::remove_file(filler).unwrap();

@@ -118,7 +118,7 @@ fn answer(path: &str, containers: &[Container]) -> (u16, Value) {
     }
 }
 
-/// What `flyball check` says about the labels of each service: why they are refused, and what is
+/// What `flyball check` reports about the labels of each service: why they are refused, and what is
 /// passed over.
 struct Checked {
     refused: BTreeMap<String, String>,
@@ -168,7 +168,7 @@ fn outcome(checked: &Checked, service: &str, label: &str) -> &'static str {
         text.contains("labels of its image are ignored") && text.contains(label)
     });
     match (checked.refused.contains_key(service), passed) {
-        // What the image alone says of it is missing then.
+        // What the image alone sets is missing then.
         (_, true) => "passed over",
         (true, false) => "refused",
         (false, false) => "obeyed",

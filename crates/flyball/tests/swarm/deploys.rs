@@ -68,7 +68,7 @@ services:
             daemon.service("web").to_string().contains("its update is in progress").then_some(())
         });
         let during = stage.swarm.spec("shop_web");
-        assert_eq!(replicas(&during), 7, "nothing is told while an update goes on");
+        assert_eq!(replicas(&during), 7, "no count is set while an update goes on");
         daemon.until_settled("web", 5);
         let after = stage.swarm.spec("shop_web");
         assert_eq!((replicas(&after), rest(after)), (5, rest(during)));
@@ -78,7 +78,7 @@ services:
         assert_eq!(report.failed, 0, "{:?}", report.failures);
     }
 
-    /// Somebody changes labels as fast as they can while the count changes.
+    /// Another client changes labels as fast as it can while the count changes.
     fn changes_at_the_same_time_are_both_kept(stage: &Stage, daemon: &Daemon) {
         let done = AtomicBool::new(false);
         let (kept, refused) = thread::scope(|scope| {
@@ -107,7 +107,7 @@ services:
         let spec = stage.swarm.spec("shop_web");
         let lost: Vec<_> =
             kept.iter().filter(|label| spec["Labels"].get(label.as_str()).is_none()).collect();
-        println!("{} changes of others beside eight of flyball's, {refused} refused", kept.len());
+        println!("{} external changes beside eight of flyball's, {refused} refused", kept.len());
         assert!(lost.is_empty() && !kept.is_empty(), "{lost:?} of {kept:?}");
         assert_eq!(replicas(&spec), 4);
     }

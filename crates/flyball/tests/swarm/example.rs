@@ -1,4 +1,4 @@
-//! examples/swarm does what its README says, and its controller moves with the count it had.
+//! examples/swarm does what its README promises, and its controller moves with the count it had.
 
 /// Loads the machine.
 mod alone {
@@ -28,7 +28,7 @@ mod alone {
     }
 
     impl Example {
-        /// The stack, deployed as its README says.
+        /// The stack, deployed as in its README.
         fn deploy() -> Option<Self> {
             installed("haproxy", "haproxy")?;
             let swarm = Swarm::up(3)?;
@@ -103,7 +103,7 @@ mod alone {
         (answer.status == 200).then(|| answer.json())
     }
 
-    /// Waits until so many are ready and the CPU time of each is known.
+    /// Waits until this many are ready and the CPU usage of each is known.
     #[track_caller]
     fn until_metered(page: SocketAddr, count: u64) {
         until(&format!("{count} replicas with CPU time"), || {
@@ -154,7 +154,7 @@ mod alone {
         );
     }
 
-    /// Waits until the CPU time of so many replicas is known.
+    /// Waits until the CPU usage of this many replicas is known.
     #[track_caller]
     fn until_metered_at_least(page: SocketAddr, count: usize) {
         until(&format!("CPU time of {count} replicas"), || {
@@ -183,7 +183,7 @@ mod alone {
         let shown = run(&mut flyball(["status", "web", "--daemon", &daemon]));
         let up = |node: &Node| shown.stdout.contains(&format!("\n{}  ", node.name()));
         assert!(example.swarm.nodes.iter().all(up), "{shown:?}");
-        // Each agent refuses whoever has another secret.
+        // Each agent refuses a client with another secret.
         let wrong = example.place.write("wrong", "another");
         for node in 0..example.swarm.nodes.len() {
             let agent = example.port(node, 9810).to_string();

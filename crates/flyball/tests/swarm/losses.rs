@@ -23,7 +23,7 @@ mod alone {
             });
             until("six ready", || (daemon.seen("web", "ready") == Some(6)).then_some(()));
         };
-        // Nobody there can be reached: HAProxy sends such requests to others.
+        // No task there can be reached: HAProxy sends such requests to others.
         let (second, third) = (stage.swarm.nodes[1].name(), stage.swarm.nodes[2].name());
         stage.swarm.nodes[1].connect(false);
         whole(&stage, &second);

@@ -84,7 +84,7 @@ impl Node {
             daemon.kill().unwrap();
             daemon.wait().unwrap();
         }
-        // The kernel kills its containerd with it; where nobody reaps that, its id seems alive.
+        // The kernel kills its containerd with it; where no process reaps that, its id seems alive.
         for left in ["docker.pid", "exec/containerd/containerd.pid"] {
             let _ = fs::remove_file(self.directory.join(left));
         }
@@ -95,7 +95,7 @@ impl Node {
         output("ip", &["link", "set", &self.link(), if up { "up" } else { "down" }]);
     }
 
-    /// What `docker` says; a failure is a panic.
+    /// What `docker` prints; a failure is a panic.
     #[track_caller]
     pub(crate) fn docker(&self, words: &[&str]) -> String {
         let host = self.host();

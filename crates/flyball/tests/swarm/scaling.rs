@@ -29,7 +29,7 @@ mod alone {
         without_draining(&stage, daemon);
     }
 
-    /// What the same costs where nobody drains: tells it, as nothing of flyball's is to blame.
+    /// What the same costs without draining: printed, not judged, since flyball has no part in it.
     fn without_draining(stage: &Stage, mut daemon: Daemon) {
         scale(&daemon, 8);
         daemon.kill();

@@ -19,7 +19,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With so many managers; `None` where it cannot be had, which has been noted then.
+    /// With this many managers; `None` where it cannot be had, which is noted.
     pub(crate) fn set(managers: u32) -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -71,7 +71,7 @@ impl Stage {
     }
 }
 
-/// Wants a count and waits until exactly so many serve.
+/// Wants a count and waits until exactly that many serve.
 #[track_caller]
 pub(crate) fn scale(daemon: &Daemon, to: u64) {
     want(daemon, to);
@@ -83,7 +83,7 @@ pub(crate) fn want(daemon: &Daemon, to: u64) {
     daemon.post("/api/v1/services/web/scale", &json!({ "to": to }));
 }
 
-/// Waits until so many are ready, whatever else is there.
+/// Waits until this many are ready, whatever else is there.
 #[track_caller]
 pub(crate) fn until_ready(daemon: &Daemon, count: u64) {
     until(&format!("{count} ready"), || (daemon.seen("web", "ready") == Some(count)).then_some(()));

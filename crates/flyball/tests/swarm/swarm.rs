@@ -15,10 +15,10 @@ pub(crate) const NAME: &str = "fbsw";
 pub(crate) const BRIDGE: &str = "fbsw0";
 /// The first three numbers of their addresses.
 pub(crate) const NET: &str = "10.213.120";
-/// Where Swarm takes networks from, which nobody else is likely to use.
+/// Where Swarm takes networks from, which no one else is likely to use.
 const POOL: &str = "10.215.0.0/16";
 const NODES: u32 = 3;
-/// Frames between ports of a bridge pass the firewall, where somebody has switched that on.
+/// Frames between ports of a bridge pass the firewall where that is switched on.
 const RULE: [&str; 7] = ["FORWARD", "-i", BRIDGE, "-o", BRIDGE, "-j", "ACCEPT"];
 
 /// Three nodes; on drop everything of theirs ends.
@@ -29,7 +29,7 @@ pub(crate) struct Swarm {
 }
 
 impl Swarm {
-    /// Brings it up with so many managers, the first one the leader, and the lab's image on each
+    /// Brings it up with this many managers, the first one the leader, and the lab's image on each
     /// node; `None` where this machine cannot have one, which is noted.
     pub(crate) fn up(managers: u32) -> Option<Self> {
         if !rustix::process::geteuid().is_root() {
@@ -177,7 +177,7 @@ fn end_leftover(directory: &Path) {
         if left.is_empty() {
             break;
         }
-        // What the shims started goes first: they take note of it, and nobody else would.
+        // What the shims started goes first: they take note of it, and no other process would.
         let inner = docker::children_of_shims(&left);
         inner.iter().chain(&left).for_each(|pid| drop(quietly("kill", &["-KILL", pid])));
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -205,7 +205,7 @@ fn end_leftover(directory: &Path) {
     let _gone = fs::remove_dir_all(directory.join("image"));
 }
 
-/// What a command says; a failure is a panic.
+/// What a command prints; a failure is a panic.
 #[track_caller]
 pub(crate) fn output(command: &str, words: &[&str]) -> String {
     let output = Command::new(command).args(words).stdin(Stdio::null()).output().unwrap();

@@ -17,8 +17,8 @@ const SOON: Duration = Duration::from_secs(40);
 /// What the mean is averaged over in this run.
 const WINDOW_S: f64 = 5.0;
 
-/// Seconds of silence that must move nothing: few here, two minutes where somebody asks for long
-/// outages.
+/// Seconds of silence that must move nothing: few here, two minutes where the environment asks for
+/// long outages.
 fn silence() -> Duration {
     outage().clamp(Duration::from_secs(5), Duration::from_secs(120))
 }

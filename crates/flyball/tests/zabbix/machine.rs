@@ -40,7 +40,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// The one that the environment names, with all that is needed; or why there is none.
+    /// The one that the environment names, with all that is needed; or why it cannot be had.
     pub(crate) fn ready() -> Result<Self, String> {
         if !rustix::process::geteuid().is_root() {
             return Err("a stack of its own needs root".to_owned());
@@ -151,7 +151,7 @@ pub(crate) fn install_here(packages: &[&str]) -> Result<(), String> {
     Machine { root: None }.install(packages)
 }
 
-/// Says that something was not run; under `CI=true` that is a failure.
+/// Reports that something was not run; under `CI=true` that is a failure.
 pub(crate) fn not_run(reason: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "zabbix: {reason}");
     let Some(path) = std::env::var_os("FLYBALL_NOT_RUN") else {

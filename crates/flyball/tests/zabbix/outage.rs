@@ -12,8 +12,8 @@ use crate::support::{Daemon, FLYBALL};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// How long the server is away: seconds here, minutes where somebody asks for it. Its database is
-/// away a third of that.
+/// How long the server is away: seconds here, minutes where the environment asks for it. Its
+/// database is away a third of that.
 pub(crate) fn outage() -> Duration {
     let set = std::env::var("FLYBALL_OUTAGE_S").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(set.unwrap_or(5))

@@ -51,11 +51,11 @@ pub(crate) fn come_and_go_behind_a_proxy(stack: &Stack) {
 
 fn one_that_was_moved_to_the_server_comes_back(stack: &Stack) {
     stack.give_to_server("web-1");
-    // Compared again every 5 s, while a host of somebody else is in the way.
+    // Compared again every 5 s, while a host of another program is in the way.
     until("the proxy's again", SOON, || stack.is_behind_proxy("web-1").then_some(()));
 }
 
-/// What `flyball check` and `provision` say of hosts that values cannot reach.
+/// What `flyball check` and `provision` report of hosts that values cannot reach.
 fn check_compares_the_proxy(stack: &Stack, place: &Place) {
     let output = check(place);
     let good = format!("ok    zabbix.hosts: host web is monitored by proxy {PROXY}");

@@ -33,7 +33,7 @@ pub(crate) struct Stack {
     pub(crate) proxy_port: u16,
     http_port: u16,
     session: String,
-    /// As the API says it: `7.0.22`.
+    /// As in the API: `7.0.22`.
     version: String,
 }
 
@@ -208,7 +208,7 @@ impl Stack {
         end(&mut self.server, Signal::TERM, false);
     }
 
-    /// Starts the proxy, which waits for somebody to make one of its name in Zabbix: it takes some
+    /// Starts the proxy, which waits until one of its name exists in Zabbix: it takes some
     /// seconds to make its database.
     fn start_proxy(&mut self) {
         let conf = self.path("proxy.conf");
@@ -278,7 +278,7 @@ impl Drop for Stack {
                 let log = fs::read_to_string(self.path(log)).unwrap_or_default();
                 let tail: Vec<&str> = log.lines().rev().take(15).collect();
                 let tail: Vec<&str> = tail.into_iter().rev().collect();
-                eprintln!("the {who} said:\n{}", tail.join("\n"));
+                eprintln!("log of the {who}:\n{}", tail.join("\n"));
             }
         }
         end(&mut self.php, Signal::KILL, true);

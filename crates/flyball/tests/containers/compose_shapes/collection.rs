@@ -1,4 +1,4 @@
-//! What must be said of each service of the collection, and what must become of it.
+//! What must be reported of each service of the collection, and what must become of it.
 
 use Ran::{Ready, Refused};
 use Verdict::{Notice, Ok, Warning, Wrong};
@@ -6,7 +6,7 @@ use Verdict::{Notice, Ok, Warning, Wrong};
 /// What `flyball check` makes of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Verdict {
-    /// There is nothing to say.
+    /// There is nothing to report.
     Ok,
     /// There is something to know.
     Notice,
@@ -21,7 +21,7 @@ pub(super) enum Verdict {
 pub(super) enum Ran {
     /// It has its two replicas.
     Ready,
-    /// It has not, and the log says so in these words.
+    /// It has not, and the log contains these words.
     Refused(&'static str),
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Shape {
     /// Its name, as flyball knows it.
     pub(super) name: &'static str,
     pub(super) verdict: Verdict,
-    /// What `check` says, with its hint.
+    /// What `check` reports, with its hint.
     pub(super) words: &'static str,
     pub(super) ran: Ran,
 }

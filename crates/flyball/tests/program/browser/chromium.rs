@@ -120,7 +120,7 @@ impl Chromium {
             if Instant::now() > end {
                 let text = self.value("document.body.innerText");
                 panic!(
-                    "never: {expression}\nthe page says: {text}\nheard: {:?}",
+                    "never: {expression}\nthe page shows: {text}\nheard: {:?}",
                     self.complaints()
                 );
             }
@@ -196,7 +196,7 @@ impl Chromium {
     }
 
     /// Errors in the console, exceptions, and violations of the content policy. A refused request
-    /// that the page itself deals with is none.
+    /// that the page itself handles does not count.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let logged = self.events_of("Log.entryAdded").map(|it| &it["entry"]);
         let logged = logged.filter(|it| it["level"] == "error" && it["source"] != "network");

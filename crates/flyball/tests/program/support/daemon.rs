@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{Answer, Place, ask, flyball, run, signal, until};
 
-/// A daemon that has said where its API is.
+/// A daemon that has logged where its API is.
 pub(crate) struct Daemon {
     child: Child,
     log: PathBuf,
@@ -27,7 +27,7 @@ impl Daemon {
         Self::spawn(place, flyball(["run", "-c", config.to_str().unwrap()]))
     }
 
-    /// Starts a daemon as `command` says and waits until it can be asked.
+    /// Starts a daemon with `command` and waits until it can be asked.
     #[track_caller]
     pub(crate) fn spawn(place: &Place, mut command: Command) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -49,12 +49,12 @@ impl Daemon {
         self.child.id()
     }
 
-    /// All that it has said so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    /// How many lines of its log hold `text`.
+    /// How many lines of its log contain `text`.
     pub(crate) fn log_count(&self, text: &str) -> usize {
         self.log().lines().filter(|line| line.contains(text)).count()
     }
@@ -130,7 +130,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the daemon said:\n{}", self.log());
+            eprintln!("log of the daemon:\n{}", self.log());
         }
         // It may have ended already, and then there is nothing to do.
         let _ = self.child.kill();

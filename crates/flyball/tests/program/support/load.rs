@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 /// Longer than any test lasts.
 const SECONDS_MAX: u32 = 150;
 
-/// A load that goes on until it is told to end.
+/// A load that goes on until [`Self::finish`].
 pub(crate) struct Steady {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<LoadReport>,
@@ -22,7 +22,7 @@ impl Steady {
         Self::lasting(target, per_s, SECONDS_MAX)
     }
 
-    /// The same for at most so many seconds.
+    /// The same for at most `seconds_max`.
     pub(crate) fn lasting(target: SocketAddr, per_s: u32, seconds_max: u32) -> Self {
         let at = |n: u32| Duration::from_nanos(1_000_000_000 * u64::from(n) / u64::from(per_s));
         let arrivals = (0..per_s * seconds_max).map(at);
@@ -40,7 +40,7 @@ impl Steady {
         Self { stop, thread }
     }
 
-    /// Ends it and tells what became of it.
+    /// Ends it and reports what became of it.
     pub(crate) fn finish(self) -> LoadReport {
         drop(self.stop);
         self.thread.join().unwrap()

@@ -150,7 +150,7 @@ fn service(name: &str, command: &str, more: &str) -> String {
     format!("\n[services.{name}]\nengine = \"process\"\ncommand = {command}\n{listen}{more}\n")
 }
 
-/// A port on 127.0.0.1 that nobody has now, for those that must stay the same over restarts.
+/// A port on 127.0.0.1 that is free now, for those that must stay the same over restarts.
 pub(crate) fn free_port() -> u16 {
     /// Below the ports that the system gives to connections: one of those could take it meanwhile.
     const FIRST: u16 = 10_000;
