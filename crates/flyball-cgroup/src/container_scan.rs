@@ -45,6 +45,7 @@ impl ContainerScan {
             if let Some(mount) = mount {
                 walk.below(mount, DEPTH_MAX);
             }
+            // The hierarchy that comes later wins: a container in both is read from v1.
             let found = std::mem::take(&mut walk.found);
             containers.extend(found.into_iter().map(|(id, place)| (id, version(place))));
         }

@@ -46,6 +46,7 @@ impl CounterFile {
 
     fn fill(&self, buffer: &mut [u8; LIMIT_BYTES]) -> io::Result<usize> {
         match self.file.read_at(buffer, 0)? {
+            // A full buffer may end within a number, which would then read as a smaller one.
             LIMIT_BYTES => Err(io::ErrorKind::FileTooLarge.into()),
             length => Ok(length),
         }

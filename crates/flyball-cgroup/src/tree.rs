@@ -87,6 +87,8 @@ impl TreeMeter {
         let is_top = |pid: &&u32| {
             self.members.get(pid).is_none_or(|member| !unseen.contains(&member.parent))
         };
+        // Ids that were used again can close a circle of parents. No member is on top then, but the
+        // caller's loop must still end.
         unseen.iter().find(is_top).or(unseen.first()).copied()
     }
 
@@ -100,6 +102,8 @@ impl TreeMeter {
         let children = children_of(pid, threads);
         let new: Vec<u32> =
             children.iter().copied().filter(|child| !self.members.contains_key(child)).collect();
+        // The children were listed by id, which may belong to another process by now. The second
+        // reading, through the descriptor, fails then, and no stranger is adopted.
         if !new.is_empty() && self.members.get_mut(&pid).is_some_and(|m| m.update().is_ok()) {
             self.adopt(pid, &new);
         }
@@ -151,6 +155,8 @@ impl Member {
     }
 
     fn total_ns(&self) -> u64 {
+        // Both hold the time of ended children: the kernel's count of all in ticks, and the meter's
+        // of those that it saw. Their sum would count the same time twice.
         self.own_ns.saturating_add(self.collected_ns.max(self.ended_children_ns))
     }
 }

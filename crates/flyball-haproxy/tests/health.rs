@@ -108,7 +108,7 @@ async fn options_reach_servers_made_at_run_time_and_those_of_the_file_alike() {
     get(rig.front).await.unwrap();
     assert!(replica.last_head().starts_with("PROXY TCP4 "), "{}", replica.last_head());
     let line = " on-error mark-down send-proxy slowstart 1s\n";
-    haproxy::file_says(&rig.path("flyball.cfg"), |text| text.contains(line)).await;
+    haproxy::file_contains(&rig.path("flyball.cfg"), |text| text.contains(line)).await;
     rig.reload().await;
     let path = "/after";
     haproxy::get_path(rig.front, path).await.unwrap();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flyball_core::observation::{Reading, Route};
 use flyball_haproxy::{Haproxy, HaproxySettings, Slots};
 use flyball_testkit::haproxy;
-use flyball_testkit::haproxy::{Load, Replica, Rig, clock, file_says, get, observed, routed};
+use flyball_testkit::haproxy::{Load, Replica, Rig, clock, file_contains, get, observed, routed};
 
 const QUICK: Duration = Duration::from_millis(1);
 
@@ -21,13 +21,13 @@ async fn with_the_owned_file_five_reloads_under_load_lose_nothing() {
     stays.route(&haproxy);
     routed(&haproxy, &stays).await;
     let file = rig.path("flyball.cfg");
-    file_says(&file, |text| text.contains("server fb-web-1 ")).await;
+    file_contains(&file, |text| text.contains("server fb-web-1 ")).await;
     let load = Load::start(rig.front, 4);
     for number in 2..7 {
         let passes = Replica::start(&format!("web-{number}"), QUICK * 20).await;
         let line = format!("  server fb-web-{number} {} id ", passes.address);
         passes.route(&haproxy);
-        file_says(&file, |text| text.contains(&line)).await;
+        file_contains(&file, |text| text.contains(&line)).await;
         let epoch = observed(&haproxy, |_| true).await.epoch;
         rig.reload().await;
         let report = observed(&haproxy, |r| r.epoch != epoch).await;
@@ -36,7 +36,7 @@ async fn with_the_owned_file_five_reloads_under_load_lose_nothing() {
         // It is a static server now, and goes like any other.
         haproxy.drain(&passes.id);
         observed(&haproxy, |r| !r.servers.contains_key(&passes.id)).await;
-        file_says(&file, |text| !text.contains(&line)).await;
+        file_contains(&file, |text| !text.contains(&line)).await;
     }
     let (sent, failed) = load.end().await;
     assert!(failed.is_empty(), "{} of {sent}: {}", failed.len(), failed[0]);
@@ -54,7 +54,7 @@ async fn with_the_owned_file_slots_keep_their_addresses() {
     replica.route(&haproxy);
     let before = routed(&haproxy, &replica).await;
     let line = format!("server dyn1 {} weight 100 check ", replica.address);
-    file_says(&rig.path("flyball.cfg"), |text| text.contains(&line)).await;
+    file_contains(&rig.path("flyball.cfg"), |text| text.contains(&line)).await;
     let load = Load::start(rig.front, 4);
     rig.reload().await;
     let report = observed(&haproxy, |r| r.epoch != before.epoch).await;

@@ -10,7 +10,7 @@ use crate::settings::ProxySettings;
 
 /// How long it is shown that a client was turned away: longer than a user takes from one look at
 /// the page to the next.
-const CROWDED: Duration = Duration::from_secs(30);
+const SHOWN_FOR: Duration = Duration::from_secs(30);
 
 /// The client connections of all proxies that share it.
 #[derive(Debug)]
@@ -71,17 +71,17 @@ impl Full {
 
 /// When a client was last turned away, and why.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd(Mutex<Option<(Instant, Full)>>);
+pub(crate) struct TurnedAway(Mutex<Option<(Instant, Full)>>);
 
-impl Crowd {
-    pub(crate) fn is(&self, full: Full) {
+impl TurnedAway {
+    pub(crate) fn record(&self, full: Full) {
         *lock(&self.0) = Some((Instant::now(), full));
     }
 
-    /// Why clients are turned away, if one was within [`CROWDED`].
+    /// Why clients are turned away, if one was within [`SHOWN_FOR`].
     pub(crate) fn recent(&self) -> Option<Full> {
         let last = *lock(&self.0);
-        last.filter(|(at, _)| at.elapsed() < CROWDED).map(|(_, full)| full)
+        last.filter(|(at, _)| at.elapsed() < SHOWN_FOR).map(|(_, full)| full)
     }
 }
 
@@ -126,6 +126,8 @@ impl Share {
     /// clients.
     pub(crate) fn take(self: &Arc<Self>, client: IpAddr, trusted: bool) -> Result<Place, Full> {
         let client = (!trusted).then(|| household(client));
+        // Lock order: `clients`, then the budget's `counts`, here and when a place is dropped. Both
+        // are held from the check to the count, so that two clients cannot take the last place.
         let mut clients = lock(&self.clients);
         if client.and_then(|client| clients.get(&client)).is_some_and(|n| *n >= self.per_client) {
             return Err(Full::Client);

@@ -70,6 +70,7 @@ impl Answers {
     }
 
     fn since(self, before: Self) -> Self {
+        // Cannot underflow: counters only grow, and both are read under the lock of `Upstreams`.
         let (good, bad) = (self.good - before.good, self.bad - before.bad);
         Self { good, bad }
     }
@@ -275,6 +276,7 @@ impl Conduct {
 }
 
 fn out_for(times: u32) -> Duration {
+    // Bounded, or the shift would overflow; `OUT_MAX` is reached long before.
     let doublings = times.saturating_sub(1).min(16);
     (OUT_FIRST * (1 << doublings)).min(OUT_MAX)
 }

@@ -19,7 +19,7 @@ use tokio::time::{timeout, timeout_at};
 use crate::answer::{Answer, First};
 use crate::arrival::Arrival;
 use crate::eject::Failure;
-use crate::expect::{Permission, Word};
+use crate::expect::{Permission, PermissionSignal};
 use crate::headers;
 use crate::in_flight::{Ending, InFlight};
 use crate::rejection::Rejection;
@@ -53,7 +53,7 @@ struct Exchange {
     progress: Option<Progress>,
     arrival: Arrival,
     /// What the client waits for before it sends the body, if it does.
-    word: Option<Word>,
+    signal: Option<PermissionSignal>,
     /// Whether the client takes interim answers.
     takes_interim: bool,
     connects: u32,
@@ -107,14 +107,14 @@ impl Exchange {
         if progress.is_none() {
             arrival.count();
         }
-        let (client, word) = (Arc::clone(client), upload.word());
+        let (client, signal) = (Arc::clone(client), upload.signal());
         let exchange = Self {
             client,
             arrived,
             upgrade,
             progress,
             arrival,
-            word,
+            signal,
             takes_interim,
             connects: 0,
             repeats: 0,
@@ -199,6 +199,8 @@ impl Exchange {
         lost: Rejection,
     ) -> Result<Permit, Rejection> {
         let (ticket, key): (Ticket, u64) = (permit.ticket, permit.server.key);
+        // Before the search: kept during a wait, it would hold a place that this request has no use
+        // for.
         drop(permit);
         match self.client.shared.upstreams.readmit(ticket, key) {
             Admission::Admitted(permit) => Ok(permit),
@@ -249,9 +251,9 @@ impl Exchange {
     /// Has interim answers of the replica forwarded, and lets the body go if it waits for a 100.
     fn hear_interim(&self, mut request: Request<Upload>) -> Request<Upload> {
         let interim = self.takes_interim.then(|| self.client.interim.clone());
-        let word = self.word.clone();
-        on_informational(&mut request, move |answer| match (answer.status(), &interim, &word) {
-            (StatusCode::CONTINUE, _, Some(word)) => word.say(Permission::Granted),
+        let signal = self.signal.clone();
+        on_informational(&mut request, move |answer| match (answer.status(), &interim, &signal) {
+            (StatusCode::CONTINUE, _, Some(signal)) => signal.give(Permission::Granted),
             (StatusCode::CONTINUE, _, None) | (_, None, _) => {}
             (status, Some(interim), _) => interim.push(status, answer.headers()),
         });
@@ -260,6 +262,7 @@ impl Exchange {
 
     async fn send(&self, connection: &mut Connection, request: Request<Upload>) -> Sent {
         if self.takes_interim {
+            // hyper polls this in the task of the client's connection, which is the one to wake.
             let wakes = |cx: &mut Context<'_>| {
                 self.client.interim.wakes(cx.waker());
                 Poll::Ready(())
@@ -267,6 +270,7 @@ impl Exchange {
             poll_fn(wakes).await;
         }
         let limit = span(self.client.shared.settings.answer_limit_ms);
+        // One future over all deadlines: dropping it would cancel the request.
         let mut sending = pin!(connection.sender().try_send_request(request));
         let mut deadline = Instant::now() + limit;
         loop {
@@ -296,7 +300,7 @@ impl Exchange {
         permit: Permit,
         connection: Connection,
     ) -> Result<Response<Answer>, Rejection> {
-        let unwanted = self.word.as_ref().is_some_and(Word::is_body_unwanted);
+        let unwanted = self.signal.as_ref().is_some_and(PermissionSignal::is_body_unwanted);
         self.arrival.count();
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let upgrade = self.upgrade.filter(|_| switched);

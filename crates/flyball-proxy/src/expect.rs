@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The signal that a body waits for; shared by the body and the reader of the replica's answer.
 #[derive(Clone, Default)]
-pub(crate) struct Word(Arc<Mutex<State>>);
+pub(crate) struct PermissionSignal(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -32,16 +32,16 @@ pub(crate) enum Permission {
     Refused,
 }
 
-/// A body's wait for that word, from when it would be sent.
+/// A body's wait for that signal, from when it would be sent.
 #[derive(Default)]
 pub(crate) struct Patience {
-    word: Word,
+    signal: PermissionSignal,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Word {
-    /// The first word counts.
-    pub(crate) fn say(&self, permission: Permission) {
+impl PermissionSignal {
+    /// The first permission counts.
+    pub(crate) fn give(&self, permission: Permission) {
         let mut state = self.lock();
         state.answer.get_or_insert(permission);
         if let Some(waker) = state.waker.take() {
@@ -52,7 +52,7 @@ impl Word {
     /// The replica has answered. Returns whether that was without the body, which is no longer
     /// wanted.
     pub(crate) fn is_body_unwanted(&self) -> bool {
-        self.say(Permission::Refused);
+        self.give(Permission::Refused);
         self.lock().answer == Some(Permission::Refused)
     }
 
@@ -62,14 +62,14 @@ impl Word {
 }
 
 impl Patience {
-    pub(crate) fn word(&self) -> Word {
-        self.word.clone()
+    pub(crate) fn signal(&self) -> PermissionSignal {
+        self.signal.clone()
     }
 
-    /// Ready once there is a word, or patience is at its end.
+    /// Ready once there is a permission, or patience is at its end.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Permission> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(PATIENCE)));
-        let mut state = self.word.lock();
+        let mut state = self.signal.lock();
         if let Some(permission) = state.answer {
             return Poll::Ready(permission);
         }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn silence_is_taken_for_a_yes_after_a_while() {
+    async fn silence_counts_as_permission_after_a_while() {
         let began = Instant::now();
         let mut patience = Patience::default();
         assert_eq!(poll_fn(|cx| patience.poll(cx)).await, Permission::Granted);
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_word_counts() {
+    async fn the_first_permission_counts() {
         let mut patience = Patience::default();
-        let word = patience.word();
+        let signal = patience.signal();
         let waiting = tokio::spawn(async move { poll_fn(|cx| patience.poll(cx)).await });
         tokio::task::yield_now().await;
-        word.say(Permission::Refused);
-        word.say(Permission::Granted);
+        signal.give(Permission::Refused);
+        signal.give(Permission::Granted);
         assert_eq!(waiting.await.unwrap(), Permission::Refused);
-        assert!(word.is_body_unwanted());
+        assert!(signal.is_body_unwanted());
     }
 }

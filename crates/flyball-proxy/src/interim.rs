@@ -66,6 +66,7 @@ impl Interim {
         }
     }
 
+    /// Needs no lock: `push` wakes the connection's task after it has set this.
     pub(crate) fn is_empty(&self) -> bool {
         !self.0.waiting.load(Relaxed)
     }

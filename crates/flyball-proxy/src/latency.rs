@@ -54,8 +54,11 @@ impl Window {
     fn roll(&mut self, second: u64) {
         let steps = second.saturating_sub(self.second).min(SLICES as u64);
         for step in 0..steps {
+            // Cannot underflow: there are at most `second` steps.
             self.slices[slot(second - step)].reset();
         }
+        // The clock is read before the lock is taken, so ends may come out of order: an older one
+        // counts in the newest second.
         self.second = self.second.max(second);
     }
 }

@@ -33,15 +33,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// a client that reads slowly. HAProxy and Node.js take heads of as much.
 const BUFFER_MAX: usize = 16 * 1024;
 
-/// Where clients come in.
-struct Door {
+/// Takes in the clients of one address.
+struct Acceptor {
     address: SocketAddr,
     shared: Arc<Shared>,
     share: Arc<Share>,
     http: http1::Builder,
     clients: watch::Receiver<Phase>,
     failed: WarningLimit,
-    crowd: WarningLimit,
+    turned_away: WarningLimit,
 }
 
 /// Accepts until the proxy stops serving.
@@ -53,19 +53,20 @@ pub(crate) async fn accept(
     let settings = &shared.settings;
     let share = settings.budget.join(settings.connections_max, settings.connections_per_client);
     let http = protocol(&shared);
-    let (failed, crowd) = (WarningLimit::default(), WarningLimit::default());
+    let (failed, turned_away) = (WarningLimit::default(), WarningLimit::default());
     let address = listener.local_addr().unwrap_or(settings.listen);
-    let mut door = Door { address, shared, share, http, clients: phase.clone(), failed, crowd };
+    let mut acceptor =
+        Acceptor { address, shared, share, http, clients: phase.clone(), failed, turned_away };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = reached(&mut phase, Phase::Finishing) => return,
         };
         match accepted {
-            Ok((stream, address)) => door.take_in(stream, address),
+            Ok((stream, address)) => acceptor.take_in(stream, address),
             Err(error) => {
-                if let Some(times) = door.failed.happened(Instant::now()) {
-                    let at = door.address;
+                if let Some(times) = acceptor.failed.happened(Instant::now()) {
+                    let at = acceptor.address;
                     tracing::warn!(%error, times, "cannot accept a client at {at}");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -83,7 +84,7 @@ fn protocol(shared: &Shared) -> http1::Builder {
     http
 }
 
-impl Door {
+impl Acceptor {
     fn take_in(&mut self, stream: TcpStream, address: SocketAddr) {
         let trusted = self.shared.settings.trusts(address.ip());
         let place = match self.share.take(address.ip(), trusted) {
@@ -104,8 +105,8 @@ impl Door {
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full) {
         self.shared.meter.refused(Rejection::TooManyConnections);
-        self.shared.meter.crowd.is(full);
-        if let Some(times) = self.crowd.happened(Instant::now()) {
+        self.shared.meter.turned_away.record(full);
+        if let Some(times) = self.turned_away.happened(Instant::now()) {
             let text = full.in_words(&self.shared.settings);
             let (at, client) = (self.address, client.ip());
             tracing::warn!(times, "client {client} turned away at {at}: {text}");

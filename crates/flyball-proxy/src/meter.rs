@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use flyball_core::observation::{FailureCounts, LatencyReport};
 
-use crate::budget::Crowd;
+use crate::budget::TurnedAway;
 use crate::latency::Window;
 use crate::rejection::Rejection;
 use crate::times::{Times, TimesMeter};
@@ -18,7 +18,7 @@ pub(crate) struct Meter {
     arrivals: AtomicU64,
     errors: AtomicU64,
     refusals: [AtomicU64; Rejection::ALL.len()],
-    pub(crate) crowd: Crowd,
+    pub(crate) turned_away: TurnedAway,
     times: Mutex<Window>,
     all_times: TimesMeter,
 }
@@ -30,7 +30,7 @@ impl Meter {
             arrivals: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             refusals: Default::default(),
-            crowd: Crowd::default(),
+            turned_away: TurnedAway::default(),
             times: Mutex::new(Window::new()),
             all_times: TimesMeter::default(),
         }
@@ -87,6 +87,8 @@ impl Meter {
                 }
             }
         }
+        // The counters are read one after another: an error whose refusal is counted may be missing
+        // yet.
         counts.by_replicas += self.errors().saturating_sub(refused);
         counts
     }

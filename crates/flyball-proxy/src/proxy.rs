@@ -82,7 +82,7 @@ impl Proxy {
 
     /// Why clients are turned away, if one was within the last half minute.
     pub fn crowded(&self) -> Option<String> {
-        let full = self.shared.meter.crowd.recent()?;
+        let full = self.shared.meter.turned_away.recent()?;
         Some(format!("clients are turned away: {}", full.in_words(&self.shared.settings)))
     }
 

@@ -141,6 +141,8 @@ impl Server {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // Under the lock that `keep_idle` takes: a request that ends during a drain keeps no
+        // connection.
         if !idle.keep || max == 0 {
             return;
         }

@@ -30,6 +30,8 @@ pub(crate) struct Holding(Held);
 
 impl Held {
     pub(crate) fn hold(&self) -> Holding {
+        // Relaxed is enough: hyper polls the request in the connection's own task, which flushes,
+        // too.
         self.0.store(true, Relaxed);
         Holding(self.clone())
     }
@@ -59,6 +61,7 @@ impl ClientSocket {
 
     /// Whether the client has closed its side, as far as the runtime knows.
     fn is_gone(&self) -> bool {
+        // Polled once without a waker: this only asks for what is known now.
         let ready = pin!(self.stream.ready(Interest::READABLE));
         match ready.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(ready)) => ready.is_read_closed(),

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::arrival::Arrival;
-use crate::expect::{Patience, Permission, Word};
+use crate::expect::{Patience, Permission, PermissionSignal};
 use crate::stall::Stall;
 
 /// This much of a body is read while its request waits for a replica: as much as HAProxy buffers.
@@ -35,7 +35,7 @@ struct Streamed {
     ahead_bytes: usize,
     /// Whether the client has sent everything.
     ended: bool,
-    /// Whether the client waits for a word before it sends anything.
+    /// Whether the client waits for a permission before it sends anything.
     patience: Option<Patience>,
     stall: Stall,
     progress: Progress,
@@ -80,8 +80,8 @@ impl Upload {
     }
 
     /// What the client waits for before it sends the body, if it does.
-    pub(crate) fn word(&self) -> Option<Word> {
-        self.body.as_ref()?.patience.as_ref().map(Patience::word)
+    pub(crate) fn signal(&self) -> Option<PermissionSignal> {
+        self.body.as_ref()?.patience.as_ref().map(Patience::signal)
     }
 
     /// Reads on while the request waits. Ready when it has arrived as far as can be known before it

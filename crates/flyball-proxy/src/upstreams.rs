@@ -114,6 +114,7 @@ impl Upstreams {
         let mut state = self.lock();
         let ticket = Ticket(state.next_ticket);
         state.next_ticket += 1;
+        // A newcomer never overtakes the line.
         let free = if state.line.is_empty() {
             // The last resort is a server that was left out: it may be back.
             state.pick(self.slots, None).or_else(|| state.pick_left_out(self.slots))
@@ -193,9 +194,11 @@ impl Upstreams {
         entry.left_out = true;
         entry.failures = entry.failures.saturating_add(1);
         let pause = left_out_for(entry.failures);
+        // `failed` takes the same lock.
         drop(state);
         // However many requests find that out at once, it is one failure.
         self.failed(server, Failure::Refused);
+        // Weak: a server that is left out must not keep the state of a stopped proxy.
         let (upstreams, key) = (Arc::downgrade(self), server.key);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
@@ -236,6 +239,8 @@ impl Upstreams {
         let called = {
             let mut state = self.lock();
             let Some(entry) = state.entry(key) else { return };
+            // Cannot underflow: a permit adds one and takes one, and an entry stays until it has
+            // none (`forget_drained`).
             entry.in_flight -= 1;
             if trial {
                 entry.conduct.abandon_trial();
@@ -375,6 +380,8 @@ impl Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
+        // A permit that was sent meanwhile lies in `called`. It is dropped after this, with the
+        // lock released, and goes to the next in line.
         self.upstreams.lock().line.remove(&self.ticket);
     }
 }
@@ -386,7 +393,7 @@ impl Drop for Permit {
 }
 
 /// Hands over permits with the lock released: one that is no longer wanted is dropped here, and its
-/// place is free again.
+/// place is free again. That takes the lock, so under it this would deadlock.
 fn deliver(called: Vec<(oneshot::Sender<Permit>, Permit)>) {
     for (sender, permit) in called {
         drop(sender.send(permit));
@@ -394,6 +401,7 @@ fn deliver(called: Vec<(oneshot::Sender<Permit>, Permit)>) {
 }
 
 fn left_out_for(failures: u32) -> Duration {
+    // Bounded, or the shift would overflow; the longest pause is reached long before.
     let doublings = failures.saturating_sub(1).min(16);
     (LEFT_OUT_FIRST * (1 << doublings)).min(LEFT_OUT_MAX)
 }

@@ -47,7 +47,8 @@ async fn each_haproxy_starts_with_the_owned_file() {
         serves(&stage, &case).await;
         let file = stage.settings.file.as_ref().unwrap().path.clone();
         let replica = format!(" {} ", stage.replica);
-        haproxy::file_says(&file, |text| text.contains(&replica) && text.contains("observe")).await;
+        haproxy::file_contains(&file, |text| text.contains(&replica) && text.contains("observe"))
+            .await;
         stage.stop();
         stage.start(&format!("{case}, with servers")).await;
         assert!(stage.ask().await.is_ok(), "{case}: the file had the server");

@@ -32,6 +32,8 @@ impl Upstreams {
 
     /// A request was answered well.
     pub(crate) fn did_well(self: &Arc<Self>, permit: &Permit) {
+        // Without the lock while nothing is held against the server, which is nearly always. A
+        // failure at the same moment may miss this answer; at worst its streak is one too long.
         if !permit.server.did_well() {
             return;
         }
