@@ -167,12 +167,12 @@ impl Subject {
 /// Callers that keep their connections, and what they were answered.
 struct Load {
     over: Arc<AtomicBool>,
-    tally: Arc<Tally>,
+    counts: Arc<Counts>,
     callers: JoinSet<()>,
 }
 
 #[derive(Default)]
-struct Tally {
+struct Counts {
     requests: AtomicU64,
     failed: AtomicU64,
     first_seen: Mutex<BTreeMap<String, Instant>>,
@@ -181,12 +181,12 @@ struct Tally {
 impl Load {
     fn start(front: SocketAddr, connections: usize) -> Self {
         let mut load =
-            Self { over: Arc::default(), tally: Arc::default(), callers: JoinSet::new() };
+            Self { over: Arc::default(), counts: Arc::default(), callers: JoinSet::new() };
         for _ in 0..connections {
-            let (over, tally) = (load.over.clone(), load.tally.clone());
+            let (over, counts) = (load.over.clone(), load.counts.clone());
             load.callers.spawn(async move {
                 while !over.load(Relaxed) {
-                    call_until_broken(front, &over, &tally).await;
+                    call_until_broken(front, &over, &counts).await;
                 }
             });
         }
@@ -197,7 +197,7 @@ impl Load {
     async fn sees(&self, body: &str) -> anyhow::Result<Instant> {
         let began = Instant::now();
         while began.elapsed() < LIMIT {
-            if let Some(at) = self.tally.first_seen().get(body) {
+            if let Some(at) = self.counts.first_seen().get(body) {
                 return Ok(*at);
             }
             sleep(Duration::from_micros(500)).await;
@@ -208,11 +208,11 @@ impl Load {
     async fn end(mut self) -> (u64, u64) {
         self.over.store(true, Relaxed);
         while self.callers.join_next().await.is_some() {}
-        (self.tally.requests.load(Relaxed), self.tally.failed.load(Relaxed))
+        (self.counts.requests.load(Relaxed), self.counts.failed.load(Relaxed))
     }
 }
 
-impl Tally {
+impl Counts {
     fn first_seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
         self.first_seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,9 +233,9 @@ impl Tally {
 }
 
 /// Requests one after another on one connection, until one fails or HAProxy announces the last.
-async fn call_until_broken(front: SocketAddr, over: &AtomicBool, tally: &Tally) {
+async fn call_until_broken(front: SocketAddr, over: &AtomicBool, counts: &Counts) {
     let Ok(mut stream) = TcpStream::connect(front).await else {
-        tally.take(Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()));
+        counts.take(Err(io::Error::from(io::ErrorKind::ConnectionRefused).into()));
         return;
     };
     while !over.load(Relaxed) {
@@ -244,7 +244,7 @@ async fn call_until_broken(front: SocketAddr, over: &AtomicBool, tally: &Tally) 
             Ok((body, last)) => (Ok(body), last),
             Err(error) => (Err(error), true),
         };
-        if !tally.take(answer) || last {
+        if !counts.take(answer) || last {
             return;
         }
     }

@@ -118,18 +118,18 @@ impl Machine {
 
     /// Installs packages without letting them start anything.
     fn install(&self, packages: &[&str]) -> Result<(), String> {
-        let fence = self.file("/usr/sbin/policy-rc.d");
-        let ours = !fence.exists();
+        let policy = self.file("/usr/sbin/policy-rc.d");
+        let ours = !policy.exists();
         if ours {
-            fs::write(&fence, "#!/bin/sh\nexit 101\n").map_err(|error| error.to_string())?;
-            let _unset = fs::set_permissions(&fence, fs::Permissions::from_mode(0o755));
+            fs::write(&policy, "#!/bin/sh\nexit 101\n").map_err(|error| error.to_string())?;
+            let _unset = fs::set_permissions(&policy, fs::Permissions::from_mode(0o755));
         }
         let mut words = vec!["install", "-y", "--no-install-recommends"];
         words.extend(packages);
         let apt = |words: &[&str]| done(self.apt(words).output());
         let installed = apt(&words) || apt(&["update"]) && apt(&words);
         if ours {
-            let _unset = fs::remove_file(fence);
+            let _unset = fs::remove_file(policy);
         }
         if installed { Ok(()) } else { Err(format!("apt-get cannot install {packages:?}")) }
     }
