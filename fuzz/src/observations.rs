@@ -130,15 +130,13 @@ impl Look {
         let phase = phase(u)?;
         let at = self.around(u)?;
         Ok(ReplicaReport {
-            id: id.clone(),
-            phase,
-            asked_at: self.around(u)?,
             ready_at: if phase == Phase::Starting { None } else { Some(self.around(u)?) },
             address: u.ratio(7, 8)?.then(address),
             cpu: u.arbitrary::<Option<u64>>()?.map(|used_ns| CpuCounter { at, used_ns }),
             throttled: u.arbitrary::<Option<u64>>()?.map(|held_ns| ThrottleCounter { at, held_ns }),
             cpu_limit_cores: *u.choose(&[1.0, 0.5, 0.001, 64.0, 1e-9, 1e9])?,
             protected: u.ratio(1, 8)?,
+            ..ReplicaReport::new(id.clone(), phase, self.around(u)?)
         })
     }
 
@@ -179,13 +177,12 @@ impl Look {
             None
         };
         Ok(Observation {
-            at: Timestamp::from_ms(self.now_ms),
             wall_ms: u.arbitrary()?,
-            engine: self.reading(u, engine)?,
             balancer: if u.ratio(7, 8)? { Some(self.reading(u, balancer)?) } else { None },
             manual: if u.ratio(1, 8)? { Some(self.manual(u)?) } else { None },
             advice,
             failing: self.failing(u)?,
+            ..Observation::new(Timestamp::from_ms(self.now_ms), self.reading(u, engine)?)
         })
     }
 
@@ -236,15 +233,8 @@ impl Look {
         match step {
             Step::Start { replica } => {
                 let report = ReplicaReport {
-                    id: replica.clone(),
-                    phase: Phase::Starting,
-                    asked_at: now,
-                    ready_at: None,
                     address: Some(address()),
-                    cpu: None,
-                    throttled: None,
-                    cpu_limit_cores: 1.0,
-                    protected: false,
+                    ..ReplicaReport::new(replica.clone(), Phase::Starting, now)
                 };
                 self.replicas.entry(replica.clone()).or_insert(report);
             }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use flyball_cgroup::CgroupError;
+use flyball_net::HttpError;
 
 /// Why one question got no answer. Expected: the next look asks again.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,7 @@ pub enum PullError {
         /// Where.
         address: SocketAddr,
         /// What was noticed.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: HttpError,
     },
     /// The answer is whole and makes no sense.
     #[error("the answer of {address} does not come from an agent: {what}")]

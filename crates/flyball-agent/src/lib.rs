@@ -12,6 +12,6 @@ mod serve;
 
 pub use answer::{Answer, CONTAINERS_MAX, Container};
 pub use error::{AgentError, PullError};
-pub use flyball_token::Token;
+pub use flyball_net::Token;
 pub use pull::{AgentClient, Agents, Metered, PullSettings};
 pub use serve::{Agent, ServeSettings, serve};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
-use flyball_token::Token;
+use flyball_net::Token;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;

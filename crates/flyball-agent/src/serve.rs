@@ -12,19 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flyball_net::{Clients, Connection, Limits, WarningLimit};
-use flyball_token::Token;
+use flyball_net::{Connection, HttpServer, Limits, ServerSettings, Token};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::AgentError;
@@ -34,18 +29,18 @@ use crate::serve::cgroup_reader::CgroupReader;
 /// One controller needs one; a second may take over from it, and people look. A newcomer gets the
 /// place of one that has presented no token.
 const CONNECTIONS_MAX: usize = 16;
-/// A question has three short headers.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 32;
-/// How long a client may take to send its headers, and how long an idle connection is kept: a
-/// controller asks at least every 2 s, and an idle client must not hold a connection for long.
-const HEADER_LIMIT: Duration = Duration::from_secs(10);
-/// A connection is asked to end after this time, so that none is held for ever, read or not.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
-/// How long answers under way may still take once their connection shall end.
-const GRACE: Duration = Duration::from_secs(1);
-/// The pause after the system gave no connection, such as when it is out of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const SERVER: ServerSettings = ServerSettings {
+    cannot_accept: "the agent cannot accept a client",
+    no_place: "too many connections, refused a client at",
+    refusal: b"",
+    // A question has three short headers.
+    header_bytes_max: 16 * 1024,
+    headers_max: 32,
+    // A controller asks at least every 2 s, and an idle client must not hold a connection for long.
+    header_limit: Duration::from_secs(10),
+    grace: Duration::from_secs(1),
+};
 
 /// How an agent is set up.
 #[derive(Clone, Debug)]
@@ -106,86 +101,22 @@ pub async fn serve(
     let bind = |source| AgentError::Bind { address: wanted, source };
     let listener = TcpListener::bind(wanted).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
+    let server = HttpServer::new(listener, Limits::of(CONNECTIONS_MAX), SERVER);
     let state = Arc::new(ServeState { token: settings.token.clone(), reader: Mutex::new(reader) });
+    let answering = move |place: Arc<Connection>| {
+        let state = Arc::clone(&state);
+        service_fn(move |request: Request<Incoming>| {
+            let answer = state.answer(&request, &place);
+            async move { Ok::<_, Infallible>(answer) }
+        })
+    };
     let task = tokio::spawn(async move {
         let follow =
             settings.token.map(|token| AbortOnDropHandle::new(tokio::spawn(token.follow())));
-        accept(listener, state, stop).await;
+        server.run(stop, std::convert::identity, answering).await;
         drop(follow);
     });
     Ok(Agent { address, containers, task })
-}
-
-async fn accept(listener: TcpListener, state: Arc<ServeState>, stop: impl Future<Output = ()>) {
-    let (stop_all, stopped) = watch::channel(false);
-    let clients = Clients::new(Limits::of(CONNECTIONS_MAX));
-    let (mut failed, mut refused) = (WarningLimit::default(), WarningLimit::default());
-    let mut open = JoinSet::new();
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            Some(_) = open.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                failed.warn(|| format!("the agent cannot accept a client: {error}"));
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        match clients.admit(from.ip()) {
-            Some(place) => {
-                drop(open.spawn(converse(stream, place, Arc::clone(&state), stopped.clone())));
-            }
-            None => {
-                refused.warn(|| format!("too many connections, refused a client at {}", from.ip()));
-            }
-        }
-    }
-    drop(listener);
-    stop_all.send_replace(true);
-    while open.join_next().await.is_some() {}
-}
-
-/// Answers one connection's questions until it ends, has lived long enough or has to make room, or
-/// all shall stop.
-async fn converse(
-    stream: TcpStream,
-    place: Connection,
-    state: Arc<ServeState>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let _latency_only = stream.set_nodelay(true);
-    let place = &place;
-    let answer = service_fn(move |request: Request<Incoming>| {
-        let answer = state.answer(&request, place);
-        async move { Ok::<_, Infallible>(answer) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
-        .max_buf_size(HEADER_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), answer);
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection broke off");
-            }
-            return;
-        }
-        () = place.closed() => return,
-        _ = stopped.wait_for(|stop| *stop) => {}
-        () = sleep(CONNECTION_LIMIT) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    if timeout(GRACE, connection).await.is_err() {
-        tracing::debug!("a connection was cut off: its client took too long");
-    }
 }
 
 impl ServeState {

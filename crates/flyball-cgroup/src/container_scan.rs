@@ -51,7 +51,8 @@ impl ContainerScan {
         }
         let mut whole = walk.whole;
         while containers.len() > most {
-            (whole, _) = (false, containers.pop_last());
+            whole = false;
+            containers.pop_last();
         }
         Self { containers, whole }
     }

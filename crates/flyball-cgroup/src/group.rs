@@ -118,7 +118,9 @@ fn membership_of(pid: u32) -> Result<String, CgroupError> {
 fn path_in<'a>(membership: &'a str, controller: &str) -> Option<&'a str> {
     membership.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
-        let (_number, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        let _number = parts.next()?;
+        let controllers = parts.next()?;
+        let path = parts.next()?;
         controllers.split(',').any(|name| name == controller).then_some(path)
     })
 }

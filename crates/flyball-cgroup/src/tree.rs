@@ -135,8 +135,8 @@ impl Member {
             .map_err(|_| nix::errno::Errno::ESRCH)
             .and_then(|pid| clock_getcpuclockid(Pid::from_raw(pid)))
             .map_err(|errno| CgroupError::read(stat.path(), errno))?;
-        let (own_ns, collected_ns, ended_children_ns) = (0, 0, 0);
-        let mut member = Self { parent, stat, clock, own_ns, collected_ns, ended_children_ns };
+        let mut member =
+            Self { parent, stat, clock, own_ns: 0, collected_ns: 0, ended_children_ns: 0 };
         member.update()?;
         Ok(member)
     }

@@ -6,20 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::bytes::show_bytes;
-use crate::config_error::ConfigError;
-use crate::keys;
-use crate::permits::permission;
-use crate::problem::{ConfigErrors, Place};
-use crate::reservations::{Owner, Reservations};
-use crate::service::{is_service_name, service};
-use crate::syntax::{LABELS_PATH, Syntax};
-use crate::table_reader::{Reports, TableReader};
-use crate::tree::table_of;
-use crate::value::shorten;
-use crate::{
-    Balancer, Config, Container, Docker, Engine, Env, ExtraRights, Haproxy, Marathon, Mesos,
-    Permits, Proxy, Service, Swarm, daemon,
+use crate::reader::{
+    ConfigError, ConfigErrors, LABELS_PATH, Place, Reports, Surroundings, Syntax, TableReader,
+    shorten,
 };
+use crate::reservations::{Owner, Reservations};
+use crate::service::{
+    Balancer, Container, Engine, ExtraRights, Service, ServiceKeys, is_service_name, service,
+};
+use crate::systems::{Permits, permission};
+use crate::tree::table_of;
+use crate::{Config, Env, root};
 
 /// What each label of ours begins with.
 const PREFIX: &str = "flyball.";
@@ -69,20 +66,20 @@ impl Source {
     /// What is said by carrying labels at all: keys and their values.
     fn says(&self) -> Vec<(&'static str, &str)> {
         match self {
-            Self::Container(_) => vec![(keys::ENGINE.name, "docker")],
+            Self::Container(_) => vec![("engine", "docker")],
             Self::Swarm(name) => {
-                vec![(keys::ENGINE.name, "swarm"), (keys::SWARM_SERVICE.name, name)]
+                vec![("engine", "swarm"), ("swarm_service", name)]
             }
-            Self::App(id) => vec![(keys::ENGINE.name, "marathon"), (keys::APP.name, id)],
+            Self::App(id) => vec![("engine", "marathon"), ("app", id)],
         }
     }
 
     /// The table of the file that is about it.
     fn table(&self) -> &'static str {
         match self {
-            Self::Container(_) => keys::DOCKER.path,
-            Self::Swarm(_) => keys::SWARM.path,
-            Self::App(_) => keys::MARATHON.path,
+            Self::Container(_) => "docker",
+            Self::Swarm(_) => "swarm",
+            Self::App(_) => "marathon",
         }
     }
 }
@@ -105,24 +102,8 @@ impl Config {
     ///
     /// `env` does not say where state is kept.
     pub fn of_labels_only(env: &Env) -> Result<Self, ConfigErrors> {
-        let key = keys::STATE_DIR.name;
-        let no_place = || {
-            let key = format!("{}.{key}", keys::FLYBALL.path);
-            ConfigErrors::of_file(ConfigError::NoStateDir { key }, "no file")
-        };
-        let docker = Docker::default();
-        Ok(Self {
-            daemon: daemon::preset(env).ok_or_else(no_place)?,
-            swarm: Swarm { labels: false, ..Swarm::at(&docker) },
-            docker,
-            mesos: Mesos::default(),
-            marathon: Marathon::default(),
-            ha: None,
-            proxy: Proxy::default(),
-            haproxy: Haproxy::default(),
-            zabbix: None,
-            services: BTreeMap::new(),
-        })
+        let name = "no file";
+        root::config("[docker]", name, Path::new(""), env).map_err(|errors| errors.at_file(name))
     }
 
     /// The services that `labels` describe beside those of the file, which go first where both
@@ -159,7 +140,7 @@ impl Config {
 /// That `labels` describe a service which the file describes, too. The port is not a setting
 /// alone: containers that flyball did not start also carry it.
 fn note(labels: &BTreeMap<String, String>) -> Option<String> {
-    let ours = settings(labels).map(|(name, _)| name).filter(|name| *name != keys::PORT.name);
+    let ours = settings(labels).map(|(name, _)| name).filter(|name| *name != "port");
     let shown: Vec<_> = ours.map(|name| format!("{PREFIX}{}", shorten(name))).collect();
     let rest = shown.len().saturating_sub(NOTED_MAX);
     let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
@@ -189,27 +170,21 @@ impl Reader<'_> {
         let mut reports = Reports::default();
         if !is_service_name(self.name) {
             let key = format!("{LABELS_PATH}.service={}", shorten(self.name));
-            reports.faults.push((ConfigError::BadName { key }, 0..0));
+            reports.add(ConfigError::bad_name(&key), &(0..0));
         }
         let obeyed = self.obeyed(&mut reports);
         let table = table_of(&obeyed, &mut reports);
-        let path = LABELS_PATH.to_owned();
-        let fields = TableReader::new(
-            &keys::SERVICE,
-            path.clone(),
-            0..0,
-            table,
-            Syntax::Labels,
-            &mut reports,
-        );
-        let (service, claims) = service(self.name, fields, Path::new(""));
+        let (path, env) = (LABELS_PATH.to_owned(), Env::default());
+        let around = Surroundings { syntax: Syntax::Labels, base: Path::new(""), env: &env };
+        let keys: ServiceKeys = TableReader::read_all(path, 0..0, table, around, &mut reports);
+        let (service, claims) = service(self.name, &keys, &mut reports);
         let service = service.map(|mut service| {
             reports.faults.extend(self.bound(&mut service).into_iter().map(|fault| (fault, 0..0)));
             service
         });
         if reports.faults.is_empty() {
-            let owner = Owner { service: self.name.to_owned(), path, syntax: Syntax::Labels };
-            reports.faults.extend(taken.claim(&owner, claims));
+            let owner = Owner { service: self.name, syntax: Syntax::Labels };
+            reports.faults.extend(taken.claim(owner, claims));
         }
         match service {
             Some(service) if reports.faults.is_empty() => Ok(service),
@@ -262,60 +237,57 @@ impl Reader<'_> {
     fn bound_counts(&self, service: &mut Service) -> Option<ConfigError> {
         let (bounds, most) = (&mut service.policy.bounds, self.permits.max);
         let table = self.described.source.table();
-        let more = |key: &keys::Key, found: u32| ConfigError::MoreThanALabelMay {
-            key: Syntax::Labels.key(LABELS_PATH, key.name),
-            found: found.to_string(),
-            most: most.to_string(),
-            instead: format!("lower it, or raise labels_max in [{table}] of flyball.toml"),
-        };
+        let instead = || format!("lower it, or raise labels_max in [{table}] of flyball.toml");
+        let more =
+            |name, found: u32| beyond(name, &found.to_string(), &most.to_string(), instead());
         if bounds.max <= most {
             return None;
         }
         if self.described.labels.contains_key("flyball.max") {
-            return Some(more(&keys::MAX, bounds.max));
+            return Some(more("max", bounds.max));
         }
         // Nobody asked for the default.
         bounds.max = most;
-        (bounds.min > most).then(|| more(&keys::MIN, bounds.min))
+        (bounds.min > most).then(|| more("min", bounds.min))
     }
 
     fn granted(&self) -> ExtraRights {
-        let may = |key: &keys::Key| self.permits.allow(key.name);
+        let may = |name: &str| self.permits.allow(name);
         ExtraRights {
-            cpus: may(&keys::CPUS),
-            memory: may(&keys::MEMORY),
-            networks: may(&keys::NETWORK) || may(&keys::REACH),
-            ports: may(&keys::PUBLISH_ON),
-            log: may(&keys::LOG),
+            cpus: may("cpus"),
+            memory: may("memory"),
+            networks: may("network") || may("reach"),
+            ports: may("publish_on"),
+            log: may("log"),
         }
     }
 
     /// What copies would have beyond the container that asks for it.
     fn beyond(&self, container: &Container, limits: &Limits) -> Vec<ConfigError> {
-        let more = |key: &keys::Key, found: String, most: String| {
-            let name = Syntax::Labels.key(LABELS_PATH, key.name);
-            let instead = permission(key.name, self.described.source.table());
+        let more = |name: &str, found: String, most: String| {
+            let instead = permission(name, self.described.source.table());
             let most = format!("its container has {most}");
-            (!self.permits.allow(key.name)).then_some(ConfigError::MoreThanALabelMay {
-                key: name,
-                found,
-                most,
-                instead,
-            })
+            (!self.permits.allow(name)).then(|| beyond(name, &found, &most, instead))
         };
         let cpus = container.cpus.zip(limits.cpus).filter(|(wanted, has)| wanted > has);
-        let cpus =
-            cpus.and_then(|(wanted, has)| more(&keys::CPUS, wanted.to_string(), has.to_string()));
+        let cpus = cpus.and_then(|(wanted, has)| more("cpus", wanted.to_string(), has.to_string()));
         let memory = container.memory_bytes.zip(limits.memory_bytes);
         let memory = memory
             .filter(|(wanted, has)| wanted > has)
-            .and_then(|(wanted, has)| more(&keys::MEMORY, show_bytes(wanted), show_bytes(has)));
+            .and_then(|(wanted, has)| more("memory", show_bytes(wanted), show_bytes(has)));
         let network = container.network.as_ref().filter(|name| !limits.networks.contains(*name));
         let network = network.and_then(|name| {
             let has: Vec<_> = limits.networks.iter().map(|name| shorten(name)).collect();
             let has = if has.is_empty() { "no network".to_owned() } else { has.join(", ") };
-            more(&keys::NETWORK, shorten(name), has)
+            more("network", shorten(name), has)
         });
         [cpus, memory, network].into_iter().flatten().collect()
     }
+}
+
+/// The label for the key `name` asks for more than labels may.
+fn beyond(name: &str, found: &str, most: &str, instead: String) -> ConfigError {
+    let label = Syntax::Labels.key(LABELS_PATH, name);
+    let wrong = format!(": {found} is more than labels may set ({most})");
+    ConfigError::setting(&label, &wrong, instead)
 }

@@ -2,54 +2,41 @@
 //! is wrong at once, with place and hint. Connects to nothing and starts nothing. A [`Config`] is
 //! complete and free of contradictions; anything less is a [`ConfigErrors`], never a panic.
 
-mod address;
-mod balancer;
 mod bytes;
-mod check;
 mod config;
-mod config_error;
-mod daemon;
 mod duration;
-mod engine;
 mod env;
-mod keys;
 mod labels;
-mod permits;
-mod policy;
-mod problem;
-mod proxy;
+mod policies;
+mod reader;
 mod reference;
 mod reservations;
 mod root;
 mod service;
 mod share;
-mod source;
-mod syntax;
 mod systems;
-mod table_reader;
 mod tree;
-mod value;
-mod zabbix;
 
 use std::path::Path;
 
 pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
-pub use config::{
-    Backend, Balancer, Config, Container, Daemon, Docker, Engine, Ensemble, ExtraRights, Ha,
-    Haproxy, Log, Marathon, MarathonApp, MarathonPlace, Mesos, MesosMaster, OwnedFile, Process,
-    Reach, Ready, Service, Socket, Swarm, SwarmService, Task, TaskReach, Template, Zabbix,
-    ZabbixApi,
-};
-pub use config_error::{ConfigError, MINIMAL};
+pub use config::Config;
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;
 pub use labels::{Described, Labelled, Limits, ServiceLabels, Source};
-pub use permits::Permits;
-pub use problem::{ConfigErrors, Excerpt, PROBLEMS_MAX, Place, Problem};
-pub use proxy::Proxy;
+pub use reader::{
+    ConfigError, ConfigErrors, Excerpt, MINIMAL, PROBLEMS_MAX, Place, Problem, TEXT_MAX,
+};
 pub use reference::reference;
+pub use service::{
+    Backend, Balancer, Container, Engine, ExtraRights, Log, MarathonApp, OwnedFile, Process, Reach,
+    Ready, Service, SwarmService, Task, TaskReach, Template,
+};
 pub use share::{ShareError, parse_share, show_share};
-pub use source::TEXT_MAX;
+pub use systems::{
+    Daemon, Docker, Ensemble, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Permits,
+    Proxy, Socket, Swarm, Zabbix, ZabbixApi,
+};
 
 /// The configuration in the file at `path`, with defaults taken from `env`.
 ///
@@ -61,7 +48,7 @@ pub use source::TEXT_MAX;
 /// Everything that is wrong with the file, in its order.
 pub fn load(path: &Path, env: &Env) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
-    match source::read(path) {
+    match reader::read(path) {
         Ok(text) => root::config(&text, &name, directory_of(path), env),
         Err(fault) => Err(ConfigErrors::of_file(fault, &name)),
     }

@@ -3,13 +3,9 @@
 
 use std::fmt::Write;
 
-use crate::bytes::show_bytes;
-use crate::duration::show_duration;
-use crate::keys::{
-    ByLabel, EXTERNAL_TABLE, Fallback, Key, Kind, Only, POLICY_KEY, READY, SECTIONS, SERVICE_PATH,
-    Section,
-};
-use crate::share::show_share;
+use crate::reader::{ByLabel, Fallback, Form, Key, Keys, Only, Section};
+use crate::root::RootKeys;
+use crate::service::ServiceKeys;
 
 const HEAD: &str = "# flyball.toml
 
@@ -75,53 +71,53 @@ what it starts.
 /// All sections and keys of the file: type, default and meaning of each; and what labels there are.
 pub fn reference() -> String {
     let mut page = String::from(HEAD);
-    for section in SECTIONS {
+    let of_services = ServiceKeys::SECTION.with_all_below();
+    for section in RootKeys::SECTION.with_all_below().into_iter().skip(1) {
+        let of_service = of_services.iter().any(|it| it.path == section.path);
         // Writing to a String cannot fail.
-        let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.path, section.meaning);
-        let of_service = section.path.starts_with(SERVICE_PATH);
+        let _ = write!(page, "\n## `[{}]`\n\n{}\n\n", section.path, section.meaning.trim());
         page.push_str(if of_service { SERVICE_HEAD } else { SYSTEM_HEAD });
-        for key in section.keys {
-            page.push_str(&row(key, of_service));
-        }
+        page.extend(section.keys().into_iter().map(|key| row(key, of_service)));
     }
     page.push_str(LABELS);
-    for (section, key) in labelled() {
-        let table = section.path.strip_prefix("services.NAME").unwrap_or_default();
-        let label = format!("flyball{table}.{}", key.name).replace('_', "-");
-        let rest = if matches!(key.kind, Kind::Variables) { ".NAME" } else { "" };
-        let (path, may) = (section.path, label_of(key));
-        let _ = writeln!(page, "| `{label}{rest}` | `{}` in `[{path}]` | {may} |", key.name);
+    for section in of_services {
+        page.extend(
+            section
+                .keys()
+                .into_iter()
+                .filter(|key| is_label(key))
+                .map(|key| label_row(section, key)),
+        );
     }
     page
 }
 
-/// The keys that labels can give, without those that are nothing but tables.
-fn labelled() -> impl Iterator<Item = (&'static Section, &'static Key)> {
-    let of_services = SECTIONS.iter().filter(|section| section.path.starts_with("services."));
-    of_services.flat_map(|section| section.keys.iter().map(|key| (*section, *key))).filter(
-        |(_, key)| {
-            let of_containers = |only: &Only| {
-                only.0 != "engine"
-                    || only.1.iter().any(|word| ["docker", "swarm", "marathon"].contains(word))
-            };
-            let is_word =
-                [&READY, &POLICY_KEY, &EXTERNAL_TABLE].iter().any(|word| std::ptr::eq(*word, *key));
-            let has_value = is_word || !matches!(key.kind, Kind::Table(_));
-            let may = !matches!(key.by_label, Some(ByLabel::Never) | None);
-            may && has_value && key.only.iter().all(of_containers)
-        },
-    )
+/// Whether labels can give the key, and it is more than a table.
+fn is_label(key: &Key) -> bool {
+    let of_labels = |word: &&str| ["docker", "swarm", "marathon"].contains(word);
+    let of_containers = |only: &Only| only.0 != "engine" || only.1.iter().any(of_labels);
+    !matches!(key.by_label, Some(ByLabel::Never) | None)
+        && !matches!(key.form, Form::Table(_))
+        && key.only.iter().all(of_containers)
+}
+
+fn label_row(section: &Section, key: &Key) -> String {
+    let table = section.path.strip_prefix(ServiceKeys::SECTION.path).unwrap_or_default();
+    let label = format!("flyball{table}.{}", key.name).replace('_', "-");
+    let rest = if matches!(key.form, Form::Variables) { ".NAME" } else { "" };
+    let (name, path, may) = (key.name, section.path, label_of(key));
+    format!("| `{label}{rest}` | `{name}` in `[{path}]` | {may} |\n")
 }
 
 fn row(key: &Key, of_service: bool) -> String {
     let fallback = match key.fallback {
-        Fallback::Required => "required".to_owned(),
+        Fallback::Required(_) => "required".to_owned(),
         Fallback::Is(value) => format!("`{value}`"),
         Fallback::Otherwise(words) => words.to_owned(),
     };
-    let (kind, meaning, only) = (kind(&key.kind), key.meaning, only(key.only));
+    let (form, meaning, only) = (key.form.words(), key.meaning.trim(), only(key.only));
     let label = if of_service { format!(" {} |", label_of(key)) } else { String::new() };
-    format!("| `{}` | {kind} | {fallback} |{label} {meaning}{only} |\n", key.name)
+    format!("| `{}` | {form} | {fallback} |{label} {meaning}{only} |\n", key.name)
 }
 
 /// Whether a label may give the key.
@@ -136,53 +132,6 @@ fn label_of(key: &Key) -> &'static str {
 
 /// Beside what a key means anything, as one more sentence.
 fn only(conditions: &[Only]) -> String {
-    let condition = |Only(key, words): &Only| format!("`{key} = {}`", either(words));
-    let all: Vec<_> = conditions.iter().map(condition).collect();
+    let all: Vec<_> = conditions.iter().map(Only::words).collect();
     if all.is_empty() { String::new() } else { format!(" Only with {}.", all.join(" and ")) }
-}
-
-fn either(words: &[&str]) -> String {
-    words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join("` or `")
-}
-
-fn kind(kind: &Kind) -> String {
-    match kind {
-        Kind::Address => "IP address and port".to_owned(),
-        Kind::Ip => "IP address".to_owned(),
-        Kind::Peer => "host and port".to_owned(),
-        Kind::Url => "`http://` or `https://` address".to_owned(),
-        Kind::Port => "whole number, 1 to 65535".to_owned(),
-        Kind::DockerHost => "`unix://` or `tcp://` address".to_owned(),
-        Kind::MesosMaster => "`http://`, `https://` or `zk://` address".to_owned(),
-        Kind::Marathon => "`http://` or `https://` addresses, or `zk://` address".to_owned(),
-        Kind::Zookeeper => "`zk://` address".to_owned(),
-        Kind::Socket => "path or `tcp://` address".to_owned(),
-        Kind::Path => "path".to_owned(),
-        Kind::HttpPath => "path that starts with `/`".to_owned(),
-        Kind::Text => "text".to_owned(),
-        Kind::HaproxyName => "text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`".to_owned(),
-        Kind::HaproxyNames => "list of HAProxy names".to_owned(),
-        Kind::LabelKeys => "list of keys".to_owned(),
-        Kind::Options => "words of a `server` line".to_owned(),
-        Kind::Words | Kind::Lines => "list of texts".to_owned(),
-        Kind::Networks => "list of IP addresses and networks".to_owned(),
-        Kind::Variables => "table of texts".to_owned(),
-        Kind::Cores => "number above 0".to_owned(),
-        Kind::Flag => "true or false".to_owned(),
-        Kind::Count { from, to } => format!("whole number, {from} to {to}"),
-        Kind::Bytes { from, to } => {
-            format!("amount of memory, {} to {}", show_bytes(*from), show_bytes(*to))
-        }
-        Kind::Duration { from_ms, to_ms } => {
-            format!("duration, {} to {}", show_duration(*from_ms), show_duration(*to_ms))
-        }
-        Kind::Share { above_zero, to } => {
-            let from = if *above_zero { "above 0%" } else { "0%" };
-            format!("share, {from} to {}", show_share(*to))
-        }
-        Kind::Choice(words) => {
-            format!("`{}`", either(words))
-        }
-        Kind::Table(path) => format!("see `[{path}]`"),
-    }
 }

@@ -6,26 +6,30 @@ use std::collections::btree_map::Entry;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
-use crate::config_error::ConfigError;
-use crate::keys::{BACKEND_NAME, BACKEND_TABLE, FILE, LISTEN, SERVICES_TABLE};
-use crate::syntax::{Syntax, join};
-use crate::value::{Span, show_path};
-use crate::{Balancer, Config, Daemon, Service};
+use crate::Config;
+use crate::reader::{ConfigError, Field, Span, Syntax, join, show_path};
+use crate::service::{Balancer, Service};
 
-/// What a service wants for itself, each with its place.
+/// What a service wants for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    pub(crate) listen: Option<(SocketAddr, Span)>,
-    pub(crate) backend: Option<(String, Span)>,
-    pub(crate) file: Option<(PathBuf, Span)>,
+    pub(crate) listen: Option<Claim<SocketAddr>>,
+    pub(crate) backend: Option<Claim<String>>,
+    pub(crate) file: Option<Claim<PathBuf>>,
 }
 
-/// Who claims something.
-#[derive(Clone, Debug)]
-pub(crate) struct Owner {
-    pub(crate) service: String,
-    /// The path of the service's keys, and the syntax they are written in.
-    pub(crate) path: String,
+/// One such thing, with the full path of its key and its place.
+#[derive(Debug)]
+pub(crate) struct Claim<T> {
+    key: String,
+    value: T,
+    span: Span,
+}
+
+/// Who claims something, and in which syntax.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    pub(crate) service: &'a str,
     pub(crate) syntax: Syntax,
 }
 
@@ -50,60 +54,58 @@ impl Reservations {
         let mut taken = Self::below(Some(config.haproxy.directory.clone()));
         taken.addresses.push((config.daemon.listen, "flyball's own API".to_owned()));
         for (name, service) in &config.services {
-            let owner = Owner {
-                service: name.clone(),
-                path: join(SERVICES_TABLE.name, name),
-                syntax: Syntax::File,
-            };
+            let owner = Owner { service: name, syntax: Syntax::File };
             // A configuration was free of clashes when it was made.
-            drop(taken.claim(&owner, Claims::of(service)));
+            drop(taken.claim(owner, Claims::of(service)));
         }
         taken
     }
 
     /// Takes the address of the API, which comes before all services.
-    pub(crate) fn claim_for_daemon(&mut self, daemon: &Daemon) {
-        self.addresses.push((daemon.listen, "flyball.listen".to_owned()));
+    pub(crate) fn claim_for_daemon(&mut self, listen: SocketAddr) {
+        self.addresses.push((listen, "flyball.listen".to_owned()));
     }
 
     /// Takes what is free of `claims` and returns what is not, each with its place.
-    pub(crate) fn claim(&mut self, owner: &Owner, claims: Claims) -> Vec<(ConfigError, Span)> {
+    pub(crate) fn claim(&mut self, owner: Owner<'_>, claims: Claims) -> Vec<(ConfigError, Span)> {
         let mut faults = Vec::new();
-        if let Some((address, span)) = claims.listen {
-            let key = owner.syntax.key(&owner.path, LISTEN.name);
-            faults.extend(self.claim_address(owner, key, address).map(|fault| (fault, span)));
+        if let Some(Claim { key, value, span }) = claims.listen {
+            faults.extend(self.claim_address(owner, &key, value).map(|fault| (fault, span)));
         }
-        let table = owner.syntax.key(&owner.path, BACKEND_TABLE.name);
-        if let Some((backend, span)) = claims.backend {
-            let key = owner.syntax.key(&table, BACKEND_NAME.name);
-            let found = format!("\"{backend}\"");
-            let fault = claim_entry(self.backends.entry(backend), owner, key, found);
+        if let Some(Claim { key, value, span }) = claims.backend {
+            let found = format!("\"{value}\"");
+            let fault = claim_entry(self.backends.entry(value), owner, &key, &found);
             faults.extend(fault.map(|fault| (fault, span)));
         }
-        if let Some((file, span)) = claims.file {
-            let key = owner.syntax.key(&table, FILE.name);
-            let found = show_path(&file);
-            if let Some(directory) = self.directory.as_ref().filter(|it| !is_below(&file, it)) {
-                faults.push((not_below(key, found, directory), span));
-                return faults;
-            }
-            let fault = claim_entry(self.files.entry(file), owner, key, found);
-            faults.extend(fault.map(|fault| (fault, span)));
+        if let Some(Claim { key, value, span }) = claims.file {
+            faults.extend(self.claim_file(owner, &key, value).map(|fault| (fault, span)));
         }
         faults
     }
 
+    fn claim_file(&mut self, owner: Owner<'_>, key: &str, file: PathBuf) -> Option<ConfigError> {
+        let found = show_path(&file);
+        if let Some(directory) = self.directory.as_ref().filter(|it| !is_below(&file, it)) {
+            let wanted = format!("a file below {}, without ..", show_path(directory));
+            let instead = "use another file, or another directory in [haproxy]".to_owned();
+            return Some(ConfigError::not_a(key, &found, &wanted, instead));
+        }
+        claim_entry(self.files.entry(file), owner, key, &found)
+    }
+
     fn claim_address(
         &mut self,
-        owner: &Owner,
-        key: String,
+        owner: Owner<'_>,
+        key: &str,
         address: SocketAddr,
     ) -> Option<ConfigError> {
         let clashing = self.addresses.iter().find(|(at, _)| clash(*at, address)).cloned();
-        self.addresses.push((address, owner.words(&key)));
+        self.addresses.push((address, owner.words(key)));
         let (at, other) = clashing?;
         let other = if at == address { other } else { format!("{other}, {at}") };
-        Some(ConfigError::AddressTaken { key, address, other })
+        let instead = "give each its own port, or use port 0 for any free port".to_owned();
+        let wrong = format!(": {address} is already used by {other}");
+        Some(ConfigError::setting(key, &wrong, instead))
     }
 }
 
@@ -114,33 +116,26 @@ fn is_below(file: &Path, directory: &Path) -> bool {
     inner && file.components().all(stays)
 }
 
-fn not_below(key: String, found: String, directory: &Path) -> ConfigError {
-    ConfigError::NotA {
-        key,
-        found,
-        wanted: format!("a file below {}, without ..", show_path(directory)),
-        instead: Some("use another file, or another directory in [haproxy]".to_owned()),
-    }
-}
-
 fn claim_entry<K: Ord>(
     entry: Entry<'_, K, String>,
-    owner: &Owner,
-    key: String,
-    found: String,
+    owner: Owner<'_>,
+    key: &str,
+    found: &str,
 ) -> Option<ConfigError> {
     match entry {
         Entry::Occupied(other) => {
-            Some(ConfigError::Reservations { key, found, other: other.get().clone() })
+            let wrong = format!(": {found} is already used by {}", other.get());
+            let instead = "use a different one for each service".to_owned();
+            Some(ConfigError::setting(key, &wrong, instead))
         }
         Entry::Vacant(free) => {
-            free.insert(owner.words(&key));
+            free.insert(owner.words(key));
             None
         }
     }
 }
 
-impl Owner {
+impl Owner<'_> {
     /// What others are told who want what the owner has at `key`.
     fn words(&self, key: &str) -> String {
         match self.syntax {
@@ -150,20 +145,35 @@ impl Owner {
     }
 }
 
+impl<T> Claim<T> {
+    /// To `value`, which the key of `field` says or implies.
+    pub(crate) fn of<F>(field: &Field<F>, value: Option<T>) -> Option<Self> {
+        let (key, span) = (field.path.clone(), field.place().clone());
+        value.map(|value| Self { key, value, span })
+    }
+}
+
 impl Claims {
-    /// What a valid service claims, at no place.
+    /// What a valid service of the file claims, at no place.
     fn of(service: &Service) -> Self {
+        let path = |name: &str| format!("{}.{name}", join("services", &service.name));
+        let mut claims = Self::default();
         match &service.balancer {
             Balancer::Proxy { listen, .. } => {
-                Self { listen: Some((*listen, 0..0)), ..Self::default() }
+                claims.listen = Some(Claim { key: path("listen"), value: *listen, span: 0..0 });
             }
-            Balancer::Haproxy { backend, .. } => Self {
-                backend: Some((backend.name.clone(), 0..0)),
-                file: backend.file.as_ref().map(|file| (file.path.clone(), 0..0)),
-                ..Self::default()
-            },
-            Balancer::None => Self::default(),
+            Balancer::Haproxy { backend, .. } => {
+                let (key, value) = (path("haproxy.backend"), backend.name.clone());
+                claims.backend = Some(Claim { key, value, span: 0..0 });
+                claims.file = backend.file.as_ref().map(|file| Claim {
+                    key: path("haproxy.file"),
+                    value: file.path.clone(),
+                    span: 0..0,
+                });
+            }
+            Balancer::None => {}
         }
+        claims
     }
 }
 

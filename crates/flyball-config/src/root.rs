@@ -6,16 +6,37 @@ use std::path::Path;
 
 use toml::de::DeTable;
 
-use crate::config_error::ConfigError;
-use crate::problem::{ConfigErrors, PROBLEMS_MAX, Place};
-use crate::reservations::{Claims, Owner, Reservations};
-use crate::service::{is_service_name, service};
-use crate::source::{Source, TEXT_MAX};
-use crate::syntax::{Syntax, join};
-use crate::systems;
-use crate::table_reader::{Reports, TableReader};
-use crate::value::{Entry, Span, Table, Value, table_from};
-use crate::{Config, Engine, Env, Service, daemon, keys, proxy, zabbix};
+use crate::reader::{
+    ConfigError, ConfigErrors, Field, Form, Key, Keys, Kind, Node, PROBLEMS_MAX, Place, Read,
+    Reports, Source, Span, Surroundings, Syntax, TEXT_MAX, TableReader, Value, join, section,
+    table, table_from,
+};
+use crate::reservations::{Owner, Reservations};
+use crate::service::{Engine, Service, ServiceKeys, is_service_name, service};
+use crate::systems::{
+    DaemonKeys, DockerKeys, HaKeys, HaproxyKeys, MarathonKeys, MesosKeys, ProxyKeys, SwarmKeys,
+    ZabbixKeys, docker, marathon, swarm,
+};
+use crate::{Config, Env};
+
+section! {
+    RootKeys "" {
+        flyball: DaemonKeys = table::<DaemonKeys>(), implied "all defaults";
+        docker: DockerKeys = table::<DockerKeys>(), implied "no labels";
+        swarm: SwarmKeys = table::<SwarmKeys>(), implied "no labels";
+        mesos: MesosKeys = table::<MesosKeys>(), implied "all defaults";
+        marathon: MarathonKeys = table::<MarathonKeys>(), implied "no labels";
+        ha: Option<HaKeys> = table::<HaKeys>(), optional "one flyball";
+        proxy: ProxyKeys = table::<ProxyKeys>(), implied "all defaults";
+        haproxy: HaproxyKeys = table::<HaproxyKeys>(), implied "all defaults";
+        zabbix: Option<ZabbixKeys> = table::<ZabbixKeys>(), optional "nothing is reported";
+        services: BTreeMap<String, Option<ServiceKeys>> = SERVICES, empty "services by labels";
+    }
+}
+
+/// Tables of services by name; `None` for what is no table, which has been reported.
+const SERVICES: Kind<BTreeMap<String, Option<ServiceKeys>>> =
+    Kind { form: Form::Table(ServiceKeys::SECTION), read: Read::Node(named) };
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -35,7 +56,10 @@ pub(crate) fn config(
         return Err(sorted(source, syntax(source, &errors)));
     }
     let mut reports = Reports::default();
-    let config = tables(table_from(table.into_inner()), base, env, &mut reports);
+    let around = Surroundings { syntax: Syntax::File, base, env };
+    let table = table_from(table.into_inner());
+    let keys: RootKeys = TableReader::read_all(String::new(), 0..0, table, around, &mut reports);
+    let config = of_keys(keys, &mut reports);
     match config {
         Some(config) if reports.faults.is_empty() => Ok(config),
         _ => Err(sorted(source, reports)),
@@ -65,44 +89,40 @@ fn sorted(source: Source<'_>, reports: Reports) -> ConfigErrors {
     })
 }
 
-fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option<Config> {
-    let mut root = TableReader::new(&keys::ROOT, String::new(), 0..0, table, Syntax::File, reports);
-    let daemon = root
-        .take_table_or_empty(&keys::FLYBALL_TABLE, &keys::FLYBALL)
-        .and_then(|fields| daemon::daemon(fields, base, env));
-    let (docker, no_labels) = systems::docker(&mut root, base).unzip();
-    let swarm = systems::swarm(&mut root, docker.as_ref(), base);
-    let mesos = systems::mesos(&mut root, base);
-    let marathon = systems::marathon(&mut root, base);
-    let ha = systems::ha(&mut root);
-    let proxy = proxy::proxy(&mut root);
-    let haproxy = systems::haproxy(&mut root, base);
-    let zabbix = zabbix::zabbix(&mut root, base);
+fn of_keys(keys: RootKeys, reports: &mut Reports) -> Option<Config> {
+    let listen = keys.flyball.value.as_ref().and_then(|keys| keys.listen.value);
+    let daemon = keys.flyball.value.and_then(|keys| keys.daemon(reports));
+    let (docker, no_labels) = docker(keys.docker).unzip();
+    let swarm = swarm(keys.swarm, docker.as_ref());
+    let mesos = keys.mesos.value.and_then(|keys| keys.mesos(reports));
+    let marathon = marathon(keys.marathon, reports);
+    let proxy = keys.proxy.value.and_then(|keys| keys.proxy(reports));
+    let haproxy = keys.haproxy.value.and_then(HaproxyKeys::all);
+    let zabbix = optional(keys.zabbix.value, |keys: ZabbixKeys| keys.zabbix(reports));
     let mut taken = Reservations::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
-    if let Some(daemon) = &daemon {
-        taken.claim_for_daemon(daemon);
+    if let Some(listen) = listen {
+        taken.claim_for_daemon(listen);
     }
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
         || swarm.as_ref().is_none_or(|swarm| swarm.labels)
         || marathon.as_ref().is_none_or(|marathon| marathon.labels);
-    let mut services = services(&mut root, base, &mut taken, by_labels);
+    let mut services = services(&keys.services, &mut taken, by_labels, reports);
     if let (Some(Some(zabbix)), Some(services)) = (&zabbix, &mut services) {
         services.values_mut().for_each(|service| zabbix.widen_window(&mut service.policy));
     }
-    if let (Some(Some((_, span))), Some(services)) = (&ha, &services) {
-        refuse_processes(&mut root, services, span);
+    if let (Some(span), Some(services)) = (&keys.ha.span, &services) {
+        refuse_processes(reports, services, span);
     }
     if let (Some(Some(span)), Some(services)) = (&no_labels, &services) {
-        refuse_adoption(&mut root, services, span);
+        refuse_adoption(reports, services, span);
     }
-    root.finish();
     Some(Config {
         daemon: daemon?,
         docker: docker?,
         swarm: swarm?,
         mesos: mesos?,
         marathon: marathon?,
-        ha: ha?.map(|(ha, _)| ha),
+        ha: optional(keys.ha.value, HaKeys::all)?,
         proxy: proxy?,
         haproxy: haproxy?,
         zabbix: zabbix?,
@@ -110,100 +130,97 @@ fn tables(table: Table, base: &Path, env: &Env, reports: &mut Reports) -> Option
     })
 }
 
+/// What `done` makes of a table that may be absent; `None` if any of it was refused.
+fn optional<K, T>(keys: Option<Option<K>>, done: impl FnOnce(K) -> Option<T>) -> Option<Option<T>> {
+    match keys? {
+        Some(keys) => done(keys).map(Some),
+        None => Some(None),
+    }
+}
+
 /// All services, or `None` if one of them was refused. There may be none if `by_labels`.
 fn services(
-    root: &mut TableReader<'_>,
-    base: &Path,
+    tables: &Field<BTreeMap<String, Option<ServiceKeys>>>,
     taken: &mut Reservations,
     by_labels: bool,
+    reports: &mut Reports,
 ) -> Option<BTreeMap<String, Service>> {
-    let table = match root.take_node(&keys::SERVICES_TABLE) {
-        Some(node) => match node.value {
-            Value::Table(table) => table,
-            _ => {
-                let key = keys::SERVICES_TABLE.name.to_owned();
-                root.report(not_a_table(key, node.show()), &node.span);
-                return None;
-            }
-        },
-        None => Table::new(),
-    };
-    if table.is_empty() && !by_labels {
-        root.report(ConfigError::NoServices, &(0..0));
+    let tables = tables.value.as_ref()?;
+    if tables.is_empty() && !by_labels {
+        reports.add(ConfigError::NoServices, &(0..0));
         return None;
     }
     let mut services = Some(BTreeMap::new());
-    for (name, entry) in table {
-        let path = join(keys::SERVICES_TABLE.name, &name);
-        let (service, claims) = named(root, &name, &path, entry, base);
-        let owner = Owner { service: name.clone(), path, syntax: Syntax::File };
-        for (fault, span) in taken.claim(&owner, claims) {
-            root.report(fault, &span);
-        }
-        match (service, &mut services) {
-            (Some(service), Some(services)) => drop(services.insert(name, service)),
+    for (name, keys) in tables {
+        let made = keys.as_ref().and_then(|keys| {
+            let (service, claims) = service(name, keys, reports);
+            let owner = Owner { service: name, syntax: Syntax::File };
+            reports.faults.extend(taken.claim(owner, claims));
+            service
+        });
+        match (made, &mut services) {
+            (Some(service), Some(services)) => drop(services.insert(name.clone(), service)),
             _ => services = None,
         }
     }
     services
 }
 
+fn named(
+    root: &mut TableReader<'_>,
+    key: &'static Key,
+    node: Node,
+) -> Option<BTreeMap<String, Option<ServiceKeys>>> {
+    let found = node.show();
+    let Value::Table(table) = node.value else {
+        root.reports.add(not_a_table(key.name, &found), &node.span);
+        return None;
+    };
+    let mut services = BTreeMap::new();
+    for (name, entry) in table {
+        let path = join(key.name, &name);
+        if !is_service_name(&name) {
+            root.reports.add(ConfigError::bad_name(&path), &entry.key_span);
+        }
+        let found = entry.node.show();
+        let keys = match entry.node.value {
+            Value::Table(table) => {
+                Some(TableReader::read_all(path, entry.key_span, table, root.around, root.reports))
+            }
+            _ => {
+                root.reports.add(not_a_table(&path, &found), &entry.node.span);
+                None
+            }
+        };
+        services.insert(name, keys);
+    }
+    Some(services)
+}
+
+fn not_a_table(path: &str, found: &str) -> ConfigError {
+    let instead = "start a service with [services.NAME]".to_owned();
+    ConfigError::not_a(path, found, "a table", instead)
+}
+
 /// Processes end with the flyball that started them: no other one could take them over.
-fn refuse_processes(root: &mut TableReader<'_>, services: &BTreeMap<String, Service>, ha: &Span) {
+fn refuse_processes(reports: &mut Reports, services: &BTreeMap<String, Service>, ha: &Span) {
     for (name, service) in services {
         if matches!(service.engine, Engine::Process(_)) {
-            let fault = ConfigError::NotA {
-                key: format!("{}.{name}.engine", keys::SERVICES_TABLE.name),
-                found: "\"process\"".to_owned(),
-                wanted: "an engine that several flyballs can share".to_owned(),
-                instead: Some(
-                    "remove [ha]: processes end with the flyball that started them".to_owned(),
-                ),
-            };
-            root.report(fault, ha);
+            let (key, wanted) =
+                (format!("services.{name}.engine"), "an engine that several flyballs can share");
+            let instead =
+                "remove [ha]: processes end with the flyball that started them".to_owned();
+            reports.add(ConfigError::not_a(&key, "\"process\"", wanted, instead), ha);
         }
     }
 }
 
 /// Who is adopted says by a label to which service it belongs.
-fn refuse_adoption(
-    root: &mut TableReader<'_>,
-    services: &BTreeMap<String, Service>,
-    labels: &Span,
-) {
+fn refuse_adoption(reports: &mut Reports, services: &BTreeMap<String, Service>, labels: &Span) {
     let adopts = |service: &&Service| matches!(&service.engine, Engine::Docker(c) if c.adopt);
     for service in services.values().filter(adopts) {
-        let fault = ConfigError::Useless {
-            key: format!("{}.{}.adopt", keys::SERVICES_TABLE.name, service.name),
-            beside: "labels = false in [docker], which ignores all labels".to_owned(),
-            instead: "remove one of the two".to_owned(),
-        };
-        root.report(fault, labels);
+        let key = format!("services.{}.adopt", service.name);
+        let beside = "labels = false in [docker], which ignores all labels";
+        reports.add(ConfigError::useless(&key, beside, "remove one of the two".to_owned()), labels);
     }
-}
-
-fn named(
-    root: &mut TableReader<'_>,
-    name: &str,
-    path: &str,
-    entry: Entry,
-    base: &Path,
-) -> (Option<Service>, Claims) {
-    if !is_service_name(name) {
-        root.report(ConfigError::BadName { key: path.to_owned() }, &entry.key_span);
-    }
-    match entry.node.value {
-        Value::Table(table) => {
-            service(name, root.child(&keys::SERVICE, path.to_owned(), entry.key_span, table), base)
-        }
-        _ => {
-            root.report(not_a_table(path.to_owned(), entry.node.show()), &entry.node.span);
-            (None, Claims::default())
-        }
-    }
-}
-
-fn not_a_table(key: String, found: String) -> ConfigError {
-    let instead = Some("start a service with [services.NAME]".to_owned());
-    ConfigError::NotA { key, found, wanted: "a table".to_owned(), instead }
 }

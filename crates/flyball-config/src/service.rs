@@ -1,51 +1,82 @@
 //! Turns a `[services.NAME]` table into a validated service. What two services cannot share is
 //! checked by the caller.
 
-use std::path::Path;
+/// `Debug` of a type with texts that may be secrets: of those, the names alone.
+macro_rules! debug_without_values {
+    ($type:ident { $($field:ident $(. $names:ident ())?),* }) => {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($type))
+                    $( .field(stringify!($field), &self.$field $(.$names())?) )*
+                    .finish()
+            }
+        }
+    };
+}
+
+mod balancer;
+mod docker;
+mod engine;
+mod keys;
+mod marathon;
+mod mesos;
+mod process;
+mod ready;
+mod swarm;
 
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
-use crate::balancer::balancer;
-use crate::check;
-use crate::config_error::ConfigError;
+pub use balancer::{Backend, Balancer, OwnedFile, Template};
+pub use docker::{Container, ExtraRights, Log, Reach};
+pub use engine::Engine;
+pub(crate) use keys::ServiceKeys;
+pub use marathon::MarathonApp;
+pub use mesos::Task;
+pub use process::Process;
+pub use ready::Ready;
+pub use swarm::{SwarmService, TaskReach};
+
 use crate::duration::show_duration;
-use crate::engine::{self, engine};
-use crate::keys;
+use crate::reader::Reports;
 use crate::reservations::Claims;
-use crate::syntax::Syntax;
-use crate::table_reader::TableReader;
-use crate::value::{Span, Value};
-use crate::{Balancer, Ready, Service, policy};
 
-/// Half of Kubernetes' probe period: three failures are noticed within 15 s, and one probe in five
-/// seconds costs a replica nothing noticeable.
-const LIVENESS_MS: u64 = 5_000;
-/// Beyond noise, and long before users give up.
-const ERROR_LIMIT: f64 = 0.01;
+/// One service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// Everything that deciding needs to know.
+    pub policy: Policy,
+    /// What runs its replicas.
+    pub engine: Engine,
+    /// What spreads requests over them.
+    pub balancer: Balancer,
+    /// When a started replica counts as ready.
+    pub ready: Ready,
+    /// Time from one probe of a ready replica to the next, in milliseconds; 0: it is not probed.
+    pub liveness_ms: u64,
+    /// The share of a minute's requests that may fail before that is said, in 0..=1.
+    pub error_limit: f64,
+}
 
-/// The service in `fields`, with paths relative to `base`; `None` if anything was reported. Its
-/// claims are returned even if the rest is wrong, so that the same run reports a clash.
+/// The service called `name` in `keys`; `None` if anything was reported. Its claims are returned
+/// even if the rest is wrong, so that the same run reports a clash.
 pub(crate) fn service(
     name: &str,
-    mut fields: TableReader<'_>,
-    base: &Path,
+    keys: &ServiceKeys,
+    reports: &mut Reports,
 ) -> (Option<Service>, Claims) {
-    let (balancer, slots, claims) = balancer(&mut fields, name, base);
-    let (kind, engine) = engine(&mut fields, name, base);
-    let (bounds, floor_span) = bounds(&mut fields);
-    let timing = timing(&mut fields, kind.unwrap_or(engine::Kind::Process));
-    let ready = ready(&mut fields);
-    let liveness = fields.take(&keys::LIVENESS, check::duration_ms).or(LIVENESS_MS);
-    let error_limit = fields.take(&keys::ERROR_LIMIT, check::share).or(ERROR_LIMIT);
-    let rule = policy::rule(&mut fields, slots);
-    if let (Some(bounds), Some(span), Some(rule)) = (bounds, floor_span, &rule)
-        && (bounds.min, &balancer) == (0, &Some(Balancer::None))
-        && *rule != Rule::External
-    {
-        let key = fields.path_of(keys::MIN.name);
-        fields.report(ConfigError::ZeroWithoutBalancer { key }, &span);
+    let (balancer, claims) = balancer::balancer(keys, name, reports);
+    let engine = engine::engine(keys, name, reports);
+    let bounds = bounds(keys, reports);
+    let timing = timing(keys, reports);
+    let rule = rule(keys);
+    let wakes = balancer != Some(Balancer::None) || rule == Some(Rule::External) || rule.is_none();
+    if let (Some(Bounds { min: 0, .. }), false) = (bounds, wakes) {
+        let instead = "write min = 1: without a balancer, no request can wake the service";
+        keys.min.refuse("0 requires a balancer", instead, reports);
     }
-    fields.finish();
+    let any = Ready::Http { path: "/".to_owned(), any_but_failure: true };
     let service = (|| {
         let policy =
             Policy { service: name.to_owned(), bounds: bounds?, rule: rule?, timing: timing? };
@@ -54,9 +85,9 @@ pub(crate) fn service(
             policy,
             engine: engine?,
             balancer: balancer?,
-            ready: ready?,
-            liveness_ms: liveness?,
-            error_limit: error_limit?,
+            ready: keys.ready.value.clone()?.unwrap_or(any),
+            liveness_ms: keys.liveness.value?,
+            error_limit: keys.error_limit.value?,
         })
     })();
     (service, claims)
@@ -69,99 +100,52 @@ pub(crate) fn is_service_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// The bounds, and where the floor stands if it is given.
-fn bounds(fields: &mut TableReader<'_>) -> (Option<Bounds>, Option<Span>) {
-    let min = fields.take(&keys::MIN, check::count);
-    let max = fields.take(&keys::MAX, check::count);
-    let floor_span = min.given().map(|(_, span)| span.clone());
-    let span = floor_span.clone().or(max.given().map(|(_, span)| span.clone()));
-    let (Some(min), Some(max)) = (min.or(1), max.or(10)) else { return (None, floor_span) };
-    let bounds = Bounds { min, max };
-    if let Some(span) = span
-        && bounds.min > bounds.max
-    {
-        let fault = ConfigError::Contradicts {
-            key: fields.path_of(keys::MIN.name),
-            found: bounds.min.to_string(),
-            relation: "more than",
-            other: keys::MAX.name,
-            other_value: bounds.max.to_string(),
-            instead: "raise max or lower min",
-        };
-        fields.report(fault, &span);
+fn bounds(keys: &ServiceKeys, reports: &mut Reports) -> Option<Bounds> {
+    let bounds = Bounds { min: keys.min.value?, max: keys.max.value? };
+    if bounds.min > bounds.max {
+        let at = if keys.min.is_absent() { &keys.max } else { &keys.min };
+        let what = format!("{} is more than max = {}", bounds.min, bounds.max);
+        at.report(keys.min.fault(&what, "raise max or lower min"), reports);
     }
-    (Some(bounds), floor_span)
+    Some(bounds)
 }
 
-fn timing(fields: &mut TableReader<'_>, engine: engine::Kind) -> Option<Timing> {
-    let preset = Timing::default();
-    let interval_ms = fields.take(&keys::INTERVAL, check::duration_ms).optional();
-    let lag = fields.take(&keys::START_LAG, check::duration_ms);
-    let limit = fields.take(&keys::START_LIMIT, check::duration_ms);
-    let drain_ms = fields.take(&keys::DRAIN, check::duration_ms).or(preset.drain_limit_ms);
-    let sick_ms = fields.take(&keys::SICK_AFTER, check::duration_ms).or(preset.sick_after_ms);
-    let eject_max = fields.take(&keys::EJECT_MAX, check::share).or(preset.eject_max);
-    let span = lag.given().or(limit.given()).map(|(_, span)| span.clone());
-    let (lag_ms, limit_ms) = (lag.or(engine.start_lag_ms()), limit.or(preset.start_limit_ms));
-    if let (Some(lag_ms), Some(limit_ms), Some(span)) = (lag_ms, limit_ms, span)
+fn rule(keys: &ServiceKeys) -> Option<Rule> {
+    let mut rule = keys.policy.value.clone()?;
+    if let Rule::Governor(governor) = &mut rule {
+        governor.slots = keys.slots.value.flatten();
+    }
+    Some(rule)
+}
+
+fn timing(keys: &ServiceKeys, reports: &mut Reports) -> Option<Timing> {
+    let lag = keys.start_lag.value.map(|lag| lag.unwrap_or(engine::start_lag_ms(keys)));
+    let limit = keys.start_limit.value;
+    let given = !(keys.start_lag.is_absent() && keys.start_limit.is_absent());
+    if let (Some(lag_ms), Some(limit_ms), true) = (lag, limit, given)
         && lag_ms > limit_ms
     {
-        let fault = ConfigError::Contradicts {
-            key: fields.path_of(keys::START_LAG.name),
-            found: show_duration(lag_ms),
-            relation: "more than",
-            other: keys::START_LIMIT.name,
-            other_value: show_duration(limit_ms),
-            instead: "raise start_limit, or every start is abandoned",
+        let at = if keys.start_lag.given().is_some() {
+            keys.start_lag.place()
+        } else {
+            keys.start_limit.place()
         };
-        fields.report(fault, &span);
+        let (lag, limit) = (show_duration(lag_ms), show_duration(limit_ms));
+        let what = format!("{lag} is more than start_limit = {limit}");
+        let instead = "raise start_limit, or every start is abandoned";
+        reports.add(keys.start_lag.fault(&what, instead), at);
     }
-    let interval_ms = interval_ms?;
+    let preset = Timing::default();
+    let interval_ms = keys.interval.value?;
     // Three missed looks, as the preset is for the slowest look interval that flyball chooses.
     let stale_after_ms = preset.stale_after_ms.max(interval_ms.unwrap_or(0).saturating_mul(3));
     Some(Timing {
         interval_ms,
-        start_lag_prior_ms: lag_ms?,
-        start_limit_ms: limit_ms?,
-        drain_limit_ms: drain_ms?,
+        start_lag_prior_ms: lag?,
+        start_limit_ms: limit?,
+        drain_limit_ms: keys.drain.value?,
         stale_after_ms,
-        sick_after_ms: sick_ms?,
-        eject_max: eject_max?,
+        sick_after_ms: keys.sick_after.value?,
+        eject_max: keys.eject_max.value?,
     })
-}
-
-fn ready(fields: &mut TableReader<'_>) -> Option<Ready> {
-    let Some(node) = fields.take_node(&keys::READY) else {
-        return Some(Ready::Http { path: "/".to_owned(), any_but_failure: true });
-    };
-    let (key, syntax) = (fields.path_of(keys::READY.name), fields.syntax);
-    let refuse = |found: String| ConfigError::NotA {
-        key: key.clone(),
-        found,
-        wanted: "a table with one probe".to_owned(),
-        instead: Some(match syntax {
-            Syntax::File => "write ready = { http = \"/healthz\" } or { tcp = true }".to_owned(),
-            Syntax::Labels => "write flyball.ready.http=/healthz or flyball.ready=tcp".to_owned(),
-        }),
-    };
-    if matches!(&node.value, Value::Text(word) if word == "tcp") {
-        return Some(Ready::Tcp);
-    }
-    let Value::Table(table) = node.value else {
-        fields.report(refuse(node.show()), &node.span);
-        return None;
-    };
-    let mut probe = fields.child(&keys::READY_TABLE, key.clone(), node.span.clone(), table);
-    let http = probe.take(&keys::READY_HTTP, check::http_path);
-    let tcp = probe.take(&keys::READY_TCP, check::flag);
-    probe.finish();
-    match (http.optional()?, tcp.optional()?) {
-        (Some(path), None | Some(false)) => Some(Ready::Http { path, any_but_failure: false }),
-        (None, Some(true)) => Some(Ready::Tcp),
-        (http, _) => {
-            let found = if http.is_some() { "a table with two" } else { "this table" };
-            fields.report(refuse(found.to_owned()), &node.span);
-            None
-        }
-    }
 }

@@ -4,11 +4,11 @@
 
 use std::collections::btree_map::Entry as Place;
 
-use crate::config_error::ConfigError;
-use crate::keys::{self, Key, Kind, Section, section_at};
-use crate::syntax::{LABELS_PATH, Syntax};
-use crate::table_reader::Reports;
-use crate::value::{Entry, Node, Span, Table, Value, list_from, shorten};
+use crate::reader::{
+    ConfigError, Entry, Form, Key, Keys, LABELS_PATH, Node, Reports, Section, Span, Syntax, Table,
+    Value, shorten, value_in,
+};
+use crate::service::ServiceKeys;
 
 /// The table of a service in `labels`, names without prefix and values, in the order of their
 /// names.
@@ -16,7 +16,7 @@ pub(crate) fn table_of(labels: &[(&str, &str)], reports: &mut Reports) -> Table 
     let mut tree = Tree { labels, reports };
     let mut table = Table::new();
     for (at, (name, _)) in labels.iter().enumerate() {
-        tree.insert(&mut table, &keys::SERVICE, LABELS_PATH, name, at);
+        tree.insert(&mut table, ServiceKeys::SECTION, LABELS_PATH, name, at);
     }
     table
 }
@@ -43,21 +43,18 @@ impl Tree<'_> {
         };
         let Some(tail) = tail else { return self.set(table, key, at) };
         let path = Syntax::Labels.key(path, key.name);
-        match &key.kind {
-            Kind::Variables => {
+        match key.form {
+            Form::Variables => {
                 let value = self.labels[at].1.to_owned();
                 if let Some(variables) = self.descend(table, key, tail, at) {
                     variables.insert(tail.to_owned(), entry(Value::Text(value), at));
                 }
             }
-            Kind::Table(inner) => match section_at(inner) {
-                Some(inner) => {
-                    if let Some(table) = self.descend(table, key, tail, at) {
-                        self.insert(table, inner, &path, tail, at);
-                    }
+            Form::Table(inner) | Form::WordOrTable(inner) => {
+                if let Some(table) = self.descend(table, key, tail, at) {
+                    self.insert(table, inner, &path, tail, at);
                 }
-                None => self.insert_unknown(table, rest, at),
-            },
+            }
             _ => self.insert_unknown(table, rest, at),
         }
     }
@@ -70,7 +67,7 @@ impl Tree<'_> {
     fn set(&mut self, table: &mut Table, key: &'static Key, at: usize) {
         let (name, value) = self.labels[at];
         match table.entry(key.name.to_owned()) {
-            Place::Vacant(place) => drop(place.insert(entry(typed(&key.kind, value), at))),
+            Place::Vacant(place) => drop(place.insert(entry(typed(key.form, value), at))),
             Place::Occupied(place) => {
                 let (first, _) = self.labels[place.get().key_span.start];
                 let beside = format!("flyball.{}", shorten(first));
@@ -94,7 +91,7 @@ impl Tree<'_> {
             .or_insert_with(|| entry(Value::Table(Table::new()), at));
         if let Value::Text(word) = &inner.node.value {
             let head = tail.split('.').next().unwrap_or(tail);
-            let is_table = matches!(key.kind, Kind::Table(_));
+            let is_table = key.form.section().is_some();
             if !is_table || *word != head.replace('-', "_") {
                 let (first, value) = self.labels[inner.key_span.start];
                 // Variables may be secrets.
@@ -114,7 +111,7 @@ impl Tree<'_> {
     fn report_useless(&mut self, name: &str, beside: String, at: usize) {
         let key = Syntax::Labels.named(LABELS_PATH, name);
         let instead = "remove one of the two".to_owned();
-        self.reports.faults.push((ConfigError::Useless { key, beside, instead }, place(at)));
+        self.reports.add(ConfigError::useless(&key, &beside, instead), &place(at));
     }
 }
 
@@ -127,20 +124,21 @@ fn place(at: usize) -> Span {
 }
 
 /// `text` as what a key of this kind takes; as a text where it is not that, for a refusal to show.
-fn typed(kind: &Kind, text: &str) -> Value {
+fn typed(form: Form, text: &str) -> Value {
     let trimmed = text.trim();
+    let is_list = |value: &Value| matches!(value, Value::List(_));
     let as_text = || Value::Text(trimmed.to_owned());
-    match kind {
-        Kind::Count { .. } | Kind::Port => trimmed.parse().map_or_else(|_| as_text(), Value::Whole),
-        Kind::Cores => trimmed.parse().map_or_else(|_| as_text(), Value::Real),
-        Kind::Flag => trimmed.parse().map_or_else(|_| as_text(), Value::Flag),
-        Kind::Words | Kind::Lines if trimmed.starts_with('[') => {
-            list_from(trimmed).unwrap_or_else(as_text)
+    match form {
+        Form::Whole { .. } => trimmed.parse().map_or_else(|_| as_text(), Value::Whole),
+        Form::Cores => trimmed.parse().map_or_else(|_| as_text(), Value::Real),
+        Form::Flag => trimmed.parse().map_or_else(|_| as_text(), Value::Flag),
+        Form::Words | Form::Lines if trimmed.starts_with('[') => {
+            value_in(trimmed).filter(is_list).unwrap_or_else(as_text)
         }
         // What a shell would make of these is not what splitting makes of them.
-        Kind::Words if trimmed.contains(['"', '\'', '\\', '$', '`']) => as_text(),
-        Kind::Words => list_of(trimmed.split_whitespace()),
-        Kind::Lines => list_of(trimmed.lines()),
+        Form::Words if trimmed.contains(['"', '\'', '\\', '$', '`']) => as_text(),
+        Form::Words => list_of(trimmed.split_whitespace()),
+        Form::Lines => list_of(trimmed.lines()),
         _ => as_text(),
     }
 }

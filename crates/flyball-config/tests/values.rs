@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Engine, Env, ExtraRights, Haproxy, Log, MINIMAL,
-    OwnedFile, Permits, Reach, Ready, Socket, Template, load, parse, reference,
+    Backend, Balancer, Config, Container, Engine, Env, ExtraRights, Haproxy, Log, MINIMAL, Mesos,
+    OwnedFile, Permits, Proxy, Reach, Ready, Socket, Template, load, parse, reference,
 };
 use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
 use proptest::prelude::*;
@@ -297,6 +297,8 @@ fn what_is_left_out_has_a_default() {
     let config = parsed(MINIMAL);
     assert_eq!(config.daemon.listen, "127.0.0.1:7878".parse().unwrap());
     assert_eq!(config.daemon.state_dir, Path::new("/home/a/.local/state/flyball"));
+    assert_eq!(config.proxy, Proxy::default());
+    assert_eq!((config.docker.permits.max, &config.mesos), (20, &Mesos::default()));
     let web = &config.services["web"];
     assert_eq!(web.ready, Ready::Http { path: "/".into(), any_but_failure: true });
     assert_eq!(web.policy.rule, Rule::Governor(Governor::default()));
@@ -313,6 +315,7 @@ fn a_policy_is_a_word_or_a_table() {
     assert_eq!(rule("\"step\""), Rule::Step(StepRule::default()));
     assert_eq!(rule("{ step = {} }"), Rule::Step(StepRule::default()));
     assert_eq!(rule("\"target\""), rule("{ target = {} }"));
+    assert_eq!(rule("\"governor\""), rule("{ governor = {} }"));
     let target = Target { cpu: 0.7, in_window_ms: 60_000, ..Target::default() };
     assert_eq!(rule("{ target = { cpu = \"70%\", in_window = \"60s\" } }"), Rule::Target(target));
 }
@@ -337,8 +340,15 @@ fn a_file_is_read_and_its_directory_is_where_paths_start() {
     assert_eq!(load(&path, &user_env()).unwrap().daemon.state_dir, dir.path().join("state"));
 }
 
-/// The rows of the reference: section, key and default as written there.
-fn rows() -> Vec<(String, String, String)> {
+/// A row of the reference, as it is written there.
+struct Row {
+    section: String,
+    key: String,
+    default: String,
+    meaning: String,
+}
+
+fn rows() -> Vec<Row> {
     let page = reference();
     let mut section = String::new();
     let mut rows = Vec::new();
@@ -346,11 +356,12 @@ fn rows() -> Vec<(String, String, String)> {
         let cells: Vec<_> = line.split('|').map(str::trim).collect();
         if let Some(title) = line.strip_prefix("## `[") {
             section = title.trim_end_matches("]`").replace("NAME", "web");
-        } else if let [_, key, _, default, ..] = cells[..]
+        } else if let [_, key, _, default, .., meaning, _] = cells[..]
             && cells.len() >= 6
             && key.starts_with('`')
         {
-            rows.push((section.clone(), key.replace('`', ""), default.to_owned()));
+            let (section, key) = (section.clone(), key.replace('`', ""));
+            rows.push(Row { section, key, default: default.into(), meaning: meaning.into() });
         }
     }
     rows
@@ -380,7 +391,7 @@ fn with(service: &str, section: &str, key: &str, value: &str) -> String {
 #[test]
 fn the_defaults_of_the_reference_are_the_ones_that_apply() {
     let mut checked = 0;
-    for (section, key, default) in rows() {
+    for Row { section, key, default, .. } in rows() {
         let Some(value) = default.strip_prefix('`').and_then(|d| d.strip_suffix('`')) else {
             continue;
         };
@@ -408,9 +419,9 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
 
 #[test]
 fn every_key_of_the_reference_is_read() {
-    for (section, key, _) in rows() {
-        // A date is no key's value: the reader of the key refuses it, with another error than
-        // for an unknown key.
+    for Row { section, key, .. } in rows() {
+        // A date is no key's value: the reader of the key refuses it, with another error than for
+        // an unknown key.
         let text = with(around(&section, &key), &section, &key, "1979-05-27");
         let errors = parse(&text, "f", &user_env()).unwrap_err().to_string();
         assert!(!errors.contains("unknown key"), "{section}.{key}: {errors}");
@@ -419,11 +430,53 @@ fn every_key_of_the_reference_is_read() {
             "{errors}"
         );
     }
-    assert_eq!(
-        rows().len(),
-        118,
-        "a key was added: is it in EVERYTHING, CONTAINERS or a test of its own?"
-    );
+}
+
+/// The keys that the reader of `section` names to somebody who writes one that is like none.
+fn keys_read_in(section: &str) -> Vec<String> {
+    let unlike = "zzzzzzzzzz";
+    let text = with(around(section, unlike), section, unlike, "1");
+    let text = if section.is_empty() { format!("{unlike} = 1") } else { text };
+    let said = parse(&text, "f", &user_env()).unwrap_err().to_string();
+    let list = said.split_once("hint: valid keys: ").unwrap_or_else(|| panic!("{section}: {said}"));
+    list.1.lines().next().unwrap().split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_key_that_is_read_is_in_the_reference_with_a_sentence() {
+    let rows = rows();
+    for table in keys_read_in("") {
+        let section = if table == "services" { "services.web".to_owned() } else { table };
+        assert!(rows.iter().any(|row| row.section == section), "[{section}] is missing");
+    }
+    let mut sections: Vec<_> = rows.iter().map(|row| row.section.as_str()).collect();
+    sections.dedup();
+    for section in sections {
+        for key in keys_read_in(section) {
+            let row = rows.iter().find(|row| row.section == section && row.key == key);
+            let row = row.unwrap_or_else(|| panic!("{section}.{key} is missing"));
+            let sentence = row.meaning.len() > 10 && row.meaning.ends_with(['.', ')']);
+            assert!(sentence, "{section}.{key}: {:?} explains nothing", row.meaning);
+        }
+    }
+    for title in reference().split("| see `[").skip(1).filter_map(|rest| rest.split_once("]`")) {
+        let section = title.0.replace("NAME", "web");
+        assert!(rows.iter().any(|row| row.section == section), "[{section}] is missing");
+    }
+}
+
+#[test]
+fn what_keys_are_called_together_is_no_key() {
+    for (section, name) in [
+        ("docker", "permits"),
+        ("marathon", "permits"),
+        ("zabbix", "own_certificate"),
+        ("services.web.policy.step", "pace"),
+    ] {
+        let text = with(MINIMAL, section, name, "1");
+        let said = parse(&text, "f", &user_env()).unwrap_err().to_string();
+        assert!(said.contains(&format!("{section}.{name}: unknown key")), "{said}");
+    }
 }
 
 /// Pieces that configurations are made of, and some they are not.

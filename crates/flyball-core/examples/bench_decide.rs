@@ -120,15 +120,10 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
     let now = Timestamp::from_ms(1_000 * (look + 100));
     let ids = (1..=REPLICAS).map(|n| ReplicaId::numbered(name, n));
     let replica = |id: ReplicaId| ReplicaReport {
-        id,
-        phase: Phase::Ready,
-        asked_at: Timestamp::from_ms(0),
         ready_at: Some(Timestamp::from_ms(500)),
         address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
         cpu: Some(CpuCounter { at: now, used_ns: look * 600_000_000 }),
-        throttled: None,
-        cpu_limit_cores: 1.0,
-        protected: false,
+        ..ReplicaReport::new(id, Phase::Ready, Timestamp::from_ms(0))
     };
     let server = |id: ReplicaId| {
         let served = look * (20 + number % 7);
@@ -144,16 +139,9 @@ fn observe(name: &str, look: u64, number: u64) -> Observation {
         servers,
         ..BalancerReport::default()
     };
+    let engine = EngineReport { replicas, ..EngineReport::default() };
     Observation {
-        at: now,
-        wall_ms: 0,
-        engine: Reading::Taken {
-            at: now,
-            value: EngineReport { replicas, ..EngineReport::default() },
-        },
         balancer: Some(Reading::Taken { at: now, value: balancer }),
-        manual: None,
-        advice: None,
-        failing: BTreeMap::new(),
+        ..Observation::new(now, Reading::Taken { at: now, value: engine })
     }
 }

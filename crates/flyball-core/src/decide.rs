@@ -9,42 +9,43 @@ use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::plan::plan;
 use crate::policy::Policy;
-use crate::recommend::{headroom, recommend};
+use crate::rules::Context;
 use crate::signals::Signals;
-use crate::units::Timestamp;
-
-/// Changes older than this matter to no rule's rate or cooldown but the last one, which stays.
-const CHANGES_KEPT_MS: u64 = 15_000;
-/// Changes kept at most.
-const CHANGES_MAX: usize = 64;
 
 /// Decides how many replicas `observation` asks for and what to do about it.
 ///
 /// `memory` belongs to one service; hand in an empty one at the first look. Looks must come in the
 /// order of their time: one from the past is taken as one of the present.
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -> Decision {
-    memory.bridge_gap(policy, observation.at);
-    let observation = &*health::judge(policy, memory, observation);
-    let signals = memory.take_in(policy, observation);
-    let recommendations = recommend(policy, memory, observation, &signals);
-    let Guarded { desired, kept, adjustments } =
-        guard(policy, memory, observation, &signals, &recommendations);
+    let Policy { rule, timing, bounds, .. } = policy;
+    memory.bridge_gap(timing, observation.at);
+    let observation = &*health::judge(timing, memory, observation);
+    memory.take_in(timing, policy.windows(memory.start_lag_ms(timing).0), observation);
+    // The start lag may be another one by now.
+    let windows = policy.windows(memory.start_lag_ms(timing).0);
+    let signals = memory.signals(timing, windows, observation);
+    let context = Context { bounds: *bounds, timing, windows, observation, signals: &signals };
+    let recommendations = rule.recommend(memory, &context);
+    let Guarded { desired, kept, adjustments } = guard(policy, memory, &context, &recommendations);
     let (plan, held_starts) = plan(policy, memory, observation, desired, kept);
-    remember(policy, memory, observation, desired);
-    headroom::judge(policy, memory, observation, &signals, &recommendations);
+    // A count decided without sight of the engine is not one to go on from.
+    if observation.engine.fresh(observation.at, timing.stale_after_ms).is_some() {
+        memory.count.remember(observation.at, desired);
+    }
+    rule.learn(memory, &context, &recommendations);
     Decision {
         service: policy.service.clone(),
         at: observation.at,
         wall_ms: observation.wall_ms,
         next_look_ms: look_interval_ms(policy, &signals),
-        signals: Signals { blind_since: memory.blind_since, ..signals },
+        signals: Signals { blind_since: memory.guard.blind_since, ..signals },
         recommendations,
         adjustments,
-        bounds: policy.bounds,
+        bounds: *bounds,
         desired,
         held_starts,
-        sick: memory.sick.values().cloned().collect(),
-        shared_fault: memory.shared_fault.clone(),
+        sick: memory.health.sick.values().cloned().collect(),
+        shared_fault: memory.health.shared_fault.clone(),
         plan,
     }
 }
@@ -55,24 +56,4 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
 /// more seldom than a quarter of it adds to every reaction.
 pub fn look_interval_ms(policy: &Policy, signals: &Signals) -> u64 {
     policy.timing.interval_ms.unwrap_or((signals.start_lag_ms / 5).clamp(100, 2_000))
-}
-
-/// A count decided without sight of the engine is not one to go on from.
-fn remember(policy: &Policy, memory: &mut Memory, observation: &Observation, desired: u32) {
-    let now = observation.at;
-    if observation.engine.fresh(now, policy.timing.stale_after_ms).is_none() {
-        return;
-    }
-    let before = memory.desired.replace(desired).unwrap_or(desired);
-    if before != desired {
-        memory.changes.push_back((now, i64::from(desired) - i64::from(before)));
-    }
-    while memory.changes.len() > 1 && expired(memory, now) {
-        memory.changes.pop_front();
-    }
-}
-
-fn expired(memory: &Memory, now: Timestamp) -> bool {
-    let old = memory.changes.front().is_some_and(|(at, _)| now.ms_since(*at) > CHANGES_KEPT_MS);
-    old || memory.changes.len() > CHANGES_MAX
 }

@@ -4,17 +4,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Adjustment;
-use crate::health::Sick;
+use crate::adjustment::Adjustment;
+use crate::bounds::Bounds;
 use crate::plan::{HeldStarts, Step};
-use crate::policy::Bounds;
-use crate::recommend::Recommendation;
+use crate::rules::Recommendation;
+use crate::sick::Sick;
 use crate::signals::Signals;
 use crate::units::Timestamp;
 
-/// What one look led to.
+/// What one look led to: the count, everything that led to it, and the steps to take.
 #[must_use = "a decision that is neither acted on nor recorded is lost"]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Decision {
     /// The service.
     pub service: String,
@@ -24,7 +25,7 @@ pub struct Decision {
     pub wall_ms: i64,
     /// The signals that the count depends on.
     pub signals: Signals,
-    /// Each signal's recommendation, the largest first to decide.
+    /// The recommendation of each signal; the largest decides, the first of equal ones.
     pub recommendations: Vec<Recommendation>,
     /// Every guard that moved the count, in the order they spoke.
     pub adjustments: Vec<Adjustment>,
@@ -36,6 +37,7 @@ pub struct Decision {
     pub held_starts: Option<HeldStarts>,
     /// Replicas that fail, in the order of their names.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required = true))]
     pub sick: Vec<Sick>,
     /// A fault that all replicas share, for which none of them is taken out.
     #[serde(default)]

@@ -1,12 +1,15 @@
-//! A decision as text: the same in the log, on the command line, on the dashboard and in tests. All
-//! of it comes from the record, so a stored decision can be explained at any later time.
+//! A decision in words, line by line: the same in the log, on the command line, on the dashboard and
+//! in tests. All of it comes from the record, so a stored decision can be explained at any time.
 
 use std::fmt;
 
+use crate::bounds::Bounds;
 use crate::decision::Decision;
-use crate::plan::Step;
+use crate::line::Line;
+use crate::plan::{HeldStarts, Step};
+use crate::rules::Recommendation;
 use crate::signals::Signals;
-use crate::trouble::FailedStarts;
+use crate::trouble::{FailedStarts, NotReady, Silence};
 use crate::units::{ReplicaId, seconds};
 
 impl Decision {
@@ -31,14 +34,14 @@ impl Decision {
             return "no reading from the engine: the count is kept".to_owned();
         }
         if let Some(last) = self.adjustments.last() {
-            return without_label(&last.describe(self.at));
+            return last.line(self.at).sentence();
         }
         if self.is_asleep() {
             return format!("asleep: {ASLEEP}");
         }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
         match decisive {
-            Some(recommendation) => without_label(&recommendation.to_string()),
+            Some(recommendation) => recommendation.line().sentence(),
             None if signals.ready == 0 => "no replica is ready yet: the count is kept".to_owned(),
             None => "no usable reading: the count is kept".to_owned(),
         }
@@ -94,77 +97,90 @@ fn named(names: &[&str]) -> String {
 /// Why a service that sleeps has no replica.
 const ASLEEP: &str = "no requests are waiting; the next one starts a replica";
 
-/// What goes wrong, a line for each.
-fn write_trouble(decision: &Decision, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let signals = &decision.signals;
-    for silence in &signals.trouble.silent {
-        let lasts_s = seconds(decision.at.ms_since(silence.since));
-        writeln!(f, "  silent      {} for {lasts_s:.1} s: {silence}", silence.source)?;
-    }
-    if let Some(late) = &signals.trouble.not_ready {
-        let lasts_s = decision.at.ms_since(late.since) / 1000;
-        let more = if late.more > 0 { format!(" (and {} more)", late.more) } else { String::new() };
-        writeln!(f, "  starting    {} for {lasts_s} s: {}{more}", late.replica, late.why)?;
-    }
-    if let Some(failed) = &signals.trouble.failed_starts {
-        writeln!(f, "  failures    {failed}")?;
-    }
-    match &signals.last_minute {
-        Some(minute) if minute.failed > 0.0 => writeln!(f, "  requests    {minute}"),
-        _ => Ok(()),
-    }
-}
-
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}   {}", self.headline(), ages(&self.signals))?;
-        writeln!(f, "  seen        {}", counts(&self.signals))?;
-        for sick in &self.sick {
-            writeln!(f, "  sick        {}", sick.describe(self.at))?;
-        }
-        if let Some(fault) = &self.shared_fault {
-            writeln!(f, "  shared      {fault}")?;
-        }
-        write_trouble(self, f)?;
-        let largest = self.recommendations.iter().map(|r| r.count).max();
-        let mut decided = false;
-        for recommendation in &self.recommendations {
-            let decides = !decided && Some(recommendation.count) == largest;
-            decided |= decides;
-            writeln!(f, "  {recommendation}{}", if decides { "   decides" } else { "" })?;
-        }
-        if self.is_asleep() {
-            writeln!(f, "  asleep      {ASLEEP}")?;
-        } else if self.recommendations.is_empty() {
-            writeln!(f, "  signals     none usable -> {} as before", self.signals.current)?;
-        }
-        for step in &self.adjustments {
-            writeln!(f, "  {}: {} -> {}", step.describe(self.at), step.before, step.after)?;
-        }
-        let within = (self.bounds.min..=self.bounds.max).contains(&largest.unwrap_or(self.desired));
-        if within {
-            writeln!(f, "  bounds      {}..{}: ok", self.bounds.min, self.bounds.max)?;
-        }
-        if let Some(held) = &self.held_starts {
-            let wait_s = seconds(held.until.ms_since(self.at)).ceil();
-            writeln!(
-                f,
-                "  back-off    {} not started for {wait_s:.0} s: {}",
-                held.count,
-                FailedStarts::from(held)
-            )?;
-        }
-        write!(f, "  plan        {}", self.plan_in_words())
+        write!(f, "{}   {}", self.headline(), self.ages())?;
+        self.lines().iter().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
-fn ages(signals: &Signals) -> String {
-    let age = |ms: Option<u64>| ms.map_or("no reading".to_owned(), |ms| format!("{ms} ms old"));
-    let mut text = format!("engine {}", age(signals.engine_age_ms));
-    if signals.balancer_age_ms.is_some() || signals.arrivals_per_s.is_some() {
-        text += &format!("   balancer {}", age(signals.balancer_age_ms));
+/// The parts of an explanation, in their order.
+impl Decision {
+    /// Everything that led to the count, and what is to be done.
+    pub fn lines(&self) -> Vec<Line> {
+        let mut lines = vec![Line::new("seen", counts(&self.signals))];
+        lines.extend(self.sick.iter().map(|sick| Line::new("sick", sick.describe(self.at))));
+        lines.extend(self.shared_fault.as_ref().map(|fault| Line::new("shared", fault)));
+        lines.extend(self.trouble_lines());
+        lines.extend(self.recommendation_lines());
+        lines.extend(self.adjustments.iter().map(|adjustment| {
+            let mut line = adjustment.line(self.at);
+            line.text += &format!(": {} -> {}", adjustment.before, adjustment.after);
+            line
+        }));
+        let Bounds { min, max } = self.bounds;
+        let largest = self.recommendations.iter().map(|r| r.count).max();
+        if (min..=max).contains(&largest.unwrap_or(self.desired)) {
+            lines.push(Line::new("bounds", format!("{min}..{max}: ok")));
+        }
+        lines.extend(self.held_starts.as_ref().map(|held| self.back_off_line(held)));
+        lines.push(Line::new("plan", self.plan_in_words()));
+        lines
     }
-    text
+
+    /// What goes wrong, a line for each.
+    fn trouble_lines(&self) -> Vec<Line> {
+        let trouble = &self.signals.trouble;
+        let lasts_s = |since| seconds(self.at.ms_since(since));
+        let silent = |silence: &Silence| {
+            let lasts_s = lasts_s(silence.since);
+            Line::new("silent", format!("{} for {lasts_s:.1} s: {silence}", silence.source))
+        };
+        let mut lines: Vec<Line> = trouble.silent.iter().map(silent).collect();
+        if let Some(NotReady { replica, since, why, more }) = &trouble.not_ready {
+            let lasts_s = self.at.ms_since(*since) / 1000;
+            let more = if *more > 0 { format!(" (and {more} more)") } else { String::new() };
+            lines.push(Line::new("starting", format!("{replica} for {lasts_s} s: {why}{more}")));
+        }
+        let failed = trouble.failed_starts.as_ref();
+        lines.extend(failed.map(|failed| Line::new("failures", failed.to_string())));
+        let minute = self.signals.last_minute.filter(|minute| minute.failed > 0.0);
+        lines.extend(minute.map(|minute| Line::new("requests", minute.to_string())));
+        lines
+    }
+
+    fn recommendation_lines(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = self.recommendations.iter().map(Recommendation::line).collect();
+        let largest = self.recommendations.iter().map(|r| r.count).max();
+        let decides = self.recommendations.iter().position(|r| Some(r.count) == largest);
+        if let Some(line) = decides.and_then(|place| lines.get_mut(place)) {
+            line.decides = true;
+        }
+        if self.is_asleep() {
+            lines.push(Line::new("asleep", ASLEEP));
+        } else if lines.is_empty() {
+            let current = self.signals.current;
+            lines.push(Line::new("signals", format!("none usable -> {current} as before")));
+        }
+        lines
+    }
+
+    fn back_off_line(&self, held: &HeldStarts) -> Line {
+        let wait_s = seconds(held.until.ms_since(self.at)).ceil();
+        let failed = FailedStarts::from(held);
+        Line::new("back-off", format!("{} not started for {wait_s:.0} s: {failed}", held.count))
+    }
+
+    /// How old the readings are that it rests on.
+    pub fn ages(&self) -> String {
+        let signals = &self.signals;
+        let age = |ms: Option<u64>| ms.map_or("no reading".to_owned(), |ms| format!("{ms} ms old"));
+        let mut text = format!("engine {}", age(signals.engine_age_ms));
+        if signals.balancer_age_ms.is_some() || signals.arrivals_per_s.is_some() {
+            text += &format!("   balancer {}", age(signals.balancer_age_ms));
+        }
+        text
+    }
 }
 
 fn counts(signals: &Signals) -> String {
@@ -195,11 +211,4 @@ fn counts(signals: &Signals) -> String {
     let lag_s = seconds(signals.start_lag_ms);
     let source = if signals.start_lag_measured { "measured" } else { "assumed" };
     text + &format!("; start lag {lag_s:.2} s ({source})")
-}
-
-/// A line of the explanation for use within a sentence: its first word is a label.
-fn without_label(line: &str) -> String {
-    let mut words = line.split_whitespace();
-    let label = words.next().unwrap_or_default();
-    format!("{label}: {}", words.collect::<Vec<_>>().join(" "))
 }

@@ -3,101 +3,46 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 
 use crate::memory::Memory;
 use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, ProbeFailure, Reading, ReplicaReport,
     ServerHealth,
 };
-use crate::policy::Policy;
-use crate::units::{ReplicaId, Timestamp, seconds};
+use crate::sick::{Cause, Sick, SickTreatment};
+use crate::timing::Timing;
+use crate::units::ReplicaId;
 
 /// A replica that answered a request within this time is busy, not dead, when it does not answer
 /// its probe: longer than the limit of two probes.
 const BUSY_MS: u64 = 10_000;
 
-/// A replica that fails.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sick {
-    /// Which one.
-    pub replica: ReplicaId,
-    /// Since when it has failed without a break, so far as looks saw it.
-    pub since: Timestamp,
-    /// Who says so.
-    pub cause: Cause,
-    /// What it did, as the end of a sentence: "5 answers in a row were 500".
-    pub why: String,
-    /// What becomes of it.
-    pub standing: SickTreatment,
-}
-
-/// Who says that a replica fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cause {
-    /// What runs it, such as a container's own health check.
-    Engine,
-    /// The probe by which it became ready.
-    Probe,
-    /// What spreads requests, by how it answers them.
-    Balancer,
-}
-
-/// What becomes of a replica that fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SickTreatment {
-    /// It is no capacity and gets no requests.
-    Out,
-    /// It is no capacity, and gets requests all the same: there is no other.
-    Last,
-    /// It counts and gets requests as if it were well, since too many others fail, too.
-    Kept,
-}
-
-impl Sick {
-    /// Whether its requests are left as they are: by the balancer that watches it, or because
-    /// there is no other.
-    pub(crate) fn stays_routed(&self) -> bool {
-        self.cause == Cause::Balancer || self.standing == SickTreatment::Last
-    }
-
-    /// Whether it has been sick for so long that it is replaced.
-    pub(crate) fn is_lasting(&self, now: Timestamp, policy: &Policy) -> bool {
-        // A health check of a container's own has had its patience.
-        self.cause == Cause::Engine || now.ms_since(self.since) >= policy.timing.sick_after_ms
-    }
-}
-
 /// Notes who is sick, and gives back what was seen with them as [`Phase::Unhealthy`].
 ///
 /// Nothing changes while the engine does not respond: sick replicas are still considered sick.
 pub(crate) fn judge<'a>(
-    policy: &Policy,
+    timing: &Timing,
     memory: &mut Memory,
     observation: &'a Observation,
 ) -> Cow<'a, Observation> {
-    let stale_ms = policy.timing.stale_after_ms;
+    let stale_ms = timing.stale_after_ms;
     let Some(engine) = observation.engine.fresh(observation.at, stale_ms) else {
         return Cow::Borrowed(observation);
     };
     let balancer = observation.balancer.as_ref().and_then(|b| b.fresh(observation.at, stale_ms));
     let mut sick = failing(memory, observation, engine, balancer);
     // Who leaves decides nothing about those that stay.
-    let stays = |id: &ReplicaId| !memory.draining.contains_key(id);
+    let stays = |id: &ReplicaId| !memory.plan.draining.contains_key(id);
     let all = engine.replicas.iter().filter(|r| served(r) && stays(&r.id)).count();
     let mut staying: Vec<&mut Sick> = sick.values_mut().filter(|one| stays(&one.replica)).collect();
     let shared = if staying.len() == all && all > 1 {
         keep_all(&mut staying)
     } else {
-        limit(policy, &mut staying, all);
+        limit(timing, &mut staying, all);
         None
     };
-    memory.shared_fault = shared;
-    memory.sick = sick;
+    memory.health.shared_fault = shared;
+    memory.health.sick = sick;
     mark(memory, observation)
 }
 
@@ -116,7 +61,8 @@ fn failing(
                 Some((Cause::Balancer, why.clone()))
             }
             (Phase::Ready, _, Some(ProbeFailure { silent, why }))
-                if !silent || !memory.answered_within(observation.at, BUSY_MS, &replica.id) =>
+                if !silent
+                    || !memory.readings.answered_within(observation.at, BUSY_MS, &replica.id) =>
             {
                 Some((Cause::Probe, why.clone()))
             }
@@ -126,7 +72,7 @@ fn failing(
     let sick = |replica: &ReplicaReport| {
         let (cause, why) = fault(replica)?;
         let id = replica.id.clone();
-        let since = memory.sick.get(&id).map_or(observation.at, |before| before.since);
+        let since = memory.health.sick.get(&id).map_or(observation.at, |before| before.since);
         Some((id.clone(), Sick { replica: id, since, cause, why, standing: SickTreatment::Out }))
     };
     engine.replicas.iter().filter_map(sick).collect()
@@ -152,13 +98,13 @@ fn keep_all(sick: &mut [&mut Sick]) -> Option<String> {
 }
 
 /// Takes out those that have failed their probe for longest, up to a share of `all`.
-fn limit(policy: &Policy, sick: &mut [&mut Sick], all: usize) {
+fn limit(timing: &Timing, sick: &mut [&mut Sick], all: usize) {
     if all == 1 {
         let last = sick.iter_mut().filter(|one| one.cause != Cause::Engine);
         return last.for_each(|one| one.standing = SickTreatment::Last);
     }
     let out = sick.iter().filter(|one| one.cause != Cause::Probe).count();
-    let places = share_of(all, policy.timing.eject_max).saturating_sub(out);
+    let places = share_of(all, timing.eject_max).saturating_sub(out);
     let mut probed: Vec<_> = sick.iter_mut().filter(|one| one.cause == Cause::Probe).collect();
     probed.sort_by(|a, b| (a.since, &a.replica).cmp(&(b.since, &b.replica)));
     probed.into_iter().skip(places).for_each(|one| one.standing = SickTreatment::Kept);
@@ -178,9 +124,10 @@ pub fn share_of(all: usize, share: f64) -> usize {
 }
 
 fn mark<'a>(memory: &Memory, observation: &'a Observation) -> Cow<'a, Observation> {
-    let marked =
-        |id: &ReplicaId| memory.sick.get(id).is_some_and(|one| one.standing != SickTreatment::Kept);
-    if !memory.sick.keys().any(marked) {
+    let marked = |id: &ReplicaId| {
+        memory.health.sick.get(id).is_some_and(|one| one.standing != SickTreatment::Kept)
+    };
+    if !memory.health.sick.keys().any(marked) {
         return Cow::Borrowed(observation);
     }
     let mut observation = observation.clone();
@@ -192,30 +139,4 @@ fn mark<'a>(memory: &Memory, observation: &'a Observation) -> Cow<'a, Observatio
         }
     }
     Cow::Owned(observation)
-}
-
-impl Sick {
-    /// `web-2 fails for 12 s: 5 answers in a row were 500`, and what becomes of it.
-    pub fn describe(&self, now: Timestamp) -> String {
-        let Self { replica, why, .. } = self;
-        let lasts_s = seconds(now.ms_since(self.since));
-        format!("{replica} for {lasts_s:.0} s: {why}; {}", self.standing)
-    }
-}
-
-impl fmt::Display for Sick {
-    /// `web-2 is sick: 5 answers in a row were 500; it gets no requests and is no capacity`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is sick: {}; it {}", self.replica, self.why, self.standing)
-    }
-}
-
-impl fmt::Display for SickTreatment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Out => "gets no requests and does not count as capacity",
-            Self::Last => "does not count as capacity, but is the only one to get requests",
-            Self::Kept => "still gets requests because too many fail",
-        })
-    }
 }

@@ -9,11 +9,12 @@ use std::fmt;
 
 use crate::decision::Decision;
 use crate::observation::{
-    BalancerReport, EngineCount, EngineReport, Leaving, Observation, Phase, ReplicaReport, Route,
+    BalancerReport, EngineCount, EngineReport, Leaving, Observation, Phase, Reading, ReplicaReport,
+    Route,
 };
 use crate::plan::{Step, StopReason};
 use crate::policy::Policy;
-use crate::units::ReplicaId;
+use crate::units::{ReplicaId, Timestamp};
 
 /// An invariant that a decision breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub fn check(policy: &Policy, observation: &Observation, decision: &Decision) ->
     }
     broken.extend(adds_up(policy, observation, decision));
     let limit_ms = policy.timing.stale_after_ms;
-    match observation.engine.fresh(observation.at, limit_ms) {
+    match fresh(&observation.engine, observation.at, limit_ms) {
         None => broken.extend(decision.plan.iter().cloned().map(Broken::ActsBlind)),
         Some(engine) => {
             broken.extend(starts(policy, engine, decision));
@@ -80,14 +81,16 @@ pub fn check(policy: &Policy, observation: &Observation, decision: &Decision) ->
                 broken.extend(way(engine, step));
                 broken.extend(match step {
                     Step::Scale { to, leaving } => {
-                        check_scale(policy, observation, engine, (*to, decision.desired), leaving)
+                        let desired = decision.desired;
+                        wrong_count(engine, desired, *to, leaving)
+                            .or_else(|| check_leaving(policy, observation, &there, leaving))
                     }
                     _ => check_step(policy, observation, &there, step),
                 });
             }
         }
     }
-    let sorted = decision.plan.windows(2).all(|pair| pair[0] < pair[1]);
+    let sorted = decision.plan.is_sorted_by_key(rank);
     // One count at most, and one step for each replica.
     let replicas: BTreeSet<_> = decision.plan.iter().map(Step::replica).collect();
     if !sorted || replicas.len() != decision.plan.len() {
@@ -104,18 +107,40 @@ fn there(engine: &EngineReport) -> There<'_> {
     engine.replicas.iter().rev().map(|replica| (&replica.id, replica)).collect()
 }
 
+/// What a reading says, if it is recent enough.
+fn fresh<T>(reading: &Reading<T>, now: Timestamp, limit_ms: u64) -> Option<&T> {
+    match reading {
+        Reading::Taken { at, value } if now.as_ms().saturating_sub(at.as_ms()) <= limit_ms => {
+            Some(value)
+        }
+        Reading::Taken { .. } | Reading::Missing { .. } => None,
+    }
+}
+
+/// The place of a step: what adds capacity comes before what takes it away.
+fn rank(step: &Step) -> (u8, Option<&ReplicaId>) {
+    let kind = match step {
+        Step::Start { .. } => 0,
+        Step::Route { .. } => 1,
+        Step::Drain { .. } => 2,
+        Step::Stop { .. } => 3,
+        Step::Scale { .. } => 4,
+    };
+    (kind, step.replica())
+}
+
 fn adds_up(policy: &Policy, observation: &Observation, decision: &Decision) -> Option<Broken> {
     for recommendation in &decision.recommendations {
         let terms = terms::hold(policy, observation, &decision.signals, &recommendation.arithmetic);
         if !terms || recommendation.count != terms::count(&recommendation.arithmetic) {
-            return Some(Broken::DoesNotAddUp(recommendation.to_string()));
+            return Some(Broken::DoesNotAddUp(recommendation.line().to_string()));
         }
     }
     let largest = decision.recommendations.iter().map(|r| r.count).max();
     let mut count = largest.unwrap_or(decision.signals.current);
     for step in &decision.adjustments {
         if step.before != count {
-            return Some(Broken::DoesNotAddUp(step.describe(decision.at)));
+            return Some(Broken::DoesNotAddUp(step.line(decision.at).to_string()));
         }
         count = step.after;
     }
@@ -149,36 +174,47 @@ fn way(engine: &EngineReport, step: &Step) -> Option<Broken> {
     engine.busy.is_some().then(|| Broken::DisturbsBusy(step.clone()))
 }
 
-/// A count between the engine's last one and the desired one, and no working replica leaves.
-fn check_scale(
-    policy: &Policy,
-    observation: &Observation,
+/// A count between the engine's last one and the desired one, and those who leave are as many as
+/// are missing then, and who the engine says.
+fn wrong_count(
     engine: &EngineReport,
-    (to, desired): (u32, u32),
+    desired: u32,
+    to: u32,
     leaving: &[ReplicaId],
 ) -> Option<Broken> {
     let EngineCount { wanted, leaving: who } = engine.count.as_ref()?;
-    let wrong = Broken::WrongCount { from: *wanted, to, desired };
-    let fewer = wanted.saturating_sub(to) as usize;
-    let present = engine.replicas.iter().filter(|r| r.phase != Phase::Stopping).count();
-    let unbegun = (*wanted as usize).saturating_sub(present);
-    let between = if to > *wanted { to <= desired } else { to < *wanted && to >= desired };
-    let named = fewer == leaving.len() + unbegun.min((*wanted).saturating_sub(desired) as usize);
-    let predicted = match who {
+    let wanted = *wanted;
+    let is_unique = leaving.iter().collect::<BTreeSet<_>>().len() == leaving.len();
+    let is_predicted = match who {
         Leaving::Predicted(ids) => ids.starts_with(leaving),
         Leaving::Chosen => true,
-    } && leaving.iter().collect::<BTreeSet<_>>().len() == leaving.len();
-    if !between || !predicted || if to > *wanted { !leaving.is_empty() } else { !named } {
-        return Some(wrong);
-    }
+    };
+    let is_right = if to > wanted {
+        to <= desired && leaving.is_empty()
+    } else {
+        // What the engine has not begun yet leaves without a name.
+        let present = engine.replicas.iter().filter(|r| r.phase != Phase::Stopping).count();
+        let unbegun = (wanted as usize).saturating_sub(present);
+        let unnamed = unbegun.min(wanted.saturating_sub(desired) as usize);
+        let fewer = wanted.saturating_sub(to) as usize;
+        to < wanted && to >= desired && fewer == leaving.len() + unnamed
+    };
+    let wrong = Broken::WrongCount { from: wanted, to, desired };
+    (!(is_right && is_unique && is_predicted)).then_some(wrong)
+}
+
+/// No working replica leaves.
+fn check_leaving(
+    policy: &Policy,
+    observation: &Observation,
+    there: &There<'_>,
+    leaving: &[ReplicaId],
+) -> Option<Broken> {
     let balancer = observation.balancer.as_ref();
-    let report = balancer.and_then(|b| b.fresh(observation.at, policy.timing.stale_after_ms));
-    let there = there(engine);
-    leaving.iter().find_map(|id| {
-        let Some(replica) = there.get(id).copied() else {
-            return Some(Broken::TouchesForeign(id.clone()));
-        };
-        leaves_badly(replica, balancer.is_some(), report)
+    let report = balancer.and_then(|b| fresh(b, observation.at, policy.timing.stale_after_ms));
+    leaving.iter().find_map(|id| match there.get(id) {
+        None => Some(Broken::TouchesForeign(id.clone())),
+        Some(replica) => leaves_badly(replica, balancer.is_some(), report),
     })
 }
 
@@ -209,7 +245,7 @@ fn check_step(
     let id = step.replica()?.clone();
     let replica = there.get(&id).copied();
     let balancer = observation.balancer.as_ref();
-    let report = balancer.and_then(|b| b.fresh(observation.at, policy.timing.stale_after_ms));
+    let report = balancer.and_then(|b| fresh(b, observation.at, policy.timing.stale_after_ms));
     let server = report.and_then(|r| r.servers.get(&id));
     let ready = |r: &ReplicaReport| r.phase == Phase::Ready;
     // One that says that it cannot serve may still have requests.

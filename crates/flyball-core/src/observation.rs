@@ -3,6 +3,7 @@
 //! [`Reading::Missing`], never zero.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,21 @@ pub struct Observation {
     pub failing: BTreeMap<ReplicaId, ProbeFailure>,
 }
 
+impl Observation {
+    /// What is seen of a service that has an engine and nothing else.
+    pub fn new(at: Timestamp, engine: Reading<EngineReport>) -> Self {
+        Self {
+            at,
+            wall_ms: 0,
+            engine,
+            balancer: None,
+            manual: None,
+            advice: None,
+            failing: BTreeMap::new(),
+        }
+    }
+}
+
 /// How a replica fails its probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProbeFailure {
@@ -58,6 +74,29 @@ pub enum Advice {
     Fewer,
     /// As many as there are.
     Keep,
+}
+
+/// A source of readings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// What runs replicas.
+    Engine,
+    /// What spreads requests.
+    Balancer,
+    /// CPU counters of replicas.
+    Cpu,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Engine => "the engine",
+            Self::Balancer => "the balancer",
+            Self::Cpu => "cpu",
+        })
+    }
 }
 
 /// A value with the moment it was true, or the moment since which there is none.
@@ -92,6 +131,11 @@ impl<T> Reading<T> {
     /// The value if it is no older than `limit_ms` at `now`.
     pub fn fresh(&self, now: Timestamp, limit_ms: u64) -> Option<&T> {
         self.value().filter(|_| self.age_ms(now) <= limit_ms)
+    }
+
+    /// Milliseconds since the value was true, if there is one.
+    pub(crate) fn value_age_ms(&self, now: Timestamp) -> Option<u64> {
+        self.value().map(|_| self.age_ms(now))
     }
 
     /// Milliseconds since the value was true, or since there has been none.
@@ -170,6 +214,23 @@ pub struct ReplicaReport {
     pub cpu_limit_cores: f64,
     /// Whether its owner forbids removing it.
     pub protected: bool,
+}
+
+impl ReplicaReport {
+    /// A replica of which no more is known; it may use one core.
+    pub fn new(id: ReplicaId, phase: Phase, asked_at: Timestamp) -> Self {
+        Self {
+            id,
+            phase,
+            asked_at,
+            ready_at: None,
+            address: None,
+            cpu: None,
+            throttled: None,
+            cpu_limit_cores: 1.0,
+            protected: false,
+        }
+    }
 }
 
 /// How far a replica has come.
@@ -320,6 +381,7 @@ pub struct Manual {
 
 /// What a manual override asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Ask {
     /// Keep this many.

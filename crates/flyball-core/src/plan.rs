@@ -16,10 +16,12 @@ use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, Reading, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
+use crate::trouble::FailedStarts;
 use crate::units::{ReplicaId, Timestamp};
 
 /// One action, to be tried once; whether it worked is seen on the next look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// Start a replica of this name; nothing if it exists already.
@@ -32,6 +34,7 @@ pub enum Step {
         /// Its name.
         replica: ReplicaId,
         /// Where it serves.
+        #[cfg_attr(feature = "schema", schema(value_type = String))]
         address: SocketAddr,
     },
     /// Send a replica no more requests and let it finish those it has. The balancer forgets it
@@ -59,6 +62,7 @@ pub enum Step {
 
 /// Why a replica is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// It had not served yet and is not needed any more.
@@ -75,6 +79,7 @@ pub enum StopReason {
 
 /// Replicas that are wanted but not started yet, because the last ones kept failing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HeldStarts {
     /// How many.
     pub count: u32,
@@ -84,6 +89,12 @@ pub struct HeldStarts {
     pub until: Timestamp,
     /// What the last failed one said.
     pub why: String,
+}
+
+impl From<&HeldStarts> for FailedStarts {
+    fn from(held: &HeldStarts) -> Self {
+        Self { count: held.failures, why: held.why.clone() }
+    }
 }
 
 impl Step {
@@ -211,7 +222,8 @@ enum BalancerView<'a> {
 
 impl<'a> View<'a> {
     fn of(policy: &'a Policy, observation: &'a Observation) -> Option<Self> {
-        let (now, limit_ms) = (observation.at, policy.timing.stale_after_ms);
+        let now = observation.at;
+        let limit_ms = policy.timing.stale_after_ms;
         let balancer = match &observation.balancer {
             None => BalancerView::None,
             Some(Reading::Taken { at, value }) if now.ms_since(*at) <= limit_ms => {
@@ -233,14 +245,14 @@ impl<'a> View<'a> {
     fn committed(&self, memory: &Memory) -> Vec<&'a ReplicaReport> {
         let counts = |r: &&ReplicaReport| match r.phase {
             Phase::Starting => !(r.protected && self.is_overdue(memory, r)),
-            Phase::Ready => !memory.draining.contains_key(&r.id),
+            Phase::Ready => !memory.plan.draining.contains_key(&r.id),
             Phase::Unhealthy | Phase::Stopping => false,
         };
         self.engine.replicas.iter().filter(counts).collect()
     }
 
     fn is_overdue(&self, memory: &Memory, replica: &ReplicaReport) -> bool {
-        memory.is_overdue(self.policy, self.now, replica)
+        memory.is_overdue(&self.policy.timing, self.now, replica)
     }
 
     /// How many of `missing` replicas may start beside those that exist and do not serve: all
@@ -294,7 +306,7 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
         }
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
-            memory.give_up(view.now, replica, view.engine.not_ready.get(&replica.id));
+            memory.plan.give_up(view.now, replica, view.engine.not_ready.get(&replica.id));
         }
     }
 }
@@ -302,14 +314,15 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
 /// Replicas that were asked for after the engine's report was made: it cannot show them yet, and
 /// they are on their way. A later report without them says that the order was lost.
 fn unseen_starts(view: &View<'_>, memory: &mut Memory) -> usize {
-    memory.asked.retain(|_, asked_at| view.at <= *asked_at);
-    memory.asked.keys().filter(|id| view.replica(id).is_none()).count()
+    memory.plan.asked.retain(|_, asked_at| view.at <= *asked_at);
+    memory.plan.asked.keys().filter(|id| view.replica(id).is_none()).count()
 }
 
 /// Draining replicas that are needed again are the quickest capacity there is; the one that began
 /// last comes back first. Returns how many came back; `route` sends them requests again.
 fn take_back(view: &View<'_>, memory: &mut Memory, missing: usize) -> usize {
     let mut draining: Vec<(Timestamp, ReplicaId)> = memory
+        .plan
         .draining
         .iter()
         .filter(|(id, _)| view.replica(id).is_some_and(|r| r.phase == Phase::Ready))
@@ -318,7 +331,7 @@ fn take_back(view: &View<'_>, memory: &mut Memory, missing: usize) -> usize {
     draining.sort();
     let back: Vec<_> = draining.into_iter().rev().take(missing).collect();
     for (_, id) in &back {
-        memory.draining.remove(id);
+        memory.plan.draining.remove(id);
     }
     back.len()
 }
@@ -330,10 +343,10 @@ fn start(
     missing: usize,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
-    let (allowed, held) = allowed_starts(view, &memory.failures, missing);
+    let (allowed, held) = allowed_starts(view, &memory.plan.failures, missing);
     for _ in 0..allowed {
         let replica = free_name(view, memory);
-        memory.asked.insert(replica.clone(), view.now);
+        memory.plan.asked.insert(replica.clone(), view.now);
         steps.insert(Step::Start { replica });
     }
     held
@@ -342,8 +355,8 @@ fn start(
 /// The next name that is free.
 fn free_name(view: &View<'_>, memory: &mut Memory) -> ReplicaId {
     loop {
-        let name = ReplicaId::numbered(&view.policy.service, memory.next_number);
-        memory.next_number += 1;
+        let name = ReplicaId::numbered(&view.policy.service, memory.plan.next_number);
+        memory.plan.next_number += 1;
         if view.replica(&name).is_none() && view.server(&name).is_none() {
             return name;
         }
@@ -406,12 +419,12 @@ fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSe
             // Whether it has requests cannot be known: it stays.
             BalancerView::Unknown if routed => continue,
             BalancerView::Known(..) if routed => {
-                memory.draining.insert(replica.clone(), view.now);
-                memory.removed_at = Some(view.now);
+                memory.plan.draining.insert(replica.clone(), view.now);
+                memory.plan.removed_at = Some(view.now);
                 steps.insert(Step::Drain { replica });
             }
             _ => {
-                memory.removed_at = Some(view.now);
+                memory.plan.removed_at = Some(view.now);
                 steps.insert(Step::Stop { replica, why: StopReason::NotNeeded });
             }
         }
@@ -429,9 +442,9 @@ fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
             continue;
         };
         let routed = report.servers.get(&replica.id).is_some_and(|s| s.route == Route::Routed);
-        let ordered = memory.routed.get(&replica.id) == Some(&address);
+        let ordered = memory.plan.routed.get(&replica.id) == Some(&address);
         if !ordered {
-            memory.routed.insert(replica.id.clone(), address);
+            memory.plan.routed.insert(replica.id.clone(), address);
         }
         if !(routed && ordered) {
             steps.insert(Step::Route { replica: replica.id.clone(), address });
@@ -442,7 +455,7 @@ fn route(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSet<Step>) {
 /// Both are in the order of names, so that one walk along them is enough.
 fn forget_routes(view: &View<'_>, memory: &mut Memory) {
     let mut there = view.replicas.iter().map(|replica| &replica.id).peekable();
-    memory.routed.retain(|id, _| {
+    memory.plan.routed.retain(|id, _| {
         while there.next_if(|there| *there < id).is_some() {}
         there.peek() == Some(&id)
     });
@@ -453,7 +466,7 @@ fn finish_drains(view: &View<'_>, memory: &Memory, steps: &mut BTreeSet<Step>) {
     let BalancerView::Known(_, report) = view.balancer else { return };
     let served = |r: &ReplicaReport| matches!(r.phase, Phase::Ready | Phase::Unhealthy);
     let there = |id: &ReplicaId| view.replica(id).is_some_and(served);
-    let begun = memory.draining.iter().filter(|(_, since)| **since < view.now);
+    let begun = memory.plan.draining.iter().filter(|(_, since)| **since < view.now);
     for (id, since) in begun.filter(|(id, _)| there(id)) {
         let server = report.servers.get(id);
         let idle = view.has_drained(id, *since);

@@ -1,14 +1,18 @@
-//! What is kept of a look for later display. A value that was not measured is `None`, never 0.
+//! What is kept of a look for later display, and how it is asked for. A value that was not measured
+//! is `None`, never 0.
 
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Decision;
 use crate::observation::{BalancerReport, LatencyReport};
 
-/// One service at one moment, in the figures that charts show. About one a second is kept.
+/// One service at one moment, in the figures that charts show. About one a second is kept. Where a
+/// sample stands for a stretch, its figures are means, but the largest `waiting`, `p99_ms` and
+/// `errors`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Sample {
-    /// Wall-clock time, in milliseconds since 1970-01-01 UTC.
+    /// Wall-clock time, in milliseconds since 1970-01-01 UTC; of a stretch, its first sample's.
     pub wall_ms: i64,
     /// Replicas wanted.
     pub desired: u32,
@@ -54,5 +58,26 @@ impl Sample {
             p99_ms: latency.map(|l| l.p99_ms),
             errors: balancer.map(|b| b.errors),
         }
+    }
+}
+
+/// Which decisions of a service are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecisionFilter {
+    /// Made at or after this wall-clock time.
+    pub from_wall_ms: i64,
+    /// Made before this wall-clock time.
+    pub before_wall_ms: i64,
+    /// So many at most.
+    pub limit: u32,
+    /// Only those that want another count than was committed then.
+    pub moves_only: bool,
+}
+
+impl DecisionFilter {
+    /// The latest `limit`.
+    pub fn latest(limit: u32) -> Self {
+        let (from_wall_ms, before_wall_ms) = (i64::MIN, i64::MAX);
+        Self { from_wall_ms, before_wall_ms, limit, moves_only: false }
     }
 }

@@ -9,6 +9,7 @@ use crate::units::Timestamp;
 
 /// What a decision saw: counts, rates and ages, worked out from the raw observation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Signals {
     /// Replicas that are ready and not draining.
     pub ready: u32,
@@ -16,12 +17,14 @@ pub struct Signals {
     pub starting: u32,
     /// Time until the oldest of those is due, in milliseconds; 0 where there is none or it is late.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required = true))]
     pub starting_due_ms: u64,
     /// Replicas that finish their last requests.
     pub draining: u32,
     /// Replicas that were ready and say that they cannot serve now, and those that did not become
     /// ready in time and may not be stopped.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required = true))]
     pub unhealthy: u32,
     /// The count of the last decision; at the first look, what an engine that keeps a count of its
     /// own was told, or what there is.
@@ -70,6 +73,7 @@ pub struct Signals {
     pub last_minute: Option<LastMinute>,
     /// What goes wrong, for people to read.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required = true))]
     pub trouble: Trouble,
 }
 

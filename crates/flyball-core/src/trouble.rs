@@ -5,12 +5,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::guard::Source;
-use crate::plan::HeldStarts;
+use crate::observation::Source;
 use crate::units::{ReplicaId, Timestamp, seconds};
 
 /// Everything that goes wrong; empty while nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Trouble {
     /// The replica that has been starting for the longest, once that shows.
     pub not_ready: Option<NotReady>,
@@ -22,6 +22,7 @@ pub struct Trouble {
 
 /// A replica that is not ready yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NotReady {
     /// Which one.
     pub replica: ReplicaId,
@@ -35,6 +36,7 @@ pub struct NotReady {
 
 /// Starts that failed, without one in between that stayed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FailedStarts {
     /// How many.
     pub count: u32,
@@ -42,14 +44,9 @@ pub struct FailedStarts {
     pub why: String,
 }
 
-impl From<&HeldStarts> for FailedStarts {
-    fn from(held: &HeldStarts) -> Self {
-        Self { count: held.failures, why: held.why.clone() }
-    }
-}
-
 /// A source that does not respond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Silence {
     /// Whose readings are missing.
     pub source: Source,
@@ -61,6 +58,7 @@ pub struct Silence {
 
 /// What became of the requests of the last minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LastMinute {
     /// The time that these figures are over, in milliseconds: a minute, or as long as there are
     /// any.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
@@ -51,6 +52,16 @@ pub struct ReplicaId {
     /// Shared: the same name stands in the memory, the observation and the plan of every look.
     name: Arc<str>,
 }
+
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for ReplicaId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        String::schema()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for ReplicaId {}
 
 impl ReplicaId {
     /// Takes `name` as it is.

@@ -248,7 +248,7 @@ fn a_start_that_is_given_up_counts_once_however_often_its_end_is_ordered() {
         // The order to end it is lost each time.
         world.add(ReplicaId::numbered("web", 1)).never_ready = true;
     }
-    assert_eq!(world.memory.failures.count, 1, "{}", world.memory.failures.why);
+    assert_eq!(world.memory.plan.failures.count, 1, "{}", world.memory.plan.failures.why);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use flyball_core::memory::Memory;
 use flyball_core::observation::*;
 use flyball_core::plan::Step;
 use flyball_core::policy::*;
-use flyball_core::recommend::{Arithmetic, Recommendation};
+use flyball_core::rules::{Arithmetic, Recommendation};
 use flyball_core::units::{ReplicaId, Timestamp};
 use proptest::prelude::*;
 
@@ -140,7 +140,7 @@ impl Look {
             let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(kind)];
             Reading::Taken { at: ago(now, age_ms), value }
         });
-        Observation { at, wall_ms: 0, engine, balancer, manual, advice, failing: BTreeMap::new() }
+        Observation { balancer, manual, advice, ..Observation::new(at, engine) }
     }
 
     fn without_throttling(mut self) -> Self {
@@ -157,15 +157,13 @@ impl Look {
             let phase = [Phase::Starting, Phase::Ready, Phase::Stopping, Phase::Unhealthy]
                 [usize::from(phase)];
             let report = ReplicaReport {
-                id: name(number),
-                phase,
-                asked_at: ago(now, age_ms),
                 ready_at: (phase != Phase::Starting).then(|| ago(now, age_ms / 2)),
                 address: addressed.then(|| SocketAddr::from(([127, 0, 0, 1], 80))),
                 cpu: used_ns.map(|used_ns| CpuCounter { at: ago(now, 0), used_ns }),
                 throttled: held_ns.map(|held_ns| ThrottleCounter { at: ago(now, 0), held_ns }),
                 cpu_limit_cores,
                 protected,
+                ..ReplicaReport::new(name(number), phase, ago(now, age_ms))
             };
             replicas.insert(name(number), report);
         }
@@ -219,7 +217,7 @@ impl Look {
 /// Replicas' worth of CPU in use, and of throttled time.
 fn cpu_usage(recommendation: &Recommendation) -> Option<(f64, f64)> {
     match recommendation.arithmetic {
-        Arithmetic::Cpu { used, held, .. } => Some((used, held.unwrap_or(0.0))),
+        Arithmetic::Cpu(terms) => Some((terms.used, terms.held.unwrap_or(0.0))),
         _ => None,
     }
 }
@@ -244,15 +242,15 @@ fn removals(policy: &Policy, looks: &[Look]) -> Vec<bool> {
     let mut out = Vec::new();
     for look in looks {
         now += look.step_ms;
-        let before = std::mem::take(&mut memory.removed_at);
+        let before = std::mem::take(&mut memory.plan.removed_at);
         let decision = decide(policy, &mut memory, &look.observe(now));
         let committed = decision.signals.committed();
         let lowers = |step: &Step, wanted: u32| matches!(step, Step::Scale { to, .. } if *to < wanted.min(committed));
         out.push(match look.count {
             Some((wanted, _)) => decision.plan.iter().any(|step| lowers(step, wanted)),
-            None => memory.removed_at.is_some(),
+            None => memory.plan.removed_at.is_some(),
         });
-        memory.removed_at = memory.removed_at.or(before);
+        memory.plan.removed_at = memory.plan.removed_at.or(before);
     }
     out
 }

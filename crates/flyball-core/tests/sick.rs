@@ -6,9 +6,10 @@ mod world;
 
 use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
-use flyball_core::health::{Cause, SickTreatment, share_of};
+use flyball_core::health::share_of;
 use flyball_core::observation::{Observation, ProbeFailure, Reading, Route};
 use flyball_core::policy::Rule;
+use flyball_core::sick::{Cause, SickTreatment};
 use flyball_core::units::{ReplicaId, Timestamp};
 use world::{World, governor, policy};
 
@@ -233,7 +234,7 @@ fn a_standstill_uses_up_nobodys_patience() {
     goes_down(&mut world, 2);
     world.pass(5_000);
     let leaver = name(4);
-    world.memory.draining.insert(leaver.clone(), Timestamp::from_ms(world.now_ms));
+    world.memory.plan.draining.insert(leaver.clone(), Timestamp::from_ms(world.now_ms));
     let busy = |observation: &mut Observation| {
         let Some(Reading::Taken { value, .. }) = &mut observation.balancer else { return };
         value.servers.get_mut(&name(4)).unwrap().in_flight = 1;

@@ -77,13 +77,13 @@ fn a_start_that_is_given_up_is_explained_and_the_next_is_put_off_ever_longer() {
 fn a_start_that_stays_ends_the_waiting() {
     let mut world = never_ready(5_000);
     (0..200).for_each(|_| drop(look(&mut world)));
-    assert!(world.memory.failures.count > 1);
+    assert!(world.memory.plan.failures.count > 1);
     world.not_ready.clear();
     for _ in 0..600 {
         world.replicas.values_mut().for_each(|replica| replica.never_ready = false);
         drop(world.look());
     }
-    assert_eq!((world.ready(), world.memory.failures.count), (1, 0));
+    assert_eq!((world.ready(), world.memory.plan.failures.count), (1, 0));
     world.kill_all();
     assert!(world.look().plan.iter().any(|step| matches!(step, Step::Start { .. })));
 }

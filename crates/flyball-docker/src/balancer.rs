@@ -4,51 +4,25 @@
 //! its configured name; on the Docker host it is the host's name.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder};
-use tokio::time::Instant;
 
 use crate::DockerError;
-use crate::host::{ASK_LIMIT, Core};
+use crate::client::{ASK_LIMIT, Client};
 use crate::networks::{BalancerPlace, Networks, name_of};
 use crate::service::Service;
 
-/// A balancer may be recreated, or join another network, while flyball runs.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Until it is known where the balancer is.
-const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// More containers than this are not looked through for one with the balancer's host name.
 const CONTAINERS_MAX: usize = 200;
-
-/// What one service knows of its balancer.
-#[derive(Debug, Default)]
-pub(crate) struct Seat {
-    pub(crate) place: BalancerPlace,
-    /// When it was looked for last.
-    looked_at: Option<Instant>,
-}
-
-impl Seat {
-    /// Whether it is time to look for it; if so, it is taken for looked for.
-    pub(crate) fn is_due(&mut self) -> bool {
-        let pause = if self.place == BalancerPlace::Unknown { LOOK_AGAIN } else { LOOK_EVERY };
-        let due = self.looked_at.is_none_or(|at| at.elapsed() >= pause);
-        if due {
-            self.looked_at = Some(Instant::now());
-        }
-        due
-    }
-}
 
 /// Looks for the balancer, whose machine calls itself `host_name`, and has the containers of
 /// `service` read again if it is elsewhere than before.
 pub(crate) async fn look(service: Arc<Service>, host_name: Option<String>) {
     let place = match &host_name {
-        Some(host_name) => match service.core.docker() {
-            Ok(docker) => find(&service.core, &docker, host_name).await,
+        Some(host_name) => match service.client.docker() {
+            Ok(docker) => find(&service.client, &docker, host_name).await,
             Err(away) => Err(away),
         },
         None => Ok(BalancerPlace::Unknown),
@@ -74,15 +48,15 @@ pub(crate) async fn look(service: Arc<Service>, host_name: Option<String>) {
 /// # Errors
 /// What keeps the containers from being listed.
 pub(crate) async fn find(
-    core: &Core,
+    client: &Client,
     docker: &Docker,
     host_name: &str,
 ) -> Result<BalancerPlace, DockerError> {
-    if is_host(core, docker, host_name).await {
+    if is_host(client, docker, host_name).await {
         return Ok(BalancerPlace::Host);
     }
     // A container's own host name is the beginning of its id, by which it is found at once.
-    let by_name = inspect(core, docker, host_name).await;
+    let by_name = inspect(client, docker, host_name).await;
     if let Ok(answer) = by_name
         && calls_itself(&answer, host_name)
     {
@@ -90,9 +64,9 @@ pub(crate) async fn find(
     }
     let running = ListContainersOptionsBuilder::new().build();
     let listed = docker.list_containers(Some(running));
-    let all = core.ask("list containers", ASK_LIMIT, listed).await?;
+    let all = client.ask("list containers", ASK_LIMIT, listed).await?;
     for id in all.into_iter().filter_map(|container| container.id).take(CONTAINERS_MAX) {
-        if let Ok(answer) = inspect(core, docker, &id).await
+        if let Ok(answer) = inspect(client, docker, &id).await
             && calls_itself(&answer, host_name)
         {
             return Ok(place_of(&answer));
@@ -103,13 +77,13 @@ pub(crate) async fn find(
 
 /// Whether `host_name` is that of the Docker host itself. A proxy in front of the daemon may not let
 /// that question pass: then it is this machine's name that counts, if flyball runs on it.
-async fn is_host(core: &Core, docker: &Docker, host_name: &str) -> bool {
-    match core.ask("read its name", ASK_LIMIT, docker.info()).await {
+async fn is_host(client: &Client, docker: &Docker, host_name: &str) -> bool {
+    match client.ask("read its name", ASK_LIMIT, docker.info()).await {
         Ok(info) => info.name.as_deref() == Some(host_name),
         Err(_) => {
             let contained = std::path::Path::new("/.dockerenv").exists();
             !contained
-                && core.machine.is_loopback()
+                && client.machine.is_loopback()
                 && own_host_name().as_deref() == Some(host_name)
         }
     }
@@ -122,12 +96,12 @@ pub fn own_host_name() -> Option<String> {
 }
 
 async fn inspect(
-    core: &Core,
+    client: &Client,
     docker: &Docker,
     id: &str,
 ) -> Result<ContainerInspectResponse, DockerError> {
     let asked = docker.inspect_container(id, None::<InspectContainerOptions>);
-    core.ask("inspect a container", ASK_LIMIT, asked).await
+    client.ask("inspect a container", ASK_LIMIT, asked).await
 }
 
 fn calls_itself(answer: &ContainerInspectResponse, host_name: &str) -> bool {

@@ -4,28 +4,18 @@ use std::net::SocketAddr;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::InspectNetworkOptions;
+use flyball_engine::Finding;
 use flyball_engine::command::PortFault;
 use serde_json::Value;
 
+use crate::client::{ASK_LIMIT, Client};
 use crate::discovery::discover;
 use crate::facts::{Facts, Health, State, Way};
-use crate::host::{ASK_LIMIT, Core};
 use crate::networks::BalancerPlace;
 use crate::service::NO_CGROUPS;
 use crate::settings::Publish;
 use crate::swarm::{Manager, SwarmError};
 use crate::{DockerError, DockerHost, DockerSettings, LabelledService, Members, balancer, copy};
-
-/// One thing that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether replicas cannot start because of it; otherwise it is a remark.
-    pub fatal: bool,
-    /// What it is.
-    pub text: String,
-    /// How to fix it.
-    pub hint: Option<String>,
-}
 
 /// What was found of a service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,16 +35,6 @@ pub struct Original {
     pub address: SocketAddr,
 }
 
-impl Finding {
-    fn fatal(error: &DockerError) -> Self {
-        Self { fatal: true, text: error.to_string(), hint: error.hint() }
-    }
-
-    fn remark(text: String, hint: &str) -> Self {
-        Self { fatal: false, text, hint: Some(hint.to_owned()) }
-    }
-}
-
 /// Looks at everything that `settings` name. `balancer` is what the balancer's machine calls itself.
 pub(crate) async fn look(
     host: &DockerHost,
@@ -62,7 +42,7 @@ pub(crate) async fn look(
     balancer: Option<&str>,
 ) -> Result<Checked, DockerError> {
     let daemon = host.check().await?;
-    let docker = host.core.connect().await?;
+    let docker = host.client.connect().await?;
     let mut findings = Vec::new();
     findings.extend(cores(settings, daemon.cores));
     findings.extend(command(settings));
@@ -74,14 +54,14 @@ pub(crate) async fn look(
         findings.extend(template.findings);
         return Ok(Checked { findings, original: template.original });
     };
-    findings.extend(networks(&host.core, &docker, settings).await);
-    findings.extend(image_findings(&host.core, &docker, settings, image).await);
+    findings.extend(networks(&host.client, &docker, settings).await);
+    findings.extend(image_findings(&host.client, &docker, settings, image).await);
     Ok(Checked { findings, original: None })
 }
 
 /// The networks that replicas of an image join and that are not there.
 async fn networks(
-    core: &Core,
+    client: &Client,
     docker: &bollard::Docker,
     settings: &DockerSettings,
 ) -> Vec<Finding> {
@@ -94,7 +74,7 @@ async fn networks(
     let mut findings = Vec::new();
     for network in all {
         let asked = docker.inspect_network(network, None::<InspectNetworkOptions>);
-        if let Err(error) = core.ask("find a network", ASK_LIMIT, asked).await {
+        if let Err(error) = client.ask("find a network", ASK_LIMIT, asked).await {
             findings.push(Finding::fatal(&error));
         }
     }
@@ -126,13 +106,13 @@ fn cores(settings: &DockerSettings, there: Option<usize>) -> Option<Finding> {
 }
 
 async fn image_findings(
-    core: &Core,
+    client: &Client,
     docker: &bollard::Docker,
     settings: &DockerSettings,
     image: &str,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match core.ask("find an image", ASK_LIMIT, docker.inspect_image(image)).await {
+    match client.ask("find an image", ASK_LIMIT, docker.inspect_image(image)).await {
         Ok(found) => {
             let exposed = found.config.and_then(|config| config.exposed_ports).unwrap_or_default();
             let port = format!("{}/tcp", settings.port);
@@ -180,14 +160,14 @@ async fn look_at_template(
             why: error.to_string(),
         })?;
     let balancer = match balancer {
-        Some(host_name) => balancer::find(&host.core, docker, host_name).await?,
+        Some(host_name) => balancer::find(&host.client, docker, host_name).await?,
         None => BalancerPlace::Unknown,
     };
     let refused = copy::refuse(&answer, settings, &balancer).err();
     let mut findings: Vec<Finding> = refused.as_ref().map(Finding::fatal).into_iter().collect();
     let (publish, port) = (&settings.publish, settings.port);
-    let way = Way { publish, port, machine: host.core.machine, balancer: &balancer };
-    let standing = host.core.standing_in(&answer).await?;
+    let way = Way { publish, port, machine: host.client.machine, balancer: &balancer };
+    let standing = host.client.standing_in(&answer).await?;
     let Some(facts) = Facts::of(&answer, &standing, way) else {
         return Ok(Checked { findings, original: None });
     };
@@ -200,7 +180,7 @@ async fn look_at_template(
     let lost = copy::losses(&inspection).into_iter();
     findings.extend(lost.map(|lost| {
         let text = format!("container {name}: {lost}");
-        Finding { fatal: false, text, hint: None }
+        Finding::note(text)
     }));
     let serves = refused.is_none() && facts.state == State::Running;
     let address = facts.address.filter(|_| serves);
@@ -214,7 +194,7 @@ async fn template(
     docker: &bollard::Docker,
     settings: &DockerSettings,
 ) -> Result<Option<String>, DockerError> {
-    let claims = discover(&host.core.see_with(docker).await?).services.into_iter();
+    let claims = discover(&host.client.see_with(docker).await?).services.into_iter();
     let mut claims = claims.filter(|claim| {
         let admitted = match &settings.members {
             Members::Started => claim.own == 0,
@@ -264,7 +244,7 @@ fn unready(facts: &Facts, port: u16) -> Option<Finding> {
 /// The daemon's whole answer about a container, including fields unknown here.
 async fn whole_inspection(host: &DockerHost, name: &str) -> Result<Value, DockerError> {
     let asked = async {
-        let manager = Manager::at(&host.core.settings.host)?.agreed().await?;
+        let manager = Manager::at(&host.client.settings.host)?.agreed().await?;
         manager.get("inspect a container", &format!("/containers/{name}/json")).await
     };
     asked.await.map_err(SwarmError::into_docker)

@@ -189,7 +189,7 @@ fn told(field: &str, original: &str, copy: &str) -> Excess {
 
 /// Cores are said in two ways.
 fn cpus(had: &HostConfig, gets: &HostConfig, granted: ExtraRights) -> Option<Excess> {
-    let (had, gets) = (crate::facts::cores_of(had), crate::facts::cores_of(gets));
+    let (had, gets) = (crate::limits::cores_of(had), crate::limits::cores_of(gets));
     let more = match (had, gets) {
         (None, _) => false,
         (Some(_), None) => true,

@@ -9,9 +9,9 @@ use flyball_core::units::Timestamp;
 use tokio::time::Instant;
 
 use crate::DockerError;
+use crate::client::Client;
 use crate::cpu::{Counters, Meter};
 use crate::facts::{Facts, Health, State};
-use crate::host::Core;
 
 /// What the kernel adds to a signal's number in an exit status.
 const SIGNAL_BASE: i64 = 128;
@@ -83,10 +83,10 @@ impl Container {
         facts: Facts,
         as_of: Instant,
         asked_at: Option<Timestamp>,
-        core: &Core,
+        client: &Client,
     ) -> Self {
         let begun = facts.started_wall_ms.filter(|_| !facts.managed).or(facts.created_wall_ms);
-        let asked_at = asked_at.unwrap_or_else(|| at_wall(begun, core.now()));
+        let asked_at = asked_at.unwrap_or_else(|| at_wall(begun, client.now()));
         let mut container = Self {
             facts,
             as_of,
@@ -108,40 +108,40 @@ impl Container {
             noted: false,
             left: None,
         };
-        container.follow(None, core);
+        container.follow(None, client);
         container
     }
 
     /// Takes over newer facts; its name as a replica stays.
-    pub(crate) fn learn(&mut self, mut facts: Facts, as_of: Instant, core: &Core) {
+    pub(crate) fn learn(&mut self, mut facts: Facts, as_of: Instant, client: &Client) {
         facts.replica = self.facts.replica.clone();
         let before = std::mem::replace(&mut self.facts, facts);
         self.as_of = as_of;
         self.stale = false;
-        self.follow(before.pid, core);
+        self.follow(before.pid, client);
     }
 
     /// Brings what follows from the facts up to them.
-    fn follow(&mut self, pid_before: Option<u32>, core: &Core) {
+    fn follow(&mut self, pid_before: Option<u32>, client: &Client) {
         if self.facts.state != State::Running {
             self.meter = None;
             if matches!(self.facts.state, State::Exited { .. }) {
-                self.leave(core.now());
+                self.leave(client.now());
             }
             return;
         }
         self.noted = true;
         if pid_before.is_some() && pid_before != self.facts.pid {
-            self.leave(core.now());
+            self.leave(client.now());
         }
         self.left = None;
-        self.begin_run(core.now());
+        self.begin_run(client.now());
         let facts = &self.facts;
         if self.meter.is_none() || pid_before != facts.pid {
-            self.meter = Meter::open(core.hierarchies.as_ref(), facts.pid, &facts.id);
+            self.meter = Meter::open(client.hierarchies.as_ref(), facts.pid, &facts.id);
         }
         if facts.health == Some(Health::Good) && self.ready_at.is_none() {
-            self.ready_at = Some(core.now());
+            self.ready_at = Some(client.now());
         }
     }
 

@@ -240,6 +240,8 @@ fn is_anonymous(volume: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use flyball_engine::Hint as _;
+
     use super::*;
 
     const ID: &str = "4a9ce1d80f00b2c3d4e5";
@@ -341,7 +343,7 @@ mod tests {
         });
         let settings = DockerSettings { publish, ..DockerSettings::new("web", 80) };
         let refused = refuse(&old, &settings, &BalancerPlace::Unknown).err();
-        refused.map(|error| format!("{error}; hint: {}", error.hint().unwrap_or_default()))
+        refused.map(|error| error.with_hint())
     }
 
     #[test]

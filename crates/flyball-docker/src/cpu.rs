@@ -3,7 +3,6 @@
 //! Read from cgroup files where the process is visible, otherwise from the daemon, and not at all
 //! where the daemon does not separate containers. A missing value is `None`, never 0.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{ContainerStatsResponse, SystemInfoCgroupDriverEnum};
@@ -12,7 +11,7 @@ use flyball_cgroup::{CgroupError, Group, GroupMeter, Hierarchies};
 use futures_util::StreamExt;
 
 use crate::DockerError;
-use crate::host::{ASK_LIMIT, Core};
+use crate::client::{ASK_LIMIT, Client};
 
 /// The daemon answers at its next tick, once a second.
 const STATS_LIMIT: Duration = Duration::from_secs(5);
@@ -59,37 +58,22 @@ impl Meter {
     }
 }
 
-/// Asks the daemon for every counter that no file gives; what is being asked for is left out.
-pub(crate) fn ask_for_all(core: &Arc<Core>) {
-    if core.counts_cpu() == Some(false) {
-        return;
-    }
-    for service in core.services() {
-        for id in service.unmetered() {
-            let (core, service) = (Arc::clone(core), Arc::clone(&service));
-            tokio::spawn(async move {
-                let counters = if keeps_apart(&core).await {
-                    ask(&core, &id).await.unwrap_or(None)
-                } else {
-                    None
-                };
-                service.counted(&id, counters);
-            });
-        }
-    }
+/// Asks the daemon what it counted for a container; `None` if it does not say.
+pub(crate) async fn ask_for(client: &Client, id: &str) -> Option<Counters> {
+    if keeps_apart(client).await { ask(client, id).await.unwrap_or(None) } else { None }
 }
 
 /// Whether the daemon counts CPU time for each container. One that does without cgroups answers with
 /// the time of the whole machine. Asked once; a daemon that does not let itself be asked is believed.
-async fn keeps_apart(core: &Core) -> bool {
-    if let Some(known) = core.counts_cpu() {
+async fn keeps_apart(client: &Client) -> bool {
+    if let Some(known) = client.counts_cpu() {
         return known;
     }
-    let info =
-        core.call("read its cgroup driver", ASK_LIMIT, |docker| async move { docker.info().await });
+    let info = client
+        .call("read its cgroup driver", ASK_LIMIT, |docker| async move { docker.info().await });
     let driver = info.await.ok().and_then(|info| info.cgroup_driver);
     let apart = driver != Some(SystemInfoCgroupDriverEnum::NONE);
-    core.set_counts_cpu(apart);
+    client.set_counts_cpu(apart);
     if apart {
         tracing::info!(
             "reading CPU usage of containers from docker every 2 s: their cgroup files are not \
@@ -100,9 +84,9 @@ async fn keeps_apart(core: &Core) -> bool {
     apart
 }
 
-async fn ask(core: &Core, id: &str) -> Result<Option<Counters>, DockerError> {
+async fn ask(client: &Client, id: &str) -> Result<Option<Counters>, DockerError> {
     let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
-    let answer = core
+    let answer = client
         .call("read CPU usage", STATS_LIMIT, |docker| async move {
             docker.stats(id, Some(options)).next().await.transpose()
         })

@@ -11,9 +11,10 @@ use std::time::Duration;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 
-use crate::service::Service;
+use crate::remove::carry_out;
+use crate::service::{Action, Service};
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings, balancer, check, remove, start};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, start};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -31,8 +32,8 @@ impl DockerEngine {
     /// Every [`DockerError`] of [`DockerSettings::validate`].
     pub fn new(host: Arc<DockerHost>, settings: DockerSettings) -> Result<Self, DockerError> {
         settings.validate()?;
-        let service = Arc::new(Service::new(Arc::clone(&host.core), settings));
-        host.core.add_service(&service);
+        let service = Arc::new(Service::new(Arc::clone(&host.client), settings));
+        host.add_service(&service);
         Ok(Self { host, service })
     }
 
@@ -63,7 +64,7 @@ impl DockerEngine {
     /// nothing for one that is protected, stopping or unknown.
     pub fn stop(&self, replica: &ReplicaId) {
         if let Some(id) = self.service.order_end(replica) {
-            self.service.tasks.spawn(remove::stop(Arc::clone(&self.service), id));
+            carry_out(&self.service, [Action::Stop(id)]);
         }
     }
 

@@ -4,6 +4,8 @@
 
 mod meaning;
 
+use flyball_engine::Hint;
+
 pub(crate) use meaning::deepest;
 
 /// A Docker host, or something on it, that does not do what is needed.
@@ -262,9 +264,8 @@ pub enum DockerError {
     },
 }
 
-impl DockerError {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for DockerError {
+    fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Address { .. } => {
                 "write unix:///var/run/docker.sock or tcp://127.0.0.1:2375".into()
@@ -329,7 +330,9 @@ impl DockerError {
         };
         Some(hint)
     }
+}
 
+impl DockerError {
     /// What can be done about the networks of a container.
     fn network_hint(&self) -> Option<String> {
         let hint = match self {

@@ -6,13 +6,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum, HostConfig,
+    ContainerInspectResponse, ContainerStateStatusEnum as Status, HealthStatusEnum,
     NetworkSettings, PortBinding,
 };
 use flyball_core::units::ReplicaId;
 
 use crate::DockerError;
 use crate::labels::{self, COMPOSE_NUMBER, PORT, PROTECT, REPLICA};
+use crate::limits::cores_of;
 use crate::networks::{BalancerPlace, Networks, mode_of};
 use crate::settings::Publish;
 use crate::signals;
@@ -182,24 +183,6 @@ fn health_of(answer: &ContainerInspectResponse) -> Option<Health> {
 
 pub(crate) fn wall_ms(text: &str) -> Option<i64> {
     text.parse::<jiff::Timestamp>().ok().map(|at| at.as_millisecond())
-}
-
-/// The cores that a container may use; `None` where nothing limits it.
-#[expect(clippy::cast_precision_loss, reason = "a host has far less than 2^52 ns of CPU a second")]
-pub(crate) fn cores_of(limits: &HostConfig) -> Option<f64> {
-    /// What the kernel takes where none is set, in microseconds.
-    const USUAL_PERIOD_US: i64 = 100_000;
-    let above_0 = |number: Option<i64>| number.filter(|number| *number > 0);
-    let nano = above_0(limits.nano_cpus).map(|nano| nano as f64 / 1e9);
-    nano.or_else(|| {
-        let period = above_0(limits.cpu_period).unwrap_or(USUAL_PERIOD_US);
-        above_0(limits.cpu_quota).map(|quota| quota as f64 / period as f64)
-    })
-}
-
-/// The memory that a container may use, in bytes; `None` where nothing limits it.
-pub(crate) fn memory_of(limits: &HostConfig) -> Option<u64> {
-    limits.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0)
 }
 
 /// Where it serves; `None` while that is not known.

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 
-use crate::host::ASK_LIMIT;
+use crate::client::ASK_LIMIT;
 use crate::labels::{MANAGED, SERVICE};
 use crate::remove::remove_by_id;
 use crate::{DockerError, DockerHost};
@@ -29,7 +29,7 @@ impl DockerHost {
         tag: &str,
         root: Vec<u8>,
     ) -> Result<(), DockerError> {
-        let docker = self.core.connect().await?;
+        let docker = self.client.connect().await?;
         let options = CreateImageOptionsBuilder::new().from_src("-").repo(name).tag(tag).build();
         let body = bollard::body_full(root.into());
         let imported = async {
@@ -39,7 +39,7 @@ impl DockerHost {
             }
             Ok(())
         };
-        self.core.ask(&format!("import image {name}:{tag}"), IMPORT_LIMIT, imported).await
+        self.client.ask(&format!("import image {name}:{tag}"), IMPORT_LIMIT, imported).await
     }
 
     /// Removes an image; that it is not there is a success.
@@ -47,9 +47,9 @@ impl DockerHost {
     /// # Errors
     /// A container uses it, or the daemon cannot be asked.
     pub async fn remove_image(&self, image: &str) -> Result<(), DockerError> {
-        let docker = self.core.connect().await?;
+        let docker = self.client.connect().await?;
         let removed = docker.remove_image(image, None::<RemoveImageOptions>, None);
-        match self.core.ask("remove an image", IMPORT_LIMIT, removed).await {
+        match self.client.ask("remove an image", IMPORT_LIMIT, removed).await {
             Ok(_) | Err(DockerError::ImageNotFound { .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -60,15 +60,15 @@ impl DockerHost {
     /// # Errors
     /// The first one that could not be removed; the others are tried all the same.
     pub async fn remove_service(&self, service: &str) -> Result<(), DockerError> {
-        let docker = self.core.connect().await?;
+        let docker = self.client.connect().await?;
         let marks = vec![format!("{SERVICE}={service}"), format!("{MANAGED}=true")];
         let filters = HashMap::from([("label", marks)]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         let listed = docker.list_containers(Some(options));
-        let all = self.core.ask("list containers", ASK_LIMIT, listed).await?;
+        let all = self.client.ask("list containers", ASK_LIMIT, listed).await?;
         let mut outcome = Ok(());
         for id in all.into_iter().filter_map(|container| container.id) {
-            outcome = outcome.and(remove_by_id(&self.core, &id).await);
+            outcome = outcome.and(remove_by_id(&self.client, &id).await);
         }
         outcome
     }

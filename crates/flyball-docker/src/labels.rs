@@ -6,10 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use bollard::models::ContainerSummary;
 
-/// Every label of ours begins with this.
-pub const PREFIX: &str = "flyball.";
-/// The service that a container belongs to.
-pub const SERVICE: &str = "flyball.service";
+pub use flyball_engine::labels::{PREFIX, SERVICE};
+
 /// The name of a replica that flyball started.
 pub const REPLICA: &str = "flyball.replica";
 /// `true` on what flyball started.

@@ -19,6 +19,7 @@
 
 mod balancer;
 mod check;
+mod client;
 mod confinement;
 mod container;
 pub mod copy;
@@ -31,10 +32,13 @@ mod external_stops;
 mod facts;
 mod host;
 mod image;
+mod inspect;
+mod labelled;
 pub mod labels;
+mod limits;
 mod networks;
+mod origins;
 mod owner;
-mod ports;
 mod provenance;
 mod remove;
 mod service;
@@ -47,7 +51,7 @@ pub mod swarm;
 mod watcher;
 
 pub use balancer::own_host_name;
-pub use check::{Checked, Finding, Original};
+pub use check::{Checked, Original};
 pub use discovery::{Discovery, Ignored, LabelledService};
 pub use engine::DockerEngine;
 pub use error::DockerError;

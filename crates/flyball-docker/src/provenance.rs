@@ -4,30 +4,16 @@
 //! default those labels mean nothing, because an image's author does not operate flyball.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use bollard::Docker;
 use bollard::models::{ContainerConfig, ContainerInspectResponse};
-use bollard::query_parameters::InspectContainerOptions;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::DockerError;
-use crate::facts::{cores_of, memory_of};
-use crate::host::{ASK_LIMIT, Core, INSPECT_LIMIT};
-use crate::labels::{COMPOSE, PREFIX, SERVICE};
-use crate::standing::{Standing, Why};
+use crate::labels::{COMPOSE, PREFIX};
+use crate::limits::{cores_of, memory_of};
 
-/// Images whose labels are remembered; a host that runs more is asked again now and then.
-const IMAGES_KEPT: usize = 256;
-/// A listing does not wait longer for those of which it is not known who wrote their labels: the
-/// daemon may be about to start or stop one, and all others wait with it.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// What the classic builder writes into the command of a container that it never starts.
 const NOTHING: &str = "#(nop)";
 
-type Labels = BTreeMap<String, String>;
+pub(crate) type Labels = BTreeMap<String, String>;
 
 /// What is known of the labels of one container. None of it changes while the container exists,
 /// but for its limits (`docker update`).
@@ -50,7 +36,11 @@ pub(crate) struct Provenance {
 impl Provenance {
     /// Separates the labels in `answer`. `image`: those of its image; `None` where that is no more,
     /// and so nothing is known of it. `obeyed`: whether images may have a say.
-    fn of(answer: &ContainerInspectResponse, image: Option<&Labels>, obeyed: bool) -> Self {
+    pub(crate) fn of(
+        answer: &ContainerInspectResponse,
+        image: Option<&Labels>,
+        obeyed: bool,
+    ) -> Self {
         let config = answer.config.clone().unwrap_or_default();
         let building = is_building(&config);
         let labels = ours(config.labels.unwrap_or_default());
@@ -75,7 +65,7 @@ impl Provenance {
 }
 
 /// Of all labels, those that say something to flyball.
-fn ours(all: HashMap<String, String>) -> Labels {
+pub(crate) fn ours(all: HashMap<String, String>) -> Labels {
     let ours = |name: &str| name.starts_with(PREFIX) || name.starts_with(COMPOSE);
     all.into_iter().filter(|(name, _)| ours(name)).collect()
 }
@@ -88,175 +78,6 @@ fn is_building(config: &ContainerConfig) -> bool {
     let bare = image.strip_prefix("sha256:").is_some_and(is_id);
     let nothing = config.cmd.iter().flatten().any(|word| word.contains(NOTHING));
     image.is_empty() || bare || nothing
-}
-
-/// What was found out already, and what is being asked.
-#[derive(Debug, Default)]
-pub(crate) struct Origins {
-    known: Mutex<Known>,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    containers: BTreeMap<String, Arc<Provenance>>,
-    images: BTreeMap<String, Arc<Labels>>,
-    asking: BTreeSet<String>,
-    /// Containers of which was said that flyball's marks on them are none.
-    told: BTreeSet<String>,
-}
-
-impl Origins {
-    /// Forgets the containers that are none of `ids`.
-    pub(crate) fn retain(&self, ids: &BTreeSet<&str>) {
-        let mut known = self.known();
-        known.containers.retain(|id, _| ids.contains(id.as_str()));
-        known.told.retain(|id| ids.contains(id.as_str()));
-    }
-
-    /// Forgets one container, of which something has changed.
-    pub(crate) fn forget(&self, id: &str) {
-        self.known().containers.remove(id);
-    }
-
-    fn of(&self, id: &str) -> Option<Arc<Provenance>> {
-        self.known().containers.get(id).cloned()
-    }
-
-    fn keep_image(&self, id: String, labels: Arc<Labels>) {
-        let mut known = self.known();
-        if known.images.len() >= IMAGES_KEPT {
-            known.images.clear();
-        }
-        known.images.insert(id, labels);
-    }
-
-    /// Takes those of `ids` that are unknown and not being asked about.
-    fn take_unknown(&self, ids: &BTreeSet<&str>) -> Vec<String> {
-        let mut known = self.known();
-        let Known { containers, asking, .. } = &mut *known;
-        let unknown = ids.iter().filter(|id| !containers.contains_key(**id));
-        unknown.filter(|id| asking.insert((**id).to_owned())).map(|id| (*id).to_owned()).collect()
-    }
-
-    fn asked(&self, id: &str) {
-        self.known().asking.remove(id);
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Core {
-    /// Finds out who wrote the labels of the containers `ids`, as far as that is not known. One
-    /// that the daemon keeps to itself delays the others only briefly: its answer is there at a
-    /// later listing.
-    pub(crate) async fn tell_apart(self: &Arc<Self>, docker: &Docker, ids: &BTreeSet<&str>) {
-        let mut asked = JoinSet::new();
-        for id in self.origins.take_unknown(ids) {
-            let (core, docker) = (Arc::clone(self), docker.clone());
-            asked.spawn(async move {
-                if let Err(error) = core.ask_provenance(&docker, &id).await {
-                    tracing::debug!(container = id, %error, "cannot tell who wrote its labels");
-                }
-                core.origins.asked(&id);
-            });
-        }
-        let _late = timeout(PATIENCE, async { while asked.join_next().await.is_some() {} }).await;
-        asked.detach_all();
-    }
-
-    async fn ask_provenance(&self, docker: &Docker, id: &str) -> Result<(), DockerError> {
-        // Never closed.
-        let _place = self.inspections.acquire().await;
-        let asked = docker.inspect_container(id, None::<InspectContainerOptions>);
-        let answer = self.ask("inspect a container", INSPECT_LIMIT, asked).await?;
-        self.provenance_in(docker, &answer).await.map(drop)
-    }
-
-    /// The provenance of a container that was just inspected.
-    async fn provenance_in(
-        &self,
-        docker: &Docker,
-        answer: &ContainerInspectResponse,
-    ) -> Result<Arc<Provenance>, DockerError> {
-        let id = answer.id.clone().unwrap_or_default();
-        if let Some(known) = self.origins.of(&id) {
-            return Ok(known);
-        }
-        let obeyed = self.settings.labels_from_images;
-        let image = match &answer.image {
-            Some(image) if !obeyed => self.image_labels(docker, image).await?,
-            _ => None,
-        };
-        let found = Arc::new(Provenance::of(answer, image.as_deref(), obeyed));
-        Ok(Arc::clone(self.origins.known().containers.entry(id).or_insert(found)))
-    }
-
-    /// The labels of an image that say something to flyball; `None` if there is no such image.
-    async fn image_labels(
-        &self,
-        docker: &Docker,
-        id: &str,
-    ) -> Result<Option<Arc<Labels>>, DockerError> {
-        if let Some(known) = self.origins.known().images.get(id) {
-            return Ok(Some(Arc::clone(known)));
-        }
-        let asked = self.ask("inspect an image", ASK_LIMIT, docker.inspect_image(id)).await;
-        let image = match asked {
-            Ok(image) => image,
-            Err(DockerError::ImageNotFound { .. } | DockerError::Refused { status: 404, .. }) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
-        };
-        let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
-        let labels = Arc::new(ours(labels));
-        self.origins.keep_image(id.to_owned(), Arc::clone(&labels));
-        Ok(Some(labels))
-    }
-
-    /// What the labels of a listed container are worth; `None` while that is not known. Whom
-    /// flyball started is known without a request.
-    pub(crate) fn standing_of(
-        &self,
-        id: &str,
-        labels: &HashMap<String, String>,
-    ) -> Option<Standing> {
-        let signer = &self.settings.signer;
-        let known = self.origins.of(id);
-        let known = known.or_else(|| signer.knows(labels).then(Arc::default))?;
-        let standing = Standing::of(labels, known, signer);
-        if standing == Standing::Nothing(Why::Unsigned)
-            && self.origins.known().told.insert(id.to_owned())
-        {
-            let service = labels.get(SERVICE).map(String::as_str).unwrap_or_default();
-            let short = id.get(..12).unwrap_or(id);
-            tracing::warn!(
-                "{}: container {short} is left alone: {}",
-                service.escape_debug(),
-                Why::Unsigned.says()
-            );
-        }
-        Some(standing)
-    }
-
-    /// The same of one that was just inspected.
-    pub(crate) async fn standing_in(
-        &self,
-        answer: &ContainerInspectResponse,
-    ) -> Result<Standing, DockerError> {
-        let none = HashMap::new();
-        let labels = answer.config.as_ref().and_then(|config| config.labels.as_ref());
-        let labels = labels.unwrap_or(&none);
-        let signer = &self.settings.signer;
-        let provenance = match self.origins.of(answer.id.as_deref().unwrap_or_default()) {
-            Some(known) => known,
-            None if signer.knows(labels) => Arc::default(),
-            None => self.provenance_in(&self.docker()?, answer).await?,
-        };
-        Ok(Standing::of(labels, provenance, signer))
-    }
 }
 
 #[cfg(test)]

@@ -10,13 +10,14 @@ use bollard::container::LogOutput;
 use bollard::query_parameters::{
     LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
 };
+use flyball_engine::log_tail;
 use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::DockerError;
-use crate::host::Core;
-use crate::service::Service;
-use crate::watcher::inspect;
+use crate::client::Client;
+use crate::inspect::{Inspected, inspect};
+use crate::service::{Action, Service};
 
 /// What Docker waits from the stop signal to the kill by default.
 const USUAL_GRACE_S: i64 = 10;
@@ -29,19 +30,41 @@ const REMOVE_LIMIT: Duration = Duration::from_secs(30);
 const WORDS_LIMIT: Duration = Duration::from_secs(2);
 /// The client that stopped it may be about to remove it, and Compose fails if it is already gone.
 const REMOVE_DELAY: Duration = Duration::from_secs(2);
-const LAST_LINES: usize = 5;
-const LAST_CHARS: usize = 500;
+
+/// Does what follows from a change of a service's containers, in the background.
+pub(crate) fn carry_out(service: &Arc<Service>, actions: impl IntoIterator<Item = Action>) {
+    for action in actions {
+        let of = Arc::clone(service);
+        match action {
+            Action::Stop(id) => service.tasks.spawn(stop(of, id)),
+            Action::Remove(id) => service.tasks.spawn(remove(of, id)),
+            Action::RecordExitAndRemove(id) => service.tasks.spawn(record_exit_and_remove(of, id)),
+            Action::ReadLogTail(id) => service.tasks.spawn(read_log_tail(of, id)),
+        };
+    }
+}
+
+/// Inspects a container and does what follows from that; false if there was no answer.
+pub(crate) async fn look_again(client: Arc<Client>, service: Arc<Service>, id: String) -> bool {
+    match inspect(&client, &service, &id).await {
+        Inspected::Known(action) => {
+            carry_out(&service, action);
+            true
+        }
+        Inspected::Unknown => false,
+    }
+}
 
 /// Stops a container, then removes it.
-pub(crate) async fn stop(service: Arc<Service>, id: String) {
+async fn stop(service: Arc<Service>, id: String) {
     // Never closed.
-    let Ok(_place) = service.core.ends.acquire().await else { return };
+    let Ok(_place) = service.client.ends.acquire().await else { return };
     let (grace_s, own_s) = service.stop_timeout(&id);
     let limit = stop_limit(grace_s.map(i64::from).or(own_s));
     let options = StopContainerOptionsBuilder::new();
     let options = grace_s.map_or_else(|| options.clone(), |s| options.clone().t(s)).build();
     let stopped = service
-        .core
+        .client
         .call("stop a container", limit, |docker| {
             let id = id.clone();
             async move { docker.stop_container(&id, Some(options)).await }
@@ -62,39 +85,39 @@ fn stop_limit(grace_s: Option<i64>) -> Duration {
 }
 
 /// Reports the log tail of a container that its daemon keeps restarting.
-pub(crate) async fn read_log_tail(service: Arc<Service>, id: String) {
-    let tail = log_tail(&service.core, &id).await;
+async fn read_log_tail(service: Arc<Service>, id: String) {
+    let tail = read_tail(&service.client, &id).await;
     service.keep_log_tail(&id, tail);
 }
 
 /// Removes a container that does not run.
-pub(crate) async fn remove(service: Arc<Service>, id: String) {
-    let Ok(_place) = service.core.ends.acquire().await else { return };
+async fn remove(service: Arc<Service>, id: String) {
+    let Ok(_place) = service.client.ends.acquire().await else { return };
     remove_now(&service, &id).await;
 }
 
 /// Reports the exit of a container that ended by itself, then removes it.
-pub(crate) async fn record_exit_and_remove(service: Arc<Service>, id: String) {
+async fn record_exit_and_remove(service: Arc<Service>, id: String) {
     // The event says less than the daemon knows: whether memory ran out, for one.
-    inspect(Arc::clone(&service.core), Arc::clone(&service), id.clone()).await;
-    let words = log_tail(&service.core, &id).await;
+    look_again(Arc::clone(&service.client), Arc::clone(&service), id.clone()).await;
+    let words = read_tail(&service.client, &id).await;
     service.tell_exit(&id, &words);
     sleep(REMOVE_DELAY).await;
-    let Ok(_place) = service.core.ends.acquire().await else { return };
+    let Ok(_place) = service.client.ends.acquire().await else { return };
     remove_now(&service, &id).await;
 }
 
 async fn remove_now(service: &Service, id: &str) {
-    match remove_by_id(&service.core, id).await {
+    match remove_by_id(&service.client, id).await {
         Ok(()) => service.gone(id),
         Err(error) => service.end_failed(id, error.to_string()),
     }
 }
 
 /// Removes a container by its id or name, running or not.
-pub(crate) async fn remove_by_id(core: &Core, id: &str) -> Result<(), DockerError> {
+pub(crate) async fn remove_by_id(client: &Client, id: &str) -> Result<(), DockerError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    let removed = core
+    let removed = client
         .call("remove a container", REMOVE_LIMIT, |docker| async move {
             docker.remove_container(id, Some(options)).await
         })
@@ -114,9 +137,9 @@ fn gone_is_fine(error: DockerError) -> Result<(), DockerError> {
 }
 
 /// The end of what a container wrote; empty where that is not kept or does not come.
-async fn log_tail(core: &Core, id: &str) -> String {
-    let Ok(docker) = core.docker() else { return String::new() };
-    let tail = LAST_LINES.to_string();
+async fn read_tail(client: &Client, id: &str) -> String {
+    let Ok(docker) = client.docker() else { return String::new() };
+    let tail = log_tail::LINES.to_string();
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(&tail).build();
     let mut lines: Vec<String> = Vec::new();
     let mut logs = std::pin::pin!(docker.logs(id, Some(options)));
@@ -127,19 +150,11 @@ async fn log_tail(core: &Core, id: &str) -> String {
     };
     // What came until then has to do.
     let _ = timeout(WORDS_LIMIT, read).await;
-    last_lines(&lines.concat())
+    log_tail::last_lines(&lines.concat())
 }
 
 fn text_of(line: &LogOutput) -> String {
     String::from_utf8_lossy(line.as_ref()).into_owned()
-}
-
-/// The last lines that are not blank, joined by ` | `, without control characters.
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.split_at(lines.len().saturating_sub(LAST_LINES)).1.join(" | ");
-    let clean: Vec<char> = last.chars().filter(|c| !c.is_control()).collect();
-    clean.split_at(clean.len().saturating_sub(LAST_CHARS)).1.iter().collect()
 }
 
 #[cfg(test)]
@@ -151,12 +166,5 @@ mod tests {
         assert_eq!(stop_limit(None), Duration::from_secs(30));
         assert_eq!(stop_limit(Some(60)), Duration::from_secs(80));
         assert_eq!(stop_limit(Some(-1)), ENDLESS_GRACE);
-    }
-
-    #[test]
-    fn last_words_are_plain_text_of_bounded_length() {
-        assert_eq!(last_lines("\n \x1b[31mno port\x1b[0m\r\n\n"), "[31mno port[0m");
-        assert_eq!(last_lines("a\nb"), "a | b");
-        assert_eq!(last_lines(&"é".repeat(3000)).chars().count(), LAST_CHARS);
     }
 }

@@ -3,8 +3,10 @@
 //! Until everything has been listed once, and while the host is unreachable, the report is missing
 //! rather than empty.
 
+mod action;
 mod heard;
 mod notices;
+mod seat;
 mod state;
 
 use std::collections::BTreeSet;
@@ -17,19 +19,20 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
-use crate::balancer::Seat;
+use crate::DockerSettings;
+use crate::client::Client;
 use crate::container::Ending;
 use crate::cpu::Counters;
 use crate::facts::State as ContainerState;
-use crate::host::Core;
 use crate::networks::BalancerPlace;
 use crate::owner::Owner;
 use crate::settings::Publish;
 use crate::standing::Members;
-use crate::{DockerSettings, remove};
 
+pub(crate) use action::Action;
 pub(crate) use heard::Taken;
 pub(crate) use notices::NO_CGROUPS;
+use seat::Seat;
 use state::{Order, State};
 
 /// About 10 s.
@@ -37,7 +40,7 @@ const UNCLEAR_MAX: u32 = 3;
 
 /// One service on one host.
 pub(crate) struct Service {
-    pub(crate) core: Arc<Core>,
+    pub(crate) client: Arc<Client>,
     pub(crate) settings: DockerSettings,
     pub(crate) changed: Notify,
     /// Starts, stops and burials under way.
@@ -50,10 +53,10 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(core: Arc<Core>, settings: DockerSettings) -> Self {
+    pub(crate) fn new(client: Arc<Client>, settings: DockerSettings) -> Self {
         Self {
-            made_at: core.now(),
-            core,
+            made_at: client.now(),
+            client,
             settings,
             changed: Notify::new(),
             tasks: TaskTracker::new(),
@@ -80,14 +83,14 @@ impl Service {
 
     /// All that is known now, as old as the daemon's latest sign of life.
     pub(crate) fn observe(&self) -> Reading<EngineReport> {
-        let heard = self.core.heard();
+        let heard = self.client.heard();
         let notices = self.notices();
         let mut state = self.state();
         if heard.down.is_some() || !state.whole {
             let why = heard.down.unwrap_or_else(|| "containers are not listed yet".into());
             return Reading::Missing { since: heard.at.max(self.made_at), why };
         }
-        let report = state.report(self.core.settings.clock);
+        let report = state.report(self.client.settings.clock);
         Reading::Taken { at: heard.at, value: EngineReport { notices, ..report } }
     }
 
@@ -103,7 +106,7 @@ impl Service {
 
     /// Takes in an order to start `replica`; false if there is one, or nothing is started any more.
     pub(crate) fn order(&self, replica: &ReplicaId) -> bool {
-        let asked_at = self.core.now();
+        let asked_at = self.client.now();
         let mut state = self.state();
         let known =
             state.containers.values().any(|c| c.facts.replica == *replica && c.counts(asked_at));
@@ -121,9 +124,9 @@ impl Service {
         !state.closed && state.orders.get(replica).is_some_and(|order| !order.cancelled)
     }
 
-    /// The order was carried out, or was given up without a failure.
-    pub(crate) fn ordered_done(self: &Arc<Self>, replica: &ReplicaId) {
-        let mut state = self.state();
+    /// The order was carried out, or was given up without a failure. Gives what is to be done.
+    pub(crate) fn ordered_done(&self, replica: &ReplicaId) -> Vec<Action> {
+        let (mut state, mut actions) = (self.state(), Vec::new());
         let order = state.orders.remove(replica);
         let create_and_start = state.containers.values_mut().find(|c| c.facts.replica == *replica);
         if let (Some(order), Some(container)) = (order, create_and_start) {
@@ -131,19 +134,20 @@ impl Service {
             container.noted = true;
             let id = container.facts.id.clone();
             if order.cancelled && !container.facts.protected && container.end() {
-                self.tasks.spawn(remove::stop(Arc::clone(self), id.clone()));
+                actions.push(Action::Stop(id.clone()));
             }
             state.pending = None;
             // It may have ended before it was seen running.
-            self.bury_if_dead(&mut state, &id, false);
+            actions.extend(state.end_if_dead(&id, false));
         }
         drop(state);
         self.changed.notify_one();
+        actions
     }
 
     /// The order could not be carried out.
     pub(crate) fn failed(&self, replica: &ReplicaId, reason: String) {
-        let at = self.core.now();
+        let at = self.client.now();
         let mut state = self.state();
         let order = state.orders.remove(replica);
         if order.is_some_and(|order| !order.cancelled) && !state.closed {
@@ -201,7 +205,7 @@ impl Service {
     /// Has every container inspected again, since what follows from an inspection has changed.
     pub(crate) fn reread(&self) {
         self.state().containers.values_mut().for_each(|container| container.stale = true);
-        self.core.relist.notify_one();
+        self.client.relist.notify_one();
     }
 
     /// Whose container is copied: the one that was first, among `owners`, the oldest first, as long
@@ -214,7 +218,7 @@ impl Service {
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {
-        let now = self.core.now();
+        let now = self.client.now();
         let mut state = self.state();
         let found = state.containers.values_mut().find(|c| c.facts.replica == *replica);
         if let Some(container) = found {
@@ -252,7 +256,7 @@ impl Service {
 
     /// It ended by itself, with this log tail.
     pub(crate) fn tell_exit(&self, id: &str, log_tail: &str) {
-        let now = self.core.now();
+        let now = self.client.now();
         let mut state = self.state();
         let found = state.containers.get_mut(id);
         let exit = found.and_then(|container| {
@@ -287,7 +291,7 @@ impl Service {
 
     /// What the daemon said of a container's CPU time, if it said anything.
     pub(crate) fn counted(&self, id: &str, counters: Option<Counters>) {
-        let now = self.core.now();
+        let now = self.client.now();
         if let Some(container) = self.state().containers.get_mut(id) {
             container.counted(now, counters);
         }

@@ -108,7 +108,7 @@ impl Default for Publish {
 }
 
 impl DockerSettings {
-    /// Docker's own least share of a core.
+    /// Docker's own least share of a client.
     const CPUS_MIN: f64 = 0.01;
     /// Leaves room for the number within what a host name may have (255).
     const NAME_CHARS_MAX: usize = 128;

@@ -2,6 +2,8 @@
 //!
 //! A container that was created and cannot be started, or is no longer wanted, is removed.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +13,19 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use flyball_core::units::ReplicaId;
+use flyball_engine::ports::{Port, Ports, TRIES};
 use futures_util::StreamExt;
 
+use crate::client::{Client, INSPECT_LIMIT};
 use crate::confinement::{Excess, excess};
 use crate::create_spec::{CreateSpec, Wanted};
 use crate::discovery::Seen;
-use crate::host::{Core, INSPECT_LIMIT};
 use crate::labels::{SERVICE, SIGNATURE, managed};
 use crate::owner::Owner;
-use crate::ports::Port;
-use crate::remove::remove_by_id;
+use crate::remove::{carry_out, look_again, remove_by_id};
 use crate::service::Service;
 use crate::settings::Publish;
 use crate::standing::Members;
-use crate::watcher::inspect;
 use crate::{DockerError, DockerSettings, copy};
 
 const CREATE_LIMIT: Duration = Duration::from_secs(60);
@@ -37,13 +38,12 @@ const NAMES_TRIED: u32 = 8;
 /// Carries out the order for `replica`.
 pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
     // Never closed.
-    let Ok(_place) = service.core.starts.acquire().await else { return };
+    let Ok(_place) = service.client.starts.acquire().await else { return };
     if !service.wanted(&replica) {
-        service.ordered_done(&replica);
-        return;
+        return carry_out(&service, service.ordered_done(&replica));
     }
     match create_and_start(&service, &replica).await {
-        Ok(()) => service.ordered_done(&replica),
+        Ok(()) => carry_out(&service, service.ordered_done(&replica)),
         Err(error) => {
             tracing::debug!(%replica, %error, "a container was not started");
             service.failed(&replica, format!("cannot start: {error}"));
@@ -52,30 +52,30 @@ pub(crate) async fn start(service: Arc<Service>, replica: ReplicaId) {
 }
 
 async fn create_and_start(service: &Arc<Service>, replica: &ReplicaId) -> Result<(), DockerError> {
-    let core = &service.core;
+    let client = &service.client;
     // Held until the container has its own.
     let port = port_of(service, &service.ports_taken())?;
-    let number = port.as_ref().map_or(service.settings.port, |port| port.number);
-    let signer = core.settings.signer.as_ref();
+    let number = port.as_ref().map_or(service.settings.port, Port::number);
+    let signer = client.settings.signer.as_ref();
     let wanted = Wanted { settings: &service.settings, replica, port: number, signer };
     let (id, further) = match &service.settings.image {
         Some(image) => {
             let spec = CreateSpec::of_image(wanted, image);
-            (create(core, &spec).await?, spec.further)
+            (create(client, &spec).await?, spec.further)
         }
         None => copy_newest(service, wanted).await?,
     };
     if !service.wanted(replica) {
-        return remove_by_id(core, &id).await;
+        return remove_by_id(client, &id).await;
     }
-    if let Err(error) = run(core, &id, further).await {
-        if let Err(left) = remove_by_id(core, &id).await {
+    if let Err(error) = run(client, &id, further).await {
+        if let Err(left) = remove_by_id(client, &id).await {
             tracing::warn!(container = id, %left, "a container that could not be started was not removed");
         }
         return Err(error);
     }
     // Who cancels it from now on finds a container to stop.
-    inspect(Arc::clone(core), Arc::clone(service), id).await;
+    look_again(Arc::clone(client), Arc::clone(service), id).await;
     Ok(())
 }
 
@@ -87,7 +87,7 @@ async fn copy_newest(
     service: &Service,
     wanted: Wanted<'_>,
 ) -> Result<(String, Further), DockerError> {
-    let core = &service.core;
+    let client = &service.client;
     let template = template(service).await?;
     copy::refuse(&template, &service.settings, &service.balancer())?;
     let mut refused = None;
@@ -99,7 +99,7 @@ async fn copy_newest(
                 why: error.to_string(),
             })?;
         refuse_more(&service.settings, &template, &spec)?;
-        match create(core, &spec).await {
+        match create(client, &spec).await {
             // A container that is not the service's may have the name, as one of an older Compose.
             Err(DockerError::NameTaken { .. }) if spec.name != wanted.replica.as_str() => {
                 refused = number;
@@ -110,48 +110,52 @@ async fn copy_newest(
     Err(DockerError::NameTaken { name: format!("{} and {NAMES_TRIED} more", wanted.replica) })
 }
 
-fn port_of(
-    service: &Service,
-    taken: &std::collections::BTreeSet<u16>,
-) -> Result<Option<Port>, DockerError> {
+fn port_of(service: &Service, taken: &BTreeSet<u16>) -> Result<Option<Port>, DockerError> {
     match service.settings.publish {
-        Publish::HostNetwork => service.core.ports.take(taken).map(Some),
+        Publish::HostNetwork => host_port(&service.client.ports, taken).map(Some),
         Publish::Address(_) | Publish::ContainerAddress { .. } => Ok(None),
     }
 }
 
+/// A port that is free on every address of this machine and that `taken` does not hold.
+fn host_port(ports: &Ports, taken: &BTreeSet<u16>) -> Result<Port, DockerError> {
+    let none = |why: String| DockerError::NoPort { why };
+    let port = ports.take(Ipv4Addr::UNSPECIFIED, taken).map_err(|error| none(error.to_string()))?;
+    port.ok_or_else(|| none(format!("{TRIES} tries gave only ports in use")))
+}
+
 /// Creates a container; its image is pulled if it is missing.
-async fn create(core: &Core, spec: &CreateSpec) -> Result<String, DockerError> {
-    match create_once(core, spec).await {
+async fn create(client: &Client, spec: &CreateSpec) -> Result<String, DockerError> {
+    match create_once(client, spec).await {
         Err(DockerError::ImageNotFound { .. }) => {
-            pull(core, spec.body.image.as_deref().unwrap_or_default()).await?;
-            create_once(core, spec).await
+            pull(client, spec.body.image.as_deref().unwrap_or_default()).await?;
+            create_once(client, spec).await
         }
         // A flyball whose key is lost left its containers, and with them their names.
-        Err(DockerError::NameTaken { name }) if is_left(core, &name).await => {
+        Err(DockerError::NameTaken { name }) if is_left(client, &name).await => {
             let labels = spec.body.labels.as_ref();
             let signature = labels.and_then(|labels| labels.get(SIGNATURE)?.get(..6));
             let name = format!("{}-{}", spec.name, signature.unwrap_or_default());
-            create_once(core, &CreateSpec { name, ..spec.clone() }).await
+            create_once(client, &CreateSpec { name, ..spec.clone() }).await
         }
         outcome => outcome,
     }
 }
 
 /// Whether the container called `name` carries flyball's marks without its signature.
-async fn is_left(core: &Core, name: &str) -> bool {
-    let asked = core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
+async fn is_left(client: &Client, name: &str) -> bool {
+    let asked = client.call("inspect a container", INSPECT_LIMIT, |docker| async move {
         docker.inspect_container(name, None::<InspectContainerOptions>).await
     });
     let labels = asked.await.ok().and_then(|answer| answer.config?.labels);
-    labels.is_some_and(|labels| managed(&labels) && !core.settings.signer.knows(&labels))
+    labels.is_some_and(|labels| managed(&labels) && !client.settings.signer.knows(&labels))
 }
 
-async fn create_once(core: &Core, spec: &CreateSpec) -> Result<String, DockerError> {
+async fn create_once(client: &Client, spec: &CreateSpec) -> Result<String, DockerError> {
     let options = CreateContainerOptionsBuilder::new().name(&spec.name).build();
     let body = spec.body.clone();
     let what = format!("create container {}", spec.name);
-    let made = core
+    let made = client
         .call(&what, CREATE_LIMIT, |docker| async move {
             docker.create_container(Some(options), body).await
         })
@@ -159,10 +163,10 @@ async fn create_once(core: &Core, spec: &CreateSpec) -> Result<String, DockerErr
     Ok(made.id)
 }
 
-async fn pull(core: &Core, image: &str) -> Result<(), DockerError> {
-    let _turn = core.pull.lock().await;
-    let docker = core.docker()?;
-    if core.ask("find an image", INSPECT_LIMIT, docker.inspect_image(image)).await.is_ok() {
+async fn pull(client: &Client, image: &str) -> Result<(), DockerError> {
+    let _turn = client.pull.lock().await;
+    let docker = client.docker()?;
+    if client.ask("find an image", INSPECT_LIMIT, docker.inspect_image(image)).await.is_ok() {
         return Ok(());
     }
     tracing::info!(image, "pulling an image");
@@ -180,22 +184,24 @@ async fn pull(core: &Core, image: &str) -> Result<(), DockerError> {
         Ok(())
     };
     let what = format!("pull image {image}");
-    core.ask(&what, PULL_LIMIT, pulled).await.map_err(|error| error.of_pull(image))
+    client.ask(&what, PULL_LIMIT, pulled).await.map_err(|error| error.of_pull(image))
 }
 
-async fn run(core: &Core, id: &str, further: Further) -> Result<(), DockerError> {
+async fn run(client: &Client, id: &str, further: Further) -> Result<(), DockerError> {
     for (network, endpoint) in further {
         let container = id.to_owned();
         let request = NetworkConnectRequest { container, endpoint_config: Some(endpoint) };
-        core.call("connect a container", START_LIMIT, |docker| async move {
-            docker.connect_network(&network, request).await
-        })
-        .await?;
+        client
+            .call("connect a container", START_LIMIT, |docker| async move {
+                docker.connect_network(&network, request).await
+            })
+            .await?;
     }
-    core.call("start a container", START_LIMIT, |docker| async move {
-        docker.start_container(id, None::<StartContainerOptions>).await
-    })
-    .await
+    client
+        .call("start a container", START_LIMIT, |docker| async move {
+            docker.start_container(id, None::<StartContainerOptions>).await
+        })
+        .await
 }
 
 /// A copy never has more than its original, beyond what the operator granted.
@@ -221,18 +227,19 @@ pub(crate) fn refuse_more(
 
 /// The container that a service without an image is copied from.
 async fn template(service: &Service) -> Result<ContainerInspectResponse, DockerError> {
-    let core = &service.core;
-    let all = core.see().await?;
+    let client = &service.client;
+    let all = client.see().await?;
     let name = service.name();
     let members: Vec<Member<'_>> =
         all.iter().filter_map(|seen| Member::of(seen, name, &service.settings.members)).collect();
     let owner = service.original_of(&owners(&members));
     let id = newest(members.iter().filter(|member| owner.as_ref() == Some(&member.owner)))
         .ok_or_else(|| DockerError::NoTemplate { service: name.to_owned() })?;
-    core.call("inspect a container", INSPECT_LIMIT, |docker| async move {
-        docker.inspect_container(&id, None::<InspectContainerOptions>).await
-    })
-    .await
+    client
+        .call("inspect a container", INSPECT_LIMIT, |docker| async move {
+            docker.inspect_container(&id, None::<InspectContainerOptions>).await
+        })
+        .await
 }
 
 /// A container of the service, and whose it is.

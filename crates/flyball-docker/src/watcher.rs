@@ -9,17 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{ContainerSummary, EventMessage};
-use bollard::query_parameters::{EventsOptions, EventsOptionsBuilder, InspectContainerOptions};
+use bollard::query_parameters::{EventsOptions, EventsOptionsBuilder};
+use flyball_engine::Services;
 use futures_util::{Stream, StreamExt};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use crate::DockerError;
-use crate::cpu;
+use crate::client::Client;
 use crate::discovery::Seen;
-use crate::host::{Core, INSPECT_LIMIT};
 use crate::labels::SERVICE;
-use crate::service::{Service, Taken};
+use crate::remove::{carry_out, look_again};
+use crate::service::Service;
+use crate::{DockerError, cpu};
 
 /// The daemon answers this from memory in 0.2 ms.
 const BEAT: Duration = Duration::from_secs(1);
@@ -40,8 +41,6 @@ const GOOD_SESSION: Duration = Duration::from_secs(10);
 const CPU_EVERY: Duration = Duration::from_secs(2);
 /// More than this many events at once are answered by one listing.
 const CHORES_MAX: usize = 256;
-/// An answer that was overtaken by an event is asked for again.
-const INSPECT_TRIES: u32 = 3;
 
 /// One request under way; its failure ends the session.
 type Requests = JoinSet<Result<Request, DockerError>>;
@@ -53,13 +52,23 @@ enum Request {
     Other,
 }
 
+/// A daemon, and the services whose containers it has.
+#[derive(Clone)]
+struct Watched {
+    client: Arc<Client>,
+    services: Arc<Services<Service>>,
+}
+
 /// Watches until aborted.
-pub(crate) async fn watch(core: Arc<Core>) {
+pub(crate) async fn watch(client: Arc<Client>, services: Arc<Services<Service>>) {
+    let host = Watched { client, services };
     let mut pause = PAUSE_FIRST;
     loop {
         let begun = Instant::now();
-        let why = session(&core).await;
-        core.lost(why);
+        let why = session(&host).await;
+        if host.client.lost(&why) {
+            host.services.all().iter().for_each(|service| service.lost());
+        }
         pause = if begun.elapsed() > GOOD_SESSION { PAUSE_FIRST } else { pause };
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_LAST);
@@ -67,17 +76,18 @@ pub(crate) async fn watch(core: Arc<Core>) {
 }
 
 /// From one connection to its loss.
-async fn session(core: &Arc<Core>) -> DockerError {
-    let docker = match core.connect().await {
+async fn session(host: &Watched) -> DockerError {
+    let client = &host.client;
+    let docker = match client.connect().await {
         Ok(docker) => docker,
         Err(why) => return why,
     };
-    core.connected(docker.clone());
+    client.connected(docker.clone());
     let (mut short, mut heard) = (0, None);
     loop {
         let begun = Instant::now();
         let mut events = pin!(docker.events(Some(options_since(heard))));
-        match follow(core, &mut events, &mut heard).await {
+        match follow(host, &mut events, &mut heard).await {
             Ended::Session(why) => return why,
             Ended::Stream(why) => {
                 short = if begun.elapsed() < STREAM_SHORT { short + 1 } else { 0 };
@@ -85,7 +95,7 @@ async fn session(core: &Arc<Core>) -> DockerError {
                     return DockerError::EventsCut { why: why.to_string() };
                 }
                 // Whether the daemon is still there decides what this was.
-                if let Err(gone) = ping(Arc::clone(core)).await {
+                if let Err(gone) = ping(Arc::clone(client)).await {
                     return gone;
                 }
                 tracing::debug!("reopening the event stream: {why}");
@@ -114,10 +124,11 @@ enum Ended {
 }
 
 async fn follow(
-    core: &Arc<Core>,
+    host: &Watched,
     events: &mut (impl Stream<Item = Result<EventMessage, bollard::errors::Error>> + Unpin),
     heard: &mut Option<i64>,
 ) -> Ended {
+    let client = &host.client;
     let mut chores = Requests::new();
     let mut beat = interval(BEAT);
     let mut cpu = interval(CPU_EVERY);
@@ -131,7 +142,7 @@ async fn follow(
             event = events.next() => {
                 let at = event.as_ref().and_then(|event| event.as_ref().ok()?.time_nano);
                 *heard = at.or(*heard);
-                if let Err(why) = take_event(core, event, &mut chores) {
+                if let Err(why) = take_event(host, event, &mut chores) {
                     return Ended::Stream(why);
                 }
             }
@@ -147,39 +158,40 @@ async fn follow(
             },
             _ = beat.tick(), if !beating => {
                 beating = true;
-                chores.spawn(ping(Arc::clone(core)));
+                chores.spawn(ping(Arc::clone(client)));
             }
             () = sleep_until(list_at), if !listing => {
                 listing = true;
                 listings += 1;
                 list_at = Instant::now() + if listings == 1 { LIST_AGAIN } else { LIST_EVERY };
-                chores.spawn(list(Arc::clone(core)));
+                chores.spawn(list(host.clone()));
             }
-            () = core.relist.notified() => list_at = Instant::now(),
-            _ = cpu.tick() => cpu::ask_for_all(core),
+            () = client.relist.notified() => list_at = Instant::now(),
+            _ = cpu.tick() => ask_for_counters(host),
         }
     }
 }
 
-async fn ping(core: Arc<Core>) -> Result<Request, DockerError> {
-    core.call("ping the daemon", 3 * BEAT, |docker| async move { docker.ping().await }).await?;
-    core.spoke();
+async fn ping(client: Arc<Client>) -> Result<Request, DockerError> {
+    client.call("ping the daemon", 3 * BEAT, |docker| async move { docker.ping().await }).await?;
+    client.spoke();
     Ok(Request::Ping)
 }
 
 /// Gives every service all of its containers.
-async fn list(core: Arc<Core>) -> Result<Request, DockerError> {
+async fn list(host: Watched) -> Result<Request, DockerError> {
+    let Watched { client, services } = host;
     let asked = Instant::now();
-    let all = core.keep_listing(core.see().await?);
-    core.spoke();
+    let all = client.keep_listing(client.see().await?);
+    client.spoke();
     let mut by_service: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
     for seen in all.iter() {
         if let Some(name) = seen.0.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
             by_service.entry(name).or_default().push(seen);
         }
     }
-    let mut services = JoinSet::new();
-    for service in core.services() {
+    let mut completed = JoinSet::new();
+    for service in services.all() {
         let members = &service.settings.members;
         let admitted = |seen: &&&Seen| seen.1.as_ref().is_some_and(|it| members.admit(it));
         let named = by_service.get(service.name()).into_iter().flatten();
@@ -188,61 +200,67 @@ async fn list(core: Arc<Core>) -> Result<Request, DockerError> {
         let unknown = by_service.get(service.name()).into_iter().flatten().any(|it| it.1.is_none());
         let whole = !service.waits(unknown);
         let unclear = service.listed(&own, asked);
-        services.spawn(complete(Arc::clone(&core), service, unclear, whole));
+        completed.spawn(complete(Arc::clone(&client), service, unclear, whole));
     }
-    services.join_all().await;
+    completed.join_all().await;
     Ok(Request::List)
 }
 
 /// Asks for what a listing left open. A service of which that fails stays as it was.
 ///
 /// `whole`: whether it is all that there is of the service.
-async fn complete(core: Arc<Core>, service: Arc<Service>, unclear: Vec<String>, mut whole: bool) {
+async fn complete(
+    client: Arc<Client>,
+    service: Arc<Service>,
+    unclear: Vec<String>,
+    mut whole: bool,
+) {
     let mut asked = JoinSet::new();
     for id in unclear {
-        asked.spawn(inspect(Arc::clone(&core), Arc::clone(&service), id));
+        asked.spawn(look_again(Arc::clone(&client), Arc::clone(&service), id));
     }
     while let Some(done) = asked.join_next().await {
         whole &= done.unwrap_or(false);
     }
     if whole {
-        service.complete();
+        carry_out(&service, service.complete());
     }
 }
 
 fn take_event(
-    core: &Arc<Core>,
+    host: &Watched,
     event: Option<Result<EventMessage, bollard::errors::Error>>,
     chores: &mut Requests,
 ) -> Result<(), DockerError> {
-    let what = "stream events";
+    let (client, what) = (&host.client, "stream events");
     let event = match event {
         Some(Ok(event)) => event,
-        Some(Err(error)) => return Err(DockerError::of(&core.settings.host, what, &error)),
+        Some(Err(error)) => return Err(DockerError::of(&client.settings.host, what, &error)),
         None => {
             let why = "the stream ended".to_owned();
             return Err(DockerError::Broken { what: what.into(), why });
         }
     };
-    core.spoke();
+    client.spoke();
     let Some(actor) = event.actor else { return Ok(()) };
     let (Some(id), Some(attributes)) = (actor.id, actor.attributes) else { return Ok(()) };
     let named = |service: &Arc<Service>| {
         Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
     };
     // An external container may declare a service: its labels are in a listing.
-    if event.action.as_deref() == Some("create") && !core.settings.signer.knows(&attributes) {
-        core.relist.notify_one();
+    if event.action.as_deref() == Some("create") && !client.settings.signer.knows(&attributes) {
+        client.relist.notify_one();
     }
     // What it may use may have changed.
     if event.action.as_deref() == Some("update") {
-        core.origins.forget(&id);
+        client.origins.forget(&id);
     }
-    for service in core.services().into_iter().filter(named) {
+    for service in host.services.all().into_iter().filter(named) {
         match event.action.as_deref().unwrap_or_default() {
             "destroy" => service.gone(&id),
             "die" => {
-                service.died(&id, attributes.get("exitCode").and_then(|code| code.parse().ok()));
+                let code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+                carry_out(&service, service.died(&id, code));
             }
             "kill" => {
                 let signal = attributes.get("signal").map(String::as_str).unwrap_or_default();
@@ -250,64 +268,40 @@ fn take_event(
             }
             "start" => {
                 service.started(&id);
-                look(core, service, &id, chores);
+                look(client, service, &id, chores);
             }
-            "pause" | "unpause" | "rename" | "update" => look(core, service, &id, chores),
-            action if action.starts_with("health_status") => look(core, service, &id, chores),
+            "pause" | "unpause" | "rename" | "update" => look(client, service, &id, chores),
+            action if action.starts_with("health_status") => look(client, service, &id, chores),
             _ => {}
         }
     }
     Ok(())
 }
 
-fn look(core: &Arc<Core>, service: Arc<Service>, id: &str, chores: &mut Requests) {
-    if chores.len() >= CHORES_MAX {
-        core.relist.notify_one();
+/// Asks the daemon for every counter that no file gives; what is being asked for is left out.
+fn ask_for_counters(host: &Watched) {
+    if host.client.counts_cpu() == Some(false) {
         return;
     }
-    let inspected = inspect(Arc::clone(core), service, id.to_owned());
+    for service in host.services.all() {
+        for id in service.unmetered() {
+            let (client, service) = (Arc::clone(&host.client), Arc::clone(&service));
+            tokio::spawn(async move {
+                let counters = cpu::ask_for(&client, &id).await;
+                service.counted(&id, counters);
+            });
+        }
+    }
+}
+
+fn look(client: &Arc<Client>, service: Arc<Service>, id: &str, chores: &mut Requests) {
+    if chores.len() >= CHORES_MAX {
+        client.relist.notify_one();
+        return;
+    }
+    let inspected = look_again(Arc::clone(client), service, id.to_owned());
     chores.spawn(async move {
         inspected.await;
         Ok(Request::Other)
     });
-}
-
-/// Inspects one container for its service; false if there was no answer.
-pub(crate) async fn inspect(core: Arc<Core>, service: Arc<Service>, id: String) -> bool {
-    // Never closed.
-    let Ok(_place) = core.inspections.acquire().await else { return false };
-    for _ in 0..INSPECT_TRIES {
-        let asked = Instant::now();
-        let answer = core
-            .call("inspect a container", INSPECT_LIMIT, |docker| {
-                let id = id.clone();
-                async move { docker.inspect_container(&id, None::<InspectContainerOptions>).await }
-            })
-            .await;
-        match answer {
-            Ok(answer) => match core.standing_in(&answer).await {
-                Ok(standing) if !service.settings.members.admit(&standing) => {
-                    service.gone(&id);
-                    return true;
-                }
-                Ok(standing) => match service.take(&answer, &standing, asked) {
-                    Taken::Yes => return true,
-                    Taken::Overtaken => {}
-                },
-                Err(error) => {
-                    tracing::debug!(container = id, %error, "cannot tell who wrote its labels");
-                    return false;
-                }
-            },
-            Err(DockerError::Refused { status: 404, .. }) => {
-                service.gone(&id);
-                return true;
-            }
-            Err(error) => {
-                tracing::debug!(container = id, %error, "no inspection");
-                return false;
-            }
-        }
-    }
-    false
 }

@@ -12,6 +12,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_docker::{
     DockerEngine, DockerError, DockerHost, DockerSettings, HostSettings, Members, Publish, Signer,
 };
+use flyball_engine::Hint as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 

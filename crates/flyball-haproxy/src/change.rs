@@ -139,8 +139,11 @@ impl Change {
 
 #[cfg(test)]
 mod tests {
+    use flyball_engine::Hint as _;
+
     use super::*;
-    use crate::settings::{ServerOptions, Socket};
+    use crate::settings::ServerOptions;
+    use crate::socket::Socket;
 
     fn settings() -> HaproxySettings {
         HaproxySettings::new(Socket::Unix("/a.sock".into()), "web")

@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use flyball_engine::Hint;
 use flyball_file::{FileError, PlaceError};
 
-use crate::settings::Socket;
+use crate::socket::Socket;
 
 /// Why HAProxy could not be asked, or did not do as asked.
 #[derive(Debug, thiserror::Error)]
@@ -186,9 +187,10 @@ impl HaproxyError {
             | Self::ForeignFile { .. } => true,
         }
     }
+}
 
-    /// What the user can do about it, where there is something to say.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for HaproxyError {
+    fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Unreachable { socket, source } => return unreachable(socket, source.kind()),
             Self::NoBackend { backend } => {

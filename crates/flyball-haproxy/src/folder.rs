@@ -106,6 +106,8 @@ impl Place {
 mod tests {
     use std::fs;
 
+    use flyball_engine::Hint as _;
+
     use super::*;
 
     const MARK: &str = "# ours";

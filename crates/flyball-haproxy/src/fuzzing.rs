@@ -5,7 +5,8 @@
 
 use crate::change::{Change, Outcome, What};
 use crate::error::HaproxyError;
-use crate::settings::{HaproxySettings, Mode, Socket};
+use crate::settings::{HaproxySettings, Mode};
+use crate::socket::Socket;
 use crate::stat::{Snapshot, find_backend};
 
 const BACKEND: &str = "web";

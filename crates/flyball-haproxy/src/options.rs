@@ -172,6 +172,8 @@ pub(crate) fn verify(words: &str) -> Result<(), HaproxyError> {
 
 #[cfg(test)]
 mod tests {
+    use flyball_engine::Hint as _;
+
     use super::*;
 
     #[test]

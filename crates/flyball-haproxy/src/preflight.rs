@@ -6,8 +6,11 @@ mod backend;
 mod configured;
 mod process;
 mod speech;
+mod subject;
 
 use std::path::PathBuf;
+
+use flyball_engine::Hint as _;
 
 use crate::error::{HaproxyError, stats_line};
 use crate::finding::{Edit, Finding, Level};

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flyball_core::units::Timestamp;
+use flyball_engine::Hint as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
@@ -125,10 +126,7 @@ impl Shared {
         }
         let service = &self.settings.service;
         match error {
-            Some(error) => match error.hint() {
-                Some(hint) => tracing::warn!("{service}: {error}; hint: {hint}"),
-                None => tracing::warn!("{service}: {error}"),
-            },
+            Some(error) => tracing::warn!("{service}: {}", error.with_hint()),
             None => tracing::info!("{service}: HAProxy recovered"),
         }
         *said = now;

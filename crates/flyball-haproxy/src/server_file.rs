@@ -111,7 +111,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::settings::Socket;
+    use crate::socket::Socket;
 
     fn settings(path: PathBuf) -> HaproxySettings {
         let lines = "balance leastconn\n\n    option redispatch 1".to_owned();

@@ -9,7 +9,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::configuration::Configuration;
-use crate::settings::{HaproxySettings, Socket};
+use crate::settings::HaproxySettings;
+use crate::socket::Socket;
 use crate::wire::Wire;
 
 /// A configuration of 10,000 backends has 2 MB.

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::error::HaproxyError;
-use crate::settings::Socket;
+use crate::socket::Socket;
 
 /// More than 10,000 servers fill with 2.3 MB; an answer that is longer is none of HAProxy's.
 const ANSWER_MAX: u64 = 16 << 20;

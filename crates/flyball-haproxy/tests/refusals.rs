@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 use flyball_core::observation::Reading;
+use flyball_engine::Hint as _;
 use flyball_haproxy::{
     Finding, Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile, Slots, Socket,
 };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use flyball_engine::Hint as _;
 use flyball_haproxy::{Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile};
 use flyball_testkit::haproxy;
 use flyball_testkit::haproxy::{Replica, Rig, clock, get, observed, routed};

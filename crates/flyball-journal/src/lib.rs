@@ -26,7 +26,7 @@ use flyball_core::record::Sample;
 pub use error::JournalError;
 pub use manual::StoredManual;
 pub use open::UnusedFile;
-pub use reader::{Decisions, Reader, Which};
+pub use reader::{Decisions, Reader};
 
 use manual::Manuals;
 use waiting::{Place, RETRY};
@@ -85,7 +85,8 @@ impl Journal {
     fn open_again(dir: &Path, retention: Retention, retry: Duration) -> Self {
         let (queue, messages) = sync_channel(QUEUE_MAX);
         let (finish, finished) = sync_channel(0);
-        let (state, manuals) = (Arc::new(State::default()), Arc::new(Manuals::default()));
+        let state = Arc::new(State::default());
+        let manuals = Arc::new(Manuals::default());
         let place = Place {
             dir: dir.to_owned(),
             retention,

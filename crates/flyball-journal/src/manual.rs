@@ -145,7 +145,8 @@ pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
         let service = row.get(0)?;
         match serde_json::from_str(row.get_ref(1)?.as_str().unwrap_or_default()) {
             Ok(ask) => {
-                let (until_wall_ms, by) = (row.get(2)?, row.get(3)?);
+                let until_wall_ms = row.get(2)?;
+                let by = row.get(3)?;
                 found.manuals.insert(service, StoredManual { ask, until_wall_ms, by });
             }
             Err(_) => drop(found.unreadable.insert(service)),

@@ -213,8 +213,8 @@ fn make_usable(connection: &mut Connection, path: &Path) -> Result<(), Refused> 
     }
     let found = schema::header(connection, "user_version")?;
     if found > schema::VERSION {
-        let (path, known) = (path.to_owned(), schema::VERSION);
-        return Err(Refused::Error(JournalError::Newer { path, found, known }));
+        let newer = JournalError::Newer { path: path.to_owned(), found, known: schema::VERSION };
+        return Err(Refused::Error(newer));
     }
     use_log(connection, path)?;
     check(connection)

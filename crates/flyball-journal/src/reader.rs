@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flyball_core::decision::Decision;
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Row, params};
 
 use crate::error::JournalError;
@@ -23,27 +23,6 @@ const QUERY_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
-}
-
-/// Which decisions of a service are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Which {
-    /// Made at or after this wall-clock time.
-    pub from_wall_ms: i64,
-    /// Made before this wall-clock time.
-    pub before_wall_ms: i64,
-    /// At most this many.
-    pub limit: u32,
-    /// Only those that want another count than was committed then.
-    pub moves_only: bool,
-}
-
-impl Which {
-    /// The latest `limit`.
-    pub fn latest(limit: u32) -> Self {
-        let (from_wall_ms, before_wall_ms) = (i64::MIN, i64::MAX);
-        Self { from_wall_ms, before_wall_ms, limit, moves_only: false }
-    }
 }
 
 /// Some decisions of a service, the newest first.
@@ -170,13 +149,17 @@ impl Reader {
             .map(|first| first.map_or(i64::MAX, |first| first.saturating_sub(MINUTE_MS - 1)))
     }
 
-    /// The latest decisions of `service` among `which`, the newest first; those of one moment in
+    /// The latest decisions of `service` that `filter` lets through, the newest first; those of one moment in
     /// the order they were recorded, the last first.
     ///
     /// # Errors
     ///
     /// The file cannot be read, or not in time.
-    pub fn decisions(&self, service: &str, which: &Which) -> Result<Decisions, JournalError> {
+    pub fn decisions(
+        &self,
+        service: &str,
+        filter: &DecisionFilter,
+    ) -> Result<Decisions, JournalError> {
         self.begin()?;
         let mut statement = self.connection.prepare_cached(
             "SELECT json FROM decision
@@ -184,7 +167,7 @@ impl Reader {
                  AND wall_ms >= ?2 AND wall_ms < ?3 AND (NOT ?4 OR desired <> committed)
              ORDER BY wall_ms DESC, id DESC LIMIT ?5",
         )?;
-        let Which { from_wall_ms, before_wall_ms, limit, moves_only } = *which;
+        let DecisionFilter { from_wall_ms, before_wall_ms, limit, moves_only } = *filter;
         let wanted = params![service, from_wall_ms, before_wall_ms, moves_only, limit];
         let mut rows = statement.query(wanted)?;
         let mut found = Decisions::default();

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use flyball_core::decide::decide;
@@ -10,9 +9,9 @@ use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{Ask, EngineReport, Observation, Reading};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
-use flyball_journal::{Journal, Reader, Retention, StoredManual, Which};
+use flyball_journal::{Journal, Reader, Retention, StoredManual};
 
 const MINUTE_MS: i64 = 60_000;
 const DAY_MS: i64 = 24 * 60 * MINUTE_MS;
@@ -57,15 +56,7 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };
-    let seen = Observation {
-        at,
-        wall_ms,
-        engine,
-        balancer: None,
-        manual: None,
-        advice: None,
-        failing: BTreeMap::new(),
-    };
+    let seen = Observation { wall_ms, ..Observation::new(at, engine) };
     decide(&policy, &mut Memory::default(), &seen)
 }
 
@@ -94,12 +85,12 @@ fn a_service_that_was_never_recorded_has_no_history() {
     let journal = open(dir.path());
     let reader = read(&journal);
     assert!(reader.samples("web", 0, i64::MAX, 100).unwrap().is_empty());
-    assert!(reader.decisions("web", &Which::latest(10)).unwrap().decisions.is_empty());
+    assert!(reader.decisions("web", &DecisionFilter::latest(10)).unwrap().decisions.is_empty());
     assert_eq!(reader.decision_at("web", i64::MAX).unwrap(), None);
 }
 
-fn before(before_wall_ms: i64, limit: u32) -> Which {
-    Which { before_wall_ms, ..Which::latest(limit) }
+fn before(before_wall_ms: i64, limit: u32) -> DecisionFilter {
+    DecisionFilter { before_wall_ms, ..DecisionFilter::latest(limit) }
 }
 
 #[test]
@@ -117,10 +108,10 @@ fn a_stretch_of_decisions_may_leave_out_those_that_keep_the_count() {
         let found = reader.decisions("web", &which).unwrap().decisions;
         found.iter().map(|d| (d.wall_ms - MONDAY_MS) / 1_000).collect::<Vec<_>>()
     };
-    let from = Which { from_wall_ms: MONDAY_MS + 1_000, ..before(MONDAY_MS + 3_000, 9) };
+    let from = DecisionFilter { from_wall_ms: MONDAY_MS + 1_000, ..before(MONDAY_MS + 3_000, 9) };
     assert_eq!(times(from), [2, 1]);
-    assert_eq!(times(Which { moves_only: true, ..from }), [2]);
-    assert_eq!(times(Which { moves_only: true, ..Which::latest(2) }), [3, 2]);
+    assert_eq!(times(DecisionFilter { moves_only: true, ..from }), [2]);
+    assert_eq!(times(DecisionFilter { moves_only: true, ..DecisionFilter::latest(2) }), [3, 2]);
 }
 
 #[test]
@@ -194,7 +185,7 @@ fn a_clock_set_back_hides_nothing_and_the_last_record_of_a_moment_wins() {
     let times: Vec<_> = samples.iter().map(|sample| sample.wall_ms - MONDAY_MS).collect();
     assert_eq!(times, [-3_600_000, -3_599_000, 0, 1_000, 2_000]);
     assert_eq!(reader.decision_at("web", MONDAY_MS).unwrap(), Some(second.clone()));
-    assert_eq!(reader.decisions("web", &Which::latest(1)).unwrap().decisions, [second]);
+    assert_eq!(reader.decisions("web", &DecisionFilter::latest(1)).unwrap().decisions, [second]);
 }
 
 #[test]

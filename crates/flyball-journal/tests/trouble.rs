@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use flyball_core::observation::Ask;
-use flyball_core::record::Sample;
-use flyball_journal::{Journal, JournalError, Reader, Retention, StoredManual, UnusedFile, Which};
+use flyball_core::record::{DecisionFilter, Sample};
+use flyball_journal::{Journal, JournalError, Reader, Retention, StoredManual, UnusedFile};
 use rusqlite::Connection;
 
 const MONDAY_MS: i64 = 1_750_636_800_000;
@@ -297,6 +297,6 @@ fn a_record_of_another_version_is_counted_and_the_rest_is_shown() {
         .unwrap();
     let (journal, _) = open(dir.path());
     let reader = journal.reader().unwrap();
-    assert_eq!(reader.decisions("web", &Which::latest(10)).unwrap().unreadable, 1);
+    assert_eq!(reader.decisions("web", &DecisionFilter::latest(10)).unwrap().unreadable, 1);
     assert!(matches!(reader.decision_at("web", 6), Err(JournalError::Record { wall_ms: 5, .. })));
 }

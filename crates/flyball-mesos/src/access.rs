@@ -5,8 +5,7 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use flyball_tls::Tls;
-use flyball_token::Token;
+use flyball_net::{Tls, Token};
 use hyper::header::HeaderValue;
 
 /// The same for all of a cluster. The default is plain text and unauthenticated.

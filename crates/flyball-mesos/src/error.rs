@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use flyball_engine::Hint;
+
 /// A Mesos cluster that does not do what is needed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MesosError {
@@ -97,9 +99,8 @@ pub enum MesosError {
     NoRuntime,
 }
 
-impl MesosError {
-    /// What the user can do about it.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for MesosError {
+    fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Setting { .. } => "raise cpus or memory of the service",
             Self::Address { .. } => "write master = \"http://HOST:5050\" under [mesos]",

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use flyball_engine::text::one_line;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use flyball_net::{HeaderLimits, HttpConnection, HttpError, connect, whole};
+use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, LOCATION, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
-use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::{Access, MesosError};
@@ -26,14 +24,7 @@ const WORDS_MAX: usize = 300;
 pub(crate) struct Connection {
     at: String,
     authorization: Option<HeaderValue>,
-    sender: SendRequest<Full<Bytes>>,
-    driver: AbortHandle,
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
+    http: HttpConnection,
 }
 
 impl Connection {
@@ -41,16 +32,11 @@ impl Connection {
     pub(crate) async fn open(access: &Access, at: &str) -> Result<Self, MesosError> {
         let unreachable = |why: String| MesosError::Unreachable { at: at.to_owned(), why };
         let place = host_and_port(at).ok_or_else(|| MesosError::Address { at: at.to_owned() })?;
-        let stream = flyball_tls::connect(place, access.tls.as_ref(), CONNECT_LIMIT).await;
+        let stream = connect(place, access.tls.as_ref(), CONNECT_LIMIT).await;
         let stream = stream.map_err(|error| unreachable(error.to_string()))?;
-        let opened = handshake(TokioIo::new(stream)).await;
-        let (sender, connection) = opened.map_err(|error| unreachable(error.to_string()))?;
-        let driver = tokio::spawn(async move {
-            // Whatever ends the connection is told by the request under way.
-            let _ended = connection.await;
-        });
-        let authorization = access.authorization();
-        Ok(Self { at: at.to_owned(), authorization, sender, driver: driver.abort_handle() })
+        let opened = HttpConnection::open(stream, HeaderLimits::default()).await;
+        let http = opened.map_err(|error| unreachable(error.to_string()))?;
+        Ok(Self { at: at.to_owned(), authorization: access.authorization(), http })
     }
 
     /// A request for JSON to this one, with a body of JSON if there is one.
@@ -59,25 +45,17 @@ impl Connection {
         method: Method,
         path: &str,
         body: Option<Bytes>,
-    ) -> Request<Full<Bytes>> {
-        let has_body = body.is_some();
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
-        *request.method_mut() = method;
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        let headers = request.headers_mut();
-        if let Ok(host) = HeaderValue::from_str(&self.at) {
-            headers.insert(HOST, host);
-        }
+    ) -> Result<Request<Full<Bytes>>, MesosError> {
+        let mut request = flyball_net::request(method, &self.at, path);
         if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
+            request = request.header(AUTHORIZATION, authorization);
         }
-        let agent = concat!("flyball/", env!("CARGO_PKG_VERSION"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if has_body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request = request.header(ACCEPT, "application/json");
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        request
+        let request = request.body(Full::new(body.unwrap_or_default()));
+        request.map_err(|error| self.broken(path, error))
     }
 
     /// Where it leads.
@@ -87,7 +65,7 @@ impl Connection {
 
     /// Whether the other end has closed it meanwhile.
     pub(crate) fn is_closed(&self) -> bool {
-        self.sender.is_closed()
+        self.http.is_closed()
     }
 
     /// Sends a request; gives the answer's head and its body as it comes, whatever the status.
@@ -98,8 +76,8 @@ impl Connection {
     ) -> Result<Response<Incoming>, MesosError> {
         let what = request.uri().path().to_owned();
         let sending = async {
-            self.sender.ready().await?;
-            self.sender.send_request(request).await
+            self.http.ready().await?;
+            self.http.send(request).await
         };
         let answer = timeout(limit, sending).await;
         let answer = answer.map_err(|_| silent(&self.at, &what, limit))?;
@@ -119,9 +97,9 @@ impl Connection {
             200 | 202 => Ok(answer),
             301 | 302 | 307 | 308 => Err(self.elsewhere(&what, answer.headers().get(LOCATION))),
             status => {
-                let body = timeout(limit, Limited::new(answer.into_body(), 4_096).collect()).await;
-                let body = body.ok().and_then(Result::ok).map(|body| body.to_bytes());
-                let words = String::from_utf8_lossy(&body.unwrap_or_default()).into_owned();
+                let body = timeout(limit, whole(answer.into_body(), 4_096)).await;
+                let body = body.ok().and_then(Result::ok).unwrap_or_default();
+                let words = String::from_utf8_lossy(&body).into_owned();
                 let why = one_line(&words).chars().take(WORDS_MAX).collect();
                 Err(MesosError::Refused { at: self.at.clone(), what, status, why })
             }
@@ -145,13 +123,10 @@ impl Connection {
 
     /// All of an answer, if it is no longer than [`ANSWER_MAX`].
     pub(crate) async fn whole(&self, what: &str, body: Incoming) -> Result<Bytes, MesosError> {
-        let body = Limited::new(body, ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| {
-            let too_long = error.is::<LengthLimitError>();
-            let long = format!("more than {ANSWER_MAX} bytes");
-            self.broken(what, if too_long { long } else { error.to_string() })
-        })?;
-        Ok(body.to_bytes())
+        whole(body, ANSWER_MAX).await.map_err(|error| match error {
+            HttpError::TooLong { .. } => self.broken(what, format!("more than {ANSWER_MAX} bytes")),
+            other => self.broken(what, other),
+        })
     }
 
     /// Where the leader is, as a master that does not lead says it: `//HOST:PORT/PATH`.
@@ -179,7 +154,7 @@ pub(crate) async fn get(
 ) -> Result<Bytes, MesosError> {
     let asking = async {
         let mut connection = Connection::open(access, at).await?;
-        connection.ask(connection.request(Method::GET, path, None), limit).await
+        connection.ask(connection.request(Method::GET, path, None)?, limit).await
     };
     timeout(limit, asking).await.unwrap_or_else(|_| Err(silent(at, path, limit)))
 }

@@ -48,5 +48,5 @@ pub use cluster::MesosCluster;
 pub use cluster_info::ClusterInfo;
 pub use engine::MesosEngine;
 pub use error::MesosError;
-pub use flyball_tls::{Tls, TlsError, TlsSettings};
+pub use flyball_net::{Tls, TlsError, TlsSettings};
 pub use settings::{ClusterSettings, Master, MesosSettings, Network};

@@ -253,7 +253,7 @@ impl Subscription {
         let (access, role) = (&core.settings.access, &core.settings.role);
         let mut connection = Connection::open(access, at).await?;
         let body = crate::call::subscribe(framework, role, access.principal());
-        let request = connection.request(Method::POST, PATH, Some(body));
+        let request = connection.request(Method::POST, PATH, Some(body))?;
         let answer = connection.send(request, CALL_LIMIT).await?;
         let id = answer.headers().get(STREAM).cloned();
         Ok(Self { connection, body: answer.into_body(), records: Records::default(), id })
@@ -308,7 +308,7 @@ async fn speak(
     let saying = async {
         let mut connection = Connection::open(&core.settings.access, &at).await?;
         while let Some(call) = calls.recv().await {
-            let mut request = connection.request(Method::POST, PATH, Some(call));
+            let mut request = connection.request(Method::POST, PATH, Some(call))?;
             if let Some(stream) = &stream {
                 request.headers_mut().insert(STREAM, stream.clone());
             }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use flyball_core::units::Timestamp;
+use flyball_engine::Hint as _;
 use flyball_file::FileError;
 use flyball_zookeeper::ZookeeperError;
 use tokio::sync::Notify;
@@ -90,10 +91,7 @@ impl Core {
     /// The connection is lost, or could not be had: said once for each reason.
     pub(crate) fn lost(&self, why: &MesosError) {
         if self.book().lost(why.to_string()) {
-            match why.hint() {
-                Some(hint) => tracing::warn!("{why}; hint: {hint}"),
-                None => tracing::warn!("{why}"),
-            }
+            tracing::warn!("{}", why.with_hint());
         }
     }
 }

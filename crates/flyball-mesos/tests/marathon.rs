@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Hint as _;
 use flyball_mesos::marathon::{
     AppSettings, Credentials, Marathon, MarathonEngine, MarathonPlaces, MarathonSettings,
 };
@@ -290,7 +291,7 @@ async fn apps_with_labels_are_found_and_cpu_time_comes_from_the_agents() {
     let labelled = MarathonSettings { mesos, labels: true, ..settings(&lab) };
     let marathon = Marathon::open(labelled).unwrap();
     let found = marathon.discovered().await.unwrap();
-    assert_eq!((found.len(), found[0].app.as_str()), (1, "/shop/web"));
+    assert_eq!((found.len(), found[0].name.as_str()), (1, "/shop/web"));
     let engine = MarathonEngine::new(&marathon, app()).unwrap();
     observed(&engine, |seen| {
         seen.value().is_some_and(|report| report.replicas.iter().any(|r| r.cpu.is_some()))

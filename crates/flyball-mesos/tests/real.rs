@@ -1,5 +1,5 @@
 //! CPU usage from the agents of a real Mesos, compared with the kernel's.
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 /// Measures CPU.
 mod alone {

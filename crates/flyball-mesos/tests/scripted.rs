@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::Hint as _;
 use flyball_mesos::{
     Access, ClusterInfo, ClusterSettings, Credential, MesosCluster, MesosEngine, MesosSettings,
 };
-use flyball_token::Token;
+use flyball_net::Token;
 use serde_json::{Value, json};
 
 use encrypting::trusting;

@@ -1,24 +1,15 @@
-//! The replicas of one service, and the report made from them.
-//!
-//! A replica is listed from its order until its last process has ended.
+//! The engine of one service.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_cgroup::ProcessStat;
-use flyball_core::observation::{CpuCounter, EngineReport, Exit, Phase, ReplicaReport};
+use flyball_core::observation::EngineReport;
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_engine::Exits;
 use flyball_engine::command::PortFault;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
 
-use crate::replica::{Meter, run_replica};
+use crate::replica::run_replica;
+use crate::state::Shared;
 use crate::{Launcher, ProcessError, ProcessSettings};
 
 /// What a shutdown takes at most beyond the grace: a fork under way, and the killing.
@@ -29,40 +20,6 @@ const SHUTDOWN_MARGIN: Duration = Duration::from_secs(15);
 pub struct ProcessEngine {
     shared: Arc<Shared>,
     runtime: Handle,
-}
-
-/// What the engine and the tasks of its replicas have in common.
-pub(crate) struct Shared {
-    pub(crate) launcher: Arc<Launcher>,
-    pub(crate) settings: ProcessSettings,
-    pub(crate) program: PathBuf,
-    clock: fn() -> Timestamp,
-    changed: Notify,
-    /// How many replicas there are.
-    population: watch::Sender<usize>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    replicas: BTreeMap<ReplicaId, Replica>,
-    exits: Exits,
-    /// Why the latest start failed, until one succeeds.
-    pending: Option<String>,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct Replica {
-    phase: Phase,
-    asked_at: Timestamp,
-    ready_at: Option<Timestamp>,
-    left_at: Option<Timestamp>,
-    address: Option<SocketAddr>,
-    meter: Option<Meter>,
-    cpu: Option<CpuCounter>,
-    /// Gone once it was used: the replica's end is wanted.
-    stop: Option<oneshot::Sender<()>>,
 }
 
 impl ProcessEngine {
@@ -84,15 +41,7 @@ impl ProcessEngine {
         }
         let runtime = Handle::try_current()
             .map_err(|_| ProcessError::NoRuntime { service: settings.service.clone() })?;
-        let shared = Shared {
-            launcher,
-            settings,
-            program,
-            clock,
-            changed: Notify::new(),
-            population: watch::Sender::new(0),
-            state: Mutex::default(),
-        };
+        let shared = Shared::new(launcher, settings, program, clock);
         Ok(Self { shared: Arc::new(shared), runtime })
     }
 
@@ -100,54 +49,27 @@ impl ProcessEngine {
     ///
     /// A counter that cannot be read now is the latest one, with the time it was read at.
     pub fn observe(&self) -> EngineReport {
-        let shared = &self.shared;
-        let mut state = shared.state();
-        let limit = shared.settings.cpu_limit_cores;
-        EngineReport {
-            replicas: state
-                .replicas
-                .iter_mut()
-                .map(|(id, replica)| replica.report(id, limit, shared.clock))
-                .collect(),
-            exits: state.exits.to_vec(),
-            busy: None,
-            pending: state.pending.clone(),
-            ..EngineReport::default()
-        }
+        self.shared.report()
     }
 
     /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
     /// name, or after [`Self::shutdown`].
     pub fn start(&self, replica: &ReplicaId) {
-        let mut state = self.shared.state();
-        if state.closed || state.replicas.contains_key(replica) {
-            return;
+        if let Some(stopped) = self.shared.order(replica) {
+            self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), stopped));
         }
-        let (stop, stopped) = oneshot::channel();
-        state.replicas.insert(replica.clone(), Replica::asked((self.shared.clock)(), stop));
-        self.shared.population.send_replace(state.replicas.len());
-        self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), stopped));
     }
 
     /// Takes note that a replica passed its readiness probe. Does nothing for one that is ready,
     /// stopping, unknown or without an address.
     pub fn set_ready(&self, replica: &ReplicaId) {
-        let mut state = self.shared.state();
-        if let Some(replica) = state.replicas.get_mut(replica)
-            && replica.phase == Phase::Starting
-            && replica.address.is_some()
-        {
-            replica.phase = Phase::Ready;
-            replica.ready_at = Some((self.shared.clock)());
-        }
+        self.shared.set_ready(replica);
     }
 
     /// Asks a replica to end: `SIGTERM` to its group now, `SIGKILL` to everything of it after the
     /// grace or the end of its first process. Does nothing for one that is stopping or unknown.
     pub fn stop(&self, replica: &ReplicaId) {
-        if let Some(replica) = self.shared.state().replicas.get_mut(replica) {
-            replica.ask_to_stop();
-        }
+        self.shared.stop(replica);
     }
 
     /// Waits until something has changed since the last call: a replica was started or failed to,
@@ -158,16 +80,12 @@ impl ProcessEngine {
 
     /// Stops everything, for good, and waits until it is gone: at most the grace and 15 s.
     pub async fn shutdown(&self) {
-        {
-            let mut state = self.shared.state();
-            state.closed = true;
-            state.replicas.values_mut().for_each(Replica::ask_to_stop);
-        }
+        self.shared.close();
         let limit = Duration::from_millis(self.shared.settings.grace_ms) + SHUTDOWN_MARGIN;
         let mut population = self.shared.population.subscribe();
         let gone = tokio::time::timeout(limit, population.wait_for(|&count| count == 0)).await;
         if gone.is_err() {
-            let left = self.shared.state().replicas.len();
+            let left = *self.shared.population.borrow();
             tracing::warn!(
                 service = self.shared.settings.service,
                 left,
@@ -179,121 +97,6 @@ impl ProcessEngine {
 
 impl Drop for ProcessEngine {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.closed = true;
-        state.replicas.values_mut().for_each(Replica::ask_to_stop);
-    }
-}
-
-impl Replica {
-    fn asked(asked_at: Timestamp, stop: oneshot::Sender<()>) -> Self {
-        Self {
-            phase: Phase::Starting,
-            asked_at,
-            ready_at: None,
-            left_at: None,
-            address: None,
-            meter: None,
-            cpu: None,
-            stop: Some(stop),
-        }
-    }
-
-    fn ask_to_stop(&mut self) {
-        self.phase = Phase::Stopping;
-        if let Some(stop) = self.stop.take() {
-            // Its task may just be ending; then there is nothing to stop.
-            let _ = stop.send(());
-        }
-    }
-
-    fn report(&mut self, id: &ReplicaId, limit: f64, clock: fn() -> Timestamp) -> ReplicaReport {
-        if let Some(Ok(used_ns)) = self.meter.as_mut().map(Meter::used_ns) {
-            self.cpu = Some(CpuCounter { at: clock(), used_ns });
-        }
-        ReplicaReport {
-            id: id.clone(),
-            phase: self.phase,
-            asked_at: self.asked_at,
-            ready_at: self.ready_at,
-            address: self.address,
-            cpu: self.cpu,
-            throttled: None,
-            cpu_limit_cores: limit,
-            protected: false,
-        }
-    }
-}
-
-/// What the task of a replica reports.
-impl Shared {
-    /// It has a process.
-    pub(crate) fn started(&self, id: &ReplicaId, address: SocketAddr, meter: Option<Meter>) {
-        let mut state = self.state();
-        state.pending = None;
-        if let Some(replica) = state.replicas.get_mut(id) {
-            replica.address = Some(address);
-            replica.meter = meter;
-        }
-        self.changed.notify_one();
-    }
-
-    /// Its processes, as far as they are known, after a fresh look for more of them.
-    pub(crate) fn descendants(&self, id: &ReplicaId) -> Vec<ProcessStat> {
-        let mut state = self.state();
-        let Some(meter) = state.replicas.get_mut(id).and_then(|replica| replica.meter.as_mut())
-        else {
-            return Vec::new();
-        };
-        // Only what the reading finds on its way is wanted.
-        let _ = meter.used_ns();
-        meter.members()
-    }
-
-    /// Its first process has died, or will be killed now.
-    pub(crate) fn leaving(&self, id: &ReplicaId) {
-        let now = (self.clock)();
-        if let Some(replica) = self.state().replicas.get_mut(id) {
-            replica.phase = Phase::Stopping;
-            replica.left_at = Some(now);
-            replica.meter = None;
-        }
-        self.changed.notify_one();
-    }
-
-    /// Nothing of it is left.
-    pub(crate) fn ended(&self, id: &ReplicaId, reason: String) {
-        self.remove(&mut self.state(), id, reason);
-    }
-
-    /// It never had a process.
-    pub(crate) fn failed_to_start(&self, id: &ReplicaId, error: &io::Error) {
-        let reason = format!("cannot start {}: {error}", self.program.display());
-        let mut state = self.state();
-        state.pending = Some(reason.clone());
-        self.remove(&mut state, id, reason);
-    }
-
-    /// Forgets a replica; its exit is reported unless it was asked to end.
-    fn remove(&self, state: &mut State, id: &ReplicaId, reason: String) {
-        let Some(replica) = state.replicas.remove(id) else { return };
-        let at = replica.left_at.unwrap_or_else(self.clock);
-        if replica.stop.is_some() {
-            tracing::debug!(replica = %id, reason, "a replica ended by itself");
-            let ready_ms = replica.ready_at.map(|ready_at| at.ms_since(ready_at));
-            state.exits.push(Exit { replica: id.clone(), at, ready_ms, reason });
-        }
-        self.population.send_replace(state.replicas.len());
-        self.changed.notify_one();
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+        self.shared.close();
     }
 }

@@ -5,6 +5,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use flyball_engine::Hint;
+
 /// A launcher or an engine that cannot work as it is set.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -88,9 +90,8 @@ pub enum ProcessError {
     },
 }
 
-impl ProcessError {
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for ProcessError {
+    fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::EmptyCommand { .. } => {
                 "write command = [\"./server\", \"--port\", \"{port}\"]".into()

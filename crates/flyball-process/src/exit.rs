@@ -1,7 +1,12 @@
-//! Describes why a replica ended: exit status or signal, then its log tail.
+//! Why a replica ended: its exit status is collected, and described with its log tail.
 
 use nix::sys::signal::Signal;
-use rustix::process::WaitIdStatus;
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus, waitid};
+
+/// Collects a first process that has died; `None` if it has not, or was collected by others.
+pub(crate) fn collect(process: Pid) -> Option<WaitIdStatus> {
+    waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok().flatten()
+}
 
 /// `status` and the replica's log tail; `None` for a replica that could not be collected.
 pub(crate) fn describe(status: Option<&WaitIdStatus>, last_words: &str) -> String {

@@ -3,8 +3,10 @@
 //! The kernel kills a replica when the *thread* that forked it ends, so no other thread may fork
 //! one, and this one lives as long as the launcher.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -13,15 +15,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use flyball_cgroup::ProcessStat;
+use flyball_engine::ports::{Port, Ports};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::containment::{Containment, ReplicaGroup, kill_group};
 use crate::env_markers::EnvMarkers;
+use crate::exit::collect;
 use crate::finder::{ProcessFinder, Session};
 use crate::fork::{self, ChildKind};
-use crate::ports::Ports;
-use crate::replica::collect;
 use crate::watchdog::Watchdog;
 use crate::{LauncherSettings, ProcessError};
 
@@ -115,8 +117,10 @@ impl Launcher {
         &self.marks
     }
 
-    pub(crate) fn ports(&self) -> &Ports {
-        &self.ports
+    /// A port of 127.0.0.1 that is free and not handed out.
+    pub(crate) fn take_port(&self) -> io::Result<Port> {
+        let port = self.ports.take(Ipv4Addr::LOCALHOST, &BTreeSet::new())?;
+        port.ok_or_else(|| io::Error::new(io::ErrorKind::AddrInUse, "no free port on 127.0.0.1"))
     }
 
     /// A place for one more replica, given back when this is dropped.

@@ -32,10 +32,11 @@ mod exit;
 mod finder;
 mod fork;
 mod launcher;
+mod meter;
 mod output;
-mod ports;
 mod replica;
 mod settings;
+mod state;
 mod watchdog;
 
 pub use containment::Containment;

@@ -9,15 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flyball_core::units::ReplicaId;
+use flyball_engine::log_tail;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::task::JoinSet;
 
 /// Kept of each stream.
 const KEPT_BYTES: usize = 4096;
-/// Taken from that for a reason.
-const LAST_LINES: usize = 5;
-const LAST_CHARS: usize = 500;
 
 /// Both streams of one replica, being read.
 pub(crate) struct Output {
@@ -78,16 +76,8 @@ impl Tail {
 
     fn last_lines(&self) -> String {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last_lines(&String::from_utf8_lossy(kept.make_contiguous()))
+        log_tail::last_lines(&String::from_utf8_lossy(kept.make_contiguous()))
     }
-}
-
-/// The last lines that are not blank, joined by ` | `, without control characters.
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let last = lines.split_at(lines.len().saturating_sub(LAST_LINES)).1.join(" | ");
-    let clean: Vec<char> = last.chars().filter(|c| !c.is_control()).collect();
-    clean.split_at(clean.len().saturating_sub(LAST_CHARS)).1.iter().collect()
 }
 
 #[cfg(test)]
@@ -102,12 +92,5 @@ mod tests {
         }
         assert!(tail.0.lock().unwrap().len() <= KEPT_BYTES);
         assert!(tail.last_lines().ends_with("line 9998 | line 9999"));
-    }
-
-    #[test]
-    fn last_words_are_plain_text_of_bounded_length() {
-        assert_eq!(last_lines("\n \x1b[31mno port\x1b[0m\r\n\n"), "[31mno port[0m");
-        assert_eq!(last_lines(""), "");
-        assert_eq!(last_lines(&"é".repeat(3000)).chars().count(), LAST_CHARS);
     }
 }

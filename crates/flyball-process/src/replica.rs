@@ -4,67 +4,34 @@
 //! reused earlier.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_cgroup::{CgroupError, Group, GroupMeter, ProcessStat, TreeMeter};
+use flyball_cgroup::ProcessStat;
 use flyball_core::units::ReplicaId;
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process_group, waitid,
-};
+use flyball_engine::ports::Port;
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::time::timeout;
 
 use crate::containment::{ReplicaGroup, kill_group};
-use crate::engine::Shared;
-use crate::exit::describe;
+use crate::exit::{collect, describe};
 use crate::finder::ProcessFinder;
 use crate::launcher::Spawned;
+use crate::meter::Meter;
 use crate::output::Output;
-use crate::ports::Port;
+use crate::state::Shared;
 
 /// How long a replica's processes may take to be gone once they are killed, before it is logged.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait for the rest of the log tail once every process that could write it is gone.
 const WORDS_LIMIT: Duration = Duration::from_millis(200);
-
-/// Where a replica's CPU time is read.
-#[derive(Debug)]
-pub(crate) enum Meter {
-    Group(GroupMeter),
-    Tree(TreeMeter),
-}
-
-impl Meter {
-    fn of(spawned: &Spawned) -> Result<Self, CgroupError> {
-        match &spawned.group {
-            Some(group) => {
-                GroupMeter::open(&Group::unified(group.directory().to_owned())).map(Self::Group)
-            }
-            None => TreeMeter::open(spawned.session.id).map(Self::Tree),
-        }
-    }
-
-    pub(crate) fn used_ns(&mut self) -> Result<u64, CgroupError> {
-        match self {
-            Self::Group(meter) => meter.used_ns(),
-            Self::Tree(meter) => meter.used_ns(),
-        }
-    }
-
-    /// The processes that it adds up; none where the kernel does that.
-    pub(crate) fn members(&self) -> Vec<ProcessStat> {
-        match self {
-            Self::Group(_) => Vec::new(),
-            Self::Tree(meter) => meter.members(),
-        }
-    }
-}
 
 /// Runs replica `id` until nothing of it is left, and reports to the engine what happens to it.
 pub(crate) async fn run_replica(engine: Arc<Shared>, id: ReplicaId, stop: oneshot::Receiver<()>) {
@@ -99,7 +66,7 @@ struct Leftovers {
 impl Running {
     async fn start(engine: &Shared, id: &ReplicaId) -> io::Result<Self> {
         let place = engine.launcher.place()?;
-        let port = engine.launcher.ports().take()?;
+        let port = engine.launcher.take_port()?;
         let command = command(engine, id, port.number());
         let spawned = engine.launcher.spawn(id.to_string(), command).await?;
         let meter = Meter::of(&spawned)
@@ -114,7 +81,8 @@ impl Running {
             watch(pidfd).and_then(|pidfd| Ok((pidfd, Output::listen(stdout, stderr, id)?)));
         match watched {
             Ok((pidfd, output)) => {
-                engine.started(id, port.address(), meter);
+                let address = (Ipv4Addr::LOCALHOST, port.number()).into();
+                engine.started(id, address, meter);
                 Ok(Self {
                     process: pid,
                     session: session.id,
@@ -202,11 +170,6 @@ async fn death(pidfd: &AsyncFd<OwnedFd>) {
 )]
 fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
-}
-
-/// Collects a first process that has died; `None` if it has not, or was collected by others.
-pub(crate) fn collect(process: Pid) -> Option<WaitIdStatus> {
-    waitid(WaitId::Pid(process), WaitIdOptions::EXITED | WaitIdOptions::NOHANG).ok().flatten()
 }
 
 fn command(engine: &Shared, id: &ReplicaId, port: u16) -> Command {

@@ -131,6 +131,8 @@ impl fmt::Debug for ProcessSettings {
 
 #[cfg(test)]
 mod tests {
+    use flyball_engine::Hint as _;
+
     use super::*;
 
     fn settings(command: &[&str]) -> ProcessSettings {

@@ -45,7 +45,7 @@ async fn churn(way: Way) {
     run(1..51).await;
     println!("{way:?}: 50 replicas started and stopped in {:?}", began.elapsed());
     assert_eq!(descriptors(), before, "{way:?}: descriptors leaked");
-    assert_eq!(carriers(&format!("TEST_MARK={value}")), [], "{way:?}");
+    assert_eq!(carriers(&format!("TEST_MARK={value}")), Vec::<u32>::new(), "{way:?}");
     assert_eq!(engine.observe().exits, []);
     if let Containment::Cgroup { directory } = launcher.containment().clone() {
         let groups = fs::read_dir(&directory).unwrap().flatten();

@@ -144,13 +144,13 @@ fn the_next_start_ends_leftovers_of_its_own_state_directory_and_of_no_other() {
     let carrier = format!("FLYBALL_RUN={run}");
     until("first processes killed", || (carriers(&carrier).len() == 4).then_some(()));
     let launcher = Launcher::start(settings(&home)).unwrap();
-    assert_eq!(carriers(&carrier), []);
+    assert_eq!(carriers(&carrier), Vec::<u32>::new());
     assert_eq!(carriers(&format!("FLYBALL_RUN={other_run}")).len(), 6);
     drop(launcher);
     other.kill().unwrap();
     other.wait().unwrap();
     drop(Launcher::start(settings(&format!("/home-of-{other_run}"))).unwrap());
-    assert_eq!(carriers(&format!("FLYBALL_RUN={other_run}")), []);
+    assert_eq!(carriers(&format!("FLYBALL_RUN={other_run}")), Vec::<u32>::new());
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_dropped_launcher_leaves_no_process_although_none_was_stopped() {
         until("three processes", || (carriers(&carrier).len() == 3).then_some(()));
         drop(runtime);
         drop(engine);
-        assert_eq!(carriers(&carrier), []);
+        assert_eq!(carriers(&carrier), Vec::<u32>::new());
     }
 }
 

@@ -231,7 +231,7 @@ async fn a_stop_while_the_fork_is_under_way_ends_it_too() {
     engine.set_ready(&id(1));
     assert_eq!(phase(&engine, 1), Some(Phase::Stopping));
     until_gone(&engine).await;
-    assert_eq!(carriers(&format!("TEST_MARK={value}")), []);
+    assert_eq!(carriers(&format!("TEST_MARK={value}")), Vec::<u32>::new());
     assert_eq!(engine.observe().exits, []);
 }
 
@@ -248,7 +248,7 @@ async fn a_daemon_in_a_session_of_its_own_ends_with_its_replica() {
         until(&engine, "three processes", |_| (carriers(&variable).len() == 3).then_some(())).await;
         engine.stop(&id(1));
         until_gone(&engine).await;
-        assert_eq!(carriers(&variable), [], "{way:?}");
+        assert_eq!(carriers(&variable), Vec::<u32>::new(), "{way:?}");
     }
 }
 

@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
 
 use crate::in_flight::InFlight;
+use crate::rejection::{REASON_HEADER, Rejection};
 use crate::stall::Stall;
 
 /// A body sent to a client.
@@ -46,6 +49,19 @@ impl Answer {
 
     pub(crate) const fn empty() -> Self {
         Self::Text(None)
+    }
+
+    /// The whole answer to a request that was rejected for `reason`.
+    pub(crate) fn rejection(reason: Rejection) -> Response<Self> {
+        let mut response = Response::new(Self::text(reason.sentence()));
+        *response.status_mut() = reason.status();
+        let headers = response.headers_mut();
+        headers.insert(REASON_HEADER, HeaderValue::from_static(reason.slug()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        if reason.status() == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 
     pub(crate) fn replica(
@@ -184,6 +200,20 @@ impl Error for BrokenOff {
         match self {
             Self::Replica(error) => Some(error),
             Self::Quiet => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_503_invites_to_come_back() {
+        for reason in Rejection::ALL {
+            let response = Answer::rejection(reason);
+            assert_eq!(response.headers()[REASON_HEADER], reason.slug());
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), response.status() == 503);
         }
     }
 }

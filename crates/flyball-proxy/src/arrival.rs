@@ -5,26 +5,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::shared::Shared;
+use crate::meter::Meter;
 
 /// One request's arrival.
 #[derive(Clone)]
 pub(crate) struct Arrival(Arc<Inner>);
 
 struct Inner {
-    shared: Arc<Shared>,
+    meter: Arc<Meter>,
     counted: AtomicBool,
 }
 
 impl Arrival {
-    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
-        Self(Arc::new(Inner { shared: Arc::clone(shared), counted: AtomicBool::new(false) }))
+    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
+        Self(Arc::new(Inner { meter: Arc::clone(meter), counted: AtomicBool::new(false) }))
     }
 
     /// The request has arrived.
     pub(crate) fn count(&self) {
         if !self.0.counted.swap(true, Relaxed) {
-            self.0.shared.meter.arrived();
+            self.0.meter.arrived();
         }
     }
 }

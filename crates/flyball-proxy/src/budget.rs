@@ -6,8 +6,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::settings::ProxySettings;
-
 /// How long it is shown that a client was turned away: longer than a user takes from one look at
 /// the page to the next.
 const SHOWN_FOR: Duration = Duration::from_secs(30);
@@ -54,21 +52,6 @@ pub(crate) enum Full {
     Client,
 }
 
-impl Full {
-    pub(crate) fn in_words(self, settings: &ProxySettings) -> String {
-        match self {
-            Self::All => {
-                let max = settings.connections_max.min(settings.budget.max);
-                format!("all {max} allowed connections are open")
-            }
-            Self::Client => {
-                let max = settings.connections_per_client;
-                format!("one client has all of its {max} allowed connections open")
-            }
-        }
-    }
-}
-
 /// When a client was last turned away, and why.
 #[derive(Debug, Default)]
 pub(crate) struct TurnedAway(Mutex<Option<(Instant, Full)>>);
@@ -89,6 +72,11 @@ impl Budget {
     /// At most `max` connections together; at least one.
     pub fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max: max.max(1), counts: Mutex::default() })
+    }
+
+    /// How many connections there may be together.
+    pub(crate) fn max(&self) -> usize {
+        self.max
     }
 
     /// A part for one more proxy, of at most `max`, and `per_client` for one client.

@@ -74,7 +74,7 @@ pub(crate) async fn answer(
     client: Arc<Client>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let arrival = Arrival::new(&client.shared);
+    let arrival = Arrival::new(&client.shared.meter);
     let answered = match Exchange::begin(&client, request, arrival.clone()) {
         Ok((exchange, request)) => exchange.run(request).await,
         Err(reason) => Err(reason),
@@ -85,7 +85,7 @@ pub(crate) async fn answer(
             arrival.count();
         }
         client.shared.meter.refused(reason);
-        reason.response()
+        Answer::rejection(reason)
     }))
 }
 

@@ -107,7 +107,7 @@ impl Acceptor {
         self.shared.meter.refused(Rejection::TooManyConnections);
         self.shared.meter.turned_away.record(full);
         if let Some(times) = self.turned_away.happened(Instant::now()) {
-            let text = full.in_words(&self.shared.settings);
+            let text = self.shared.settings.in_words(full);
             let (at, client) = (self.address, client.ip());
             tracing::warn!(times, "client {client} turned away at {at}: {text}");
         }

@@ -48,7 +48,8 @@ impl Proxy {
         let address = listener.local_addr().map_err(unusable)?;
         let upstreams =
             Arc::new(Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max));
-        let shared = Arc::new(Shared { settings, clock, upstreams, meter: Meter::new() });
+        let meter = Arc::new(Meter::new());
+        let shared = Arc::new(Shared { settings, clock, upstreams, meter });
         let (phase, serving) = watch::channel(Phase::Serving);
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
         Ok(Self { address, epoch: clock().as_ms(), shared, phase })
@@ -83,7 +84,7 @@ impl Proxy {
     /// Why clients are turned away, if one was within the last half minute.
     pub fn crowded(&self) -> Option<String> {
         let full = self.shared.meter.turned_away.recent()?;
-        Some(format!("clients are turned away: {}", full.in_words(&self.shared.settings)))
+        Some(format!("clients are turned away: {}", self.shared.settings.in_words(full)))
     }
 
     /// How long the requests took that a replica answered to the end, since the start.

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use hyper::{Response, StatusCode};
+use hyper::StatusCode;
+use hyper::header::HeaderName;
 
-use crate::answer::Answer;
 use crate::eject::Failure;
 
 /// The header that names the reason.
@@ -104,7 +103,8 @@ impl Rejection {
         !matches!(self, Self::BadRequest | Self::UploadBroken | Self::TooManyConnections)
     }
 
-    const fn sentence(self) -> &'static str {
+    /// What the answer says to a person.
+    pub(crate) const fn sentence(self) -> &'static str {
         match self {
             Self::QueueFull => "Too many requests are waiting for a replica of this service.\n",
             Self::WaitLimit => "No replica of this service became free in time.\n",
@@ -132,19 +132,6 @@ impl Rejection {
             sentence.len(),
         )
     }
-
-    /// The whole answer.
-    pub(crate) fn response(self) -> Response<Answer> {
-        let mut response = Response::new(Answer::text(self.sentence()));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(REASON_HEADER, HeaderValue::from_static(self.slug()));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
 }
 
 impl fmt::Display for Rejection {
@@ -165,15 +152,6 @@ mod tests {
                 Rejection::ALL.iter().filter(|other| other.slug() == reason.slug()).count() == 1
             );
             assert!(reason.status().is_client_error() || reason.status().is_server_error());
-        }
-    }
-
-    #[test]
-    fn only_a_503_invites_to_come_back() {
-        for reason in Rejection::ALL {
-            let response = reason.response();
-            assert_eq!(response.headers()[REASON_HEADER], reason.slug());
-            assert_eq!(response.headers().contains_key(RETRY_AFTER), response.status() == 503);
         }
     }
 }

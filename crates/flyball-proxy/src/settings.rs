@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Full};
 
 /// What runs on this machine.
 const LOOPBACK_4: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
@@ -96,7 +96,21 @@ impl ProxySettings {
         Ok(())
     }
 
-    /// Whether `client` is one of those.
+    /// Why a client is turned away, in words.
+    pub(crate) fn in_words(&self, full: Full) -> String {
+        match full {
+            Full::All => {
+                let max = self.connections_max.min(self.budget.max());
+                format!("all {max} allowed connections are open")
+            }
+            Full::Client => {
+                let max = self.connections_per_client;
+                format!("one client has all of its {max} allowed connections open")
+            }
+        }
+    }
+
+    /// Whether `client` is one of the trusted.
     pub(crate) fn trusts(&self, client: IpAddr) -> bool {
         let client = client.to_canonical();
         self.trusted.iter().any(|network| network.contains(&client))

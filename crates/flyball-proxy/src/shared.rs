@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     pub(crate) settings: ProxySettings,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) upstreams: Arc<Upstreams>,
-    pub(crate) meter: Meter,
+    pub(crate) meter: Arc<Meter>,
 }
 
 /// One client connection.

@@ -95,7 +95,7 @@ fn run(case: &Case, rule: Governor, seed: Seed) -> (f64, f64) {
         timing: Timing { start_lag_prior_ms: 10_000, ..Timing::default() },
     };
     let mut contender = Contender::own("governor", policy);
-    let mut world = World::running(setup, arrivals, seed, ("web", 4));
+    let mut world = World::running(setup, arrivals, seed, "web", 4);
     let (begun_ns, end_ns) = (world.now_ns(), world.end_ns());
     drive(&mut contender, &mut world, begun_ns.midpoint(end_ns), |_, _| ()).unwrap();
     let before = world.latencies().arrived as f64;

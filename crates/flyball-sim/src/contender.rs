@@ -38,8 +38,8 @@ impl Contender {
     /// A rival within the bounds and times of `policy`; its rule is replaced.
     pub fn rival(name: impl Into<String>, policy: Policy, rival: Rival) -> Self {
         let policy = Policy { rule: Rule::External, ..policy };
-        let (memory, rival) = (Memory::default(), Some(rival));
-        Self { name: name.into(), policy, memory, rival, wished: None }
+        let memory = Memory::default();
+        Self { name: name.into(), policy, memory, rival: Some(rival), wished: None }
     }
 
     /// The name it was asked for by, such as `hpa:70`.
@@ -57,12 +57,9 @@ impl Contender {
     pub fn settled(&self, load: f64, capacity: f64) -> u32 {
         let least = replicas_for(load / capacity).max(1);
         let busy = |share: f64| replicas_for(load / capacity / share).max(1);
-        let count = match (&self.rival, &self.policy.rule) {
-            (Some(rival), _) => rival.settled(load, capacity).unwrap_or(least),
-            (None, Rule::Governor(rule)) => busy(rule.busy_cap),
-            (None, Rule::Target(rule)) => busy(rule.cpu),
-            (None, Rule::Step(rule)) => busy(f64::midpoint(rule.out_at, rule.in_at)),
-            (None, Rule::Advised(_) | Rule::External) => least,
+        let count = match &self.rival {
+            Some(rival) => rival.settled(load, capacity).unwrap_or(least),
+            None => self.policy.rule.settled_share().map_or(least, busy),
         };
         self.policy.bounds.clamp(count)
     }

@@ -181,7 +181,8 @@ fn settle_interval_ms(since_ms: u64, interval_ms: u64, settle_ms: u64) -> u64 {
 
 fn foresight<'a>(demand: &'a [u32], step_ms: u64, settings: &Settings) -> Foresight<'a> {
     let physics = settings.physics;
-    let (start_lag_ms, slots) = (physics.longest_start_lag_ms(), Some(physics.slots));
+    let start_lag_ms = physics.longest_start_lag_ms();
+    let slots = Some(physics.slots);
     Foresight { demand, step_ms, start_lag_ms, slots }
 }
 
@@ -193,8 +194,10 @@ fn broken(
     broken: Broken,
     decision: Decision,
 ) -> RunError {
-    let (policy, trace) = (contender.name().to_owned(), trace.name.clone());
-    let (at_s, seed) = (at_ms / 1000, settings.seed);
+    let policy = contender.name().to_owned();
+    let trace = trace.name.clone();
+    let at_s = at_ms / 1000;
+    let seed = settings.seed;
     RunError::Broken(Box::new(Breach { policy, trace, at_s, seed, broken, decision }))
 }
 

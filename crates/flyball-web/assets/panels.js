@@ -151,17 +151,15 @@ export function explanation(told) {
   kind.className = way;
   kind.replaceChildren(element("span", { class_: "shape", "aria-hidden": "true", text: shape }), ` ${told.decision.service} ${words}`);
   setText("explanation-when", `decided at ${clock(told.decision.wall_ms)}`);
-  at("explanation-text").replaceChildren(...told.text.split("\n").map(explainedLine));
+  at("explanation-text").replaceChildren(
+    element("li", { class_: "sources", text: `${told.headline}   ${told.ages}` }),
+    ...told.lines.map(explainedLine));
   if (!at("explanation").open) at("explanation").showModal();
 }
 
-// "  backlog     41 waiting ... -> 10   decides": a label, its arithmetic, and what came of it.
-function explainedLine(text) {
-  const parts = /^ {2}(\S+)\s+(.*?)( {3}decides)?$/.exec(text);
-  if (!parts) return element("li", { class_: "sources", text: text.trim() });
-  const [, label, rest, decides] = parts;
+function explainedLine({ label, text, decides }) {
   const line = element("li", { class_: decides ? "decides" : null },
-    element("strong", { text: label }), element("span", { text: ` ${rest}` }));
+    element("strong", { text: label }), element("span", { text: ` ${text}` }));
   if (decides) line.lastChild.append(" ", element("em", { text: "decides" }));
   return line;
 }

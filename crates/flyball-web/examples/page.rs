@@ -16,12 +16,11 @@ use flyball_core::observation::{
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
     AskError, Counters, Daemon, Event, Fault, Feed, LastSeen, LeaderStatus, ManualAsk, ManualView,
-    NodeView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, Which,
-    serve,
+    NodeView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, serve,
 };
 
 const LOOK_MS: u64 = 500;
@@ -171,21 +170,21 @@ impl World {
         let since = Timestamp::from_ms(BLIND_MS);
         let missing = || "docker does not answer at unix:///var/run/docker.sock".to_owned();
         Observation {
-            at,
             wall_ms: self.wall_ms(self.now_ms),
-            engine: if blind {
-                Reading::Missing { since, why: missing() }
-            } else {
-                Reading::Taken { at, value: self.engine(at) }
-            },
             balancer: Some(if blind {
                 Reading::Missing { since, why: missing() }
             } else {
                 Reading::Taken { at, value: self.balancer(at) }
             }),
             manual: self.manual.clone().filter(|m| m.until.is_none_or(|until| until > at)),
-            advice: None,
-            failing: BTreeMap::new(),
+            ..Observation::new(
+                at,
+                if blind {
+                    Reading::Missing { since, why: missing() }
+                } else {
+                    Reading::Taken { at, value: self.engine(at) }
+                },
+            )
         }
     }
 
@@ -198,15 +197,14 @@ impl World {
         let report = |(id, replica): (&ReplicaId, &Replica)| {
             let ready = self.ready(replica);
             ReplicaReport {
-                id: id.clone(),
-                phase: if ready { Phase::Ready } else { Phase::Starting },
-                asked_at: Timestamp::from_ms(replica.asked_ms),
                 ready_at: ready.then(|| Timestamp::from_ms(replica.asked_ms + START_LAG_MS)),
                 address: ready.then(|| address(id)),
                 cpu: ready.then_some(CpuCounter { at, used_ns: (replica.used_s * 1e9) as u64 }),
-                throttled: None,
-                cpu_limit_cores: 1.0,
-                protected: false,
+                ..ReplicaReport::new(
+                    id.clone(),
+                    if ready { Phase::Ready } else { Phase::Starting },
+                    Timestamp::from_ms(replica.asked_ms),
+                )
             }
         };
         let replicas = self.replicas.iter().map(report).collect();
@@ -403,13 +401,20 @@ impl Daemon for Fair {
         worlds.values().map(World::view).collect()
     }
 
-    fn decisions(&self, name: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
+    fn decisions(&self, name: &str, filter: &DecisionFilter) -> Result<Vec<Decision>, Fault> {
         let within = |d: &&Decision| {
-            (which.from_wall_ms..which.before_wall_ms).contains(&d.wall_ms)
-                && (!which.moves_only || d.desired != d.signals.committed())
+            (filter.from_wall_ms..filter.before_wall_ms).contains(&d.wall_ms)
+                && (!filter.moves_only || d.desired != d.signals.committed())
         };
         self.read(name, |world| {
-            world.decisions.iter().rev().filter(within).take(which.limit).cloned().collect()
+            world
+                .decisions
+                .iter()
+                .rev()
+                .filter(within)
+                .take(filter.limit as usize)
+                .cloned()
+                .collect()
         })
     }
 

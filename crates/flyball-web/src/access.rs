@@ -7,9 +7,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use axum::http::header::{self, AsHeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method};
-use flyball_token::Token;
+use flyball_net::Token;
 
-use crate::problem::{Kind, Problem};
+use crate::api::{Problem, ProblemKind};
 
 /// The rules of one server.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl Access {
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<Authority, Problem> {
-        let wrong = |detail: String| Problem::new(Kind::WrongHost, detail);
+        let wrong = |detail: String| Problem::new(ProblemKind::WrongHost, detail);
         let host = only_one(headers, header::HOST)
             .ok_or_else(|| wrong("the request must have exactly one host".to_owned()))?;
         let authority: Authority =
@@ -73,11 +73,11 @@ impl Access {
         match presented {
             Some(it) if token.is(it) => Ok(()),
             Some(it) if self.read_token.as_ref().is_some_and(|token| token.is(it)) => {
-                Err(Problem::new(Kind::ReadOnly, "changes require the token of token_file"))
+                Err(Problem::new(ProblemKind::ReadOnly, "changes require the token of token_file"))
             }
-            Some(_) => Err(Problem::new(Kind::TokenNeeded, "wrong token")),
+            Some(_) => Err(Problem::new(ProblemKind::TokenNeeded, "wrong token")),
             None => Err(Problem::new(
-                Kind::TokenNeeded,
+                ProblemKind::TokenNeeded,
                 "to make changes, send the token as `authorization: Bearer TOKEN`",
             )),
         }
@@ -94,9 +94,9 @@ impl Access {
         let known = |it| read_token.is(it) || self.token.as_ref().is_some_and(|token| token.is(it));
         match presented(headers) {
             Some(it) if known(it) => Ok(()),
-            Some(_) => Err(Problem::new(Kind::TokenNeeded, "wrong token")),
+            Some(_) => Err(Problem::new(ProblemKind::TokenNeeded, "wrong token")),
             None => Err(Problem::new(
-                Kind::TokenNeeded,
+                ProblemKind::TokenNeeded,
                 "to read, send a token as `authorization: Bearer TOKEN`",
             )),
         }
@@ -111,7 +111,10 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 /// A browser says where a request comes from; programs say nothing and are let through.
 fn check_same_site(headers: &HeaderMap, host: &Authority) -> Result<(), Problem> {
     let refused = |from: &str| {
-        Problem::new(Kind::CrossSite, format!("pages of \"{from}\" may not make changes here"))
+        Problem::new(
+            ProblemKind::CrossSite,
+            format!("pages of \"{from}\" may not make changes here"),
+        )
     };
     if let Some(origin) = headers.get(header::ORIGIN) {
         let origin = origin.to_str().unwrap_or("?");
@@ -137,7 +140,7 @@ fn refuse_forwarded(headers: &HeaderMap) -> Result<(), Problem> {
     match FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
         None => Ok(()),
         Some(name) => Err(Problem::new(
-            Kind::NoToken,
+            ProblemKind::NoToken,
             format!(
                 "it came through a proxy (its header {name} says so), and this server has no \
                  token to ask for: set token_file under [flyball]"

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use flyball_core::health::Cause;
 use flyball_core::observation::FailureCounts;
+use flyball_core::sick::Cause;
 
 /// Upper ends of the spread of look times, in seconds: a look takes 50 us to a few milliseconds,
 /// and one that takes a tenth of a second has waited for a balancer.

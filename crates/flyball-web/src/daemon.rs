@@ -2,11 +2,10 @@
 //! ([`Fault`], [`AskError`]), never an invented value.
 
 use flyball_core::decision::Decision;
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 
+use crate::api::{LeaderStatus, ServiceView};
 use crate::feed::Feed;
-use crate::leader::LeaderStatus;
-use crate::view::ServiceView;
 
 /// What the state needs from the program behind it.
 ///
@@ -31,8 +30,8 @@ pub trait Daemon: Send + Sync + 'static {
         self.services().into_iter().find(|view| view.name == name)
     }
 
-    /// The latest decisions among `which`, newest first.
-    fn decisions(&self, service: &str, which: &Which) -> Result<Vec<Decision>, Fault>;
+    /// The latest decisions that `filter` lets through, newest first.
+    fn decisions(&self, service: &str, filter: &DecisionFilter) -> Result<Vec<Decision>, Fault>;
 
     /// The decision in force at a wall-clock time: the latest made at or before it.
     fn decision_at(&self, service: &str, wall_ms: i64) -> Result<Option<Decision>, Fault>;
@@ -71,19 +70,6 @@ pub struct History {
     pub kept: bool,
     /// Records that could not be kept since the start.
     pub lost: u64,
-}
-
-/// Which decisions of a service are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Which {
-    /// Made at or after this wall-clock time.
-    pub from_wall_ms: i64,
-    /// Made before this wall-clock time.
-    pub before_wall_ms: i64,
-    /// So many at most.
-    pub limit: usize,
-    /// Only those that want another count than was committed.
-    pub moves_only: bool,
 }
 
 /// A manual override.

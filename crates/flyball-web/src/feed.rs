@@ -11,11 +11,8 @@ use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
-use utoipa::ToSchema;
 
-use crate::openapi_types;
-use crate::summary::Explained;
-use crate::view::ReplicaState;
+use crate::api::{Explained, Gap, ReplicaChange, SampleEvent};
 
 /// Events on their way to the ring: 25 s of 20 services, so that only a stuck machine loses any.
 const QUEUE_MAX: usize = 1_024;
@@ -42,29 +39,6 @@ pub enum Event {
         /// Its figures.
         sample: Sample,
     },
-}
-
-/// A replica that came, went or changed its state.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ReplicaChange {
-    /// Its service.
-    pub service: String,
-    /// Its name.
-    pub replica: String,
-    /// What it was doing; `None` if it was not there.
-    pub from: Option<ReplicaState>,
-    /// What it is doing; `None` if it is gone.
-    pub to: Option<ReplicaState>,
-    /// When that was seen, in milliseconds since 1970-01-01 UTC.
-    pub wall_ms: i64,
-}
-
-/// Figures of a service, as an event.
-#[derive(Serialize, ToSchema)]
-struct SampleEvent<'a> {
-    service: &'a str,
-    #[schema(value_type = openapi_types::Sample)]
-    sample: &'a Sample,
 }
 
 /// The end that publishes; cheap to copy.
@@ -206,7 +180,7 @@ async fn fill(mut events: mpsc::Receiver<Event>, shared: Arc<Shared>) {
         }
         let unheard = shared.unheard.swap(0, Relaxed);
         if unheard > 0 {
-            shared.push("gap", None, &format!("{{\"missed\":{unheard}}}"));
+            shared.push("gap", None, &Gap::data(Some(unheard)));
         }
         let head = shared.ring().next;
         shared.head.send_replace(head);
@@ -222,8 +196,8 @@ fn write(shared: &Shared, event: Event) {
         }
         Event::Replica(change) => push_json(shared, "replica", &change.service, &change),
         Event::Sample { service, sample } => {
-            let told = SampleEvent { service: &service, sample: &sample };
-            push_json(shared, "sample", &service, &told);
+            let told = SampleEvent { service, sample };
+            push_json(shared, "sample", &told.service, &told);
         }
     }
 }

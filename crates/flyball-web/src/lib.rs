@@ -3,39 +3,34 @@
 //! [`Daemon::ask`] and is accepted or refused as a whole.
 
 mod access;
+mod api;
 mod api_state;
 mod assets;
 mod blocking_pool;
 mod counters;
 mod daemon;
 mod event_dedup;
-mod events;
 mod feed;
-mod leader;
 mod metrics;
 mod openapi;
-mod openapi_types;
-mod overrides;
 mod problem;
-mod reads;
 mod refusals;
 mod requests;
 mod routes;
 mod server;
 mod stalled;
 mod summary;
-mod view;
 mod window;
 
+pub use api::{
+    Explained, LastSeen, LeaderStatus, ManualView, NodeView, Notice, NoticeKind, PauseRequest,
+    PolicyView, Problem, ProblemKind, ReplicaChange, ReplicaState, ReplicaView, Role, RuleName,
+    ScaleBy, ScaleRequest, ScaleTo, Service, ServiceView, Threshold,
+};
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};
-pub use daemon::{AskError, Daemon, Fault, History, ManualAsk, Which};
-pub use feed::{Event, Feed, ReplicaChange};
-pub use flyball_token::Token;
-pub use leader::{LeaderStatus, Role};
+pub use daemon::{AskError, Daemon, Fault, History, ManualAsk};
+pub use feed::{Event, Feed};
+pub use flyball_net::Token;
 pub use server::{Server, WebError, WebSettings, serve};
-pub use summary::{Explained, decided, notices, summary};
-pub use view::{
-    LastSeen, ManualView, NodeView, Notice, NoticeKind, PolicyView, ReplicaState, ReplicaView,
-    RuleName, ServiceView, Threshold,
-};
+pub use summary::{decided, notices, summary};

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use flyball_core::health::Cause;
+use flyball_core::sick::Cause;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
 use prometheus_client::metrics::MetricType;
@@ -12,11 +12,10 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::api::{LeaderStatus, NoticeKind, ReplicaState, Role, ServiceView};
 use crate::counters::Spread;
 use crate::daemon::{Daemon, History};
-use crate::leader::{LeaderStatus, Role};
 use crate::summary::states;
-use crate::view::{NoticeKind, ReplicaState, ServiceView};
 
 pub(crate) use prometheus_text::CONTENT_TYPE;
 

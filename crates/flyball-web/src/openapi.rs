@@ -7,8 +7,7 @@ use utoipa::openapi::{ComponentsBuilder, Info, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::access::Access;
-use crate::feed::ReplicaChange;
-use crate::problem::Document;
+use crate::api::{Gap, Problem, ReplicaChange, SampleEvent, StreamBegin};
 use crate::window::Only;
 
 const ABOUT: &str = "The state and decisions of flyball, and manual overrides. Times are milliseconds \
@@ -37,7 +36,10 @@ pub(crate) fn frame() -> OpenApi {
     let components = ComponentsBuilder::new()
         .security_scheme("token", SecurityScheme::Http(token.build()))
         .schema(ReplicaChange::name(), ReplicaChange::schema())
-        .schema(Document::name(), Document::schema())
+        .schema(SampleEvent::name(), SampleEvent::schema())
+        .schema(StreamBegin::name(), StreamBegin::schema())
+        .schema(Gap::name(), Gap::schema())
+        .schema(Problem::name(), Problem::schema())
         .schema(Only::name(), Only::schema());
     let mut info = Info::new("flyball", env!("CARGO_PKG_VERSION"));
     info.description = Some(ABOUT.to_owned());

@@ -1,57 +1,53 @@
 //! How requests may be refused, described once for all routes.
 
-use utoipa::IntoResponses;
+use std::collections::BTreeMap;
 
-use crate::problem::Document;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema as _};
+
+use crate::api::Problem;
 
 /// How any request may be refused.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) enum Refusals {
-    /// The request is malformed
-    #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] Document),
-    /// A token is required, or the token is wrong
-    #[response(status = 401, content_type = "application/problem+json")]
-    TokenNeeded(#[to_schema] Document),
-    /// The token is read-only, or the request comes from another site, or it came through a proxy
-    /// and no token is set
-    #[response(status = 403, content_type = "application/problem+json")]
-    Forbidden(#[to_schema] Document),
-    /// Not found
-    #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] Document),
-    /// The request took too long to arrive
-    #[response(status = 408, content_type = "application/problem+json")]
-    SlowRequest(#[to_schema] Document),
-    /// The path and query are too long
-    #[response(status = 414, content_type = "application/problem+json")]
-    TargetTooLong(#[to_schema] Document),
-    /// The request is for another host
-    #[response(status = 421, content_type = "application/problem+json")]
-    WrongHost(#[to_schema] Document),
-    /// A field is invalid; the response names it
-    #[response(status = 422, content_type = "application/problem+json")]
-    WrongField(#[to_schema] Document),
-    /// Too many headers, or headers too large
-    #[response(status = 431, content_type = "application/problem+json")]
-    HeadersTooLarge(#[to_schema] Document),
-    /// Currently unavailable, or another flyball is the leader; the response names it
-    #[response(status = 503, content_type = "application/problem+json")]
-    Unavailable(#[to_schema] Document),
-    /// The answer was not ready in time
-    #[response(status = 504, content_type = "application/problem+json")]
-    Overdue(#[to_schema] Document),
+pub(crate) enum Refusals {}
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[
+            (400, "The request is malformed"),
+            (401, "A token is required, or the token is wrong"),
+            (
+                403,
+                "The token is read-only, or the request comes from another site, or it \
+                 came through a proxy and no token is set",
+            ),
+            (404, "Not found"),
+            (408, "The request took too long to arrive"),
+            (414, "The path and query are too long"),
+            (421, "The request is for another host"),
+            (422, "A field is invalid; the response names it"),
+            (431, "Too many headers, or headers too large"),
+            (503, "Currently unavailable, or another flyball is the leader; the response names it"),
+            (504, "The answer was not ready in time"),
+        ])
+    }
 }
 
 /// How a manual override may be refused, in addition.
-#[derive(IntoResponses)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) enum OverrideRefusals {
-    /// The body is too large
-    #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] Document),
-    /// The body is not JSON
-    #[response(status = 415, content_type = "application/problem+json")]
-    WrongMedia(#[to_schema] Document),
+pub(crate) enum OverrideRefusals {}
+
+impl IntoResponses for OverrideRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[(413, "The body is too large"), (415, "The body is not JSON")])
+    }
+}
+
+/// A problem document for each status.
+fn problems(described: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
+    let schema = Ref::from_schema_name(Problem::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let response = |what: &str| {
+        let response = ResponseBuilder::new().description(what);
+        response.content("application/problem+json", content.clone()).build()
+    };
+    described.iter().map(|(status, what)| (status.to_string(), response(what).into())).collect()
 }

@@ -3,10 +3,9 @@
 
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
 
+use crate::api::{Problem, ProblemKind};
 use crate::daemon::ManualAsk;
-use crate::problem::{Kind, Problem};
 
 /// Turns a duration such as "1h" into milliseconds, or says what is wrong with it.
 pub(crate) type ParseDuration = fn(&str) -> Result<u64, String>;
@@ -25,53 +24,6 @@ pub(crate) struct OverrideRequest {
     pub(crate) for_ms: Option<u64>,
     /// The id of the event behind this request. An event that is sent again has no effect.
     pub(crate) event: Option<String>,
-}
-
-/// A count to keep, or a change of the desired count.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[allow(dead_code, reason = "described to clients, parsed by own code for better errors")]
-pub(crate) enum ScaleRequest {
-    By(ScaleBy),
-    To(ScaleTo),
-}
-
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) struct ScaleBy {
-    /// How many more, or fewer; not 0.
-    by: i32,
-    /// For how long, at most 31 days. Default: 1 h.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
-    r#for: Option<String>,
-    /// The id of the event behind this request. An event that is sent again has no effect.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
-    event: Option<String>,
-}
-
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) struct ScaleTo {
-    /// The number of replicas, within the service's bounds.
-    to: u32,
-    /// For how long, at most 31 days. Default: 1 h.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
-    r#for: Option<String>,
-    /// The id of the event behind this request. An event that is sent again has no effect.
-    #[schema(min_length = 1, max_length = 128, nullable = false)]
-    event: Option<String>,
-}
-
-/// How long to keep the count.
-#[derive(ToSchema)]
-#[serde(deny_unknown_fields)]
-#[allow(dead_code, reason = "described to clients")]
-pub(crate) struct PauseRequest {
-    /// For how long, at most 31 days. Default: 1 h.
-    #[schema(pattern = "^[0-9]+(ms|s|m|h|d)$", nullable = false)]
-    r#for: Option<String>,
 }
 
 /// `{"by": 1}` or `{"to": 5}`, with `"for": "1h"` and `"event": "ID"` or without.
@@ -122,12 +74,16 @@ impl Fields {
         let media = media.map(|value| value.split(';').next().unwrap_or(value).trim());
         if !media.is_some_and(|media| media.eq_ignore_ascii_case("application/json")) {
             let detail = "send the body with `content-type: application/json`";
-            return Err(Problem::new(Kind::WrongMediaType, detail));
+            return Err(Problem::new(ProblemKind::WrongMediaType, detail));
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
-            Ok(_) => Err(Problem::new(Kind::MalformedBody, "the body must be a JSON object")),
-            Err(error) => Err(Problem::new(Kind::MalformedBody, format!("not JSON: {error}"))),
+            Ok(_) => {
+                Err(Problem::new(ProblemKind::MalformedBody, "the body must be a JSON object"))
+            }
+            Err(error) => {
+                Err(Problem::new(ProblemKind::MalformedBody, format!("not JSON: {error}")))
+            }
         }
     }
 
@@ -170,5 +126,36 @@ impl Fields {
             ));
         }
         Ok(Some(ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+
+    use super::*;
+    use crate::api::{PauseRequest, ScaleBy, ScaleRequest, ScaleTo};
+
+    fn fields(request: &impl Serialize) -> Fields {
+        let Value::Object(fields) = serde_json::to_value(request).unwrap() else { panic!() };
+        Fields(fields)
+    }
+
+    fn minute(_: &str) -> Result<u64, String> {
+        Ok(60_000)
+    }
+
+    #[test]
+    fn every_field_that_a_request_may_have_is_read() {
+        let (r#for, event) = (Some("1m".to_owned()), Some("7".to_owned()));
+        let asked = |ask| OverrideRequest { ask, for_ms: Some(60_000), event: event.clone() };
+        let by = ScaleBy { by: -1, r#for: r#for.clone(), event: event.clone() };
+        let read = scale(&fields(&ScaleRequest::By(by)), minute);
+        assert_eq!(read, Ok(asked(ManualAsk::By(-1))));
+        let to = ScaleTo { to: 5, r#for: r#for.clone(), event: event.clone() };
+        let read = scale(&fields(&ScaleRequest::To(to)), minute);
+        assert_eq!(read, Ok(asked(ManualAsk::To(5))));
+        let read = pause(&fields(&PauseRequest { r#for }), minute);
+        assert_eq!(read, Ok(OverrideRequest { event: None, ..asked(ManualAsk::Pause) }));
     }
 }

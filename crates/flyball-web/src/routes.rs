@@ -1,6 +1,12 @@
 //! The routes, and the layers around them. Every refusal is a [`Problem`], and every response
 //! carries the security headers.
 
+mod events;
+mod leader;
+mod monitoring;
+mod overrides;
+mod services;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +24,9 @@ use tokio::time::timeout;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::api::{Problem, ProblemKind};
 use crate::api_state::{ApiState, BODY_BYTES_MAX, Shared};
-use crate::problem::{Kind, Problem};
-use crate::{events, leader, openapi, overrides, reads};
+use crate::openapi;
 
 /// Room for a browser's headers with cookies of everything else on the same host.
 const HEADER_BYTES_MAX: usize = 32 * 1024;
@@ -33,15 +39,15 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Every route with everything around it.
 pub(crate) fn router(state: Arc<ApiState>) -> Router {
     let (described, mut document) = OpenApiRouter::with_openapi(openapi::frame())
-        .routes(routes!(reads::healthy))
-        .routes(routes!(reads::ready))
-        .routes(routes!(reads::metrics))
+        .routes(routes!(monitoring::healthy))
+        .routes(routes!(monitoring::ready))
+        .routes(routes!(monitoring::metrics))
         .routes(routes!(leader::leader))
-        .routes(routes!(reads::services))
-        .routes(routes!(reads::service))
-        .routes(routes!(reads::decisions))
-        .routes(routes!(reads::explain))
-        .routes(routes!(reads::samples))
+        .routes(routes!(services::services))
+        .routes(routes!(services::service))
+        .routes(routes!(services::decisions))
+        .routes(routes!(services::explain))
+        .routes(routes!(services::samples))
         .routes(routes!(overrides::scale))
         .routes(routes!(overrides::wake))
         .routes(routes!(overrides::pause))
@@ -49,7 +55,9 @@ pub(crate) fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(events::events))
         .split_for_parts();
     openapi::require_tokens(&mut document, &state.access);
-    let document = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let document = serde_json::to_string(&document).unwrap_or_default();
+    // Its descriptions are the docs of the types, and JSON has no `None`.
+    let document = Bytes::from(document.replace("`None`", "null"));
     let json = [(header::CONTENT_TYPE, "application/json")];
     described
         .route("/api/v1/openapi.json", get(async move || (json, document.clone())))
@@ -102,7 +110,7 @@ async fn limit_size(request: Request, next: Next) -> Response {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_BYTES_MAX {
         let detail = format!("{target} bytes; at most {TARGET_BYTES_MAX} are allowed");
-        return Problem::new(Kind::TargetTooLong, detail).into_response();
+        return Problem::new(ProblemKind::TargetTooLong, detail).into_response();
     }
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
@@ -111,7 +119,7 @@ async fn limit_size(request: Request, next: Next) -> Response {
             "{} headers with {bytes} bytes; at most {HEADERS_MAX} with {HEADER_BYTES_MAX} bytes are allowed",
             headers.len()
         );
-        return Problem::new(Kind::HeadersTooLarge, detail).into_response();
+        return Problem::new(ProblemKind::HeadersTooLarge, detail).into_response();
     }
     next.run(request).await
 }
@@ -120,7 +128,7 @@ async fn limit_time(request: Request, next: Next) -> Response {
     let answer = timeout(REQUEST_LIMIT, next.run(request)).await;
     answer.unwrap_or_else(|_| {
         let detail = format!("the request was not complete within {} s", REQUEST_LIMIT.as_secs());
-        Problem::new(Kind::SlowRequest, detail).into_response()
+        Problem::new(ProblemKind::SlowRequest, detail).into_response()
     })
 }
 

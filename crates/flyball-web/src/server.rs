@@ -1,5 +1,4 @@
-//! Accepts connections and closes them. They are limited in number (see `clients`), in the size of
-//! their headers and in their duration, and the server ends within [`GRACE`] once it has to stop.
+//! How the server begins and ends: its address, its bounds, and the service of each connection.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,18 +9,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use flyball_net::{Clients, Connection, Limits, WarningLimit};
-use flyball_token::Token;
+use flyball_net::{Connection, HttpServer, Limits, ServerSettings, Token};
 use hyper::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{oneshot, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{sleep, timeout};
+use tokio::net::{TcpListener, lookup_host};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::access::Access;
 use crate::api_state::ApiState;
@@ -32,23 +28,20 @@ use crate::requests::ParseDuration;
 use crate::routes::router;
 use crate::stalled::Stalled;
 
-/// Above the bounds that are refused in words, see `routes`: what is beyond these, too, is refused
-/// by the parser with a bare 431.
-const HEADER_BYTES_MAX: usize = 128 * 1024;
-const HEADERS_MAX: usize = 1_000;
-/// How long a client may take to send its headers, and how long an idle connection is kept.
-const HEADER_LIMIT: Duration = Duration::from_secs(15);
-/// A connection is asked to end after this time, so that none is held for ever.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
-/// How long answers under way may still take once their connection shall end.
-const GRACE: Duration = Duration::from_secs(3);
+const SERVER: ServerSettings = ServerSettings {
+    cannot_accept: "the API cannot accept a connection",
+    no_place: "the API has too many connections, rejecting a client from",
+    refusal: b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\n\
+        connection: close\r\n\r\n",
+    // Above the bounds that are refused in words, see `routes`: what is beyond these, too, is
+    // refused by the parser with a bare 431.
+    header_bytes_max: 128 * 1024,
+    headers_max: 1_000,
+    header_limit: Duration::from_secs(15),
+    grace: Duration::from_secs(3),
+};
 /// Names are looked up once, at the start.
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
-/// The pause after the system gave no connection, such as when it is out of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What a client is told for whom there is no place.
-const NO_PLACE: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 /// A page that answers later than this is no longer live.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// Journal reads, and manual overrides, in progress at once.
@@ -84,15 +77,15 @@ pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
     task: JoinHandle<()>,
-    /// Closed with the port.
-    port: oneshot::Receiver<Infallible>,
+    /// Turns true as soon as the port is free.
+    stopped: watch::Receiver<bool>,
 }
 
 impl Server {
     /// Waits until the port is free, which it is as soon as the server was told to stop. Answers
     /// under way may take longer, and nobody waits for them.
-    pub async fn port_free(self) {
-        let _closed = self.port.await;
+    pub async fn port_free(mut self) {
+        let _free = self.stopped.wait_for(|stop| *stop).await;
     }
 
     /// Waits until the server has ended, which it does soon after it was told to stop.
@@ -178,7 +171,8 @@ pub async fn serve(
     let listener = TcpListener::bind(wanted).await.map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let (token, read_token) = (settings.token, settings.read_token);
-    let (stop_all, stopped) = watch::channel(false);
+    let server = HttpServer::new(listener, Limits::of(settings.connections_max), SERVER);
+    let stopped = server.stopped();
     let tokens = [token.clone(), read_token.clone()];
     let following = tokens.into_iter().flatten().map(|token| tokio::spawn(token.follow()));
     let following: Vec<JoinHandle<()>> = following.collect();
@@ -190,15 +184,15 @@ pub async fn serve(
         reads: BlockingPool::new(READS_MAX, ANSWER_LIMIT),
         asks: BlockingPool::new(ASKS_MAX, ANSWER_LIMIT),
         once: crate::event_dedup::EventDedup::default(),
-        clients: Clients::new(Limits::of(settings.connections_max)),
-        stopped,
+        clients: server.clients(),
+        stopped: stopped.clone(),
     };
-    let (open, port) = oneshot::channel();
     let task = tokio::spawn(async move {
-        accept((listener, open), Arc::new(state), stop_all, stop).await;
+        let routes = router(Arc::new(state));
+        server.run(stop, Stalled::new, |place| answering(routes.clone(), place)).await;
         following.iter().for_each(JoinHandle::abort);
     });
-    Ok(Server { address, task, port })
+    Ok(Server { address, task, stopped })
 }
 
 async fn look_up(listen: &str) -> Result<SocketAddr, WebError> {
@@ -214,90 +208,13 @@ fn host_of(listen: &str) -> &str {
     listen.rsplit_once(':').map_or(listen, |(host, _)| host)
 }
 
-async fn accept(
-    (listener, port): (TcpListener, oneshot::Sender<Infallible>),
-    state: Arc<ApiState>,
-    stop_all: watch::Sender<bool>,
-    stop: impl Future<Output = ()>,
-) {
-    let clients = Arc::clone(&state.clients);
-    let routes = router(state);
-    let (mut failed, mut refused) = (WarningLimit::default(), WarningLimit::default());
-    let mut open = JoinSet::new();
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            () = &mut stop => break,
-            Some(_) = open.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                failed.warn(|| format!("the API cannot accept a connection: {error}"));
-                sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Some(place) = clients.admit(from.ip()) else {
-            refused.warn(|| {
-                format!("the API has too many connections, rejecting a client from {}", from.ip())
-            });
-            // Whoever does not take it in sees the connection close.
-            let _told = stream.try_write(NO_PLACE);
-            continue;
-        };
-        open.spawn(converse(stream, place, routes.clone(), stop_all.subscribe()));
-    }
-    drop(listener);
-    drop(port);
-    stop_all.send_replace(true);
-    while open.join_next().await.is_some() {}
-}
-
-/// Answers one connection's requests until it ends, has lived long enough or has to make room, or
-/// all shall stop.
-async fn converse(
-    stream: TcpStream,
-    place: Connection,
-    routes: Router,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let place = Arc::new(place);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_LIMIT)
-        .max_buf_size(HEADER_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(Stalled::new(stream)), answering(routes, &place));
-    tokio::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection broke off");
-            }
-            return;
-        }
-        () = place.closed() => {
-            tracing::debug!("a connection was closed to make room for another one");
-            return;
-        }
-        _ = stopped.wait_for(|stop| *stop) => {}
-        () = sleep(CONNECTION_LIMIT) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    if timeout(GRACE, connection).await.is_err() {
-        tracing::debug!("a connection was cut off: its client took too long");
-    }
-}
-
 /// What answers the requests of the connection at `place`, which learns of each.
 fn answering(
     routes: Router,
-    place: &Arc<Connection>,
+    place: Arc<Connection>,
 ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + use<>
 {
-    let (routes, place) = (TowerToHyperService::new(routes), Arc::clone(place));
+    let routes = TowerToHyperService::new(routes);
     service_fn(move |mut request: Request<Incoming>| {
         let place = Arc::clone(&place);
         place.asked();

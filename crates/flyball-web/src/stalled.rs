@@ -30,7 +30,6 @@ impl Stalled {
     pub(crate) fn new(stream: TcpStream) -> Self {
         // Where the system refuses, its own bound stands.
         let _own_bound = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER_BYTES);
-        let _latency_only = stream.set_nodelay(true);
         Self { stream, silence: None }
     }
 

@@ -1,41 +1,21 @@
 //! The texts about a service: summary, reason and notices. The full text of a decision is its own
 //! `Display`, the same as in the log and on the command line.
 
-use serde::Serialize;
-use utoipa::ToSchema;
-
 use flyball_core::decision::Decision;
-use flyball_core::guard::{Guard, Source};
-use flyball_core::observation::Ask;
+use flyball_core::guard::Guard;
+use flyball_core::observation::{Ask, Source};
 use flyball_core::policy::Bounds;
 use flyball_core::trouble::FailedStarts;
 use flyball_core::units::Timestamp;
 
-use crate::openapi_types;
-use crate::view::{LastSeen, ManualView, Notice, NoticeKind, ServiceView};
+use crate::api::{LastSeen, ManualView, Notice, NoticeKind, Service, ServiceView};
 
-/// A decision with its explanation.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-pub struct Explained {
-    /// What changes, in one line.
-    pub headline: String,
-    /// What decided, in one line.
-    pub why: String,
-    /// The whole explanation.
-    pub text: String,
-    /// The record that all three come from.
-    #[schema(value_type = openapi_types::Decision)]
-    pub decision: Decision,
-}
-
-impl From<Decision> for Explained {
-    fn from(decision: Decision) -> Self {
-        Self {
-            headline: decision.headline(),
-            why: decision.reason(),
-            text: decision.to_string(),
-            decision,
-        }
+impl From<ServiceView> for Service {
+    fn from(mut view: ServiceView) -> Self {
+        view.notices = notices(&view);
+        let why = view.decision.as_ref().map(Decision::reason);
+        let summary = summary(view.decision.as_ref(), view.last_seen.as_ref());
+        Self { summary, why, view }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use flyball_tls::TlsSettings;
+use flyball_net::TlsSettings;
 use serde_json::{Value, json};
 
 use crate::error::{ZabbixError, start_of};
@@ -157,11 +157,11 @@ impl Api {
         }
         let answer = self.http.post(call.to_string(), bearer).await?;
         let url = self.http.url.to_string();
-        if answer.status != 200 {
-            return Err(ZabbixError::Status { url, status: answer.status });
+        if answer.status() != 200 {
+            return Err(ZabbixError::Status { url, status: answer.status().as_u16() });
         }
-        let mut json: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| ZabbixError::NotJson { url, start: start_of(&answer.body) })?;
+        let mut json: Value = serde_json::from_slice(answer.body())
+            .map_err(|_| ZabbixError::NotJson { url, start: start_of(answer.body()) })?;
         if let Some(error) = json.get("error") {
             return Err(self.refusal(method, error));
         }

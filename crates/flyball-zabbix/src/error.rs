@@ -1,6 +1,6 @@
 //! Errors between flyball and Zabbix. None contains a token.
 
-use flyball_tls::TlsError;
+use flyball_net::TlsError;
 
 /// Why Zabbix could not be asked, or did not do as asked.
 #[derive(Debug, thiserror::Error)]

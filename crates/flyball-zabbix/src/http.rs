@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use flyball_tls::{Tls, TlsSettings};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::Request;
-use hyper::body::Body as _;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper_util::rt::TokioIo;
+use flyball_net::{HeaderLimits, HttpConnection, HttpError, Tls, TlsSettings};
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use hyper::{Method, Request, Response};
 use tokio::time::timeout;
 
 use crate::error::ZabbixError;
-use crate::peer::{Peer, connect};
+use crate::peer::Peer;
 
 /// The longest answer: a dump of a template with 5,000 replicas has about 4 MB.
 const ANSWER_MAX: usize = 32 << 20;
@@ -56,12 +54,6 @@ impl std::fmt::Display for ApiUrl {
     }
 }
 
-/// What came back.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Bytes,
-}
-
 /// The way to a web server.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
@@ -85,30 +77,14 @@ impl Http {
         &self,
         json: String,
         token: Option<&str>,
-    ) -> Result<Answer, ZabbixError> {
+    ) -> Result<Response<Bytes>, ZabbixError> {
         let connect_limit = CONNECT_LIMIT.min(self.limit);
         let posting = async {
-            let stream = connect(&self.url.peer, self.tls.as_ref(), connect_limit).await;
-            let stream = stream.map_err(|error| match error {
-                ZabbixError::Unreachable { why, .. } => {
-                    ZabbixError::Unreachable { at: self.url.to_string(), why }
-                }
-                other => other,
-            })?;
-            let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
-            let (mut sender, connection) = handshake.map_err(|error| self.cut_off(error))?;
-            // Driven beside the request, so that both end together.
-            let exchange = async {
-                let answer = sender.send_request(self.request(json, token)?).await;
-                self.read(answer.map_err(|error| self.odd(&error))?).await
-            };
-            let mut exchange = std::pin::pin!(exchange);
-            let mut connection = std::pin::pin!(connection);
-            tokio::select! {
-                answer = &mut exchange => answer,
-                // The connection may end just before its last answer is read.
-                _ = &mut connection => exchange.await,
-            }
+            let stream = self.url.peer.connect(&self.url, self.tls.as_ref(), connect_limit).await?;
+            let open = HttpConnection::open(stream, HeaderLimits::default()).await;
+            let mut connection = open.map_err(|error| self.no_answer(&error))?;
+            let answer = connection.ask(self.request(json, token)?, ANSWER_MAX).await;
+            answer.map_err(|error| self.no_answer(&error))
         };
         let silent = |_| ZabbixError::Silent {
             at: self.url.to_string(),
@@ -122,9 +98,8 @@ impl Http {
         json: String,
         token: Option<&str>,
     ) -> Result<Request<Full<Bytes>>, ZabbixError> {
-        let mut request = Request::post(&self.url.path)
-            .header(HOST, self.url.peer.to_string())
-            .header(USER_AGENT, concat!("flyball/", env!("CARGO_PKG_VERSION")))
+        let host = self.url.peer.to_string();
+        let mut request = flyball_net::request(Method::POST, &host, &self.url.path)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/json-rpc");
         if let Some(token) = token {
@@ -139,42 +114,17 @@ impl Http {
         })
     }
 
-    async fn read(
-        &self,
-        answer: hyper::Response<hyper::body::Incoming>,
-    ) -> Result<Answer, ZabbixError> {
-        let status = answer.status().as_u16();
-        let too_long = |bytes| ZabbixError::TooLong {
-            at: self.url.to_string(),
-            bytes,
-            bytes_max: ANSWER_MAX as u64,
-        };
-        let announced = answer.body().size_hint().lower();
-        if announced > ANSWER_MAX as u64 {
-            return Err(too_long(announced));
-        }
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        let body = body.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                too_long(ANSWER_MAX as u64 + 1)
-            } else {
-                self.cut_off(error)
+    fn no_answer(&self, error: &HttpError) -> ZabbixError {
+        let at = self.url.to_string();
+        match error {
+            HttpError::TooLong { bytes } => {
+                ZabbixError::TooLong { at, bytes: *bytes, bytes_max: ANSWER_MAX as u64 }
             }
-        })?;
-        Ok(Answer { status, body: body.to_bytes() })
-    }
-
-    fn odd(&self, error: &hyper::Error) -> ZabbixError {
-        if error.is_parse() {
-            let why = format!("not HTTP: {error}");
-            ZabbixError::NotApi { url: self.url.to_string(), why }
-        } else {
-            self.cut_off(error)
+            HttpError::NoAnswer(error) if error.is_parse() => {
+                ZabbixError::NotApi { url: at, why: format!("not HTTP: {error}") }
+            }
+            _ => ZabbixError::CutOff { at, why: error.to_string() },
         }
-    }
-
-    fn cut_off(&self, why: impl ToString) -> ZabbixError {
-        ZabbixError::CutOff { at: self.url.to_string(), why: why.to_string() }
     }
 }
 

@@ -25,7 +25,7 @@ mod version;
 
 pub use api::{Api, ApiSettings, ApiToken};
 pub use error::ZabbixError;
-pub use flyball_tls::TlsSettings;
+pub use flyball_net::TlsSettings;
 pub use http::ApiUrl;
 pub use peer::Peer;
 pub use reporter::{Replica, Reporter, ReporterStatus};

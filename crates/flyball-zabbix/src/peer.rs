@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use flyball_tls::{Stream, Tls};
+use flyball_net::{Stream, Tls};
 
 use crate::error::ZabbixError;
 
@@ -33,6 +33,20 @@ impl Peer {
         };
         good.then(|| Self { host: bare.unwrap_or(host).to_owned(), port })
     }
+
+    /// A connection within `limit`; errors call it `at`.
+    pub(crate) async fn connect(
+        &self,
+        at: &impl fmt::Display,
+        tls: Option<&Tls>,
+        limit: Duration,
+    ) -> Result<Box<dyn Stream>, ZabbixError> {
+        let connected = flyball_net::connect((&self.host, self.port), tls, limit).await;
+        connected.map_err(|error| {
+            let (at, why) = (at.to_string(), error.to_string());
+            ZabbixError::Unreachable { at, why }
+        })
+    }
 }
 
 impl fmt::Display for Peer {
@@ -43,17 +57,6 @@ impl fmt::Display for Peer {
             write!(f, "{}:{}", self.host, self.port)
         }
     }
-}
-
-/// A connection to `peer` within `limit`.
-pub(crate) async fn connect(
-    peer: &Peer,
-    tls: Option<&Tls>,
-    limit: Duration,
-) -> Result<Box<dyn Stream>, ZabbixError> {
-    let connected = flyball_tls::connect((&peer.host, peer.port), tls, limit).await;
-    connected
-        .map_err(|error| ZabbixError::Unreachable { at: peer.to_string(), why: error.to_string() })
 }
 
 #[cfg(test)]

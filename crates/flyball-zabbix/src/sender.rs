@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use flyball_tls::{Tls, TlsSettings};
+use flyball_net::{Tls, TlsSettings};
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::error::{ZabbixError, start_of};
 use crate::frame::{self, BadFrame, Prefix};
-use crate::peer::{Peer, connect};
+use crate::peer::Peer;
 use crate::value::{Value, ValueTime};
 
 /// Values in one packet at most: the server holds one of its few trappers for each packet, and
@@ -120,7 +120,8 @@ impl Sender {
     }
 
     async fn exchange(&self, frame: &[u8]) -> Result<Vec<u8>, ZabbixError> {
-        let mut stream = connect(&self.peer, self.tls.as_ref(), self.connect_limit).await?;
+        let (tls, limit) = (self.tls.as_ref(), self.connect_limit);
+        let mut stream = self.peer.connect(&self.peer, tls, limit).await?;
         let exchange = async {
             stream.write_all(frame).await.map_err(|error| self.cut_off(error))?;
             stream.flush().await.map_err(|error| self.cut_off(error))?;

@@ -110,7 +110,23 @@ impl Candidate {
         self.shared.state().silent.clone()
     }
 
-    pub(crate) fn store(&self) -> Result<LeaderStore, ZookeeperError> {
+    /// What was last written down under `name`, by whichever leader; `None` if nothing was.
+    ///
+    /// # Errors
+    /// This one does not lead, or ZooKeeper does not answer.
+    pub async fn noted(&self, name: &str) -> Result<Option<String>, ZookeeperError> {
+        self.store()?.read(name).await
+    }
+
+    /// Stores `text` under `name`, unless another flyball leads by now.
+    ///
+    /// # Errors
+    /// This one does not lead, or ZooKeeper does not answer.
+    pub async fn note(&self, name: &str, text: &str) -> Result<(), ZookeeperError> {
+        self.store()?.write(name, text).await
+    }
+
+    fn store(&self) -> Result<LeaderStore, ZookeeperError> {
         let store = self.shared.state().store.clone();
         store.filter(|_| self.term().is_some()).ok_or(ZookeeperError::NotLeading)
     }

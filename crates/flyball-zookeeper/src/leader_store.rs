@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zookeeper_client::{Acls, CheckWriteError, CheckWriter, Client, CreateMode, Error};
 
-use crate::{Candidate, Ensemble, ZookeeperError};
+use crate::{Ensemble, ZookeeperError};
 
 /// What a leader writes with.
 #[derive(Clone)]
@@ -20,45 +20,35 @@ pub(crate) struct LeaderStore {
     pub(crate) limit: Duration,
 }
 
-impl Candidate {
-    /// What was last written down under `name`, by whichever leader; `None` if nothing was.
-    ///
-    /// # Errors
-    /// This one does not lead, or ZooKeeper does not answer.
-    pub async fn noted(&self, name: &str) -> Result<Option<String>, ZookeeperError> {
-        let store = self.store()?;
-        let path = store.path(name);
+impl LeaderStore {
+    /// What was last written down under `name`; `None` if nothing was.
+    pub(crate) async fn read(&self, name: &str) -> Result<Option<String>, ZookeeperError> {
+        let path = self.path(name);
         let read = async {
-            match store.client.get_data(&path).await {
+            match self.client.get_data(&path).await {
                 Ok((data, _)) => Ok(Some(data)),
                 Err(Error::NoNode) => Ok(None),
                 Err(error) => Err(error),
             }
         };
-        let data = store.ensemble.ask("read a note", store.limit, read).await?;
+        let data = self.ensemble.ask("read a note", self.limit, read).await?;
         Ok(data.and_then(|data| String::from_utf8(data).ok()))
     }
 
-    /// Stores `text` under `name`, unless another flyball leads by now.
-    ///
-    /// # Errors
-    /// This one does not lead, or ZooKeeper does not answer.
-    pub async fn note(&self, name: &str, text: &str) -> Result<(), ZookeeperError> {
-        let store = self.store()?;
+    /// Writes `text` down under `name`, if the writer still leads.
+    pub(crate) async fn write(&self, name: &str, text: &str) -> Result<(), ZookeeperError> {
         let write = async {
-            match store.set(name, text).await {
+            match self.set(name, text).await {
                 Err(CheckWriteError::OperationFailed { source: Error::NoNode, .. }) => {
-                    store.create(name, text).await
+                    self.create(name, text).await
                 }
                 written => written,
             }
             .map_err(Error::from)
         };
-        store.ensemble.ask("write a note", store.limit, write).await
+        self.ensemble.ask("write a note", self.limit, write).await
     }
-}
 
-impl LeaderStore {
     fn path(&self, name: &str) -> String {
         format!("{}/note-{name}", self.ensemble.path)
     }

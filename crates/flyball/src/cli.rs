@@ -2,6 +2,7 @@
 
 pub(crate) mod simulate;
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -109,12 +110,13 @@ pub(crate) enum DemoEngine {
 /// How to reach the daemon.
 #[derive(Debug, Args)]
 pub(crate) struct Client {
-    /// Address of the daemon
+    /// Address of the daemon; the URL that its log shows will do
     #[arg(
         long,
         env = "FLYBALL_DAEMON",
         default_value = "127.0.0.1:7878",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        value_parser = |written: &str| Ok::<_, Infallible>(host_and_port(written).to_owned())
     )]
     pub(crate) daemon: String,
     /// File with the token of the daemon, if it requires one
@@ -123,6 +125,12 @@ pub(crate) struct Client {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The `HOST:PORT` in `http://HOST:PORT/`, or all of `written` if it is no such URL.
+pub(crate) fn host_and_port(written: &str) -> &str {
+    let rest = written.strip_prefix("http://");
+    rest.map_or(written, |rest| rest.split('/').next().unwrap_or(rest))
 }
 
 #[derive(Debug, Args)]
@@ -281,6 +289,20 @@ mod tests {
             }
         }
         rows
+    }
+
+    #[test]
+    fn the_daemon_is_a_host_with_a_port_or_the_url_of_its_page() {
+        let daemon = |written: &str| {
+            let cli = Cli::try_parse_from(["flyball", "status", "--daemon", written]).unwrap();
+            let Command::Status(status) = cli.command else { panic!("{:?}", cli.command) };
+            status.client.daemon
+        };
+        for written in ["10.0.0.7:7878", "http://10.0.0.7:7878", "http://10.0.0.7:7878/"] {
+            assert_eq!(daemon(written), "10.0.0.7:7878");
+        }
+        assert_eq!(daemon("http://[::1]:7878/#service=web"), "[::1]:7878");
+        assert_eq!(daemon("https://10.0.0.7:7878"), "https://10.0.0.7:7878", "refused later");
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod configuration;
 mod cpu;
 mod decide;
 mod explain;
+#[cfg(test)]
+mod fixture;
 mod overrides;
 mod run;
 mod simulate;

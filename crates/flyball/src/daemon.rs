@@ -1,38 +1,34 @@
 //! Start and stop of the daemon. It starts completely or not at all. It stops within a limit: first
 //! it takes no new requests, then it stops the replicas, and the history is closed last.
 
-mod advice;
-mod balancer;
+pub(crate) mod balancers;
 mod claims;
 mod control_loop;
-mod count_labels;
 mod counters;
-mod engine;
+mod discovery;
+pub(crate) mod engines;
 mod event_publisher;
 mod history;
-mod hosts;
 #[cfg(test)]
 mod hour;
-mod labels;
+pub(crate) mod labelled;
 mod leadership_guard;
+pub(crate) mod live;
 mod loop_log;
 mod overrides;
 mod owners;
+pub(crate) mod preflight;
 mod probe;
 mod registry;
 mod repeats;
-mod room;
-mod said;
 #[cfg(test)]
 mod scripted;
 mod sick;
-mod signer;
 mod standby;
-mod state_dir;
+pub(crate) mod state_dir;
 mod supervisor;
 mod trouble;
-mod zabbix;
-mod zabbix_exporter;
+pub(crate) mod zabbix;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,33 +45,18 @@ use tokio::time::timeout;
 
 use crate::descriptors::{self, Budget};
 use crate::failure::Failure;
-pub(crate) use balancer::haproxy_settings;
-pub(crate) use claims::Claims;
-pub(crate) use count_labels::{Claim, claims_of_apps, claims_of_swarm, speaking};
+use balancers::BalancerHosts;
 pub(crate) use counters::LoopCounters;
-pub(crate) use engine::{
-    app_settings, docker_settings, mesos_settings, process_settings, swarm_settings,
-};
-use hosts::{Descriptors, Hosts};
-pub(crate) use hosts::{
-    HaproxyPlace, docker as open_docker, ensemble, marathon as open_marathon, mesos_access,
-    mesos_master, needs_docker, swarm as open_swarm,
-};
+use engines::hosts::EngineHosts;
+use engines::process;
 use leadership_guard::LeadershipGuard;
 use overrides::Overrides;
-pub(crate) use owners::Owners;
-pub(crate) use probe::Question;
-pub(crate) use registry::{Live, Registry, ServiceState};
-pub(crate) use room::Room;
+pub(crate) use registry::{Registry, ServiceState};
 pub(crate) use standby::Standby;
 use state_dir::StateDir;
-pub(crate) use state_dir::{OWN_DIRECTORY, open_to_others};
 use supervisor::Supervisor;
-pub(crate) use zabbix::{api as open_zabbix, sender as zabbix_sender, setup as zabbix_setup};
-use zabbix_exporter::ZabbixExporter;
+use zabbix::ZabbixExporter;
 
-/// The file with the owners of services by the labels of containers, in the state directory.
-pub(crate) const CONTAINER_OWNERS: &str = "container-owners";
 /// History is kept for so long...
 const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
 /// ...and within so many bytes.
@@ -130,19 +111,17 @@ impl Daemon {
                 Some(wishes)
             }
         };
-        let signer = match hosts::needs_docker(config) {
-            true => Some(signer::signer(&home, shared.as_ref()).await?),
-            false => None,
-        };
         let connections_max = budget.api;
-        let descriptors = Descriptors { of_replicas: descriptors.before, budget };
-        let hosts = Hosts::open(config, &home, descriptors, shared.clone(), signer)?;
+        let limits =
+            process::Limits { descriptors: descriptors.before, replicas_max: budget.processes };
+        let engines = EngineHosts::open(config, &home, limits, shared.clone()).await?;
         let registry = Arc::new(Registry::new(Arc::clone(&journal), shared.clone(), wishes));
         let zabbix = config.zabbix.as_ref().map(ZabbixExporter::start).transpose()?;
         let sink = zabbix.as_ref().map(ZabbixExporter::sink);
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
         let supervisor = Arc::new(Supervisor {
-            hosts,
+            engines,
+            balancers: BalancerHosts::of(config, &budget),
             registry: Arc::clone(&registry),
             journal: Arc::clone(&journal),
             manuals: Mutex::new(manuals),
@@ -163,8 +142,8 @@ impl Daemon {
         }
         let following = follow_all(config, &home, &supervisor, &journal, &stopped)?;
         let advised = config.zabbix.clone().filter(|zabbix| zabbix.api.is_some());
-        let advice = advised.map(|zabbix| {
-            tokio::spawn(advice::follow(zabbix, Arc::clone(&registry), stop.subscribe()))
+        let advice = advised.map(|settings| {
+            tokio::spawn(zabbix::follow(settings, Arc::clone(&registry), stop.subscribe()))
         });
         Ok(Self {
             registry,
@@ -240,25 +219,7 @@ fn follow_all(
 ) -> Result<JoinSet<()>, Failure> {
     let mut following = JoinSet::new();
     following.spawn(history::follow(Arc::clone(journal), Arc::clone(supervisor), stopped.clone()));
-    if config.docker.labels {
-        let host = supervisor.hosts().docker()?;
-        let owners = Owners::open(home.file(CONTAINER_OWNERS));
-        let (supervisor, stopped) = (Arc::clone(supervisor), stopped.clone());
-        following.spawn(labels::follow(config.clone(), host, supervisor, owners, stopped));
-    }
-    let mut sources = Vec::new();
-    if config.swarm.labels {
-        let source = count_labels::Source::Swarm(Arc::clone(supervisor.hosts().swarm()?));
-        sources.push((source, Owners::open(home.file("swarm-owners"))));
-    }
-    if config.marathon.labels {
-        let source = count_labels::Source::Marathon(Arc::clone(supervisor.hosts().marathon()?));
-        sources.push((source, Owners::open(home.file("app-owners"))));
-    }
-    for (source, owners) in sources {
-        let (supervisor, stopped) = (Arc::clone(supervisor), stopped.clone());
-        following.spawn(count_labels::follow(config.clone(), source, supervisor, owners, stopped));
-    }
+    discovery::follow_all(config, home, supervisor, stopped, &mut following)?;
     Ok(following)
 }
 

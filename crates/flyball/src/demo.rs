@@ -250,7 +250,7 @@ async fn watch_run(
 
 /// Ready, and routed where a balancer says so.
 async fn ready(slot: &ServiceState) {
-    let served = |live: &crate::daemon::Live| {
+    let served = |live: &crate::daemon::live::Live| {
         let routed = live.balancer.as_ref().is_none_or(|balancer| !balancer.servers.is_empty());
         live.decision.signals.ready > 0 && routed
     };

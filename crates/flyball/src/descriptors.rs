@@ -7,6 +7,8 @@ use flyball_proxy::ProxySettings;
 use flyball_web::WebSettings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::daemon::labelled;
+
 /// Kept for control: the runtime, the journal, peers and what a start needs for a moment. Thirty
 /// are open in a daemon with one of everything; a start takes twelve until its pipes are handed over.
 const CONTROL: u64 = 96;
@@ -74,9 +76,11 @@ impl Budget {
     /// Shares `limit` out to what `config` describes. Replicas come before connections beyond the
     /// least that each proxy gets.
     pub(crate) fn of(config: &Config, limit: u64) -> Self {
-        let labels = config.docker.labels || config.swarm.labels || config.marathon.labels;
-        let (labelled, labelled_containers) =
-            if labels { (LABELLED, LABELLED * LABELLED_CONTAINERS) } else { (0, 0) };
+        let (labelled, labelled_containers) = if labelled::anywhere(config) {
+            (LABELLED, LABELLED * LABELLED_CONTAINERS)
+        } else {
+            (0, 0)
+        };
         let count = |of: fn(&Engine) -> bool| -> u64 {
             let services = config.services.values().filter(|service| of(&service.engine));
             services.map(|service| u64::from(service.policy.bounds.max)).sum()

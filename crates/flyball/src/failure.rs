@@ -22,6 +22,15 @@ impl Failure {
         Self { what: what.to_string(), hint }
     }
 
+    /// Why `service` cannot be run.
+    pub(crate) fn of_service(
+        service: &str,
+        error: &impl fmt::Display,
+        hint: Option<String>,
+    ) -> Self {
+        Self::hinted(format!("service {service}: {error}"), hint)
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -58,27 +67,21 @@ impl fmt::Display for Failure {
 /// Errors of our crates that know a hint.
 macro_rules! with_hint {
     ($($error:ty),+) => {$(
-        impl From<$error> for Failure {
+        impl From<$error> for $crate::failure::Failure {
             fn from(error: $error) -> Self {
                 Self::hinted(&error, error.hint())
             }
         }
     )+};
 }
+pub(crate) use with_hint;
 
 with_hint!(
     flyball_agent::AgentError,
     flyball_agent::PullError,
-    flyball_docker::DockerError,
-    flyball_docker::swarm::SwarmError,
-    flyball_haproxy::HaproxyError,
     flyball_journal::JournalError,
-    flyball_mesos::MesosError,
-    flyball_mesos::marathon::MarathonError,
-    flyball_process::ProcessError,
-    flyball_proxy::ProxyError,
     flyball_web::WebError,
-    flyball_zabbix::ZabbixError
+    flyball_zookeeper::ZookeeperError
 );
 
 impl From<flyball_config::ConfigErrors> for Failure {

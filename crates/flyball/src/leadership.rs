@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use flyball_config::{Config, Ha};
 use flyball_web::{LeaderStatus, Role};
-use flyball_zookeeper::{Candidate, CandidateSettings};
+use flyball_zookeeper::{Candidate, CandidateSettings, Ensemble};
 use tokio::time::timeout;
 
 use crate::clock;
-use crate::daemon::ensemble;
 use crate::failure::Failure;
 
 /// The term is looked at this often: a hundredth of what the shortest lease has left then.
@@ -83,6 +82,11 @@ impl Leadership {
     pub(crate) fn candidate(&self) -> Arc<Candidate> {
         Arc::clone(&self.candidate)
     }
+}
+
+/// The servers of `at`, and the path there.
+pub(crate) fn ensemble(at: &flyball_config::Ensemble) -> Ensemble {
+    Ensemble { servers: at.servers.clone(), path: at.path.clone() }
 }
 
 /// How this flyball identifies itself to the others: the address of its dashboard, and its machine.

@@ -10,11 +10,13 @@ mod daemon;
 mod demo;
 mod descriptors;
 mod failure;
+mod finding;
 mod http;
 mod leadership;
 pub mod load;
 mod output;
 mod plain;
+mod ports;
 
 use std::process::ExitCode;
 

@@ -15,8 +15,8 @@ const ARCHITECTURE: &str = "ARCHITECTURE.md";
 /// What tests of any crate may use.
 const TEST_KIT: &str = "flyball-testkit";
 
-/// What the core may use from others, tests aside: data types and their serialization.
-const CORE_MAY_USE: [&str; 1] = ["serde"];
+/// What the core may use from others, tests aside: serialization of its data types, and their schema.
+const CORE_MAY_USE: [&str; 2] = ["serde", "utoipa"];
 
 /// Who of ours a crate uses.
 #[derive(Debug, PartialEq, Eq)]

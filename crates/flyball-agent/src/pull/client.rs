@@ -7,15 +7,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use flyball_token::Token;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1::{Builder, SendRequest};
+use flyball_net::{HeaderLimits, HttpConnection, HttpError, Token, connect_plain, whole};
+use http_body_util::Full;
 use hyper::header::{AUTHORIZATION, HOST, HeaderValue};
 use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::answer::{ANSWER_BYTES_MAX, PATH};
 use crate::{Answer, PullError};
@@ -26,21 +22,14 @@ use crate::{Answer, PullError};
 pub(super) const LIMIT: Duration = Duration::from_millis(500);
 
 /// An agent sends four headers.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 32;
+const HEADER_LIMITS: HeaderLimits = HeaderLimits { bytes: 16 * 1024, count: 32 };
 
 /// Asks one agent, on one connection as long as that holds.
 #[derive(Debug)]
 pub struct AgentClient {
     address: SocketAddr,
     token: Option<Token>,
-    open: Option<Open>,
-}
-
-#[derive(Debug)]
-struct Open {
-    sender: SendRequest<Empty<Bytes>>,
-    _connection: AbortOnDropHandle<()>,
+    open: Option<HttpConnection>,
 }
 
 impl AgentClient {
@@ -66,52 +55,51 @@ impl AgentClient {
         Answer::parse(&body).map_err(|what| PullError::Garbage { address, what })
     }
 
-    async fn exchange(&self, mut open: Option<Open>) -> Result<(Open, Bytes), PullError> {
+    async fn exchange(
+        &self,
+        open: Option<HttpConnection>,
+    ) -> Result<(HttpConnection, Bytes), PullError> {
         let address = self.address;
-        // An agent ends an old connection in between, and that is no miss.
-        if let Some(old) = &mut open
-            && old.sender.ready().await.is_err()
-        {
-            open = None;
-        }
+        let broken = |source| broken(address, source);
         let mut open = match open {
-            Some(open) => open,
+            Some(open) => self.kept(open).await?,
             None => self.connect().await?,
         };
-        let answer = open.sender.send_request(self.request()?).await.map_err(broken(address))?;
+        let answer = open.send(self.request().map_err(broken)?).await.map_err(broken)?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::UNAUTHORIZED => return Err(PullError::Refused { address }),
             status => return Err(PullError::Status { address, status: status.as_u16() }),
         }
-        let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Ok((open, body.map_err(broken(address))?.to_bytes()))
+        let body = whole(answer.into_body(), ANSWER_BYTES_MAX).await.map_err(broken)?;
+        Ok((open, body))
     }
 
-    async fn connect(&self) -> Result<Open, PullError> {
+    /// `old`, or another one: an agent ends an old connection in between, and that is no miss.
+    async fn kept(&self, mut old: HttpConnection) -> Result<HttpConnection, PullError> {
+        if old.ready().await.is_ok() { Ok(old) } else { self.connect().await }
+    }
+
+    async fn connect(&self) -> Result<HttpConnection, PullError> {
         let address = self.address;
-        let stream = TcpStream::connect(address)
+        let stream = connect_plain(address)
             .await
             .map_err(|source| PullError::Unreachable { address, source })?;
-        let mut builder = Builder::new();
-        builder.max_buf_size(HEADER_BYTES_MAX).max_headers(HEADERS_MAX);
-        let (sender, connection) =
-            builder.handshake(TokioIo::new(stream)).await.map_err(broken(address))?;
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%address, %error, "the connection to an agent broke off");
-            }
-        });
-        Ok(Open { sender, _connection: AbortOnDropHandle::new(connection) })
+        let open = HttpConnection::open(stream, HEADER_LIMITS).await;
+        open.map_err(|source| broken(address, source))
     }
 
-    fn request(&self) -> Result<Request<Empty<Bytes>>, PullError> {
+    fn request(&self) -> Result<Request<Full<Bytes>>, HttpError> {
         let mut request = Request::get(PATH).header(HOST, self.address.to_string());
         if let Some(value) = self.token.as_ref().and_then(bearer) {
             request = request.header(AUTHORIZATION, value);
         }
-        request.body(Empty::new()).map_err(broken(self.address))
+        Ok(request.body(Full::default())?)
     }
+}
+
+fn broken(address: SocketAddr, source: HttpError) -> PullError {
+    PullError::Broken { address, source }
 }
 
 /// The header that presents `token`; `None` if it holds what cannot be sent.
@@ -119,10 +107,4 @@ pub(super) fn bearer(token: &Token) -> Option<HeaderValue> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-fn broken<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
-    address: SocketAddr,
-) -> impl Fn(E) -> PullError {
-    move |source| PullError::Broken { address, source: source.into() }
 }

@@ -5,8 +5,6 @@
 //! noise of 6 is 2.4, so 24 is 7 of those away: the rate over 400 ms, 60/s, is believed at once
 //! where the mean of the last minute still says 15.3/s.
 
-use serde::{Deserialize, Serialize};
-
 use crate::estimate::bins::Bins;
 use crate::units::{Timestamp, seconds};
 
@@ -25,14 +23,14 @@ const JUMP_SIGMA: f64 = 4.0;
 const COUNT_MIN: f64 = 8.0;
 
 /// The running figure.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arrivals {
     last: Option<Counter>,
     fine: Bins,
     coarse: Bins,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counter {
     at: Timestamp,
     epoch: u64,

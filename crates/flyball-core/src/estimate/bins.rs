@@ -3,15 +3,13 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::units::{Timestamp, seconds};
 
 /// The upper quartile of the size of a normal variable, in its standard deviations.
 const UPPER_QUARTILE_SIGMA: f64 = 1.150_35;
 
 /// A ring of counts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bins {
     width_ms: u64,
     length: usize,
@@ -43,6 +41,17 @@ impl Bins {
             if let Some(slot) = self.slot(bin) {
                 *slot += narrow(count * share);
             }
+        }
+    }
+
+    /// The same for a count that is nearly always 0: a ring of zeros takes no room.
+    pub(crate) fn add_rare(&mut self, from: Timestamp, to: Timestamp, count: f64) {
+        if count > 0.0 || self.counts.iter().any(|count| *count > 0.0) {
+            return self.add(from, to, count);
+        }
+        if to > from {
+            self.since.get_or_insert(from);
+            self.counts = VecDeque::new();
         }
     }
 

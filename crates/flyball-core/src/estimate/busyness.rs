@@ -3,11 +3,9 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::observation::CpuCounter;
 
-/// Counters kept over one window: enough that the mean adjustments on smoothly.
+/// Counters kept over one window: enough that the mean moves on smoothly.
 const POINTS: u64 = 8;
 
 /// Over less than this a single burst of work fills the span and says nothing: 1 s, or a quarter of
@@ -15,7 +13,7 @@ const POINTS: u64 = 8;
 const SPAN_MIN_MS: u64 = 1_000;
 
 /// The counters of one replica, spaced over the window.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Busyness {
     points: VecDeque<CpuCounter>,
     newest: Option<CpuCounter>,
@@ -46,7 +44,8 @@ impl Busyness {
     /// Cores used on average between the oldest and the newest counter; `None` with fewer than two,
     /// or while they lie too close together.
     pub fn cores(&self) -> Option<f64> {
-        let (oldest, newest) = (self.points.front()?, self.newest?);
+        let oldest = self.points.front()?;
+        let newest = self.newest?;
         let span_ms = newest.at.ms_since(oldest.at);
         if span_ms < self.span_min_ms {
             return None;

@@ -3,13 +3,11 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 /// Starts remembered: P90 of 20 is the second longest, so one odd start does not decide.
 const STARTS: usize = 20;
 
 /// The latest start lags of one service, in milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StartLags {
     latest_ms: VecDeque<u64>,
 }

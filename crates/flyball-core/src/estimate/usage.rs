@@ -7,8 +7,6 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::units::{Timestamp, seconds};
 
 /// Spans kept over one window at least: as many as `Busyness` keeps counters.
@@ -21,13 +19,13 @@ const SPAN_MIN_MS: u64 = 1_000;
 const SATURATED: f64 = 0.95;
 
 /// The running figure.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     spans: VecDeque<Span>,
 }
 
 /// A time in which as many replicas were ready throughout.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Span {
     from: Timestamp,
     until: Timestamp,

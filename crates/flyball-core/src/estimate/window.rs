@@ -3,14 +3,12 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
-
 use crate::units::Timestamp;
 
 const SLOTS: u64 = 60;
 
 /// A sliding maximum.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowMax {
     /// Values falling, times rising: an entry is dropped once a later one is as large.
     entries: VecDeque<(Timestamp, u32)>,

@@ -2,8 +2,6 @@
 //! There is no result before 50 requests and half a replica-second were measured. The caller leaves
 //! out replicas that are still warming up.
 
-use serde::{Deserialize, Serialize};
-
 use crate::units::seconds;
 
 /// Time after which a measurement weighs 1/e: long enough to even out single heavy requests, short
@@ -16,7 +14,7 @@ const SERVED_MIN: f64 = 20.0;
 const BUSY_MIN_S: f64 = 0.5;
 
 /// The running figure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Work {
     busy_s: f64,
     served: f64,

@@ -2,8 +2,9 @@
 //! them answered no more. What else is too slow (a database, a lock) is not known here. The count
 //! never falls because of this, and the first look at which nothing waits ends it.
 
-use super::{Chain, Context, Guard};
+use crate::adjustment::{Chain, Guard};
 use crate::memory::{Futile, Memory, ScaleOutTrial};
+use crate::rules::Context;
 
 /// So many raises are watched before they are called futile: one may have come too late to show.
 const RAISES_MIN: u32 = 3;
@@ -23,7 +24,7 @@ const ANSWERED_MS: u64 = 10_000;
 /// Adds nothing while more replicas have just brought nothing.
 pub(super) fn futility(chain: &mut Chain, memory: &mut Memory, context: &Context<'_>) {
     let Some(trial) = follow(memory, context) else { return };
-    memory.trial = Some(trial);
+    memory.guard.trial = Some(trial);
     if let Some(futile) = trial.futile {
         // Recorded even if no signal recommends more: it explains why requests wait.
         let kept = chain.count.min(context.signals.current);
@@ -33,18 +34,18 @@ pub(super) fn futility(chain: &mut Chain, memory: &mut Memory, context: &Context
 
 /// The state of the trial at this look; `None` if nothing waits, or if that is not known.
 fn follow(memory: &mut Memory, context: &Context<'_>) -> Option<ScaleOutTrial> {
-    let (now, signals) = (context.observation.at, context.signals);
+    let now = context.observation.at;
+    let signals = context.signals;
     // A balancer that says nothing neither begins nor ends a trial.
     signals.arrivals_per_s?;
-    let before = memory.trial.take().filter(|_| signals.waiting > 0);
+    let before = memory.guard.trial.take().filter(|_| signals.waiting > 0);
     let retry = |trial: &ScaleOutTrial| trial.futile.is_none_or(|futile| now < futile.until);
     let Some(mut trial) = before.filter(retry) else {
-        let answered_per_s = memory.answered_per_s(now, ANSWERED_MS)?;
-        let (ready, count) = (signals.ready, signals.current);
+        let answered_per_s = memory.readings.answered_per_s(now, ANSWERED_MS)?;
         return (signals.waiting > 0).then_some(ScaleOutTrial {
-            ready,
+            ready: signals.ready,
             answered_per_s,
-            count,
+            count: signals.current,
             raises: 0,
             futile: None,
         });
@@ -59,14 +60,15 @@ fn follow(memory: &mut Memory, context: &Context<'_>) -> Option<ScaleOutTrial> {
 
 /// What the raises brought, if it is next to nothing and the replicas idle.
 fn judge(trial: &ScaleOutTrial, memory: &Memory, context: &Context<'_>) -> Option<Futile> {
-    let (now, signals) = (context.observation.at, context.signals);
+    let now = context.observation.at;
+    let signals = context.signals;
     let growth = f64::from(signals.ready) / f64::from(trial.ready.max(1));
     let shown = signals.starting == 0 && signals.warming == 0 && growth >= GROWTH_MIN;
     let cpu = signals.mean_cpu.filter(|cpu| *cpu < CPU_MAX)?;
     if trial.raises < RAISES_MIN || !shown {
         return None;
     }
-    let answered_per_s = memory.answered_per_s(now, ANSWERED_MS)?;
+    let answered_per_s = memory.readings.answered_per_s(now, ANSWERED_MS)?;
     let gain = answered_per_s - trial.answered_per_s;
     (gain < GAIN_MIN * trial.answered_per_s * (growth - 1.0)).then(|| Futile {
         ready: (trial.ready, signals.ready),

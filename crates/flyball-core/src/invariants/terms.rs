@@ -4,11 +4,9 @@
 //! it here as well, or its decisions are refused.
 
 use crate::observation::{Ask, Observation};
-use crate::policy::{Policy, Rule};
-use crate::recommend::target::Ratio;
-use crate::recommend::{AdviceState, Arithmetic, Backlog, Utilization};
+use crate::policy::Policy;
+use crate::rules::{AdviceState, Arithmetic, Backlog, Ratio, Rule, Utilization};
 use crate::signals::Signals;
-use crate::units::replicas_for;
 
 /// The share of their time that replicas work while they work a backlog off.
 const WORKING_OFF: f64 = 0.95;
@@ -18,10 +16,10 @@ pub(super) fn count(arithmetic: &Arithmetic) -> u32 {
     match arithmetic {
         Arithmetic::Utilization(terms) => utilization(terms),
         Arithmetic::Backlog(terms) => backlog(terms),
-        Arithmetic::Cpu { used, held, share } => {
-            replicas_for((used + held.unwrap_or_default()) / share)
+        Arithmetic::Cpu(terms) => {
+            whole((terms.used + terms.held.unwrap_or_default()) / terms.share)
         }
-        Arithmetic::PileUp { ready, .. } => ready.saturating_mul(3).div_ceil(2),
+        Arithmetic::PileUp(terms) => terms.ready.saturating_mul(3).div_ceil(2),
         Arithmetic::Waiting { waiting } => u32::from(*waiting > 0),
         Arithmetic::Ratio(terms) => ratio(terms),
         Arithmetic::Threshold(terms) => match terms.mean {
@@ -38,11 +36,21 @@ pub(super) fn count(arithmetic: &Arithmetic) -> u32 {
     }
 }
 
+/// Whole replicas that do so much work; what floating point adds is forgiven.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and NaN becomes 0"
+)]
+fn whole(replicas: f64) -> u32 {
+    (replicas - 1e-9).ceil() as u32
+}
+
 /// The larger of both rates times the work of a request, over the cap, times the headroom.
 fn utilization(terms: &Utilization) -> u32 {
     let per_s = f64::max(terms.arrivals_per_s, terms.level_per_s);
     let factor = terms.spare.map_or(1.0, |spare| spare.factor);
-    replicas_for(per_s * terms.work_s / terms.busy_cap * factor)
+    whole(per_s * terms.work_s / terms.busy_cap * factor)
 }
 
 /// What arrives with 5 % to spare, and what has come to wait by the time that help is there, within
@@ -50,28 +58,29 @@ fn utilization(terms: &Utilization) -> u32 {
 fn backlog(terms: &Backlog) -> u32 {
     let short = f64::max(0.0, terms.busy - f64::from(terms.ready));
     let waits = f64::from(terms.waiting) * terms.work_s + short * terms.due_s;
-    replicas_for(terms.busy / WORKING_OFF + f64::min(waits, terms.most) / terms.work_off_s)
+    whole(terms.busy / WORKING_OFF + f64::min(waits, terms.most) / terms.work_off_s)
 }
 
 /// Kubernetes' rule: the ratio of used to wanted CPU over those that have a reading; replicas
 /// without one count as idle where the ratio asks for more, and as fully busy where it asks for
-/// fewer, and nothing adjustments if that turns the answer round.
+/// fewer, and nothing changes if that turns the answer round.
 fn ratio(terms: &Ratio) -> u32 {
     let measured = f64::from(terms.measured);
     let plain = terms.used / (measured * terms.target);
     let near_one = |ratio: f64| (ratio - 1.0).abs() <= terms.tolerance + 1e-9;
     let more = plain >= 1.0;
     if terms.missing == 0 && (terms.starting == 0 || plain <= 1.0) {
-        return if near_one(plain) { terms.current } else { replicas_for(plain * measured) };
+        return if near_one(plain) { terms.current } else { whole(plain * measured) };
     }
-    let (missing, starting) = (f64::from(terms.missing), f64::from(terms.starting));
+    let missing = f64::from(terms.missing);
+    let starting = f64::from(terms.starting);
     let (used, all) = if more {
         (terms.used, measured + missing + starting)
     } else {
         (terms.used + missing * f64::max(1.0, terms.target), measured + missing)
     };
     let assumed = used / (all * terms.target);
-    let count = replicas_for(assumed * all);
+    let count = whole(assumed * all);
     let turned = more != (assumed >= 1.0);
     let backwards = if assumed >= 1.0 { count <= terms.current } else { count > terms.current };
     if near_one(assumed) || turned || backwards { terms.current } else { count }
@@ -97,11 +106,11 @@ pub(super) fn hold(
             Some(terms.busy) == busy
                 && (terms.waiting, terms.ready) == (signals.waiting, signals.ready)
         }
-        (Arithmetic::Cpu { used, .. }, Rule::Governor(_)) => Some(*used) == signals.cpu_used,
-        (Arithmetic::PileUp { ready, requests, per_replica }, Rule::Governor(rule)) => {
-            *ready == signals.ready
-                && *requests == signals.in_flight.saturating_add(signals.waiting)
-                && rule.slots.is_none_or(|slots| slots == *per_replica)
+        (Arithmetic::Cpu(terms), Rule::Governor(_)) => Some(terms.used) == signals.cpu_used,
+        (Arithmetic::PileUp(terms), Rule::Governor(rule)) => {
+            terms.ready == signals.ready
+                && terms.requests == signals.in_flight.saturating_add(signals.waiting)
+                && rule.slots.is_none_or(|slots| slots == terms.per_replica)
         }
         (Arithmetic::Waiting { waiting }, _) => *waiting == signals.waiting,
         (Arithmetic::Ratio(terms), Rule::Target(rule)) => {
@@ -136,7 +145,7 @@ mod tests {
     use crate::memory::Memory;
     use crate::observation::{EngineReport, Manual, Reading};
     use crate::policy::{Bounds, Timing};
-    use crate::recommend::{Recommendation, Threshold};
+    use crate::rules::{Recommendation, Threshold};
     use crate::units::Timestamp;
 
     use super::*;
@@ -150,15 +159,8 @@ mod tests {
     fn a_count_that_follows_from_made_up_terms_does_not_add_up() {
         let at = Timestamp::from_ms(60_000);
         let manual = Manual { ask: Ask::Pin(3), until: None, by: "cli".to_owned() };
-        let observation = Observation {
-            at,
-            wall_ms: 0,
-            engine: Reading::Taken { at, value: EngineReport::default() },
-            balancer: None,
-            manual: Some(manual),
-            advice: None,
-            failing: Default::default(),
-        };
+        let engine = Reading::Taken { at, value: EngineReport::default() };
+        let observation = Observation { manual: Some(manual), ..Observation::new(at, engine) };
         let policy = Policy {
             service: "web".to_owned(),
             bounds: Bounds { min: 0, max: 9 },
@@ -167,8 +169,7 @@ mod tests {
         };
         let decision = decide(&policy, &mut Memory::default(), &observation);
         assert_eq!((decision.desired, check(&policy, &observation, &decision)), (3, Vec::new()));
-        let (by, current) = (3, 0);
-        let threshold = Threshold { mean: 0.9, out_at: 0.3, in_at: 0.1, by, current };
+        let threshold = Threshold { mean: 0.9, out_at: 0.3, in_at: 0.1, by: 3, current: 0 };
         let asked = Arithmetic::Asked { count: 3, by: "nobody".to_owned() };
         for (arithmetic, manual) in
             [(Arithmetic::Threshold(threshold), observation.manual.clone()), (asked, None)]

@@ -1,8 +1,6 @@
 //! Starts that failed one after another, and when the next one is tried. Replicas that were started
 //! together and fail together count as one failure.
 
-use serde::{Deserialize, Serialize};
-
 use crate::observation::{EngineReport, Phase};
 use crate::units::{ReplicaId, Timestamp};
 
@@ -18,7 +16,7 @@ const WAIT_MAX_MS: u64 = 300_000;
 const GIVEN_UP_PARTS: u64 = 16;
 
 /// Starts that failed one after another.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     /// How many looks saw one, without a replica having stayed in between.
     pub count: u32,
@@ -32,7 +30,6 @@ pub struct Failures {
     before_number: u64,
     newest_exit: Option<Timestamp>,
     /// Whether the last one was given up: it did not end, it never got ready.
-    #[serde(default)]
     given_up: bool,
 }
 
@@ -49,7 +46,9 @@ impl Failures {
             r.phase == Phase::Ready && steady && r.asked_at >= failed_at
         });
         if stayed {
-            (self.count, self.given_up, self.retry_at) = (0, false, now);
+            self.count = 0;
+            self.given_up = false;
+            self.retry_at = now;
         }
         // One after another: those that were started together and fail together fail once.
         let newest = self.newest_exit;

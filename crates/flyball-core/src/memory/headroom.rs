@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Governor;
 use crate::units::Timestamp;
 
 /// What a window that misses the limit adds: ten of them in a row, 100 s, are 20 % more replicas.
@@ -18,7 +17,7 @@ pub(crate) const MOST: f64 = 1.6;
 const APART_MS: u64 = 10_000;
 
 /// The running figure.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Headroom {
     pub(crate) factor: f64,
     judged_at: Option<Timestamp>,
@@ -26,6 +25,7 @@ pub struct Headroom {
 
 /// The term of a recommendation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct HeadroomTerm {
     /// So many times as many replicas as the cap asks for.
     pub factor: f64,
@@ -41,8 +41,8 @@ impl Default for Headroom {
 
 impl Headroom {
     /// What it adds to a recommendation; `None` while that is nothing, or without a limit.
-    pub fn spare(&self, rule: &Governor) -> Option<HeadroomTerm> {
-        let slo_ms = rule.slo_ms?;
+    pub(crate) fn spare(&self, slo_ms: Option<u64>) -> Option<HeadroomTerm> {
+        let slo_ms = slo_ms?;
         (self.factor > 1.0).then_some(HeadroomTerm { factor: self.factor, slo_ms })
     }
 

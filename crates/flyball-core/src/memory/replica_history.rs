@@ -1,30 +1,24 @@
 //! The history of one replica: its work since its last reading, and how long its start took. A
 //! reading that repeats itself adds nothing, and a start is measured once.
 
-use serde::{Deserialize, Serialize};
-
-use super::FIRST_ANSWER_MS;
 use crate::estimate::busyness::Busyness;
 use crate::observation::{CpuCounter, ReplicaReport, ServerReport, ThrottleCounter};
 use crate::units::Timestamp;
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// A first answer later than this after readiness was not waited for: no request came sooner.
+const FIRST_ANSWER_MS: u64 = 1_000;
+
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ReplicaHistory {
-    pub(super) busyness: Busyness,
-    /// The same of the time in which its limit held it back.
-    #[serde(default)]
-    pub(super) held: Busyness,
+    busyness: Busyness,
+    /// The same of the time in which its limit held it back. Most have no such counter.
+    held: Option<Box<Busyness>>,
     /// The balancer's epoch and the requests answered, when the newest CPU counter was read.
     served: Option<(u64, u64)>,
     lag_known: bool,
     /// The balancer's epoch and the requests answered at the last look, and when more were.
-    #[serde(default)]
     answers: Option<(u64, u64)>,
-    #[serde(default)]
     answered_at: Option<Timestamp>,
-    /// Whether its start was given up.
-    #[serde(default)]
-    pub(super) given_up: bool,
 }
 
 /// What a replica did from one reading of its CPU to the next.
@@ -58,7 +52,8 @@ impl ReplicaHistory {
         let (before, counter) = before.zip(replica.cpu)?;
         let span_ms = counter.at.ms_since(before.at);
         if span_ms > stale_ms {
-            (self.busyness, self.held) = (Busyness::default(), Busyness::default());
+            self.busyness = Busyness::default();
+            self.held = None;
             return None;
         }
         let used_ns = counter.used_ns.checked_sub(before.used_ns)?;
@@ -94,12 +89,23 @@ impl ReplicaHistory {
     ) {
         self.busyness.see(counter, window_ms);
         match throttled {
-            Some(ThrottleCounter { at, held_ns: used_ns }) => {
-                self.held.see(CpuCounter { at, used_ns }, window_ms);
+            Some(ThrottleCounter { at, held_ns }) => {
+                let held = self.held.get_or_insert_default();
+                held.see(CpuCounter { at, used_ns: held_ns }, window_ms);
             }
             // What is not known any more is not held for true.
-            None => self.held = Busyness::default(),
+            None => self.held = None,
         }
+    }
+
+    /// Cores that it uses; `None` without a reading.
+    pub(super) fn busy_cores(&self) -> Option<f64> {
+        self.busyness.cores()
+    }
+
+    /// The share of its time in which it is held back; `None` without a reading.
+    pub(super) fn held_cores(&self) -> Option<f64> {
+        self.held.as_ref()?.cores()
     }
 
     /// Its start lag, once, when its end is known: with the first answer where one came soon.

@@ -1,21 +1,22 @@
 //! Recent requests: failed ones by who failed them, and answered ones. Counters that started again
 //! (another epoch, or a smaller count) add nothing.
 
-use serde::{Deserialize, Serialize};
-
 use crate::estimate::bins::Bins;
 use crate::observation::BalancerReport;
 use crate::trouble::LastMinute;
 use crate::units::Timestamp;
 
-/// Bins of a second, over two minutes.
-const BINS: (u64, usize) = (1_000, 121);
+const BIN_MS: u64 = 1_000;
 /// What people are shown is over this time: long enough to see a share of a percent at a few
 /// requests a second, short enough to see within a glance that it is over.
 const WINDOW_MS: u64 = 60_000;
+/// As many bins as the minute has, and the one that is being filled.
+const FAILED_BINS: usize = 61;
+/// What is answered is never asked for over more than 10 s.
+const ANSWERED_BINS: usize = 11;
 
 /// Requests by what became of them.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Requests {
     last: Option<Counted>,
     failed: Bins,
@@ -26,7 +27,7 @@ pub(super) struct Requests {
 }
 
 /// The counters as they stood at one reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Counted {
     at: Timestamp,
     epoch: u64,
@@ -39,14 +40,14 @@ struct Counted {
 
 impl Default for Requests {
     fn default() -> Self {
-        let bins = || Bins::new(BINS.0, BINS.1);
+        let bins = || Bins::new(BIN_MS, FAILED_BINS);
         Self {
             last: None,
             failed: bins(),
             by_replicas: bins(),
             by_balancer: bins(),
             unreachable: bins(),
-            answered: bins(),
+            answered: Bins::new(BIN_MS, ANSWERED_BINS),
         }
     }
 }
@@ -75,18 +76,22 @@ impl Requests {
         let Some(before) = self.last.replace(now).filter(|before| before.epoch == now.epoch) else {
             return;
         };
-        let add = |bins: &mut Bins, before_count: u64, count: u64| {
-            if let Some(more) = count.checked_sub(before_count) {
-                #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
-                bins.add(before.at, at, more as f64);
-            }
-        };
-        add(&mut self.failed, before.failed, now.failed);
-        add(&mut self.answered, before.answered, now.answered);
+        #[expect(clippy::cast_precision_loss, reason = "a difference far below 2^52")]
+        let more = |before: u64, now: u64| now.checked_sub(before).map(|more| more as f64);
+        if let Some(more) = more(before.answered, now.answered) {
+            self.answered.add(before.at, at, more);
+        }
         // Also where nothing failed: all of them cover the same time.
-        add(&mut self.by_replicas, before.by_replicas, now.by_replicas);
-        add(&mut self.by_balancer, before.by_balancer, now.by_balancer);
-        add(&mut self.unreachable, before.unreachable, now.unreachable);
+        for (bins, before_count, count) in [
+            (&mut self.failed, before.failed, now.failed),
+            (&mut self.by_replicas, before.by_replicas, now.by_replicas),
+            (&mut self.by_balancer, before.by_balancer, now.by_balancer),
+            (&mut self.unreachable, before.unreachable, now.unreachable),
+        ] {
+            if let Some(more) = more(before_count, count) {
+                bins.add_rare(before.at, at, more);
+            }
+        }
     }
 
     /// Failed requests within `window_ms`, with the span really covered; `None` without a reading.
@@ -94,7 +99,7 @@ impl Requests {
         self.failed.sum(now, window_ms)
     }
 
-    /// Requests answered without an error within `window_ms`, likewise.
+    /// Requests answered without an error within `window_ms`, likewise; 10 s at most.
     pub(super) fn answered(&self, now: Timestamp, window_ms: u64) -> Option<(f64, u64)> {
         self.answered.sum(now, window_ms)
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::Timestamp;
 
 /// A stretch of looks at each of which requests waited.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScaleOutTrial {
     /// Ready replicas at its first look.
     pub(crate) ready: u32,
@@ -23,6 +23,7 @@ pub struct ScaleOutTrial {
 
 /// Replicas that brought nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Futile {
     /// Ready replicas before and after.
     pub ready: (u32, u32),
@@ -38,8 +39,10 @@ impl fmt::Display for Futile {
     /// `7 more replicas answer 60.2/s instead of 59.8/s and use 9 % of their CPU: something else is
     /// too slow`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((few, many), (before, after)) = (self.ready, self.answered_per_s);
-        let (more, cpu) = (many.saturating_sub(few), self.cpu * 100.0);
+        let (few, many) = self.ready;
+        let (before, after) = self.answered_per_s;
+        let more = many.saturating_sub(few);
+        let cpu = self.cpu * 100.0;
         write!(
             f,
             "{more} more replicas answer {after:.1}/s instead of {before:.1}/s and use {cpu:.0} % of \

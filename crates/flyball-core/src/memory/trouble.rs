@@ -1,9 +1,8 @@
 //! What goes wrong in a look, for people to read. No stage that decides reads it.
 
 use super::Memory;
-use crate::guard::Source;
-use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
-use crate::policy::Policy;
+use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport, Source};
+use crate::timing::Timing;
 use crate::trouble::{FailedStarts, NotReady, Silence, Trouble};
 use crate::units::Timestamp;
 
@@ -16,20 +15,22 @@ impl Memory {
     /// What goes wrong at this look. `engine` is its report, if that is fresh.
     pub(super) fn trouble(
         &self,
-        policy: &Policy,
+        timing: &Timing,
         observation: &Observation,
         engine: Option<&EngineReport>,
     ) -> Trouble {
         let not_ready = engine.and_then(|engine| self.not_ready(observation.at, engine));
         let starting = engine.is_some_and(|e| e.replicas.iter().any(is_starting));
-        let failed_starts = (self.failures.shows() && starting)
-            .then(|| FailedStarts { count: self.failures.count, why: self.failures.why.clone() });
-        Trouble { not_ready, failed_starts, silent: silent(policy, observation) }
+        let failed_starts = (self.plan.failures.shows() && starting).then(|| FailedStarts {
+            count: self.plan.failures.count,
+            why: self.plan.failures.why.clone(),
+        });
+        Trouble { not_ready, failed_starts, silent: silent(timing, observation) }
     }
 
     /// The replica that has been starting for the longest, with what its check is answered.
     fn not_ready(&self, now: Timestamp, engine: &EngineReport) -> Option<NotReady> {
-        let wait_ms = if self.failures.shows() { STARTING_AGAIN_MS } else { STARTING_MS };
+        let wait_ms = if self.plan.failures.shows() { STARTING_AGAIN_MS } else { STARTING_MS };
         let late = |r: &&ReplicaReport| is_starting(r) && now.ms_since(r.asked_at) >= wait_ms;
         let told = |r: &&ReplicaReport| engine.not_ready.contains_key(&r.id);
         let late = || engine.replicas.iter().filter(late).filter(told);
@@ -47,8 +48,9 @@ fn is_starting(replica: &ReplicaReport) -> bool {
     replica.phase == Phase::Starting
 }
 
-fn silent(policy: &Policy, observation: &Observation) -> Vec<Silence> {
-    let (now, limit_ms) = (observation.at, policy.timing.stale_after_ms);
+fn silent(timing: &Timing, observation: &Observation) -> Vec<Silence> {
+    let now = observation.at;
+    let limit_ms = timing.stale_after_ms;
     let engine = silence(Source::Engine, &observation.engine, now, limit_ms);
     let balancer = observation.balancer.as_ref();
     let balancer = balancer.and_then(|b| silence(Source::Balancer, b, now, limit_ms));

@@ -34,10 +34,10 @@ pub(super) fn scale(
     // What it was told to take away may still be there: who left it no request keeps none.
     let told = present(view).count().saturating_sub(size(wanted));
     let victims = victims(view, memory, &count.leaving, told + surplus - idle);
-    memory.draining.retain(|id, _| victims.iter().any(|victim| victim.id == *id));
+    memory.plan.draining.retain(|id, _| victims.iter().any(|victim| victim.id == *id));
     if desired > wanted {
         let missing = size(desired - wanted);
-        let (allowed, held) = allowed_starts(view, &memory.failures, missing);
+        let (allowed, held) = allowed_starts(view, &memory.plan.failures, missing);
         if allowed > 0 {
             steps.insert(Step::Scale { to: wanted + number(allowed), leaving: Vec::new() });
         }
@@ -59,7 +59,7 @@ pub(super) fn scale(
     };
     let fewer = idle + leaving.len();
     if fewer > 0 {
-        memory.removed_at = Some(view.now);
+        memory.plan.removed_at = Some(view.now);
         steps.insert(Step::Scale { to: wanted - number(fewer), leaving });
     }
     None
@@ -95,7 +95,7 @@ fn victims<'a>(
             Phase::Starting => 1,
             Phase::Ready | Phase::Stopping => 2,
         };
-        let stays = !memory.draining.contains_key(&replica.id);
+        let stays = !memory.plan.draining.contains_key(&replica.id);
         let in_flight = view.server(&replica.id).map_or(0, |server| server.in_flight);
         (use_now, stays, in_flight, Reverse(replica.asked_at), replica.id.clone())
     });
@@ -110,10 +110,10 @@ fn drain(view: &View<'_>, memory: &mut Memory, victim: &ReplicaReport, steps: &m
         return;
     }
     let replica = victim.id.clone();
-    let begins = !memory.draining.contains_key(&replica);
+    let begins = !memory.plan.draining.contains_key(&replica);
     if begins {
-        memory.draining.insert(replica.clone(), view.now);
-        memory.removed_at = Some(view.now);
+        memory.plan.draining.insert(replica.clone(), view.now);
+        memory.plan.removed_at = Some(view.now);
     }
     let routed = view.server(&replica).is_some_and(|server| server.route == Route::Routed);
     if routed || begins && victim.phase == Phase::Ready {
@@ -130,7 +130,7 @@ fn may_leave(view: &View<'_>, memory: &Memory, victim: &ReplicaReport) -> bool {
     match view.balancer {
         BalancerView::None => true,
         BalancerView::Unknown => false,
-        BalancerView::Known(..) => memory.draining.get(&victim.id).is_some_and(|since| {
+        BalancerView::Known(..) => memory.plan.draining.get(&victim.id).is_some_and(|since| {
             let routed = view.server(&victim.id).is_some_and(|s| s.route == Route::Routed);
             let drained = view.has_drained(&victim.id, *since);
             *since < view.now && !routed && (drained || view.drain_is_over(*since))

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::{BalancerView, Step, StopReason, View};
-use crate::health::SickTreatment;
 use crate::memory::Memory;
 use crate::observation::{Phase, ReplicaReport, Route};
+use crate::sick::SickTreatment;
 use crate::units::ReplicaId;
 
 /// Takes away those that have been sick for long enough, once enough others are ready. Until then
@@ -22,8 +22,13 @@ pub(super) fn retire(
     }
     let ready = view.committed(memory).iter().filter(|r| r.phase == Phase::Ready).count();
     for replica in view.unhealthy().filter(|r| !r.protected && ready >= desired) {
-        let lasting =
-            |id| memory.sick.get(id).is_none_or(|one| one.is_lasting(view.now, view.policy));
+        let lasting = |id| {
+            memory
+                .health
+                .sick
+                .get(id)
+                .is_none_or(|one| one.is_lasting(view.now, &view.policy.timing))
+        };
         match view.balancer {
             _ if !lasting(&replica.id) => {}
             BalancerView::None => {
@@ -31,7 +36,7 @@ pub(super) fn retire(
                 steps.insert(Step::Stop { replica: replica.id.clone(), why });
             }
             BalancerView::Known(..) => {
-                memory.draining.entry(replica.id.clone()).or_insert(view.now);
+                memory.plan.draining.entry(replica.id.clone()).or_insert(view.now);
             }
             BalancerView::Unknown => {}
         }
@@ -46,7 +51,7 @@ pub(super) fn drain_strays(view: &View<'_>, memory: &Memory, steps: &mut BTreeSe
     for (id, server) in report.servers.iter().filter(|(id, _)| !planned.contains(*id)) {
         let stays = view.replica(id).is_some_and(|r| match r.phase {
             Phase::Starting | Phase::Ready => true,
-            Phase::Unhealthy => memory.sick.get(id).is_some_and(|one| one.stays_routed()),
+            Phase::Unhealthy => memory.health.sick.get(id).is_some_and(|one| one.stays_routed()),
             Phase::Stopping => false,
         });
         if !stays && server.route == Route::Routed {
@@ -57,7 +62,7 @@ pub(super) fn drain_strays(view: &View<'_>, memory: &Memory, steps: &mut BTreeSe
 
 /// Sick replicas that get requests for want of others.
 pub(super) fn last<'a>(view: &View<'a>, memory: &Memory) -> Vec<&'a ReplicaReport> {
-    let sick = memory.sick.values().filter(|one| one.standing == SickTreatment::Last);
-    let staying = sick.filter(|one| !memory.draining.contains_key(&one.replica));
+    let sick = memory.health.sick.values().filter(|one| one.standing == SickTreatment::Last);
+    let staying = sick.filter(|one| !memory.plan.draining.contains_key(&one.replica));
     staying.filter_map(|one| view.replica(&one.replica)).collect()
 }

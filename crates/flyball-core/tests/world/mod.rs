@@ -141,7 +141,7 @@ impl World {
         let _last = self.run(ms);
     }
 
-    /// One look: the world adjustments on, a decision is made, checked and carried out.
+    /// One look: the world moves on, a decision is made, checked and carried out.
     pub(crate) fn look(&mut self) -> Decision {
         self.look_seeing(|_| {})
     }
@@ -220,44 +220,41 @@ impl World {
         let wall_ms = i64::try_from(self.now_ms).unwrap();
         let balancer = self.balanced.then_some(balancer);
         let advice = self.advice.map(|value| Reading::Taken { at: now, value });
-        let manual = self.manual.clone();
         Observation {
-            at: now,
             wall_ms,
-            engine,
             balancer,
-            manual,
+            manual: self.manual.clone(),
             advice,
             failing: self.failing.clone(),
+            ..Observation::new(now, engine)
         }
     }
 
     fn engine(&self, now: Timestamp) -> EngineReport {
-        let report = |(id, r): (&ReplicaId, &Replica)| ReplicaReport {
-            id: id.clone(),
-            phase: match r.ready_ms {
+        let report = |(id, r): (&ReplicaId, &Replica)| {
+            let phase = match r.ready_ms {
                 Some(_) if r.unhealthy => Phase::Unhealthy,
                 Some(_) => Phase::Ready,
                 None => Phase::Starting,
-            },
-            asked_at: Timestamp::from_ms(r.asked_ms),
-            ready_at: r.ready_ms.map(Timestamp::from_ms),
-            address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
-            cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
-            throttled: self
-                .held_per_used
-                .map(|held| ThrottleCounter { at: now, held_ns: (r.used_ns * held) as u64 }),
-            cpu_limit_cores: 1.0,
-            protected: r.protected,
+            };
+            let asked_at = Timestamp::from_ms(r.asked_ms);
+            let held_ns = self.held_per_used.map(|held| (r.used_ns * held) as u64);
+            ReplicaReport {
+                ready_at: r.ready_ms.map(Timestamp::from_ms),
+                address: Some(SocketAddr::from(([127, 0, 0, 1], 8080))),
+                cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
+                throttled: held_ns.map(|held_ns| ThrottleCounter { at: now, held_ns }),
+                protected: r.protected,
+                ..ReplicaReport::new(id.clone(), phase, asked_at)
+            }
         };
         EngineReport {
             replicas: self.replicas.iter().map(report).collect(),
             exits: self.exits.clone(),
             busy: self.busy.clone(),
-            pending: None,
-            notices: Vec::new(),
             count: self.wanted_count.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
             not_ready: self.not_ready.clone(),
+            ..EngineReport::default()
         }
     }
 
@@ -298,8 +295,7 @@ impl World {
             failures: self.failures,
             waiting: self.waiting as u32,
             servers: self.replicas.iter().filter_map(server).collect(),
-            latency: None,
-            trouble: None,
+            ..BalancerReport::default()
         }
     }
 

@@ -148,6 +148,8 @@ fn network_in(why: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use flyball_engine::Hint as _;
+
     use super::*;
 
     fn meaning(message: &str) -> DockerError {

@@ -4,23 +4,23 @@
 //! outdated.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use flyball_core::units::ReplicaId;
 use tokio::time::Instant;
 
-use super::Service;
 use super::state::{State, agrees};
+use super::{Action, Service};
 use crate::container::{CRASHES_SHOWN, Container, Ending};
 use crate::facts::{Facts, State as ContainerState, Way};
 use crate::standing::Standing;
-use crate::{copy, remove, signals};
+use crate::{copy, signals};
 
 /// Whether an inspection brought something new.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    Yes,
+    /// What is to be done, if anything.
+    Yes(Option<Action>),
     /// The container has changed since it was asked for.
     Overtaken,
 }
@@ -44,8 +44,8 @@ impl Service {
         unclear
     }
 
-    /// Everything that was listed is known.
-    pub(crate) fn complete(self: &Arc<Self>) {
+    /// Everything that was listed is known. Gives what is to be done.
+    pub(crate) fn complete(&self) -> Vec<Action> {
         let mut state = self.state();
         let first = !std::mem::replace(&mut state.whole, true);
         // Left by a flyball that died between creating and starting them, or not removed so far.
@@ -58,30 +58,29 @@ impl Service {
             };
             (c.facts.managed && left && c.end()).then(|| c.facts.id.clone())
         };
-        let orphans: Vec<String> = state.containers.values_mut().filter_map(orphan).collect();
+        let orphans = state.containers.values_mut().filter_map(orphan);
+        let actions = orphans.map(Action::Remove).collect();
         drop(state);
-        for id in orphans {
-            self.tasks.spawn(remove::remove(Arc::clone(self), id));
-        }
         if first {
             self.changed.notify_one();
         }
+        actions
     }
 
     /// What an inspection said that began at `asked`.
     pub(crate) fn take(
-        self: &Arc<Self>,
+        &self,
         answer: &ContainerInspectResponse,
         standing: &Standing,
         asked: Instant,
     ) -> Taken {
         let (publish, balancer) = (&self.settings.publish, &self.balancer());
-        let way = Way { publish, port: self.settings.port, machine: self.core.machine, balancer };
+        let way = Way { publish, port: self.settings.port, machine: self.client.machine, balancer };
         let refusal = match self.settings.image {
             None => copy::refuse(answer, &self.settings, balancer).err(),
             Some(_) => None,
         };
-        let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes };
+        let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes(None) };
         let id = facts.id.clone();
         let mut state = self.state();
         let ordered = state.orders.contains_key(&facts.replica);
@@ -91,7 +90,7 @@ impl Service {
                 return Taken::Overtaken;
             }
             Some(mut known) => {
-                known.learn(facts, asked, &self.core);
+                known.learn(facts, asked, &self.client);
                 known
             }
             None => {
@@ -99,7 +98,7 @@ impl Service {
                 let asked_at = state.orders.get(&replica).map(|order| order.asked_at);
                 let mut facts = facts;
                 state.keep_apart(&mut facts);
-                Container::new(facts, asked, asked_at, &self.core)
+                Container::new(facts, asked, asked_at, &self.client)
             }
         };
         let mut container = container;
@@ -108,33 +107,32 @@ impl Service {
             state.told.serves(&id);
         }
         state.containers.insert(id.clone(), container);
-        self.bury_if_dead(&mut state, &id, ordered);
+        let action = state.end_if_dead(&id, ordered);
         drop(state);
         self.changed.notify_one();
-        Taken::Yes
+        Taken::Yes(action)
     }
 
-    /// A container's process has ended; why is asked for next.
-    pub(crate) fn died(self: &Arc<Self>, id: &str, code: Option<i64>) {
-        let now = self.core.now();
+    /// A container's process has ended; why is asked for next. Gives what is to be done.
+    pub(crate) fn died(&self, id: &str, code: Option<i64>) -> Vec<Action> {
+        let now = self.client.now();
         let mut state = self.state();
-        let Some(container) = state.containers.get_mut(id) else { return };
+        let Some(container) = state.containers.get_mut(id) else { return Vec::new() };
         container.died(now, code);
         let loops = container.crashes == CRASHES_SHOWN;
         let replica = container.facts.replica.clone();
         let ordered = state.orders.contains_key(&replica);
-        self.bury_if_dead(&mut state, id, ordered);
+        let ended = state.end_if_dead(id, ordered);
         drop(state);
-        if loops {
-            self.tasks.spawn(remove::read_log_tail(Arc::clone(self), id.to_owned()));
-        }
         self.changed.notify_one();
+        let tail = loops.then(|| Action::ReadLogTail(id.to_owned()));
+        ended.into_iter().chain(tail).collect()
     }
 
     /// A signal was sent to a container externally. If that is to end it, it gets no more requests
     /// from now on: many programs stop listening at once and take a while to end.
     pub(crate) fn signalled(&self, id: &str, signal: &str) {
-        let now = self.core.now();
+        let now = self.client.now();
         let mut state = self.state();
         let Some(container) = state.containers.get_mut(id) else { return };
         if container.ending != Ending::None {
@@ -173,7 +171,7 @@ impl Service {
 
     /// A container was started.
     pub(crate) fn started(&self, id: &str) {
-        let now = self.core.now();
+        let now = self.client.now();
         let mut state = self.state();
         state.told.started(id);
         if let Some(container) = state.containers.get_mut(id) {
@@ -195,16 +193,5 @@ impl Service {
         state.told.forget();
         drop(state);
         self.changed.notify_one();
-    }
-
-    /// What flyball started and what ended by itself is cleared away; while its start is still
-    /// under way, that sees to it.
-    pub(super) fn bury_if_dead(self: &Arc<Self>, state: &mut State, id: &str, ordered: bool) {
-        let Some(container) = state.containers.get_mut(id).filter(|_| !ordered) else { return };
-        let dead = matches!(container.facts.state, ContainerState::Exited { .. });
-        if dead && container.facts.managed && container.ending == Ending::None {
-            container.ending = Ending::Died;
-            self.tasks.spawn(remove::record_exit_and_remove(Arc::clone(self), id.to_owned()));
-        }
     }
 }

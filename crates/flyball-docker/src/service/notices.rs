@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use flyball_engine::Hint as _;
+
 use super::Service;
 use super::state::State;
 use crate::DockerError;
@@ -14,12 +16,12 @@ const SHOWN_MAX: usize = 4;
 impl Service {
     /// Everything that is wrong with the containers for as long as it is; empty while nothing is.
     pub(super) fn notices(&self) -> Vec<String> {
-        let (state, now) = (self.state(), self.core.now());
+        let (state, now) = (self.state(), self.client.now());
         let mut notices: BTreeSet<String> = BTreeSet::new();
         notices.extend(refusal(&state));
         notices.extend(state.containers.values().filter_map(unreachable));
         notices.extend(state.containers.values().filter_map(|c| c.crash_loop(now)));
-        if self.core.counts_cpu() == Some(false) && !state.containers.is_empty() {
+        if self.client.counts_cpu() == Some(false) && !state.containers.is_empty() {
             notices.insert(NO_CGROUPS.to_owned());
         }
         notices.into_iter().take(SHOWN_MAX).collect()
@@ -35,17 +37,10 @@ fn refusal(state: &State) -> Option<String> {
     let own = state.containers.values().filter(|c| !c.facts.managed);
     let newest =
         own.max_by_key(|c| (c.facts.state == ContainerState::Running, c.facts.created_wall_ms))?;
-    newest.refusal.as_ref().map(hinted)
+    newest.refusal.as_ref().map(DockerError::with_hint)
 }
 
 fn unreachable(container: &Container) -> Option<String> {
     let runs = container.facts.state == ContainerState::Running;
-    container.facts.unreachable.as_ref().filter(|_| runs).map(hinted)
-}
-
-fn hinted(error: &DockerError) -> String {
-    match error.hint() {
-        Some(hint) => format!("{error}; hint: {hint}"),
-        None => error.to_string(),
-    }
+    container.facts.unreachable.as_ref().filter(|_| runs).map(DockerError::with_hint)
 }

@@ -8,7 +8,8 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_engine::Exits;
 use tokio::time::Instant;
 
-use crate::container::Container;
+use super::Action;
+use crate::container::{Container, Ending};
 use crate::external_stops::ExternalStops;
 use crate::facts::{Facts, State as ContainerState};
 use crate::labels::name_of;
@@ -79,6 +80,17 @@ impl State {
             return Some(own);
         }
         taken.last().map(|highest| highest.saturating_add(1))
+    }
+
+    /// What flyball started and what ended by itself is cleared away; while its start is still under
+    /// way (`ordered`), that sees to it.
+    pub(super) fn end_if_dead(&mut self, id: &str, ordered: bool) -> Option<Action> {
+        let container = self.containers.get_mut(id).filter(|_| !ordered)?;
+        let dead = matches!(container.facts.state, ContainerState::Exited { .. });
+        (dead && container.facts.managed && container.ending == Ending::None).then(|| {
+            container.ending = Ending::Died;
+            Action::RecordExitAndRemove(id.to_owned())
+        })
     }
 
     /// No two replicas have one name: of two, the later known is called by its container's id.

@@ -5,21 +5,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use flyball_net::{HeaderLimits, HttpConnection, HttpError, connect_plain, request, whole};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper::header::CONTENT_TYPE;
+use hyper::{Method, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::task::AbortHandle;
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::error::SwarmError;
@@ -51,7 +47,7 @@ enum Place {
 /// What comes after an answer's head. Dropping it ends the connection.
 pub(super) struct Stream {
     body: Incoming,
-    connection: AbortHandle,
+    _connection: HttpConnection,
 }
 
 impl Manager {
@@ -121,11 +117,11 @@ impl Manager {
     /// Asks for `path`, of which the answer has no end.
     pub(super) async fn stream(&self, what: &str, path: &str) -> Result<Stream, SwarmError> {
         let asked = async {
-            let (answer, connection) = self.head(what, Method::GET, path, None).await?;
+            let (answer, _connection) = self.head(what, Method::GET, path, None).await?;
             if !answer.status().is_success() {
                 return Err(self.refusal(what, answer).await);
             }
-            Ok(Stream { body: answer.into_body(), connection })
+            Ok(Stream { body: answer.into_body(), _connection })
         };
         timeout(ASK_LIMIT, asked).await.map_err(|_| DockerError::silent(what, ASK_LIMIT))?
     }
@@ -142,8 +138,8 @@ impl Manager {
             if !answer.status().is_success() {
                 return Err(self.refusal(what, answer).await);
             }
-            let read = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-            Ok(read.map_err(|error| broken(what, error.as_ref()))?.to_bytes())
+            let read = whole(answer.into_body(), ANSWER_MAX).await;
+            Ok(read.map_err(|error| broken(what, &error))?)
         };
         timeout(ASK_LIMIT, asked).await.map_err(|_| DockerError::silent(what, ASK_LIMIT))?
     }
@@ -151,8 +147,7 @@ impl Manager {
     async fn refusal(&self, what: &str, answer: Response<Incoming>) -> SwarmError {
         const WORDS_MAX: usize = 64 << 10;
         let status = answer.status().as_u16();
-        let body = Limited::new(answer.into_body(), WORDS_MAX).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let body = whole(answer.into_body(), WORDS_MAX).await.unwrap_or_default();
         let said = serde_json::from_slice(&body)
             .ok()
             .and_then(|answer: Value| answer["message"].as_str().map(str::to_owned));
@@ -166,38 +161,28 @@ impl Manager {
         method: Method,
         path: &str,
         body: Option<&Value>,
-    ) -> Result<(Response<Incoming>, AbortHandle), SwarmError> {
-        let io = self.connect().await.map_err(|e| DockerError::of_io(&self.host, what, &e))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(io)).await.map_err(|error| broken(what, &error))?;
-        // Ends with the sender or the body, whichever is dropped last.
-        let connection = tokio::spawn(connection).abort_handle();
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.prefix))
-            .header(HOST, "docker")
-            .header("user-agent", concat!("flyball/", env!("CARGO_PKG_VERSION")));
+    ) -> Result<(Response<Incoming>, HttpConnection), SwarmError> {
+        let stream = self.connect().await.map_err(|e| DockerError::of_io(&self.host, what, &e))?;
+        let mut request = request(method, "docker", &format!("{}{path}", self.prefix));
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let body = body.map(Value::to_string).unwrap_or_default();
-        let request =
-            request.body(Full::new(Bytes::from(body))).map_err(|error| broken(what, &error))?;
-        let answer = sender.send_request(request).await.map_err(|error| broken(what, &error))?;
-        Ok((answer, connection))
+        let sent = async {
+            let mut connection = HttpConnection::open(stream, HeaderLimits::default()).await?;
+            let answer = connection.send(request.body(Full::new(Bytes::from(body)))?).await?;
+            Ok((answer, connection))
+        };
+        Ok(sent.await.map_err(|error: HttpError| broken(what, &error))?)
     }
 
-    async fn connect(&self) -> std::io::Result<Pin<Box<dyn Io>>> {
-        Ok(match &self.place {
-            Place::Unix(path) => Box::pin(UnixStream::connect(path).await?),
-            Place::Tcp(address) => Box::pin(TcpStream::connect(address).await?),
-        })
+    async fn connect(&self) -> std::io::Result<Box<dyn flyball_net::Stream>> {
+        match &self.place {
+            Place::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Place::Tcp(address) => Ok(Box::new(connect_plain(*address).await?)),
+        }
     }
 }
-
-/// Either kind of connection.
-trait Io: AsyncRead + AsyncWrite + Send {}
-impl<T: AsyncRead + AsyncWrite + Send> Io for T {}
 
 impl Stream {
     /// Waits until more of it came. What it says is not looked at.
@@ -214,12 +199,6 @@ impl Stream {
                 Err(DockerError::Broken { what: what.into(), why }.into())
             }
         }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.connection.abort();
     }
 }
 

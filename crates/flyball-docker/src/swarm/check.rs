@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use flyball_engine::Finding;
 use serde_json::Value;
 
 use super::agents::{self, AgentFacts};
@@ -13,7 +14,6 @@ use super::nodes::{NODE_ADDRESS, Node, nodes_of};
 use super::settings::{ManagerSettings, SwarmReach, SwarmSettings};
 use super::spec::RawService;
 use super::tasks::serves;
-use crate::Finding;
 
 /// On what a stack made.
 const STACK: &str = "com.docker.stack.namespace";
@@ -74,16 +74,16 @@ pub(super) async fn service(
     let agents = managers.agents.as_ref().map(|agents| agents.service.as_str());
     let no_agents = agents.filter(|name| services.iter().all(|it| it.spec.name != **name));
     let Some(answer) = services.into_iter().find(|service| service.spec.name == *name) else {
-        return Ok(vec![fatal(&SwarmError::NoService { service: name.clone() })]);
+        return Ok(vec![Finding::fatal(&SwarmError::NoService { service: name.clone() })]);
     };
     let raw: Value = manager.get("read a service", &format!("/services/{}", answer.id)).await?;
     if let Err(error) = RawService::new(raw).replicas(name) {
-        return Ok(vec![fatal(&error)]);
+        return Ok(vec![Finding::fatal(&error)]);
     }
     let mut findings = Vec::new();
     findings.extend(no_agents.map(|agents| {
         let text = format!("there is no service {agents}: CPU usage of tasks is unknown");
-        remark(text, "create it as docs/guide/swarm.md shows, or set agent under [swarm]")
+        Finding::remark(text, "create it as docs/guide/swarm.md shows, or set agent under [swarm]")
     }));
     findings.extend(unreachable(&answer, settings));
     if settings.balanced && settings.reach == SwarmReach::Node {
@@ -93,19 +93,19 @@ pub(super) async fn service(
     let (state, message) = (update.state.as_deref(), update.message.as_deref());
     if let Some(why) = busy(state, message, &answer.spec.labels, settings.obeys_hold) {
         let text = format!("swarm service {name} is left alone: {why}");
-        findings.push(remark(text, "flyball resumes by itself afterwards"));
+        findings.push(Finding::remark(text, "flyball resumes by itself afterwards"));
     }
     if answer.spec.task_template.resources.limits.nano_cpus.is_none_or(|nano| nano <= 0)
         && settings.cpus.is_none()
     {
         let text = format!("{name} has no CPU limit: its load is measured against one core");
-        findings.push(remark(text, "set cpus (stack file: deploy.resources.limits.cpus)"));
+        findings.push(Finding::remark(text, "set cpus (stack file: deploy.resources.limits.cpus)"));
     }
     if answer.spec.labels.contains_key(STACK) {
         let text =
             format!("{name} belongs to a stack: each docker stack deploy resets its replicas");
         let variable = format!("{}_REPLICAS", settings.service.to_uppercase().replace('-', "_"));
-        findings.push(remark(
+        findings.push(Finding::remark(
             text,
             &format!(
                 "write replicas: ${{{variable}:-N}} in the stack file, with N enough for the \
@@ -145,13 +145,5 @@ fn unreachable(answer: &ServiceAnswer, settings: &SwarmSettings) -> Option<Findi
 fn no_address(node: &Node) -> Finding {
     let text = format!("node {} reports no address at which its ports can be reached", node.name);
     let hint = format!("docker node update --label-add {NODE_ADDRESS}=IP {}", node.name);
-    remark(text, &hint)
-}
-
-fn fatal(error: &SwarmError) -> Finding {
-    Finding { fatal: true, text: error.to_string(), hint: error.hint() }
-}
-
-fn remark(text: String, hint: &str) -> Finding {
-    Finding { fatal: false, text, hint: Some(hint.to_owned()) }
+    Finding::remark(text, &hint)
 }

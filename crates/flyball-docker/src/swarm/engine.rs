@@ -5,27 +5,23 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_engine::Finding;
+use flyball_engine::counted::Order;
+use flyball_engine::labels::Labelled;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 use super::call::ASK_LIMIT;
 use super::check::{self, ManagerFacts};
-use super::core::{Core, Service};
+use super::core::{Core, Service, Swarm};
 use super::error::SwarmError;
-use super::labels::LabelledSwarm;
-use super::order;
 use super::settings::{ManagerSettings, SwarmSettings};
 use super::watcher;
-use crate::{DockerError, Finding};
-
-/// What a shutdown waits for orders under way.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
+use crate::DockerError;
 
 /// The managers of one Swarm, shared by the engines of its services. Dropping it ends the watching.
 pub struct SwarmManagers {
@@ -52,7 +48,7 @@ impl SwarmManagers {
             super::call::Manager::at(host)?;
         }
         let runtime = Handle::try_current().map_err(|_| DockerError::NoRuntime { host })?;
-        let core = Arc::new(Core::new(settings));
+        let core = Swarm::shared(settings);
         let watcher = runtime.spawn(watcher::watch(Arc::clone(&core))).abort_handle();
         Ok(Arc::new(Self { core, watcher }))
     }
@@ -62,7 +58,7 @@ impl SwarmManagers {
     /// # Errors
     /// Why the last one could not be asked.
     pub async fn check(&self) -> Result<ManagerFacts, SwarmError> {
-        check::managers(&self.core.settings).await
+        check::managers(&self.core.system.settings).await
     }
 
     /// The services that describe themselves by labels, in the order of their names, as the watcher
@@ -71,11 +67,11 @@ impl SwarmManagers {
     ///
     /// # Errors
     /// Why no manager can be asked, while none can.
-    pub async fn discovered(&self) -> Result<Vec<LabelledSwarm>, SwarmError> {
-        let listing = timeout(ASK_LIMIT, self.core.listing()).await;
-        listing
-            .map_err(|_| DockerError::silent("list services", ASK_LIMIT))?
-            .map(|listing| listing.to_vec())
+    pub async fn discovered(&self) -> Result<Vec<Labelled>, SwarmError> {
+        match self.core.listing.latest(ASK_LIMIT).await {
+            Some(listing) => listing.map(|listing| listing.to_vec()),
+            None => Err(DockerError::silent("list services", ASK_LIMIT).into()),
+        }
     }
 }
 
@@ -87,7 +83,7 @@ impl Drop for SwarmManagers {
 
 impl fmt::Debug for SwarmManagers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let managers = &self.core.settings.managers;
+        let managers = &self.core.system.settings.managers;
         f.debug_struct("SwarmManagers").field("managers", managers).finish_non_exhaustive()
     }
 }
@@ -99,9 +95,7 @@ impl SwarmEngine {
     /// Every [`SwarmError`] of [`SwarmSettings::validate`].
     pub fn new(managers: &SwarmManagers, settings: SwarmSettings) -> Result<Self, SwarmError> {
         settings.validate()?;
-        let service = Arc::new(Service::new(Arc::clone(&managers.core), settings));
-        managers.core.add(&service);
-        Ok(Self { service })
+        Ok(Self { service: managers.core.add(settings) })
     }
 
     /// All that is known now, as old as the latest answer of a manager (a second, as a rule). Waits
@@ -116,14 +110,15 @@ impl SwarmEngine {
     /// The machines that replicas are on, in the order of their names, as far as is known now; none
     /// before the first answer of a manager. Waits for nothing.
     pub fn nodes(&self) -> Vec<Node> {
-        let agents = self.service.core.settings.agents.as_ref().map(|agents| &*agents.agents);
-        self.service.inside().state.spread(agents)
+        let agents = self.service.core.system.settings.agents.as_ref();
+        let agents = agents.map(|agents| &*agents.agents);
+        self.service.with_state(|state| state.spread(agents))
     }
 
     /// Sets the service's replicas to `to`, if they differ, and if nothing else changed it since it
     /// was last seen. Who leaves is Swarm's own choice.
     pub fn scale(&self, to: u32) {
-        order::take_in(&self.service, to);
+        self.service.scale(Order { to, leaving: Vec::new() });
     }
 
     /// Takes note that a replica passed its readiness probe. Does nothing for one that does not run
@@ -134,7 +129,7 @@ impl SwarmEngine {
 
     /// Waits until something has changed since the last call. For one caller at a time.
     pub async fn changed(&self) {
-        self.service.changed.notified().await;
+        self.service.changed().await;
     }
 
     /// What is wrong with the service.
@@ -142,20 +137,12 @@ impl SwarmEngine {
     /// # Errors
     /// What keeps the managers themselves from being asked.
     pub async fn check(&self) -> Result<Vec<Finding>, SwarmError> {
-        check::service(&self.service.core.settings, &self.service.settings).await
+        check::service(&self.service.core.system.settings, &self.service.settings).await
     }
 
     /// Waits at most 6 s for an order under way.
     pub async fn shutdown(&self) {
-        let idle = async {
-            while self.service.inside().state.working {
-                self.service.changed.notified().await;
-            }
-        };
-        if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
-            let service = &self.service.settings.service;
-            tracing::warn!(%service, "the swarm did not finish pending requests before shutdown");
-        }
+        self.service.shutdown().await;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! No error contains the value of an environment variable.
 
+use flyball_engine::Hint;
 use flyball_engine::text::one_line;
 
 use crate::DockerError;
@@ -65,26 +66,6 @@ impl SwarmError {
         matches!(self, Self::Conflict { .. } | Self::Busy { .. })
     }
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Docker(error) => return error.hint(),
-            Self::NotAManager { .. } => {
-                "set managers under [swarm] (docker node ls lists them)".into()
-            }
-            Self::NoManagers => "write managers = [\"unix:///var/run/docker.sock\"]".into(),
-            Self::NoService { .. } => {
-                "docker service ls lists the names; in a stack, they start with the stack's name: \
-                 set swarm_service"
-                    .into()
-            }
-            Self::NotReplicated { service, .. } => {
-                format!("recreate it without --mode, or leave {service} out of flyball")
-            }
-            Self::Conflict { .. } | Self::Busy { .. } | Self::PortZero { .. } => return None,
-        })
-    }
-
     /// The same where it was no manager that was asked.
     pub(crate) fn into_docker(self) -> DockerError {
         match self {
@@ -103,5 +84,26 @@ impl SwarmError {
             return Self::NotAManager { host: host.into(), why };
         }
         Self::Docker(DockerError::Refused { what: what.into(), status, why })
+    }
+}
+
+impl Hint for SwarmError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Docker(error) => return error.hint(),
+            Self::NotAManager { .. } => {
+                "set managers under [swarm] (docker node ls lists them)".into()
+            }
+            Self::NoManagers => "write managers = [\"unix:///var/run/docker.sock\"]".into(),
+            Self::NoService { .. } => {
+                "docker service ls lists the names; in a stack, they start with the stack's name: \
+                 set swarm_service"
+                    .into()
+            }
+            Self::NotReplicated { service, .. } => {
+                format!("recreate it without --mode, or leave {service} out of flyball")
+            }
+            Self::Conflict { .. } | Self::Busy { .. } | Self::PortZero { .. } => return None,
+        })
     }
 }

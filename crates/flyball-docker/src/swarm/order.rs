@@ -3,8 +3,6 @@
 //! Only the version that the loop has seen is changed, so no external change is lost. Each order is
 //! tried once; the next look tries again.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::answers::ServiceAnswer;
@@ -16,44 +14,11 @@ use super::spec::RawService;
 /// What the manager says of a version that is not the newest.
 const OUT_OF_SEQUENCE: &str = "update out of sequence";
 
-/// Takes an order in; carried out in the background, the newest of several last.
-pub(super) fn take_in(service: &Arc<Service>, to: u32) {
-    let mut inside = service.inside();
-    if inside.state.wanted() == Some(to) {
-        return;
-    }
-    inside.state.order = Some(to);
-    if std::mem::replace(&mut inside.state.working, true) {
-        return;
-    }
-    drop(inside);
-    let order = carry_out(Arc::clone(service));
-    service.core.tasks.spawn(order);
-}
-
-async fn carry_out(service: Arc<Service>) {
-    loop {
-        let (to, seen) = {
-            let mut inside = service.inside();
-            let Some(to) = inside.state.order.take() else {
-                inside.state.working = false;
-                drop(inside);
-                // Waiters for the end of orders see it now.
-                return service.changed.notify_one();
-            };
-            (to, inside.state.wanted())
-        };
-        let done = scale(&service, seen, to).await;
-        complain(&service, done.err());
-        service.core.stir.notify_one();
-        service.changed.notify_one();
-    }
-}
-
-async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), SwarmError> {
+/// Sets the count of the service to `to`, if it still is what was `seen`.
+pub(super) async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), SwarmError> {
     let name = &service.settings.swarm_service;
-    let manager = service.core.manager()?;
-    let id = service.inside().state.id().map(str::to_owned);
+    let manager = service.core.connection()?;
+    let id = service.with_state(|state| state.id().map(str::to_owned));
     let id = id.ok_or_else(|| SwarmError::NoService { service: name.clone() })?;
     let path = format!("/services/{id}");
     let answer: Value = manager.get("read a service", &path).await?;
@@ -72,7 +37,7 @@ async fn scale(service: &Service, seen: Option<u32>, to: u32) -> Result<(), Swar
     let spec = raw.scaled(to);
     let path = format!("{path}/update?version={version}");
     manager.post("scale a service", &path, &spec).await.map_err(|error| meant(error, name))?;
-    service.inside().state.tell(version, to);
+    service.with_state(|state| state.tell(version, to));
     tracing::debug!(service = %service.settings.service, "scaled the swarm service to {to}");
     Ok(())
 }
@@ -92,24 +57,5 @@ fn meant(error: SwarmError, service: &str) -> SwarmError {
             SwarmError::Conflict { service: service.to_owned() }
         }
         other => other,
-    }
-}
-
-/// Says a failure, each one once until something else happens.
-fn complain(service: &Service, failure: Option<SwarmError>) {
-    let said = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-    let new = {
-        let mut inside = service.inside();
-        let new = inside.state.complaint != said;
-        inside.state.complaint.clone_from(&said);
-        new
-    };
-    match failure {
-        Some(failure) if failure.is_expected() => tracing::debug!("{failure}"),
-        Some(failure) if new => match failure.hint() {
-            Some(hint) => tracing::warn!("{failure}; hint: {hint}"),
-            None => tracing::warn!("{failure}"),
-        },
-        _ => {}
     }
 }

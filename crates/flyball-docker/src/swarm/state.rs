@@ -33,12 +33,8 @@ pub(super) struct State {
     exits: Exits,
     /// The version that flyball's latest change was made to, and its count.
     changed: Option<(u64, u32)>,
-    /// The count that the loop ordered, until the request starts.
-    pub(super) order: Option<u32>,
-    /// Whether an order is being carried out.
-    pub(super) working: bool,
-    /// What was logged last about failed orders, so that it is logged once.
-    pub(super) complaint: String,
+    /// Whether its tasks were ever listed.
+    known: bool,
 }
 
 /// A service as its managers gave it.
@@ -145,14 +141,8 @@ impl State {
     }
 
     /// Takes in all tasks of the service, history too.
-    pub(super) fn see(
-        &mut self,
-        tasks: Vec<Task>,
-        nodes: &Nodes,
-        service: &str,
-        now: Timestamp,
-        first: bool,
-    ) {
+    pub(super) fn see(&mut self, tasks: Vec<Task>, nodes: &Nodes, service: &str, now: Timestamp) {
+        let first = !std::mem::replace(&mut self.known, true);
         let mut before = std::mem::take(&mut self.tasks);
         for task in tasks {
             let stage = task.stage();

@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_engine::labels::{Labelled, labelled};
 use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -34,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Watches until aborted, one manager at a time.
 pub(super) async fn watch(core: Arc<Core>) {
     loop {
-        for host in &core.settings.managers {
+        for host in &core.system.settings.managers {
             let Err(why) = session(&core, host).await;
             core.lost(&why);
             sleep(PAUSE).await;
@@ -93,7 +94,7 @@ async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
     let by_name: BTreeMap<&str, &ServiceAnswer> =
         services.iter().map(|service| (service.spec.name.as_str(), service)).collect();
     let watched = core.services();
-    let agents = core.settings.agents.as_ref();
+    let agents = core.system.settings.agents.as_ref();
     let names = watched.iter().map(|service| service.settings.swarm_service.as_str());
     let ids: Vec<&str> = names
         .chain(agents.map(|agents| agents.service.as_str()))
@@ -111,45 +112,41 @@ async fn look(core: &Arc<Core>, manager: &Manager) -> Result<(), SwarmError> {
         }
     }
     if let Some(agents) = agents {
-        core.set_lacks_agents(!by_name.contains_key(agents.service.as_str()));
+        core.system.set_lacks_agents(!by_name.contains_key(agents.service.as_str()));
         let answer = by_name.get(agents.service.as_str());
         let tasks = answer.and_then(|answer| tasks.get(&answer.id)).into_iter().flatten();
         agents.agents.follow(tasks.filter_map(|task| agent_of(task, &nodes)).collect());
     }
-    core.heard(manager, asked_at, &services);
+    let was_lost = core.heard(manager, asked_at);
+    core.listing.set(Arc::new(labels_of(&services)));
+    if was_lost {
+        tracing::info!("a swarm manager is back at {}", manager.host());
+    }
     for service in watched {
         let answer = by_name.get(service.settings.swarm_service.as_str()).copied();
         let tasks = answer.and_then(|answer| tasks.remove(&answer.id)).unwrap_or_default();
-        tell(core, &service, answer, tasks, &nodes);
+        tell(&service, answer, tasks, &nodes);
     }
     Ok(())
 }
 
-fn tell(
-    core: &Core,
-    service: &Service,
-    answer: Option<&ServiceAnswer>,
-    tasks: Vec<TaskAnswer>,
-    nodes: &Nodes,
-) {
-    let (settings, now) = (&service.settings, core.now());
-    let mut inside = service.inside();
-    let before = inside.listed.then(|| inside.state.report(settings, None));
-    match answer {
-        None => inside.state.gone(),
-        Some(answer) if inside.state.learn(answer, settings) => {
-            let tasks = tasks.into_iter().map(|task| Task::of(task, settings, nodes)).collect();
-            let first = !std::mem::replace(&mut inside.known, true);
-            inside.state.see(tasks, nodes, &settings.service, now, first);
-            inside.state.ready_unasked(settings, now);
+fn labels_of(services: &[ServiceAnswer]) -> Vec<Labelled> {
+    labelled(services.iter().map(|it| (it.spec.name.as_str(), &it.spec.labels)))
+}
+
+fn tell(service: &Service, answer: Option<&ServiceAnswer>, tasks: Vec<TaskAnswer>, nodes: &Nodes) {
+    let settings = &service.settings;
+    service.learn(|state, now| {
+        match answer {
+            None => state.gone(),
+            Some(answer) if state.learn(answer, settings) => {
+                let tasks = tasks.into_iter().map(|task| Task::of(task, settings, nodes)).collect();
+                state.see(tasks, nodes, &settings.service, now);
+                state.ready_unasked(settings, now);
+            }
+            // From before an order of ours.
+            Some(_) => return false,
         }
-        // From before an order of ours.
-        Some(_) => return,
-    }
-    inside.listed = true;
-    let news = before.as_ref() != Some(&inside.state.report(settings, None));
-    drop(inside);
-    if news {
-        service.changed.notify_one();
-    }
+        true
+    });
 }

@@ -4,7 +4,6 @@
 
 mod manager;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -246,7 +245,7 @@ async fn services_describe_themselves_by_labels_of_their_own() {
     let managers = SwarmManagers::open(ManagerSettings { managers, clock, agents: None }).unwrap();
     let found = managers.discovered().await.unwrap();
     assert_eq!((found.len(), found[0].service.as_str()), (1, "shop"));
-    assert_eq!((found[0].swarm_service.as_str(), found[0].labels.len()), ("web", 2));
+    assert_eq!((found[0].name.as_str(), found[0].labels.len()), ("web", 2));
 }
 
 #[tokio::test]
@@ -340,15 +339,7 @@ mod alone {
             .await;
             let at = clock();
             let (balancer, manual, advice) = (None, None, None);
-            let seen = Observation {
-                at,
-                wall_ms: 0,
-                engine,
-                balancer,
-                manual,
-                advice,
-                failing: BTreeMap::new(),
-            };
+            let seen = Observation { balancer, manual, advice, ..Observation::new(at, engine) };
             let decision = decide(&policy, &mut memory, &seen);
             assert_eq!(decision.signals.starting, u32::try_from(slots).unwrap());
             quickest = quickest.min(begun.elapsed());

@@ -3,7 +3,7 @@
 use flyball_core::observation::{FailureCounts, ServerHealth};
 
 use super::*;
-use crate::settings::Socket;
+use crate::socket::Socket;
 use crate::stat::{Backend, Fault, Process};
 
 const NONE: [Change; 0] = [];

@@ -1,5 +1,7 @@
 //! Lines that are allowed in the file, and attempts at others.
 
+use flyball_engine::Hint as _;
+
 use super::*;
 
 fn said(line: &str) -> Option<String> {

@@ -4,6 +4,7 @@
 //! address, or with an unknown word. Such a command changes nothing.
 
 use flyball_core::units::ReplicaId;
+use flyball_engine::Hint as _;
 
 use crate::beside;
 use crate::error::HaproxyError;

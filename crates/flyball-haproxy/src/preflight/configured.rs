@@ -2,22 +2,14 @@
 //!
 //! Each suggested line has the version that introduced it: an older HAProxy does not start with it.
 
-use crate::configuration::{Configuration, Lines, Section};
+use crate::configuration::{Configuration, Section};
 use crate::finding::{Edit, Finding};
 use crate::settings::{HaproxySettings, Mode};
 use crate::source::Source;
 use crate::stat::Snapshot;
 
-use super::{LINES, speech};
-
-/// What is looked at.
-pub(super) struct Subject<'a> {
-    pub(super) settings: &'a HaproxySettings,
-    pub(super) lines: Lines<'a>,
-    /// How its section begins.
-    pub(super) title: String,
-    pub(super) mode: Mode,
-}
+use super::speech;
+use super::subject::Subject;
 
 pub(super) fn look_at(
     settings: &HaproxySettings,
@@ -41,7 +33,7 @@ pub(super) fn look_at(
         (Err(_), None) => return findings,
     };
     let Some(section) = whole.backends(name).last() else { return findings };
-    let subject = subject(settings, &whole, section, seen);
+    let subject = Subject::of(settings, &whole, section, seen);
     let before = findings.len();
     findings.extend(speech::look_at(&subject));
     findings.extend(repeats(&subject));
@@ -58,19 +50,6 @@ pub(super) fn look_at(
         findings.push(Finding::well(what));
     }
     findings
-}
-
-fn subject<'a>(
-    settings: &'a HaproxySettings,
-    whole: &'a Configuration,
-    section: &'a Section,
-    seen: Option<&Snapshot>,
-) -> Subject<'a> {
-    let lines = whole.lines(section);
-    let written = if lines.is_http() { Mode::Http } else { Mode::Tcp };
-    let mode = seen.map_or(written, |seen| seen.backend.mode);
-    let title = if settings.file.is_some() { LINES.to_owned() } else { section.title() };
-    Subject { settings, lines, title, mode }
 }
 
 fn unseen(settings: &HaproxySettings, why: &str) -> Finding {
@@ -90,46 +69,6 @@ fn twice(settings: &HaproxySettings, read: &Configuration) -> Option<Finding> {
         format!("`{title}` is also in {file}, and HAProxy accepts a section from one file only");
     let hint = format!("remove `{title}` from {file}: its lines belong in `lines`");
     Some(Finding::wrong(what, Vec::new()).with_hint(hint))
-}
-
-/// The line that the slots of a backend are made by.
-pub(super) struct SlotLine {
-    pub(super) prefix: String,
-    /// Up to the address.
-    pub(super) begins: String,
-    /// What each slot has: by `default-server`, and by the line itself.
-    pub(super) words: String,
-}
-
-impl Subject<'_> {
-    /// What servers of the configuration have that do not say otherwise.
-    pub(super) fn default_server(&self) -> String {
-        let lines = self.lines.all("default-server").map(|words| words.join(" "));
-        lines.collect::<Vec<_>>().join(" ")
-    }
-
-    /// Where slots are used, and made by a line that is seen. In flyball's own file each has a line
-    /// with all that it is to have.
-    pub(super) fn slot_line(&self) -> Option<SlotLine> {
-        let slots = self.settings.slots.as_ref().filter(|_| self.settings.file.is_none())?;
-        let mut lines = self.lines.all("server-template");
-        let line = lines.find(|words| words.first() == Some(&slots.prefix))?;
-        let (begins, words) = line.split_at_checked(3)?;
-        Some(SlotLine {
-            prefix: slots.prefix.clone(),
-            begins: format!("server-template {}", begins.join(" ")),
-            words: format!("{} {}", self.default_server(), words.join(" ")),
-        })
-    }
-
-    pub(super) fn add(&self, line: &str) -> Edit {
-        Edit::Add { section: self.title.clone(), line: line.to_owned() }
-    }
-
-    fn replace(&self, old: &str, line: &str) -> Edit {
-        let (section, old, line) = (self.title.clone(), old.to_owned(), line.to_owned());
-        Edit::Replace { section, old, line }
-    }
 }
 
 /// Requests that a server lost, or could not take, go to another one. Of these only `GET`s are

@@ -3,7 +3,7 @@
 use crate::finding::{Edit, Finding};
 use crate::options;
 
-use super::configured::{SlotLine, Subject};
+use super::subject::{SlotLine, Subject};
 
 /// Words without which HAProxy and a server do not understand each other.
 const SPEECH: [&str; 9] =

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use flyball_engine::text::one_line;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response};
@@ -17,8 +18,8 @@ use serde_json::Value;
 use super::answers::ChangeAnswer;
 use super::error::MarathonError;
 use super::settings::{Credentials, MarathonSettings};
-use crate::Access;
 use crate::http::{self, Connection};
+use crate::{Access, MesosError};
 
 /// Marathon answers reads from memory; under load a change takes some seconds. Half of it would give
 /// up on changes that are made, twice would keep a look waiting for a Marathon that is gone.
@@ -94,7 +95,7 @@ impl Link {
         body: &Value,
     ) -> Result<Changed, MarathonError> {
         let body = Bytes::from(body.to_string());
-        let request = self.request(method, path, Some(body));
+        let request = self.request(method, path, Some(body))?;
         let answer = self.connection.exchange(request, ASK_LIMIT).await?;
         let named = header(answer.headers(), DEPLOYMENT);
         Ok(match self.read(path, answer).await? {
@@ -108,7 +109,7 @@ impl Link {
 
     /// Asks for `path`, of which the answer has no end.
     pub(super) async fn stream(mut self, path: &str) -> Result<(Self, Incoming), MarathonError> {
-        let mut request = self.request(Method::GET, path, None);
+        let mut request = self.request(Method::GET, path, None)?;
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let answer = self.connection.exchange(request, ASK_LIMIT).await?;
         if answer.status().is_redirection() {
@@ -133,7 +134,7 @@ impl Link {
             // An idle connection is closed by the other end; nothing was asked on this one.
             self.connection = Connection::open(&self.access, self.at()).await?;
         }
-        let request = self.request(method, path, body);
+        let request = self.request(method, path, body)?;
         let answer = self.connection.exchange(request, ASK_LIMIT).await?;
         self.read(path, answer).await
     }
@@ -143,12 +144,12 @@ impl Link {
         method: Method,
         path: &str,
         body: Option<Bytes>,
-    ) -> Request<http_body_util::Full<Bytes>> {
-        let mut request = self.connection.request(method, path, body);
+    ) -> Result<Request<Full<Bytes>>, MesosError> {
+        let mut request = self.connection.request(method, path, body)?;
         if let Some(value) = &self.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
-        request
+        Ok(request)
     }
 
     async fn read(

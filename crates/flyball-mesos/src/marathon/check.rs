@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flyball_engine::Finding;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -23,17 +24,6 @@ pub struct MarathonFacts {
     pub at: String,
     /// Its version.
     pub version: String,
-}
-
-/// One thing that is wrong, or worth knowing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether the service cannot work so.
-    pub fatal: bool,
-    /// What was found.
-    pub text: String,
-    /// How to fix it.
-    pub hint: Option<String>,
 }
 
 /// Asks the first Marathon that answers; the last failure if none does.
@@ -80,7 +70,7 @@ pub(super) async fn app(
             Some(_) => MarathonError::Pod { app },
             None => MarathonError::NoApp { app },
         };
-        return Ok(vec![Finding { fatal: true, text: error.to_string(), hint: error.hint() }]);
+        return Ok(vec![Finding::fatal(&error)]);
     };
     let app = App::of(&answer, settings.port, settings.obeys_hold);
     let mut findings = Vec::new();
@@ -90,24 +80,20 @@ pub(super) async fn app(
         findings.push(Finding { fatal: settings.balanced, text, hint: Some(hint) });
     }
     if app.held {
-        findings.push(remark(format!("{id} is left alone: its label {HOLD}=true"), None));
+        findings.push(Finding::note(format!("{id} is left alone: its label {HOLD}=true")));
     }
     if app.instances == 0 {
         let text = format!("{id} has 0 instances; flyball will start its minimum");
-        findings.push(remark(text, None));
+        findings.push(Finding::note(text));
     }
     if let Some(port) = app.fixed_port {
         let agents = agents(marathon).await;
         let most = agents.map(|count| format!(", of which there are {count}")).unwrap_or_default();
         let text = format!("each task of {id} needs port {port} on an agent of its own{most}");
-        let hint = "keep max at or below that, or set hostPort to 0".to_owned();
-        findings.push(remark(text, Some(hint)));
+        let hint = "keep max at or below that, or set hostPort to 0";
+        findings.push(Finding::remark(text, hint));
     }
     Ok(findings)
-}
-
-fn remark(text: String, hint: Option<String>) -> Finding {
-    Finding { fatal: false, text, hint }
 }
 
 async fn agents(marathon: &MarathonSettings) -> Option<usize> {

@@ -5,27 +5,24 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_engine::Finding;
+use flyball_engine::counted::Order;
+use flyball_engine::labels::Labelled;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 
 use super::call::ASK_LIMIT;
-use super::check::{self, Finding, MarathonFacts};
-use super::core::{Core, Service};
+use super::check::{self, MarathonFacts};
+use super::core::{self, Apps, Core, Service};
 use super::error::MarathonError;
-use super::labels::LabelledApp;
 use super::settings::{AppSettings, MarathonPlaces, MarathonSettings};
-use super::{meters, order, watcher};
+use super::{meters, watcher};
 use crate::http::host_and_port;
 use crate::usage;
-
-/// What a shutdown waits for orders under way.
-const SHUTDOWN_LIMIT: Duration = Duration::from_secs(6);
 
 /// One Marathon, shared by the engines of its apps. Dropping it ends the watching.
 pub struct Marathon {
@@ -53,7 +50,7 @@ impl Marathon {
             }
         }
         let mesos = settings.mesos.clone();
-        let core = Arc::new(Core::new(settings));
+        let core = Apps::shared(settings);
         let mut tasks = vec![runtime.spawn(watcher::watch(Arc::clone(&core))).abort_handle()];
         if let Some(master) = mesos {
             tasks.push(runtime.spawn(meters::follow(Arc::clone(&core), master)).abort_handle());
@@ -67,7 +64,7 @@ impl Marathon {
     /// # Errors
     /// Why the last one could not be asked.
     pub async fn check(&self) -> Result<MarathonFacts, MarathonError> {
-        check::marathon(&self.core.settings).await
+        check::marathon(&self.core.system.settings).await
     }
 
     /// The apps that describe themselves by labels, in the order of their names, as the watcher saw
@@ -75,10 +72,11 @@ impl Marathon {
     ///
     /// # Errors
     /// Why Marathon cannot be asked, while it cannot.
-    pub async fn discovered(&self) -> Result<Vec<LabelledApp>, MarathonError> {
-        let listing = timeout(ASK_LIMIT, self.core.listing()).await;
-        let late = |_| crate::http::silent("marathon", "list apps", ASK_LIMIT);
-        listing.map_err(late)?.map(|listing| listing.to_vec())
+    pub async fn discovered(&self) -> Result<Vec<Labelled>, MarathonError> {
+        match self.core.listing.latest(ASK_LIMIT).await {
+            Some(listing) => listing.map(|listing| listing.to_vec()),
+            None => Err(crate::http::silent("marathon", "list apps", ASK_LIMIT).into()),
+        }
     }
 }
 
@@ -90,7 +88,7 @@ impl Drop for Marathon {
 
 impl fmt::Debug for Marathon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = &self.core.settings.places;
+        let places = &self.core.system.settings.places;
         f.debug_struct("Marathon").field("places", places).finish_non_exhaustive()
     }
 }
@@ -102,9 +100,7 @@ impl MarathonEngine {
     /// Every [`MarathonError`] of [`AppSettings::validate`].
     pub fn new(marathon: &Marathon, settings: AppSettings) -> Result<Self, MarathonError> {
         settings.validate()?;
-        let service = Arc::new(Service::new(Arc::clone(&marathon.core), settings));
-        marathon.core.add(&service);
-        Ok(Self { service })
+        Ok(Self { service: marathon.core.add(settings) })
     }
 
     /// All that is known now, as old as Marathon's latest answer (a second, as a rule). CPU counters
@@ -119,13 +115,13 @@ impl MarathonEngine {
     /// The Mesos agents that replicas are on, in the order of their names, as far as is known now. Waits
     /// for nothing.
     pub fn nodes(&self) -> Vec<Node> {
-        self.service.nodes()
+        core::nodes(&self.service)
     }
 
     /// Sets the app's instances to `to` and, where that is fewer, ends those of `leaving`, if
     /// nothing changed it since it was last seen. Does nothing during an external deployment.
     pub fn scale(&self, to: u32, leaving: &[ReplicaId]) {
-        order::take_in(&self.service, to, leaving);
+        self.service.scale(Order { to, leaving: leaving.to_vec() });
     }
 
     /// Takes note that a replica passed its readiness probe. Does nothing for one that does not run
@@ -136,7 +132,7 @@ impl MarathonEngine {
 
     /// Waits until something has changed since the last call. For one caller at a time.
     pub async fn changed(&self) {
-        self.service.changed.notified().await;
+        self.service.changed().await;
     }
 
     /// What is wrong with the app.
@@ -144,20 +140,12 @@ impl MarathonEngine {
     /// # Errors
     /// What keeps Marathon itself from being asked.
     pub async fn check(&self) -> Result<Vec<Finding>, MarathonError> {
-        check::app(&self.service.core.settings, &self.service.settings).await
+        check::app(&self.service.core.system.settings, &self.service.settings).await
     }
 
     /// Waits at most 6 s for an order under way.
     pub async fn shutdown(&self) {
-        let idle = async {
-            while self.service.inside().state.working {
-                self.service.changed.notified().await;
-            }
-        };
-        if timeout(SHUTDOWN_LIMIT, idle).await.is_err() {
-            let service = &self.service.settings.service;
-            tracing::warn!(%service, "marathon did not finish pending requests before shutdown");
-        }
+        self.service.shutdown().await;
     }
 }
 

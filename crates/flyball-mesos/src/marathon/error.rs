@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use flyball_engine::Hint;
+
 use crate::MesosError;
 
 /// A Marathon, or an app of it, that does not do what is needed.
@@ -120,9 +122,10 @@ impl MarathonError {
         let late = matches!(self, Self::Refused { status: 502..=504, .. });
         late || matches!(self, Self::Silent { .. } | Self::Broken { .. })
     }
+}
 
-    /// What the user can do about it, where there is something.
-    pub fn hint(&self) -> Option<String> {
+impl Hint for MarathonError {
+    fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Address { .. } => "write url = \"http://HOST:8080\" under [marathon]".into(),
             Self::NoLeader => "check Marathon and ZooKeeper; flyball waits for a leader".into(),

@@ -30,8 +30,8 @@ pub(super) async fn follow(core: Arc<Core>, master: Master) {
 
 async fn list(core: &Core, master: &Master) -> Result<(), MesosError> {
     let path = "/master/slaves";
-    let (at, answer) = ask(&core.settings.mesos_access, place(master).await?, path).await?;
+    let (at, answer) = ask(&core.system.settings.mesos_access, place(master).await?, path).await?;
     let broken = |why: String| MesosError::Broken { at, what: path.to_owned(), why };
-    core.set_agents(listing::agents_of(&answer).map_err(broken)?);
+    core.system.set_agents(listing::agents_of(&answer).map_err(broken)?);
     Ok(())
 }

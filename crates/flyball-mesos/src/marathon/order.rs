@@ -3,9 +3,7 @@
 //! Only the count that the loop has seen is changed, and never during an external deployment. Force
 //! is used only where flyball's own deployments hold every lock.
 
-use std::sync::Arc;
-
-use flyball_core::units::ReplicaId;
+use flyball_engine::counted::Order;
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -14,7 +12,6 @@ use super::call::Link;
 use super::core::{Service, Site};
 use super::error::MarathonError;
 use super::rollouts::lockers;
-use super::state::Order;
 use super::task::{Names, Stage, Task};
 use super::watcher::path_of;
 use super::{answers::AppAnswer, app::App};
@@ -22,54 +19,25 @@ use super::{answers::AppAnswer, app::App};
 /// The status of an app that a deployment has.
 const LOCKED: u16 = 409;
 
-/// Takes an order in; carried out in the background, the newest of several last.
-pub(super) fn take_in(service: &Arc<Service>, to: u32, leaving: &[ReplicaId]) {
-    let mut inside = service.inside();
-    if inside.state.wanted() == Some(to) {
-        return;
-    }
-    inside.state.order = Some(Order { to, leaving: leaving.to_vec() });
-    if std::mem::replace(&mut inside.state.working, true) {
-        return;
-    }
-    drop(inside);
-    tokio::spawn(carry_out(Arc::clone(service)));
-}
-
-async fn carry_out(service: Arc<Service>) {
-    loop {
-        let (order, seen) = {
-            let mut inside = service.inside();
-            let Some(order) = inside.state.order.take() else {
-                inside.state.working = false;
-                drop(inside);
-                // Waiters for the end of orders see it now.
-                return service.changed.notify_one();
-            };
-            (order, inside.state.wanted())
-        };
-        let done = scale(&service, seen, &order).await;
-        complain(&service, done.err());
-        service.core.stir.notify_one();
-        service.changed.notify_one();
-    }
-}
-
-async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<(), MarathonError> {
+/// Sets the count of the app as ordered, if it still is what was `seen`.
+pub(super) async fn scale(
+    service: &Service,
+    seen: Option<u32>,
+    order: &Order,
+) -> Result<(), MarathonError> {
     let id = &service.settings.app;
-    let site = service.core.site()?;
-    let mut link = Link::open(&site.at, &service.core.settings).await?;
+    let site = service.core.connection()?;
+    let mut link = Link::open(&site.at, &service.core.system.settings).await?;
     let answer: Option<OneApp> = link.find(&path_of(id)).await?;
     let answer = answer.ok_or_else(|| MarathonError::NoApp { app: id.clone() })?.app;
     let conflict = || MarathonError::Conflict { app: id.clone() };
     if answer.instances != seen {
         return Err(conflict());
     }
-    let foreign = {
-        let inside = service.inside();
-        let mut others = answer.deployments.iter().filter(|one| !inside.state.own.has(&one.id));
+    let foreign = service.with_state(|state| {
+        let mut others = answer.deployments.iter().filter(|one| !state.own.has(&one.id));
         others.next().map(|one| one.id.clone())
-    };
+    });
     if let Some(other) = foreign {
         return Err(locked(id, &other));
     }
@@ -81,14 +49,12 @@ async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<()
     let change = if victims.is_empty() { count(&site, id, to) } else { kill(&victims) };
     let sent = change_with_own_lock(service, &mut link, &change).await;
     let now = service.core.now();
-    let mut inside = service.inside();
-    let deployment = sent.inspect_err(|error| {
-        if error.leaves_doubt() {
-            inside.state.doubt(now);
-        }
-    })?;
-    inside.state.tell(to, deployment, &victims, now);
-    drop(inside);
+    service.with_state(|state| match &sent {
+        Ok(deployment) => state.tell(to, deployment.clone(), &victims, now),
+        Err(error) if error.leaves_doubt() => state.doubt(now),
+        Err(_) => {}
+    });
+    sent?;
     tracing::debug!(service = %service.settings.service, ?victims, "scaled the app to {to}");
     Ok(())
 }
@@ -96,7 +62,7 @@ async fn scale(service: &Service, seen: Option<u32>, order: &Order) -> Result<()
 /// The tasks to end, each still there; none where the count rises or has not been reached.
 /// `None` where that has changed since it was decided.
 fn victims(service: &Service, order: &Order, answer: &AppAnswer) -> Option<Vec<String>> {
-    let ids = service.inside().state.tasks_of(&order.leaving)?;
+    let ids = service.with_state(|state| state.tasks_of(&order.leaving))?;
     let app = App::of(answer, service.settings.port, service.settings.obeys_hold);
     let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, &Names::new()));
     let there: Vec<Task> =
@@ -143,10 +109,7 @@ async fn change_with_own_lock(
         return Err(link.refused(path, refusal));
     }
     let lockers = lockers(&refusal.body);
-    let other = {
-        let inside = service.inside();
-        lockers.iter().find(|id| !inside.state.own.has(id)).cloned()
-    };
+    let other = service.with_state(|state| lockers.iter().find(|id| !state.own.has(id)).cloned());
     match other {
         Some(other) => return Err(locked(&service.settings.app, &other)),
         None if lockers.is_empty() => return Err(link.refused(path, refusal)),
@@ -163,23 +126,4 @@ async fn change_with_own_lock(
 fn locked(app: &str, by: &str) -> MarathonError {
     let why = format!("external deployment {by} is in progress");
     MarathonError::Locked { app: app.to_owned(), why }
-}
-
-/// Says a failure, each one once until something else happens.
-fn complain(service: &Service, failure: Option<MarathonError>) {
-    let said = failure.as_ref().map(ToString::to_string).unwrap_or_default();
-    let new = {
-        let mut inside = service.inside();
-        let new = inside.state.complaint != said;
-        inside.state.complaint.clone_from(&said);
-        new
-    };
-    match failure {
-        Some(failure) if failure.is_expected() => tracing::debug!("{failure}"),
-        Some(failure) if new => match failure.hint() {
-            Some(hint) => tracing::warn!("{failure}; hint: {hint}"),
-            None => tracing::warn!("{failure}"),
-        },
-        _ => {}
-    }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use flyball_core::units::Timestamp;
-use flyball_tls::Tls;
+use flyball_net::Tls;
 use tokio::sync::watch;
 
 use super::error::MarathonError;

@@ -41,19 +41,6 @@ pub(super) struct State {
     doubt_until: Option<Timestamp>,
     /// When flyball last changed the count.
     told_at: Option<Timestamp>,
-    /// The count that the loop ordered, until the request starts.
-    pub(super) order: Option<Order>,
-    /// Whether an order is being carried out.
-    pub(super) working: bool,
-    /// What was logged last about failed orders, so that it is logged once.
-    pub(super) complaint: String,
-}
-
-/// A count, and who leaves for it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) to: u32,
-    pub(super) leaving: Vec<ReplicaId>,
 }
 
 /// A task, and what only flyball knows of it.

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_engine::labels::labelled;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -17,7 +18,6 @@ use super::call::Link;
 use super::core::{Core, Service, Site};
 use super::error::MarathonError;
 use super::events::{Events, words_for};
-use super::labels;
 use super::names::Resolver;
 use super::places::Places;
 use super::queue::waiting;
@@ -37,6 +37,8 @@ const GAP: Duration = Duration::from_millis(50);
 const LOOK_SHARE: u32 = 4;
 /// Between two tries to reach a Marathon, or its events.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Where apps with a label that names a service are listed.
+const LABELLED: &str = "/v2/apps?label=flyball.service&embed=apps.counts";
 const LABELS_EVERY: Duration = Duration::from_secs(2);
 const EMBED: &str = "embed=app.tasks&embed=app.counts&embed=app.deployments&embed=app.readiness\
      &embed=app.lastTaskFailure";
@@ -48,7 +50,7 @@ pub(super) fn path_of(id: &str) -> String {
 
 /// Watches until aborted, one Marathon at a time.
 pub(super) async fn watch(core: Arc<Core>) {
-    let mut places = Places::new(core.settings.places.clone());
+    let mut places = Places::new(core.system.settings.places.clone());
     loop {
         let Some(at) = places.next() else {
             core.lost(&MarathonError::NoLeader);
@@ -73,7 +75,7 @@ async fn session(
     places: &mut Places,
     at: &str,
 ) -> Result<Infallible, MarathonError> {
-    let mut link = Link::open(at, &core.settings).await?;
+    let mut link = Link::open(at, &core.system.settings).await?;
     let info: InfoAnswer = link.get("/v2/info").await?;
     let leader = link.leader.take().filter(|leader| places.follows(at, leader));
     if let Some(at) = leader {
@@ -114,7 +116,7 @@ fn knows_patch(version: &str) -> bool {
 /// Stirs at each event about a watched app, and after each gap between events.
 async fn listen(core: Arc<Core>, at: String) {
     loop {
-        match Events::open(&at, &core.settings).await {
+        match Events::open(&at, &core.system.settings).await {
             Ok(mut events) => loop {
                 core.stir.notify_one();
                 let services = core.services();
@@ -158,10 +160,12 @@ impl Session<'_> {
         let apps = || found.iter().filter_map(|(_, answer)| answer.as_ref());
         let hosts = apps().flat_map(|app| &app.tasks).filter_map(|task| task.host.as_deref());
         let names = self.names.resolve(hosts).await;
-        self.core.heard(&self.site, asked_at);
+        if self.core.heard(&self.site, asked_at) {
+            tracing::info!("marathon is back at {}", self.site.at);
+        }
         for (service, answer) in found {
             let about = About { asked_at, deployments: &deployments, queue: &queue, names: &names };
-            tell(self.core, &service, answer, &about);
+            tell(&service, answer, &about);
         }
         Ok(())
     }
@@ -169,9 +173,8 @@ impl Session<'_> {
     /// What goes on, if any of it is not known to be flyball's own.
     async fn deployments(&mut self, found: &[Found]) -> Result<Deployments, MarathonError> {
         let unknown = found.iter().any(|(service, answer)| {
-            let inside = service.inside();
-            let all = answer.iter().flat_map(|app| &app.deployments);
-            all.into_iter().any(|one| !inside.state.own.has(&one.id))
+            let mut all = answer.iter().flat_map(|app| &app.deployments);
+            service.with_state(|state| all.any(|one| !state.own.has(&one.id)))
         });
         if !unknown {
             return Ok(Deployments::new());
@@ -191,12 +194,13 @@ impl Session<'_> {
     /// The apps that describe services.
     async fn find_labels(&mut self) -> Result<(), MarathonError> {
         let due = self.labels_at.is_none_or(|at| at.elapsed() >= LABELS_EVERY);
-        if !self.core.settings.labels || !due {
+        if !self.core.system.settings.labels || !due {
             return Ok(());
         }
         self.labels_at = Some(Instant::now());
-        let answer: ManyApps = self.link.get(labels::PATH).await?;
-        self.core.found(labels::services_of(&answer.apps));
+        let answer: ManyApps = self.link.get(LABELLED).await?;
+        let apps = answer.apps.iter().map(|app| (app.id.as_str(), &app.labels));
+        self.core.listing.set(Arc::new(labelled(apps)));
         Ok(())
     }
 }
@@ -209,30 +213,21 @@ struct About<'a> {
     names: &'a Names,
 }
 
-fn tell(core: &Core, service: &Service, answer: Option<AppAnswer>, about: &About<'_>) {
-    let (settings, now) = (&service.settings, core.now());
-    let mut inside = service.inside();
-    let before = inside.listed.then(|| inside.state.report(settings, now));
-    match answer {
-        None => inside.state.gone(),
-        Some(answer) => {
-            let app = App::of(&answer, settings.port, settings.obeys_hold);
-            let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, about.names)).collect();
-            let pending = waiting(about.queue, &settings.app, app.fixed_port);
-            let (deployments, asked_at) = (about.deployments, about.asked_at);
-            let answer = Answer { app, tasks, deployments, pending, asked_at };
-            if !inside.state.learn(answer, settings, now) {
-                // From before an order of ours.
-                return;
-            }
-        }
-    }
-    inside.listed = true;
-    let news = before.as_ref() != Some(&inside.state.report(settings, now));
-    drop(inside);
-    if news {
-        service.changed.notify_one();
-    }
+fn tell(service: &Service, answer: Option<AppAnswer>, about: &About<'_>) {
+    let settings = &service.settings;
+    service.learn(|state, now| {
+        let Some(answer) = answer else {
+            state.gone();
+            return true;
+        };
+        let app = App::of(&answer, settings.port, settings.obeys_hold);
+        let tasks = answer.tasks.iter().map(|task| Task::of(task, &app, about.names)).collect();
+        let pending = waiting(about.queue, &settings.app, app.fixed_port);
+        let (deployments, asked_at) = (about.deployments, about.asked_at);
+        let answer = Answer { app, tasks, deployments, pending, asked_at };
+        // False for one from before an order of ours.
+        state.learn(answer, settings, now)
+    });
 }
 
 #[cfg(test)]

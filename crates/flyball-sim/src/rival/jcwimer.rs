@@ -70,7 +70,8 @@ impl Jcwimer {
             let used_s: f64 = self.used_s.younger(seen.at, RATE_MS).sum();
             let share = used_s / seconds(RATE_MS);
             let count = self.rule.step(current, share);
-            let (percent, levels) = (100.0 * share, self.rule.levels(100.0));
+            let percent = 100.0 * share;
+            let levels = self.rule.levels(100.0);
             let reason = format!("{percent:.0} % of one core, of {levels}, {current} -> {count}");
             self.wish = Some(RivalCount { count, reason });
         }

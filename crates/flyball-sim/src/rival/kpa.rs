@@ -140,11 +140,14 @@ impl Kpa {
 
     fn tick(&mut self, seen: &Observation) -> Option<RivalCount> {
         let now = seen.at;
-        let (stable_s, panic_s) = (self.settings.stable_s, self.settings.panic_s());
-        let (stable, panic) = (self.average.over(stable_s)?, self.average.over(panic_s)?);
+        let stable_s = self.settings.stable_s;
+        let panic_s = self.settings.panic_s();
+        let stable = self.average.over(stable_s)?;
+        let panic = self.average.over(panic_s)?;
         let ready = ready(seen);
-        let asked = (stable / self.target, panic / self.target);
-        let count = self.mode.count(&self.settings, now, ready, asked);
+        let asked = stable / self.target;
+        let asked_in_panic = panic / self.target;
+        let count = self.mode.count(&self.settings, now, ready, asked, asked_in_panic);
         let panics = if self.mode.panic_at.is_some() { ", panics" } else { "" };
         let reason = format!(
             "{stable:.1} over {stable_s} s and {panic:.1} over {panic_s} s / {:.2} each, {ready} ready{panics} -> {count}",
@@ -170,10 +173,12 @@ impl Mode {
         settings: &Settings,
         now: Timestamp,
         ready: u32,
-        (stable, panic): (f64, f64),
+        stable: f64,
+        panic: f64,
     ) -> u32 {
         let pods = f64::from(ready.max(1));
-        let (by_stable, by_panic) = (replicas_for(stable), replicas_for(panic));
+        let by_stable = replicas_for(stable);
+        let by_panic = replicas_for(panic);
         let up = replicas_for(settings.up_rate * pods);
         let down = if ready == 0 { 0 } else { replicas_for((pods / settings.down_rate).floor()) };
         if f64::from(by_panic) / pods >= settings.panic_threshold {
@@ -181,7 +186,8 @@ impl Mode {
         } else if self.panic_at.is_some_and(|at| now.ms_since(at) > settings.stable_s * 1_000) {
             *self = Self::default();
         }
-        let (by_stable, by_panic) = (by_stable.clamp(down, up), by_panic.clamp(down, up));
+        let by_stable = by_stable.clamp(down, up);
+        let by_panic = by_panic.clamp(down, up);
         if self.panic_at.is_none() {
             return by_stable;
         }
@@ -274,7 +280,7 @@ mod tests {
             let mut mode = Mode::default();
             let count = ticks.iter().fold(0, |_, &(s, ready, stable, panic)| {
                 let now = Timestamp::from_ms(s * 1_000);
-                mode.count(&Settings::default(), now, ready, (stable, panic))
+                mode.count(&Settings::default(), now, ready, stable, panic)
             });
             assert_eq!(count, expected, "{name}");
         }

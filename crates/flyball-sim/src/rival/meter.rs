@@ -43,7 +43,8 @@ impl Scrape {
             }
             counters.insert(replica.id.clone(), now);
         }
-        (self.counters, self.shares) = (counters, shares);
+        self.counters = counters;
+        self.shares = shares;
     }
 
     /// The share of `replica`; `None` before its second scrape.

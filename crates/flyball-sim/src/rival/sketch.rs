@@ -59,7 +59,8 @@ impl Sketch {
             self.scrape.take(engine);
             if let Some(cpu) = mean(&self.scrape.serving(seen)) {
                 let count = self.rule.step(current, cpu);
-                let (percent, levels) = (cpu * 100.0, self.rule.levels(100.0));
+                let percent = cpu * 100.0;
+                let levels = self.rule.levels(100.0);
                 let reason = format!("mean cpu {percent:.0} % of {levels}, {current} -> {count}");
                 self.wish = Some(RivalCount { count, reason });
             }

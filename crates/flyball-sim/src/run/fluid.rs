@@ -96,7 +96,8 @@ impl Run<'_> {
             let decision = self.look(due)?;
             if due {
                 let interval_ms = self.settings.interval_ms.unwrap_or(decision.next_look_ms).max(1);
-                let (trace_ms, settle_ms) = (self.trace.duration_ms(), settle_ms(interval_ms));
+                let trace_ms = self.trace.duration_ms();
+                let settle_ms = settle_ms(interval_ms);
                 next_look_ms = now_ms
                     + match now_ms.checked_sub(trace_ms) {
                         Some(since_ms) => settle_interval_ms(since_ms, interval_ms, settle_ms),
@@ -119,7 +120,8 @@ impl Run<'_> {
 
     fn look(&mut self, due: bool) -> Result<Decision, RunError> {
         let on_grid = due && self.settings.interval_ms == Some(self.trace.step_ms);
-        let (at, at_ms) = (self.world.now(), self.world.now_ms());
+        let at = self.world.now();
+        let at_ms = self.world.now_ms();
         let load = self.world.last_load().filter(|_| on_grid);
         let capacity = self.settings.physics.replica_capacity;
         let seen = self.world.look();

@@ -37,7 +37,8 @@ impl Notes {
         let started = decision.plan.iter().filter(|s| matches!(s, Step::Start { .. })).count();
         ledger.act(at_ms, change, u32::try_from(started).unwrap_or(u32::MAX));
         if change != 0 && self.changes.len() < CHANGES_MAX {
-            let (after, reason) = (decision.desired, decision.reason());
+            let after = decision.desired;
+            let reason = decision.reason();
             self.changes.push(Change { at_ms, before, after, reason });
         } else if change != 0 {
             self.changes_dropped += 1;

@@ -112,7 +112,8 @@ pub fn requests(
 ) -> Result<Outcome, RunError> {
     check(trace, settings)?;
     requests.check(trace, settings)?;
-    let (physics, seed) = (settings.physics, Seed(settings.seed));
+    let physics = settings.physics;
+    let seed = Seed(settings.seed);
     let minutes = trace.by_minute();
     let demand = minutes.demand(physics.replica_capacity);
     let ahead = foresight(&demand, minutes.step_ms, settings);
@@ -120,9 +121,8 @@ pub fn requests(
     let first = contender.settled(minutes.values[0], physics.replica_capacity);
     let arrivals = Arrivals::of_trace(trace, 1.0, requests.core_s, seed);
     let setup = setup(requests.work_ms(trace, settings), requests, settings);
-    let service = (contender.policy().service.as_str(), first);
     let mut run = Run {
-        world: World::running(setup, arrivals, seed, service),
+        world: World::running(setup, arrivals, seed, &contender.policy().service, first),
         contender,
         trace,
         settings,
@@ -184,7 +184,8 @@ struct Run<'a> {
 impl Run<'_> {
     /// Looks until the trace is over.
     fn all_of_it(&mut self, passed: &dyn Fn(u64)) -> Result<(), RunError> {
-        let (book, end_ns) = (&mut self.book, self.world.end_ns());
+        let book = &mut self.book;
+        let end_ns = self.world.end_ns();
         let driven = drive(&mut self.contender, &mut self.world, end_ns, |world, decision| {
             let before_ns = book.now_ns;
             book.look(world, decision);
@@ -196,10 +197,13 @@ impl Run<'_> {
     /// Lets `per_s` requests go on to arrive, to see whether the count comes to rest: in another
     /// world, so that this one can be summed up.
     fn come_to_rest(&mut self, per_s: f64) -> Result<(), RunError> {
-        let (mut contender, mut world) = (self.contender.clone(), self.world.clone());
+        let mut contender = self.contender.clone();
+        let mut world = self.world.clone();
         let settle_ms = settle_ms(self.settings.interval_ms.unwrap_or(0));
         world.go_on_evenly(per_s, settle_ms);
-        let (book, begin_ns, end_ns) = (&mut self.book, world.now_ns(), world.end_ns());
+        let book = &mut self.book;
+        let begin_ns = world.now_ns();
+        let end_ns = world.end_ns();
         let pace = |now_ns: u64, interval_ms| {
             settle_interval_ms((now_ns - begin_ns) / MS, interval_ms, settle_ms)
         };
@@ -284,7 +288,8 @@ impl<'a> Book<'a> {
 
     /// Passes to `until_ns`, or to the end of the step if that comes first.
     fn pass_to(&mut self, until_ns: u64, paid: u32, piece: ScoreSpan) {
-        let (step, serving) = (self.now_ns / self.step_ns, self.serving);
+        let step = self.now_ns / self.step_ns;
+        let serving = self.serving;
         let end_ns = ((step + 1) * self.step_ns).min(until_ns);
         let whole = end_ns == (step + 1) * self.step_ns;
         // An incomplete last step has no demand of its own.

@@ -65,7 +65,8 @@ pub fn runner(setting: &str, load: &Load, start_lag_ms: u64) -> Result<Runner, S
         Kind::Oracle { ahead_ms } => {
             // The start lag, its tenth of chance, and two ticks to be seen and routed.
             let lag_ms = start_lag_ms + start_lag_ms / 10 + 2 * load.tick_ms;
-            let (demand, ahead_ms) = (load.demand.clone(), ahead_ms.unwrap_or(lag_ms));
+            let demand = load.demand.clone();
+            let ahead_ms = ahead_ms.unwrap_or(lag_ms);
             Rival::Oracle(Oracle::new(demand, load.tick_ms, ahead_ms, super::pool::BEGINS))
         }
     };

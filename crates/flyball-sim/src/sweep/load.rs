@@ -90,7 +90,8 @@ fn mean(trace: &Trace, at_ms: u64, tick_ms: u64) -> f64 {
     if trace.step_ms >= 60_000 {
         let half_ms = trace.step_ms / 2;
         let since_ms = (at_ms + tick_ms / 2).saturating_sub(half_ms);
-        let (step, rest_ms) = (since_ms / trace.step_ms, since_ms % trace.step_ms);
+        let step = since_ms / trace.step_ms;
+        let rest_ms = since_ms % trace.step_ms;
         let share =
             flyball_core::units::seconds(rest_ms) / flyball_core::units::seconds(trace.step_ms);
         return value(step) * (1.0 - share) + value(step + 1) * share;

@@ -135,7 +135,7 @@ impl Pool {
             let named = self.bodies.iter().map(|body| (&body.id, states(body)));
             self.sight.write(named, std::iter::empty());
         }
-        self.sight.renew((now, 0), self.bodies.iter().map(states), counters);
+        self.sight.renew(now, 0, self.bodies.iter().map(states), counters);
         self.sight.seen()
     }
 

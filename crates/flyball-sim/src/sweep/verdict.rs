@@ -105,7 +105,8 @@ impl Table {
             let entries = self.entries.iter().filter(|e| e.setting == setting);
             entries.map(|e| figure(&e.result)).collect::<Vec<f64>>()
         };
-        let (cost, late) = (of(|r| r.cost_ratio), of(|r| r.over_limit_pct));
+        let cost = of(|r| r.cost_ratio);
+        let late = of(|r| r.over_limit_pct);
         Some([median(cost.clone())?, largest(&cost), median(late.clone())?, largest(&late)])
     }
 
@@ -117,7 +118,8 @@ impl Table {
 /// The middle of `values`; `None` of none.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+    let low = values.len().checked_sub(1)? / 2;
+    let high = values.len() / 2;
     Some(f64::midpoint(values[low], values[high]))
 }
 

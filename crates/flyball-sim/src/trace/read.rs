@@ -166,7 +166,8 @@ impl Rows {
         let Some((time, value)) = content.split_once(',').filter(|_| columns == 2) else {
             return Err(Fault::Columns(columns));
         };
-        let (time_s, value) = (number(time)?, load(value)?);
+        let time_s = number(time)?;
+        let value = load(value)?;
         match (self.last_s, self.step_s) {
             (None, _) if time_s != 0.0 => return Err(Fault::Start(time_s)),
             (None, _) => {}

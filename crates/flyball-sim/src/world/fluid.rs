@@ -173,7 +173,8 @@ impl<'a> Fluid<'a> {
                 true => (step as u64 + 1) * self.trace.step_ms,
                 false => to_ms,
             };
-            let (load, demand) = (self.trace.values[step.min(last)], self.demand[step.min(last)]);
+            let load = self.trace.values[step.min(last)];
+            let demand = self.demand[step.min(last)];
             let end_ms = step_end_ms.min(to_ms);
             let mut piece = self.flow(load, end_ms - self.now_ms);
             self.now_ms = end_ms;

@@ -88,28 +88,14 @@ mod tests {
     fn seen(at_s: u64, replicas: u64) -> Observation {
         let at = Timestamp::from_ms(at_s * 1_000);
         let replica = |number| ReplicaReport {
-            id: ReplicaId::numbered("web", number),
-            phase: Phase::Ready,
-            asked_at: at,
             ready_at: Some(at),
-            address: None,
             cpu: Some(CpuCounter { at, used_ns: 0 }),
-            throttled: None,
-            cpu_limit_cores: 1.0,
-            protected: false,
+            ..ReplicaReport::new(ReplicaId::numbered("web", number), Phase::Ready, at)
         };
         let replicas = (0..replicas).map(replica).collect();
         let engine = Reading::Taken { at, value: EngineReport { replicas, ..Default::default() } };
         let balancer = Some(Reading::Taken { at, value: BalancerReport::default() });
-        Observation {
-            at,
-            wall_ms: 0,
-            engine,
-            balancer,
-            manual: None,
-            advice: None,
-            failing: BTreeMap::new(),
-        }
+        Observation { balancer, ..Observation::new(at, engine) }
     }
 
     #[test]

@@ -189,7 +189,8 @@ impl World {
         setup: Setup,
         arrivals: Arrivals,
         seed: Seed,
-        (service, count): (&str, u32),
+        service: &str,
+        count: u32,
     ) -> Self {
         let mut world = Self::begun_at(ORIGIN.as_ms() * MS, setup, arrivals, seed);
         (1..=count).for_each(|number| world.stand(ReplicaId::numbered(service, number.into())));

@@ -102,11 +102,13 @@ impl Sight {
     /// same order.
     pub(crate) fn renew(
         &mut self,
-        (at, wall_ms): (Timestamp, u64),
+        at: Timestamp,
+        wall_ms: u64,
         states: impl Iterator<Item = State>,
         counters: Counters,
     ) {
-        (self.seen.at, self.seen.wall_ms) = (at, i64::try_from(wall_ms).unwrap_or(i64::MAX));
+        self.seen.at = at;
+        self.seen.wall_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
         stamp(&mut self.seen.engine, at);
         if let Some(reading) = &mut self.seen.balancer {
             stamp(reading, at);
@@ -118,8 +120,10 @@ impl Sight {
             if let Some(said) = state.replica
                 && let Some(report) = reports.next()
             {
-                (report.phase, report.ready_at) = (said.phase, said.ready_at);
-                (report.cpu, report.protected) = (said.cpu, said.protected);
+                report.phase = said.phase;
+                report.ready_at = said.ready_at;
+                report.cpu = said.cpu;
+                report.protected = said.protected;
             }
             if let Some(said) = state.server
                 && let Some(server) = servers.next()
@@ -128,8 +132,10 @@ impl Sight {
             }
         }
         if let Some(balancer) = balancer {
-            (balancer.epoch, balancer.arrivals) = (counters.epoch, counters.arrivals);
-            (balancer.errors, balancer.waiting) = (counters.errors, counters.waiting);
+            balancer.epoch = counters.epoch;
+            balancer.arrivals = counters.arrivals;
+            balancer.errors = counters.errors;
+            balancer.waiting = counters.waiting;
             balancer.latency = counters.latency;
         }
     }
@@ -137,15 +143,12 @@ impl Sight {
 
 fn report(id: ReplicaId, said: Engine) -> ReplicaReport {
     ReplicaReport {
-        id,
-        phase: said.phase,
-        asked_at: said.asked_at,
         ready_at: said.ready_at,
         address: Some(ADDRESS),
         cpu: said.cpu,
-        throttled: None,
         cpu_limit_cores: said.cpu_limit_cores,
         protected: said.protected,
+        ..ReplicaReport::new(id, said.phase, said.asked_at)
     }
 }
 

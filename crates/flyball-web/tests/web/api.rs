@@ -44,6 +44,10 @@ async fn decisions_come_with_their_explanation_and_take_a_window() {
     assert_eq!(list.as_array().map(Vec::len), Some(2));
     assert_eq!(list[0]["decision"]["wall_ms"], NOW_WALL_MS - 1);
     assert!(list[0]["text"].as_str().is_some_and(|text| text.starts_with("web 0 -> 2")));
+    let last = list[0]["lines"].as_array().and_then(|lines| lines.last()).unwrap();
+    let plan =
+        serde_json::json!({ "label": "plan", "text": "start 2 (web-1, web-2)", "decides": false });
+    assert_eq!(*last, plan);
     assert_eq!(site.get(&format!("{WEB}/decisions?before=5&limit=7")).await.status, 200);
     assert_eq!(*daemon.read.lock().unwrap(), [(i64::MIN, i64::MAX, 50), (i64::MIN, 5, 7)]);
     site.close().await;

@@ -75,10 +75,14 @@ async fn a_reader_with_a_token_is_shut_out_by_none_without() {
     let paused = site.request("POST /api/v1/services/web/pause", &header, "").await;
     assert_eq!(paused.status, 200);
     assert!(!is_closed(&mut known).await, "it goes on");
-    let mut closed = 0;
-    for stranger in &mut strangers {
-        closed += usize::from(is_closed(stranger).await);
+    // Each that makes room may still present a token for a moment.
+    let (mut closed, expected, began) = (0, 256 + 600 - 512, Instant::now());
+    while closed < expected && began.elapsed() < LIMIT {
+        closed = 0;
+        for stranger in &mut strangers {
+            closed += usize::from(is_closed(stranger).await);
+        }
     }
-    assert!(closed >= 256 + 600 - 512, "{closed} strangers made room");
+    assert!(closed >= expected, "{closed} strangers made room");
     site.close().await;
 }

@@ -8,5 +8,7 @@ mod door;
 mod events;
 mod leader;
 mod metrics;
+mod page;
+mod schemas;
 mod scripted;
 mod words;

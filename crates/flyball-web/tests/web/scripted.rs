@@ -1,6 +1,5 @@
 //! A daemon that answers as scripted, and a client that sends bytes as scripted.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
@@ -11,11 +10,11 @@ use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Reading};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, ServiceView,
-    Token, WebSettings, Which, serve,
+    Token, WebSettings, serve,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,13 +36,8 @@ pub(crate) fn policy(service: &str, rule: Rule) -> Policy {
 pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
     let at = Timestamp::from_ms(60_000);
     let seen = Observation {
-        at,
         wall_ms,
-        engine: Reading::Taken { at, value: EngineReport::default() },
-        balancer: None,
-        manual: None,
-        advice: None,
-        failing: BTreeMap::new(),
+        ..Observation::new(at, Reading::Taken { at, value: EngineReport::default() })
     };
     let policy = policy(service, Rule::Governor(Governor::default()));
     decide(&policy, &mut Memory::default(), &seen)
@@ -130,10 +124,10 @@ impl Daemon for Scripted {
         self.names.iter().map(|name| view(name)).collect()
     }
 
-    fn decisions(&self, name: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
-        self.read(which.from_wall_ms, which.before_wall_ms, which.limit)?;
+    fn decisions(&self, name: &str, filter: &DecisionFilter) -> Result<Vec<Decision>, Fault> {
+        self.read(filter.from_wall_ms, filter.before_wall_ms, filter.limit as usize)?;
         let mut all = vec![decision(name, NOW_WALL_MS - 1), decision(name, NOW_WALL_MS - 2)];
-        all.truncate(if which.moves_only { 1 } else { which.limit });
+        all.truncate(if filter.moves_only { 1 } else { filter.limit as usize });
         Ok(all)
     }
 

@@ -1,11 +1,12 @@
 //! The states that must not be missed, each derived from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
-use flyball_core::guard::{Adjustment, Futile, Guard, Source};
-use flyball_core::observation::Ask;
+use flyball_core::guard::{Adjustment, Guard};
+use flyball_core::memory::Futile;
+use flyball_core::observation::{Ask, Source};
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
-use flyball_core::recommend::{Arithmetic, Recommendation};
+use flyball_core::rules::{Arithmetic, Recommendation};
 use flyball_core::trouble::{FailedStarts, LastMinute, NotReady, Silence};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{ManualView, Notice, NoticeKind, ServiceView, notices, summary};

@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use flyball_web::Token;
+use flyball_web::{Problem, ProblemKind, Token};
 use hyper::Method;
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use crate::cli::Client;
+use crate::cli::{Client, host_and_port};
 use crate::failure::Failure;
 use crate::http::{self, Ask};
 
@@ -18,18 +19,28 @@ use crate::http::{self, Ask};
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Client {
-    pub(super) async fn get(&self, path: &str) -> Result<Value, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.ask(Method::GET, path, None).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Result<Value, Failure> {
-        self.ask(Method::POST, path, Some(body)).await
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let json = serde_json::to_string(body)
+            .map_err(|error| Failure::new(format!("cannot write the request: {error}")))?;
+        self.ask(Method::POST, path, Some(json)).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failure> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> Result<T, Failure> {
         let address = look_up(&self.daemon, "a daemon", 7878).await?;
         let token = self.token()?;
-        let json = body.map(|body| body.to_string());
         let ask = Ask { method, path, token: token.as_deref(), json };
         let unreachable = |why: String| {
             Failure::new(format!("cannot reach flyball at {}: {why}", self.daemon)).hint(
@@ -41,10 +52,13 @@ impl Client {
             .await
             .map_err(|_| unreachable(format!("no answer within {} s", LIMIT.as_secs())))?
             .map_err(|error| unreachable(error.to_string()))?;
-        let value: Value = serde_json::from_slice(&answer.body).map_err(|error| {
+        let foreign = |error: serde_json::Error| {
             Failure::new(format!("{} does not answer like a flyball: {error}", self.daemon))
-        })?;
-        if answer.status < 400 { Ok(value) } else { Err(refusal(answer.status, &value)) }
+        };
+        if answer.status().as_u16() < 400 {
+            return serde_json::from_slice(answer.body()).map_err(foreign);
+        }
+        Err(refusal(serde_json::from_slice(answer.body()).map_err(foreign)?))
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
@@ -69,27 +83,19 @@ pub(super) async fn look_up(written: &str, what: &str, port: u16) -> Result<Sock
 }
 
 /// A problem document as one line.
-fn refusal(status: u16, problem: &Value) -> Failure {
-    let text = |key: &str| problem.get(key).and_then(Value::as_str).map(str::to_owned);
-    let what =
-        text("detail").or_else(|| text("title")).unwrap_or_else(|| format!("status {status}"));
-    let kind = text("type").and_then(|kind| kind.rsplit(['/', ':']).next().map(str::to_owned));
-    let hint = match kind.as_deref() {
-        Some("token-needed") => Some("give the daemon's token with --token-file"),
-        Some("unknown-service") => Some("`flyball status` lists the services"),
-        Some("outside-bounds") => Some("min and max are in the daemon's configuration"),
-        Some("not-leader") => {
-            let place = text("leader").and_then(|leader| place_of(&leader).map(str::to_owned));
-            return Failure::hinted(what, place.map(|place| format!("ask it: --daemon {place}")));
-        }
-        _ => None,
-    };
-    Failure::hinted(what, hint.map(str::to_owned))
-}
-
-/// The `HOST:PORT` in `http://HOST:PORT/ on MACHINE`.
-fn place_of(leader: &str) -> Option<&str> {
-    leader.strip_prefix("http://")?.split('/').next()
+fn refusal(problem: Problem) -> Failure {
+    if problem.is(ProblemKind::NotLeader) {
+        let leader = problem.leader.filter(|leader| leader.starts_with("http://"));
+        let hint = leader.map(|leader| format!("ask it: --daemon {}", host_and_port(&leader)));
+        return Failure::hinted(problem.detail, hint);
+    }
+    let hints = [
+        (ProblemKind::TokenNeeded, "give the daemon's token with --token-file"),
+        (ProblemKind::UnknownService, "`flyball status` lists the services"),
+        (ProblemKind::OutsideBounds, "min and max are in the daemon's configuration"),
+    ];
+    let hint = hints.iter().find(|(kind, _)| problem.is(*kind)).map(|(_, hint)| (*hint).to_owned());
+    Failure::hinted(problem.detail, hint)
 }
 
 /// `name` as a part of a path.

@@ -3,18 +3,20 @@
 
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
+use flyball_web::{ReplicaView, Service};
+use serde_json::json;
 
-use super::status::{items, share, word};
+use super::status::share;
 use crate::cli::Cpu;
 use crate::failure::Failure;
 use crate::output::{print, table};
+use crate::plain::one_line;
 
 pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
-    let services = items(&options.client.get("/api/v1/services").await?);
-    let mut found = services.iter().flat_map(replicas).collect::<Vec<_>>();
+    let services: Vec<Service> = options.client.get("/api/v1/services").await?;
+    let mut found: Vec<(&str, &ReplicaView)> = services.iter().flat_map(replicas).collect();
     if let Some(wanted) = &options.replica {
-        found.retain(|(_, replica)| word(replica, "id") == *wanted);
+        found.retain(|(_, replica)| replica.id == *wanted);
         if found.is_empty() {
             return Err(Failure::new(format!("there is no replica {wanted:?}"))
                 .hint("`flyball cpu` lists all of them"));
@@ -23,8 +25,8 @@ pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
     if options.client.json {
         for (service, replica) in &found {
             let object = json!({
-                "service": word(service, "name"), "replica": replica["id"],
-                "cpu": replica["cpu"], "held_back": replica["held_back"],
+                "service": service, "replica": replica.id,
+                "cpu": replica.cpu, "held_back": replica.held_back,
             });
             print(&object.to_string())?;
         }
@@ -36,26 +38,27 @@ pub(crate) async fn cpu(options: Cpu) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(replica: &Value) -> [String; 4] {
-    let (id, state) = (word(replica, "id"), word(replica, "state"));
-    [id, state, share(replica.get("cpu")), share(replica.get("held_back"))]
+fn row(replica: &ReplicaView) -> [String; 4] {
+    let id = one_line(&replica.id).into_owned();
+    [id, replica.state.to_string(), share(replica.cpu), share(replica.held_back)]
 }
 
-/// Each replica of a service, beside the service.
-fn replicas(service: &Value) -> Vec<(&Value, &Value)> {
-    let replicas = service.get("replicas").and_then(Value::as_array);
-    replicas.into_iter().flatten().map(|replica| (service, replica)).collect()
+/// Each replica of a service, beside the service's name.
+fn replicas(service: &Service) -> impl Iterator<Item = (&str, &ReplicaView)> {
+    let name = service.view.name.as_str();
+    service.view.replicas.iter().map(move |replica| (name, replica))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::replica;
     use super::*;
 
     #[test]
     fn what_was_not_measured_is_a_dash_and_no_zero() {
-        let web = json!({ "id": "web-1", "state": "ready", "cpu": 0.5, "held_back": 0.0 });
+        let web = ReplicaView { cpu: Some(0.5), held_back: Some(0.0), ..replica("web-1") };
         assert_eq!(row(&web), ["web-1", "ready", "50 %", "0 %"]);
-        let process = json!({ "id": "job-1", "state": "ready", "cpu": 0.5, "held_back": null });
+        let process = ReplicaView { cpu: Some(0.5), ..replica("job-1") };
         assert_eq!(row(&process), ["job-1", "ready", "50 %", "-"]);
     }
 }

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use flyball_config::parse_duration;
+use flyball_web::Explained;
 use jiff::civil::Time;
 use jiff::{Timestamp, Zoned};
 use serde_json::Value;
@@ -20,27 +21,25 @@ pub(crate) async fn explain(options: Explain) -> Result<ExitCode, Failure> {
     if let Some(at) = &options.at {
         path += &format!("?at={}", wall_ms(at, &Zoned::now())?);
     }
-    let answer = options.client.get(&path).await?;
     if options.client.json {
-        print(&answer.to_string())?;
-    } else {
-        if let Some(moment) = decided_at(&answer, &Zoned::now()) {
-            print(&moment)?;
-        }
-        let text = answer.get("text").and_then(Value::as_str).unwrap_or("no decision yet");
-        print(&plain::lines(text))?;
+        print(&options.client.get::<Value>(&path).await?.to_string())?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let explained: Explained = options.client.get(&path).await?;
+    if let Some(moment) = decided_at(explained.decision.wall_ms, &Zoned::now()) {
+        print(&moment)?;
+    }
+    print(&plain::lines(&explained.text))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// "decided at 14:02:10, 3 min 20 s ago", with the date if it is another day's: a decision holds
 /// until the next one that is kept, so it may be older than what was asked for.
-fn decided_at(answer: &Value, now: &Zoned) -> Option<String> {
-    let ms = answer.pointer("/decision/wall_ms")?.as_i64()?;
-    let then = Timestamp::from_millisecond(ms).ok()?.to_zoned(now.time_zone().clone());
+fn decided_at(wall_ms: i64, now: &Zoned) -> Option<String> {
+    let then = Timestamp::from_millisecond(wall_ms).ok()?.to_zoned(now.time_zone().clone());
     let form = if then.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
-    let passed_s = now.timestamp().duration_since(then.timestamp()).as_secs_f64();
-    Some(format!("decided at {}, {} ago", then.strftime(form), age(passed_s)))
+    let passed_ms = now.timestamp().as_millisecond() - wall_ms;
+    Some(format!("decided at {}, {} ago", then.strftime(form), age(passed_ms)))
 }
 
 /// A date and time, a time of today, or an age, as milliseconds since 1970.
@@ -79,12 +78,11 @@ mod tests {
         let now = now.to_zoned(jiff::tz::TimeZone::UTC);
         let told = |at: &str| {
             let at: Timestamp = at.parse().unwrap();
-            let answer = serde_json::json!({ "decision": { "wall_ms": at.as_millisecond() } });
-            decided_at(&answer, &now).unwrap()
+            decided_at(at.as_millisecond(), &now).unwrap()
         };
         assert_eq!(told("2026-11-23T13:58:50Z"), "decided at 13:58:50, 3 min 20 s ago");
         assert_eq!(told("2026-11-22T13:58:50Z"), "decided at 2026-11-22 13:58:50, 1 d 0 h ago");
-        assert_eq!(decided_at(&Value::Null, &now), None);
+        assert_eq!(decided_at(i64::MAX, &now), None, "no time of any calendar");
     }
 
     #[test]

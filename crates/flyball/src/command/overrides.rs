@@ -3,43 +3,58 @@
 
 use std::process::ExitCode;
 
+use flyball_web::{PauseRequest, ScaleBy, ScaleRequest, ScaleTo, Service};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::client;
 use super::status::print_services;
 use crate::cli::{Client, Pause, Resume, Scale};
 use crate::failure::Failure;
+use crate::output::print;
 
 pub(crate) async fn scale(options: Scale) -> Result<ExitCode, Failure> {
-    let mut wish = count(&options.count)?;
-    wish["for"] = options.lasts.into();
-    ask(&options.client, &options.service, "scale", wish).await
+    let wish = scale_request(&options.count, options.lasts)?;
+    ask(&options.client, &options.service, "scale", &wish).await
 }
 
 pub(crate) async fn pause(options: Pause) -> Result<ExitCode, Failure> {
-    ask(&options.client, &options.service, "pause", json!({ "for": options.lasts })).await
+    let wish = PauseRequest { r#for: Some(options.lasts) };
+    ask(&options.client, &options.service, "pause", &wish).await
 }
 
 pub(crate) async fn resume(options: Resume) -> Result<ExitCode, Failure> {
-    ask(&options.client, &options.service, "resume", json!({})).await
+    ask(&options.client, &options.service, "resume", &json!({})).await
 }
 
-async fn ask(client: &Client, service: &str, verb: &str, body: Value) -> Result<ExitCode, Failure> {
+async fn ask(
+    client: &Client,
+    service: &str,
+    verb: &str,
+    body: &impl Serialize,
+) -> Result<ExitCode, Failure> {
     let path = format!("/api/v1/services/{}/{verb}", client::segment(service)?);
-    let view = client.post(&path, body).await?;
-    print_services(&[view], client.json)?;
+    if client.json {
+        print(&client.post::<Value>(&path, body).await?.to_string())?;
+    } else {
+        print_services(&[client.post::<Service>(&path, body).await?])?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 /// `+2` and `-1` are changes, `5` is a count.
-fn count(text: &str) -> Result<Value, Failure> {
-    let bad = || {
+fn scale_request(text: &str, lasts: String) -> Result<ScaleRequest, Failure> {
+    let bad = |_| {
         Failure::new(format!("{text:?} is not a number of replicas"))
             .hint("write 5 for five replicas, +1 for one more, -1 for one fewer")
     };
-    let number: i32 = text.parse().map_err(|_| bad())?;
-    let relative = text.starts_with(['+', '-']);
-    Ok(if relative { json!({ "by": number }) } else { json!({ "to": number }) })
+    let (r#for, event) = (Some(lasts), None);
+    if text.starts_with(['+', '-']) {
+        let by = text.parse().map_err(bad)?;
+        return Ok(ScaleRequest::By(ScaleBy { by, r#for, event }));
+    }
+    let to = text.parse().map_err(bad)?;
+    Ok(ScaleRequest::To(ScaleTo { to, r#for, event }))
 }
 
 #[cfg(test)]
@@ -48,9 +63,13 @@ mod tests {
 
     #[test]
     fn a_sign_makes_a_change_and_none_a_count() {
-        assert_eq!(count("+1").unwrap(), json!({ "by": 1 }));
-        assert_eq!(count("-2").unwrap(), json!({ "by": -2 }));
-        assert_eq!(count("5").unwrap(), json!({ "to": 5 }));
-        assert!(count("five").unwrap_err().to_string().contains("hint: write 5"));
+        let json = |text: &str| {
+            let wish = scale_request(text, "1h".to_owned());
+            wish.map(|wish| serde_json::to_value(wish).unwrap())
+        };
+        assert_eq!(json("+1").unwrap(), json!({ "by": 1, "for": "1h" }));
+        assert_eq!(json("-2").unwrap(), json!({ "by": -2, "for": "1h" }));
+        assert_eq!(json("5").unwrap(), json!({ "to": 5, "for": "1h" }));
+        assert!(json("five").unwrap_err().to_string().contains("hint: write 5"));
     }
 }

@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use flyball_config::{Config, MINIMAL};
+use flyball_engine::Hint as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::access;
 use crate::cli::ConfigFile;
 use crate::command::configuration;
-use crate::daemon::{Daemon, Standby, open_docker};
+use crate::daemon::engines::docker;
+use crate::daemon::{Daemon, Standby, labelled};
 use crate::failure::Failure;
 use crate::leadership::Leadership;
 
@@ -16,7 +18,7 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
     let mut stopped = std::pin::pin!(stopped_by_signal()?);
     // Managers of a Swarm may come back; the Docker host is asked only where nothing else is named.
-    if config.services.is_empty() && !config.swarm.labels && !config.marathon.labels {
+    if config.services.is_empty() && !labelled::beside_docker(&config) {
         docker_answers(&config).await?;
     }
     let leadership = match &config.ha {
@@ -67,7 +69,7 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
 
 /// Without a file the only services are those that container labels define.
 async fn docker_answers(config: &Config) -> Result<(), Failure> {
-    let asked = open_docker(config)?.check().await;
+    let asked = docker::open_to_read(config)?.check().await;
     asked.map(drop).map_err(|error| {
         let why = error.hint().map(|hint| format!("{hint}; ")).unwrap_or_default();
         Failure::new(format!("no configuration file, and cannot find services by labels: {error}"))

@@ -12,7 +12,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::status::{items, leader_line};
+use super::status::leader_line;
 use crate::cli::{Client, Top};
 use crate::failure::Failure;
 use screen::{Answer, Screen};
@@ -87,7 +87,7 @@ async fn ask_again_and_again(client: &Client, told: &mpsc::Sender<Result<Answer,
 }
 
 async fn ask(client: &Client) -> Result<Answer, Failure> {
-    let services = items(&client.get("/api/v1/services").await?);
+    let services = client.get("/api/v1/services").await?;
     let leadership = leader_line(&client.get("/api/v1/leader").await?);
     Ok(Answer { services, leadership })
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::cli::{ZabbixAct, ZabbixOptions};
 use crate::command::check::all_services;
 use crate::command::configuration;
-use crate::daemon::{open_zabbix, zabbix_setup};
+use crate::daemon::zabbix;
 use crate::failure::Failure;
 use crate::output::{note, print};
 
@@ -21,14 +21,14 @@ pub(crate) async fn zabbix(act: ZabbixAct) -> Result<ExitCode, Failure> {
         ZabbixAct::Remove(options) => (options, true),
     };
     let config = configuration(&options.file)?;
-    let zabbix = config.zabbix.as_ref().ok_or_else(|| {
+    let settings = config.zabbix.as_ref().ok_or_else(|| {
         Failure::new("the configuration has no [zabbix] table")
             .hint("add [zabbix] with api and token_file")
     })?;
     let (services, missing) = all_services(&config).await?;
     missing.iter().for_each(|why| note(&format!("some services may be missing: {why}")));
-    let setup = zabbix_setup(&config, &services, zabbix)?;
-    let api = open_zabbix(zabbix, None).await?;
+    let setup = zabbix::setup(&config, &services, settings)?;
+    let api = zabbix::api(settings, None).await?;
     let outcome = carry_out(&api, &setup, &options, removes).await?;
     tell(&api, &outcome, &options)?;
     let pending = options.dry_run && !outcome.changes.is_empty() || !outcome.left.is_empty();

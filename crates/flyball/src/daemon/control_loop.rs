@@ -21,17 +21,18 @@ use flyball_journal::Journal;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::balancer::Balancer;
+use super::balancers::Balancer;
 use super::counters::LoopCounters;
-use super::engine::Engine;
+use super::engines::Engine;
 use super::event_publisher::EventPublisher;
 use super::leadership_guard::{LeadershipGuard, Permission};
+use super::live::Live;
 use super::loop_log::LoopLog;
 use super::probe::Prober;
-use super::registry::{Live, ServiceState};
+use super::registry::ServiceState;
 use super::sick::{SickTurns, Turn};
 use super::trouble;
-use super::zabbix_exporter::SampleSink;
+use super::zabbix::SampleSink;
 use crate::clock;
 use crate::plain::make_one_line;
 
@@ -108,7 +109,7 @@ impl LoopState {
     fn count_sick(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Vec<Turn> {
         // Without the engine nobody knows who is gone.
         let Some(engine) = engine else { return Vec::new() };
-        let turns = self.sick.turn(&decision.sick, &engine.replicas, &self.memory.draining);
+        let turns = self.sick.turn(&decision.sick, &engine.replicas, &self.memory.plan.draining);
         for turn in &turns {
             if let Turn::Fell { sick, .. } = turn {
                 *self.counters.sick.entry(sick.cause).or_default() += 1;
@@ -130,7 +131,7 @@ impl ControlLoop {
         let mut kept = LoopState::default();
         if let Some(start_lag_ms) = self.start_lag_ms {
             // One measurement among the next twenty: it counts for less with each new start.
-            kept.memory.lags.see(start_lag_ms);
+            kept.memory.recall_start_lag(start_lag_ms);
         }
         let bounds = self.policy.bounds;
         loop {
@@ -169,13 +170,12 @@ impl ControlLoop {
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
         let wall_ms = clock::wall_ms();
         let seen = Observation {
-            at: now,
             wall_ms,
-            engine,
             balancer,
             manual,
             advice,
             failing: self.prober.failing(),
+            ..Observation::new(now, engine)
         };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
         self.refuse_broken(kept, &seen, &mut decision);
@@ -298,7 +298,7 @@ impl ControlLoop {
         let replicas = engine.iter().flat_map(|engine| &engine.replicas);
         let shares = replicas.map(share).collect();
         let balancer = seen.balancer.and_then(value_of);
-        let draining: BTreeSet<ReplicaId> = memory.draining.keys().cloned().collect();
+        let draining: BTreeSet<ReplicaId> = memory.plan.draining.keys().cloned().collect();
         self.events.replicas(engine.as_ref(), balancer.as_ref(), &draining, decision);
         let (decision, counters) = (decision.clone(), kept.counters.clone());
         let latency = self.balancer.times();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flyball_core::health::Cause;
+use flyball_core::sick::Cause;
 use flyball_web::{Counters, LOOK_ENDS_S, Spread};
 
 /// What a service's loop has done so far.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use flyball_config::{Env, Ready};
 use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
-use flyball_docker::DockerEngine;
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Feed, ReplicaState, ServiceView, notices};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,11 +17,10 @@ use tokio::time::timeout;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::balancer::Balancer;
+use super::balancers::Balancer;
 use super::control_loop::{ControlLoop, ServiceMode};
-use super::engine::{Engine, docker_settings};
+use super::engines::{Engine, docker};
 use super::event_publisher::EventPublisher;
-use super::hosts::docker;
 use super::leadership_guard::LeadershipGuard;
 use super::loop_log::LoopLog;
 use super::probe::Prober;
@@ -133,7 +131,7 @@ async fn live(
 ) -> Arc<ServiceState> {
     let retention = Retention { age_ms: 86_400_000, bytes_max: 1 << 26 };
     let journal = Journal::open(folder, retention);
-    let names = (engine.name(), balancer.name());
+    let names = ("scripted", "scripted");
     let slot = Arc::new(ServiceState::new(policy.clone(), names, None, 0.01));
     let look = ControlLoop {
         policy,
@@ -206,8 +204,9 @@ async fn docker_that_is_away_is_said_once_and_shown_with_its_cause() {
         panic!()
     };
     let past = hour(policy(4), async {
-        let (host, settings) = (docker(&config).unwrap(), docker_settings("web", container, None));
-        (Engine::Docker(DockerEngine::new(host, settings).unwrap()), Balancer::None)
+        let host = docker::open_to_read(&config).unwrap();
+        let engine = docker::build(host, "web", container, None).unwrap();
+        (Engine::Docker(engine), Balancer::None)
     });
     let past = past.await;
     past.assert_said("docker is not running at unix://");

@@ -7,49 +7,26 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
-use flyball_core::health::{Sick, SickTreatment};
 use flyball_core::observation::{
-    Advice, Ask, BalancerReport, EngineReport, Manual, Phase, Reading, ReplicaReport, Route,
-    ServerReport,
+    Advice, Ask, Manual, Phase, Reading, ReplicaReport, Route, ServerReport,
 };
-use flyball_core::policy::{Policy, Rule};
-use flyball_core::record::Sample;
+use flyball_core::policy::Policy;
+use flyball_core::record::{DecisionFilter, Sample};
+use flyball_core::sick::{Sick, SickTreatment};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_journal as journal;
 use flyball_journal::{Journal, JournalError, Reader, StoredManual};
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, History, LastSeen, LeaderStatus, ManualAsk,
-    ManualView, NodeView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView, Spread,
-    Which,
+    ManualView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::Notify;
 
 use super::counters::LoopCounters;
+use super::live::Live;
 use super::overrides::Overrides;
 use super::trouble;
 use crate::{clock, leadership};
-
-/// The last look at one service.
-#[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) decision: Decision,
-    pub(crate) engine: Option<EngineReport>,
-    /// The machines that replicas are on, as [`super::engine::Engine::nodes`] gives them.
-    pub(crate) nodes: Vec<NodeView>,
-    pub(crate) balancer: Option<BalancerReport>,
-    /// Why the balancer turns clients away, while it does.
-    pub(crate) crowded: Option<String>,
-    /// What the balancer answered itself, by reason.
-    pub(crate) refusals: Vec<(&'static str, u64)>,
-    /// Share of the CPU limit used, and share of the time in which the limit throttled the replica.
-    pub(crate) shares: BTreeMap<ReplicaId, (Option<f64>, Option<f64>)>,
-    /// What the plan drains, whether the balancer has begun to or not.
-    pub(crate) draining: BTreeSet<ReplicaId>,
-    pub(crate) counters: LoopCounters,
-    /// Request times, where the balancer tells them apart.
-    pub(crate) latency: Option<Spread>,
-}
 
 /// One service in the registry.
 pub(crate) struct ServiceState {
@@ -402,12 +379,9 @@ impl Daemon for Registry {
         }
     }
 
-    fn decisions(&self, service: &str, which: &Which) -> Result<Vec<Decision>, Fault> {
+    fn decisions(&self, service: &str, filter: &DecisionFilter) -> Result<Vec<Decision>, Fault> {
         self.known(service)?;
-        let Which { from_wall_ms, before_wall_ms, limit, moves_only } = *which;
-        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
-        let which = journal::Which { from_wall_ms, before_wall_ms, limit, moves_only };
-        self.read(|reader| Ok(reader.decisions(service, &which)?.decisions))
+        self.read(|reader| Ok(reader.decisions(service, filter)?.decisions))
     }
 
     fn feed(&self) -> &Feed {
@@ -466,7 +440,7 @@ fn manual(
     by: &str,
 ) -> Result<Option<Manual>, AskError> {
     let ask = match ask {
-        ManualAsk::Resume if slot.policy.rule == Rule::External => {
+        ManualAsk::Resume if slot.policy.rule.is_external() => {
             // Its count stays where it was put; only a pause can be resumed.
             let pinned = Ask::Pin(slot.desired());
             return Ok(Some(Manual { ask: pinned, until: None, by: by.to_owned() }));

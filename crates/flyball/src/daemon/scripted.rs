@@ -90,20 +90,12 @@ impl ScriptedEngine {
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
+
+    pub(crate) async fn shutdown(&self) {}
 }
 
 fn started(id: &ReplicaId, now: Timestamp, address: SocketAddr) -> ReplicaReport {
-    ReplicaReport {
-        id: id.clone(),
-        phase: Phase::Starting,
-        asked_at: now,
-        ready_at: None,
-        address: Some(address),
-        cpu: None,
-        throttled: None,
-        cpu_limit_cores: 1.0,
-        protected: false,
-    }
+    ReplicaReport { address: Some(address), ..ReplicaReport::new(id.clone(), Phase::Starting, now) }
 }
 
 /// What a balancer says.

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use flyball_core::health::Sick;
 use flyball_core::observation::{Phase, ReplicaReport};
+use flyball_core::sick::Sick;
 use flyball_core::units::{ReplicaId, Timestamp};
 
 /// Replicas that were sick at the last look, and those that have been stopping since.
@@ -71,7 +71,7 @@ impl fmt::Display for Turn {
 
 #[cfg(test)]
 mod tests {
-    use flyball_core::health::{Cause, SickTreatment};
+    use flyball_core::sick::{Cause, SickTreatment};
 
     use super::*;
 
@@ -90,17 +90,7 @@ mod tests {
     }
 
     fn replica(number: u64, phase: Phase) -> ReplicaReport {
-        ReplicaReport {
-            id: id(number),
-            phase,
-            asked_at: Timestamp::from_ms(0),
-            ready_at: None,
-            address: None,
-            cpu: None,
-            throttled: None,
-            cpu_limit_cores: 1.0,
-            protected: false,
-        }
+        ReplicaReport::new(id(number), phase, Timestamp::from_ms(0))
     }
 
     #[test]

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use flyball_config::{Balancer, Config, Engine, Service};
+use flyball_config::{Config, Service};
 use flyball_core::decision::Decision;
-use flyball_core::record::Sample;
+use flyball_core::record::{DecisionFilter, Sample};
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, Server,
-    ServiceView, WebSettings, Which,
+    ServiceView, WebSettings,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
 
-use super::{Tokens, serve_web};
+use super::{Tokens, balancers, engines, serve_web};
 use crate::clock;
 use crate::failure::Failure;
 use crate::leadership;
@@ -68,7 +68,7 @@ impl Daemon for Known {
         leadership::view(Some(&self.candidate))
     }
 
-    fn decisions(&self, _: &str, _: &Which) -> Result<Vec<Decision>, Fault> {
+    fn decisions(&self, _: &str, _: &DecisionFilter) -> Result<Vec<Decision>, Fault> {
         Err(Fault::Unavailable(TAKES_OVER.to_owned()))
     }
 
@@ -90,22 +90,10 @@ impl Daemon for Known {
 }
 
 fn view(service: &Service) -> ServiceView {
-    let engine = match service.engine {
-        Engine::Process(_) => "process",
-        Engine::Docker(_) => "docker",
-        Engine::Swarm(_) => "swarm",
-        Engine::Mesos(_) => "mesos",
-        Engine::Marathon(_) => "marathon",
-    };
-    let balancer = match service.balancer {
-        Balancer::Proxy { .. } => "proxy",
-        Balancer::Haproxy { .. } => "haproxy",
-        Balancer::None => "none",
-    };
     ServiceView {
         name: service.name.clone(),
-        engine: engine.to_owned(),
-        balancer: balancer.to_owned(),
+        engine: engines::name(&service.engine).to_owned(),
+        balancer: balancers::name(&service.balancer).to_owned(),
         address: None,
         bounds: service.policy.bounds,
         policy: PolicyView::of(&service.policy),

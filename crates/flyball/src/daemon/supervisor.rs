@@ -6,29 +6,29 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_config::{Service, show_duration};
 use flyball_core::observation::Manual;
-use flyball_core::policy::Rule;
 use flyball_docker::Owner;
 use flyball_journal::{Journal, StoredManual};
 use flyball_web::Daemon as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::balancer::Balancer;
+use super::balancers::{self, Balancer, BalancerHosts};
 use super::control_loop::{ControlLoop, ServiceMode};
-use super::engine::Engine;
+use super::engines;
+use super::engines::hosts::EngineHosts;
 use super::event_publisher::EventPublisher;
-use super::hosts::Hosts;
 use super::leadership_guard::LeadershipGuard;
 use super::loop_log::LoopLog;
 use super::probe::Prober;
 use super::registry::{Registry, ServiceState};
-use super::zabbix_exporter::SampleSink;
+use super::zabbix::SampleSink;
 use crate::clock;
 use crate::failure::Failure;
 
 /// All loops.
 pub(super) struct Supervisor {
-    pub(super) hosts: Hosts,
+    pub(super) engines: EngineHosts,
+    pub(super) balancers: BalancerHosts,
     pub(super) registry: Arc<Registry>,
     pub(super) journal: Arc<Journal>,
     /// Manual overrides from before the start.
@@ -53,10 +53,6 @@ pub(super) struct Ready {
 }
 
 impl Supervisor {
-    pub(super) fn hosts(&self) -> &Hosts {
-        &self.hosts
-    }
-
     /// Opens what `service` needs. `owner`: to whom it belongs, if it exists by its labels.
     ///
     /// # Errors
@@ -70,16 +66,16 @@ impl Supervisor {
             let what = format!("service {} is already managed", service.name);
             return Err(Failure::new(what).hint("give one of the two another flyball.service"));
         }
-        if matches!(service.policy.rule, Rule::Advised(_)) && !self.advised {
+        if service.policy.rule.is_advised() && !self.advised {
             let what = format!(
                 "services.{}.policy follows Zabbix, but the Zabbix API is not configured",
                 service.name
             );
             return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
         }
-        let engine = Engine::build(service, &self.hosts, owner)?;
-        let balancer = Balancer::build(service, &self.hosts).await?;
-        let slot = Arc::new(slot(service, &engine, &balancer));
+        let engine = self.engines.build(service, owner)?;
+        let balancer = self.balancers.build(service).await?;
+        let slot = Arc::new(slot(service, &balancer));
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone(), service.liveness_ms);
         let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
@@ -203,8 +199,8 @@ impl Supervisor {
     }
 }
 
-fn slot(service: &Service, engine: &Engine, balancer: &Balancer) -> ServiceState {
-    let names = (engine.name(), balancer.name());
+fn slot(service: &Service, balancer: &Balancer) -> ServiceState {
+    let names = (engines::name(&service.engine), balancers::name(&service.balancer));
     ServiceState::new(service.policy.clone(), names, balancer.address(), service.error_limit)
 }
 

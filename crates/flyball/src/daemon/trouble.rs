@@ -5,7 +5,7 @@ use flyball_core::decision::Decision;
 use flyball_core::observation::EngineReport;
 use flyball_web::{NodeView, Notice};
 
-use super::registry::Live;
+use super::live::Live;
 
 /// Everything that is wrong.
 pub(super) fn of_live(live: &Live) -> Vec<Notice> {
@@ -78,15 +78,7 @@ mod tests {
             rule: Rule::Governor(Governor::default()),
             timing: Timing::default(),
         };
-        let seen = Observation {
-            at,
-            wall_ms: 0,
-            engine,
-            balancer: None,
-            manual: None,
-            advice: None,
-            failing: Default::default(),
-        };
+        let seen = Observation::new(at, engine);
         let mut decision = decide(&policy, &mut Memory::default(), &seen);
         let why = why.to_owned();
         decision.held_starts = Some(HeldStarts { count: 1, failures: 3, until: at, why });

@@ -1,17 +1,27 @@
-//! Translates the configuration into the terms of `flyball-zabbix`. The exporter, provisioning and
-//! reading back use the same names, and only [`api`] connects.
+//! Translates the configuration into the terms of `flyball-zabbix`. The exporter, provisioning, the
+//! triggers and the preflight check use the same names, and only [`api`] connects.
+
+mod check;
+mod exporter;
+mod triggers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use flyball_config::{Config, Service, Zabbix};
 use flyball_core::policy::Rule;
+use flyball_core::rules::Triggers;
 use flyball_zabbix::{
     Api, ApiSettings, ApiToken, ApiUrl, HostSetup, Peer, Sender, Setup, Thresholds, TlsSettings,
-    Webhook,
+    Webhook, ZabbixError,
 };
 
-use crate::failure::Failure;
+use crate::failure::{Failure, with_hint};
+pub(crate) use check::check;
+pub(crate) use exporter::{SampleSink, ZabbixExporter};
+pub(crate) use triggers::follow;
+
+with_hint!(ZabbixError);
 
 /// What hosts are called.
 #[derive(Clone, Debug)]
@@ -112,16 +122,7 @@ pub(crate) fn setup(
 
 /// Trigger thresholds: where the policy scales, as closely as two levels of mean CPU can express.
 fn thresholds(rule: &Rule, window_ms: u64) -> Thresholds {
-    let (out_at, in_at, own_ms) = match rule {
-        Rule::Advised(rule) => (rule.out_at, rule.in_at, rule.cpu_window_ms),
-        Rule::Step(rule) => (rule.out_at, rule.in_at, 0),
-        Rule::Target(rule) => {
-            (rule.cpu * (1.0 + rule.tolerance), rule.cpu * (1.0 - rule.tolerance), 0)
-        }
-        // Half of what a replica should do at most leaves room for one replica fewer.
-        Rule::Governor(rule) => (rule.busy_cap, rule.busy_cap / 2.0, 0),
-        Rule::External => (0.30, 0.15, 0),
-    };
+    let Triggers { out_at, in_at, window_ms: own_ms } = rule.triggers();
     let gap = out_at - in_at;
     // A third of the gap down and a fifth up: 30 and 15 % are over at 25 and 18 %, which kept the
     // 2014 sketch's thresholds from flapping; at half the gap each would close the other.

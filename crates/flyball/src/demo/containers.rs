@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flyball_docker::{DockerError, DockerHost, HostSettings, Signer, USUAL_HOST};
+use flyball_engine::Hint as _;
 use tokio::time::{Instant, sleep};
 
 use super::free_or_any;

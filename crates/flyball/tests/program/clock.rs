@@ -22,15 +22,10 @@ fn look(number: u64, wall_ms: i64) -> Observation {
     let arrivals = number * 3 / 2 + number.saturating_sub(300) * 9 / 2;
     let started = Timestamp::from_ms(0);
     let replica = ReplicaReport {
-        id: id.clone(),
-        phase: Phase::Ready,
-        asked_at: started,
         ready_at: Some(started),
-        address: None,
         cpu: Some(CpuCounter { at, used_ns: arrivals * 5_000_000 }),
-        throttled: None,
         cpu_limit_cores: 0.1,
-        protected: false,
+        ..ReplicaReport::new(id.clone(), Phase::Ready, started)
     };
     let server = ServerReport {
         route: Route::Routed,
@@ -43,13 +38,9 @@ fn look(number: u64, wall_ms: i64) -> Observation {
     let servers = BTreeMap::from([(id, server)]);
     let balancer = BalancerReport { epoch: 1, arrivals, servers, ..BalancerReport::default() };
     Observation {
-        at,
         wall_ms,
-        engine: Reading::Taken { at, value: engine },
         balancer: Some(Reading::Taken { at, value: balancer }),
-        manual: None,
-        advice: None,
-        failing: BTreeMap::new(),
+        ..Observation::new(at, Reading::Taken { at, value: engine })
     }
 }
 

@@ -46,6 +46,16 @@ fn status_is_a_table_and_a_dash_where_nothing_was_measured() {
 }
 
 #[test]
+fn the_url_that_the_log_shows_selects_the_daemon() {
+    let (_place, daemon) = quiet();
+    for url in [format!("http://{}", daemon.api), format!("http://{}/", daemon.api)] {
+        let ran = run(flyball(["status"]).args(["--daemon", &url]));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("web") && ran.stdout.contains("2..6"), "{ran:?}");
+    }
+}
+
+#[test]
 fn status_of_one_service_lists_its_replicas() {
     let (_place, daemon) = quiet();
     let output = succeed(&daemon, &["status", "web"]);

@@ -2,6 +2,7 @@
 
 use flyball_core::observation::Exit;
 use flyball_core::units::Timestamp;
+use flyball_engine::Hint as _;
 
 use super::{State, SwarmSettings};
 use crate::swarm::error::SwarmError;
@@ -42,7 +43,7 @@ impl State {
         let told = self.told.as_ref().filter(|told| told.wanted.is_none())?;
         let service = settings.swarm_service.clone();
         let error = SwarmError::NotReplicated { service, mode: told.mode };
-        Some(format!("{error}; hint: {}", error.hint().unwrap_or_default()))
+        Some(error.with_hint())
     }
 
     /// That tasks end again and again soon after their start, with the reason of the last one.

@@ -166,7 +166,8 @@ pub(super) fn thresholds(given: &Given, preset: (f64, f64)) -> Result<(f64, f64)
     if in_at < out_at {
         return Ok((out_at, in_at));
     }
-    let (out_at, in_at) = (out_at * 100.0, in_at * 100.0);
+    let out_at = out_at * 100.0;
+    let in_at = in_at * 100.0;
     Err(format!("in-at of {in_at:.1} % must be below out-at of {out_at:.1} %"))
 }
 

@@ -16,7 +16,8 @@ pub fn help() -> String {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n{}{}: {}", entry.name, shortened(entry), entry.meaning);
         for setting in entry.settings {
-            let (name, value) = (setting.name, value(setting));
+            let name = setting.name;
+            let value = value(setting);
             let _ = write!(text, "\n    {name}={value}: {}", setting.meaning);
             if let Fallback::Otherwise(words) = setting.fallback {
                 let _ = write!(text, " (default: {words})");
@@ -30,14 +31,16 @@ pub fn help() -> String {
 pub fn markdown() -> String {
     let mut text = format!("{GRAMMAR}\n\n| policy | setting | default | is |\n|---|---|---|---|\n");
     for entry in POLICIES {
-        let (name, short) = (entry.name, shortened(entry));
+        let name = entry.name;
+        let short = shortened(entry);
         let _ = writeln!(text, "| `{name}{short}` | | | {} |", entry.meaning);
         for setting in entry.settings {
             let default = match setting.fallback {
                 Fallback::Is(value) => format!("`{value}`"),
                 Fallback::Otherwise(words) => words.to_owned(),
             };
-            let (of, meaning) = (setting.name, setting.meaning);
+            let of = setting.name;
+            let meaning = setting.meaning;
             let _ = writeln!(text, "| `{name}` | `{of}` | {default} | {meaning} |");
         }
     }

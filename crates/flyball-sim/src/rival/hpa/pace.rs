@@ -91,7 +91,8 @@ impl Pace {
             }
             Rules::Behavior(behavior) => self.behave(now, current, wanted, behavior),
         };
-        let (up, down) = (count.saturating_sub(current), current.saturating_sub(count));
+        let up = count.saturating_sub(current);
+        let down = current.saturating_sub(count);
         let period_ms = self.period_ms();
         for (events, change) in [(&mut self.added, up), (&mut self.removed, down)] {
             if change > 0 {

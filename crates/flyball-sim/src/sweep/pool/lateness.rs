@@ -38,7 +38,8 @@ impl Fluid {
             return waits_longer(servers, busy * SLOTS, SLOTS / PER_S);
         }
         let limit = LIMIT_S * self.per_s;
-        let (low, high) = (self.before.min(self.after), self.before.max(self.after));
+        let low = self.before.min(self.after);
+        let high = self.before.max(self.after);
         if high <= limit {
             0.0
         } else if low >= limit {

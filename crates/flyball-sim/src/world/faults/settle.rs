@@ -7,7 +7,7 @@ use std::fmt;
 use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
 use flyball_core::observation::{Observation, Phase};
-use flyball_core::policy::{Bounds, Policy, Rule};
+use flyball_core::policy::{Bounds, Policy};
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::super::requests::World;
@@ -70,17 +70,16 @@ const TURNS_MAX: u32 = 3;
 impl Settling {
     pub(super) fn new(story: &Story) -> Self {
         let (least, most) = sensible(story);
-        let (policy, since, desired, last_turn) = (story.policy.clone(), None, None, 0);
         Self {
-            policy,
-            since,
+            policy: story.policy.clone(),
+            since: None,
             least,
             most,
             looks: 0,
             counted: 0,
             rest: 0,
-            desired,
-            last_turn,
+            desired: None,
+            last_turn: 0,
             turns: 0,
         }
     }
@@ -106,7 +105,7 @@ impl Settling {
         self.counted += u32::from(!quiet && !waits(seen, decision));
         // CPU is a mean over a window that began while things broke.
         let since = *self.since.get_or_insert(seen.at);
-        let window_ms = self.policy.cpu_window_ms(decision.signals.start_lag_ms);
+        let window_ms = self.policy.windows(decision.signals.start_lag_ms).cpu_ms;
         let fresh = seen.at.ms_since(since) > window_ms;
         if self.rest >= REST_LOOKS && fresh && !holds(decision) {
             return self.judge(decision.desired);
@@ -121,7 +120,9 @@ impl Settling {
     }
 
     fn judge(&self, desired: u32) -> Standing {
-        let (least, most, turns) = (self.least, self.most, self.turns);
+        let least = self.least;
+        let most = self.most;
+        let turns = self.turns;
         if !(least..=most).contains(&desired) {
             return Standing::Failed(Unsettled::NotSensible { desired, least, most });
         }
@@ -162,17 +163,17 @@ fn sensible(story: &Story) -> (u32, u32) {
     let busy = story.steady_per_s * work_s;
     let uneven = if story.setup.imbalance_cv > 0.0 { 1.5 } else { 1.0 };
     let least = replicas_for(busy / uneven).clamp(min, max);
-    let most = match &story.policy.rule {
+    let most = match story.policy.rule.busy_cap() {
         // What a request costs is remembered for minutes: twice the work, cold starts and slow
         // replicas are still in the figure.
-        Rule::Governor(rule) => {
+        Some(busy_cap) => {
             let doubled = if story.has(Kind::WorkDoubles) { 2.0 } else { 1.0 };
             let cold = if story.setup.cold.factor > 1.0 { 1.5 } else { 1.0 };
             // Without a balancer, by CPU.
-            let cap = if story.setup.balanced { rule.busy_cap } else { rule.busy_cap.min(0.6) };
+            let cap = if story.setup.balanced { busy_cap } else { busy_cap.min(0.6) };
             replicas_for(busy * 1.15 * doubled * cold * uneven / cap) + 1
         }
-        Rule::Target(_) | Rule::Step(_) | Rule::Advised(_) | Rule::External => max,
+        None => max,
     };
     (least, most.clamp(min.max(least), max))
 }

@@ -172,7 +172,8 @@ impl Stage {
     }
 
     fn hide_cpu(&mut self, seen: &mut Observation) {
-        let (busy, missing) = (self.broken(Kind::EngineBusy), self.broken(Kind::CpuMissing));
+        let busy = self.broken(Kind::EngineBusy);
+        let missing = self.broken(Kind::CpuMissing);
         let Reading::Taken { value, .. } = &mut seen.engine else { return };
         value.busy = busy.then(|| "a rollout".to_owned());
         for replica in &mut value.replicas {
@@ -206,7 +207,8 @@ impl Stage {
             }
         }
         // What is repeated next time is what was said this time.
-        let (engine, balancer) = (self.broken(Kind::EngineStale), self.broken(Kind::BalancerStale));
+        let engine = self.broken(Kind::EngineStale);
+        let balancer = self.broken(Kind::BalancerStale);
         if let Some(last) = &mut self.last {
             if engine {
                 last.engine = seen.engine.clone();

@@ -9,7 +9,7 @@ use flyball_core::decision::Decision;
 use flyball_core::invariants::{self, Broken};
 use flyball_core::observation::{Observation, Phase, Route};
 use flyball_core::plan::{Step, StopReason};
-use flyball_core::policy::{Policy, Rule};
+use flyball_core::policy::Policy;
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::super::requests::World;
@@ -149,17 +149,18 @@ impl Watch {
         if !stays || excess || look.seen.manual.is_some() {
             return Ok(());
         }
-        let (now, limit_ms) = (look.seen.at, look.policy.timing.stale_after_ms);
+        let now = look.seen.at;
+        let limit_ms = look.policy.timing.stale_after_ms;
         let balancer = look.seen.balancer.as_ref();
         if balancer.is_some_and(|balancer| balancer.fresh(now, limit_ms).is_none()) {
             return Err(Breach::RemovesBlind(replica.id.clone()));
         }
-        let (Rule::Governor(rule), Some(since)) = (&look.policy.rule, self.since) else {
+        let (Some(hold_ms), Some(since)) = (look.policy.rule.hold_ms(), self.since) else {
             return Ok(());
         };
         // One that an earlier life began to drain goes on draining.
         let adopted = replica.route == Some(Route::Draining);
-        if !adopted && now.ms_since(since) < rule.hold_ms.unwrap_or(0) {
+        if !adopted && now.ms_since(since) < hold_ms {
             return Err(Breach::RemovesTooSoon(replica.id.clone()));
         }
         Ok(())

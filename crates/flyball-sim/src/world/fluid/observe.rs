@@ -69,12 +69,13 @@ impl Fluid<'_> {
             let named = self.replicas.iter().map(|replica| (&replica.id, states(replica)));
             sight.write(named, std::iter::empty());
         }
-        sight.renew((now, self.now_ms), self.replicas.iter().map(states), counters);
+        sight.renew(now, self.now_ms, self.replicas.iter().map(states), counters);
     }
 
     /// Old counters with the replicas and routes of now: a balancer's orders are known at once.
     fn of_the_past(&self) -> Observation {
-        let (now, lag_ms) = (self.now(), self.physics.metric_lag_ms);
+        let now = self.now();
+        let lag_ms = self.physics.metric_lag_ms;
         let mut seen = self.shown.sight.seen().clone();
         let old = self.shown.pasts.oldest().filter(|past| now.ms_since(past.at) >= lag_ms);
         if let Reading::Taken { value: engine, .. } = &mut seen.engine {

@@ -75,7 +75,8 @@ impl Arrivals {
             Unit::RequestsPerSecond => 1.0,
             Unit::Cores => 1.0 / work_s,
         };
-        let (values, step_ns) = (Arc::clone(&trace.values), trace.step_ms * MS);
+        let values = Arc::clone(&trace.values);
+        let step_ns = trace.step_ms * MS;
         let steps = Steps { values, scale: per_value * factor, step_ns };
         let shape = match trace.step_ms {
             COUNTED_STEP_MS if trace.unit == Unit::RequestsPerSecond => {
@@ -149,7 +150,8 @@ impl Arrivals {
             self.drawn.sort_unstable_by(|a, b| b.cmp(a));
             self.part += 1;
             if self.part >= parts {
-                (self.step, self.part) = (self.step + 1, 0);
+                self.step += 1;
+                self.part = 0;
             }
         }
         self.drawn.pop()
@@ -185,7 +187,8 @@ impl Shape {
                 Some(((step + 1) * steps.step_ns, value * steps.scale / 1e9))
             }
             Self::Smooth(steps) => {
-                let (step_ns, count) = (steps.step_ns, steps.values.len() as u64);
+                let step_ns = steps.step_ns;
+                let count = steps.values.len() as u64;
                 if at_ns / step_ns >= count {
                     return None;
                 }

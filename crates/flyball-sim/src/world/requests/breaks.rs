@@ -21,7 +21,9 @@ impl World {
             return;
         }
         let ready_ms = replica.ready_ns.map(|at| (self.now_ns - at) / MS);
-        let (replica, at, reason) = (replica.id.clone(), self.now(), reason.to_owned());
+        let replica = replica.id.clone();
+        let at = self.now();
+        let reason = reason.to_owned();
         if self.exits.len() == EXITS_MAX {
             self.exits.pop_front();
         }
@@ -39,7 +41,8 @@ impl World {
         for slot in 0..self.replicas.len() {
             self.lose(slot);
             let replica = &mut self.replicas[slot];
-            (replica.served, replica.first_served_ns) = (0, None);
+            replica.served = 0;
+            replica.first_served_ns = None;
             if servers {
                 replica.route = None;
             }

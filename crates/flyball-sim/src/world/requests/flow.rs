@@ -103,7 +103,8 @@ impl World {
         replica.working += 1;
         let slowness = replica.slowness_at(now_ns, self.setup.cold);
         let at_ns = now_ns.saturating_add(whole(nanos(request.work_ns) * slowness).max(1));
-        let (losses, due_ns) = (replica.losses, request.due_ns);
+        let losses = replica.losses;
+        let due_ns = request.due_ns;
         self.latencies.waited(now_ns - due_ns);
         let slot = u32::try_from(slot).unwrap_or(u32::MAX);
         self.done.push(Reverse(Done { at_ns, slot, losses, due_ns }));
@@ -183,7 +184,8 @@ impl World {
 
     /// Those in line who gave up leave it. They came in order, so the first are the oldest.
     fn drop_impatient(&mut self) {
-        let (now_ns, patience_ms) = (self.now_ns, self.setup.patience_ms);
+        let now_ns = self.now_ns;
+        let patience_ms = self.setup.patience_ms;
         let left = self.line.iter().take_while(|r| gave_up(r.due_ns, now_ns, patience_ms)).count();
         self.line.drain(..left);
         self.fail(left as u64);
@@ -268,7 +270,8 @@ impl World {
         replica.accrue(self.now_ns, &self.setup);
         let lost = u64::from(replica.in_flight);
         replica.losses += 1;
-        (replica.in_flight, replica.working) = (0, 0);
+        replica.in_flight = 0;
+        replica.working = 0;
         replica.queue.clear();
         self.fail(lost);
     }

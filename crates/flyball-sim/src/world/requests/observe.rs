@@ -48,7 +48,8 @@ impl World {
     }
 
     fn show(&mut self) {
-        let (now_ns, at) = (self.now_ns, self.now());
+        let now_ns = self.now_ns;
+        let at = self.now();
         self.replicas.iter_mut().for_each(|replica| replica.accrue(now_ns, &self.setup));
         let counters = Counters {
             epoch: self.counters.epoch,
@@ -57,7 +58,8 @@ impl World {
             waiting: u32::try_from(self.line.len()).unwrap_or(u32::MAX),
             latency: self.latencies.told(),
         };
-        let (replicas, limit_cores) = (&self.replicas, self.setup.cpu_limit_cores);
+        let replicas = &self.replicas;
+        let limit_cores = self.setup.cpu_limit_cores;
         let Shown { sight, order, outdated, .. } = &mut self.shown;
         let states = |slot: &usize| state(&replicas[*slot], at, limit_cores);
         if std::mem::take(outdated) {
@@ -67,7 +69,7 @@ impl World {
             let named = order.iter().map(|slot| (&replicas[*slot].id, states(slot)));
             sight.write(named, self.exits.iter().cloned());
         }
-        sight.renew((at, at.as_ms()), order.iter().map(states), counters);
+        sight.renew(at, at.as_ms(), order.iter().map(states), counters);
     }
 
     /// The newest counters that are a metric lag old; today's are kept for later. CPU of replicas

@@ -36,7 +36,8 @@ impl World {
             0.0 => 1.0,
             cv => Spread::Lognormal { cv }.factor(&mut chance),
         };
-        let (now_ns, fate) = (self.now_ns, self.fate);
+        let now_ns = self.now_ns;
+        let fate = self.fate;
         let slot = self.place(|before| Replica::asked(id.clone(), now_ns, slowness, before));
         if fate != ReplicaEnd::Hangs {
             self.later(slot, lag_ns, Kind::Ready);
@@ -51,9 +52,11 @@ impl World {
         let now_ns = self.now_ns;
         let slot = self.place(|before| Replica::asked(id, now_ns, 1.0, before));
         let replica = &mut self.replicas[slot];
-        (replica.phase, replica.route) = (Some(Phase::Ready), Some(Route::Routed));
+        replica.phase = Some(Phase::Ready);
+        replica.route = Some(Route::Routed);
         let long_ago_ns = Some(now_ns / 2);
-        (replica.ready_ns, replica.first_served_ns) = (long_ago_ns, long_ago_ns);
+        replica.ready_ns = long_ago_ns;
+        replica.first_served_ns = long_ago_ns;
         replica.asked_ns = 0;
         self.reopen(slot);
     }

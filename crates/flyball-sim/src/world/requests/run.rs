@@ -97,7 +97,9 @@ pub fn work_off(
 /// Lets `contender` look at the load, from nothing, until it is over and every request has ended.
 pub fn run(contender: &mut Contender, setup: &Setup, arrivals: Arrivals, seed: Seed) -> Outcome {
     let mut world = World::new(setup.clone(), arrivals, seed);
-    let (mut outs, mut ins, mut looks) = (0, 0, 0);
+    let mut outs = 0;
+    let mut ins = 0;
+    let mut looks = 0;
     let mut count = |_: &World, decision: &Decision| {
         looks += 1;
         outs += u64::from(decision.desired > decision.signals.current);
@@ -107,7 +109,8 @@ pub fn run(contender: &mut Contender, setup: &Setup, arrivals: Arrivals, seed: S
     let ended = drive(contender, &mut world, end_ns, &mut count)
         .and_then(|()| work_off(contender, &mut world, &mut count));
     let broken = ended.err().map(|refused| (world.now().as_ms(), refused.broken));
-    let (replica_s, seconds) = (as_seconds(world.replica_ns()), as_seconds(world.now_ns));
+    let replica_s = as_seconds(world.replica_ns());
+    let seconds = as_seconds(world.now_ns);
     Outcome { replica_s, seconds, outs, ins, looks, broken, requests: world.sum_up() }
 }
 

@@ -27,7 +27,7 @@ fn kept_late(slo_ms: Option<u64>) -> Decision {
     let arrivals = Arrivals::of_rates(vec![100.0; 60], 10_000, u64::MAX / MS, Seed(1));
     let rule = Rule::Governor(Governor { slo_ms, ..Governor::default() });
     let mut contender = Contender::own("governor", Policy { rule, ..policy(20) });
-    let mut world = World::running(setup, arrivals, Seed(1), ("web", 3));
+    let mut world = World::running(setup, arrivals, Seed(1), "web", 3);
     let (end_ns, mut last) = (world.end_ns(), None);
     drive(&mut contender, &mut world, end_ns, |_, decision| last = Some(decision.clone())).unwrap();
     last.unwrap()
@@ -281,7 +281,7 @@ mod alone {
         let span_ms = super::super::arrivals::whole(400_000.0 / per_s * 1_000.0);
         let arrivals = Arrivals::of_rates(vec![per_s], span_ms, 0, Seed(1));
         let setup = Setup { slots: Some(1), waiting_max: 1_000_000, ..Setup::default() };
-        let mut world = World::running(setup, arrivals, Seed(1), ("web", replicas));
+        let mut world = World::running(setup, arrivals, Seed(1), "web", replicas);
         let end_ns = world.end_ns();
         let began = Instant::now();
         world.advance(end_ns, u64::MAX);

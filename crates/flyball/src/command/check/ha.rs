@@ -4,8 +4,8 @@
 use flyball_config::Ha;
 use flyball_zookeeper::ElectionReport;
 
-use super::Finding;
-use crate::daemon::ensemble;
+use crate::finding::Finding;
+use crate::leadership::ensemble;
 
 const KEY: &str = "ha.zookeeper";
 
@@ -15,10 +15,7 @@ pub(super) async fn look_at(ha: &Ha) -> Vec<Finding> {
     let mut findings = vec![servers(&ensemble.servers, &away)];
     match survey {
         Ok(survey) => findings.extend([place(ha, &survey), members(&survey)]),
-        Err(error) => {
-            let (text, hint) = (error.to_string(), error.hint());
-            findings.push(Finding { key: KEY.to_owned(), ok: false, text, hint });
-        }
+        Err(error) => findings.push(Finding::failed(KEY, error)),
     }
     findings
 }
@@ -44,7 +41,7 @@ fn place(ha: &Ha, survey: &ElectionReport) -> Finding {
     if !survey.open {
         let text = format!("no permission to create nodes in {path}");
         let hint = format!("in zkCli.sh: setAcl {path} world:anyone:cdrwa, or use another path");
-        return Finding { key: KEY.to_owned(), ok: false, text, hint: Some(hint) };
+        return Finding::wrong(KEY, text).hint(hint);
     }
     let there = if survey.exists { "exists" } else { "will be created" };
     let session = if survey.session_ms == ha.session_ms {
@@ -53,30 +50,25 @@ fn place(ha: &Ha, survey: &ElectionReport) -> Finding {
         let bounds = "its minSessionTimeout and maxSessionTimeout allow no other";
         format!("sessions of {} ms instead of {}: {bounds}", survey.session_ms, ha.session_ms)
     };
-    Finding {
-        key: KEY.to_owned(),
-        ok: true,
-        text: format!("{path} {there}, {session}"),
-        hint: None,
-    }
+    Finding::good(KEY, format!("{path} {there}, {session}"))
 }
 
 /// Who joined the election. Two under one name cannot be told apart when the leader is looked up.
 fn members(survey: &ElectionReport) -> Finding {
-    let key = "ha".to_owned();
+    let key = "ha";
     let mut sorted = survey.standing.clone();
     sorted.sort();
     if let Some(pair) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
         let text = format!("two flyballs joined the election as {}", pair[0]);
         let hint = "give each machine its own name, or each flyball its own listen";
-        return Finding { key, ok: false, text, hint: Some(hint.to_owned()) };
+        return Finding::wrong(key, text).hint(hint);
     }
     let text = match survey.standing.as_slice() {
         [] => "no flyball is in the election now".to_owned(),
         [leader] => format!("{leader} is the leader, without a standby"),
         [leader, others @ ..] => format!("{leader} is the leader, {} on standby", others.len()),
     };
-    Finding { key, ok: true, text, hint: None }
+    Finding::good(key, text)
 }
 
 #[cfg(test)]

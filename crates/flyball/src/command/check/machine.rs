@@ -3,10 +3,10 @@
 
 use flyball_config::Config;
 
-use super::Finding;
 use crate::access;
-use crate::daemon::{OWN_DIRECTORY, open_to_others};
+use crate::daemon::state_dir::{OWN_DIRECTORY, open_to_others};
 use crate::descriptors::{Budget, highest};
+use crate::finding::Finding;
 
 pub(super) fn look_at(config: &Config) -> Vec<Finding> {
     let mut findings = vec![token(config)];
@@ -17,40 +17,29 @@ pub(super) fn look_at(config: &Config) -> Vec<Finding> {
 }
 
 fn token(config: &Config) -> Finding {
-    let key = "flyball.token_file".to_owned();
+    let key = "flyball.token_file";
     match access::without_token(config) {
-        None => {
-            let text = "changes require the token in it".to_owned();
-            Finding { key, ok: true, text, hint: None }
-        }
-        Some(text) => {
-            let hint = "set it if others have accounts on this machine, or if a proxy is in front";
-            Finding { key, ok: true, text, hint: Some(hint.to_owned()) }
-        }
+        None => Finding::good(key, "changes require the token in it"),
+        Some(text) => Finding::good(key, text)
+            .hint("set it if others have accounts on this machine, or if a proxy is in front"),
     }
 }
 
 fn secrets(config: &Config) -> Vec<Finding> {
-    let finding = |(key, text, remedy): (&str, String, String)| Finding {
-        key: key.to_owned(),
-        ok: false,
-        text,
-        hint: Some(remedy),
-    };
-    access::open_secrets(config).into_iter().map(finding).collect()
+    let open = access::open_secrets(config).into_iter();
+    open.map(|(key, text, remedy)| Finding::wrong(key, text).hint(remedy)).collect()
 }
 
 /// One that holds only what is flyball's is closed to others at the start.
 fn state_dir(config: &Config) -> Option<Finding> {
     let text = open_to_others(&config.daemon.state_dir)?;
-    let (key, hint) = ("flyball.state_dir".to_owned(), Some(OWN_DIRECTORY.to_owned()));
-    Some(Finding { key, ok: false, text, hint })
+    Some(Finding::wrong("flyball.state_dir", text).hint(OWN_DIRECTORY))
 }
 
 fn descriptors(budget: &Budget) -> Finding {
-    let key = "descriptors".to_owned();
+    let key = "descriptors";
     match budget.shortage() {
-        None => Finding { key, ok: true, text: budget.describe(), hint: None },
-        Some((text, remedy)) => Finding { key, ok: false, text, hint: Some(remedy.to_owned()) },
+        None => Finding::good(key, budget.describe()),
+        Some((text, remedy)) => Finding::wrong(key, text).hint(remedy),
     }
 }

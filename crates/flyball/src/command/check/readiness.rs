@@ -1,10 +1,8 @@
-//! Describes how replicas are probed, because the defaults appear in no file, and probes the
-//! container to copy.
+//! Describes how replicas are probed, because the defaults appear in no file.
 
 use flyball_config::{Ready, Service, show_duration};
 
-use super::Finding;
-use crate::daemon::Question;
+use crate::finding::Finding;
 
 pub(super) fn look_at(service: &Service) -> Finding {
     let (ready, hint) = match &service.ready {
@@ -27,27 +25,6 @@ pub(super) fn look_at(service: &Service) -> Finding {
     };
     let text = format!("{ready}; {}", liveness(service));
     Finding { key: format!("services.{}.ready", service.name), ok: true, text, hint }
-}
-
-/// Asks the container that would be copied as a replica is asked; why it is not ready. It may just be
-/// starting, so that this alone is no fault.
-pub(super) async fn probed(
-    original: &flyball_docker::Original,
-    ready: &Ready,
-) -> Option<flyball_docker::Finding> {
-    let question = Question { ready, address: original.address };
-    let outcome = question.ask().await;
-    (!question.is_met_by(&outcome)).then(|| {
-        flyball_docker::Finding {
-        fatal: false,
-        text: format!("container {} is not ready: {question}{outcome}", original.container),
-        hint: Some(
-            "the label flyball.port (or port) must be where the application listens; if it is just \
-             starting, check again"
-                .to_owned(),
-        ),
-    }
-    })
 }
 
 fn liveness(service: &Service) -> String {

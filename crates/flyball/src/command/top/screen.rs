@@ -1,17 +1,18 @@
 //! The screen of `flyball top`. Colour never carries meaning alone, and a value that was not
 //! measured is a dash, never 0.
 
+use flyball_web::{Service, ServiceView};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Cell, Paragraph, Row, Table, TableState};
-use serde_json::Value;
 
 use super::super::status::{
-    counted, errors_per_s, notice_line, number, per_second, replica_rows, share, word,
+    counted, errors_per_s, notice_line, or_dash, per_second, replica_rows, share, waiting,
 };
 use crate::failure::Failure;
+use crate::plain::one_line;
 
 /// The widest bar of replicas; a larger pool is drawn to scale.
 const BAR_WIDTH: usize = 20;
@@ -21,7 +22,7 @@ const KEYS: &str = "   up/down select, q quits   █ ready ▒ starting ░ drai
 /// What a daemon answers.
 #[derive(Default)]
 pub(super) struct Answer {
-    pub(super) services: Vec<Value>,
+    pub(super) services: Vec<Service>,
     /// Which of several flyballs is the leader, in words.
     pub(super) leadership: Option<String>,
 }
@@ -71,8 +72,8 @@ impl Screen {
         frame.render_widget(Line::from(leadership.unwrap_or_default()), below);
         let mut state = TableState::new().with_selected(Some(self.chosen));
         frame.render_stateful_widget(self.table(), table, &mut state);
-        if let Some(view) = self.known.services.get(self.chosen) {
-            draw_service(frame, detail, view);
+        if let Some(service) = self.known.services.get(self.chosen) {
+            draw_service(frame, detail, service);
         }
     }
 
@@ -90,11 +91,10 @@ impl Screen {
     fn table(&self) -> Table<'_> {
         let head =
             ["  SERVICE", "REPLICAS", "WANTED", "CPU", "ARRIVALS", "ERRORS", "WAITING", "STATE"];
-        let places =
-            self.known.services.iter().filter_map(|view| view.pointer("/bounds/max")?.as_u64());
-        let bar = places.max().unwrap_or(0).clamp(4, BAR_WIDTH as u64);
-        let name =
-            self.known.services.iter().map(|view| word(view, "name").len() + 2).max().unwrap_or(0);
+        let views = || self.known.services.iter().map(|service| &service.view);
+        let places = views().map(|view| view.bounds.max as usize).max();
+        let bar = places.unwrap_or(0).clamp(4, BAR_WIDTH);
+        let name = views().map(|view| one_line(&view.name).len() + 2).max().unwrap_or(0);
         let widths = [
             Constraint::Length(u16::try_from(name.clamp(9, 30)).unwrap_or(30)),
             Constraint::Length(u16::try_from(bar + 4).unwrap_or(24)),
@@ -105,59 +105,53 @@ impl Screen {
             Constraint::Length(7),
             Constraint::Fill(1),
         ];
-        let rows =
-            self.known.services.iter().enumerate().map(|(i, view)| row(view, i == self.chosen));
+        let rows = views().enumerate().map(|(i, view)| row(view, i == self.chosen));
         Table::new(rows, widths)
             .header(Row::new(head).style(Style::new().add_modifier(Modifier::DIM)))
             .row_highlight_style(Style::new().add_modifier(Modifier::BOLD))
     }
 }
 
-fn row(view: &Value, chosen: bool) -> Row<'static> {
-    let seen = view.pointer("/decision/signals").unwrap_or(&Value::Null);
-    let decision = view.get("decision").unwrap_or(&Value::Null);
+fn row(view: &ServiceView, chosen: bool) -> Row<'static> {
+    let signals = view.decision.as_ref().map(|decision| &decision.signals);
+    let desired = or_dash(view.decision.as_ref().map(|decision| decision.desired));
     let mark = if chosen { "> " } else { "  " };
-    let bounds = view.get("bounds").unwrap_or(&Value::Null);
-    let wanted =
-        format!("{} {}..{}", word(decision, "desired"), word(bounds, "min"), word(bounds, "max"));
-    let balanced = !seen.get("balancer_age_ms").unwrap_or(&Value::Null).is_null();
-    let waiting = if balanced { word(seen, "waiting") } else { "-".to_owned() };
     let state = state(view);
     let pressing = state.starts_with('!');
     Row::new([
-        Cell::from(format!("{mark}{}", word(view, "name"))),
-        Cell::from(bar(view, seen, bounds)),
-        Cell::from(wanted),
-        Cell::from(share(seen.get("mean_cpu"))),
-        Cell::from(per_second(number(seen, "arrivals_per_s"))),
-        Cell::from(per_second(errors_per_s(seen))),
-        Cell::from(waiting),
+        Cell::from(format!("{mark}{}", one_line(&view.name))),
+        Cell::from(bar(view)),
+        Cell::from(format!("{desired} {}..{}", view.bounds.min, view.bounds.max)),
+        Cell::from(share(signals.and_then(|signals| signals.mean_cpu))),
+        Cell::from(per_second(signals.and_then(|signals| signals.arrivals_per_s))),
+        Cell::from(per_second(signals.and_then(errors_per_s))),
+        Cell::from(or_dash(signals.and_then(waiting))),
         Cell::from(state).style(if pressing { Style::new().fg(Color::Red) } else { Style::new() }),
     ])
 }
 
 /// `████▒▒░x··`: ready, starting, draining, unhealthy, free up to the maximum.
-fn bar(view: &Value, seen: &Value, bounds: &Value) -> Line<'static> {
-    let of = |value: &Value, key: &str| value.get(key).and_then(Value::as_u64).unwrap_or(0);
-    if seen.get("engine_age_ms").is_none_or(Value::is_null) {
-        let last = view.get("last_seen").is_some_and(Value::is_object);
-        return Line::from(if last { counted(view, "ready") } else { "unknown".to_owned() });
-    }
+fn bar(view: &ServiceView) -> Line<'static> {
+    let signals = view.decision.as_ref().map(|decision| &decision.signals);
+    let Some(signals) = signals.filter(|signals| signals.engine_age_ms.is_some()) else {
+        let [ready, ..] = counted(view);
+        return Line::from(if view.last_seen.is_some() { ready } else { "unknown".to_owned() });
+    };
     let looks = [
-        ("ready", "█", Color::Green),
-        ("starting", "▒", Color::Yellow),
-        ("draining", "░", Color::Gray),
-        ("unhealthy", "x", Color::Red),
+        (signals.ready, "█", Color::Green),
+        (signals.starting, "▒", Color::Yellow),
+        (signals.draining, "░", Color::Gray),
+        (signals.unhealthy, "x", Color::Red),
     ];
-    let there: u64 = looks.iter().map(|(state, ..)| of(seen, state)).sum();
-    let places = of(bounds, "max").max(there).max(1);
-    let width = places.min(BAR_WIDTH as u64);
-    let cells = |count: u64| usize::try_from((count * width).div_ceil(places)).unwrap_or(0);
-    let mut line = vec![Span::from(format!("{:>3} ", of(seen, "ready")))];
+    let there: u32 = looks.iter().map(|(count, ..)| count).sum();
+    let places = view.bounds.max.max(there).max(1) as usize;
+    let width = places.min(BAR_WIDTH);
+    let cells = |count: usize| (count * width).div_ceil(places);
+    let mut line = vec![Span::from(format!("{:>3} ", signals.ready))];
     let mut drawn = 0;
-    for (state, shape, colour) in looks {
+    for (count, shape, colour) in looks {
         let before = cells(drawn);
-        drawn += of(seen, state);
+        drawn += count as usize;
         line.push(Span::from(shape.repeat(cells(drawn) - before)).fg(colour));
     }
     line.push(Span::from("·".repeat(cells(places) - cells(drawn))).dim());
@@ -165,33 +159,32 @@ fn bar(view: &Value, seen: &Value, bounds: &Value) -> Line<'static> {
 }
 
 /// The most pressing notice, or the count that it scales to; `!` marks what needs attention.
-fn state(view: &Value) -> String {
-    let notices = view.get("notices").and_then(Value::as_array);
-    if let Some(first) = notices.and_then(|all| all.first()) {
-        let pressing = first.get("pressing") == Some(&Value::Bool(true));
-        return format!("{}{}", if pressing { "! " } else { "" }, word(first, "text"));
+fn state(view: &ServiceView) -> String {
+    if let Some(first) = view.notices.first() {
+        return format!("{}{}", if first.pressing { "! " } else { "" }, one_line(&first.text));
     }
-    let desired = view.pointer("/decision/desired");
-    let ready = view.pointer("/decision/signals/ready");
-    match (desired, ready) {
-        (Some(to), Some(now)) if to != now => format!("going to {to}"),
+    match &view.decision {
+        Some(decision) if decision.desired != decision.signals.ready => {
+            format!("going to {}", decision.desired)
+        }
         _ => String::new(),
     }
 }
 
-fn draw_service(frame: &mut Frame<'_>, area: Rect, view: &Value) {
+fn draw_service(frame: &mut Frame<'_>, area: Rect, service: &Service) {
+    let view = &service.view;
     let block = Block::new().borders(Borders::TOP).title(format!(
         " {} {} engine, {} balancer, {} policy ",
-        word(view, "name"),
-        word(view, "engine"),
-        word(view, "balancer"),
-        view.pointer("/policy/rule").and_then(Value::as_str).unwrap_or("-"),
+        one_line(&view.name),
+        one_line(&view.engine),
+        one_line(&view.balancer),
+        view.policy.rule,
     ));
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    let mut words: Vec<Line<'_>> = vec![Line::from(word(view, "summary")).bold()];
-    words.push(Line::from(word(view, "why")));
-    let notices = view.get("notices").and_then(Value::as_array).into_iter().flatten();
+    let mut words: Vec<Line<'_>> = vec![Line::from(one_line(&service.summary)).bold()];
+    words.push(Line::from(or_dash(service.why.as_deref().map(one_line))));
+    let notices = view.notices.iter();
     words.extend(notices.map(|notice| Line::from(format!("* {}", notice_line(view, notice)))));
     let count = u16::try_from(words.len() + 1).unwrap_or(u16::MAX);
     let [above, below] =
@@ -200,7 +193,7 @@ fn draw_service(frame: &mut Frame<'_>, area: Rect, view: &Value) {
     frame.render_widget(replicas(view), below);
 }
 
-fn replicas(view: &Value) -> Table<'static> {
+fn replicas(view: &ServiceView) -> Table<'static> {
     let mut rows = replica_rows(view).into_iter();
     let head = rows.next().unwrap_or_default();
     let columns = head.len();
@@ -219,31 +212,44 @@ fn replicas(view: &Value) -> Table<'static> {
 
 #[cfg(test)]
 mod tests {
+    use flyball_core::policy::Bounds;
+    use flyball_core::signals::Signals;
+    use flyball_web::{Notice, NoticeKind, ReplicaView};
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use serde_json::json;
 
+    use super::super::super::fixture::{replica, service};
     use super::*;
 
-    fn service(name: &str, notices: &Value) -> Value {
-        json!({
-            "name": name, "engine": "docker", "balancer": "haproxy", "now_wall_ms": 100_000,
-            "summary": "3 replicas ready, 1 starting, going to 4",
-            "why": "utilization: 90.0/s -> 4",
-            "policy": { "rule": "governor" }, "bounds": { "min": 2, "max": 8 }, "notices": notices,
-            "decision": { "desired": 4, "signals": { "ready": 3, "starting": 1, "engine_age_ms": 3,
-                "balancer_age_ms": null, "mean_cpu": 0.61, "arrivals_per_s": 90.0, "waiting": 0 } },
-            "replicas": [{ "id": "web-1", "state": "ready", "asked_wall_ms": 10_000, "cpu": 0.6,
-                "in_flight": null, "address": "10.0.0.7:8080" }],
-        })
+    /// Four are wanted, of which three are ready.
+    fn growing(name: &str, notices: Vec<Notice>) -> Service {
+        let mut service = service(name);
+        service.summary = "3 replicas ready, 1 starting, going to 4".to_owned();
+        service.why = Some("utilization: 90.0/s -> 4".to_owned());
+        let view = &mut service.view;
+        view.bounds = Bounds { min: 2, max: 8 };
+        view.notices = notices;
+        let address = Some("10.0.0.7:8080".parse().unwrap());
+        let replica = ReplicaView { asked_wall_ms: 10_000, address, ..replica("web-1") };
+        view.replicas = vec![ReplicaView { cpu: Some(0.6), ..replica }];
+        let decision = view.decision.as_mut().unwrap();
+        decision.desired = 4;
+        decision.signals = Signals {
+            ready: 3,
+            starting: 1,
+            engine_age_ms: Some(3),
+            mean_cpu: Some(0.61),
+            arrivals_per_s: Some(90.0),
+            ..Signals::default()
+        };
+        service
     }
 
     #[test]
     fn the_screen_shows_every_service_and_the_chosen_one_in_full() {
         let mut screen = Screen::new("127.0.0.1:7878".to_owned());
-        let text = "blind: no trustworthy reading";
-        let blind = json!([{ "kind": "blind", "pressing": true, "text": text }]);
-        let services = vec![service("shop", &blind), service("web", &json!([]))];
+        let blind = Notice::new(NoticeKind::Blind, "blind: no trustworthy reading");
+        let services = vec![growing("shop", vec![blind]), growing("web", Vec::new())];
         screen.answered(Answer { services, leadership: None });
         screen.choose(5);
         let mut terminal = Terminal::new(TestBackend::new(105, 11)).unwrap();
@@ -271,7 +277,7 @@ mod tests {
     fn one_that_stands_by_says_so_above_its_services() {
         let mut screen = Screen::new("h:1".to_owned());
         let said = "this flyball is on standby; there is no leader";
-        let services = vec![service("web", &json!([]))];
+        let services = vec![growing("web", Vec::new())];
         screen.answered(Answer { services, leadership: Some(said.to_owned()) });
         let mut terminal = Terminal::new(TestBackend::new(60, 9)).unwrap();
         terminal.draw(|frame| screen.draw(frame)).unwrap();

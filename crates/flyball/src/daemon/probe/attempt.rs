@@ -73,8 +73,8 @@ impl Question<'_> {
     async fn get(&self, path: &str) -> Outcome {
         match http::get(self.address, path).await {
             // As nginx and Go answer: with an error of HTTP's that says so.
-            Ok(answer) if answer.status == 400 && names_https(&answer.body) => Outcome::Tls,
-            Ok(answer) => Outcome::Answered(answer.status),
+            Ok(answer) if answer.status() == 400 && names_https(answer.body()) => Outcome::Tls,
+            Ok(answer) => Outcome::Answered(answer.status().as_u16()),
             Err(error) => match of_error(error.as_ref()) {
                 unclear @ (Outcome::NotHttp | Outcome::Closed) => {
                     listen_closely(self.address).await.unwrap_or(unclear)

@@ -40,17 +40,8 @@ fn report(address: SocketAddr, phase: Phase) -> EngineReport {
 
 fn report_of(address: Option<SocketAddr>, phase: Phase) -> EngineReport {
     let at = Timestamp::from_ms(0);
-    let replica = ReplicaReport {
-        id: ReplicaId::new("web-1"),
-        phase,
-        asked_at: at,
-        ready_at: None,
-        address,
-        cpu: None,
-        throttled: None,
-        cpu_limit_cores: 1.0,
-        protected: false,
-    };
+    let replica =
+        ReplicaReport { address, ..ReplicaReport::new(ReplicaId::new("web-1"), phase, at) };
     EngineReport { replicas: vec![replica], ..EngineReport::default() }
 }
 

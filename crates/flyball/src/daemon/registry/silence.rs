@@ -12,17 +12,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use super::*;
 
 fn replica(number: u64, phase: Phase) -> ReplicaReport {
-    ReplicaReport {
-        id: ReplicaId::numbered("web", number),
-        phase,
-        asked_at: Timestamp::from_ms(1_000),
-        ready_at: None,
-        address: None,
-        cpu: None,
-        throttled: None,
-        cpu_limit_cores: 1.0,
-        protected: false,
-    }
+    ReplicaReport::new(ReplicaId::numbered("web", number), phase, Timestamp::from_ms(1_000))
 }
 
 /// A look at `at_ms` at which the engine said `engine`.
@@ -30,15 +20,7 @@ fn look(slot: &ServiceState, memory: &mut Memory, at_ms: u64, engine: Reading<En
     let at = Timestamp::from_ms(at_ms);
     let wall_ms = i64::try_from(at_ms).unwrap();
     let engine_report = engine.value().cloned();
-    let seen = Observation {
-        at,
-        wall_ms,
-        engine,
-        balancer: None,
-        manual: None,
-        advice: None,
-        failing: Default::default(),
-    };
+    let seen = Observation { wall_ms, ..Observation::new(at, engine) };
     slot.publish(Arc::new(Live {
         crowded: None,
         refusals: Vec::new(),
