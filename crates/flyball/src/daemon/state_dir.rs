@@ -14,6 +14,23 @@ use rustix::io::Errno;
 use crate::clock;
 use crate::failure::Failure;
 
+// What flyball keeps in the directory besides the journal and the lock. Each is named from here, so
+// that none counts as somebody else's and keeps the directory open to others.
+
+/// With what flyball signs its containers.
+pub(super) const CONTAINERS_KEY: &str = "containers-key";
+/// To whom services by the labels of containers belong.
+pub(super) const CONTAINER_OWNERS: &str = "container-owners";
+/// To whom services by the labels of a Swarm belong.
+pub(super) const SWARM_OWNERS: &str = "swarm-owners";
+/// To whom services by the labels of apps belong.
+pub(super) const APP_OWNERS: &str = "app-owners";
+/// Which framework flyball is to Mesos.
+pub(super) const MESOS_FRAMEWORK: &str = "mesos-framework";
+
+const FILES: [&str; 6] =
+    ["journal", CONTAINERS_KEY, CONTAINER_OWNERS, SWARM_OWNERS, APP_OWNERS, MESOS_FRAMEWORK];
+
 /// A state directory in use.
 pub(crate) struct StateDir {
     path: PathBuf,
@@ -118,11 +135,11 @@ pub(crate) fn open_to_others(path: &Path) -> Option<String> {
     ))
 }
 
-/// Whether a file in the state directory is flyball's, by its name.
+/// Whether a file in the state directory is flyball's, by its name. A file that is written anew has
+/// a longer name until it takes the place of the old one.
 fn is_own(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
-    let prefixes = ["journal", "mesos-framework"];
-    prefixes.iter().any(|prefix| name.starts_with(prefix))
+    FILES.iter().any(|file| name.starts_with(file))
         || ["lock", "lost+found"].contains(&name.as_ref())
 }
 
@@ -143,7 +160,9 @@ mod tests {
         StateDir::take(&new).unwrap();
         assert_eq!(mode_of(&new), 0o700);
         fs::set_permissions(&new, Permissions::from_mode(0o755)).unwrap();
-        fs::write(new.join("journal.db"), "").unwrap();
+        for own in ["journal.db", "containers-key", "swarm-owners", "mesos-framework.new"] {
+            fs::write(new.join(own), "").unwrap();
+        }
         StateDir::take(&new).unwrap();
         assert_eq!(mode_of(&new), 0o700);
         assert_eq!(mode_of(&new.join("lock")), 0o600);

@@ -21,7 +21,7 @@ use crate::daemon::balancers;
 use crate::daemon::owners::Owners;
 use crate::daemon::preflight::Preflight;
 use crate::daemon::probe::Question;
-use crate::daemon::state_dir::StateDir;
+use crate::daemon::state_dir::{self, StateDir};
 use crate::failure::{Failure, with_hint};
 use crate::finding::Finding;
 pub(crate) use claims::{Claims, described};
@@ -29,7 +29,7 @@ pub(crate) use claims::{Claims, described};
 with_hint!(DockerError);
 
 /// The file with the owners of services by the labels of containers, in the state directory.
-pub(crate) const OWNERS: &str = "container-owners";
+pub(crate) const OWNERS: &str = state_dir::CONTAINER_OWNERS;
 
 /// Whether anything of `config` is on a Docker host.
 fn is_needed(config: &Config) -> bool {

@@ -15,6 +15,7 @@ use super::mesos;
 use crate::clock;
 use crate::daemon::claims::Claim;
 use crate::daemon::preflight::Preflight;
+use crate::daemon::state_dir;
 use crate::failure::{Failure, with_hint};
 use crate::finding::Finding;
 use crate::leadership::ensemble;
@@ -22,7 +23,7 @@ use crate::leadership::ensemble;
 with_hint!(MarathonError);
 
 /// The file with the owners of services by the labels of apps, in the state directory.
-pub(super) const OWNERS: &str = "app-owners";
+pub(super) const OWNERS: &str = state_dir::APP_OWNERS;
 
 /// Marathon, for all services.
 #[derive(Clone)]

@@ -14,7 +14,7 @@ use flyball_mesos::{
 use flyball_zookeeper::{Candidate, follow_mesos};
 
 use crate::clock;
-use crate::daemon::state_dir::StateDir;
+use crate::daemon::state_dir::{self, StateDir};
 use crate::failure::{Failure, with_hint};
 use crate::finding::Finding;
 use crate::leadership::ensemble;
@@ -22,7 +22,7 @@ use crate::leadership::ensemble;
 with_hint!(MesosError);
 
 /// The file in the state directory with the id of flyball's framework.
-const FRAMEWORK: &str = "mesos-framework";
+const FRAMEWORK: &str = state_dir::MESOS_FRAMEWORK;
 
 fn is_needed(config: &Config) -> bool {
     config.services.values().any(|s| matches!(s.engine, config::Engine::Mesos(_)))

@@ -14,13 +14,14 @@ use flyball_engine::Hint as _;
 use crate::clock;
 use crate::daemon::claims::Claim;
 use crate::daemon::preflight::Preflight;
+use crate::daemon::state_dir;
 use crate::failure::{Failure, with_hint};
 use crate::finding::Finding;
 
 with_hint!(SwarmError);
 
 /// The file with the owners of services by the labels of Swarm services, in the state directory.
-pub(super) const OWNERS: &str = "swarm-owners";
+pub(super) const OWNERS: &str = state_dir::SWARM_OWNERS;
 /// Between two questions to an agent, in milliseconds: CPU windows are of seconds, and five questions
 /// a second cost an agent with 200 containers 1 % of a core.
 const AGENT_MS: u64 = 500;

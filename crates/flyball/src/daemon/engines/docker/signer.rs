@@ -9,11 +9,11 @@ use flyball_docker::Signer;
 use flyball_zookeeper::Candidate;
 use tokio::time::sleep;
 
-use crate::daemon::state_dir::StateDir;
+use crate::daemon::state_dir::{self, StateDir};
 use crate::failure::Failure;
 
 /// What the file and the note are called.
-const FILE: &str = "containers-key";
+const FILE: &str = state_dir::CONTAINERS_KEY;
 const NOTE: &str = "containers-key";
 /// Between two tries to read or write the note.
 const PAUSE: Duration = Duration::from_millis(200);
