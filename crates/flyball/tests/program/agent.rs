@@ -169,9 +169,16 @@ mod alone {
         floor: f64,
     }
 
-    /// Measures both in turns, a second each, and takes the middle turn: the speed of a shared
-    /// machine changes within seconds, and a turn that met a slow one must not be compared with one
-    /// that met a fast one. The agent is asked as a controller asks it, on one connection.
+    impl Cost {
+        fn times_floor(&self) -> f64 {
+            self.agent / self.floor
+        }
+    }
+
+    /// Measures both in turns, a second each, and takes the turn with the middle ratio: the speed of
+    /// a shared machine changes within seconds, and an agent that met a slow one must not be
+    /// compared with a floor that met a fast one. The agent is asked as a controller asks it, on one
+    /// connection.
     #[track_caller]
     fn cost(agent: &Agent, runtime: &Runtime, files: &[PathBuf]) -> Cost {
         assert_eq!(files.len(), CONTAINERS);
@@ -183,18 +190,14 @@ mod alone {
         let mut meter = TreeMeter::open(agent.child.id()).unwrap();
         let mut of_agent = || Duration::from_nanos(meter.used_ns().unwrap());
         let of_test = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
-        let turns: Vec<[f64; 2]> = (0..TURNS)
-            .map(|_| {
-                let agent = share(&mut of_agent, || assert_eq!(ask(), containers));
-                [agent, share(of_test, || read_once(&files))]
+        let mut turns: Vec<Cost> = (0..TURNS)
+            .map(|_| Cost {
+                agent: share(&mut of_agent, || assert_eq!(ask(), containers)),
+                floor: share(of_test, || read_once(&files)),
             })
             .collect();
-        let middle = |of: usize| {
-            let mut shares: Vec<f64> = turns.iter().map(|turn| turn[of]).collect();
-            shares.sort_unstable_by(f64::total_cmp);
-            shares[shares.len() / 2]
-        };
-        Cost { agent: middle(0), floor: middle(1) }
+        turns.sort_by(|one, other| one.times_floor().total_cmp(&other.times_floor()));
+        turns.swap_remove(TURNS / 2)
     }
 
     /// The CPU time that `look` takes at its pace, as a share of one core.
