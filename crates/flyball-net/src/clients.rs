@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// How long a connection that has to make room may still present its token. Connections of one
 /// moment are accepted faster than their requests are read; without this, a burst of clients that
 /// all have a token would close its own first ones. A request that was sent along is read within
-/// milliseconds; twice would hold twice the descriptors of a flood.
+/// milliseconds; twice would only keep a flood longer.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
 
 /// How many there may be. A client is an IPv4 address, or the network of 64 bits that an IPv6
@@ -57,7 +57,8 @@ struct Open {
     next: u64,
     /// By number, so that the oldest comes first.
     connections: BTreeMap<u64, Entry>,
-    /// Those that made room and may still present a token; they hold no place.
+    /// Those that made room and may still present a token. They count against the limit of all, since
+    /// each holds a descriptor; whoever comes takes their place first.
     leaving: BTreeMap<u64, Entry>,
 }
 
@@ -108,9 +109,10 @@ impl Clients {
             let last = open.dispensable(|_| true)?;
             open.make_leave(last);
         }
-        // A flood must not hold more descriptors than the limits allow twice over.
-        while open.leaving.len() > self.limits.connections {
-            open.leaving.pop_first().inspect(|(_, entry)| entry.closed.notify_one());
+        while open.connections.len() + open.leaving.len() >= self.limits.connections
+            && let Some((_, entry)) = open.leaving.pop_first()
+        {
+            entry.closed.notify_one();
         }
         let number = open.next;
         open.next += 1;
@@ -158,18 +160,12 @@ impl Open {
         }
     }
 
-    /// Gives one that was about to leave its place back, if there is one or a stranger makes room.
-    fn take_back(&mut self, number: u64, limits: Limits) {
-        let Some(mut entry) = self.leaving.remove(&number) else { return };
-        entry.known = true;
-        if self.connections.len() >= limits.connections {
-            let Some(last) = self.dispensable(|_| true) else {
-                // `closed` finds it in neither list when its last chance is over.
-                return;
-            };
-            self.make_leave(last);
+    /// Gives one that was about to leave its place back: it still counts, so there is one.
+    fn take_back(&mut self, number: u64) {
+        if let Some(mut entry) = self.leaving.remove(&number) {
+            entry.known = true;
+            self.connections.insert(number, entry);
         }
-        self.connections.insert(number, entry);
     }
 }
 
@@ -205,8 +201,7 @@ impl Connection {
     /// It has presented a token of this server.
     pub fn is_known(&self) {
         self.set(|entry| entry.known = true);
-        let limits = self.clients.limits;
-        self.clients.open().take_back(self.number, limits);
+        self.clients.open().take_back(self.number);
     }
 
     /// Lets it follow the events, in the place of a stranger if need be.
@@ -364,10 +359,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flood_without_a_token_holds_twice_the_limit_at_most_and_not_for_long() {
+    async fn a_flood_without_a_token_never_holds_more_than_the_limit_and_not_for_long() {
         let clients = clients(16);
         let flood: Vec<_> = (0..100).map(|_| clients.admit(ONE).unwrap()).collect();
-        assert_eq!(clients.open().leaving.len(), 16);
+        let held = |open: &Open| open.connections.len() + open.leaving.len();
+        assert_eq!(held(&clients.open()), 16);
         let began = tokio::time::Instant::now();
         flood[0].closed().await;
         assert!(began.elapsed().is_zero(), "told twice, it goes at once");
@@ -377,13 +373,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_was_about_to_leave_finds_no_place_where_all_have_a_token() {
+    async fn where_all_places_are_taken_there_is_no_last_chance() {
         let clients = clients(4);
         let late = clients.admit(ONE).unwrap();
-        let known: Vec<_> = (0..4).map(|_| clients.admit(TWO).unwrap()).collect();
-        known.iter().for_each(Connection::is_known);
+        let admit_known = |_| {
+            let connection = clients.admit(TWO).unwrap();
+            connection.is_known();
+            connection
+        };
+        let known: Vec<_> = (0..4).map(admit_known).collect();
         late.is_known();
+        let began = tokio::time::Instant::now();
         late.closed().await;
+        assert!(began.elapsed().is_zero());
         assert!(known.iter().all(is_open));
     }
 }
