@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use arbitrary::{Result, Unstructured};
 use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
@@ -16,7 +17,10 @@ use flyball_core::observation::{
     Route, ServerHealth, ServerReport, ThrottleCounter,
 };
 use flyball_core::plan::Step;
-use flyball_core::policy::{Advised, Bounds, Governor, Policy, Rule, StepRule, Target, Timing};
+use flyball_core::policy::{
+    Advised, Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing, Update,
+};
+use flyball_core::rollout::{Deployed, RolloutOrder};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 /// Looks at most.
@@ -39,6 +43,8 @@ struct Look {
     counters: (u64, u64, u64),
     exits: Vec<Exit>,
     wanted_count: Option<u32>,
+    /// What a start makes.
+    offered: Option<Generation>,
 }
 
 impl Look {
@@ -53,6 +59,7 @@ impl Look {
             counters: (0, 0, 0),
             exits: Vec::new(),
             wanted_count,
+            offered: generation(u)?,
         };
         let mut memory = Memory::default();
         for _ in 0..LOOKS_MAX {
@@ -81,6 +88,9 @@ impl Look {
         self.counters.1 = self.counters.1.wrapping_add(arrived);
         if u.ratio(1, 8)? {
             self.counters = (u.arbitrary()?, u.arbitrary()?, u.arbitrary()?);
+        }
+        if u.ratio(1, 8)? {
+            self.offered = generation(u)?;
         }
         for _ in 0..u.int_in_range(0..=3)? {
             self.change_one(u)?;
@@ -136,6 +146,7 @@ impl Look {
             throttled: u.arbitrary::<Option<u64>>()?.map(|held_ns| ThrottleCounter { at, held_ns }),
             cpu_limit_cores: *u.choose(&[1.0, 0.5, 0.001, 64.0, 1e-9, 1e9])?,
             protected: u.ratio(1, 8)?,
+            generation: generation(u)?,
             ..ReplicaReport::new(id.clone(), phase, self.around(u)?)
         })
     }
@@ -159,6 +170,7 @@ impl Look {
                 None => None,
             },
             not_ready: self.not_ready(u)?,
+            generation: self.offered,
         };
         let balancer = BalancerReport {
             epoch: self.counters.0,
@@ -182,6 +194,7 @@ impl Look {
             manual: if u.ratio(1, 8)? { Some(self.manual(u)?) } else { None },
             advice,
             failing: self.failing(u)?,
+            rollout: rollout_order(u, Timestamp::from_ms(self.now_ms))?,
             ..Observation::new(Timestamp::from_ms(self.now_ms), self.reading(u, engine)?)
         })
     }
@@ -231,7 +244,7 @@ impl Look {
     fn carry_out(&mut self, step: &Step) {
         let now = Timestamp::from_ms(self.now_ms);
         match step {
-            Step::Start { replica } => {
+            Step::Start { replica, .. } => {
                 let report = ReplicaReport {
                     address: Some(address()),
                     ..ReplicaReport::new(replica.clone(), Phase::Starting, now)
@@ -294,7 +307,25 @@ fn policy(u: &mut Unstructured<'_>) -> Result<Policy> {
         eject_max: share(u, 0)?,
     };
     let bounds = Bounds { min, max };
-    Ok(Policy { service: "web".to_owned(), bounds, rule: rule(u)?, timing })
+    let surge = if u.arbitrary()? {
+        Surge::Count(u.int_in_range(0..=5)?)
+    } else {
+        Surge::Share(share(u, 0)?)
+    };
+    let update = *u.choose(&[Update::Auto, Update::Manual])?;
+    let rollout = RolloutPolicy { surge, abort_after: u.int_in_range(0..=5)?, update };
+    Ok(Policy { service: "web".to_owned(), bounds, rule: rule(u)?, timing, rollout })
+}
+
+/// One of two, or none.
+fn generation(u: &mut Unstructured<'_>) -> Result<Option<Generation>> {
+    let digest = u.int_in_range(0..=2_u64)?;
+    Ok((digest > 0).then(|| Generation::of_digest(digest << 32)))
+}
+
+fn rollout_order(u: &mut Unstructured<'_>, now: Timestamp) -> Result<RolloutOrder> {
+    let deployed = generation(u)?.map(|generation| Deployed { generation, at: now });
+    Ok(RolloutOrder { paused: u.ratio(1, 4)?, deployed, back_to: generation(u)? })
 }
 
 fn rule(u: &mut Unstructured<'_>) -> Result<Rule> {

@@ -22,6 +22,7 @@ mod marathon;
 mod mesos;
 mod process;
 mod ready;
+mod rollout;
 mod swarm;
 
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
@@ -70,6 +71,7 @@ pub(crate) fn service(
     let engine = engine::engine(keys, name, reports);
     let bounds = bounds(keys, reports);
     let timing = timing(keys, reports);
+    let rollout = rollout::rollout(keys);
     let rule = rule(keys);
     let wakes = balancer != Some(Balancer::None) || rule == Some(Rule::External) || rule.is_none();
     if let (Some(Bounds { min: 0, .. }), false) = (bounds, wakes) {
@@ -78,8 +80,13 @@ pub(crate) fn service(
     }
     let any = Ready::Http { path: "/".to_owned(), any_but_failure: true };
     let service = (|| {
-        let policy =
-            Policy { service: name.to_owned(), bounds: bounds?, rule: rule?, timing: timing? };
+        let policy = Policy {
+            service: name.to_owned(),
+            bounds: bounds?,
+            rule: rule?,
+            timing: timing?,
+            rollout: rollout?,
+        };
         Some(Service {
             name: name.to_owned(),
             policy,

@@ -99,6 +99,7 @@ fn service(number: u64) -> Service {
         bounds: Bounds { min: 1, max: 100 },
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
+        rollout: RolloutPolicy::default(),
     };
     Service { policy, memory: Memory::default(), last: None }
 }

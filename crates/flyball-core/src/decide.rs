@@ -7,7 +7,7 @@ use crate::guard::{Guarded, guard};
 use crate::health;
 use crate::memory::Memory;
 use crate::observation::Observation;
-use crate::plan::plan;
+use crate::plan::{Planned, plan};
 use crate::policy::Policy;
 use crate::rules::Context;
 use crate::signals::Signals;
@@ -21,13 +21,14 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
     memory.bridge_gap(timing, observation.at);
     let observation = &*health::judge(timing, memory, observation);
     memory.take_in(timing, policy.windows(memory.start_lag_ms(timing).0), observation);
+    memory.follow_rollout(policy, observation);
     // The start lag may be another one by now.
     let windows = policy.windows(memory.start_lag_ms(timing).0);
     let signals = memory.signals(timing, windows, observation);
     let context = Context { bounds: *bounds, timing, windows, observation, signals: &signals };
     let recommendations = rule.recommend(memory, &context);
     let Guarded { desired, kept, adjustments } = guard(policy, memory, &context, &recommendations);
-    let (plan, held_starts) = plan(policy, memory, observation, desired, kept);
+    let Planned { steps, held_starts, rollout } = plan(policy, memory, observation, desired, kept);
     // A count decided without sight of the engine is not one to go on from.
     if observation.engine.fresh(observation.at, timing.stale_after_ms).is_some() {
         memory.count.remember(observation.at, desired);
@@ -46,7 +47,8 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
         held_starts,
         sick: memory.health.sick.values().cloned().collect(),
         shared_fault: memory.health.shared_fault.clone(),
-        plan,
+        rollout,
+        plan: steps,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::adjustment::Adjustment;
 use crate::bounds::Bounds;
 use crate::plan::{HeldStarts, Step};
+use crate::rollout::Rollout;
 use crate::rules::Recommendation;
 use crate::sick::Sick;
 use crate::signals::Signals;
@@ -42,6 +43,10 @@ pub struct Decision {
     /// A fault that all replicas share, for which none of them is taken out.
     #[serde(default)]
     pub shared_fault: Option<String>,
+    /// How far the replacement of replicas by those of another generation has come, while there is
+    /// any.
+    #[serde(default)]
+    pub rollout: Option<Rollout>,
     /// What to do now.
     pub plan: Vec<Step>,
     /// When to look again at the latest, in milliseconds from `at`.

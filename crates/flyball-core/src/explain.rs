@@ -18,7 +18,9 @@ impl Decision {
         if self.signals.engine_age_ms.is_none() {
             return format!("{} wants {}, current number unknown", self.service, self.desired);
         }
-        let committed = self.signals.committed();
+        // Those that run beyond the count for a rollout are not a change of the count.
+        let surplus = self.rollout.as_ref().map_or(0, |rollout| rollout.surplus);
+        let committed = self.signals.committed().saturating_sub(surplus);
         let change = i64::from(self.desired) - i64::from(committed);
         match change {
             0 => format!("{} stays at {}", self.service, self.desired),
@@ -123,6 +125,8 @@ impl Decision {
         if (min..=max).contains(&largest.unwrap_or(self.desired)) {
             lines.push(Line::new("bounds", format!("{min}..{max}: ok")));
         }
+        lines
+            .extend(self.rollout.as_ref().map(|rollout| Line::new("rollout", rollout.to_string())));
         lines.extend(self.held_starts.as_ref().map(|held| self.back_off_line(held)));
         lines.push(Line::new("plan", self.plan_in_words()));
         lines

@@ -14,6 +14,7 @@ use crate::observation::{
 };
 use crate::plan::{Step, StopReason};
 use crate::policy::Policy;
+use crate::rollout::RolloutState;
 use crate::units::{ReplicaId, Timestamp};
 
 /// An invariant that a decision breaks.
@@ -158,7 +159,17 @@ fn starts(policy: &Policy, engine: &EngineReport, decision: &Decision) -> Option
     let coming = engine.replicas.iter().filter(comes).count();
     let there = decision.signals.ready as usize + coming;
     let missing = (decision.desired as usize).saturating_sub(there);
+    let missing = missing + surge(policy, engine, decision);
     (starts > missing).then_some(Broken::AsksTwice { starts, missing })
+}
+
+/// How many may start beyond the count to replace others: where there are others to replace.
+fn surge(policy: &Policy, engine: &EngineReport, decision: &Decision) -> usize {
+    let Some(rollout) = decision.rollout.as_ref() else { return 0 };
+    let old = |r: &ReplicaReport| !r.protected && r.generation.is_some_and(|g| g != rollout.to);
+    let rolls = rollout.state == RolloutState::Rolling && engine.replicas.iter().any(old);
+    let count = decision.desired.max(decision.signals.committed());
+    if rolls { policy.rollout.surge.of(count) as usize } else { 0 }
 }
 
 /// Whether this engine is to be told such a thing, now.

@@ -4,8 +4,8 @@
 //! clock, no socket, no file and no randomness; it cannot fail, and the same inputs give the same
 //! decision, byte for byte.
 //!
-//! In reading order: [`units`], [`observation`] and [`policy`] (with `bounds`, `timing` and
-//! [`rules`]) are what goes in; `estimate` turns counters into figures, [`signals`] and [`trouble`],
+//! In reading order: [`units`], [`generation`], [`observation`] and [`policy`] (with `bounds`,
+//! `timing`, [`rollout`] and [`rules`]) are what goes in; `estimate` turns counters into figures, [`signals`] and [`trouble`],
 //! and [`memory`] carries them from look to look; [`health`] says who is [`sick`]; [`rules`],
 //! [`guard`] and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and
 //! [`record`] are what comes out; [`invariants`] says from outside what may never come out.
@@ -17,6 +17,7 @@ pub mod decide;
 pub mod decision;
 pub mod estimate;
 pub mod explain;
+pub mod generation;
 pub mod guard;
 pub mod health;
 pub mod invariants;
@@ -27,6 +28,7 @@ pub mod observation;
 pub mod plan;
 pub mod policy;
 pub mod record;
+pub mod rollout;
 pub mod rules;
 pub mod sick;
 pub mod signals;

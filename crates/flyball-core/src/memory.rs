@@ -9,6 +9,7 @@ mod plan;
 mod readings;
 mod replica_history;
 mod requests;
+mod rollout;
 mod scale_out_trial;
 mod signals;
 mod trouble;
@@ -17,16 +18,19 @@ use std::collections::BTreeMap;
 
 use crate::estimate::window::WindowMax;
 use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
+use crate::policy::Policy;
 use crate::sick::Sick;
 use crate::timing::{Timing, Windows};
 use crate::units::{ReplicaId, Timestamp};
 
 use count::CountMemory;
 use readings::{EngineLook, Readings};
+use rollout::{RolloutLook, RolloutMemory};
 
 pub use failures::Failures;
 pub use headroom::{Headroom, HeadroomTerm};
 pub use plan::PlanMemory;
+pub(crate) use rollout::most_common;
 pub use scale_out_trial::{Futile, ScaleOutTrial};
 
 /// The memory of one service. Starts empty.
@@ -44,6 +48,8 @@ pub struct Memory {
     pub(crate) guard: GuardMemory,
     /// Of `plan`.
     pub plan: PlanMemory,
+    /// Of `plan`: which generation replicas are to have.
+    pub(crate) rollout: RolloutMemory,
     /// Of `decide`.
     pub(crate) count: CountMemory,
 }
@@ -123,6 +129,20 @@ impl Memory {
             });
         }
         self.readings.seen_at = Some(now);
+    }
+
+    /// Takes in which generation replicas are to have. Once one is given up, its failures no longer
+    /// delay the starts of the one that serves on.
+    pub(crate) fn follow_rollout(&mut self, policy: &Policy, observation: &Observation) {
+        let now = observation.at;
+        let Some(engine) = observation.engine.fresh(now, policy.timing.stale_after_ms) else {
+            return;
+        };
+        let order = observation.rollout;
+        let look = RolloutLook { now, policy: policy.rollout, order, engine };
+        if self.rollout.follow(&look) {
+            self.plan.failures.forgive(now);
+        }
     }
 
     /// After a time in which nothing was looked at (flyball or its machine stood still), what

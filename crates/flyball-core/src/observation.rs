@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::generation::Generation;
+use crate::rollout::RolloutOrder;
 use crate::units::{ReplicaId, Timestamp};
 
 /// All that one look at one service saw.
@@ -31,6 +33,9 @@ pub struct Observation {
     /// where nobody asks them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing: BTreeMap<ReplicaId, ProbeFailure>,
+    /// What an operator asked for about the service's generations.
+    #[serde(default)]
+    pub rollout: RolloutOrder,
 }
 
 impl Observation {
@@ -44,6 +49,7 @@ impl Observation {
             manual: None,
             advice: None,
             failing: BTreeMap::new(),
+            rollout: RolloutOrder::default(),
         }
     }
 }
@@ -170,6 +176,10 @@ pub struct EngineReport {
     /// looks fills it in; engines leave it empty.
     #[serde(default)]
     pub not_ready: BTreeMap<ReplicaId, String>,
+    /// What a replica that starts now is made as; `None` where the engine does not know it (yet), or
+    /// replaces replicas by itself.
+    #[serde(default)]
+    pub generation: Option<Generation>,
 }
 
 /// The count of an engine that starts and ends replicas itself until there are so many.
@@ -214,6 +224,9 @@ pub struct ReplicaReport {
     pub cpu_limit_cores: f64,
     /// Whether its owner forbids removing it.
     pub protected: bool,
+    /// What it was made as; `None` where that is not known. Such a one is never replaced for it.
+    #[serde(default)]
+    pub generation: Option<Generation>,
 }
 
 impl ReplicaReport {
@@ -229,6 +242,7 @@ impl ReplicaReport {
             throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
+            generation: None,
         }
     }
 }

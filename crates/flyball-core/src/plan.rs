@@ -2,6 +2,7 @@
 //! drained before it is stopped, and the same observation gives the same plan, so that carrying it
 //! out twice changes nothing more.
 
+mod rollout;
 mod scale;
 mod sick;
 
@@ -11,13 +12,16 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::generation::Generation;
 use crate::memory::{Failures, Memory};
 use crate::observation::{
     BalancerReport, EngineReport, Observation, Phase, Reading, ReplicaReport, Route, ServerReport,
 };
 use crate::policy::Policy;
+use crate::rollout::Rollout;
 use crate::trouble::FailedStarts;
 use crate::units::{ReplicaId, Timestamp};
+use rollout::Direction;
 
 /// One action, to be tried once; whether it worked is seen on the next look.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,6 +32,9 @@ pub enum Step {
     Start {
         /// Its name.
         replica: ReplicaId,
+        /// What it is to be made as; `None` where the engine knows no generations.
+        #[serde(default)]
+        generation: Option<Generation>,
     },
     /// Send requests to a ready replica, also one that was draining.
     Route {
@@ -101,7 +108,7 @@ impl Step {
     /// The replica it acts on; `None` for a count, which is the whole service's.
     pub fn replica(&self) -> Option<&ReplicaId> {
         match self {
-            Self::Start { replica }
+            Self::Start { replica, .. }
             | Self::Route { replica, .. }
             | Self::Drain { replica }
             | Self::Stop { replica, .. } => Some(replica),
@@ -124,7 +131,7 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Start { replica } => write!(f, "start {replica}"),
+            Self::Start { replica, .. } => write!(f, "start {replica}"),
             Self::Route { replica, address } => write!(f, "route {replica} at {address}"),
             Self::Drain { replica } => write!(f, "drain {replica}"),
             Self::Stop { replica, why } => write!(f, "stop {replica} ({why})"),
@@ -149,23 +156,38 @@ impl fmt::Display for StopReason {
     }
 }
 
+/// What to do, and what is not done yet.
+pub(crate) struct Planned {
+    pub(crate) steps: Vec<Step>,
+    pub(crate) held_starts: Option<HeldStarts>,
+    pub(crate) rollout: Option<Rollout>,
+}
+
 /// The steps towards `desired`, and which starts are put off. Of what there is beyond `desired`,
 /// nothing is taken away down to `kept`.
 ///
 /// Empty while the engine's report is stale: what cannot be seen is not touched.
-pub fn plan(
+pub(crate) fn plan(
     policy: &Policy,
     memory: &mut Memory,
     observation: &Observation,
     desired: u32,
     kept: u32,
-) -> (Vec<Step>, Option<HeldStarts>) {
-    let Some(view) = View::of(policy, observation) else { return (Vec::new(), None) };
+) -> Planned {
+    let Some(view) = View::of(policy, observation) else {
+        return Planned { steps: Vec::new(), held_starts: None, rollout: None };
+    };
+    let count = size(desired).max(size(kept).min(view.committed(memory).len()));
+    let direction = Direction::of(&view, memory, observation.rollout, count);
+    let rollout = rollout::report(&view, memory, &direction, count);
     let mut steps = BTreeSet::new();
     // While the engine changes replicas itself, only the balancer is kept in step with it.
-    let held = match (&view.engine.busy, &view.engine.count) {
+    let held_starts = match (&view.engine.busy, &view.engine.count) {
         (Some(_), _) => None,
-        (None, None) => resize(&view, memory, size(desired), size(kept), &mut steps),
+        (None, None) => {
+            let asked = Resize { desired: size(desired), kept: size(kept), count, direction };
+            resize(&view, memory, &asked, &mut steps)
+        }
         (None, Some(count)) => {
             let asked = scale::Asked { desired, kept: kept.max(desired) };
             scale::scale(&view, memory, count, asked, &mut steps)
@@ -173,24 +195,45 @@ pub fn plan(
     };
     route(&view, memory, &mut steps);
     sick::drain_strays(&view, memory, &mut steps);
-    (steps.into_iter().collect(), held)
+    Planned { steps: steps.into_iter().collect(), held_starts, rollout }
+}
+
+/// What a service whose replicas are started and stopped by name is brought to.
+struct Resize {
+    desired: usize,
+    kept: usize,
+    /// The desired count, and those beyond it that stay for now.
+    count: usize,
+    direction: Direction,
+}
+
+impl Resize {
+    /// One that makes room for its successor says nothing of how many are needed.
+    fn note_removal(&self, view: &View<'_>, memory: &mut Memory) {
+        if self.direction.surge == 0 {
+            memory.plan.removed_at = Some(view.now);
+        }
+    }
 }
 
 /// Starts what is missing, takes away what is too much, ends what has drained.
 fn resize(
     view: &View<'_>,
     memory: &mut Memory,
-    desired: usize,
-    kept: usize,
+    asked: &Resize,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
+    let Resize { desired, direction, .. } = asked;
     give_up_late_starts(view, memory, steps);
-    let committed = view.committed(memory).len();
-    let missing = desired.saturating_sub(committed + unseen_starts(view, memory));
+    let there = view.committed(memory).len() + unseen_starts(view, memory);
+    let leaving = memory.plan.draining.len();
+    let missing = desired.saturating_sub(there);
     let missing = missing - take_back(view, memory, missing);
-    let held = start(view, memory, missing.min(view.room(memory, missing)), steps);
-    remove(view, memory, kept.max(desired), steps);
-    sick::retire(view, memory, desired, steps);
+    let extra = direction.extra(asked.count, there, leaving);
+    let starts = missing.min(view.room(memory, missing)) + extra;
+    let held = start(view, memory, starts, direction.generation, steps);
+    remove(view, memory, asked, steps);
+    sick::retire(view, memory, *desired, steps);
     finish_drains(view, memory, steps);
     held
 }
@@ -306,7 +349,10 @@ fn give_up_late_starts(view: &View<'_>, memory: &mut Memory, steps: &mut BTreeSe
         }
         let why = StopReason::NeverReady;
         if steps.insert(Step::Stop { replica: replica.id.clone(), why }) {
-            memory.plan.give_up(view.now, replica, view.engine.not_ready.get(&replica.id));
+            let answered = view.engine.not_ready.get(&replica.id);
+            if let Some(why) = memory.plan.give_up(view.now, replica, answered) {
+                memory.rollout.give_up(&replica.id, &why);
+            }
         }
     }
 }
@@ -341,13 +387,17 @@ fn start(
     view: &View<'_>,
     memory: &mut Memory,
     missing: usize,
+    generation: Option<Generation>,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
     let (allowed, held) = allowed_starts(view, &memory.plan.failures, missing);
     for _ in 0..allowed {
         let replica = free_name(view, memory);
         memory.plan.asked.insert(replica.clone(), view.now);
-        steps.insert(Step::Start { replica });
+        if let Some(generation) = generation {
+            memory.rollout.start(&replica, generation);
+        }
+        steps.insert(Step::Start { replica, generation });
     }
     held
 }
@@ -390,10 +440,11 @@ impl View<'_> {
     }
 }
 
-/// Takes away what is beyond `kept`: first what is still starting, then what has the fewest
-/// requests; of equals the youngest. One that serves goes only for one that serves: what starts and
+/// Takes away what is beyond `kept`: first what is not made as new replicas are, then what is still
+/// starting, then what has the fewest requests; of equals the youngest. One that serves goes only for one that serves: what starts and
 /// may not be taken away (somebody else's container) may never get that far.
-fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSet<Step>) {
+fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTreeSet<Step>) {
+    let kept = asked.kept.max(asked.desired);
     let mut victims = view.committed(memory);
     let mut surplus = victims.len().saturating_sub(kept);
     if surplus == 0 {
@@ -403,9 +454,11 @@ fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSe
     let mut ready_surplus = ready.saturating_sub(kept);
     let given_up: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
+    asked.direction.spare_new(&mut victims);
     victims.sort_by_key(|r| {
         let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
-        (r.phase, in_flight, std::cmp::Reverse(r.asked_at), r.id.clone())
+        let is_current = asked.direction.is_current(r);
+        (is_current, r.phase, in_flight, std::cmp::Reverse(r.asked_at), r.id.clone())
     });
     for victim in victims {
         let replica = victim.id.clone();
@@ -420,11 +473,11 @@ fn remove(view: &View<'_>, memory: &mut Memory, kept: usize, steps: &mut BTreeSe
             BalancerView::Unknown if routed => continue,
             BalancerView::Known(..) if routed => {
                 memory.plan.draining.insert(replica.clone(), view.now);
-                memory.plan.removed_at = Some(view.now);
+                asked.note_removal(view, memory);
                 steps.insert(Step::Drain { replica });
             }
             _ => {
-                memory.plan.removed_at = Some(view.now);
+                asked.note_removal(view, memory);
                 steps.insert(Step::Stop { replica, why: StopReason::NotNeeded });
             }
         }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::bounds::Bounds;
+pub use crate::rollout::{RolloutPolicy, Surge, Update};
 pub use crate::rules::{Advised, Governor, Rule, StepRule, Target};
 pub use crate::timing::{Timing, Windows};
 
@@ -18,6 +19,9 @@ pub struct Policy {
     pub rule: Rule,
     /// Times that the plan and the guards keep.
     pub timing: Timing,
+    /// How replicas of a new generation take the place of others.
+    #[serde(default)]
+    pub rollout: RolloutPolicy,
 }
 
 impl Policy {

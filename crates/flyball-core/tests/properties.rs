@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 
 use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::*;
 use flyball_core::plan::Step;
 use flyball_core::policy::*;
+use flyball_core::rollout::{Deployed, RolloutOrder};
 use flyball_core::rules::{Arithmetic, Recommendation};
 use flyball_core::units::{ReplicaId, Timestamp};
 use proptest::prelude::*;
@@ -49,9 +51,13 @@ fn rule() -> impl Strategy<Value = Rule> {
 
 prop_compose! {
     fn policy()(bounds in bounds(), rule in rule(), drain_limit_ms in 0_u64..20_000,
-                start_limit_ms in 500_u64..20_000, stale_after_ms in 200_u64..10_000) -> Policy {
+                start_limit_ms in 500_u64..20_000, stale_after_ms in 200_u64..10_000,
+                surge in 0_u32..4, share in 0.0..1.0_f64, abort_after in 0_u32..5) -> Policy {
+        let surge = if surge == 0 { Surge::Share(share) } else { Surge::Count(surge) };
+        let update = if abort_after % 2 == 0 { Update::Auto } else { Update::Manual };
+        let rollout = RolloutPolicy { surge, abort_after, update };
         let timing = Timing { drain_limit_ms, start_limit_ms, stale_after_ms, ..Timing::default() };
-        Policy { service: "web".into(), bounds, rule, timing }
+        Policy { service: "web".into(), bounds, rule, timing, rollout }
     }
 }
 
@@ -116,6 +122,11 @@ fn name(number: u64) -> ReplicaId {
     ReplicaId::numbered("web", number)
 }
 
+/// One of two, or none.
+fn generation(drawn: u64) -> Option<Generation> {
+    (!drawn.is_multiple_of(3)).then(|| Generation::of_digest((drawn % 3) << 32))
+}
+
 fn ago(now: u64, age_ms: u64) -> Timestamp {
     Timestamp::from_ms(now.saturating_sub(age_ms))
 }
@@ -140,7 +151,16 @@ impl Look {
             let value = [Advice::More, Advice::Fewer, Advice::Keep][usize::from(kind)];
             Reading::Taken { at: ago(now, age_ms), value }
         });
-        Observation { balancer, manual, advice, ..Observation::new(at, engine) }
+        let rollout = RolloutOrder {
+            paused: self.waiting.is_multiple_of(5),
+            deployed: generation(self.errors).map(|generation| Deployed { generation, at }),
+            back_to: if self.errors.is_multiple_of(4) {
+                generation(self.arrivals / 3)
+            } else {
+                None
+            },
+        };
+        Observation { balancer, manual, advice, rollout, ..Observation::new(at, engine) }
     }
 
     fn without_throttling(mut self) -> Self {
@@ -163,6 +183,7 @@ impl Look {
                 throttled: held_ns.map(|held_ns| ThrottleCounter { at: ago(now, 0), held_ns }),
                 cpu_limit_cores,
                 protected,
+                generation: generation(number),
                 ..ReplicaReport::new(name(number), phase, ago(now, age_ms))
             };
             replicas.insert(name(number), report);
@@ -186,6 +207,7 @@ impl Look {
                 }),
             }),
             not_ready: BTreeMap::new(),
+            generation: generation(self.arrivals),
         }
     }
 

@@ -49,7 +49,7 @@ async fn through_engine(lab: &Lab, name: &str, publish: Publish, rounds: u64) {
     let mut times = Vec::new();
     for number in 1..=rounds {
         let begun = Instant::now();
-        engine.start(&id(number));
+        engine.start(&id(number), None);
         let address = until(&engine, "an address", |e| report(e, number)?.address).await;
         let running = begun.elapsed();
         until_served(address).await;
@@ -117,7 +117,7 @@ async fn looks(lab: &Lab, containers: u64) {
     let engine = engine(lab, rig::host_network);
     until_listed(&engine).await;
     let begun = Instant::now();
-    (1..=containers).for_each(|number| engine.start(&id(number)));
+    (1..=containers).for_each(|number| engine.start(&id(number), None));
     let all = |e: &DockerEngine| rig::replicas(e).iter().all(|r| r.address.is_some()).then_some(());
     while tokio::time::timeout(Duration::from_secs(15), until(&engine, "all", all)).await.is_err() {
     }

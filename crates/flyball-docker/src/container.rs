@@ -307,6 +307,7 @@ impl Container {
             throttled: self.throttled,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
+            generation: None,
         })
     }
 

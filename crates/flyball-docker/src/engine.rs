@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_core::generation::Generation;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 
@@ -47,7 +48,7 @@ impl DockerEngine {
 
     /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
     /// name, or after [`Self::shutdown`]. A start that fails is an exit in the report.
-    pub fn start(&self, replica: &ReplicaId) {
+    pub fn start(&self, replica: &ReplicaId, _generation: Option<Generation>) {
         if self.service.order(replica) {
             let task = start::start(Arc::clone(&self.service), replica.clone());
             self.service.tasks.spawn(task);

@@ -270,7 +270,7 @@ mod alone {
 
         let engine = engine(&lab, |settings| settings.grace_ms = None);
         until_listed(&engine).await;
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         until_started(&engine, 2).await;
         let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-2").await);
         let changed = compare(&old, &new);
@@ -357,7 +357,7 @@ mod alone {
             "{notice}"
         );
         assert_eq!(theirs(&unclear), None);
-        unclear.start(&id(2));
+        unclear.start(&id(2), None);
         let refused = until_exit(&unclear).await.reason;
         assert!(refused.contains("shop_back, shop_front"), "{refused}");
         let finding = unclear.check(None).await.unwrap().findings.remove(0);
@@ -370,7 +370,7 @@ mod alone {
         unclear.place_balancer(Some(host_name));
         let address = until(&unclear, "an address", theirs).await;
         assert_eq!(address.ip().to_string(), address_in(&lab, "shop-web-1", "shop_front").await);
-        unclear.start(&id(3));
+        unclear.start(&id(3), None);
         let copy = until_ready(&unclear, 3).await;
         assert_eq!(copy.ip().to_string(), address_in(&lab, "shop-web-3", "shop_front").await);
         let joined = inspect(&lab, "shop-web-3").await["NetworkSettings"]["Networks"].clone();
@@ -397,7 +397,7 @@ mod alone {
             notice.contains("tunnelled") && notice.contains(&vpn[..12]) && notice.contains("VPN"),
             "{notice}"
         );
-        refused.start(&id(2));
+        refused.start(&id(2), None);
         assert!(until_exit(&refused).await.reason.contains("shares the network"));
         let finding = refused.check(None).await.unwrap().findings.remove(0);
         assert!(finding.fatal && finding.text.contains("shares the network"), "{finding:?}");
@@ -419,13 +419,13 @@ mod alone {
         let refused = DockerEngine::new(host.clone(), settings()).unwrap();
         let notice = until(&refused, "a notice", first_notice).await;
         assert!(notice.contains("port 47114") && notice.contains("flyball.reach=host"), "{notice}");
-        refused.start(&ReplicaId::numbered("hosted", 2));
+        refused.start(&ReplicaId::numbered("hosted", 2), None);
         assert!(until_exit(&refused).await.reason.contains("host's network"));
         let asked = DockerSettings { publish: Publish::HostNetwork, ..settings() };
         let allowed = DockerEngine::new(host, asked).unwrap();
         let copy = ReplicaId::numbered("hosted", 3);
         until_listed(&allowed).await;
-        allowed.start(&copy);
+        allowed.start(&copy, None);
         let address = until(&allowed, "a copy", |e| named(e, copy.as_str())?.address).await;
         assert_ne!(address.port(), 47114);
         until_served(address).await;
@@ -438,7 +438,7 @@ mod alone {
         lab.run("shop-web-4", &[], HostConfig::default()).await;
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
-        (1..=4).for_each(|number| engine.start(&id(number)));
+        (1..=4).for_each(|number| engine.start(&id(number), None));
         until(&engine, "all of them", |e| {
             let here = replicas(e);
             (here.iter().filter(|r| r.address.is_some()).count() == 5).then_some(())
@@ -472,7 +472,7 @@ mod alone {
         let apart_ms = seen.asked_at.as_ms().abs_diff(before.as_ms());
         assert!(apart_ms < 1_000, "asked for {apart_ms} ms from its start");
 
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         let began = Instant::now();
         engine.stop(&id(1));
@@ -490,7 +490,7 @@ mod alone {
             settings.env.insert("LINGER_MS".into(), "3000".into());
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let address = until_ready(&engine, 1).await;
         let docker = lab.client().await;
         let kill = |signal: &str| {

@@ -19,8 +19,8 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, image);
         until_listed(&engine).await;
-        engine.start(&id(1));
-        engine.start(&id(1));
+        engine.start(&id(1), None);
+        engine.start(&id(1), None);
         assert_eq!(phase(&engine, 1), Some(Phase::Starting));
         assert_eq!(report(&engine, 1).unwrap().cpu, None);
         let address = until_started(&engine, 1).await.address.unwrap();
@@ -44,7 +44,7 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         let docker = lab.client().await;
         docker
@@ -70,7 +70,7 @@ mod alone {
             settings.env.insert("BURN".into(), "1".into());
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         let container = lab.client().await.inspect_container("web-1", None).await.unwrap();
         let pid = container.state.unwrap().pid.unwrap();
@@ -107,7 +107,7 @@ mod alone {
             settings.env.insert("BURN".into(), "1".into());
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_started(&engine, 1).await;
         assert_eq!(report(&engine, 1).unwrap().cpu, None);
         let first = until(&engine, "a counter", |e| report(e, 1)?.cpu).await;
@@ -124,8 +124,8 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
-        engine.start(&id(1));
-        engine.start(&id(2));
+        engine.start(&id(1), None);
+        engine.start(&id(2), None);
         let first = until_ready(&engine, 1).await;
         let second = until_ready(&engine, 2).await;
         assert_ne!(first.port(), second.port());
@@ -143,7 +143,7 @@ mod alone {
             settings.publish = Publish::ContainerAddress { network: Some("blue".into()) };
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let address = until_ready(&engine, 1).await;
         assert_eq!(address.port(), 8080);
         assert!(!address.ip().is_loopback());
@@ -161,7 +161,7 @@ mod alone {
             settings.env.insert("EXIT".into(), "3".into());
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let exit = until_exit(&engine).await;
         assert_eq!(exit.reason, "exit status 3: cannot open the shop");
         assert_eq!((exit.replica, exit.ready_ms), (id(1), None));
@@ -174,7 +174,7 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, image);
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until(&engine, "a container", |_| {
             std::thread::sleep(Duration::from_millis(10));
             Some(())
@@ -192,7 +192,7 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
-        (1..=20).for_each(|number| engine.start(&id(number)));
+        (1..=20).for_each(|number| engine.start(&id(number), None));
         assert_eq!(replicas(&engine).len(), 20);
         let docker = lab.client().await;
         let mut most = 0;

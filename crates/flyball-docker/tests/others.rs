@@ -48,7 +48,7 @@ mod alone {
         until_listed(&engine).await;
         let template = named(&engine, "shop_web_1").unwrap();
         assert!(template.protected);
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         let address = until_ready(&engine, 2).await;
         assert_ne!(Some(address), template.address);
         assert!(address.ip().is_loopback());
@@ -72,7 +72,7 @@ mod alone {
         docker.kill_container("shop_web_1", None).await.unwrap();
         until_gone(&engine).await;
         assert!(value(&engine).exits.is_empty(), "the end of external containers is no failure");
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         until_ready(&engine, 2).await;
     }
 
@@ -82,7 +82,7 @@ mod alone {
         lab.run("shop_web_1", &COMPOSE, published()).await;
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         until_ready(&engine, 2).await;
         let docker = lab.client().await;
         let busy = |engine: &_| value(engine).busy;
@@ -104,7 +104,7 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let exit = until_exit(&engine).await;
         assert_eq!(exit.reason, "cannot start: service web: there is no container to copy");
         assert_eq!(value(&engine).pending, Some(exit.reason));
@@ -115,8 +115,8 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let first = engine(&lab, host_network);
         until_listed(&first).await;
-        first.start(&id(1));
-        first.start(&id(2));
+        first.start(&id(1), None);
+        first.start(&id(2), None);
         let address = until_ready(&first, 1).await;
         until_ready(&first, 2).await;
         let asked_at = report(&first, 1).unwrap().asked_at;
@@ -132,7 +132,7 @@ mod alone {
         assert_eq!((adopted.phase, adopted.address), (Phase::Starting, Some(address)));
         let apart = adopted.asked_at.as_ms().abs_diff(asked_at.as_ms());
         assert!(apart < 1_000, "asked for {apart} ms apart");
-        second.start(&id(1));
+        second.start(&id(1), None);
         until_ready(&second, 1).await;
         second.stop(&id(2));
         until(&second, "one replica", |e| (replicas(e).len() == 1).then_some(())).await;
@@ -170,7 +170,7 @@ mod alone {
             settings.labels = BTreeMap::from([(PROTECT.to_owned(), "true".to_owned())]);
         });
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         let protected: Vec<(String, bool)> =
             replicas(&engine).into_iter().map(|r| (r.id.to_string(), r.protected)).collect();
@@ -227,7 +227,7 @@ mod alone {
         lab.run_body("theirs", body).await;
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         let address = until_started(&engine, 2).await.address.unwrap();
         engine.set_ready(&id(2));
         tokio::time::sleep(Duration::from_millis(500)).await;

@@ -186,7 +186,7 @@ async fn a_service_that_could_not_be_listed_is_missing_and_not_empty() {
         let daemon = Daemon::that(well_but(listing));
         let engine = daemon.engine();
         until("a reason", || missing(&engine).filter(|why| why.contains("list containers"))).await;
-        engine.start(&ReplicaId::numbered("web", 1));
+        engine.start(&ReplicaId::numbered("web", 1), None);
         assert!(missing(&engine).is_some(), "{bad:?}");
     }
 }
@@ -281,7 +281,7 @@ async fn a_container_that_does_not_run_yet_has_no_address_to_be_probed_at() {
     };
     let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
     until("a listing", || engine.observe().value().map(|_| ())).await;
-    engine.start(&ReplicaId::numbered("web", 1));
+    engine.start(&ReplicaId::numbered("web", 1), None);
     until("the creation", || was_created.load(Relaxed).then_some(())).await;
     // Another service makes the host list everything again.
     let other = DockerSettings::new("other", 80);
@@ -308,7 +308,7 @@ async fn a_full_disk_and_used_up_ports_are_failed_starts_each_with_its_words() {
         settings.image = Some("web:1".into());
         let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
         until("a report", || engine.observe().value().cloned()).await;
-        engine.start(&ReplicaId::numbered("web", 1));
+        engine.start(&ReplicaId::numbered("web", 1), None);
         let report = until("an exit", || {
             engine.observe().value().filter(|report| !report.exits.is_empty()).cloned()
         })
@@ -399,7 +399,7 @@ async fn an_end_stops_no_replica_that_runs_although_its_start_is_not_over() {
     let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
     until("a listing", || engine.observe().value().map(|_| ())).await;
     let id = ReplicaId::numbered("web", 1);
-    engine.start(&id);
+    engine.start(&id, None);
     until("the creation", || created.load(Relaxed).then_some(())).await;
     let _other = DockerEngine::new(Arc::clone(&daemon.host), DockerSettings::new("other", 80));
     let ready = || {

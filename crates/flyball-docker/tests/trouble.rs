@@ -20,7 +20,7 @@ mod alone {
     async fn failure(lab: &Lab, change: impl FnOnce(&mut DockerSettings)) -> String {
         let engine = engine(lab, change);
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let exit = until_exit(&engine).await;
         until_gone(&engine).await;
         assert_eq!((&exit.replica, exit.ready_ms), (&id(1), None));
@@ -156,12 +156,12 @@ mod alone {
         let Some(mut lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         lab.kill_daemon();
         let why = until_missing(&engine).await;
         assert!(!why.is_empty());
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         lab.start_daemon().await;
         until_listed(&engine).await;
         // The new daemon ends what it cannot take over; that is news, and the rest goes on.
@@ -172,7 +172,7 @@ mod alone {
         .await;
         assert!(exit.ready_ms.is_some(), "{exit:?}");
         until(&engine, "nothing", |e| replicas(e).is_empty().then_some(())).await;
-        engine.start(&id(3));
+        engine.start(&id(3), None);
         until_ready(&engine, 3).await;
     }
 
@@ -181,7 +181,7 @@ mod alone {
         let Some(lab) = Lab::up().await else { return };
         let engine = engine(&lab, host_network);
         until_listed(&engine).await;
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_ready(&engine, 1).await;
         let signal = |name: &str| {
             let pid = lab.pid().to_string();

@@ -8,7 +8,7 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{Ask, EngineReport, Observation, Reading};
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
 use flyball_journal::{Journal, Reader, Retention, StoredManual};
@@ -53,6 +53,7 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
         bounds: Bounds { min: 2, max: 5 },
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
+        rollout: RolloutPolicy::default(),
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use flyball_core::generation::Generation;
 use flyball_core::observation::EngineReport;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_engine::command::PortFault;
@@ -54,7 +55,7 @@ impl ProcessEngine {
 
     /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
     /// name, or after [`Self::shutdown`].
-    pub fn start(&self, replica: &ReplicaId) {
+    pub fn start(&self, replica: &ReplicaId, _generation: Option<Generation>) {
         if let Some(stopped) = self.shared.order(replica) {
             self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), stopped));
         }

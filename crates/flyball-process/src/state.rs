@@ -232,6 +232,7 @@ impl Replica {
             throttled: None,
             cpu_limit_cores: limit,
             protected: false,
+            generation: None,
         }
     }
 }

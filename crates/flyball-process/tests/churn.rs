@@ -24,7 +24,7 @@ async fn churn(way: Way) {
     let run = |numbers: std::ops::Range<u64>| {
         let engine = &engine;
         async move {
-            numbers.clone().for_each(|number| engine.start(&id(number)));
+            numbers.clone().for_each(|number| engine.start(&id(number), None));
             until(engine, "all started", |engine| {
                 engine.observe().replicas.iter().all(|r| r.address.is_some()).then_some(())
             })

@@ -45,7 +45,7 @@ fn flyball(test: &str, way: Way) {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let engine = engine_of(Arc::new(Launcher::start(settings).unwrap()), SCRIPT, |_| ());
         for number in [1, 2] {
-            engine.start(&id(number));
+            engine.start(&id(number), None);
             until_started(&engine, number).await;
         }
         let mut stdout = std::io::stdout();
@@ -165,7 +165,7 @@ fn a_dropped_launcher_leaves_no_process_although_none_was_stopped() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let engine = runtime.block_on(async {
             let engine = engine_of(Arc::new(Launcher::start(settings).unwrap()), SCRIPT, |_| ());
-            engine.start(&id(1));
+            engine.start(&id(1), None);
             until_started(&engine, 1).await;
             engine
         });

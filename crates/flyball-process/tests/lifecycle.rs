@@ -32,8 +32,8 @@ async fn a_replica_gets_a_port_of_its_own_as_argument_and_in_its_environment() {
             settings.env.insert("GREETING".into(), "hello".into());
         },
     );
-    engine.start(&id(1));
-    engine.start(&id(2));
+    engine.start(&id(1), None);
+    engine.start(&id(2), None);
     let ports = [until_started(&engine, 1).await, until_started(&engine, 2).await]
         .map(|replica| replica.address.unwrap());
     assert_ne!(ports[0], ports[1]);
@@ -53,7 +53,7 @@ async fn a_server_answers_at_its_address_and_is_ready_once_marked_so() {
         settings.command = ["python3", "-c", server].map(str::to_owned).into();
         settings.directory = Some("/usr".into());
     });
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     engine.set_ready(&id(1));
     assert_eq!(phase(&engine, 1), Some(Phase::Starting), "ready without an address");
     let address = until_started(&engine, 1).await.address.unwrap();
@@ -73,16 +73,16 @@ async fn a_server_answers_at_its_address_and_is_ready_once_marked_so() {
 #[tokio::test]
 async fn starting_is_seen_at_once_and_only_once() {
     let engine = engine(Way::Session, "exec sleep 60", |_| ());
-    engine.start(&id(1));
-    engine.start(&id(1));
+    engine.start(&id(1), None);
+    engine.start(&id(1), None);
     assert_eq!(phase(&engine, 1), Some(Phase::Starting));
     assert_eq!(engine.observe().replicas.len(), 1);
     let address = until_started(&engine, 1).await.address;
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     assert_eq!(report(&engine, 1).unwrap().address, address);
     assert_eq!(engine.observe().replicas.len(), 1);
     engine.shutdown().await;
-    engine.start(&id(2));
+    engine.start(&id(2), None);
     assert_eq!(engine.observe().replicas, [], "a start after the shutdown");
 }
 
@@ -90,7 +90,7 @@ async fn starting_is_seen_at_once_and_only_once() {
 async fn replicas_are_listed_in_the_order_of_their_names() {
     let engine = engine(Way::Session, "exec sleep 60", |_| ());
     for number in [3, 1, 2] {
-        engine.start(&id(number));
+        engine.start(&id(number), None);
     }
     let names: Vec<String> =
         engine.observe().replicas.iter().map(|replica| replica.id.to_string()).collect();
@@ -105,7 +105,7 @@ async fn a_killed_replica_is_seen_within_50_ms_with_its_signal_and_its_time() {
         let engine = engine(way, "exec sleep 60", |settings| {
             settings.env.insert(name.into(), value.clone());
         });
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_started(&engine, 1).await;
         engine.set_ready(&id(1));
         let carrier = format!("{name}={value}");
@@ -131,7 +131,7 @@ async fn one_that_exits_at_once_reports_its_status_and_log_tail() {
     for way in WAYS {
         let engine =
             engine(way, "echo starting; echo one >&2; echo 'no database' >&2; exit 3", |_| ());
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let exit = until_exit(&engine).await;
         assert_eq!(exit.reason, "exit status 3: one | no database", "{way:?}");
         assert_eq!((exit.replica, exit.ready_ms), (id(1), None));
@@ -143,7 +143,7 @@ async fn one_that_exits_at_once_reports_its_status_and_log_tail() {
 async fn only_the_latest_20_exits_are_kept() {
     let engine = engine(Way::Session, "exit 1", |_| ());
     for number in 1..=25 {
-        engine.start(&id(number));
+        engine.start(&id(number), None);
         until_gone(&engine).await;
     }
     let exits = engine.observe().exits;
@@ -161,9 +161,9 @@ async fn an_exit_that_is_cleared_late_is_later_than_those_reported_before_it() {
     // On a busy machine the second one may take longer all the same.
     for _ in 0..10 {
         let engine = engine(Way::Session, SLOW_TO_CLEAR, |_| ());
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until(&engine, "its end", |e| (phase(e, 1) == Some(Phase::Stopping)).then_some(())).await;
-        engine.start(&id(2));
+        engine.start(&id(2), None);
         until_gone(&engine).await;
         let exits = engine.observe().exits;
         assert!(exits[0].at < exits[1].at, "{exits:?}");
@@ -183,13 +183,13 @@ async fn a_command_that_vanished_is_an_exit_and_a_reason_for_pending() {
         settings.command[0] = server.display().to_string();
     });
     fs::remove_file(&server).unwrap();
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     let exit = until_exit(&engine).await;
     assert!(exit.reason.contains("cannot start") && exit.reason.contains("No such file"));
     assert_eq!(exit.ready_ms, None);
     assert_eq!(engine.observe().pending, Some(exit.reason));
     fs::copy("/bin/sh", &server).unwrap();
-    engine.start(&id(2));
+    engine.start(&id(2), None);
     until_started(&engine, 2).await;
     assert_eq!(engine.observe().pending, None);
     engine.shutdown().await;
@@ -205,7 +205,7 @@ async fn one_that_ignores_sigterm_is_killed_after_the_grace() {
             settings.command.extend(["sh".into(), deaf.display().to_string()]);
             settings.grace_ms = 300;
         });
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until(&engine, "its being deaf", |_| deaf.exists().then_some(())).await;
         let asked = Instant::now();
         engine.stop(&id(1));
@@ -225,7 +225,7 @@ async fn a_stop_while_the_fork_is_under_way_ends_it_too() {
     let engine = engine(Way::Session, "exec sleep 60", |settings| {
         settings.env.insert("TEST_MARK".into(), value.clone());
     });
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     engine.stop(&id(1));
     assert_eq!(phase(&engine, 1), Some(Phase::Stopping));
     engine.set_ready(&id(1));
@@ -244,7 +244,7 @@ async fn a_daemon_in_a_session_of_its_own_ends_with_its_replica() {
         let engine = engine(way, script, |settings| {
             settings.env.insert("TEST_MARK".into(), value);
         });
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until(&engine, "three processes", |_| (carriers(&variable).len() == 3).then_some(())).await;
         engine.stop(&id(1));
         until_gone(&engine).await;
@@ -260,7 +260,7 @@ async fn a_daemon_that_hid_from_its_mark_and_session_still_ends_as_a_descendant(
         settings.env.insert("TEST_MARK".into(), value.clone());
         settings.grace_ms = 0;
     });
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     let hidden = || {
         let [parent] = carriers(&format!("TEST_MARK={value}"))[..] else { return None };
         let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
@@ -279,7 +279,7 @@ async fn a_daemon_that_hid_from_its_mark_and_session_still_ends_as_a_descendant(
 async fn the_cpu_of_a_burning_grandchild_counts() {
     for way in WAYS {
         let engine = engine(way, "sh -c 'sh -c \"while :; do :; done\" & wait' & wait", |_| ());
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let used = until(&engine, "100 ms of CPU", |engine| {
             report(engine, 1)?.cpu.filter(|cpu| cpu.used_ns > 100_000_000)
         })
@@ -304,7 +304,7 @@ async fn the_cpu_counter_does_not_fall_when_a_grandchild_ends() {
         let engine = engine(way, &script, |settings| {
             settings.command.extend(["sh".into(), done.display().to_string()]);
         });
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         let mut last = 0;
         until(&engine, "the end of the grandchild", |engine| {
             let used = report(engine, 1)?.cpu?.used_ns;
@@ -327,11 +327,11 @@ fn open_descriptors() -> usize {
 async fn a_replica_takes_no_more_descriptors_than_documented() {
     for way in WAYS {
         let engine = engine(way, "exec sleep 60", |_| ());
-        engine.start(&id(1));
+        engine.start(&id(1), None);
         until_started(&engine, 1).await;
         engine.observe();
         let before = open_descriptors();
-        (2..=11).for_each(|number| engine.start(&id(number)));
+        (2..=11).for_each(|number| engine.start(&id(number), None));
         for number in 2..=11 {
             until_started(&engine, number).await;
         }
@@ -352,7 +352,7 @@ async fn a_replica_begins_with_the_bound_of_descriptors_that_it_is_given() {
     let engine = engine_of(launcher, script, |settings| {
         settings.directory = Some(dir.path().to_owned());
     });
-    engine.start(&id(1));
+    engine.start(&id(1), None);
     let file = dir.path().join("bound");
     let written = until(&engine, "the file", |_| fs::read_to_string(&file).ok()).await;
     assert_eq!(written, "777\n");
@@ -364,17 +364,17 @@ async fn one_replica_more_than_there_is_room_for_is_not_started_and_the_reason_i
     let settings = LauncherSettings { replicas_max: 2, ..launcher_settings(Way::Session) };
     let launcher = Arc::new(Launcher::start(settings).unwrap());
     let engine = engine_of(launcher, "exec sleep 60", |_| ());
-    engine.start(&id(1));
-    engine.start(&id(2));
+    engine.start(&id(1), None);
+    engine.start(&id(2), None);
     until_started(&engine, 1).await;
     until_started(&engine, 2).await;
-    engine.start(&id(3));
+    engine.start(&id(3), None);
     let exit = until_exit(&engine).await;
     assert!(exit.reason.contains("allows 2 process replicas"), "{}", exit.reason);
     assert!(engine.observe().pending.is_some_and(|why| why.contains("LimitNOFILE")));
     engine.stop(&id(1));
     until(&engine, "room", |engine| report(engine, 1).is_none().then_some(())).await;
-    engine.start(&id(4));
+    engine.start(&id(4), None);
     until_started(&engine, 4).await;
     engine.shutdown().await;
 }

@@ -8,7 +8,7 @@
     reason = "a benchmark"
 )]
 
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_sim::contender::Contender;
 use flyball_sim::seed::Seed;
 use flyball_sim::world::requests::Setup;
@@ -51,7 +51,13 @@ fn measure(spread: Spread, per_s: f64, interval_ms: u64) -> f64 {
         Timing { interval_ms: Some(interval_ms), start_lag_prior_ms: 1_000, ..Timing::default() };
     let rule = Rule::Governor(Governor::default());
     let bounds = Bounds { min: 1, max: 500 };
-    let policy = Policy { service: "web".to_owned(), bounds, rule, timing };
+    let policy = Policy {
+        service: "web".to_owned(),
+        bounds,
+        rule,
+        timing,
+        rollout: RolloutPolicy::default(),
+    };
     let mut contender = Contender::own("governor", policy);
     let begun_s = cpu_s();
     let outcome = run(&mut contender, &setup, arrivals, Seed(1));

@@ -7,7 +7,7 @@
     reason = "a benchmark"
 )]
 
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_sim::contender::Contender;
 use flyball_sim::seed::Seed;
 use flyball_sim::world::requests::arrivals::Arrivals;
@@ -93,6 +93,7 @@ fn run(case: &Case, rule: Governor, seed: Seed) -> (f64, f64) {
         bounds: Bounds { min: 1, max: 100 },
         rule: Rule::Governor(rule),
         timing: Timing { start_lag_prior_ms: 10_000, ..Timing::default() },
+        rollout: RolloutPolicy::default(),
     };
     let mut contender = Contender::own("governor", policy);
     let mut world = World::running(setup, arrivals, seed, "web", 4);

@@ -9,7 +9,7 @@ mod requests;
 
 use flyball_core::decision::Decision;
 use flyball_core::invariants::Broken;
-use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::seconds;
 
 use crate::contender::{Contender, Foresight};
@@ -214,7 +214,13 @@ fn policy(settings: &Settings) -> Policy {
         ..timing
     };
     let service = "service".to_owned();
-    Policy { service, bounds: settings.bounds, rule: Rule::External, timing }
+    Policy {
+        service,
+        bounds: settings.bounds,
+        rule: Rule::External,
+        timing,
+        rollout: RolloutPolicy::default(),
+    }
 }
 
 fn impossible(what: String, hint: &str) -> Result<(), RunError> {

@@ -15,7 +15,7 @@ use flyball_core::observation::{
     Observation, Phase, Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Timing};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
@@ -247,7 +247,7 @@ impl World {
     fn act(&mut self, decision: &Decision) {
         for step in &decision.plan {
             match step {
-                Step::Start { replica } => self.start(replica),
+                Step::Start { replica, .. } => self.start(replica),
                 Step::Route { replica, .. } => {
                     if let Some(replica) = self.replicas.get_mut(replica) {
                         (replica.routed, replica.draining) = (true, false);
@@ -483,7 +483,13 @@ fn fair(zero_wall_ms: i64) -> Fair {
     let timing = Timing { start_lag_prior_ms: START_LAG_MS, ..Timing::default() };
     let feed = Feed::start();
     let worlds = kinds.map(|(name, rule, bounds, trouble)| {
-        let policy = Policy { service: name.to_owned(), bounds, rule, timing };
+        let policy = Policy {
+            service: name.to_owned(),
+            bounds,
+            rule,
+            timing,
+            rollout: RolloutPolicy::default(),
+        };
         let mut world = World::new(policy, trouble, zero_wall_ms);
         while world.now_ms < HISTORY_MS {
             world.look(&feed);

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use flyball_core::policy::Rule;
+use flyball_core::policy::{Rule, Surge};
 
 use super::balancer::BackendKeys;
 use super::ready::{READY, Ready};
+use super::rollout::SURGE;
 use crate::bytes::BYTES_MAX;
 use crate::policies::POLICY;
 use crate::reader::{
@@ -30,6 +31,8 @@ const MEASURED: Only = Only("engine", &["process", "docker", "swarm", "mesos"]);
 const NETWORKED: Only = Only("engine", &["docker", "swarm"]);
 /// Where flyball starts and ends each replica.
 const STARTED: Only = Only("engine", &["process", "docker", "mesos"]);
+/// Where flyball replaces replicas of an old generation.
+const ROLLED: Only = Only("engine", &["process", "docker"]);
 /// Engines whose replicas are containers that flyball defines.
 const IMAGED: Only = Only("engine", &["docker", "mesos"]);
 
@@ -140,6 +143,15 @@ section! {
             label Always, only [STARTED];
         /// How long a replica may take to become ready before it is abandoned.
         start_limit: u64 = duration(100, DAY_MS), default "\"5m\"", label Always, only [STARTED];
+        /// How many replicas may run beyond the desired count while replicas of a new generation
+        /// take the place of others: a number, or a share of the count (`"25%"`, rounded up).
+        surge: Surge = SURGE, default "1", label Always, only [ROLLED];
+        /// A rollout stops once so many new replicas have failed; the old ones go on.
+        abort_after: u32 = count(1, 100), default "3", label Always, only [ROLLED];
+        /// `"auto"`: a new generation is rolled out as soon as there is one. `"manual"`: once you
+        /// run `flyball deploy`.
+        update: &'static str = choice(&["auto", "manual"]), default "\"auto\"", label Always,
+            only [ROLLED];
         /// The assumed start-up time of a replica until it has been measured.
         start_lag: Option<u64> = duration(1, DAY_MS), optional
             "1 s for a process, otherwise 2 s", label Always;

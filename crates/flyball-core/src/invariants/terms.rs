@@ -144,7 +144,7 @@ mod tests {
     use crate::invariants::{Broken, check};
     use crate::memory::Memory;
     use crate::observation::{EngineReport, Manual, Reading};
-    use crate::policy::{Bounds, Timing};
+    use crate::policy::{Bounds, RolloutPolicy, Timing};
     use crate::rules::{Recommendation, Threshold};
     use crate::units::Timestamp;
 
@@ -166,6 +166,7 @@ mod tests {
             bounds: Bounds { min: 0, max: 9 },
             rule: Rule::External,
             timing: Timing::default(),
+            rollout: RolloutPolicy::default(),
         };
         let decision = decide(&policy, &mut Memory::default(), &observation);
         assert_eq!((decision.desired, check(&policy, &observation, &decision)), (3, Vec::new()));

@@ -46,9 +46,7 @@ impl Failures {
             r.phase == Phase::Ready && steady && r.asked_at >= failed_at
         });
         if stayed {
-            self.count = 0;
-            self.given_up = false;
-            self.retry_at = now;
+            self.forgive(now);
         }
         // One after another: those that were started together and fail together fail once.
         let newest = self.newest_exit;
@@ -85,6 +83,13 @@ impl Failures {
             let doublings = (self.count - 1).min(16);
             self.put_off(now, (took_ms / GIVEN_UP_PARTS).saturating_mul(1 << doublings));
         }
+    }
+
+    /// Ends the series: what failed is not tried again.
+    pub(super) fn forgive(&mut self, now: Timestamp) {
+        self.count = 0;
+        self.given_up = false;
+        self.retry_at = now;
     }
 
     /// Whether people should know: more failed than may by chance, or one was given up.

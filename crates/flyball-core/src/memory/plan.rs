@@ -106,20 +106,23 @@ impl PlanMemory {
     }
 
     /// Takes a start for failed that has not become ready in time: once, however often the order to
-    /// end it has to be given. `answered` is what its readiness check was last answered.
+    /// end it has to be given; gives the reason then. `answered` is what its readiness check was
+    /// last answered.
     pub(crate) fn give_up(
         &mut self,
         now: Timestamp,
         replica: &ReplicaReport,
         answered: Option<&String>,
-    ) {
-        if self.given_up.insert(replica.id.clone()) {
+    ) -> Option<String> {
+        self.given_up.insert(replica.id.clone()).then(|| {
             let took_ms = now.ms_since(replica.asked_at);
             let mut why = format!("{} was not ready after {} s", replica.id, took_ms / 1000);
             if let Some(answered) = answered {
                 why += &format!(": {answered}");
             }
-            self.failures.give_up(now, &replica.id, self.next_number, took_ms, why);
-        }
+            let said = why.clone();
+            self.failures.give_up(now, &replica.id, self.next_number, took_ms, said);
+            why
+        })
     }
 }

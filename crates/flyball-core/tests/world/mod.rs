@@ -86,6 +86,7 @@ pub(crate) fn policy(rule: Rule, min: u32, max: u32) -> Policy {
         bounds: Bounds { min, max },
         rule,
         timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
+        rollout: RolloutPolicy::default(),
     }
 }
 
@@ -301,7 +302,7 @@ impl World {
 
     fn carry_out(&mut self, step: &Step) {
         match step {
-            Step::Start { replica } => {
+            Step::Start { replica, .. } => {
                 self.add(replica.clone());
             }
             Step::Route { replica, .. } => {

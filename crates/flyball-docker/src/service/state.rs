@@ -114,6 +114,7 @@ impl Order {
             throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
+            generation: None,
         }
     }
 }

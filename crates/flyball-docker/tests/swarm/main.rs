@@ -307,7 +307,7 @@ mod alone {
     use flyball_core::decide::decide;
     use flyball_core::memory::Memory;
     use flyball_core::observation::Observation;
-    use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+    use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
 
     use super::*;
 
@@ -323,6 +323,7 @@ mod alone {
             bounds: Bounds { min: 1, max: 2_000 },
             rule: Rule::External,
             timing: Timing::default(),
+            rollout: RolloutPolicy::default(),
         };
         let mut memory = Memory::default();
         let mut quickest = Duration::MAX;

@@ -340,6 +340,7 @@ impl Known {
             throttled: used.and_then(|used| used.throttled),
             cpu_limit_cores: cores,
             protected: false,
+            generation: None,
         }
     }
 }

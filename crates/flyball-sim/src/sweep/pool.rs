@@ -178,7 +178,7 @@ impl Pool {
     pub fn carry_out(&mut self, plan: &[Step]) {
         for step in plan {
             match step {
-                Step::Start { replica } => self.start(replica.clone()),
+                Step::Start { replica, .. } => self.start(replica.clone()),
                 Step::Route { replica, .. } => self.set_route(replica, Route::Routed),
                 Step::Drain { replica } => self.set_route(replica, Route::Draining),
                 Step::Stop { replica, .. } => self.remove(|body| body.id == *replica),

@@ -5,7 +5,7 @@
 use flyball_core::decide::decide;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
-use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
 
 use super::load::Load;
 use super::pool::{Pool, PoolModel};
@@ -109,7 +109,13 @@ impl Driver {
             ..Timing::default()
         };
         let bounds = Bounds { min: 1, max: 2 * peak + 10 };
-        let policy = Policy { service: "pool".into(), bounds, rule, timing };
+        let policy = Policy {
+            service: "pool".into(),
+            bounds,
+            rule,
+            timing,
+            rollout: RolloutPolicy::default(),
+        };
         Self { runner: runner.clone(), policy, memory: Memory::default(), broken: 0 }
     }
 

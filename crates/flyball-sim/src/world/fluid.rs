@@ -223,7 +223,7 @@ impl<'a> Fluid<'a> {
     pub fn carry_out(&mut self, step: &Step) {
         let now = self.now();
         match step {
-            Step::Start { replica } => self.start(replica.clone()),
+            Step::Start { replica, .. } => self.start(replica.clone()),
             Step::Route { replica, .. } => {
                 self.shown.outdated = true;
                 if let Some(replica) = self.find(replica) {

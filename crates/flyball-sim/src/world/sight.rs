@@ -3,7 +3,6 @@
 //! replicas neither come nor go; names are written once. Replicas and servers are in the order of
 //! their names, and a part that is not there is left out, never 0.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use flyball_core::observation::{
@@ -55,17 +54,7 @@ impl Sight {
         let at = Timestamp::default();
         let engine = Reading::Taken { at, value: EngineReport::default() };
         let balancer = balanced.then(|| Reading::Taken { at, value: BalancerReport::default() });
-        Self {
-            seen: Observation {
-                at,
-                wall_ms: 0,
-                engine,
-                balancer,
-                manual: None,
-                advice: None,
-                failing: BTreeMap::new(),
-            },
-        }
+        Self { seen: Observation { balancer, ..Observation::new(at, engine) } }
     }
 
     /// As it was written last.

@@ -9,7 +9,7 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Reading};
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
 use flyball_web::{
@@ -29,7 +29,13 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 pub(crate) fn policy(service: &str, rule: Rule) -> Policy {
     let bounds = Bounds { min: 2, max: 20 };
-    Policy { service: service.to_owned(), bounds, rule, timing: Timing::default() }
+    Policy {
+        service: service.to_owned(),
+        bounds,
+        rule,
+        timing: Timing::default(),
+        rollout: RolloutPolicy::default(),
+    }
 }
 
 /// A real decision over an empty pool: the floor of 2 is started.

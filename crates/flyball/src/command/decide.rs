@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use flyball_core::decision::Decision;
 use flyball_core::observation::Observation;
-use flyball_core::policy::{Policy, Rule, Timing};
+use flyball_core::policy::{Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::Timestamp;
 use flyball_sim::contender::{Contender, Foresight};
 use serde::Serialize;
@@ -58,7 +58,8 @@ fn contender(options: &Decide) -> Result<Contender, Failure> {
         ..Timing::default()
     };
     let service = options.service.clone();
-    let policy = Policy { service, bounds, rule: Rule::External, timing };
+    let policy =
+        Policy { service, bounds, rule: Rule::External, timing, rollout: RolloutPolicy::default() };
     Ok(options.policy.contender(&policy, Foresight::default()))
 }
 

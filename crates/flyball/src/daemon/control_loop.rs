@@ -240,7 +240,7 @@ impl ControlLoop {
             }
         }
         match step {
-            Step::Start { replica } => self.engine.start(replica),
+            Step::Start { replica, generation } => self.engine.start(replica, *generation),
             Step::Route { replica, address } => self.balancer.route(replica, *address),
             Step::Drain { replica } => self.balancer.drain(replica),
             Step::Stop { replica, .. } => self.engine.stop(replica),

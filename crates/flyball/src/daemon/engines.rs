@@ -8,6 +8,7 @@ pub(crate) mod process;
 mod swarm;
 
 use flyball_config as config;
+use flyball_core::generation::Generation;
 use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
@@ -108,10 +109,11 @@ impl Engine {
         }
     }
 
-    pub(crate) fn start(&self, replica: &ReplicaId) {
+    /// `generation`: what it is to be made as; `None` where the engine told none.
+    pub(crate) fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
         match self {
-            Self::Process(engine) => engine.start(replica),
-            Self::Docker(engine) => engine.start(replica),
+            Self::Process(engine) => engine.start(replica, generation),
+            Self::Docker(engine) => engine.start(replica, generation),
             // They keep a count, so no plan starts a replica by name.
             Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.start(replica),

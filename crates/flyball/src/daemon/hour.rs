@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flyball_config::{Env, Ready};
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Feed, ReplicaState, ServiceView, notices};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -83,6 +83,7 @@ fn policy(max: u32) -> Policy {
         bounds: Bounds { min: 1, max },
         rule: Rule::Governor(Governor::default()),
         timing: Timing { start_lag_prior_ms: 2_000, ..Timing::default() },
+        rollout: RolloutPolicy::default(),
     }
 }
 

@@ -63,7 +63,7 @@ mod tests {
     use flyball_core::memory::Memory;
     use flyball_core::observation::{Observation, Reading};
     use flyball_core::plan::HeldStarts;
-    use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+    use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
     use flyball_core::units::Timestamp;
 
     use super::*;
@@ -77,6 +77,7 @@ mod tests {
             bounds: Bounds { min: 1, max: 4 },
             rule: Rule::Governor(Governor::default()),
             timing: Timing::default(),
+            rollout: RolloutPolicy::default(),
         };
         let seen = Observation::new(at, engine);
         let mut decision = decide(&policy, &mut Memory::default(), &seen);

@@ -84,7 +84,7 @@ fn setup(measured: Measured) -> Setup {
 
 #[cfg(test)]
 mod tests {
-    use flyball_core::policy::{Bounds, Governor, Rule, Timing};
+    use flyball_core::policy::{Bounds, Governor, RolloutPolicy, Rule, Timing};
 
     use super::*;
     use crate::demo::trace::Shape;
@@ -98,6 +98,7 @@ mod tests {
             bounds: Bounds { min: 1, max: 12 },
             rule: Rule::Governor(rule),
             timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
+            rollout: RolloutPolicy::default(),
         };
         let measured = Measured { start_ms: 50.0, work_s: 0.055 };
         let told = simulate(&policy, &shape.arrivals(1), shape.run(), measured).unwrap();

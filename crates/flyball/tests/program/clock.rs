@@ -11,7 +11,7 @@ use flyball_core::observation::{
     BalancerReport, CpuCounter, EngineReport, Observation, Phase, Reading, ReplicaReport, Route,
     ServerHealth, ServerReport,
 };
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -51,6 +51,7 @@ fn decisions(wall: impl Fn(u64) -> i64) -> Vec<Decision> {
         bounds: Bounds { min: 1, max: 9 },
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
+        rollout: RolloutPolicy::default(),
     };
     let mut memory = Memory::default();
     let decide = |number| Decision {

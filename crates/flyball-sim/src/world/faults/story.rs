@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, StepRule, Target, Timing};
+use flyball_core::policy::{
+    Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Target, Timing,
+};
 
 use super::super::requests::arrivals::{below, nanos, unit};
 use super::super::requests::service::{Spread, Times};
@@ -225,7 +227,7 @@ fn policy(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Policy {
         stale_after_ms: interval_ms * dice.range(2, 6),
         ..Timing::default()
     };
-    Policy { service: "web".to_owned(), bounds, rule, timing }
+    Policy { service: "web".to_owned(), bounds, rule, timing, rollout: RolloutPolicy::default() }
 }
 
 fn setup(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Setup {

@@ -104,7 +104,7 @@ impl Watch {
                 Step::Route { replica, .. } => {
                     self.drains.remove(replica);
                 }
-                Step::Start { replica } => {
+                Step::Start { replica, .. } => {
                     self.starts.insert(replica.clone(), now);
                 }
                 Step::Stop { .. } | Step::Scale { .. } => {}
@@ -181,8 +181,7 @@ impl Watch {
             shown || self.starts.contains_key(&replica.id)
         };
         // One that is there already is not started again: the order is idempotent.
-        let new =
-            |step: &&Step| matches!(step, Step::Start { replica } if look.truth(replica).is_none());
+        let new = |step: &&Step| matches!(step, Step::Start { replica, .. } if look.truth(replica).is_none());
         let starts = look.decision.plan.iter().filter(new).count();
         let coming = look.world.replicas.iter().filter(stays).filter(known).count() + starts;
         let desired = look.decision.desired;

@@ -15,7 +15,7 @@ impl World {
     /// Carries out one step.
     pub fn carry_out(&mut self, step: &Step) {
         match step {
-            Step::Start { replica } => self.start(replica),
+            Step::Start { replica, .. } => self.start(replica),
             Step::Route { replica, .. } => self.route(replica),
             Step::Drain { replica } => self.drain(replica),
             Step::Stop { replica, .. } => self.stop(replica),

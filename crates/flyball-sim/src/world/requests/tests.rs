@@ -3,7 +3,7 @@
 use flyball_core::decision::Decision;
 use flyball_core::observation::{Phase, Reading};
 use flyball_core::plan::{Step, StopReason};
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::ReplicaId;
 
 use super::arrivals::{Arrivals, MS, nanos};
@@ -17,7 +17,13 @@ use crate::seed::Seed;
 fn policy(max: u32) -> Policy {
     let timing = Timing { start_lag_prior_ms: 1_000, ..Timing::default() };
     let rule = Rule::Governor(Governor::default());
-    Policy { service: "web".to_owned(), bounds: Bounds { min: 1, max }, rule, timing }
+    Policy {
+        service: "web".to_owned(),
+        bounds: Bounds { min: 1, max },
+        rule,
+        timing,
+        rollout: RolloutPolicy::default(),
+    }
 }
 
 /// The last decision after ten minutes of requests of which one in fifty takes as long as ten.
@@ -170,7 +176,7 @@ fn id(number: u64) -> ReplicaId {
 }
 
 fn start_and_route(world: &mut World, number: u64) {
-    world.carry_out(&Step::Start { replica: id(number) });
+    world.carry_out(&Step::Start { replica: id(number), generation: None });
     world.advance(world.now_ns + 2_000 * MS, 0);
     let address = std::net::SocketAddr::from(([127, 0, 0, 1], 8080));
     world.carry_out(&Step::Route { replica: id(number), address });

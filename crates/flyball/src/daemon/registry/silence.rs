@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flyball_core::decide::decide;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
-use flyball_core::policy::{Bounds, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::*;
@@ -39,7 +39,7 @@ fn look(slot: &ServiceState, memory: &mut Memory, at_ms: u64, engine: Reading<En
 async fn what_was_seen_last_is_shown_with_its_time_until_the_engine_speaks_again() {
     let bounds = Bounds { min: 2, max: 9 };
     let (rule, timing) = (Rule::External, Timing::default());
-    let policy = Policy { service: "web".to_owned(), bounds, rule, timing };
+    let policy = Policy { service: "web".to_owned(), bounds, rule, timing, rollout: RolloutPolicy::default() };
     let (slot, mut memory) = (ServiceState::new(policy, "docker", "none", None), Memory::default());
     let replicas = vec![replica(1, Phase::Ready), replica(2, Phase::Starting)];
     let report = EngineReport { replicas, ..EngineReport::default() };

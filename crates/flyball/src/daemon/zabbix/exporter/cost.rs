@@ -11,7 +11,7 @@ use std::time::Duration;
 use flyball_core::decide::decide;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Reading};
-use flyball_core::policy::{Bounds, Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
 use flyball_zabbix::{Peer, Sender};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -74,6 +74,7 @@ fn seen(look: u64, memory: &mut Memory) -> Looked {
         bounds: Bounds { min: 1, max: 10_000 },
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
+        rollout: RolloutPolicy::default(),
     };
     let at = Timestamp::from_ms(look * LOOK_MS);
     let replicas = (1..=REPLICAS).map(|number| replica(number, at)).collect();

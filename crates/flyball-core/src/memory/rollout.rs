@@ -1,0 +1,178 @@
+//! Which generation replicas are to have, and how many of it have failed.
+
+use std::collections::BTreeSet;
+
+use crate::generation::Generation;
+use crate::observation::{EngineReport, Exit, Phase, ReplicaReport};
+use crate::rollout::{RolloutOrder, RolloutPolicy, Update};
+use crate::units::{ReplicaId, Timestamp};
+
+/// A new replica that has served for so long has not failed; the same time as in `failures`.
+const STEADY_MS: u64 = 10_000;
+/// New replicas whose end counts against their generation. Far above any surge; the oldest names
+/// go first.
+const TRIED_MAX: usize = 256;
+
+/// What the plan remembers of rollouts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct RolloutMemory {
+    /// What is being rolled out, or was last; `None` where the engine knows no generations.
+    pub(crate) target: Option<Target>,
+    newest_exit: Option<Timestamp>,
+}
+
+/// The generation that replicas are to have.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Target {
+    pub(crate) generation: Generation,
+    /// Since when.
+    pub(crate) since: Timestamp,
+    /// Its replicas that failed since one of them served for [`STEADY_MS`].
+    pub(crate) failed: BTreeSet<ReplicaId>,
+    /// What the last of them said; empty if none failed.
+    pub(crate) why: String,
+    /// When so many had failed that it was given up.
+    pub(crate) aborted_at: Option<Timestamp>,
+    /// Its replicas that were started by the plan or seen to start.
+    tried: BTreeSet<ReplicaId>,
+}
+
+/// One look, as far as rollouts depend on it.
+pub(crate) struct RolloutLook<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) policy: RolloutPolicy,
+    pub(crate) order: RolloutOrder,
+    pub(crate) engine: &'a EngineReport,
+}
+
+impl RolloutMemory {
+    /// Takes in one look. True if the rollout was given up by it.
+    pub(super) fn follow(&mut self, look: &RolloutLook<'_>) -> bool {
+        let newest = self.newest_exit;
+        self.newest_exit = look.engine.exits.iter().map(|exit| exit.at).max().max(newest);
+        let Some(offered) = look.engine.generation else {
+            self.target = None;
+            return false;
+        };
+        let wanted = wanted(look, offered);
+        let known = self.target.take().filter(|target| target.generation == wanted);
+        let target = self.target.insert(known.unwrap_or_else(|| Target::new(wanted, look.now)));
+        target.retry(look.order);
+        let exits = look.engine.exits.iter();
+        target.follow(look, exits.filter(|exit| newest.is_none_or(|newest| exit.at > newest)))
+    }
+
+    /// The plan starts `replica`, of `generation`.
+    pub(crate) fn start(&mut self, replica: &ReplicaId, generation: Generation) {
+        if let Some(target) = self.target.as_mut().filter(|t| t.generation == generation) {
+            target.try_one(replica);
+        }
+    }
+
+    /// `replica` was given up, because it did not become ready.
+    pub(crate) fn give_up(&mut self, replica: &ReplicaId, why: &str) {
+        if let Some(target) = self.target.as_mut().filter(|t| t.tried.contains(replica)) {
+            target.fail(replica, why);
+        }
+    }
+}
+
+/// The generation that counts: what was rolled back to; what the engine offers, as far as that may
+/// be rolled out; else what serves.
+fn wanted(look: &RolloutLook<'_>, offered: Generation) -> Generation {
+    let RolloutOrder { deployed, back_to, .. } = look.order;
+    let may_roll = look.policy.update == Update::Auto
+        || deployed.is_some_and(|deployed| deployed.generation == offered);
+    match back_to {
+        Some(back_to) => back_to,
+        None if may_roll => offered,
+        None => most_common(look.engine, |_| true).unwrap_or(offered),
+    }
+}
+
+/// The generation that most replicas have of those that serve, or else start, and that `counts`; of
+/// equals the one whose digest is larger, so that the answer does not depend on an order.
+pub(crate) fn most_common(
+    engine: &EngineReport,
+    counts: impl Fn(Generation) -> bool,
+) -> Option<Generation> {
+    let with = |phase: Phase| {
+        let there = engine.replicas.iter().filter(move |r| r.phase == phase);
+        let mut all: Vec<Generation> =
+            there.filter_map(|r| r.generation).filter(|g| counts(*g)).collect();
+        all.sort_unstable();
+        all.chunk_by(|a, b| a == b).max_by_key(|same| same.len()).map(|same| same[0])
+    };
+    with(Phase::Ready).or_else(|| with(Phase::Starting))
+}
+
+impl Target {
+    fn new(generation: Generation, now: Timestamp) -> Self {
+        Self {
+            generation,
+            since: now,
+            failed: BTreeSet::new(),
+            why: String::new(),
+            aborted_at: None,
+            tried: BTreeSet::new(),
+        }
+    }
+
+    /// An operator who deploys it again has mended what kept it from serving.
+    fn retry(&mut self, order: RolloutOrder) {
+        let again = order.deployed.filter(|deployed| deployed.generation == self.generation);
+        if self.aborted_at.is_some_and(|aborted| again.is_some_and(|again| again.at > aborted)) {
+            self.aborted_at = None;
+            self.forgive();
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.failed.clear();
+        self.why.clear();
+    }
+
+    fn follow<'a>(
+        &mut self,
+        look: &RolloutLook<'_>,
+        exits: impl Iterator<Item = &'a Exit>,
+    ) -> bool {
+        if self.aborted_at.is_some() {
+            return false;
+        }
+        let own = |r: &&ReplicaReport| r.generation == Some(self.generation) && !r.protected;
+        let mine: Vec<&ReplicaReport> = look.engine.replicas.iter().filter(own).collect();
+        mine.iter().for_each(|replica| self.try_one(&replica.id));
+        let steady = |r: &&&ReplicaReport| {
+            r.phase == Phase::Ready
+                && r.ready_at.is_some_and(|at| look.now.ms_since(at) >= STEADY_MS)
+        };
+        if mine.iter().any(|r| steady(&r) && r.asked_at >= self.since) {
+            self.forgive();
+        }
+        for exit in exits.filter(|exit| self.tried.contains(&exit.replica)).collect::<Vec<_>>() {
+            self.fail(&exit.replica, &format!("{}: {}", exit.replica, exit.reason));
+        }
+        // Without a replica of another generation there is nothing that could go on instead.
+        let others = |r: &ReplicaReport| r.generation.is_some_and(|g| g != self.generation);
+        let is_rollout = look.engine.replicas.iter().any(others);
+        let failed = u32::try_from(self.failed.len()).unwrap_or(u32::MAX);
+        let over = is_rollout && failed >= look.policy.abort_after.max(1);
+        self.aborted_at = over.then_some(look.now);
+        over
+    }
+
+    fn try_one(&mut self, replica: &ReplicaId) {
+        if !self.tried.contains(replica) {
+            if self.tried.len() >= TRIED_MAX {
+                self.tried.pop_first();
+            }
+            self.tried.insert(replica.clone());
+        }
+    }
+
+    fn fail(&mut self, replica: &ReplicaId, why: &str) {
+        self.failed.insert(replica.clone());
+        self.why = why.to_owned();
+    }
+}
