@@ -14,11 +14,13 @@ use std::net::SocketAddr;
 
 use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::*;
 use flyball_core::plan::Step;
 use flyball_core::policy::*;
+use flyball_core::rollout::RolloutOrder;
 use flyball_core::units::{ReplicaId, Timestamp};
 
 pub(crate) const LOOK_MS: u64 = 200;
@@ -58,6 +60,12 @@ pub(crate) struct World {
     pub(crate) failing: BTreeMap<ReplicaId, ProbeFailure>,
     /// The wanted count of an engine that keeps one of its own; it removes the newest first.
     pub(crate) wanted_count: Option<u32>,
+    /// What the engine makes now; `None`: it knows no generations.
+    pub(crate) offered: Option<Generation>,
+    /// Generations whose replicas end at once (true) or never get ready (false).
+    pub(crate) broken: BTreeMap<Generation, bool>,
+    /// What an operator asked for about generations.
+    pub(crate) rollout: RolloutOrder,
     /// How long it takes until it shows that.
     pub(crate) leave_ms: u64,
     lowered_ms: u64,
@@ -74,6 +82,7 @@ pub(crate) struct Replica {
     pub(crate) route: Option<Route>,
     pub(crate) in_flight: u32,
     pub(crate) protected: bool,
+    pub(crate) generation: Option<Generation>,
     pub(crate) never_ready: bool,
     pub(crate) unhealthy: bool,
     /// What the balancer holds against it.
@@ -120,6 +129,9 @@ impl World {
             busy: None,
             failing: BTreeMap::new(),
             wanted_count: None,
+            offered: None,
+            broken: BTreeMap::new(),
+            rollout: RolloutOrder::default(),
             leave_ms: 0,
             lowered_ms: 0,
             chosen: false,
@@ -175,6 +187,7 @@ impl World {
     fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
         self.follow_count();
+        self.end_broken();
         let span_s = ms as f64 / 1000.0;
         for replica in self.replicas.values_mut() {
             let due = self.now_ms >= replica.asked_ms + self.lag_ms && !replica.never_ready;
@@ -227,6 +240,7 @@ impl World {
             manual: self.manual.clone(),
             advice,
             failing: self.failing.clone(),
+            rollout: self.rollout,
             ..Observation::new(now, engine)
         }
     }
@@ -246,6 +260,7 @@ impl World {
                 cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
                 throttled: held_ns.map(|held_ns| ThrottleCounter { at: now, held_ns }),
                 protected: r.protected,
+                generation: r.generation,
                 ..ReplicaReport::new(id.clone(), phase, asked_at)
             }
         };
@@ -255,8 +270,20 @@ impl World {
             busy: self.busy.clone(),
             count: self.wanted_count.map(|wanted| EngineCount { wanted, leaving: self.leaving() }),
             not_ready: self.not_ready.clone(),
+            generation: self.offered,
             ..EngineReport::default()
         }
+    }
+
+    /// What is broken ends before it is ready.
+    fn end_broken(&mut self) {
+        let at = Timestamp::from_ms(self.now_ms);
+        let broken = &self.broken;
+        let ends = |r: &Replica| r.generation.is_some_and(|g| broken.get(&g) == Some(&true));
+        let ended = self.replicas.extract_if(.., |_, replica| ends(replica));
+        let exit =
+            |(replica, _)| Exit { replica, at, ready_ms: None, reason: "exit status 1".into() };
+        self.exits.extend(ended.map(exit));
     }
 
     fn leaving(&self) -> Leaving {
@@ -302,8 +329,12 @@ impl World {
 
     fn carry_out(&mut self, step: &Step) {
         match step {
-            Step::Start { replica, .. } => {
-                self.add(replica.clone());
+            Step::Start { replica, generation } => {
+                assert_eq!(generation.is_some(), self.offered.is_some());
+                let never_ready = generation.is_some_and(|g| self.broken.get(&g) == Some(&false));
+                let added = self.add(replica.clone());
+                added.generation = *generation;
+                added.never_ready = never_ready;
             }
             Step::Route { replica, .. } => {
                 self.replicas.get_mut(replica).unwrap().route = Some(Route::Routed);
@@ -339,6 +370,7 @@ impl World {
             route: None,
             in_flight: 0,
             protected: false,
+            generation: None,
             never_ready: false,
             unhealthy: false,
             down: None,
