@@ -446,6 +446,7 @@ impl View<'_> {
 fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTreeSet<Step>) {
     let kept = asked.kept.max(asked.desired);
     let mut victims = view.committed(memory);
+    asked.direction.spare_new(&mut victims);
     let mut surplus = victims.len().saturating_sub(kept);
     if surplus == 0 {
         return;
@@ -454,7 +455,6 @@ fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTre
     let mut ready_surplus = ready.saturating_sub(kept);
     let given_up: BTreeSet<ReplicaId> = steps.iter().filter_map(Step::replica).cloned().collect();
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
-    asked.direction.spare_new(&mut victims);
     victims.sort_by_key(|r| {
         let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
         let is_current = asked.direction.is_current(r);

@@ -58,7 +58,8 @@ impl Direction {
             || replica.generation == self.generation
     }
 
-    /// Takes those out of `victims` that start to replace others.
+    /// Takes those out of `victims` that start to replace others: none of the others leaves before
+    /// its successor is ready.
     pub(super) fn spare_new(&self, victims: &mut Vec<&ReplicaReport>) {
         if self.surge == 0 {
             return;

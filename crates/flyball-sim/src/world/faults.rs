@@ -4,6 +4,7 @@
 //! Then liveness: faults stop, the load is steady, and [`settle`] wants a sensible count that
 //! stays. A seed is the whole run; it repeats exactly.
 
+mod deploys;
 mod settle;
 mod stage;
 mod story;

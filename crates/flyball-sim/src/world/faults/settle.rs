@@ -8,6 +8,7 @@ use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
 use flyball_core::observation::{Observation, Phase};
 use flyball_core::policy::{Bounds, Policy};
+use flyball_core::rollout::RolloutState;
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::super::requests::World;
@@ -153,7 +154,9 @@ fn waits(seen: &Observation, decision: &Decision) -> bool {
     let figures = &decision.signals;
     let engine = seen.engine.value();
     let stopping = engine.is_some_and(|e| e.replicas.iter().any(|r| r.phase == Phase::Stopping));
-    holds(decision) || figures.starting > 0 || figures.draining > 0 || stopping
+    // It states how many replicas it still has to replace.
+    let rolls = decision.rollout.as_ref().is_some_and(|r| r.state == RolloutState::Rolling);
+    holds(decision) || rolls || figures.starting > 0 || figures.draining > 0 || stopping
 }
 
 /// The least count that serves the steady load, and the most that can be explained.

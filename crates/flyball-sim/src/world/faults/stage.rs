@@ -3,14 +3,15 @@
 
 use std::collections::VecDeque;
 
-use flyball_core::observation::{Ask, EngineReport, Manual, Observation, Reading};
+use flyball_core::observation::{Ask, EngineReport, Manual, Observation, Phase, Reading};
 use flyball_core::plan::Step;
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::super::requests::World;
 use super::super::requests::arrivals::{Arrivals, MS, below, unit};
-use super::super::requests::replica::ReplicaEnd;
+use super::super::requests::replica::{Replica, ReplicaEnd};
 use super::super::requests::service::Spread;
+use super::deploys::Deploys;
 use super::story::{Fault, Kind, SAFETY_LOOKS, Story};
 use crate::seed::{Purpose, Seed, Stream};
 
@@ -36,6 +37,7 @@ pub(super) struct Stage {
     last: Option<Observation>,
     foreign: u64,
     mended: bool,
+    deploys: Deploys,
 }
 
 impl Stage {
@@ -56,12 +58,14 @@ impl Stage {
             last: None,
             foreign: FOREIGN,
             mended: false,
+            deploys: Deploys::new(seed),
         }
     }
 
     /// Lets the faults of `look` begin and end; whether flyball restarts.
     pub(super) fn begin(&mut self, story: &Story, look: u32) -> bool {
         self.look = look;
+        self.deploys.begin(look);
         self.at_work = story.at_work(look).copied().collect();
         self.world.work_factor = if self.broken(Kind::WorkDoubles) { 2.0 } else { 1.0 };
         self.world.fate = self.fate();
@@ -144,6 +148,9 @@ impl Stage {
         self.manual = None;
         self.world.work_factor = 1.0;
         self.world.mend();
+        let ready = |replica: &&Replica| replica.phase == Some(Phase::Ready);
+        let there = self.world.replicas.iter().filter(ready);
+        self.deploys.mend(there.map(|replica| &replica.id));
         // A steady load is one whose work does not vary either.
         self.world.setup.work.spread = Spread::Same;
         self.mended = true;
@@ -155,6 +162,10 @@ impl Stage {
         let now = seen.at;
         self.manual = self.manual.take().filter(|m| m.until.is_none_or(|until| until > now));
         seen.manual = self.manual.clone();
+        seen.rollout = self.deploys.order();
+        if let Reading::Taken { value, .. } = &mut seen.engine {
+            self.deploys.show(value);
+        }
         self.engines.push_back(seen.engine.clone());
         // Late, but never older than what was said before.
         let older = |reading: &Reading<EngineReport>| made_at(reading) < self.seen_at;
@@ -227,7 +238,14 @@ impl Stage {
             if self.broken(half) && unit(&mut self.chance) < 0.5 {
                 continue;
             }
+            let fate = self.world.fate;
+            if let Step::Start { replica, generation } = step
+                && self.deploys.start(replica, *generation)
+            {
+                self.world.fate = ReplicaEnd::EndsAfterMs(self.interval_ms);
+            }
             self.world.carry_out(step);
+            self.world.fate = fate;
         }
     }
 

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use flyball_core::policy::{
-    Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Target, Timing,
+    Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing,
 };
 
 use super::super::requests::arrivals::{below, nanos, unit};
@@ -227,7 +227,10 @@ fn policy(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Policy {
         stale_after_ms: interval_ms * dice.range(2, 6),
         ..Timing::default()
     };
-    Policy { service: "web".to_owned(), bounds, rule, timing, rollout: RolloutPolicy::default() }
+    // Drawn from what was drawn before, so that stories without a deploy stay what they were.
+    let surge = Surge::Count(1 + bounds.max / 6);
+    let rollout = RolloutPolicy { surge, ..RolloutPolicy::default() };
+    Policy { service: "web".to_owned(), bounds, rule, timing, rollout }
 }
 
 fn setup(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Setup {

@@ -10,9 +10,11 @@ use flyball_core::invariants::{self, Broken};
 use flyball_core::observation::{Observation, Phase, Route};
 use flyball_core::plan::{Step, StopReason};
 use flyball_core::policy::Policy;
+use flyball_core::rollout::{Rollout, RolloutState};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::super::requests::World;
+use super::super::requests::arrivals::MS;
 use super::super::requests::replica::Replica;
 
 /// Something that may never happen.
@@ -144,6 +146,9 @@ impl Watch {
 
     /// A removal that nobody asked for by hand, of a replica that could have stayed.
     fn removal(&self, look: &Look<'_>, replica: &Replica) -> Result<(), Breach> {
+        if look.is_succeeded(&replica.id) {
+            return Ok(());
+        }
         let stays = matches!(replica.phase, Some(Phase::Starting | Phase::Ready));
         let excess = look.decision.signals.committed() > look.policy.bounds.max;
         if !stays || excess || look.seen.manual.is_some() {
@@ -160,7 +165,9 @@ impl Watch {
         };
         // One that an earlier life began to drain goes on draining.
         let adopted = replica.route == Some(Route::Draining);
-        if !adopted && now.ms_since(since) < hold_ms {
+        // A drain whose order was lost was checked when it was first ordered.
+        let repeated = self.drains.get(&replica.id).is_some_and(|first| *first < now);
+        if !adopted && !repeated && now.ms_since(since) < hold_ms {
             return Err(Breach::RemovesTooSoon(replica.id.clone()));
         }
         Ok(())
@@ -169,7 +176,8 @@ impl Watch {
     /// What is really on its way, and this plan's starts, are no more than is wanted.
     fn asks_once(&self, look: &Look<'_>) -> Result<(), Breach> {
         let stays = |replica: &&Replica| match replica.phase {
-            Some(Phase::Starting) => true,
+            // One that had its time and may not be stopped is none that is coming.
+            Some(Phase::Starting) => !(replica.protected && look.is_late(replica)),
             Some(Phase::Ready) => !self.drains.contains_key(&replica.id),
             // No engine of this world checks health after readiness.
             Some(Phase::Unhealthy | Phase::Stopping) | None => false,
@@ -185,7 +193,10 @@ impl Watch {
         let starts = look.decision.plan.iter().filter(new).count();
         let coming = look.world.replicas.iter().filter(stays).filter(known).count() + starts;
         let desired = look.decision.desired;
-        if starts > 0 && coming > desired as usize {
+        // With a surplus that stays for now, the successors of the old ones come on top of it.
+        let surge = look.surge();
+        let kept = if surge > 0 { coming - starts } else { 0 };
+        if starts > 0 && coming > kept.max(desired as usize) + surge {
             return Err(Breach::AsksTwice { desired, coming });
         }
         Ok(())
@@ -202,6 +213,30 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     fn truth(&self, id: &ReplicaId) -> Option<&'a Replica> {
         self.world.replicas.iter().find(|replica| replica.exists() && replica.id == *id)
+    }
+
+    fn is_late(&self, replica: &Replica) -> bool {
+        let asked_at = Timestamp::from_ms(replica.asked_ns / MS);
+        self.seen.at.ms_since(asked_at) > self.policy.timing.start_limit_ms
+    }
+
+    fn rolls(&self) -> Option<&Rollout> {
+        self.decision.rollout.as_ref().filter(|rollout| rollout.state == RolloutState::Rolling)
+    }
+
+    /// How many may be on their way beyond the count, to replace others.
+    fn surge(&self) -> usize {
+        let count = self.decision.desired.max(self.decision.signals.committed());
+        self.rolls().map_or(0, |_| self.policy.rollout.surge.of(count) as usize)
+    }
+
+    /// Whether `id` is of an old generation and more than enough others are ready.
+    fn is_succeeded(&self, id: &ReplicaId) -> bool {
+        let Some(rollout) = self.rolls() else { return false };
+        let engine = self.seen.engine.value();
+        let shown = engine.and_then(|e| e.replicas.iter().find(|r| r.id == *id));
+        let old = shown.and_then(|r| r.generation).is_some_and(|g| g != rollout.to);
+        old && self.decision.signals.ready > self.decision.desired
     }
 
     fn starts(&self) -> usize {
