@@ -1,7 +1,5 @@
-//! Zabbix's JSON-RPC API, from 6.0 to 7.4.
-//!
-//! The version is requested first and without a token, as Zabbix requires. No message contains the
-//! token.
+//! Zabbix's JSON-RPC API, from 6.0 to 7.4. The version is requested first and without a token, as
+//! Zabbix requires. No message contains the token.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

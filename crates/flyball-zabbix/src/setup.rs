@@ -1,7 +1,6 @@
-//! What flyball has in Zabbix: [`provision`] creates and updates it, [`remove`] removes it.
-//!
-//! Only objects with flyball's mark are changed: a uuid for groups and the template, a tag for
-//! hosts, a distinctive name for the rest.
+//! What flyball has in Zabbix: [`provision`] creates and updates it, [`remove`] removes it. Only
+//! objects with flyball's mark are changed: a uuid for groups and the template, a tag for hosts, a
+//! distinctive name for the rest.
 
 mod applier;
 mod compare;

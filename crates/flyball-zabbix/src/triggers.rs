@@ -1,7 +1,6 @@
-//! Reads Zabbix's triggers of a service.
-//!
-//! A trigger counts only while it is in problem state *and* evaluated, and its mean is being
-//! calculated. Anything doubtful is [`Advice::Unclear`] with its reason.
+//! Reads Zabbix's triggers of a service. A trigger counts only while it is in problem state *and*
+//! evaluated, and its mean is being calculated. Anything doubtful is [`Advice::Unclear`] with its
+//! reason.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -23,7 +23,7 @@ section! {
         /// Lines of that file besides the servers, such as `["balance leastconn"]`: backend
         /// directives that neither read nor run anything on disk.
         lines: Vec<String> = LINES, default "[]", label Never;
-        /// The server slots to use with HAProxy before 2.6.
+        /// The servers of a `server-template` line, to use with HAProxy before 2.6.
         template: Option<TemplateKeys> = table::<TemplateKeys>(), optional
             "servers are created as needed", label Allowed;
         /// Whether HAProxy also checks the servers, in addition to flyball's own probe, and takes
@@ -38,11 +38,11 @@ section! {
 }
 
 section! {
-    /// The slots that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` creates.
+    /// The servers that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` creates.
     TemplateKeys "services.NAME.haproxy.template" => pub Template {
-        /// The prefix of the slots' names.
+        /// The prefix of the servers' names.
         prefix: String = HAPROXY_NAME, required "\"fb\"", label Allowed;
-        /// The number of slots.
+        /// The number of servers.
         count: u32 = count(1, 10_000), required "50", label Allowed;
     }
 }
@@ -75,7 +75,7 @@ pub struct Backend {
     pub name: String,
     /// A file with the whole backend that flyball keeps current.
     pub file: Option<OwnedFile>,
-    /// The slots to use, for HAProxy before 2.6, which cannot make servers at run time.
+    /// The template servers to use, for HAProxy before 2.6, which cannot make servers at run time.
     pub template: Option<Template>,
     /// Whether HAProxy checks the servers, too; `None`: where the backend is HTTP.
     pub check: Option<bool>,

@@ -40,7 +40,18 @@ pub(super) fn engine(keys: &ServiceKeys, name: &str, reports: &mut Reports) -> O
         Some("swarm") => swarm_service(keys, name, reports).map(Engine::Swarm),
         Some("mesos") => task(keys, reports).map(Engine::Mesos),
         Some("marathon") => app(keys, name).map(Engine::Marathon),
-        Some(_) => process(keys, reports).map(Engine::Process),
+        Some("process") => process(keys, reports).map(Engine::Process),
+        // A name in ENGINES without an arm above: refused, never a process by accident.
+        Some(name) => {
+            let fault = ConfigError::not_a(
+                &keys.engine.path,
+                &format!("\"{name}\""),
+                "an engine that flyball can build",
+                "use another engine".to_owned(),
+            );
+            keys.engine.report(fault, reports);
+            None
+        }
     }
 }
 
@@ -79,5 +90,20 @@ pub(super) fn refuse_reserved_labels(keys: &ServiceKeys, reports: &mut Reports) 
         let path = keys.labels.path_of(name);
         let fault = ConfigError::not_a(&path, "this name", "a name for your own label", instead);
         keys.labels.report(fault, reports);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::ENGINES;
+    use crate::{Env, parse};
+
+    #[test]
+    fn every_engine_that_can_be_named_can_be_built() {
+        for name in ENGINES {
+            let text = format!("[services.web]\nengine = \"{name}\"\nbalancer = \"none\"");
+            let said = parse(&text, "f", &Env::default()).err().map(|e| e.to_string());
+            assert!(!said.unwrap_or_default().contains("flyball can build"), "{name}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::reader::{
     WORDS, bytes, choice, count, duration, section, share, table,
 };
 
-const ENGINES: [&str; 5] = ["process", "docker", "swarm", "mesos", "marathon"];
+pub(super) const ENGINES: [&str; 5] = ["process", "docker", "swarm", "mesos", "marathon"];
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
 const SWARM: Only = Only("engine", &["swarm"]);
