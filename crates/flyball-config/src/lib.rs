@@ -3,6 +3,7 @@
 //! complete and free of contradictions; anything less is a [`ConfigErrors`], never a panic.
 
 mod bytes;
+mod claims;
 mod config;
 mod duration;
 mod env;

@@ -90,7 +90,7 @@ impl MesosEngine {
         self.changed.notified().await;
     }
 
-    /// Starts nothing any more, and waits at most 2 s until the master has got the orders to end tasks.
+    /// Starts nothing any more, and waits at most 2 s until the master has the orders to end tasks.
     /// Tasks stay.
     pub async fn shutdown(&self) {
         let core = &self.cluster.core;

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use crate::api::{Api, ApiSettings};
+use crate::api::{Api, ApiSettings, list, text};
 use crate::error::ZabbixError;
 use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
-use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG, list, text};
+use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG};
 
 /// Compared again this often, since any user can remove a host.
 const EVERY: Duration = Duration::from_secs(30);

@@ -19,8 +19,7 @@ use serde::Serialize;
 use crate::api::{Api, ApiToken};
 use crate::error::ZabbixError;
 use crate::proxies::Proxies;
-use applier::Applier;
-pub(crate) use applier::{list, text};
+use applier::{Applier, text};
 pub use inspect::{Inspected, inspect};
 pub use remove::remove;
 

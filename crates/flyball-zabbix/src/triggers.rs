@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, list, text};
 use crate::error::ZabbixError;
-use crate::setup::{list, text};
 
 /// The item whose age says whether Zabbix calculates at all.
 const MEAN_KEY: &str = "flyball.cpu.mean";

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
 
-use crate::pull::Metered;
 use crate::pull::clock_offset::{ClockOffset, Span};
 use crate::{Answer, Container, PullError};
 
@@ -20,6 +19,15 @@ const MISSED_MAX: u32 = 3;
 /// The kernel adds up what a processor used when that processor next looks at its clock, which may
 /// be a while after it was used: so much may come late, for each of them.
 const LATE_NS: u64 = 100_000_000;
+
+/// What is known of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metered {
+    /// CPU time used. It falls where the counter restarted or is no longer comparable.
+    pub cpu: CpuCounter,
+    /// How long it was throttled; `None` without a limit or a count.
+    pub throttled: Option<ThrottleCounter>,
+}
 
 /// One node.
 #[derive(Debug, Default)]

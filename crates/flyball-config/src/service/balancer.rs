@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::ServiceKeys;
+use crate::claims::{Claim, Claims};
 use crate::reader::{
     ConfigError, FLAG, Field, HAPROXY_NAME, LINES, OPTIONS, PATH, Reports, count, section, table,
 };
-use crate::reservations::{Claim, Claims};
 
 section! {
     /// The HAProxy backend to manage. Each service needs its own.
@@ -106,10 +106,19 @@ pub(super) fn balancer(
         Some("none") => Some(Balancer::None),
         Some("haproxy") => haproxy(&keys.haproxy, name, &mut claims, reports)
             .and_then(|backend| Some(Balancer::Haproxy { backend, slots: keys.slots.value? })),
-        Some(_) => {
+        Some("proxy") => {
             claims.listen = Claim::of(&keys.listen, keys.listen.value);
             let (listen, slots) = (keys.listen.value, keys.slots.value);
             listen.zip(slots).map(|(listen, slots)| Balancer::Proxy { listen, slots })
+        }
+        // A name in BALANCERS without an arm above: refused, never a proxy by accident.
+        Some(name) => {
+            keys.balancer.refuse(
+                &format!("{name} cannot be built"),
+                "use another balancer",
+                reports,
+            );
+            None
         }
     };
     (balancer, claims)

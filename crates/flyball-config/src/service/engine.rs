@@ -43,13 +43,7 @@ pub(super) fn engine(keys: &ServiceKeys, name: &str, reports: &mut Reports) -> O
         Some("process") => process(keys, reports).map(Engine::Process),
         // A name in ENGINES without an arm above: refused, never a process by accident.
         Some(name) => {
-            let fault = ConfigError::not_a(
-                &keys.engine.path,
-                &format!("\"{name}\""),
-                "an engine that flyball can build",
-                "use another engine".to_owned(),
-            );
-            keys.engine.report(fault, reports);
+            keys.engine.refuse(&format!("{name} cannot be built"), "use another engine", reports);
             None
         }
     }
@@ -95,15 +89,18 @@ pub(super) fn refuse_reserved_labels(keys: &ServiceKeys, reports: &mut Reports) 
 
 #[cfg(test)]
 mod tests {
-    use super::super::keys::ENGINES;
+    use super::super::keys::{BALANCERS, ENGINES};
     use crate::{Env, parse};
 
     #[test]
-    fn every_engine_that_can_be_named_can_be_built() {
-        for name in ENGINES {
-            let text = format!("[services.web]\nengine = \"{name}\"\nbalancer = \"none\"");
-            let said = parse(&text, "f", &Env::default()).err().map(|e| e.to_string());
-            assert!(!said.unwrap_or_default().contains("flyball can build"), "{name}");
+    fn every_engine_and_balancer_that_can_be_named_can_be_built() {
+        for engine in ENGINES {
+            for balancer in BALANCERS {
+                let keys = format!("engine = \"{engine}\"\nbalancer = \"{balancer}\"");
+                let read = parse(&format!("[services.web]\n{keys}"), "f", &Env::default());
+                let said = read.err().map(|errors| errors.to_string()).unwrap_or_default();
+                assert!(!said.contains("cannot be built"), "{said}");
+            }
         }
     }
 }

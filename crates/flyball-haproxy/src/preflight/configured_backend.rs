@@ -44,8 +44,8 @@ impl<'a> ConfiguredBackend<'a> {
         lines.collect::<Vec<_>>().join(" ")
     }
 
-    /// Where template servers are used, and made by a line that is seen. In flyball's own file each has a line
-    /// with all that it is to have.
+    /// Where template servers are used, and made by a line that is seen. In flyball's own file each
+    /// has a line with all that it is to have.
     pub(super) fn template_line(&self) -> Option<TemplateLine> {
         let template_servers =
             self.settings.template_servers.as_ref().filter(|_| self.settings.file.is_none())?;

@@ -1,6 +1,6 @@
-//! `hpa:T`: the Horizontal Pod Autoscaler on CPU utilization; above one replica KEDA ends in the same
-//! formula, because it hands its metrics to an HPA. The arithmetic is that of the Kubernetes
-//! documentation and the controller's source. 4 ready at 90 % with target 50 %: 4 x 1.8 = 7.2, so 8.
+//! `hpa:T`: the Horizontal Pod Autoscaler on CPU utilization, by the Kubernetes documentation and the
+//! controller's source. Above one replica KEDA ends in the same formula, since it feeds an HPA.
+//! Example: 4 ready at 90 % with a target of 50 %: 4 x 1.8 = 7.2, so 8.
 
 mod grid;
 mod pace;
