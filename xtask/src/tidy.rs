@@ -1,6 +1,7 @@
 //! The house rules that neither the compiler nor clippy checks. A rule that cannot be checked is
 //! reported instead of passing.
 
+mod circles;
 mod dependencies;
 mod documents;
 mod licence;
@@ -75,6 +76,7 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
         sources::registry_hosts,
         sources::core_fence,
         sources::modules_of_others,
+        circles::file_circles,
         manifests::workspace_lints,
         manifests::workspace_versions,
         manifests::edges,

@@ -1,8 +1,4 @@
 //! The answer of an agent: complete and plausible in itself, or refused.
-//!
-//! ```json
-//! {"boot_id":"6b1f...","at_ns":5123456789,"cores":2,"containers":[["4a9c...",8100000,null]]}
-//! ```
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -23,7 +19,11 @@ pub(crate) const PATH: &str = "/v1/cpu";
 /// A kernel of 6.18 can be built for this many.
 const CORES_MAX: u32 = 8_192;
 
-/// The counters of one machine at one moment.
+/// The counters of one machine at one moment:
+///
+/// ```json
+/// {"boot_id":"6b1f...","at_ns":5123456789,"cores":2,"containers":[["4a9c...",8100000,null]]}
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// Names this run of the kernel; counters and `at_ns` of another one do not compare.

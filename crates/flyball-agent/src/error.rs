@@ -1,7 +1,5 @@
-//! Errors of both sides.
-//!
-//! A missed answer is normal and separate from what prevents a start. No message repeats a secret
-//! or what the other side sent.
+//! Errors of both sides. A missed answer is normal and separate from what prevents a start. No
+//! message repeats a secret or what the other side sent.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,9 +1,5 @@
-//! CPU usage of containers on other machines.
-//!
-//! What is not known is missing, never 0; a counter that restarts shows it by falling.
-//!
-//! An agent on each machine reads the cgroups there ([`serve`]); one controller asks them all
-//! ([`Agents`]), or one of them now and then ([`AgentClient`]). An answer has at most [`CONTAINERS_MAX`] containers.
+//! CPU usage of containers on other machines: an agent on each reads the cgroups there ([`serve`]),
+//! and one controller asks them all ([`Agents`]). What is not known is missing, never 0.
 
 mod answer;
 mod error;

@@ -10,18 +10,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
 use flyball_net::Token;
 use tokio::runtime::Handle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::pull::client::bearer;
-use crate::pull::node::Node;
 use crate::{AgentError, Answer, PullError};
+use client::bearer;
+use node::Node;
 
-pub use crate::pull::client::AgentClient;
+pub use client::AgentClient;
+pub use node::Metered;
 
 /// The most nodes that are asked: those beyond are reported as silent. Docker recommends fewer than
 /// a thousand nodes to a swarm; each costs a task and a connection.
@@ -40,15 +40,6 @@ pub struct PullSettings {
     pub interval_ms: u64,
     /// The clock of the readings.
     pub clock: fn() -> Timestamp,
-}
-
-/// What is known of one container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metered {
-    /// CPU time used. It falls where the counter restarted or is no longer comparable.
-    pub cpu: CpuCounter,
-    /// How long it was throttled; `None` without a limit or a count.
-    pub throttled: Option<ThrottleCounter>,
 }
 
 /// The agents of all nodes.

@@ -1,7 +1,5 @@
-//! The server: reports this host's CPU counters. It needs no Docker and changes nothing.
-//!
-//! Nothing is reported without the token. Connections are bounded in number, header size and
-//! lifetime.
+//! The server: reports this host's CPU counters. It needs no Docker and changes nothing. Nothing is
+//! reported without the token. Connections are bounded in number, header size and lifetime.
 
 mod cgroup_reader;
 
@@ -122,7 +120,7 @@ pub async fn serve(
 impl ServeState {
     fn answer(&self, request: &Request<Incoming>, place: &Connection) -> Response<Full<Bytes>> {
         if !self.may_read(request) {
-            let mut refusal = told(StatusCode::UNAUTHORIZED, "send the token as Bearer\n");
+            let mut refusal = response(StatusCode::UNAUTHORIZED, "send the token as Bearer\n");
             let headers = refusal.headers_mut();
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             // A client without a token must not hold a place.
@@ -134,8 +132,8 @@ impl ServeState {
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, PATH) => self.counters(),
-            (_, PATH) => told(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported\n"),
-            _ => told(StatusCode::NOT_FOUND, "the only path is /v1/cpu\n"),
+            (_, PATH) => response(StatusCode::METHOD_NOT_ALLOWED, "only GET is supported\n"),
+            _ => response(StatusCode::NOT_FOUND, "the only path is /v1/cpu\n"),
         }
     }
 
@@ -156,7 +154,7 @@ impl ServeState {
     }
 }
 
-fn told(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::new(Bytes::from_static(text.as_bytes())));
     *answer.status_mut() = status;
     with_type(answer, "text/plain")

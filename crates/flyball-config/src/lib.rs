@@ -3,10 +3,11 @@
 //! complete and free of contradictions; anything less is a [`ConfigErrors`], never a panic.
 
 mod bytes;
+mod claims;
 mod config;
 mod duration;
 mod env;
-mod labels;
+mod label_reader;
 mod policies;
 mod reader;
 mod reference;
@@ -23,7 +24,7 @@ pub use bytes::{BYTES_MAX, BytesError, parse_bytes, show_bytes};
 pub use config::Config;
 pub use duration::{DURATION_MAX_MS, DurationError, parse_duration, show_duration};
 pub use env::Env;
-pub use labels::{Described, Labelled, Limits, ServiceLabels, Source};
+pub use label_reader::{Described, Labelled, Limits, ServiceLabels, Source};
 pub use reader::{
     ConfigError, ConfigErrors, Excerpt, MINIMAL, PROBLEMS_MAX, Place, Problem, TEXT_MAX,
 };

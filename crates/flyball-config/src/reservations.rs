@@ -7,24 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 
 use crate::Config;
-use crate::reader::{ConfigError, Field, Span, Syntax, join, show_path};
+use crate::claims::{Claim, Claims};
+use crate::reader::{ConfigError, Span, Syntax, join, show_path};
 use crate::service::{Balancer, Service};
-
-/// What a service wants for itself.
-#[derive(Debug, Default)]
-pub(crate) struct Claims {
-    pub(crate) listen: Option<Claim<SocketAddr>>,
-    pub(crate) backend: Option<Claim<String>>,
-    pub(crate) file: Option<Claim<PathBuf>>,
-}
-
-/// One such thing, with the full path of its key and its place.
-#[derive(Debug)]
-pub(crate) struct Claim<T> {
-    key: String,
-    value: T,
-    span: Span,
-}
 
 /// Who claims something, and in which syntax.
 #[derive(Clone, Copy, Debug)]
@@ -142,14 +127,6 @@ impl Owner<'_> {
             Syntax::File => key.to_owned(),
             Syntax::Labels => format!("{key} of service {}", self.service),
         }
-    }
-}
-
-impl<T> Claim<T> {
-    /// To `value`, which the key of `field` says or implies.
-    pub(crate) fn of<F>(field: &Field<F>, value: Option<T>) -> Option<Self> {
-        let (key, span) = (field.path.clone(), field.place().clone());
-        value.map(|value| Self { key, value, span })
     }
 }
 

@@ -37,9 +37,9 @@ pub use process::Process;
 pub use ready::Ready;
 pub use swarm::{SwarmService, TaskReach};
 
+use crate::claims::Claims;
 use crate::duration::show_duration;
 use crate::reader::Reports;
-use crate::reservations::Claims;
 
 /// One service.
 #[derive(Clone, Debug, PartialEq)]

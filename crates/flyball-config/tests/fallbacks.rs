@@ -9,7 +9,7 @@ use flyball_config::{
     Reach, Ready, Source, Task, TaskReach, Zabbix, parse, reference,
 };
 use flyball_core::decide::look_interval_ms;
-use flyball_core::policy::{Governor, Policy, Rule};
+use flyball_core::policy::{Governor, Policy, Rule, Timing};
 use flyball_core::signals::Signals;
 
 fn parsed(text: &str) -> Config {
@@ -336,4 +336,12 @@ fn what_the_reference_calls_required_is_missed() {
         let errors = refused(text.unwrap_or_else(|| panic!("{key} is required and not tested")));
         assert!(errors.contains(&format!("{key}: missing")), "{key}: {errors}");
     }
+}
+
+/// The core has defaults of its own, for the simulator and for tests: they are the same.
+#[test]
+fn what_a_missing_key_stands_for_is_what_the_core_assumes() {
+    let timing = policy("docker", "image = \"a\"\nport = 80").timing;
+    let prior = timing.start_lag_prior_ms;
+    assert_eq!(timing, Timing { start_lag_prior_ms: prior, ..Timing::default() });
 }

@@ -21,7 +21,7 @@ pub struct Adjustment {
     pub guard: Guard,
 }
 
-/// A rule that may change or hold the count.
+/// A check that may change or hold the count.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -195,8 +195,11 @@ impl Adjustment {
             }
             Guard::HalveSurplus { surplus, next_at } => {
                 let next = span(next_at.ms_since(now));
-                let text = format!("of the surplus of {surplus} at a time, the next in {next}");
-                Line::new("half", text)
+                let rule = "half of a surplus is removed at a time";
+                Line::new(
+                    "surplus",
+                    format!("{surplus} more than needed: {rule}, the next in {next}"),
+                )
             }
             Guard::StartingCounts { starting } => {
                 Line::new("starting", format!("{starting} starting or warming up already count"))

@@ -1,7 +1,7 @@
 //! What a backend has besides flyball's servers: the opt-in, and the other servers' weights.
 
 use crate::mark;
-use crate::settings::Slots;
+use crate::settings::TemplateServers;
 use crate::stat::{Admin, Server, Snapshot};
 
 /// The disabled server by which a backend's own configuration asks for flyball.
@@ -19,31 +19,38 @@ pub(crate) fn asks(snapshot: &Snapshot) -> bool {
 /// The servers of flyball's, by name.
 pub(crate) fn ours<'a>(
     snapshot: &'a Snapshot,
-    slots: Option<&'a Slots>,
+    template_servers: Option<&'a TemplateServers>,
 ) -> impl Iterator<Item = (&'a str, &'a Server)> {
-    servers(snapshot).filter(move |(name, _)| is_ours(name, slots))
+    servers(snapshot).filter(move |(name, _)| is_ours(name, template_servers))
 }
 
 /// The servers of others, by name; those that share the requests are no backups.
 pub(crate) fn others<'a>(
     snapshot: &'a Snapshot,
-    slots: Option<&'a Slots>,
+    template_servers: Option<&'a TemplateServers>,
 ) -> impl Iterator<Item = (&'a str, &'a Server)> {
-    servers(snapshot).filter(move |(name, _)| !is_ours(name, slots) && *name != MARKER)
+    servers(snapshot).filter(move |(name, _)| !is_ours(name, template_servers) && *name != MARKER)
 }
 
 fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Server)> {
     snapshot.servers.iter().map(|(name, server)| (name.as_str(), server))
 }
 
-fn is_ours(name: &str, slots: Option<&Slots>) -> bool {
-    slots.map_or_else(|| mark::replica(name).is_some(), |slots| slots.has(name))
+fn is_ours(name: &str, template_servers: Option<&TemplateServers>) -> bool {
+    template_servers.map_or_else(
+        || mark::replica(name).is_some(),
+        |template_servers| template_servers.has(name),
+    )
 }
 
 /// The weight of flyball's servers: `own` where they are alone, else the least that a server of
 /// another server has, so that no hand-written one loses more than an equal share.
-pub(crate) fn weight(snapshot: &Snapshot, slots: Option<&Slots>, own: u16) -> u16 {
-    let sharing = others(snapshot, slots).filter(|(_, server)| !server.is_backup);
+pub(crate) fn weight(
+    snapshot: &Snapshot,
+    template_servers: Option<&TemplateServers>,
+    own: u16,
+) -> u16 {
+    let sharing = others(snapshot, template_servers).filter(|(_, server)| !server.is_backup);
     let theirs = sharing.filter_map(|(_, server)| server.weight);
     theirs.filter(|weight| *weight > 0).min().map_or(own, |weight| weight.min(WEIGHT_MAX))
 }
@@ -105,8 +112,8 @@ mod tests {
         let drained = ("drained", server(0));
         let beside = [ours, marker, spare, ("blue", server(7)), ("green", server(20)), drained];
         assert_eq!(weight(&snapshot(&beside), None, 100), 7);
-        let slots = Slots { prefix: "dyn".into(), count: 2 };
-        let slotted = snapshot(&[("dyn1", server(1)), ("dyn2", server(1)), ("dyn3", server(3))]);
-        assert_eq!(weight(&slotted, Some(&slots), 100), 3);
+        let template_servers = TemplateServers { prefix: "dyn".into(), count: 2 };
+        let templated = snapshot(&[("dyn1", server(1)), ("dyn2", server(1)), ("dyn3", server(3))]);
+        assert_eq!(weight(&templated, Some(&template_servers), 100), 3);
     }
 }

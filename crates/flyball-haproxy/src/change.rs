@@ -32,7 +32,7 @@ pub(crate) enum What {
     Drain,
     /// Delete it; it has no requests any more.
     Delete,
-    /// Free its slot; it has no requests any more.
+    /// Free its template server; it has no requests any more.
     Vacate,
     /// Break the connections that it still has.
     Cut,

@@ -83,12 +83,14 @@ pub enum HaproxyError {
         /// Its version.
         version: String,
     },
-    /// Every slot has a server.
-    #[error("all {count} slots of backend `{backend}` are taken; {waiting} replicas have none")]
-    NoSlot {
+    /// Every template server has a replica.
+    #[error(
+        "all {count} template servers of backend `{backend}` are taken; {waiting} replicas have none"
+    )]
+    NoTemplateServer {
         /// The backend.
         backend: String,
-        /// How many slots there are.
+        /// How many there are.
         count: usize,
         /// How many replicas are without.
         waiting: usize,
@@ -177,7 +179,7 @@ impl HaproxyError {
             | Self::NotAdmin { .. }
             | Self::StaticAlgorithm { .. }
             | Self::TooOld { .. }
-            | Self::NoSlot { .. }
+            | Self::NoTemplateServer { .. }
             | Self::Unexpected { .. }
             | Self::File { .. }
             | Self::Place { .. }
@@ -201,12 +203,13 @@ impl Hint for HaproxyError {
                 format!("in `backend {backend}`: balance leastconn")
             }
             Self::TooOld { .. } => {
-                "it needs slots: `flyball check` shows which lines to add".to_owned()
+                "it needs a `server-template` line: `flyball check` shows which lines to add"
+                    .to_owned()
             }
             Self::Silent { .. } => "is it overloaded, or another program's socket?".to_owned(),
             Self::Garbled { .. } => "name a `stats socket` of HAProxy".to_owned(),
             Self::Stopping { .. } => "try again".to_owned(),
-            Self::NoSlot { .. } => {
+            Self::NoTemplateServer { .. } => {
                 "raise the count in the server-template line, or lower `max`".to_owned()
             }
             Self::ForeignFile { path } => {

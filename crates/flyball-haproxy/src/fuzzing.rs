@@ -1,7 +1,5 @@
-//! Random answers of HAProxy.
-//!
-//! Parsing never panics, accepts an answer whole or not at all, and shows bounded errors that
-//! cannot forge a log line.
+//! Random answers of HAProxy. Parsing never panics, accepts an answer whole or not at all, and
+//! shows bounded errors that cannot forge a log line.
 
 use crate::change::{Change, Outcome, What};
 use crate::error::HaproxyError;

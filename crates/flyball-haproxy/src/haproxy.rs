@@ -56,7 +56,7 @@ impl Haproxy {
                 | HaproxyError::NotAsked { .. }),
             ) => return Err(error),
             Err(error @ HaproxyError::NoBackend { .. }) if file.is_none() => return Err(error),
-            Err(away) => shared.tell(Some(&away)),
+            Err(away) => shared.report(Some(&away)),
         }
         shared.work.notify_one();
         let (stop, stopped) = watch::channel(false);
@@ -74,15 +74,15 @@ impl Haproxy {
         match self.shared.look().await {
             Ok(()) if self.shared.has_work() => self.shared.work.notify_one(),
             Ok(()) => {}
-            Err(error) => self.shared.tell(Some(&error)),
+            Err(error) => self.shared.report(Some(&error)),
         }
-        self.shared.book().reading()
+        self.shared.state().reading()
     }
 
     /// Why HAProxy did not answer the last time it was asked, if it did not: until it does, what it
     /// said before is all there is. What it answers and refuses is in the report.
     pub fn silence(&self) -> Option<String> {
-        self.shared.book().silence()
+        self.shared.state().silence()
     }
 
     /// Orders that `replica` gets requests at `address`, which must be reachable from HAProxy.
@@ -90,14 +90,14 @@ impl Haproxy {
     /// Does nothing if it gets them already; puts a draining one back. With another address than
     /// before, its server moves there: requests that are under way stay where they are.
     pub fn route(&self, replica: &ReplicaId, address: SocketAddr) {
-        self.shared.book().route(replica, address, (self.shared.clock)());
+        self.shared.state().route(replica, address, (self.shared.clock)());
         self.shared.work.notify_one();
     }
 
     /// Orders that `replica` gets no new requests, and that its server is deleted when the last of
     /// its own has ended. Does nothing if the replica is unknown.
     pub fn drain(&self, replica: &ReplicaId) {
-        self.shared.book().drain(replica, (self.shared.clock)());
+        self.shared.state().drain(replica, (self.shared.clock)());
         self.shared.work.notify_one();
     }
 

@@ -1,7 +1,6 @@
-//! The number of each server within its backend, fixed across reloads.
-//!
-//! HAProxy 2.6 puts all servers without a number at the same place on the ring of `balance random`
-//! and consistent hashes: two of five got requests.
+//! The number of each server within its backend, fixed across reloads. HAProxy 2.6 puts all servers
+//! without a number at the same place on the ring of `balance random` and consistent hashes: two of
+//! five got requests.
 
 use std::collections::BTreeSet;
 

@@ -1,12 +1,6 @@
 //! Balancer HAProxy: adds, drains and deletes servers through the runtime socket, without a reload.
-//!
-//! Only servers with flyball's mark are changed; a backend that only labels name is changed only
-//! while it opts in; HAProxy's state is read again before every change.
-//!
-//! Reading order: `desired_state` (orders beside what was seen), `change` (the difference as
-//! commands), `beside` (servers of others), `reconcile` (look, change, look), then the edges: `wire`,
-//! `stat`, `server_file` with `folder` and `lines`, and `preflight` with its inputs (`source`,
-//! `configuration`) and its output (`finding`).
+//! Only servers with flyball's mark are changed. Start reading at `reconcile` (look, change, look),
+//! then `desired_state`, `change` and `stat`.
 
 mod beside;
 mod change;
@@ -29,10 +23,10 @@ mod reconcile;
 mod server_file;
 mod settings;
 mod sick;
-mod slots;
 mod socket;
 mod source;
 mod stat;
+mod template_servers;
 mod watched;
 mod wire;
 mod words;
@@ -42,5 +36,5 @@ pub use error::HaproxyError;
 pub use finding::{Edit, Finding, Level};
 pub use folder::OwnedFiles;
 pub use haproxy::Haproxy;
-pub use settings::{Checks, HaproxySettings, OwnedFile, ServerOptions, Slots};
+pub use settings::{Checks, HaproxySettings, OwnedFile, ServerOptions, TemplateServers};
 pub use socket::Socket;

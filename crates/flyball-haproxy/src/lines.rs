@@ -1,7 +1,6 @@
-//! The lines that are allowed in the backend that flyball writes.
-//!
-//! One list of directives that belong in a backend and read and run nothing on disk. Anything else
-//! is refused, even if a later HAProxy knows it (docs/design/015).
+//! The lines that are allowed in the backend that flyball writes. One list of directives that
+//! belong in a backend and read and run nothing on disk. Anything else is refused, even if a later
+//! HAProxy knows it (docs/design/015).
 
 mod expressions;
 

@@ -1,7 +1,6 @@
-//! The server options that a service may set.
-//!
-//! One list for the file and for run time: `add server` of every HAProxy since 2.6 accepts what
-//! passes, and nothing that passes can end a command or a line.
+//! The server options that a service may set. One list for the file and for run time: `add server`
+//! of every HAProxy since 2.6 accepts what passes, and nothing that passes can end a command or a
+//! line.
 
 use crate::error::HaproxyError;
 

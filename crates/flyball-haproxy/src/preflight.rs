@@ -4,9 +4,9 @@
 
 mod backend;
 mod configured;
+mod configured_backend;
 mod process;
-mod speech;
-mod subject;
+mod server_options;
 
 use std::path::PathBuf;
 
@@ -31,14 +31,15 @@ impl From<&HaproxyError> for Finding {
 /// The look that decides whether the adapter may start at all.
 pub(crate) async fn first_look(shared: &Shared) -> Result<(), HaproxyError> {
     shared.look().await?;
-    if let Some(refused) = shared.book().not_asked() {
+    if let Some(refused) = shared.state().not_asked() {
         return Err(refused);
     }
     if level(&shared.wire).await? != "admin" {
         return Err(HaproxyError::NotAdmin { socket: shared.settings.socket.clone() });
     }
-    let version = shared.book().process().filter(|p| !p.takes_servers()).map(|p| p.version.clone());
-    match version.filter(|_| shared.settings.slots.is_none()) {
+    let version =
+        shared.state().process().filter(|p| !p.takes_servers()).map(|p| p.version.clone());
+    match version.filter(|_| shared.settings.template_servers.is_none()) {
         Some(version) => Err(HaproxyError::TooOld { version }),
         None => Ok(()),
     }
@@ -83,7 +84,7 @@ async fn see(
     let title = title(settings, source);
     findings.extend(process::look_at(settings, snapshot, &title));
     findings.extend(backend::look_at(settings, snapshot, &title));
-    if is_admin && snapshot.process.takes_servers() && settings.slots.is_none() {
+    if is_admin && snapshot.process.takes_servers() && settings.template_servers.is_none() {
         findings.extend(backend::try_out(settings, snapshot, wire, &title).await);
     }
     findings

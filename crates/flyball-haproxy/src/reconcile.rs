@@ -1,7 +1,6 @@
-//! The reconcile pass: read HAProxy's state and carry out what is missing.
-//!
-//! It runs at once after an order and often while something is pending. Each change is tried once
-//! per pass, so a broken HAProxy is never flooded.
+//! The reconcile pass: read HAProxy's state and carry out what is missing. It runs at once after an
+//! order and often while something is pending. Each change is tried once per pass, so a broken
+//! HAProxy is never flooded.
 
 use std::mem::{Discriminant, discriminant};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,7 +26,7 @@ pub(crate) struct Shared {
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) wire: Wire,
     backend: Watched,
-    book: Mutex<DesiredState>,
+    state: Mutex<DesiredState>,
     /// What was logged last, so that it is logged once.
     said: Mutex<Option<Discriminant<HaproxyError>>>,
     /// The weight that servers of others were last said to have.
@@ -43,17 +42,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(settings: HaproxySettings, clock: fn() -> Timestamp) -> Self {
         let wire = Wire::new(settings.socket.clone(), settings.call_limit_ms);
-        let book = Mutex::new(DesiredState::new(&settings, clock()));
+        let state = Mutex::new(DesiredState::new(&settings, clock()));
         let backend = Watched::new(&settings.backend);
         let (work, news) = (Notify::new(), Notify::new());
         let (said, said_weight) = (Mutex::default(), Mutex::default());
         let undone = AtomicBool::new(false);
-        Self { settings, clock, wire, backend, book, said, said_weight, undone, work, news }
+        Self { settings, clock, wire, backend, state, said, said_weight, undone, work, news }
     }
 
     /// Held for microseconds and never across a wait.
-    pub(crate) fn book(&self) -> MutexGuard<'_, DesiredState> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, DesiredState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One look, recorded in the desired state.
@@ -63,13 +62,13 @@ impl Shared {
         let seen = timeout(limit, self.backend.look(&self.wire)).await;
         match seen.unwrap_or_else(|_| Err(self.wire.silent())) {
             Ok(snapshot) => {
-                if self.book().take_in(at, snapshot) {
+                if self.state().take_in(at, snapshot) {
                     self.news.notify_one();
                 }
                 Ok(())
             }
             Err(error) => {
-                self.book().look_failed(&error);
+                self.state().look_failed(&error);
                 self.undone.store(true, Relaxed);
                 Err(error)
             }
@@ -78,13 +77,13 @@ impl Shared {
 
     /// Whether a round has something to do, as of the last look.
     pub(crate) fn has_work(&self) -> bool {
-        self.undone.load(Relaxed) || !self.book().changes((self.clock)()).is_empty()
+        self.undone.load(Relaxed) || !self.state().changes((self.clock)()).is_empty()
     }
 
     /// Carries out one change.
     async fn carry_out(&self, change: &Change) -> Result<Outcome, HaproxyError> {
         // Changes follow from a look, so the mode is known.
-        let mode = self.book().mode().unwrap_or(Mode::Http);
+        let mode = self.state().mode().unwrap_or(Mode::Http);
         let commands = change.commands(&self.settings, mode);
         let answer = self.wire.ask(&commands).await?;
         let outcome = change.judge(&self.settings, mode, &answer)?;
@@ -95,8 +94,8 @@ impl Shared {
     /// Says once what flyball's servers take from those of others.
     fn tell_weight(&self) {
         let (weight, others) = {
-            let book = self.book();
-            (book.weight(), book.others())
+            let state = self.state();
+            (state.weight(), state.others())
         };
         let now = (!others.is_empty()).then_some(weight);
         let mut said = self.said_weight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +113,7 @@ impl Shared {
 
     /// Says what is wrong once, and once that it is over. A refusal is part of what is observed,
     /// and the caller reports it.
-    pub(crate) fn tell(&self, error: Option<&HaproxyError>) {
+    pub(crate) fn report(&self, error: Option<&HaproxyError>) {
         if error.is_some_and(HaproxyError::is_refusal) {
             return;
         }
@@ -141,16 +140,16 @@ pub(crate) async fn run(
 ) {
     loop {
         let undone = shared.undone.load(Relaxed);
-        let pace_ms = shared.book().pace_ms((shared.clock)()).filter(|_| !undone);
+        let pace_ms = shared.state().pace_ms((shared.clock)()).filter(|_| !undone);
         tokio::select! {
             () = shared.work.notified() => {}
             () = sleep(Duration::from_millis(pace_ms.unwrap_or(0))), if pace_ms.is_some() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         let outcome = round(&shared, file.as_mut()).await;
-        shared.tell(outcome.as_ref().err());
+        shared.report(outcome.as_ref().err());
         let refusal = outcome.as_ref().err().filter(|error| error.is_refusal());
-        shared.book().round_ended(refusal);
+        shared.state().round_ended(refusal);
         shared.undone.store(outcome.is_err(), Relaxed);
     }
 }
@@ -158,17 +157,17 @@ pub(crate) async fn run(
 /// Looks, changes what has to change, and looks again if anything was changed.
 async fn round(shared: &Shared, file: Option<&mut ServerFile>) -> Result<(), HaproxyError> {
     shared.look().await?;
-    if let Some(refused) = shared.book().not_asked() {
+    if let Some(refused) = shared.state().not_asked() {
         return Err(refused);
     }
     shared.tell_weight();
     let (changes, lines, shortage, weight) = {
-        let book = shared.book();
+        let state = shared.state();
         (
-            book.changes((shared.clock)()),
-            book.lines().zip(book.mode()),
-            book.shortage(),
-            book.weight(),
+            state.changes((shared.clock)()),
+            state.lines().zip(state.mode()),
+            state.shortage(),
+            state.weight(),
         )
     };
     let write = async {

@@ -1,7 +1,6 @@
-//! The file with the current servers, so that a reload by anyone finds them.
-//!
-//! The file is complete at every moment, and a file that flyball did not write is never changed.
-//! `folder` decides where it may be.
+//! The file with the current servers, so that a reload by anyone finds them. The file is complete
+//! at every moment, and a file that flyball did not write is never changed. `folder` decides where
+//! it may be.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use crate::desired_state::Line;
 use crate::error::HaproxyError;
 use crate::folder::{Found, OwnedFiles, Place};
-use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, Slots};
+use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, TemplateServers};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
 
@@ -40,8 +39,13 @@ impl ServerFile {
         let file = Self { place, files, service, above, options, written: None };
         // What an earlier run wrote is better than nothing until HAProxy has been seen.
         if found != (Found::Replaceable { ours: true }) {
-            let slot = |name| Line { name, address: None, id: None };
-            let free: Vec<_> = settings.slots.iter().flat_map(Slots::names).map(slot).collect();
+            let template_server = |name| Line { name, address: None, id: None };
+            let free: Vec<_> = settings
+                .template_servers
+                .iter()
+                .flat_map(TemplateServers::names)
+                .map(template_server)
+                .collect();
             // What the backend passes on is known once HAProxy has been seen.
             let text = file.text(&free, Mode::Tcp, file.options.weight);
             file.place.write(HEAD, &text)?;
@@ -149,11 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn free_slots_are_written_out() {
+    fn free_template_servers_are_written_out() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flyball.cfg");
-        let slots = Some(Slots { prefix: "dyn".to_owned(), count: 2 });
-        ServerFile::open(&HaproxySettings { slots, ..settings(path.clone()) }).unwrap().unwrap();
+        let template_servers = Some(TemplateServers { prefix: "dyn".to_owned(), count: 2 });
+        ServerFile::open(&HaproxySettings { template_servers, ..settings(path.clone()) })
+            .unwrap()
+            .unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains("\n  server dyn2 127.0.0.1:1 weight 100 disabled\n"), "{text}");
     }

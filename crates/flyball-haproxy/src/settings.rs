@@ -29,8 +29,8 @@ pub struct HaproxySettings {
     /// Whether the backend's own configuration must ask for flyball, by a server `flyball` that is
     /// disabled: only a label named the backend.
     pub must_ask: bool,
-    /// Slots to use in place of servers made at run time, for HAProxy before 2.5.
-    pub slots: Option<Slots>,
+    /// Template servers to use in place of servers made at run time, for HAProxy before 2.5.
+    pub template_servers: Option<TemplateServers>,
     /// How long one command may take from connecting to the last byte. 0 is refused.
     pub call_limit_ms: u64,
     /// The service's drain limit. A server that has drained for longer than this and 10 s more has
@@ -90,10 +90,10 @@ pub struct OwnedFile {
     pub lines: String,
 }
 
-/// The slots of `server-template PREFIX COUNT 127.0.0.1:1 disabled`. Where there is a file, they
+/// The servers of `server-template PREFIX COUNT 127.0.0.1:1 disabled`. Where there is a file, they
 /// are written into it one by one, and the template line must not be among its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slots {
+pub struct TemplateServers {
     /// What their names begin with; a number from 1 follows. All of them are flyball's.
     pub prefix: String,
     /// How many there are.
@@ -119,7 +119,7 @@ impl HaproxySettings {
             file: None,
             files: OwnedFiles::default(),
             must_ask: false,
-            slots: None,
+            template_servers: None,
             call_limit_ms: 250,
             drain_limit_ms: 30_000,
         }
@@ -131,9 +131,9 @@ impl HaproxySettings {
         if !mark::is_name(&self.backend) {
             return Err(wrong("backend", self.backend.clone(), NAME));
         }
-        let prefix = self.slots.as_ref().map(|slots| &slots.prefix);
+        let prefix = self.template_servers.as_ref().map(|servers| &servers.prefix);
         if let Some(prefix) = prefix.filter(|prefix| !mark::is_name(prefix)) {
-            return Err(wrong("slots prefix", prefix.clone(), NAME));
+            return Err(wrong("template prefix", prefix.clone(), NAME));
         }
         let options = &self.server_options;
         if !(1..=256).contains(&options.weight) {
@@ -142,7 +142,7 @@ impl HaproxySettings {
         options::verify(&options.words)?;
         let numbers = [
             ("slots of a server", options.slots.map(u64::from)),
-            ("slots count", self.slots.as_ref().map(|slots| slots.count.into())),
+            ("template count", self.template_servers.as_ref().map(|servers| servers.count.into())),
             ("call_limit_ms", Some(self.call_limit_ms)),
         ];
         match numbers.into_iter().find(|(_, number)| *number == Some(0)) {
@@ -257,7 +257,7 @@ mod tests {
                 ..sound.clone()
             },
             HaproxySettings {
-                slots: Some(Slots { prefix: "dyn".into(), count: 0 }),
+                template_servers: Some(TemplateServers { prefix: "dyn".into(), count: 0 }),
                 ..sound.clone()
             },
             HaproxySettings {
@@ -269,7 +269,7 @@ mod tests {
         let said = broken.map(|settings| settings.verify().unwrap_err().to_string());
         assert_eq!(
             said.map(|text| text.split([' ', ':']).next().unwrap_or("").to_owned()),
-            ["backend", "backend", "call_limit_ms", "weight", "slots", "options", "the"]
+            ["backend", "backend", "call_limit_ms", "weight", "template", "options", "the"]
         );
     }
 }

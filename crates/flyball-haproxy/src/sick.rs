@@ -1,7 +1,6 @@
-//! Servers that HAProxy has taken out of use, and when they may return.
-//!
-//! HAProxy alone lets a server back after two connections; here it stays out longer each time. If
-//! most of a pool returns errors, all stay in use.
+//! Servers that HAProxy has taken out of use, and when they may return. HAProxy alone lets a server
+//! back after two connections; here it stays out longer each time. If most of a pool returns
+//! errors, all stay in use.
 
 use std::collections::BTreeMap;
 

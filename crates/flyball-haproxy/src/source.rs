@@ -55,8 +55,8 @@ pub(crate) async fn find(
 /// The value of the variable that HAProxy sets for itself. No other is asked for: they may be
 /// secrets.
 async fn told_files(wire: &Wire) -> Vec<PathBuf> {
-    let told = wire.ask("show env HAPROXY_CFGFILES").await.unwrap_or_default();
-    let files = told.trim().strip_prefix("HAPROXY_CFGFILES=").unwrap_or_default();
+    let answer = wire.ask("show env HAPROXY_CFGFILES").await.unwrap_or_default();
+    let files = answer.trim().strip_prefix("HAPROXY_CFGFILES=").unwrap_or_default();
     files.split(';').filter(|file| !file.is_empty()).map(PathBuf::from).take(FILES_MAX).collect()
 }
 

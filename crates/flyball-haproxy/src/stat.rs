@@ -1,13 +1,5 @@
-//! Parses HAProxy's state: the process, the backend and its servers.
-//!
-//! An answer ends with the backend's own row and an empty line; anything else was cut off and is
-//! refused.
-//!
-//! Measured on 2.6: the backend's `stot` counts each request on arrival, including queued ones, and
-//! not again on a retry; `req_tot` counts it when it ends. `hrsp_5xx` of the backend already includes
-//! every failed connect (503) and broken answer (502), so `econ` and `eresp` are not added; `srv_abrt`
-//! counts the answers that broke off after their head, which `hrsp_*` counts as good. The mean times
-//! cover the last 1024 requests, however old, so they cannot give a percentile, and none is reported.
+//! Parses HAProxy's state: the process, the backend and its servers. An answer ends with the
+//! backend's own row and an empty line; anything else was cut off and is refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -37,6 +29,12 @@ pub(crate) struct Process {
 }
 
 /// The backend as a whole, foreign servers included.
+///
+/// Measured on 2.6: `stot` counts each request on arrival, queued ones too, and not again on a
+/// retry; `req_tot` counts it when it ends. `hrsp_5xx` already includes every failed connect (503)
+/// and broken answer (502), so `econ` and `eresp` are not added; `srv_abrt` counts the answers that
+/// broke off after their head, which `hrsp_*` counts as good. The mean times cover the last 1024
+/// requests, however old, so they cannot give a percentile, and none is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backend {
     pub(crate) arrivals: u64,
@@ -224,7 +222,7 @@ impl Server {
             served: good.saturating_add(errors),
             good,
             is_backup: row.number("bck") == Some(1),
-            // Before 2.5 only what is in effect now is told.
+            // Before 2.5 HAProxy reports only what is in effect now.
             weight: row
                 .number("uweight")
                 .or_else(|| row.number("weight"))

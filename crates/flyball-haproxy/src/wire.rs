@@ -1,7 +1,6 @@
-//! Sends one command at a time, each over a connection of its own.
-//!
-//! A kept connection would keep the old process from ending after a reload. The limit of a call
-//! includes the wait for the one before, so a reading is never older than an earlier change.
+//! Sends one command at a time, each over a connection of its own. A kept connection would keep the
+//! old process from ending after a reload. The limit of a call includes the wait for the one
+//! before, so a reading is never older than an earlier change.
 
 use std::future::Future;
 use std::io;

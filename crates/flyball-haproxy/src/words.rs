@@ -1,7 +1,6 @@
-//! Splits a line of HAProxy's configuration into words exactly as HAProxy does.
-//!
-//! A faulty line is split as well as possible and the fault reported: readers of the operator's
-//! lines ignore it, a writer refuses the line.
+//! Splits a line of HAProxy's configuration into words exactly as HAProxy does. A faulty line is
+//! split as well as possible and the fault reported: readers of the operator's lines ignore it, a
+//! writer refuses the line.
 
 use std::iter::Peekable;
 use std::str::Chars;

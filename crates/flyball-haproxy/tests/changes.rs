@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use flyball_core::observation::{Reading, Route};
-use flyball_haproxy::{Checks, Haproxy, HaproxySettings, ServerOptions, Slots};
+use flyball_haproxy::{Checks, Haproxy, HaproxySettings, ServerOptions, TemplateServers};
 use flyball_testkit::haproxy;
 use flyball_testkit::haproxy::{Load, Replica, Rig, clock, get, get_path, id, observed, routed};
 
@@ -227,10 +227,10 @@ fn refusing() -> std::net::SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slots_do_the_same_where_servers_cannot_be_made() {
+async fn template_servers_do_the_same_where_servers_cannot_be_made() {
     let Some(rig) = Rig::start("server-template dyn 3 127.0.0.1:1 disabled").await else { return };
-    let slots = Some(Slots { prefix: "dyn".to_owned(), count: 3 });
-    let settings = HaproxySettings { slots, ..rig.settings() };
+    let template_servers = Some(TemplateServers { prefix: "dyn".to_owned(), count: 3 });
+    let settings = HaproxySettings { template_servers, ..rig.settings() };
     let haproxy = Haproxy::connect(settings.clone(), clock).await.unwrap();
     let stays = Replica::start("web-1", QUICK).await;
     stays.route(&haproxy);
@@ -246,7 +246,7 @@ async fn slots_do_the_same_where_servers_cannot_be_made() {
     haproxy.shutdown().await;
     let again = Haproxy::connect(settings, clock).await.unwrap();
     let report = observed(&again, |_| true).await;
-    assert!(report.servers.is_empty(), "a slot does not show whose it is: {report:?}");
+    assert!(report.servers.is_empty(), "a template server does not show whose it is: {report:?}");
     stays.route(&again);
     routed(&again, &stays).await;
     load.sends(20).await;
@@ -255,7 +255,7 @@ async fn slots_do_the_same_where_servers_cannot_be_made() {
     assert_eq!(rig.servers().await.len(), 3);
     let used: Vec<_> = rig.servers().await;
     let count = used.iter().filter(|s| s.ends_with(&stays.address.to_string())).count();
-    assert_eq!(count, 1, "the replica found its slot again: {used:?}");
+    assert_eq!(count, 1, "the replica found its template server again: {used:?}");
 }
 
 #[tokio::test]

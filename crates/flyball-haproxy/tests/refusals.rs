@@ -4,7 +4,7 @@
 use flyball_core::observation::Reading;
 use flyball_engine::Hint as _;
 use flyball_haproxy::{
-    Finding, Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile, Slots, Socket,
+    Finding, Haproxy, HaproxyError, HaproxySettings, Level, OwnedFile, Socket, TemplateServers,
 };
 use flyball_testkit::haproxy;
 use flyball_testkit::haproxy::{Replica, Rig, clock, id};
@@ -67,14 +67,14 @@ async fn an_algorithm_that_takes_no_servers_is_named() {
 }
 
 #[tokio::test]
-async fn slots_that_are_missing_are_counted() {
+async fn template_servers_that_are_missing_are_counted() {
     let Some(rig) = Rig::start("server-template dyn 2 127.0.0.1:1 disabled").await else { return };
-    let slots = Some(Slots { prefix: "dyn".to_owned(), count: 5 });
-    let settings = HaproxySettings { slots, ..rig.settings() };
+    let template_servers = Some(TemplateServers { prefix: "dyn".to_owned(), count: 5 });
+    let settings = HaproxySettings { template_servers, ..rig.settings() };
     let found = wrong(&Haproxy::check(&settings, &[]).await);
     assert_eq!(found.len(), 1, "{found:?}");
     let (what, hint) = found[0].split_once(" | ").unwrap();
-    assert_eq!(what, "the backend has 2 of the 5 slots `dyn1`...");
+    assert_eq!(what, "the backend has 2 of the 5 template servers `dyn1`...");
     let start =
         "in `backend web`, instead of `server-template dyn`: server-template dyn 5 127.0.0.1:1 ";
     assert!(hint.starts_with(start) && hint.ends_with(" disabled"), "{hint}");

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use flyball_core::observation::{Reading, Route};
-use flyball_haproxy::{Haproxy, HaproxySettings, Slots};
+use flyball_haproxy::{Haproxy, HaproxySettings, TemplateServers};
 use flyball_testkit::haproxy;
 use flyball_testkit::haproxy::{Load, Replica, Rig, clock, file_contains, get, observed, routed};
 
@@ -44,10 +44,10 @@ async fn with_the_owned_file_five_reloads_under_load_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_the_owned_file_slots_keep_their_addresses() {
+async fn with_the_owned_file_template_servers_keep_their_addresses() {
     let Some(mut rig) = Rig::with_owned_file() else { return };
-    let slots = Some(Slots { prefix: "dyn".to_owned(), count: 3 });
-    let settings = HaproxySettings { slots, ..rig.settings_with_file() };
+    let template_servers = Some(TemplateServers { prefix: "dyn".to_owned(), count: 3 });
+    let settings = HaproxySettings { template_servers, ..rig.settings_with_file() };
     let haproxy = Haproxy::connect(settings, clock).await.unwrap();
     rig.launch().await;
     let replica = Replica::start("web-1", QUICK).await;

@@ -6,12 +6,12 @@ mod error;
 mod manual;
 mod open;
 mod reader;
+mod reopen;
+mod retention;
 mod rows;
 mod schema;
 #[cfg(test)]
 mod tests;
-mod upkeep;
-mod waiting;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub use open::UnusedFile;
 pub use reader::{Decisions, Reader};
 
 use manual::Manuals;
-use waiting::{Place, RETRY};
+use reopen::{Place, RETRY};
 use writer::{Message, Row, State};
 
 /// Records that may wait to be written: 8 s of 1,000 services; 30 MB if all of them are decisions.
@@ -43,7 +43,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 pub struct Retention {
     /// Decisions and one-minute samples are kept for this long, in milliseconds; samples as they
     /// were recorded for a day at most. The latest records of each kind are kept whatever their
-    /// age, so that a clock that jumped ahead cannot empty the journal: see `upkeep`.
+    /// age, so that a clock that jumped ahead cannot empty the journal: see `retention`.
     pub age_ms: u64,
     /// Bytes in use that the file is brought back to, oldest records first; at least 1 MiB. The
     /// file may be 4 MiB larger, and has up to 16 MiB of write-ahead log beside it.
@@ -51,9 +51,9 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// Two weeks, and half a GiB: about twice what 20 services fill in that time.
+    /// Two weeks, and 1 GiB: about four times what 20 services fill in that time.
     fn default() -> Self {
-        Self { age_ms: 14 * 24 * 3_600_000, bytes_max: 512 << 20 }
+        Self { age_ms: 14 * 24 * 3_600_000, bytes_max: 1 << 30 }
     }
 }
 

@@ -8,7 +8,7 @@ use flyball_core::observation::Ask;
 use flyball_core::record::Sample;
 use rusqlite::Connection;
 
-use crate::upkeep::{Bite, bite};
+use crate::retention::{Bite, bite};
 use crate::writer::Message;
 use crate::{Journal, Retention, StoredManual, open, rows};
 

@@ -16,8 +16,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::Retention;
 use crate::manual::{Manuals, StoredManual};
 use crate::open::{Opened, UnusedFile};
+use crate::retention;
 use crate::rows::{self, MINUTE_MS};
-use crate::upkeep;
 
 /// A batch is written when it has this many records...
 const BATCH_MAX: usize = 500;
@@ -25,9 +25,9 @@ const BATCH_MAX: usize = 500;
 const BATCH_TIME: Duration = Duration::from_millis(500);
 
 /// Time between two looks at what is too old or too much...
-const UPKEEP_EVERY: Duration = Duration::from_secs(10);
+const RETENTION_EVERY: Duration = Duration::from_secs(10);
 /// ...and between two bites while there is.
-const UPKEEP_AGAIN: Duration = Duration::from_millis(50);
+const RETENTION_AGAIN: Duration = Duration::from_millis(50);
 
 /// Minutes that wait to be rolled up while the file cannot be written; more are forgotten, and
 /// their samples were lost anyhow.
@@ -119,8 +119,8 @@ pub(crate) struct Writer {
     due: BTreeSet<(i64, i64)>,
     /// The wall-clock time of the latest record.
     now_ms: Option<i64>,
-    upkeep_at: Instant,
-    upkeep_fault: Option<String>,
+    retention_at: Instant,
+    retention_fault: Option<String>,
 }
 
 /// A batch, and what else was asked for meanwhile.
@@ -156,8 +156,8 @@ impl Writer {
             minutes: BTreeMap::new(),
             due: BTreeSet::new(),
             now_ms: None,
-            upkeep_at: Instant::now(),
-            upkeep_fault: None,
+            retention_at: Instant::now(),
+            retention_fault: None,
         }
     }
 
@@ -178,7 +178,7 @@ impl Writer {
             if !open {
                 break;
             }
-            if Instant::now() >= self.upkeep_at {
+            if Instant::now() >= self.retention_at {
                 self.look_after(&connection);
             }
         }
@@ -187,7 +187,7 @@ impl Writer {
 
     fn gather(&self, messages: &Receiver<Message>) -> Gathered {
         let mut gathered = Gathered { open: true, ..Gathered::default() };
-        let mut end = self.upkeep_at;
+        let mut end = self.retention_at;
         while gathered.rows.len() < BATCH_MAX {
             match messages.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(Message::Record(row)) => {
@@ -226,7 +226,7 @@ impl Writer {
             self.services.clear();
         }
         let fault = written.err().map(|error| self.describe(&error));
-        self.state.set_fault(fault.or_else(|| self.upkeep_fault.clone()));
+        self.state.set_fault(fault.or_else(|| self.retention_fault.clone()));
     }
 
     fn try_write(&mut self, connection: &mut Connection, rows: &[Row]) -> rusqlite::Result<()> {
@@ -274,18 +274,18 @@ impl Writer {
     fn look_after(&mut self, connection: &Connection) {
         // The caller got the error when it could not be written.
         let _still_not = self.manuals.write_rest();
-        let done = upkeep::bite(connection, self.now_ms, self.retention);
-        let again = matches!(done, Ok(upkeep::Bite::More));
-        self.upkeep_at = Instant::now() + if again { UPKEEP_AGAIN } else { UPKEEP_EVERY };
-        self.upkeep_fault = match done {
+        let done = retention::bite(connection, self.now_ms, self.retention);
+        let again = matches!(done, Ok(retention::Bite::More));
+        self.retention_at = Instant::now() + if again { RETENTION_AGAIN } else { RETENTION_EVERY };
+        self.retention_fault = match done {
             Err(error) => Some(self.describe(&error)),
             Ok(_) if inode(&self.path) != Some(self.inode) => {
                 Some(format!("{} was removed or replaced: restart flyball", self.path.display()))
             }
             Ok(_) => None,
         };
-        if self.upkeep_fault.is_some() {
-            self.state.set_fault(self.upkeep_fault.clone());
+        if self.retention_fault.is_some() {
+            self.state.set_fault(self.retention_fault.clone());
         }
     }
 

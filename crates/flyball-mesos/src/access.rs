@@ -1,7 +1,5 @@
-//! How masters and agents are reached: TLS and credentials.
-//!
-//! The secret is in no `Debug`, error or log line; it goes to masters and to the agents that a
-//! master names.
+//! How masters and agents are reached: TLS and credentials. The secret is in no `Debug`, error or
+//! log line; it goes to masters and to the agents that a master names.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;

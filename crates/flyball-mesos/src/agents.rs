@@ -1,7 +1,5 @@
-//! Parses the names and addresses of agents in the forms that Mesos uses.
-//!
-//! No name is resolved: an agent without a numeric address is unknown, because its tasks could not
-//! be reached.
+//! Parses the names and addresses of agents in the forms that Mesos uses. No name is resolved: an
+//! agent without a numeric address is unknown, because its tasks could not be reached.
 
 use std::net::{IpAddr, SocketAddr};
 

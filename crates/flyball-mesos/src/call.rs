@@ -119,9 +119,9 @@ pub(crate) fn task(
         Some((program, arguments)) => (Some(program), arguments),
         None => (None, &[][..]),
     };
-    let told = (settings.network == Network::Host).then_some(("PORT", port.as_str()));
+    let port_variable = (settings.network == Network::Host).then_some(("PORT", port.as_str()));
     let names = [("FLYBALL_SERVICE", settings.service.as_str()), ("FLYBALL_REPLICA", replica)];
-    let own = names.into_iter().chain(told);
+    let own = names.into_iter().chain(port_variable);
     let env = settings.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let variable = |(name, value): (&str, &str)| json!({ "name": name, "value": value });
     let label = |(key, value): (&str, &str)| json!({ "key": key, "value": value });

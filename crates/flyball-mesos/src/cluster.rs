@@ -1,6 +1,4 @@
-//! One Mesos cluster with flyball's framework, shared by the engines of its services.
-//!
-//! Dropping it closes the connection and leaves the tasks running.
+//! One Mesos cluster: flyball's framework there, shared by the engines of its services.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +10,21 @@ use crate::http::host_and_port;
 use crate::shared::{Core, read_id};
 use crate::{ClusterSettings, Master, MesosError, session, usage};
 
-/// One cluster. Dropping it ends the connection; tasks stay.
+/// One cluster, and one framework per daemon for all its services: an offer is seen once and can
+/// hold replicas of several of them, and there is one id to keep. Mesos stays in charge of
+/// placement: flyball accepts offers, spread over the agents, and requests none while nothing is
+/// missing.
+///
+/// | source | reports | delay |
+/// |---|---|---|
+/// | update | start, end, loss of a task | a few milliseconds |
+/// | heartbeat | the master | 1 s, lost after 3 s |
+/// | listing | all tasks and agents | 10 s, and after every gap |
+/// | reconciliation | tasks that no update mentioned | 10 s |
+/// | statistics of the agents | CPU usage | 1 s |
+///
+/// Dropping it ends the connection; tasks stay: the framework's id is in a file, and the next run
+/// that has it finds them.
 pub struct MesosCluster {
     pub(crate) core: Arc<Core>,
     tasks: Vec<AbortHandle>,

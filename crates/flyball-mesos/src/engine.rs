@@ -1,7 +1,6 @@
-//! The replicas of one service on Mesos.
-//!
-//! Orders return at once and run in the background; the next report shows the result. Tasks outlive
-//! the engine, and the next one finds them by the framework's id.
+//! The replicas of one service on Mesos. Orders return at once and run in the background; the next
+//! report shows the result. Tasks outlive the engine, and the next one finds them by the
+//! framework's id.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use crate::nodes::nodes_of;
 use crate::service_tasks::ServiceTasks;
 use crate::{MesosCluster, MesosError, MesosSettings};
 
-/// What a shutdown waits until the master has been told what ends.
+/// What a shutdown waits until the master has got the orders to end tasks.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Runs the replicas of one service. Dropping it leaves them alone.
@@ -37,10 +36,10 @@ impl MesosEngine {
         let core = &cluster.core;
         let pool = ServiceTasks::new(settings.clone(), core.now());
         let changed = Arc::clone(&pool.changed);
-        let mut book = core.book();
-        book.pools.insert(settings.service.clone(), pool);
-        book.relist = true;
-        drop(book);
+        let mut state = core.state();
+        state.pools.insert(settings.service.clone(), pool);
+        state.relist = true;
+        drop(state);
         core.wake.notify_one();
         Ok(Self { cluster, settings, changed })
     }
@@ -51,15 +50,15 @@ impl MesosEngine {
     /// Missing from the loss of the master until everything was listed again.
     pub fn observe(&self) -> Reading<EngineReport> {
         let now = self.cluster.core.now();
-        self.cluster.core.book().observe(&self.settings.service, now)
+        self.cluster.core.state().observe(&self.settings.service, now)
     }
 
     /// The agents that replicas are on, in the order of their names, as far as is known now. Waits for
     /// nothing.
     pub fn nodes(&self) -> Vec<Node> {
         let core = &self.cluster.core;
-        let book = core.book();
-        nodes_of(&book.placed(&self.settings.service), &book.agents, &core.meters)
+        let state = core.state();
+        nodes_of(&state.placed(&self.settings.service), &state.agents, &core.meters)
     }
 
     /// Asks for a replica: the next look sees it starting, and why it does not while no offer fits.
@@ -67,7 +66,7 @@ impl MesosEngine {
     pub fn start(&self, replica: &ReplicaId) {
         let core = &self.cluster.core;
         let now = core.now();
-        if core.book().order(&self.settings.service, replica, now) {
+        if core.state().order(&self.settings.service, replica, now) {
             core.wake.notify_one();
         }
     }
@@ -76,13 +75,13 @@ impl MesosEngine {
     /// running or is unknown.
     pub fn set_ready(&self, replica: &ReplicaId) {
         let now = self.cluster.core.now();
-        self.cluster.core.book().set_ready(&self.settings.service, replica, now);
+        self.cluster.core.state().set_ready(&self.settings.service, replica, now);
     }
 
     /// Asks a replica to end: its stop signal now, `SIGKILL` after the grace. One that waits for an
     /// offer is no longer wanted. Does nothing for one that is stopping or unknown.
     pub fn stop(&self, replica: &ReplicaId) {
-        self.cluster.core.book().order_end(&self.settings.service, replica);
+        self.cluster.core.state().order_end(&self.settings.service, replica);
         self.cluster.core.wake.notify_one();
     }
 
@@ -91,12 +90,12 @@ impl MesosEngine {
         self.changed.notified().await;
     }
 
-    /// Starts nothing any more, and waits at most 2 s until the master has been told what ends.
+    /// Starts nothing any more, and waits at most 2 s until the master has the orders to end tasks.
     /// Tasks stay.
     pub async fn shutdown(&self) {
         let core = &self.cluster.core;
         let said = core.said.notified();
-        if let Some(pool) = core.book().pools.get_mut(&self.settings.service) {
+        if let Some(pool) = core.state().pools.get_mut(&self.settings.service) {
             pool.closed = true;
             pool.orders.clear();
         }

@@ -1,7 +1,5 @@
-//! Events of a master.
-//!
-//! An unknown or malformed event is [`Event::Other`] and does no harm; a missing value is never
-//! taken for zero.
+//! Events of a master. An unknown or malformed event is [`Event::Other`] and does no harm; a
+//! missing value is never taken for zero.
 
 use serde::Deserialize;
 use serde_json::Value;

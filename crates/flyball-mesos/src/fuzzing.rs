@@ -1,7 +1,5 @@
-//! Random streams of a Mesos master and of Marathon.
-//!
-//! Parsing never panics, does not depend on how the bytes were split, and keeps no more than it
-//! got. A malformed event is skipped or reported.
+//! Random streams of a Mesos master and of Marathon. Parsing never panics, does not depend on how
+//! the bytes were split, and keeps no more than it got. A malformed event is skipped or reported.
 
 use bytes::Bytes;
 

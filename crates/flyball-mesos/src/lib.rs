@@ -1,21 +1,5 @@
-//! Engine `mesos`: replicas are tasks of a Mesos cluster.
-//!
-//! Only tasks of flyball's own framework are ever read or changed.
-//!
-//! One [`MesosCluster`] per daemon is one Mesos framework, shared by the [`MesosEngine`]s of its
-//! services: an offer is seen once and can hold replicas of several services, and there is one id to
-//! keep. Mesos stays in charge of placement: flyball accepts offers, spread over the agents, and
-//! requests none while nothing is missing.
-//!
-//! | source | reports | delay |
-//! |---|---|---|
-//! | update | start, end, loss of a task | a few milliseconds |
-//! | heartbeat | the master | 1 s, lost after 3 s |
-//! | listing | all tasks and agents | 10 s, and after every gap |
-//! | reconciliation | tasks that no update mentioned | 10 s |
-//! | statistics of the agents | CPU usage | 1 s |
-//!
-//! Tasks outlive flyball: the framework's id is in a file, and the next run that has it finds them.
+//! Engines of a Mesos cluster: replicas are tasks of flyball's own framework ([`MesosEngine`]), or
+//! of an app of Marathon ([`marathon`]). Nothing but these tasks is ever read or changed.
 
 mod access;
 mod agents;

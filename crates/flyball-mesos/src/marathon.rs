@@ -1,16 +1,6 @@
-//! Engine `marathon`: replicas are tasks of a Marathon app.
-//!
-//! Only the count of an app is ever changed, and never during a deployment that flyball did not
-//! start. Flyball chooses which tasks end, so exactly the drained ones do.
-//!
-//! One [`Marathon`] per daemon watches; one [`MarathonEngine`] per service changes its count.
-//!
-//! | source | reports | delay |
-//! |---|---|---|
-//! | event stream | any change of a watched app | about 100 ms |
-//! | reading the apps again | the same, if events are lost | 1 s |
-//! | launch queue | why tasks do not start | 1 s, while some are missing |
-//! | statistics of the Mesos agents | CPU usage | 1 s |
+//! Engine `marathon`: replicas are tasks of a Marathon app. Flyball changes only the app's count,
+//! never during a deployment of others, and names the tasks that end, so that exactly the drained
+//! ones do.
 
 mod answers;
 mod app;

@@ -1,7 +1,6 @@
-//! One offer: what an agent has to spare for this framework now.
-//!
-//! Resources are written back as they were offered, with role and reservation, and never exceed the
-//! offer. Amounts are thousandths, as in Mesos.
+//! One offer: what an agent has to spare for this framework now. Resources are written back as they
+//! were offered, with role and reservation, and never exceed the offer. Amounts are thousandths, as
+//! in Mesos.
 
 use serde_json::Value;
 

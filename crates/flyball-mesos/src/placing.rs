@@ -1,7 +1,6 @@
-//! Picks the offer that a replica starts on.
-//!
-//! Among offers that fit, the agent with the fewest replicas of the service wins, then the one with
-//! the most free cores. No two tasks get the same port of an address.
+//! Picks the offer that a replica starts on. Among offers that fit, the agent with the fewest
+//! replicas of the service wins, then the one with the most free cores. No two tasks get the same
+//! port of an address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -48,7 +48,7 @@ impl ServiceTasks {
         Needs { cpus: self.settings.cpus, memory_mib: self.settings.memory_mib() }
     }
 
-    pub(crate) fn tell(&mut self, exit: Exit) {
+    pub(crate) fn record_exit(&mut self, exit: Exit) {
         self.exits.push(exit);
     }
 

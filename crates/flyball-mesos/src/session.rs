@@ -1,7 +1,5 @@
-//! The connection to the leading master: events in, calls out.
-//!
-//! Calls go out in order. A failed call ends the session, and the next session sends everything
-//! again.
+//! The connection to the leading master: events in, calls out. Calls go out in order. A failed call
+//! ends the session, and the next session sends everything again.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -81,7 +79,7 @@ async fn session(core: &Arc<Core>, sent_to: Option<String>) -> Result<Infallible
     };
     core.keep_id(&framework).await?;
     let now = core.now();
-    core.book().subscribed(framework.clone(), now);
+    core.state().subscribed(framework.clone(), now);
     tracing::info!("subscribed to the mesos master {at} as framework {framework}");
     let speaker = Speaker::start(core, &at, &framework, stream.id.clone());
     Session { core, at, framework, stream, speaker, chores: JoinSet::new() }.run().await
@@ -135,7 +133,7 @@ impl Session<'_> {
                     }
                 }
             }
-            let asked = std::mem::take(&mut self.core.book().relist);
+            let asked = std::mem::take(&mut self.core.state().relist);
             if asked {
                 list_at = Instant::now();
             }
@@ -156,7 +154,7 @@ impl Session<'_> {
             return Err(MesosError::Ended { why });
         }
         let now = self.core.now();
-        self.core.book().take(event, now);
+        self.core.state().take(event, now);
         Ok(())
     }
 
@@ -166,14 +164,14 @@ impl Session<'_> {
     ) -> Result<Chore, MesosError> {
         let done = done.map_err(|error| self.stream.connection.broken("a question", error))?;
         let now = self.core.now();
-        let mut book = self.core.book();
+        let mut state = self.core.state();
         Ok(match done? {
             Chore::Beat => {
-                book.spoke(now);
+                state.spoke(now);
                 Chore::Beat
             }
             Chore::List(listing) => {
-                book.listed(listing, now);
+                state.listed(listing, now);
                 Chore::List(Listing::default())
             }
         })
@@ -182,7 +180,7 @@ impl Session<'_> {
     /// Says all that is to be said.
     async fn speak(&self) -> Result<(), MesosError> {
         let now = self.core.now();
-        let calls: VecDeque<_> = self.core.book().calls(now, wall_ms()).into();
+        let calls: VecDeque<_> = self.core.state().calls(now, wall_ms()).into();
         for call in calls {
             tracing::debug!(?call, "sending a call to mesos");
             let said = self.speaker.queue.try_send(call.body(&self.framework));

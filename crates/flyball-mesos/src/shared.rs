@@ -1,7 +1,5 @@
-//! State shared by the session, the meters and the engines of a cluster.
-//!
-//! The framework's id is on disk, and stored for the next leader where there is one, before any
-//! task is launched under it.
+//! State shared by the session, the meters and the engines of a cluster. The framework's id is on
+//! disk, and stored for the next leader where there is one, before any task is launched under it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,23 +28,23 @@ pub(crate) struct Core {
     pub(crate) said: Notify,
     /// Who is asked for CPU time.
     pub(crate) meters: Meters,
-    book: Mutex<State>,
+    state: Mutex<State>,
 }
 
 impl Core {
     /// With the id of an earlier run, if there was one.
     pub(crate) fn new(settings: ClusterSettings, framework: Option<String>) -> Self {
-        let book = Mutex::new(State::new(framework, (settings.clock)()));
+        let state = Mutex::new(State::new(framework, (settings.clock)()));
         let (wake, said, meters) = (Notify::new(), Notify::new(), Meters::default());
-        Self { settings, wake, said, meters, book }
+        Self { settings, wake, said, meters, state }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         (self.settings.clock)()
     }
 
-    pub(crate) fn book(&self) -> MutexGuard<'_, State> {
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The framework's id, if it has one.
@@ -56,7 +54,7 @@ impl Core {
         {
             return Ok(Some(id).filter(|id| !id.is_empty()));
         }
-        Ok(self.book().framework.clone())
+        Ok(self.state().framework.clone())
     }
 
     /// Keeps the framework's id, before anything is done under it.
@@ -85,12 +83,12 @@ impl Core {
             tracing::warn!("{}", of_note(error));
         }
         let now = self.now();
-        self.book().forget(now);
+        self.state().forget(now);
     }
 
     /// The connection is lost, or could not be had: said once for each reason.
     pub(crate) fn lost(&self, why: &MesosError) {
-        if self.book().lost(why.to_string()) {
+        if self.state().lost(why.to_string()) {
             tracing::warn!("{}", why.with_hint());
         }
     }
@@ -110,16 +108,16 @@ impl UsageSource for Core {
     }
 
     fn busy_agents(&self) -> BTreeMap<String, Agent> {
-        let book = self.book();
-        let running = book.tasks.values().filter(|task| task.stage == Stage::Running);
-        let agent = |id: &String| Some((id.clone(), book.agents.get(id)?.clone()));
+        let state = self.state();
+        let running = state.tasks.values().filter(|task| task.stage == Stage::Running);
+        let agent = |id: &String| Some((id.clone(), state.agents.get(id)?.clone()));
         running.filter_map(|task| agent(&task.agent)).collect()
     }
 
     fn counted(&self, framework: &str, task: &str, used: Used) {
-        let mut book = self.book();
-        if book.framework.as_deref() == Some(framework) {
-            book.counted(task, used);
+        let mut state = self.state();
+        if state.framework.as_deref() == Some(framework) {
+            state.counted(task, used);
         }
     }
 }

@@ -1,7 +1,5 @@
-//! The state of the framework: wanted replicas, offers and tasks.
-//!
-//! Every call follows from this state, so a lost call is made again. Nothing is reported until the
-//! master has listed everything.
+//! The state of the framework: wanted replicas, offers and tasks. Every call follows from this
+//! state, so a lost call is made again. Nothing is reported until the master has listed everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -193,7 +191,7 @@ impl State {
     pub(crate) fn forget(&mut self, now: Timestamp) {
         self.framework = None;
         for (_, task) in std::mem::take(&mut self.tasks) {
-            self.tell_exit(&task, "mesos removed the framework".into(), now);
+            self.record_exit(&task, "mesos removed the framework".into(), now);
         }
     }
 
@@ -258,15 +256,15 @@ impl State {
         } else {
             let said = update.message.trim();
             let reason = if said.is_empty() { words.into() } else { format!("{words}: {said}") };
-            self.tell_exit(&task, reason, now);
+            self.record_exit(&task, reason, now);
         }
         self.notify(&task.service);
     }
 
-    fn tell_exit(&mut self, task: &Task, reason: String, now: Timestamp) {
+    fn record_exit(&mut self, task: &Task, reason: String, now: Timestamp) {
         let Some(pool) = self.pools.get_mut(&task.service).filter(|_| !task.ending) else { return };
         let ready_ms = task.ready_at.map(|ready_at| now.ms_since(ready_at));
-        pool.tell(Exit { replica: task.replica.clone(), at: now, ready_ms, reason });
+        pool.record_exit(Exit { replica: task.replica.clone(), at: now, ready_ms, reason });
         pool.changed.notify_one();
     }
 

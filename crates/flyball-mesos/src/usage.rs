@@ -1,7 +1,6 @@
-//! CPU usage of tasks, as their agents count it.
-//!
-//! Each agent with a running task is asked once a second, never twice at a time. Counters carry the
-//! agent's time, moved to the local clock, so a slow answer does not look like work.
+//! CPU usage of tasks, as their agents count it. Each agent with a running task is asked once a
+//! second, never twice at a time. Counters carry the agent's time, moved to the local clock, so a
+//! slow answer does not look like work.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

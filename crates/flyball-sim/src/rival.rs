@@ -9,9 +9,9 @@ pub mod hpa;
 pub mod jcwimer;
 pub mod kpa;
 pub mod marathon_lb;
-mod meter;
 pub mod nomad;
 pub mod oracle;
+mod scrape;
 pub mod sketch;
 mod threshold;
 
@@ -42,7 +42,7 @@ impl RivalCount {
     /// last asked for while there is none, since there was `no` occasion yet.
     fn again(wish: Option<&Self>, seen: &Observation, no: &str) -> Self {
         wish.cloned()
-            .unwrap_or_else(|| Self { count: meter::asked(seen), reason: format!("no {no} yet") })
+            .unwrap_or_else(|| Self { count: scrape::asked(seen), reason: format!("no {no} yet") })
     }
 }
 

@@ -1,7 +1,5 @@
-//! Zabbix's JSON-RPC API, from 6.0 to 7.4.
-//!
-//! The version is requested first and without a token, as Zabbix requires. No message contains the
-//! token.
+//! Zabbix's JSON-RPC API, from 6.0 to 7.4. The version is requested first and without a token, as
+//! Zabbix requires. No message contains the token.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -209,4 +207,14 @@ fn kind(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     }
+}
+
+/// The text under `key`; empty where there is none.
+pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The list under `key`; empty where there is none.
+pub(crate) fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+    object.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

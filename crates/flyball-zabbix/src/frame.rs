@@ -1,7 +1,6 @@
-//! Zabbix's frames. An announced length is checked before anything is read or unpacked.
-//!
-//! A frame is `ZBXD`, one byte of flags, the length, a second number (0, or the length before
-//! compression) and the data. Both numbers are little endian and have 4 bytes, or 8 with flag 4.
+//! Zabbix's frames. An announced length is checked before anything is read or unpacked. A frame is
+//! `ZBXD`, one byte of flags, the length, a second number (0, or the length before compression) and
+//! the data. Both numbers are little endian and have 4 bytes, or 8 with flag 4.
 
 use std::io::{Read as _, Write as _};
 

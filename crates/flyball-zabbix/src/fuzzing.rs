@@ -1,7 +1,5 @@
-//! Random Zabbix frames.
-//!
-//! Parsing never panics, never reads or unpacks beyond the bound, returns wrapped data unchanged,
-//! and shows bounded errors that cannot forge a log line.
+//! Random Zabbix frames. Parsing never panics, never reads or unpacks beyond the bound, returns
+//! wrapped data unchanged, and shows bounded errors that cannot forge a log line.
 
 use crate::frame::{BadFrame, PREFIX_LEN, Prefix, wrap};
 use crate::peer::Peer;

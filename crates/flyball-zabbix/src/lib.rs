@@ -1,9 +1,5 @@
-//! Monitor Zabbix: exports what flyball sees, provisions what it needs, and reads triggers back.
-//!
-//! Every wait has a deadline, everything kept has a bound, and a token is never shown.
-//!
-//! Reading order: [`Peer`] and [`Sender`] connect to the server's trapper, [`Api`] to its frontend;
-//! [`provision`] creates what flyball needs there, [`remove`] removes it.
+//! Monitor Zabbix: exports what flyball sees ([`Sender`]), creates what that needs ([`provision`]),
+//! and reads triggers back ([`Api`]). A token is never shown.
 
 mod api;
 mod error;

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, text};
 use crate::error::ZabbixError;
-use crate::setup::text;
 use crate::version::Version;
 
 /// In `monitored_by`: no proxy has to do with the host.

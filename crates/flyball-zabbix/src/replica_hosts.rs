@@ -1,7 +1,5 @@
-//! A host in Zabbix for each replica, created and removed through the API.
-//!
-//! Only marked hosts of the same service are removed. A host of the same name without the mark is
-//! left alone and reported.
+//! A host in Zabbix for each replica, created and removed through the API. Only marked hosts of the
+//! same service are removed. A host of the same name without the mark is left alone and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use crate::api::{Api, ApiSettings};
+use crate::api::{Api, ApiSettings, list, text};
 use crate::error::ZabbixError;
 use crate::proxies::{Proxies, assign, host_fields, is_monitored_by};
-use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG, list, text};
+use crate::setup::{NAME, REPLICA_NAME, REPLICA_TAG};
 
 /// Compared again this often, since any user can remove a host.
 const EVERY: Duration = Duration::from_secs(30);
@@ -57,7 +55,7 @@ impl ReplicaHosts {
         settings: ApiSettings,
         mut stop: watch::Receiver<bool>,
     ) {
-        let mut told = String::new();
+        let mut logged = String::new();
         while !*stop.borrow() {
             let said = match self.compare(&settings).await {
                 Ok(foreign) if foreign.is_empty() => String::new(),
@@ -73,11 +71,11 @@ impl ReplicaHosts {
                     )
                 }
             };
-            if !said.is_empty() && said != told {
+            if !said.is_empty() && said != logged {
                 tracing::warn!("{said}");
             }
-            told = said;
-            let calm = told.is_empty();
+            logged = said;
+            let calm = logged.is_empty();
             tokio::select! {
                 () = sleep(if calm { EVERY } else { AGAIN }) => {}
                 () = self.news.notified(), if calm => {}

@@ -1,7 +1,6 @@
-//! Values that wait, were refused for now, or were accepted recently.
-//!
-//! The queue is bounded: the oldest values are dropped and counted. Sending twice is harmless,
-//! since Zabbix keeps one value per item and time.
+//! Values that wait, were refused for now, or were accepted recently. The queue is bounded: the
+//! oldest values are dropped and counted. Sending twice is harmless, since Zabbix keeps one value
+//! per item and time.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;

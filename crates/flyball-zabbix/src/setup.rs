@@ -1,7 +1,6 @@
-//! What flyball has in Zabbix: [`provision`] creates and updates it, [`remove`] removes it.
-//!
-//! Only objects with flyball's mark are changed: a uuid for groups and the template, a tag for
-//! hosts, a distinctive name for the rest.
+//! What flyball has in Zabbix: [`provision`] creates and updates it, [`remove`] removes it. Only
+//! objects with flyball's mark are changed: a uuid for groups and the template, a tag for hosts, a
+//! distinctive name for the rest.
 
 mod applier;
 mod compare;
@@ -20,8 +19,7 @@ use serde::Serialize;
 use crate::api::{Api, ApiToken};
 use crate::error::ZabbixError;
 use crate::proxies::Proxies;
-use applier::Applier;
-pub(crate) use applier::{list, text};
+use applier::{Applier, text};
 pub use inspect::{Inspected, inspect};
 pub use remove::remove;
 

@@ -1,16 +1,14 @@
-//! Reads Zabbix's triggers of a service.
-//!
-//! A trigger counts only while it is in problem state *and* evaluated, and its mean is being
-//! calculated. Anything doubtful is [`Advice::Unclear`] with its reason.
+//! Reads Zabbix's triggers of a service. A trigger counts only while it is in problem state *and*
+//! evaluated, and its mean is being calculated. Anything doubtful is [`Advice::Unclear`] with its
+//! reason.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, list, text};
 use crate::error::ZabbixError;
-use crate::setup::{list, text};
 
 /// The item whose age says whether Zabbix calculates at all.
 const MEAN_KEY: &str = "flyball.cpu.mean";

@@ -1,14 +1,5 @@
-//! A candidate for leadership, of which ZooKeeper picks one.
-//!
-//! Two terms never overlap, and each has a higher number than the one before; [`crate::lease`]
-//! explains why.
-//!
-//! ```text
-//!            session            lock                    lock gone, session expired
-//!  connect --------> stand ------------> lead --------------------------------------> connect
-//!                                         |  an answer from ZooKeeper renews the lease
-//!                                         |  none for 2/3 of a session: no term, until there is
-//! ```
+//! A candidate for leadership, of which ZooKeeper picks one. Two terms never overlap, and each has
+//! a higher number than the one before; [`crate::lease`] explains why.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -62,6 +53,13 @@ pub struct Leader {
 }
 
 /// Stands for election until dropped; a leader that is dropped makes room at once.
+///
+/// ```text
+///            session            lock                    lock gone, session expired
+///  connect --------> stand ------------> lead --------------------------------------> connect
+///                                         |  an answer from ZooKeeper renews the lease
+///                                         |  none for 2/3 of a session: no term, until there is
+/// ```
 pub struct Candidate {
     shared: Arc<Shared>,
     task: JoinHandle<()>,

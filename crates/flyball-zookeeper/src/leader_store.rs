@@ -1,7 +1,5 @@
-//! Notes that a leader leaves for the next one.
-//!
-//! ZooKeeper checks in the same step that the writer still leads, so an overtaken leader overwrites
-//! nothing.
+//! Notes that a leader leaves for the next one. ZooKeeper checks in the same step that the writer
+//! still leads, so an overtaken leader overwrites nothing.
 
 use std::time::Duration;
 

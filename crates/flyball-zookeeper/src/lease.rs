@@ -1,11 +1,5 @@
-//! How long a leader may continue without an answer from ZooKeeper.
-//!
-//! A term never outlives two thirds of a session after the last answered request was sent.
-//!
-//! ZooKeeper elects no other leader until `session` has passed since it last heard from this one, and
-//! it heard no earlier than the *sending* of the request that it answered last. So a leader may act for
-//! two thirds of a session from that moment; the last third is for work that was already started.
-//! The clock includes suspended time, so a machine that slept wakes without a term.
+//! How long a leader may continue without an answer from ZooKeeper: two thirds of a session,
+//! counted from when the last answered request was sent.
 
 use std::time::Duration;
 
@@ -22,6 +16,11 @@ impl Moment {
 }
 
 /// Until when a leader may act.
+///
+/// ZooKeeper elects no other leader until a session has passed since it last heard from this one,
+/// and it heard no earlier than the *sending* of the request that it answered last. So a leader may
+/// act for two thirds of a session from that moment; the last third is for work that was already
+/// started. The clock includes suspended time, so a machine that slept wakes without a term.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lease {
     session: Duration,

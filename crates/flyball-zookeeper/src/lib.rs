@@ -1,9 +1,5 @@
-//! Leader election through ZooKeeper.
-//!
-//! Without ZooKeeper no flyball becomes the leader, and a leader steps down in time.
-//!
-//! [`follow_mesos`] and [`follow_marathon`] find the leaders of those systems; [`Candidate`] says
-//! whether this flyball may act.
+//! Leader election through ZooKeeper: [`Candidate`] says whether this flyball may act,
+//! [`follow_mesos`] and [`follow_marathon`] find the leaders of those systems.
 
 mod candidate;
 mod ensemble;

@@ -1,5 +1,4 @@
 //! Finds the leading Mesos master or Marathon: the valid node with the lowest number, as they do.
-//!
 //! While ZooKeeper does not answer, the last result stands, because masters lead on without it for
 //! a while.
 

@@ -15,7 +15,7 @@ pub(crate) const WATCHDOG: &str = "watchdog";
 /// The hidden command that the demo's replicas run.
 pub(crate) const SAMPLE_SERVICE: &str = "sample-service";
 
-/// Keeps a pool of identical replicas the right size for its load.
+/// Keep a pool of identical replicas at the right size for its load
 #[derive(Debug, Parser)]
 #[command(name = "flyball", version, about, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Run the autoscaler
     Run(ConfigFile),
-    /// Validate the file and everything it refers to
+    /// Validate the configuration, and report what is missing in the systems that it names; change nothing
     Check(Check),
     /// Show the current state of all services, or of one
     Status(Status),
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     /// Create or remove what flyball needs in Zabbix
     #[command(subcommand)]
     Zabbix(ZabbixAct),
-    /// Serve this host's container CPU usage to a remote controller
+    /// Serve the CPU usage of this machine's containers to a flyball on another machine
     Agent(Agent),
     /// Print shell completions
     Completions(Completions),
@@ -69,7 +69,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConfigFile {
-    /// Configuration file; without it, flyball.toml in this directory or services found by container labels
+    /// Configuration file; by default flyball.toml in this directory, and without one, services described by container labels
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -78,7 +78,7 @@ pub(crate) struct ConfigFile {
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
-    /// HAProxy's own configuration file, if check does not find it; repeat for several files, in their order
+    /// HAProxy's own configuration file, if check does not find it; repeat for several files, in the order in which HAProxy loads them
     #[arg(long, value_name = "FILE")]
     pub(crate) haproxy_config: Vec<PathBuf>,
     /// Print JSON
@@ -110,7 +110,7 @@ pub(crate) enum DemoEngine {
 /// How to reach the daemon.
 #[derive(Debug, Args)]
 pub(crate) struct Client {
-    /// Address of the daemon; the URL that its log shows will do
+    /// Address of `flyball run`, or the URL of its dashboard
     #[arg(
         long,
         env = "FLYBALL_DAEMON",
@@ -119,7 +119,7 @@ pub(crate) struct Client {
         value_parser = |written: &str| Ok::<_, Infallible>(host_and_port(written).to_owned())
     )]
     pub(crate) daemon: String,
-    /// File with the token of the daemon, if it requires one
+    /// File with the token, if that `flyball run` requires one
     #[arg(long, env = "FLYBALL_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Print JSON
@@ -135,7 +135,7 @@ pub(crate) fn host_and_port(written: &str) -> &str {
 
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Only this service
+    /// Show only this service
     pub(crate) service: Option<String>,
     #[command(flatten)]
     pub(crate) client: Client,
@@ -149,6 +149,7 @@ pub(crate) struct Top {
 
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
+    /// Shell to print them for
     pub(crate) shell: clap_complete::Shell,
 }
 
@@ -160,7 +161,7 @@ pub(crate) struct Man {
 
 #[derive(Debug, Args)]
 pub(crate) struct Cpu {
-    /// Only this replica
+    /// Show only this replica
     pub(crate) replica: Option<String>,
     #[command(flatten)]
     pub(crate) client: Client,
@@ -168,6 +169,7 @@ pub(crate) struct Cpu {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
+    /// Name of the service
     pub(crate) service: String,
     /// Explain the decision at this time instead of now: 2026-11-23T14:02:10Z, 14:02, or an age such as 10m
     #[arg(long, value_name = "TIME")]
@@ -178,11 +180,12 @@ pub(crate) struct Explain {
 
 #[derive(Debug, Args)]
 pub(crate) struct Scale {
+    /// Name of the service
     pub(crate) service: String,
     /// +N for N more, -N for N fewer, or N for exactly N
     #[arg(allow_hyphen_values = true, value_name = "COUNT")]
     pub(crate) count: String,
-    /// For how long
+    /// How long it lasts, such as 30m
     #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
     pub(crate) lasts: String,
     #[command(flatten)]
@@ -191,8 +194,9 @@ pub(crate) struct Scale {
 
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
+    /// Name of the service
     pub(crate) service: String,
-    /// For how long
+    /// How long it lasts, such as 30m
     #[arg(long = "for", default_value = "1h", value_name = "DURATION")]
     pub(crate) lasts: String,
     #[command(flatten)]
@@ -201,6 +205,7 @@ pub(crate) struct Pause {
 
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
+    /// Name of the service
     pub(crate) service: String,
     #[command(flatten)]
     pub(crate) client: Client,
@@ -218,7 +223,7 @@ pub(crate) enum ZabbixAct {
 pub(crate) struct ZabbixOptions {
     #[command(flatten)]
     pub(crate) file: ConfigFile,
-    /// Only print what would change; exit status 1 if anything would
+    /// Print what would change, and change nothing; the exit status is 1 if anything would
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Print JSON
@@ -228,10 +233,10 @@ pub(crate) struct ZabbixOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct Agent {
-    /// Address to listen on; any address but loopback needs a token
+    /// Address to listen on; an address other than loopback needs --token-file or --insecure
     #[arg(long, default_value = "0.0.0.0:9810", value_name = "ADDRESS:PORT")]
     pub(crate) listen: SocketAddr,
-    /// File with the token that a controller must send, such as a Docker secret
+    /// File with the token that the other flyball must send, such as a Docker secret
     #[arg(long, env = "FLYBALL_AGENT_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Where the cgroups of this host are mounted
@@ -240,7 +245,7 @@ pub(crate) struct Agent {
     /// Serve without a token: anyone who reaches the address can read
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Query the agent at this address once, as a controller does, and report what is wrong
+    /// Query the agent at this address once, as the other flyball does, and report what is wrong
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["listen", "cgroup_mount", "insecure"])]
     pub(crate) check: Option<String>,
 }

@@ -57,10 +57,6 @@ use state_dir::StateDir;
 use supervisor::Supervisor;
 use zabbix::ZabbixExporter;
 
-/// History is kept for so long...
-const RETENTION_MS: u64 = 14 * 24 * 3_600_000;
-/// ...and within so many bytes.
-const RETENTION_BYTES: u64 = 1 << 30;
 /// A stop that takes longer is cut short: the longest drain and grace that make sense, twice over.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
@@ -100,8 +96,7 @@ impl Daemon {
         }
         let home = StateDir::take(&config.daemon.state_dir)?;
         let tokens = Tokens::read(config)?;
-        let retention = Retention { age_ms: RETENTION_MS, bytes_max: RETENTION_BYTES };
-        let journal = Arc::new(Journal::open(&config.daemon.state_dir, retention));
+        let journal = Arc::new(Journal::open(&config.daemon.state_dir, Retention::default()));
         let mut manuals = journal.manuals();
         let wishes = match &shared {
             None => None,

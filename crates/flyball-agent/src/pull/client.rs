@@ -1,7 +1,5 @@
-//! The connection to one agent.
-//!
-//! A request ends within [`LIMIT`], reads a bounded answer, and a connection without a complete
-//! answer is not used again.
+//! The connection to one agent. A request ends within [`LIMIT`], reads a bounded answer, and a
+//! connection without a complete answer is not used again.
 
 use std::net::SocketAddr;
 use std::time::Duration;

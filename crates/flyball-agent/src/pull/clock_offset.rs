@@ -1,7 +1,5 @@
-//! Converts times of another machine's clock to the local clock.
-//!
-//! While an offset holds, two readings keep the distance they had on the remote clock, however long
-//! their answers took.
+//! Converts times of another machine's clock to the local clock. While an offset holds, two
+//! readings keep the distance they had on the remote clock, however long their answers took.
 
 use flyball_core::units::Timestamp;
 
@@ -43,7 +41,7 @@ impl ClockOffset {
 
     /// Whether the clocks still agree.
     pub(crate) fn holds(self, there_ns: u64, span: Span) -> bool {
-        let (told, seen) = (self.here(there_ns), span.middle());
-        told.ms_since(seen).max(seen.ms_since(told)) <= DRIFT_MAX_MS
+        let (expected, seen) = (self.here(there_ns), span.middle());
+        expected.ms_since(seen).max(seen.ms_since(expected)) <= DRIFT_MAX_MS
     }
 }

@@ -1,7 +1,6 @@
-//! Combines the answers of one node.
-//!
-//! Where two readings cannot be compared (a reboot, a counter that fell or grew too fast, diverged
-//! clocks), the reported counter restarts at 0, so no reader computes a false rate.
+//! Combines the answers of one node. Where two readings cannot be compared (a reboot, a counter
+//! that fell or grew too fast, diverged clocks), the reported counter restarts at 0, so no reader
+//! computes a false rate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::sync::Arc;
 use flyball_core::observation::{CpuCounter, ThrottleCounter};
 use flyball_core::units::Timestamp;
 
-use crate::pull::Metered;
 use crate::pull::clock_offset::{ClockOffset, Span};
 use crate::{Answer, Container, PullError};
 
@@ -21,6 +19,15 @@ const MISSED_MAX: u32 = 3;
 /// The kernel adds up what a processor used when that processor next looks at its clock, which may
 /// be a while after it was used: so much may come late, for each of them.
 const LATE_NS: u64 = 100_000_000;
+
+/// What is known of one container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metered {
+    /// CPU time used. It falls where the counter restarted or is no longer comparable.
+    pub cpu: CpuCounter,
+    /// How long it was throttled; `None` without a limit or a count.
+    pub throttled: Option<ThrottleCounter>,
+}
 
 /// One node.
 #[derive(Debug, Default)]
@@ -44,13 +51,13 @@ struct Epoch {
 struct Counted {
     at: Timestamp,
     at_ns: u64,
-    used: Told,
-    held: Option<Told>,
+    used: Counter,
+    held: Option<Counter>,
 }
 
 /// A counter as it was read, and the offset of the reported value.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Counter {
     read_ns: u64,
     from_ns: u64,
 }
@@ -66,8 +73,8 @@ impl Node {
         }
         let counted = self.containers.get(container)?;
         let at = counted.at;
-        let throttled = counted.held.map(|it| ThrottleCounter { at, held_ns: it.told_ns() });
-        Some(Metered { cpu: CpuCounter { at, used_ns: counted.used.told_ns() }, throttled })
+        let throttled = counted.held.map(|it| ThrottleCounter { at, held_ns: it.reported_ns() });
+        Some(Metered { cpu: CpuCounter { at, used_ns: counted.used.reported_ns() }, throttled })
     }
 
     /// Why it says nothing, once it has missed enough.
@@ -127,8 +134,8 @@ impl Node {
 
 impl Counted {
     fn new(at: Timestamp, at_ns: u64, used_ns: u64, held_ns: Option<u64>) -> Self {
-        let told = |read_ns| Told { read_ns, from_ns: 0 };
-        Self { at, at_ns, used: told(used_ns), held: held_ns.map(told) }
+        let counter = |read_ns| Counter { read_ns, from_ns: 0 };
+        Self { at, at_ns, used: counter(used_ns), held: held_ns.map(counter) }
     }
 
     /// Whether a machine with `cores` cores can have reached this value from `last`.
@@ -143,7 +150,7 @@ impl Counted {
     fn after(mut self, last: &Self) -> Self {
         self.used.from_ns = last.used.from_ns;
         self.held = self.held.map(|now| match last.held {
-            Some(then) => Told { from_ns: then.from_ns, ..now },
+            Some(then) => Counter { from_ns: then.from_ns, ..now },
             None => now,
         });
         self
@@ -151,13 +158,13 @@ impl Counted {
 
     fn anew(mut self) -> Self {
         self.used.from_ns = self.used.read_ns;
-        self.held = self.held.map(|it| Told { from_ns: it.read_ns, ..it });
+        self.held = self.held.map(|it| Counter { from_ns: it.read_ns, ..it });
         self
     }
 }
 
-impl Told {
-    fn told_ns(self) -> u64 {
+impl Counter {
+    fn reported_ns(self) -> u64 {
         self.read_ns.saturating_sub(self.from_ns)
     }
 
@@ -208,11 +215,11 @@ mod tests {
     fn clocks_that_came_apart_are_set_again_and_the_counter_begins_anew() {
         for asked_ms in [90_200, 99_000] {
             let mut node = node();
-            let told = take(&mut node, answer("a", 7_500, 2_000, 99), asked_ms, asked_ms);
-            assert_eq!(told, (asked_ms, 0, 0));
-            let told =
+            let reported = take(&mut node, answer("a", 7_500, 2_000, 99), asked_ms, asked_ms);
+            assert_eq!(reported, (asked_ms, 0, 0));
+            let reported =
                 take(&mut node, answer("a", 7_700, 2_100, 99), asked_ms + 190, asked_ms + 190);
-            assert_eq!(told, (asked_ms + 200, 100, 0));
+            assert_eq!(reported, (asked_ms + 200, 100, 0));
         }
     }
 
@@ -226,13 +233,13 @@ mod tests {
     #[test]
     fn a_counter_that_fell_or_grew_too_fast_begins_anew() {
         // Two cores give 400 ms in 200 ms, and 200 ms may come late.
-        for (used_ms, held_ms, told) in
+        for (used_ms, held_ms, reported) in
             [(99, 10, 0), (100, 9, 0), (900, 10, 0), (701, 10, 0), (700, 10, 700)]
         {
             let mut node = node();
             let (_, used, _) =
                 take(&mut node, answer("a", 5_200, used_ms, held_ms), 90_200, 90_200);
-            assert_eq!(used, told, "{used_ms} {held_ms}");
+            assert_eq!(used, reported, "{used_ms} {held_ms}");
         }
     }
 

@@ -1,7 +1,6 @@
-//! Reads the counters of every container on this host at one moment.
-//!
-//! Counters are read only on request, at most every [`FRESH_NS`] for all callers together. One that
-//! cannot be read is left out.
+//! Reads the counters of every container on this host at one moment. Counters are read only on
+//! request, at most every [`FRESH_NS`] for all callers together. One that cannot be read is left
+//! out.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

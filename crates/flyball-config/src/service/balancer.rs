@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::ServiceKeys;
+use crate::claims::{Claim, Claims};
 use crate::reader::{
     ConfigError, FLAG, Field, HAPROXY_NAME, LINES, OPTIONS, PATH, Reports, count, section, table,
 };
-use crate::reservations::{Claim, Claims};
 
 section! {
     /// The HAProxy backend to manage. Each service needs its own.
@@ -23,7 +23,7 @@ section! {
         /// Lines of that file besides the servers, such as `["balance leastconn"]`: backend
         /// directives that neither read nor run anything on disk.
         lines: Vec<String> = LINES, default "[]", label Never;
-        /// The server slots to use with HAProxy before 2.6.
+        /// The servers of a `server-template` line, to use with HAProxy before 2.6.
         template: Option<TemplateKeys> = table::<TemplateKeys>(), optional
             "servers are created as needed", label Allowed;
         /// Whether HAProxy also checks the servers, in addition to flyball's own probe, and takes
@@ -38,11 +38,11 @@ section! {
 }
 
 section! {
-    /// The slots that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` creates.
+    /// The servers that a line `server-template PREFIX COUNT 127.0.0.1:1 disabled` creates.
     TemplateKeys "services.NAME.haproxy.template" => pub Template {
-        /// The prefix of the slots' names.
+        /// The prefix of the servers' names.
         prefix: String = HAPROXY_NAME, required "\"fb\"", label Allowed;
-        /// The number of slots.
+        /// The number of servers.
         count: u32 = count(1, 10_000), required "50", label Allowed;
     }
 }
@@ -75,7 +75,7 @@ pub struct Backend {
     pub name: String,
     /// A file with the whole backend that flyball keeps current.
     pub file: Option<OwnedFile>,
-    /// The slots to use, for HAProxy before 2.6, which cannot make servers at run time.
+    /// The template servers to use, for HAProxy before 2.6, which cannot make servers at run time.
     pub template: Option<Template>,
     /// Whether HAProxy checks the servers, too; `None`: where the backend is HTTP.
     pub check: Option<bool>,
@@ -106,10 +106,19 @@ pub(super) fn balancer(
         Some("none") => Some(Balancer::None),
         Some("haproxy") => haproxy(&keys.haproxy, name, &mut claims, reports)
             .and_then(|backend| Some(Balancer::Haproxy { backend, slots: keys.slots.value? })),
-        Some(_) => {
+        Some("proxy") => {
             claims.listen = Claim::of(&keys.listen, keys.listen.value);
             let (listen, slots) = (keys.listen.value, keys.slots.value);
             listen.zip(slots).map(|(listen, slots)| Balancer::Proxy { listen, slots })
+        }
+        // A name in BALANCERS without an arm above: refused, never a proxy by accident.
+        Some(name) => {
+            keys.balancer.refuse(
+                &format!("{name} cannot be built"),
+                "use another balancer",
+                reports,
+            );
+            None
         }
     };
     (balancer, claims)

@@ -40,7 +40,12 @@ pub(super) fn engine(keys: &ServiceKeys, name: &str, reports: &mut Reports) -> O
         Some("swarm") => swarm_service(keys, name, reports).map(Engine::Swarm),
         Some("mesos") => task(keys, reports).map(Engine::Mesos),
         Some("marathon") => app(keys, name).map(Engine::Marathon),
-        Some(_) => process(keys, reports).map(Engine::Process),
+        Some("process") => process(keys, reports).map(Engine::Process),
+        // A name in ENGINES without an arm above: refused, never a process by accident.
+        Some(name) => {
+            keys.engine.refuse(&format!("{name} cannot be built"), "use another engine", reports);
+            None
+        }
     }
 }
 
@@ -79,5 +84,23 @@ pub(super) fn refuse_reserved_labels(keys: &ServiceKeys, reports: &mut Reports) 
         let path = keys.labels.path_of(name);
         let fault = ConfigError::not_a(&path, "this name", "a name for your own label", instead);
         keys.labels.report(fault, reports);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::keys::{BALANCERS, ENGINES};
+    use crate::{Env, parse};
+
+    #[test]
+    fn every_engine_and_balancer_that_can_be_named_can_be_built() {
+        for engine in ENGINES {
+            for balancer in BALANCERS {
+                let keys = format!("engine = \"{engine}\"\nbalancer = \"{balancer}\"");
+                let read = parse(&format!("[services.web]\n{keys}"), "f", &Env::default());
+                let said = read.err().map(|errors| errors.to_string()).unwrap_or_default();
+                assert!(!said.contains("cannot be built"), "{said}");
+            }
+        }
     }
 }

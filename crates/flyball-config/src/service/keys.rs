@@ -16,7 +16,8 @@ use crate::reader::{
     WORDS, bytes, choice, count, duration, section, share, table,
 };
 
-const ENGINES: [&str; 5] = ["process", "docker", "swarm", "mesos", "marathon"];
+pub(super) const ENGINES: [&str; 5] = ["process", "docker", "swarm", "mesos", "marathon"];
+pub(super) const BALANCERS: [&str; 3] = ["proxy", "haproxy", "none"];
 const PROCESS: Only = Only("engine", &["process"]);
 const CONTAINER: Only = Only("engine", &["docker"]);
 const SWARM: Only = Only("engine", &["swarm"]);
@@ -46,7 +47,7 @@ section! {
         /// Where the replicas run.
         engine: Option<&'static str> = choice(&ENGINES), optional "required", label Never;
         /// What distributes requests among the replicas.
-        balancer: &'static str = choice(&["proxy", "haproxy", "none"]), default
+        balancer: &'static str = choice(&BALANCERS), default
             "\"proxy\"", label Always;
         /// The address on which the proxy accepts this service's requests. Port 0 picks a free
         /// port.

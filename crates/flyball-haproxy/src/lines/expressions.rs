@@ -1,7 +1,6 @@
-//! Expressions in HAProxy's lines that read nothing from disk.
-//!
-//! Names are on an allow list. HAProxy ends arguments at the first closing parenthesis, and so does
-//! this; quotes are refused because they would move that end.
+//! Expressions in HAProxy's lines that read nothing from disk. Names are on an allow list. HAProxy
+//! ends arguments at the first closing parenthesis, and so does this; quotes are refused because
+//! they would move that end.
 
 /// What may be asked about a request, a response or the state of HAProxy, and what may be made of
 /// it. Missing on purpose: `lua.*` runs code, `map*` reads a file, `env` the environment, and

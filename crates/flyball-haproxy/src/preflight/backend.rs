@@ -1,7 +1,6 @@
-//! Checks of the backend as the socket shows it.
-//!
-//! Whether it accepts servers is tested with a command that HAProxy must refuse: without an
-//! address, or with an unknown word. Such a command changes nothing.
+//! Checks of the backend as the socket shows it. Whether it accepts servers is tested with a
+//! command that HAProxy must refuse: without an address, or with an unknown word. Such a command
+//! changes nothing.
 
 use flyball_core::units::ReplicaId;
 use flyball_engine::Hint as _;
@@ -10,7 +9,7 @@ use crate::beside;
 use crate::error::HaproxyError;
 use crate::finding::{Edit, Finding};
 use crate::mark;
-use crate::settings::{HaproxySettings, Slots};
+use crate::settings::{HaproxySettings, TemplateServers};
 use crate::stat::{Server, Snapshot};
 use crate::wire::Wire;
 
@@ -40,10 +39,15 @@ pub(super) fn look_at(
             vec![Edit::Remove { section, line }],
         ));
     }
-    findings.extend(settings.slots.as_ref().and_then(|s| slot_count(settings, s, snapshot, title)));
+    findings.extend(
+        settings
+            .template_servers
+            .as_ref()
+            .and_then(|s| template_count(settings, s, snapshot, title)),
+    );
     findings.extend(asks(settings, snapshot, title));
-    let slots = settings.slots.as_ref();
-    let ours = beside::ours(snapshot, slots);
+    let template_servers = settings.template_servers.as_ref();
+    let ours = beside::ours(snapshot, template_servers);
     findings.extend(ours.filter_map(|(name, server)| down(name, server)));
     findings.extend(others(settings, snapshot));
     findings
@@ -65,15 +69,15 @@ fn asks(settings: &HaproxySettings, snapshot: &Snapshot, title: &str) -> Option<
 
 /// Servers that the operator wrote by hand.
 fn others(settings: &HaproxySettings, snapshot: &Snapshot) -> Vec<Finding> {
-    let slots = settings.slots.as_ref();
+    let template_servers = settings.template_servers.as_ref();
     let (spare, sharing): (Vec<_>, Vec<_>) =
-        beside::others(snapshot, slots).partition(|(_, server)| server.is_backup);
+        beside::others(snapshot, template_servers).partition(|(_, server)| server.is_backup);
     let said = |servers: Vec<(&str, &Server)>, what: String| {
         let names: Vec<&str> = servers.into_iter().map(|(name, _)| name).collect();
         let names = (!names.is_empty()).then(|| names.join(", "))?;
         Some(Finding::well(format!("servers that flyball does not touch, {what}: {names}")))
     };
-    let weight = beside::weight(snapshot, slots, settings.server_options.weight);
+    let weight = beside::weight(snapshot, template_servers, settings.server_options.weight);
     let share =
         format!("whose requests it counts, and whose weight its own servers get ({weight})");
     let spares = "and whose requests it counts".to_owned();
@@ -148,20 +152,20 @@ pub(super) async fn try_out(
     Some(Finding::wrong(what, Vec::new()).with_hint(hint))
 }
 
-fn slot_count(
+fn template_count(
     settings: &HaproxySettings,
-    slots: &Slots,
+    template_servers: &TemplateServers,
     snapshot: &Snapshot,
     title: &str,
 ) -> Option<Finding> {
-    let found = snapshot.servers.keys().filter(|name| slots.has(name)).count();
-    if u32::try_from(found) == Ok(slots.count) {
+    let found = snapshot.servers.keys().filter(|name| template_servers.has(name)).count();
+    if u32::try_from(found) == Ok(template_servers.count) {
         return None;
     }
-    let Slots { prefix, count } = slots;
+    let TemplateServers { prefix, count } = template_servers;
     let options = settings.server_options.line(snapshot.backend.mode);
     let line = format!("server-template {prefix} {count} 127.0.0.1:1 {options} disabled");
     let (section, old) = (title.to_owned(), format!("server-template {prefix}"));
-    let what = format!("the backend has {found} of the {count} slots `{prefix}1`...");
+    let what = format!("the backend has {found} of the {count} template servers `{prefix}1`...");
     Some(Finding::wrong(what, vec![Edit::Replace { section, old, line }]))
 }

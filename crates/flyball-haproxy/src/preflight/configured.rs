@@ -8,8 +8,8 @@ use crate::settings::{HaproxySettings, Mode};
 use crate::source::Source;
 use crate::stat::Snapshot;
 
-use super::speech;
-use super::subject::Subject;
+use super::configured_backend::ConfiguredBackend;
+use super::server_options;
 
 pub(super) fn look_at(
     settings: &HaproxySettings,
@@ -33,20 +33,20 @@ pub(super) fn look_at(
         (Err(_), None) => return findings,
     };
     let Some(section) = whole.backends(name).last() else { return findings };
-    let subject = Subject::of(settings, &whole, section, seen);
+    let backend = ConfiguredBackend::of(settings, &whole, section, seen);
     let before = findings.len();
-    findings.extend(speech::look_at(&subject));
-    findings.extend(repeats(&subject));
-    findings.extend(kept(&subject));
-    findings.extend(check(&subject));
+    findings.extend(server_options::look_at(&backend));
+    findings.extend(repeats(&backend));
+    findings.extend(kept(&backend));
+    findings.extend(check(&backend));
     let release = seen.map_or((0, 0), |seen| seen.process.release());
-    findings.extend(idle_close(&whole, subject.mode, release));
+    findings.extend(idle_close(&whole, backend.mode, release));
     if whole.is_conditional {
         let what =
             "HAProxy's configuration has lines under conditions (`.if`), read as if all were true";
         findings.push(Finding::advice(what, Vec::new()).with_hint("check which of them are true"));
     } else if findings.len() == before && read.is_ok() {
-        let what = format!("`{}` retries requests that a server lost", subject.title);
+        let what = format!("`{}` retries requests that a server lost", backend.title);
         findings.push(Finding::well(what));
     }
     findings
@@ -73,49 +73,49 @@ fn twice(settings: &HaproxySettings, read: &Configuration) -> Option<Finding> {
 
 /// Requests that a server lost, or could not take, go to another one. Of these only `GET`s are
 /// repeated once they were sent: since 2.0.
-fn repeats(subject: &Subject<'_>) -> Option<Finding> {
-    let lines = &subject.lines;
+fn repeats(backend: &ConfiguredBackend<'_>) -> Option<Finding> {
+    let lines = &backend.lines;
     let mut edits = Vec::new();
     if !lines.has_option("redispatch") {
-        edits.push(subject.add("option redispatch 1"));
+        edits.push(backend.add("option redispatch 1"));
     }
     if lines.last("retries").is_some_and(|retries| retries == ["0"]) {
-        edits.push(subject.replace("retries", "retries 3"));
+        edits.push(backend.replace("retries", "retries 3"));
     }
-    if subject.mode == Mode::Http && lines.last("retry-on").is_none() {
-        edits.push(subject.add("retry-on conn-failure empty-response response-timeout"));
-        edits.push(subject.add("http-request disable-l7-retry if !METH_GET"));
+    if backend.mode == Mode::Http && lines.last("retry-on").is_none() {
+        edits.push(backend.add("retry-on conn-failure empty-response response-timeout"));
+        edits.push(backend.add("http-request disable-l7-retry if !METH_GET"));
     }
-    if subject.settings.server_options.slots.is_some() && lines.last("timeout queue").is_none() {
-        edits.push(subject.add("timeout queue 30s"));
+    if backend.settings.server_options.slots.is_some() && lines.last("timeout queue").is_none() {
+        edits.push(backend.add("timeout queue 30s"));
     }
-    let what = format!("`{}` may lose requests when a server ends", subject.title);
+    let what = format!("`{}` may lose requests when a server ends", backend.title);
     (!edits.is_empty()).then(|| Finding::advice(what, edits))
 }
 
 /// Clients that are sent to one server, which may be drained.
-fn kept(subject: &Subject<'_>) -> Vec<Finding> {
-    let sticks = subject.lines.all("stick").map(|words| format!("stick {}", words.join(" ")));
+fn kept(backend: &ConfiguredBackend<'_>) -> Vec<Finding> {
+    let sticks = backend.lines.all("stick").map(|words| format!("stick {}", words.join(" ")));
     let finding = |line: String| {
         let what = format!(
             "`{line}` keeps clients on a draining server until the drain limit cuts them off"
         );
-        Finding::advice(what, vec![Edit::Remove { section: subject.title.clone(), line }])
+        Finding::advice(what, vec![Edit::Remove { section: backend.title.clone(), line }])
     };
     sticks.map(finding).collect()
 }
 
 /// `option httpchk` by itself asks `OPTIONS /`, which many servers refuse.
-fn check(subject: &Subject<'_>) -> Option<Finding> {
-    let (lines, options) = (&subject.lines, &subject.settings.server_options);
-    let asks = lines.has_option("httpchk") && options.is_checked(subject.mode);
+fn check(backend: &ConfiguredBackend<'_>) -> Option<Finding> {
+    let (lines, options) = (&backend.lines, &backend.settings.server_options);
+    let asks = lines.has_option("httpchk") && options.is_checked(backend.mode);
     let bare = lines.last("option httpchk").is_some_and(<[String]>::is_empty);
     let sends =
         lines.last("http-check send").is_some() || lines.last("http-check connect").is_some();
     (asks && bare && !sends).then(|| {
         let what =
             "`option httpchk` sends `OPTIONS /`, and a replica that answers 400 or more is down";
-        Finding::advice(what, vec![subject.replace("option httpchk", "option httpchk GET /")])
+        Finding::advice(what, vec![backend.replace("option httpchk", "option httpchk GET /")])
     })
 }
 

@@ -8,7 +8,7 @@ mod stage;
 mod versions;
 
 use collection::{Shape, shapes};
-use flyball_haproxy::{Finding, Haproxy, Level, Slots};
+use flyball_haproxy::{Finding, Haproxy, Level, TemplateServers};
 use flyball_testkit::haproxy;
 use stage::Stage;
 use versions::Version;
@@ -38,7 +38,8 @@ async fn each_haproxy_starts_with_the_owned_file() {
         let case = format!("{:?}", version.release);
         let mut stage = Stage::prepare(&collection::OWNED, &version).await;
         if version.release < (2, 6) {
-            stage.settings.slots = Some(Slots { prefix: "fb".to_owned(), count: 2 });
+            stage.settings.template_servers =
+                Some(TemplateServers { prefix: "fb".to_owned(), count: 2 });
         }
         let haproxy = Haproxy::connect(stage.settings.clone(), haproxy::clock).await.unwrap();
         stage.start(&case).await;

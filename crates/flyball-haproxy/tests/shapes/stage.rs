@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use flyball_haproxy::{Edit, Finding, Haproxy, HaproxySettings, OwnedFile, Slots, Socket};
+use flyball_haproxy::{
+    Edit, Finding, Haproxy, HaproxySettings, OwnedFile, Socket, TemplateServers,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -156,7 +158,8 @@ impl Stage {
                 value.trim_matches('"').clone_into(&mut self.settings.server_options.words);
             }
             "haproxy.template" => {
-                self.settings.slots = Some(Slots { prefix: "fb".to_owned(), count: 20 });
+                self.settings.template_servers =
+                    Some(TemplateServers { prefix: "fb".to_owned(), count: 20 });
             }
             "slots" => self.settings.server_options.slots = Some(value.parse().unwrap()),
             other => panic!("unknown key {other}"),

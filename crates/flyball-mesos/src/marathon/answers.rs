@@ -1,7 +1,5 @@
-//! Answers of Marathon about apps, tasks and its launch queue, in current and old form.
-//!
-//! A missing or null field is `None` or empty, never an error. An app is never written back from
-//! these types.
+//! Answers of Marathon about apps, tasks and its launch queue, in current and old form. A missing
+//! or null field is `None` or empty, never an error. An app is never written back from these types.
 
 use std::collections::BTreeMap;
 

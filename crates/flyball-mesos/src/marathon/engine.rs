@@ -1,7 +1,5 @@
-//! A Marathon, and the replicas of one service.
-//!
-//! Orders return at once and run in the background; the next report shows the result. Apps outlive
-//! the engine.
+//! One Marathon, and the replicas of one service. Orders return at once and run in the background;
+//! the next report shows the result. Apps outlive the engine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +23,13 @@ use crate::http::host_and_port;
 use crate::usage;
 
 /// One Marathon, shared by the engines of its apps. Dropping it ends the watching.
+///
+/// | source | reports | delay |
+/// |---|---|---|
+/// | event stream | any change of a watched app | about 100 ms |
+/// | reading the apps again | the same, if events are lost | 1 s |
+/// | launch queue | why tasks do not start | 1 s, while some are missing |
+/// | statistics of the Mesos agents | CPU usage | 1 s |
 pub struct Marathon {
     core: Arc<Core>,
     tasks: Vec<AbortHandle>,

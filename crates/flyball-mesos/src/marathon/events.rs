@@ -1,7 +1,5 @@
-//! Marathon's event stream: events that name a watched app trigger a look.
-//!
-//! Event contents are not trusted: events arrive out of order, twice or not at all. A stream
-//! without a keep-alive ends.
+//! Marathon's event stream: events that name a watched app trigger a look. Event contents are not
+//! trusted: events arrive out of order, twice or not at all. A stream without a keep-alive ends.
 
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
-//! Changes the count of a Marathon app.
-//!
-//! Only the count that the loop has seen is changed, and never during an external deployment. Force
-//! is used only where flyball's own deployments hold every lock.
+//! Changes the count of a Marathon app. Only the count that the loop has seen is changed, and never
+//! during an external deployment. Force is used only where flyball's own deployments hold every
+//! lock.
 
 use flyball_engine::counted::Order;
 use hyper::Method;
@@ -50,7 +49,7 @@ pub(super) async fn scale(
     let sent = change_with_own_lock(service, &mut link, &change).await;
     let now = service.core.now();
     service.with_state(|state| match &sent {
-        Ok(deployment) => state.tell(to, deployment.clone(), &victims, now),
+        Ok(deployment) => state.count_set(to, deployment.clone(), &victims, now),
         Err(error) if error.leaves_doubt() => state.doubt(now),
         Err(_) => {}
     });

@@ -1,6 +1,5 @@
-//! Picks the Marathon to ask next: the reported leader, then the configured addresses in turn.
-//!
-//! An unreachable leader is skipped for a while, since the others forward requests to it. Every
+//! Picks the Marathon to ask next: the reported leader, then the configured addresses in turn. An
+//! unreachable leader is skipped for a while, since the others forward requests to it. Every
 //! configured address is tried again and again.
 
 use std::time::Duration;

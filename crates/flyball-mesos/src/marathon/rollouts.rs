@@ -1,7 +1,5 @@
-//! Tells flyball's own deployments of an app from external ones.
-//!
-//! Own are those it started, and scale-only ones that only an earlier run can have started. Flyball
-//! waits for any other.
+//! Tells flyball's own deployments of an app from external ones. Own are those it started, and
+//! scale-only ones that only an earlier run can have started. Flyball waits for any other.
 
 use std::collections::{BTreeMap, VecDeque};
 

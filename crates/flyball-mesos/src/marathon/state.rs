@@ -1,7 +1,6 @@
-//! One Marathon app as its engine remembers it, and the report made from that.
-//!
-//! An answer older than flyball's own latest change is ignored, and a task that flyball is stopping
-//! never becomes ready again.
+//! One Marathon app as its engine remembers it, and the report made from that. An answer older than
+//! flyball's own latest change is ignored, and a task that flyball is stopping never becomes ready
+//! again.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -40,7 +39,7 @@ pub(super) struct State {
     /// the first look, which finds those of an earlier run.
     doubt_until: Option<Timestamp>,
     /// When flyball last changed the count.
-    told_at: Option<Timestamp>,
+    set_at: Option<Timestamp>,
 }
 
 /// A task, and what only flyball knows of it.
@@ -108,14 +107,14 @@ impl State {
     }
 
     /// Flyball has set the count `to` with `deployment`, which ends `tasks`.
-    pub(super) fn tell(
+    pub(super) fn count_set(
         &mut self,
         to: u32,
         deployment: Option<String>,
         tasks: &[String],
         now: Timestamp,
     ) {
-        self.told_at = Some(now);
+        self.set_at = Some(now);
         match deployment {
             Some(deployment) => self.own.add(deployment),
             None => self.doubt(now),
@@ -148,7 +147,7 @@ impl State {
         settings: &AppSettings,
         now: Timestamp,
     ) -> bool {
-        if self.told_at.is_some_and(|told_at| answer.asked_at <= told_at) {
+        if self.set_at.is_some_and(|set_at| answer.asked_at <= set_at) {
             return false;
         }
         let first = self.app.is_none();
@@ -231,7 +230,7 @@ impl State {
                 (Stage::Over, Some(known)) => {
                     let said = fails.take_if(|(failed, _)| *failed == task.id);
                     let reason = said.map_or_else(|| task.state.clone(), |(_, reason)| reason);
-                    self.bury(&task, Some(&known), service, reason, now);
+                    self.record_exit(&task, Some(&known), service, reason, now);
                 }
                 (_, Some(known)) => drop(self.tasks.insert(task.id.clone(), known.with(task))),
                 (_, None) => {
@@ -248,12 +247,12 @@ impl State {
             let known = before.remove(&id);
             let task = known.as_ref().map(|known| known.task.clone());
             let task = task.unwrap_or_else(|| Task::lost(id));
-            self.bury(&task, known.as_ref(), service, reason, now);
+            self.record_exit(&task, known.as_ref(), service, reason, now);
         }
     }
 
     /// A task that was wanted ended by itself.
-    fn bury(
+    fn record_exit(
         &mut self,
         task: &Task,
         known: Option<&Known>,

@@ -1,7 +1,6 @@
-//! Keeps the known state of Marathon up to date.
-//!
-//! Apps are read at once after an event or an order, often for a while, and otherwise each second.
-//! If no Marathon answers, the reading is missing, not empty.
+//! Keeps the known state of Marathon up to date. Apps are read at once after an event or an order,
+//! often for a while, and otherwise each second. If no Marathon answers, the reading is missing,
+//! not empty.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -165,7 +164,7 @@ impl Session<'_> {
         }
         for (service, answer) in found {
             let about = About { asked_at, deployments: &deployments, queue: &queue, names: &names };
-            tell(&service, answer, &about);
+            take_in(&service, answer, &about);
         }
         Ok(())
     }
@@ -213,7 +212,7 @@ struct About<'a> {
     names: &'a Names,
 }
 
-fn tell(service: &Service, answer: Option<AppAnswer>, about: &About<'_>) {
+fn take_in(service: &Service, answer: Option<AppAnswer>, about: &About<'_>) {
     let settings = &service.settings;
     service.learn(|state, now| {
         let Some(answer) = answer else {
@@ -235,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_before_1_5_are_told_a_count_by_put() {
+    fn versions_before_1_5_get_a_count_by_put() {
         for old in ["0.8.2", "1.4.9", "1.0.0-RC1"] {
             assert!(!knows_patch(old), "{old}");
         }

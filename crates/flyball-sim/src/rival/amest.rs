@@ -1,12 +1,10 @@
-//! `amest`: the AMEST autoscaler for Docker Swarm. Follows its published rule and defaults: every
-//! 300 s the median CPU of the tasks, as `docker stats` takes it over one or two seconds; over 85 %
-//! one more, under 25 % one less, within its own labels' default bounds of 2 and 15. Does not know
-//! requests. One replica at a time.
+//! `amest`: the AMEST autoscaler for Docker Swarm, on median CPU usage, one replica at a time. The
+//! rule and the defaults are those it publishes.
 
 use flyball_core::observation::Observation;
 
 use super::RivalCount;
-use super::meter::{Scrape, Strike, asked};
+use super::scrape::{Scrape, Ticker, asked};
 use super::threshold::Threshold;
 
 /// `docker stats` compares two readings of so much apart.
@@ -40,10 +38,12 @@ impl Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: every 300 s the median CPU usage of the tasks, as `docker stats` takes
+/// it over one or two seconds; over 85 % one more, under 25 % one less, within its own labels'
+/// default bounds of 2 and 15. It does not see requests.
 #[derive(Clone, Debug)]
 pub struct Amest {
-    checks: Strike,
+    checks: Ticker,
     scrape: Scrape,
     rule: Threshold,
     wish: Option<RivalCount>,
@@ -52,19 +52,19 @@ pub struct Amest {
 impl Amest {
     /// With `settings`, and no check yet.
     pub fn new(settings: Settings) -> Self {
-        let checks = Strike::every(settings.interval_ms);
+        let checks = Ticker::every(settings.interval_ms);
         Self { checks, scrape: Scrape::default(), rule: settings.rule(), wish: None }
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
-        let strikes = self.checks.strikes(seen.at);
+        let due = self.checks.ticks(seen.at);
         if let Some(engine) = seen.engine.value()
-            && (strikes || self.checks.due_ms(seen.at) <= STATS_MS)
+            && (due || self.checks.due_ms(seen.at) <= STATS_MS)
         {
             self.scrape.take(engine);
         }
         let current = asked(seen);
-        if strikes && let Some(median) = median(self.scrape.serving(seen)) {
+        if due && let Some(median) = median(self.scrape.serving(seen)) {
             let count = self.rule.step(current, median);
             let reason = format!(
                 "median cpu {:.0} % of {}, {current} -> {count}",

@@ -1,15 +1,11 @@
-//! `aws:T`, `aws:T:20`: AWS target tracking on mean CPU, as ECS services have it. Follows the
-//! published rules (AWS Application Auto Scaling and EC2 Auto Scaling user guides): an alarm above
-//! the target, a slower one below nine tenths of it, a count in proportion, a cooldown each way.
-//! Does not know bounds. A missing datapoint never scales in.
-//!
-//! Example: 4 replicas at 100 % with a target of 70 %: 3 minutes above, 4 x 100/70 = 5.7, so 6.
+//! `aws:T`, `aws:T:20`: AWS target tracking on mean CPU usage, as ECS services have it; the rules
+//! are those of the user guides of AWS Application Auto Scaling and EC2 Auto Scaling.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::RivalCount;
-use super::meter::{Recent, Scrape, Strike, asked, mean};
+use super::scrape::{Recent, Scrape, Ticker, asked, mean};
 
 /// Datapoints above the target that start scaling out.
 pub const HIGH_POINTS: usize = 3;
@@ -42,11 +38,14 @@ impl Default for Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: an alarm above the target, a slower one below nine tenths of it, a
+/// count in proportion, a cooldown each way. It has no bounds. A missing datapoint never scales in.
+///
+/// Example: 4 replicas at 100 % with a target of 70 %: 3 minutes above, 4 x 100/70 = 5.7, so 6.
 #[derive(Clone, Debug)]
 pub struct Aws {
     settings: Settings,
-    periods: Strike,
+    periods: Ticker,
     scrape: Scrape,
     points: Recent<Option<f64>>,
     /// Scaling out from this count at this time: until the cooldown is over a larger wish is
@@ -61,7 +60,7 @@ impl Aws {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            periods: Strike::every(settings.period_ms),
+            periods: Ticker::every(settings.period_ms),
             scrape: Scrape::default(),
             points: Recent::default(),
             out: None,
@@ -72,7 +71,7 @@ impl Aws {
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         if let Some(engine) = seen.engine.value()
-            && self.periods.strikes(seen.at)
+            && self.periods.ticks(seen.at)
         {
             self.scrape.take(engine);
             let kept_ms = self.settings.period_ms * 60;

@@ -1,10 +1,6 @@
-//! `hpa:T`: the horizontal pod autoscaler, version 2, on CPU utilization. Follows the published
-//! arithmetic (Kubernetes documentation, "Horizontal Pod Autoscaling", and its controller's
-//! source): a ratio over the ready pods, once more with assumptions for those that have no metric
-//! or are not ready, then a window and a rate. Does not know bounds. A pod without a metric never
-//! makes the change larger.
-//!
-//! Example: 4 ready at 90 % with a target of 50 %: ratio 1.8, 7.2, so 8.
+//! `hpa:T`: the Horizontal Pod Autoscaler on CPU utilization, by the Kubernetes documentation and the
+//! controller's source. Above one replica KEDA ends in the same formula, since it feeds an HPA.
+//! Example: 4 ready at 90 % with a target of 50 %: 4 x 1.8 = 7.2, so 8.
 
 mod grid;
 mod pace;
@@ -13,7 +9,7 @@ use flyball_core::observation::{EngineReport, Observation, Phase, ReplicaReport}
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::RivalCount;
-use super::meter::{Scrape, Strike, asked};
+use super::scrape::{Scrape, Ticker, asked};
 use grid::Grid;
 
 pub use grid::StepLoad;
@@ -70,8 +66,8 @@ pub struct Hpa {
     /// Once it was asked on a grid, the grid's wish stands between steps, too.
     grid: Grid,
     scrape: Scrape,
-    scrapes: Strike,
-    syncs: Strike,
+    scrapes: Ticker,
+    syncs: Ticker,
     wish: Option<RivalCount>,
 }
 
@@ -85,8 +81,8 @@ impl Hpa {
             pace: Pace::new(rules),
             grid: Grid::new(target, tolerance, rules.down_window_ms()),
             scrape: Scrape::default(),
-            scrapes: Strike::every(scrape_ms),
-            syncs: Strike::every(sync_ms),
+            scrapes: Ticker::every(scrape_ms),
+            syncs: Ticker::every(sync_ms),
             wish: None,
         }
     }
@@ -95,11 +91,11 @@ impl Hpa {
         if let Some(wish) = self.grid.wish() {
             return wish.clone();
         }
-        if self.syncs.strikes(seen.at) {
+        if self.syncs.ticks(seen.at) {
             self.wish = Some(self.sync(seen));
         }
         if let Some(engine) = seen.engine.value()
-            && self.scrapes.strikes(seen.at)
+            && self.scrapes.ticks(seen.at)
         {
             self.scrape.take(engine);
         }
@@ -199,7 +195,7 @@ pub fn from_ratio(ratio: f64, tolerance: f64, current: u32, pods: u32) -> u32 {
 /// Measured over wanted utilization; both are whole percentages, as in the API, the measured one
 /// rounded down.
 fn ratio(shares: &[f64], target: f64) -> Option<f64> {
-    let mean = super::meter::mean(shares)?;
+    let mean = super::scrape::mean(shares)?;
     Some((100.0 * mean + 1e-9).floor() / (100.0 * target).round())
 }
 

@@ -1,14 +1,11 @@
-//! `jcwimer`: the docker-swarm-autoscaler script on Prometheus and cAdvisor. Follows its published
-//! rule: every 60 s the sum of a service's CPU on one node, as a percentage of one core, over 5
-//! minutes; over 85 one more, under 25 one less. All replicas are taken to be on one node. Does not
-//! know how many replicas share the sum: on a busy service it never falls below 85, so the count
-//! runs to its bound. One replica at a time.
+//! `jcwimer`: the docker-swarm-autoscaler script on Prometheus and cAdvisor, by its published rule:
+//! one replica at a time, on the sum of a service's CPU usage.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::seconds;
 
 use super::RivalCount;
-use super::meter::{Recent, Scrape, Strike, asked};
+use super::scrape::{Recent, Scrape, Ticker, asked};
 use super::threshold::Threshold;
 
 /// Prometheus scrapes every 30 s.
@@ -40,12 +37,15 @@ impl Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: every 60 s the sum of a service's CPU usage on one node, as a
+/// percentage of one core, over 5 minutes; over 85 one more, under 25 one less. All replicas are
+/// taken to be on one node. The rule does not divide by the count: on a busy service the sum never
+/// falls below 85, so the count runs to its bound.
 #[derive(Clone, Debug)]
 pub struct Jcwimer {
     rule: Threshold,
-    checks: Strike,
-    scrapes: Strike,
+    checks: Ticker,
+    scrapes: Ticker,
     scrape: Scrape,
     used_s: Recent<f64>,
     wish: Option<RivalCount>,
@@ -56,8 +56,8 @@ impl Jcwimer {
     pub fn new(settings: Settings) -> Self {
         Self {
             rule: settings.rule(),
-            checks: Strike::every(settings.interval_ms),
-            scrapes: Strike::every(SCRAPE_MS),
+            checks: Ticker::every(settings.interval_ms),
+            scrapes: Ticker::every(SCRAPE_MS),
             scrape: Scrape::default(),
             used_s: Recent::default(),
             wish: None,
@@ -66,7 +66,7 @@ impl Jcwimer {
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let current = asked(seen);
-        if self.checks.strikes(seen.at) && !self.used_s.is_empty() {
+        if self.checks.ticks(seen.at) && !self.used_s.is_empty() {
             let used_s: f64 = self.used_s.younger(seen.at, RATE_MS).sum();
             let share = used_s / seconds(RATE_MS);
             let count = self.rule.step(current, share);
@@ -76,7 +76,7 @@ impl Jcwimer {
             self.wish = Some(RivalCount { count, reason });
         }
         if let Some(engine) = seen.engine.value()
-            && self.scrapes.strikes(seen.at)
+            && self.scrapes.ticks(seen.at)
         {
             self.scrape.take(engine);
             self.used_s.push(seen.at, self.scrape.used_s(), RATE_MS);

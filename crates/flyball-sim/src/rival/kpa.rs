@@ -1,14 +1,6 @@
-//! `kpa:T`, `kpa:T:inflight`: Knative's pod autoscaler on concurrency. Follows the published
-//! arithmetic (Knative Serving documentation, "Autoscaling", and its source): requests in the
-//! system averaged over a stable and a panic window, divided by the target for one pod. Does not
-//! know bounds, and divides by ready pods only: what is starting is no capacity to it. While it
-//! panics its wish never falls.
-//!
-//! Whether requests that wait at the balancer count is the variant: as shipped they do, since the
-//! activator reports them; `inflight` counts those in pods alone.
-//!
-//! Example: 10 in the system over 60 s and 60 over 6 s, 3 each, 2 ready: 4 by the stable window, 20
-//! by the panic window; 20 / 2 is over the threshold of 2: it panics and wishes for 20.
+//! `kpa:T`, `kpa:T:inflight`: Knative's pod autoscaler on concurrency, by its documentation
+//! ("Autoscaling") and source. `inflight` leaves out requests that wait at the balancer; as shipped
+//! they count, because the activator reports them.
 
 use std::collections::VecDeque;
 
@@ -16,7 +8,7 @@ use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for, seconds};
 
 use super::RivalCount;
-use super::meter::{Strike, ready};
+use super::scrape::{Ticker, ready};
 
 /// It decides every 2 s.
 const TICK_MS: u64 = 2_000;
@@ -82,13 +74,18 @@ pub enum Counting {
     InFlight,
 }
 
-/// The rule with its memory.
+/// The rule with its memory: requests in the system averaged over a stable and a panic window,
+/// divided by the target for one pod. It has no bounds, and divides by ready pods only: what is
+/// starting is no capacity to it. While it panics, its count never falls.
+///
+/// Example: 10 in the system over 60 s and 60 over 6 s, 3 each, 2 ready: 4 by the stable window, 20
+/// by the panic window; 20 / 2 is over the threshold of 2: it panics and asks for 20.
 #[derive(Clone, Debug)]
 pub struct Kpa {
     settings: Settings,
     /// Requests for each ready pod; above 0.
     target: f64,
-    ticks: Strike,
+    ticks: Ticker,
     average: Average,
     mode: Mode,
     zero_since: Option<Timestamp>,
@@ -110,7 +107,7 @@ impl Kpa {
         Self {
             settings,
             target: settings.target * f64::from(SLOTS),
-            ticks: Strike::every(TICK_MS),
+            ticks: Ticker::every(TICK_MS),
             average: Average::over_at_most(settings.stable_s),
             mode: Mode::default(),
             zero_since: None,
@@ -125,7 +122,7 @@ impl Kpa {
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         self.average.see(seen.at, self.requests(seen));
-        if self.ticks.strikes(seen.at) {
+        if self.ticks.ticks(seen.at) {
             self.wish = self.tick(seen).or(self.wish.take());
         }
         RivalCount::again(self.wish.as_ref(), seen, "count of requests")

@@ -1,17 +1,11 @@
-//! `marathon-lb`: marathon-lb-autoscale on HAProxy's own figures. Follows its published rule and
-//! defaults: every 60 s the balancer's request rate and queue; the mean of ten, divided by the rate
-//! one replica should serve; it acts when that was half as much again (or three replicas) off for
-//! three intervals, then waits a quarter of an hour. Does not know CPU. Nothing moves before ten
-//! samples.
-//!
-//! Example: 4,500 requests/s on 2 replicas with a target of 1,000: 5 wanted, 2,250 each is 125 %
-//! off, so after three intervals 5.
+//! `marathon-lb`: marathon-lb-autoscale on HAProxy's request rate and queue, by its published rule
+//! and defaults. It does not see CPU usage.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for, seconds};
 
 use super::RivalCount;
-use super::meter::{Recent, Strike, asked, mean};
+use super::scrape::{Recent, Ticker, asked, mean};
 
 /// What its users may set on its command line; the defaults are its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,11 +40,17 @@ impl Default for Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: every 60 s the balancer's request rate and queue; the mean of ten,
+/// divided by the rate that one replica should serve. It acts when that was half as much again (or
+/// three replicas) off for three intervals, then waits a quarter of an hour. Nothing moves before
+/// ten samples.
+///
+/// Example: 4,500 requests/s on 2 replicas with a target of 1,000: 5 wanted, 2,250 each is 125 %
+/// off, so after three intervals 5.
 #[derive(Clone, Debug)]
 pub struct MarathonLb {
     settings: Settings,
-    samples: Strike,
+    samples: Ticker,
     rates: Recent<f64>,
     before: Option<(Timestamp, u64, u64)>,
     intervals_off: u32,
@@ -63,7 +63,7 @@ impl MarathonLb {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            samples: Strike::every(settings.interval_ms),
+            samples: Ticker::every(settings.interval_ms),
             rates: Recent::default(),
             before: None,
             intervals_off: 0,
@@ -75,7 +75,7 @@ impl MarathonLb {
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let rate = self.rate_and_queue(seen);
         let current = asked(seen);
-        if self.samples.strikes(seen.at)
+        if self.samples.ticks(seen.at)
             && let Some(rate) = rate
         {
             self.keep(seen.at, rate);

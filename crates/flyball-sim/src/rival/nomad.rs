@@ -1,15 +1,11 @@
-//! `nomad:T`, `nomad:T:S`: the Nomad autoscaler's target-value strategy on mean CPU. Follows the
-//! published rule (Nomad Autoscaler documentation and source): count x metric / target, rounded up,
-//! then a cooldown that stops evaluation both ways. Does not know bounds, nor that anything is
-//! starting: it reckons from what runs. Within a cooldown the wish does not change.
-//!
-//! Example: 3 running at 100 % with a target of 70 %: 3 x 1.43 = 4.3, so 5.
+//! `nomad:T`, `nomad:T:S`: the Nomad autoscaler's target-value strategy on mean CPU usage, by its
+//! documentation and source.
 
 use flyball_core::observation::Observation;
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::RivalCount;
-use super::meter::{Scrape, Strike, asked, mean, ready};
+use super::scrape::{Scrape, Ticker, asked, mean, ready};
 
 /// What its users may set; the defaults are its own, but for the target, which has none.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,11 +26,15 @@ impl Default for Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: count x metric / target, rounded up, then a cooldown that stops
+/// evaluation both ways and keeps the count that was asked for. It has no bounds and counts what
+/// runs, not what is starting.
+///
+/// Example: 3 running at 100 % with a target of 70 %: 3 x 1.43 = 4.3, so 5.
 #[derive(Clone, Debug)]
 pub struct Nomad {
     settings: Settings,
-    evaluations: Strike,
+    evaluations: Ticker,
     scrape: Scrape,
     changed_at: Option<Timestamp>,
     wish: Option<RivalCount>,
@@ -45,7 +45,7 @@ impl Nomad {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
-            evaluations: Strike::every(settings.evaluation_ms),
+            evaluations: Ticker::every(settings.evaluation_ms),
             scrape: Scrape::default(),
             changed_at: None,
             wish: None,
@@ -54,7 +54,7 @@ impl Nomad {
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         if let Some(engine) = seen.engine.value()
-            && self.evaluations.strikes(seen.at)
+            && self.evaluations.ticks(seen.at)
         {
             self.scrape.take(engine);
             let cpu = mean(&self.scrape.serving(seen));

@@ -1,12 +1,10 @@
-//! `seed`: the 2014 sketch of HAProxy, Zabbix and six shell scripts that flyball grew from. Follows
-//! its scripts: once a minute the mean CPU of the containers; at or over 30 % one more, at or under
-//! 15 % one less. Does not know what is starting, and has no floor. One replica at a time, whatever
-//! the load.
+//! `seed`: the sketch of HAProxy, Zabbix and six shell scripts of 2014 that flyball grew from: one
+//! replica at a time, whatever the load.
 
 use flyball_core::observation::Observation;
 
 use super::RivalCount;
-use super::meter::{Scrape, Strike, asked, mean};
+use super::scrape::{Scrape, Ticker, asked, mean};
 use super::threshold::Threshold;
 
 /// What its user may set; the defaults are its own.
@@ -35,11 +33,12 @@ impl Settings {
     }
 }
 
-/// The rule with its memory.
+/// The rule with its memory: once a minute the mean CPU usage of the containers; at or over 30 %
+/// one more, at or under 15 % one less. It does not see what is starting, and has no floor.
 #[derive(Clone, Debug)]
 pub struct Sketch {
     rule: Threshold,
-    checks: Strike,
+    checks: Ticker,
     scrape: Scrape,
     wish: Option<RivalCount>,
 }
@@ -47,14 +46,14 @@ pub struct Sketch {
 impl Sketch {
     /// With `settings`, and no check yet.
     pub fn new(settings: Settings) -> Self {
-        let checks = Strike::every(settings.interval_ms);
+        let checks = Ticker::every(settings.interval_ms);
         Self { rule: settings.rule(), checks, scrape: Scrape::default(), wish: None }
     }
 
     pub(super) fn recommend(&mut self, seen: &Observation) -> RivalCount {
         let current = asked(seen);
         if let Some(engine) = seen.engine.value()
-            && self.checks.strikes(seen.at)
+            && self.checks.ticks(seen.at)
         {
             self.scrape.take(engine);
             if let Some(cpu) = mean(&self.scrape.serving(seen)) {

@@ -6,6 +6,8 @@ use super::{Change, Mode, Outcome, Verb};
 use crate::api::Api;
 use crate::error::ZabbixError;
 
+pub(super) use crate::api::{list, text};
+
 /// One run over everything.
 pub(super) struct Applier<'a> {
     pub(super) api: &'a Api,
@@ -77,14 +79,4 @@ impl<'a> Applier<'a> {
         self.outcome.changes.push(change);
         apply
     }
-}
-
-/// The text under `key`; empty where there is none.
-pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-/// The list under `key`; empty where there is none.
-pub(crate) fn list<'a>(object: &'a Value, key: &str) -> &'a [Value] {
-    object.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }

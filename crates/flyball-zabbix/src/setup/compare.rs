@@ -136,7 +136,7 @@ impl Difference {
         if self.fields.is_empty() {
             return head;
         }
-        let fields: Vec<String> = self.fields.iter().map(Field::told).collect();
+        let fields: Vec<String> = self.fields.iter().map(Field::line).collect();
         format!("{head}: {}", fields.join(", "))
     }
 }
@@ -146,7 +146,7 @@ impl Field {
         self.before.is_none() && matches!(self.after, Some(Value::String(_)))
     }
 
-    fn told(&self) -> String {
+    fn line(&self) -> String {
         let show = |value: &Option<Value>| match value {
             Some(Value::String(text)) if text.len() <= 60 => text.clone(),
             Some(_) => "...".to_owned(),
@@ -162,12 +162,12 @@ mod tests {
 
     use super::*;
 
-    fn told(comparison: &Value) -> Vec<String> {
+    fn lines_of(comparison: &Value) -> Vec<String> {
         lines(&differences(comparison))
     }
 
     #[test]
-    fn a_comparison_is_told_by_kind_and_name() {
+    fn a_comparison_is_described_by_kind_and_name() {
         let template = json!({ "name": "Flyball" });
         let comparison = json!({
             "groups": { "added": [{ "after": { "uuid": "1", "name": "Templates/Flyball" } }] },
@@ -180,14 +180,14 @@ mod tests {
             }] },
         });
         let want = ["+ group \"Templates/Flyball\"", "~ item \"Mean CPU\": delay 5s -> 1s"];
-        assert_eq!(told(&comparison), want);
+        assert_eq!(lines_of(&comparison), want);
     }
 
     #[test]
     fn nothing_is_no_difference_and_an_unknown_one_is_a_difference() {
-        assert!(told(&json!([])).is_empty() && told(&json!({})).is_empty());
-        assert_eq!(told(&json!({ "other": [] })).len(), 1);
-        assert_eq!(told(&json!({ "other": { "moved": [1] } })).len(), 1);
+        assert!(lines_of(&json!([])).is_empty() && lines_of(&json!({})).is_empty());
+        assert_eq!(lines_of(&json!({ "other": [] })).len(), 1);
+        assert_eq!(lines_of(&json!({ "other": { "moved": [1] } })).len(), 1);
     }
 
     /// What Zabbix 7.0 says of a template that was imported a moment ago: its export leaves out what

@@ -1,7 +1,5 @@
-//! Where an object in Zabbix differs from what it should be.
-//!
-//! Every field that is set is compared, so other defaults and manual changes are found. No value is
-//! shown, since one may be a token.
+//! Where an object in Zabbix differs from what it should be. Every field that is set is compared,
+//! so other defaults and manual changes are found. No value is shown, since one may be a token.
 
 use serde_json::Value;
 

@@ -1,7 +1,6 @@
-//! The host group, and a host for each service.
-//!
-//! A host without flyball's tag is never changed. Of a tagged host only flyball's macros, link,
-//! group and tag are changed, and its proxy where one is configured.
+//! The host group, and a host for each service. A host without flyball's tag is never changed. Of a
+//! tagged host only flyball's macros, link, group and tag are changed, and its proxy where one is
+//! configured.
 
 use serde_json::{Value, json};
 
@@ -143,8 +142,8 @@ async fn update(
         params["groups"] = with(&groups, group, "groupid");
     }
     details.extend(take_over(applier, there, belongs, &mut params));
-    let (told, calls) = macro_changes(host, there);
-    details.extend(told);
+    let (changes, calls) = macro_changes(host, there);
+    details.extend(changes);
     if details.is_empty() {
         return Ok(());
     }
@@ -188,24 +187,24 @@ fn take_over(
 
 /// The calls that bring flyball's own macros into line, and what they are in words.
 fn macro_changes(host: &HostSetup, there: &Value) -> (Vec<String>, Vec<(&'static str, Value)>) {
-    let (mut told, mut calls) = (Vec::new(), Vec::new());
+    let (mut changes, mut calls) = (Vec::new(), Vec::new());
     for (name, value) in host.thresholds.macros() {
         match list(there, "macros").iter().find(|found| text(found, "macro") == name) {
             Some(found) if text(found, "value") == value => {}
             Some(found) => {
-                told.push(format!("{name}: {} -> {value}", text(found, "value")));
+                changes.push(format!("{name}: {} -> {value}", text(found, "value")));
                 let id = text(found, "hostmacroid");
                 calls.push(("usermacro.update", json!({ "hostmacroid": id, "value": value })));
             }
             None => {
-                told.push(format!("{name}: {value}"));
+                changes.push(format!("{name}: {value}"));
                 let hostid = text(there, "hostid");
                 let params = json!({ "hostid": hostid, "macro": name, "value": value });
                 calls.push(("usermacro.create", params));
             }
         }
     }
-    (told, calls)
+    (changes, calls)
 }
 
 fn ids<'a>(there: &'a Value, key: &str, id: &str) -> Vec<&'a str> {

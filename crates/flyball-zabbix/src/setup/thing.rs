@@ -41,21 +41,21 @@ impl Thing<'_> {
         applier: &mut Applier<'_>,
     ) -> Result<Option<String>, ZabbixError> {
         let Self { kind, name, mut wanted, .. } = self;
-        let told = (kind.what, name);
+        let title = (kind.what, name);
         let Some(there) = find(applier, kind, name, self.selects).await? else {
             for (field, value) in self.first.as_object().into_iter().flatten() {
                 wanted[field.as_str()] = value.clone();
             }
             wanted[kind.name] = name.into();
             let (create, ids) = (format!("{}.create", kind.object), format!("{}s", kind.id));
-            return applier.make(told, self.details, (&create, &ids), wanted).await;
+            return applier.make(title, self.details, (&create, &ids), wanted).await;
         };
         let id = text(&there, kind.id).to_owned();
         let details = differing(&there, &wanted);
         if !details.is_empty() {
             wanted[kind.id] = id.as_str().into();
             let update = format!("{}.update", kind.object);
-            applier.change(Verb::Update, told, details, (&update, wanted)).await?;
+            applier.change(Verb::Update, title, details, (&update, wanted)).await?;
         }
         Ok(Some(id))
     }

@@ -1,7 +1,6 @@
-//! Lets Zabbix call flyball: a media type, an action, and a user whom the action notifies.
-//!
-//! They exist only where a webhook is configured. Every field whose default differs between
-//! versions, or switches it off, is set explicitly.
+//! Lets Zabbix call flyball: a media type, an action, and a user whom the action notifies. They
+//! exist only where a webhook is configured. Every field whose default differs between versions, or
+//! switches it off, is set explicitly.
 
 use serde_json::json;
 

@@ -42,13 +42,13 @@ pub(crate) struct Simulate {
     /// Load that one replica can serve, in the unit of the trace; with --service the default is what the journal measured
     #[arg(long, value_name = "LOAD", required_unless_present = "service")]
     pub(crate) replica_capacity: Option<f64>,
-    /// Time from starting a replica until it is ready: 60s, or 20s..60s for the median and the 99th percentile
+    /// Time from starting a replica until it is ready: 60s for all, or 20s..60s if half of them take up to 20 s and 99 of 100 up to 60 s
     #[arg(long, default_value = "60s", value_parser = parse_start_lag, value_name = "DURATION")]
     pub(crate) start_lag: StartLag,
     /// What happens to load that finds no free replica; the default is lost in mode fluid, waits in mode requests
     #[arg(long, value_enum)]
     pub(crate) overload: Option<Overload>,
-    /// How long a request may wait before it counts as failed, where requests wait; in mode requests this includes its work
+    /// How long a client waits before it gives up: in mode fluid for a free replica (with --overload waits), in mode requests for the answer
     #[arg(long, default_value = "30s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) patience: u64,
     /// Latency limit: how long a request may wait (mode fluid), or take in total (mode requests)
@@ -66,7 +66,7 @@ pub(crate) struct Simulate {
     /// Mode requests: CPU time of one request, for a load in cores
     #[arg(long, default_value = "50ms", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) request_cpu: u64,
-    /// Step on which the load is replayed; the default is a minute (or the step of the trace if that is longer) in mode fluid, the step of the trace in mode requests
+    /// Step in which the load is replayed; the default is the step of the trace, and in mode fluid at least a minute
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) grid: Option<u64>,
     /// Time between two passes of the control loop; the default is once per step in mode fluid, as each policy decides in mode requests
@@ -116,7 +116,7 @@ pub(crate) enum Mode {
 pub(crate) enum Work {
     /// Not at all
     Same,
-    /// Exponentially, like independent phone calls: one in twenty takes three times the mean
+    /// Exponentially, as the length of phone calls: one in twenty takes more than three times the mean
     Exponential,
     /// With a heavy tail, twice as wide as exponential
     Heavy,

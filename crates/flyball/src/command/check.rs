@@ -1,7 +1,7 @@
 //! `flyball check` validates a configuration and everything it refers to. It starts and changes
 //! nothing; each finding names the key or place in the file, and how to fix it.
 
-mod ha;
+mod leader_election;
 mod machine;
 mod readiness;
 
@@ -62,7 +62,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
     preflight.findings.extend(machine::look_at(config));
     preflight.findings.extend(balancers.check(config));
     if let Some(ha) = &config.ha {
-        preflight.findings.extend(ha::look_at(ha).await);
+        preflight.findings.extend(leader_election::look_at(ha).await);
     }
     let engines = CheckedHosts::ask(config, &mut preflight).await?;
     let Preflight { services, mut findings } = preflight;

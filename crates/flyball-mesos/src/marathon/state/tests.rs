@@ -86,9 +86,9 @@ fn a_task_that_was_ended_does_not_come_back_while_it_ends() {
     seen.sees(2, &both, none(), none());
     seen.ready(1);
     seen.ready(2);
-    seen.state.tell(1, Some("d1".into()), &[id(2)], at(seen.now_ms));
+    seen.state.count_set(1, Some("d1".into()), &[id(2)], at(seen.now_ms));
     assert_eq!(seen.phases(), [Phase::Ready, Phase::Stopping]);
-    // Marathon tells no state of its own for it; its deployment may be gone from the list.
+    // Marathon reports no state of its own for it; its deployment may be gone from the list.
     seen.sees(1, &both, none(), none());
     assert_eq!(seen.phases(), [Phase::Ready, Phase::Stopping]);
     seen.now_ms += ENDING_MS + 10_000;
@@ -100,7 +100,7 @@ fn a_task_that_was_ended_does_not_come_back_while_it_ends() {
 fn an_answer_from_before_an_order_is_not_taken_in() {
     let mut seen = Seen::new();
     seen.sees(2, &[], none(), none());
-    seen.state.tell(5, Some("d1".into()), &[], at(seen.now_ms + 1_000));
+    seen.state.count_set(5, Some("d1".into()), &[], at(seen.now_ms + 1_000));
     assert!(!seen.sees(2, &[], none(), none()));
     assert_eq!(seen.state.wanted(), Some(5));
     assert!(seen.sees(5, &[], held_by("d1"), none()));
@@ -205,7 +205,7 @@ fn only_a_task_that_is_unreachable_says_that_its_agent_is_not_heard_of() {
     ] {
         seen.sees(1, &[task(1, state)], none(), none());
         let placed = seen.state.placed();
-        let told: Vec<_> = placed.iter().map(|it| (it.agent, it.host, it.lost)).collect();
-        assert_eq!(told, [("S0", Some("10.0.0.5"), lost)], "{state}");
+        let found: Vec<_> = placed.iter().map(|it| (it.agent, it.host, it.lost)).collect();
+        assert_eq!(found, [("S0", Some("10.0.0.5"), lost)], "{state}");
     }
 }

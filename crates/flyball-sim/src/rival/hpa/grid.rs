@@ -1,13 +1,11 @@
-//! The ratio rule where there is one look for each step of a trace, whose load is known exactly. It
-//! decides once a step from the mean load of the step before, as a ratio of the whole load to what
-//! all replicas asked for should carry. What happens within a step is not there: sync period, rates
-//! of 15 s, readiness, missing metrics. The ratio is calculated from the load itself, not from
-//! counters, so that published results of the same rule come out to the last digit.
+//! The HPA's ratio rule where there is one look for each step of a trace. The ratio is that of the
+//! loads themselves, not of counters, so that published results of the same rule come out to the
+//! last digit.
 
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::super::RivalCount;
-use super::super::meter::Recent;
+use super::super::scrape::Recent;
 use super::from_ratio;
 
 /// The load of one whole step, known exactly.
@@ -21,7 +19,9 @@ pub struct StepLoad {
     pub capacity: f64,
 }
 
-/// The rule on a grid.
+/// The rule on a grid: once a step, from the mean load of the step before, as a ratio of the whole
+/// load to what all replicas asked for should carry. What happens within a step is left out: sync
+/// period, rates of 15 s, readiness, missing metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Grid {
     target: f64,

@@ -3,7 +3,7 @@
 
 use flyball_core::units::{Timestamp, replicas_for};
 
-use super::super::meter::Recent;
+use super::super::scrape::Recent;
 
 /// A surplus must not have been needed for 300 s
 /// (`--horizontal-pod-autoscaler-downscale-stabilization`).

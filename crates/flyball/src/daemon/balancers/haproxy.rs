@@ -6,7 +6,8 @@ use flyball_config as config;
 use flyball_config::{Backend, Config, Service};
 use flyball_engine::Hint as _;
 use flyball_haproxy::{
-    Checks, Haproxy, HaproxySettings, Level, OwnedFile, OwnedFiles, ServerOptions, Slots, Socket,
+    Checks, Haproxy, HaproxySettings, Level, OwnedFile, OwnedFiles, ServerOptions, Socket,
+    TemplateServers,
 };
 
 use crate::clock;
@@ -90,14 +91,15 @@ fn settings(
         directory: haproxy.directory.clone(),
         lines: file.lines.iter().map(|line| format!("{line}\n")).collect(),
     };
-    let template = |t: &config::Template| Slots { prefix: t.prefix.clone(), count: t.count };
+    let template =
+        |t: &config::Template| TemplateServers { prefix: t.prefix.clone(), count: t.count };
     HaproxySettings {
         service: service.name.clone(),
         server_options: ServerOptions { slots, checks, words, ..ServerOptions::default() },
         file: backend.file.as_ref().map(file),
         files: haproxy.files.clone(),
         must_ask: backend.must_ask,
-        slots: backend.template.as_ref().map(template),
+        template_servers: backend.template.as_ref().map(template),
         drain_limit_ms: service.policy.timing.drain_limit_ms,
         ..HaproxySettings::new(haproxy.socket.clone(), backend.name.clone())
     }

@@ -3,13 +3,13 @@
 use crate::finding::{Edit, Finding};
 use crate::options;
 
-use super::subject::{SlotLine, Subject};
+use super::configured_backend::{ConfiguredBackend, TemplateLine};
 
 /// Words without which HAProxy and a server do not understand each other.
-const SPEECH: [&str; 9] =
+const PROTOCOL: [&str; 9] =
     ["alpn", "check-proto", "npn", "proto", "send-proxy", "send-proxy-v2", "sni", "ssl", "ws"];
 /// Words that mean nothing for a server with an address of its own, or that flyball says itself.
-const IDLE: [&str; 13] = [
+const IRRELEVANT: [&str; 13] = [
     "backup",
     "check",
     "cookie",
@@ -25,59 +25,64 @@ const IDLE: [&str; 13] = [
     "weight",
 ];
 
-pub(super) fn look_at(subject: &Subject<'_>) -> Vec<Finding> {
-    let default = subject.default_server();
-    let servers = subject.lines.all("server").filter_map(|words| words.get(2..));
+pub(super) fn look_at(backend: &ConfiguredBackend<'_>) -> Vec<Finding> {
+    let default = backend.default_server();
+    let servers = backend.lines.all("server").filter_map(|words| words.get(2..));
     let own: Vec<String> = servers.map(|words| format!("{default} {}", words.join(" "))).collect();
-    // Slots are made from the configuration, `default-server` included.
-    let mut findings = match (&subject.settings.slots, subject.slot_line()) {
-        (None, _) => by_default(subject, &default),
-        (Some(_), Some(slots)) => slots_without(subject, &slots).into_iter().collect(),
+    // Template servers are made from the configuration, `default-server` included.
+    let mut findings = match (&backend.settings.template_servers, backend.template_line()) {
+        (None, _) => by_default(backend, &default),
+        (Some(_), Some(template)) => template_without(backend, &template).into_iter().collect(),
         (Some(_), None) => Vec::new(),
     };
     // One of them is asked: they are most often alike.
-    let other = own.iter().map(|words| missing(subject, words));
-    let other = other.map(|missing| speech_of(&missing)).find(|missing| !missing.is_empty());
+    let other = own.iter().map(|words| missing(backend, words));
+    let other = other.map(|missing| protocol_of(&missing)).find(|missing| !missing.is_empty());
     if findings.is_empty()
         && let Some(words) = other
     {
         findings.push(Finding::advice(
             format!("configured servers use `{words}`, and replicas do not"),
-            vec![with(subject, &words)],
+            vec![with(backend, &words)],
         ));
     }
     findings
 }
 
-/// What slots are made without, though servers are to have it.
-fn slots_without(subject: &Subject<'_>, slots: &SlotLine) -> Option<Finding> {
-    let wanted = subject.settings.server_options.line(subject.mode);
-    let made = options::split(&slots.words);
+/// What template servers are made without, though servers are to have it.
+fn template_without(backend: &ConfiguredBackend<'_>, template: &TemplateLine) -> Option<Finding> {
+    let wanted = backend.settings.server_options.line(backend.mode);
+    let made = options::split(&template.words);
     let lacks = |part: &Vec<&str>| !made.contains(part) && part.first() != Some(&"weight");
     let missing: Vec<Vec<&str>> = options::split(&wanted).into_iter().filter(lacks).collect();
     if missing.is_empty() {
         return None;
     }
     let words = join(missing.iter().map(Vec::as_slice));
-    let what = format!("the slots `{}1`... are created without `{words}`", slots.prefix);
-    let line = format!("{} {wanted} disabled", slots.begins);
-    let (section, old) = (subject.title.clone(), format!("server-template {}", slots.prefix));
+    let what =
+        format!("the template servers `{}1`... are created without `{words}`", template.prefix);
+    let line = format!("{} {wanted} disabled", template.begins);
+    let (section, old) = (backend.title.clone(), format!("server-template {}", template.prefix));
     let edits = vec![Edit::Replace { section, old, line }];
-    let speech = speech_of(&missing);
-    Some(if speech.is_empty() { Finding::advice(what, edits) } else { Finding::wrong(what, edits) })
+    let protocol = protocol_of(&missing);
+    Some(if protocol.is_empty() {
+        Finding::advice(what, edits)
+    } else {
+        Finding::wrong(what, edits)
+    })
 }
 
 /// What `default-server` says does not reach servers that are made at run time.
-fn by_default(subject: &Subject<'_>, words: &str) -> Vec<Finding> {
-    let missing = missing(subject, words);
+fn by_default(backend: &ConfiguredBackend<'_>, words: &str) -> Vec<Finding> {
+    let missing = missing(backend, words);
     let (known, unknown): (Vec<_>, Vec<_>) =
         missing.iter().partition(|part| part.first().is_some_and(|name| options::is_known(name)));
     let mut findings = Vec::new();
     if !known.is_empty() {
         let words = join(known.iter().map(|part| part.as_slice()));
         let what = format!("`default-server {words}` does not reach servers added at run time");
-        let edits = vec![with(subject, &words)];
-        findings.push(if speech_of(&missing).is_empty() {
+        let edits = vec![with(backend, &words)];
+        findings.push(if protocol_of(&missing).is_empty() {
             Finding::advice(what, edits)
         } else {
             Finding::wrong(what, edits)
@@ -85,7 +90,7 @@ fn by_default(subject: &Subject<'_>, words: &str) -> Vec<Finding> {
     }
     let limit = options::split(words).into_iter().rfind(|part| part.first() == Some(&"maxconn"));
     if let Some(&[_, limit]) = limit.as_deref()
-        && subject.settings.server_options.slots.is_none()
+        && backend.settings.server_options.slots.is_none()
     {
         let what =
             format!("`default-server maxconn {limit}` does not reach servers added at run time");
@@ -104,29 +109,29 @@ fn by_default(subject: &Subject<'_>, words: &str) -> Vec<Finding> {
 }
 
 /// The parts of `words` that a replica would be without.
-fn missing<'a>(subject: &Subject<'_>, words: &'a str) -> Vec<Vec<&'a str>> {
-    let options = &subject.settings.server_options;
-    let slots = subject.slot_line().map(|slots| slots.words).unwrap_or_default();
-    let line = format!("{} {slots}", options.line(subject.mode));
+fn missing<'a>(backend: &ConfiguredBackend<'_>, words: &'a str) -> Vec<Vec<&'a str>> {
+    let options = &backend.settings.server_options;
+    let template = backend.template_line().map(|line| line.words).unwrap_or_default();
+    let line = format!("{} {template}", options.line(backend.mode));
     let said = options::split(&line);
     let is_missing = |part: &Vec<&str>| {
         let chosen = |name: &&str| options::has(&options.words, name);
         !said.contains(part)
-            && part.first().is_some_and(|name| !IDLE.contains(name) && !chosen(name))
+            && part.first().is_some_and(|name| !IRRELEVANT.contains(name) && !chosen(name))
     };
     // A word that is taken back, and words about checks where nothing is checked.
     let counts = |part: &Vec<&str>| {
         let name = part.first().copied().unwrap_or_default();
         let undone = options::has(words, &format!("no-{name}"));
-        let idle = !options.is_checked(subject.mode) && options::ABOUT_CHECKS.contains(&name);
+        let idle = !options.is_checked(backend.mode) && options::ABOUT_CHECKS.contains(&name);
         !undone && !idle && !name.starts_with("no-")
     };
     options::split(words).into_iter().filter(is_missing).filter(counts).collect()
 }
 
 /// Those of `parts` that decide whether a server understands at all, with what belongs to them.
-fn speech_of(parts: &[Vec<&str>]) -> String {
-    let decides = |part: &&Vec<&str>| part.first().is_some_and(|name| SPEECH.contains(name));
+fn protocol_of(parts: &[Vec<&str>]) -> String {
+    let decides = |part: &&Vec<&str>| part.first().is_some_and(|name| PROTOCOL.contains(name));
     if parts.iter().any(|part| decides(&part)) {
         let belongs = |part: &&Vec<&str>| {
             let tls = ["verify", "verifyhost", "ca-file", "crt", "ssl-min-ver", "ssl-max-ver"];
@@ -143,12 +148,12 @@ fn join<'a>(parts: impl Iterator<Item = &'a [&'a str]>) -> String {
 
 /// The options with `words` behind what they are now. Words about checks take the place of all that
 /// flyball says about them, which therefore stands before them.
-fn with(subject: &Subject<'_>, words: &str) -> Edit {
-    let options = &subject.settings.server_options;
+fn with(backend: &ConfiguredBackend<'_>, words: &str) -> Edit {
+    let options = &backend.settings.server_options;
     let about_checks = options::split(words)
         .iter()
         .any(|part| part.first().is_some_and(|name| options::ABOUT_CHECKS.contains(name)));
-    let check = options.check(subject.mode).filter(|_| about_checks).unwrap_or_default();
+    let check = options.check(backend.mode).filter(|_| about_checks).unwrap_or_default();
     let all = [check.as_str(), &options.words, words].join(" ");
     let mut parts: Vec<Vec<&str>> = Vec::new();
     for part in options::split(&all) {

@@ -1,6 +1,5 @@
-//! CPU of replicas as a metrics pipeline outside flyball has it: scraped at times of its own. It
-//! makes shares out of counters. Does not know what a rival does with them. A replica has no share
-//! before its second scrape, and 0 is a share like any other.
+//! CPU usage of replicas as a metrics pipeline outside flyball has it: scraped every 15 s or so, at
+//! times of its own. A replica has no share before its second scrape; 0 is a share like any other.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -104,22 +103,22 @@ pub(super) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / count)
 }
 
-/// A clock that strikes every so often: a rival acts when it does.
+/// Says when a rival acts: every so often, by a clock of its own.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Strike {
+pub(super) struct Ticker {
     period_ms: u64,
     next: Option<Timestamp>,
 }
 
-impl Strike {
-    /// Strikes at the first look, then every `period_ms`.
+impl Ticker {
+    /// Due at the first look, then every `period_ms`.
     pub(super) fn every(period_ms: u64) -> Self {
         Self { period_ms, next: None }
     }
 
-    /// Whether it strikes at `now`; looks that come late do not shift the later strikes, and
-    /// strikes that were missed altogether are not made up for.
-    pub(super) fn strikes(&mut self, now: Timestamp) -> bool {
+    /// Whether it is due at `now`; looks that come late do not shift the later times, and what was
+    /// missed altogether is not made up for.
+    pub(super) fn ticks(&mut self, now: Timestamp) -> bool {
         let next = *self.next.get_or_insert(now);
         if now < next {
             return false;
@@ -129,7 +128,7 @@ impl Strike {
         true
     }
 
-    /// Time from `now` to the next strike, in milliseconds.
+    /// Time from `now` to the next time that it is due, in milliseconds.
     pub(super) fn due_ms(&self, now: Timestamp) -> u64 {
         self.next.map_or(0, |next| next.ms_since(now))
     }

@@ -7,7 +7,7 @@ use crate::settings::{HaproxySettings, Mode};
 use crate::stat::Snapshot;
 
 /// What is looked at.
-pub(super) struct Subject<'a> {
+pub(super) struct ConfiguredBackend<'a> {
     pub(super) settings: &'a HaproxySettings,
     pub(super) lines: Lines<'a>,
     /// How its section begins.
@@ -15,16 +15,16 @@ pub(super) struct Subject<'a> {
     pub(super) mode: Mode,
 }
 
-/// The line that the slots of a backend are made by.
-pub(super) struct SlotLine {
+/// The line that the template servers of a backend are made by.
+pub(super) struct TemplateLine {
     pub(super) prefix: String,
     /// Up to the address.
     pub(super) begins: String,
-    /// What each slot has: by `default-server`, and by the line itself.
+    /// What each of them has: by `default-server`, and by the line itself.
     pub(super) words: String,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> ConfiguredBackend<'a> {
     pub(super) fn of(
         settings: &'a HaproxySettings,
         whole: &'a Configuration,
@@ -44,15 +44,16 @@ impl<'a> Subject<'a> {
         lines.collect::<Vec<_>>().join(" ")
     }
 
-    /// Where slots are used, and made by a line that is seen. In flyball's own file each has a line
-    /// with all that it is to have.
-    pub(super) fn slot_line(&self) -> Option<SlotLine> {
-        let slots = self.settings.slots.as_ref().filter(|_| self.settings.file.is_none())?;
+    /// Where template servers are used, and made by a line that is seen. In flyball's own file each
+    /// has a line with all that it is to have.
+    pub(super) fn template_line(&self) -> Option<TemplateLine> {
+        let template_servers =
+            self.settings.template_servers.as_ref().filter(|_| self.settings.file.is_none())?;
         let mut lines = self.lines.all("server-template");
-        let line = lines.find(|words| words.first() == Some(&slots.prefix))?;
+        let line = lines.find(|words| words.first() == Some(&template_servers.prefix))?;
         let (begins, words) = line.split_at_checked(3)?;
-        Some(SlotLine {
-            prefix: slots.prefix.clone(),
+        Some(TemplateLine {
+            prefix: template_servers.prefix.clone(),
             begins: format!("server-template {}", begins.join(" ")),
             words: format!("{} {}", self.default_server(), words.join(" ")),
         })
