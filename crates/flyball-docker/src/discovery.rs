@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bollard::models::ContainerSummary;
 
 use crate::labels::{
-    COMPOSE_PROJECT, COPY, MANAGED, OWNER, PREFIX, REPLICA, SERVICE, SIGNATURE, copy, name_of, runs,
+    COMPOSE_PROJECT, COPY, GENERATION, MANAGED, OWNER, PREFIX, REPLICA, SERVICE, SIGNATURE, copy,
+    name_of, runs,
 };
 use crate::owner::Owner;
 use crate::provenance::Provenance;
 use crate::standing::{Standing, Why};
 
 /// Labels of a single container or of the tool that made it, not settings of its service.
-const MARKS: [&str; 5] = [MANAGED, REPLICA, COPY, OWNER, SIGNATURE];
+const MARKS: [&str; 6] = [MANAGED, REPLICA, COPY, GENERATION, OWNER, SIGNATURE];
 
 /// One listed container, and what its labels are worth; `None` while that is not known.
 pub(crate) type Seen = (ContainerSummary, Option<Standing>);

@@ -20,6 +20,8 @@ pub const PROTECT: &str = "flyball.protect";
 pub const PORT: &str = "flyball.port";
 /// Whom a container belongs to, where Compose does not say it.
 pub const OWNER: &str = "flyball.owner";
+/// What a replica was made as, on what flyball started.
+pub const GENERATION: &str = "flyball.generation";
 /// What shows that flyball set the other marks.
 pub const SIGNATURE: &str = "flyball.signature";
 
@@ -31,6 +33,9 @@ pub(crate) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 pub(crate) const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 /// Its number within the service.
 pub(crate) const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+/// `True` on what Compose did not start to be one of its service: it counts no such container, and
+/// so neither removes nor renames one.
+pub(crate) const COMPOSE_ONEOFF: &str = "com.docker.compose.oneoff";
 /// Which container it replaces; true of no copy.
 pub(crate) const COMPOSE_REPLACE: &str = "com.docker.compose.replace";
 

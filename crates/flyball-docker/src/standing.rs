@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_what_was_signed_was_started_and_only_whoever_ran_it_declares_a_service() {
         let signer = Signer::passing().unwrap();
-        let signature = signer.sign("web", "web-1");
+        let signature = signer.sign("web", "web-1", None);
         let signed =
             [(SERVICE, "web"), (REPLICA, "web-1"), (MANAGED, "true"), (SIGNATURE, &signature)];
         assert!(standing(&signed, &[], &signer).is_started());

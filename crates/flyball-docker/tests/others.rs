@@ -142,7 +142,7 @@ mod alone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_a_dead_run_left_half_made_is_cleared_away() {
         let Some(lab) = Lab::up().await else { return };
-        let signature = signer().sign("web", "web-1");
+        let signature = signer().sign("web", "web-1", None);
         let marks =
             [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1"), (SIGNATURE, &*signature)];
         let body = ContainerCreateBody {
