@@ -7,7 +7,7 @@ use flyball_core::generation::Generation;
 use crate::client::INSPECT_LIMIT;
 use crate::discovery::Seen;
 use crate::image_in_use::{self, InUse};
-use crate::labels::{PORT, SERVICE};
+use crate::labels::{PORT, service_of};
 use crate::owner::Owner;
 use crate::service::Service;
 use crate::settings::Publish;
@@ -117,8 +117,7 @@ struct Member<'a> {
 impl<'a> Member<'a> {
     fn of((summary, standing): &'a Seen, service: &str, members: &Members) -> Option<Self> {
         let standing = standing.as_ref().filter(|standing| members.admit(standing))?;
-        let named = summary.labels.as_ref()?.get(SERVICE);
-        named.filter(|name| *name == service)?;
+        service_of(summary.labels.as_ref()?).filter(|name| name == service)?;
         Some(Self { summary, owner: standing.owner()?, started: standing.is_started() })
     }
 }
@@ -148,6 +147,7 @@ mod tests {
     use bollard::models::ContainerSummaryStateEnum::{EXITED, RUNNING};
 
     use super::*;
+    use crate::labels::SERVICE;
 
     #[test]
     fn the_newest_running_container_is_copied_and_a_dead_one_only_for_want_of_it() {
