@@ -22,8 +22,18 @@ use crate::{Config, Env, root};
 const PREFIX: &str = "flyball.";
 
 /// Labels that are marks of a container and no settings of its service.
-const MARKS: [&str; 8] =
-    ["service", "owner", "replica", "managed", "copy", "signature", "protect", "hold"];
+const MARKS: [&str; 10] = [
+    "service",
+    "enable",
+    "owner",
+    "replica",
+    "managed",
+    "copy",
+    "generation",
+    "signature",
+    "protect",
+    "hold",
+];
 
 /// Labels that one note names.
 const NOTED_MAX: usize = 5;

@@ -39,7 +39,9 @@ services:
       flyball.ready.http: /healthz
 ```
 
-`flyball.service` names the service. Every other label is `flyball.` and a key, with a dot for each
+`flyball.service` names the service. In a Compose file, `flyball.enable: true` in its place names it
+PROJECT-SERVICE, which no other project can claim; with `flyball.enable: false`, flyball leaves the
+container alone. Every other label is `flyball.` and a key, with a dot for each
 table, and with dashes or underscores; values are written without quotes. You can leave
 `flyball.engine` out: it follows from what carries the labels. A command is split at spaces and a
 list of lines at line ends; you can also write both as a list:
@@ -61,8 +63,8 @@ are wrong is left out; flyball reports the label and what to write. The other se
 
 Some labels are not settings but mark one container: `flyball.protect` (`true`: flyball never
 removes it; `false`: flyball may remove it although it did not start it), `flyball.owner`, and
-`flyball.replica`, `flyball.managed`, `flyball.copy` and `flyball.signature`, which flyball sets on
-what it starts.
+`flyball.replica`, `flyball.managed`, `flyball.copy`, `flyball.generation` and `flyball.signature`,
+which flyball sets on what it starts.
 
 | label | key | allowed |
 |---|---|---|

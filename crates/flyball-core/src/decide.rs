@@ -7,7 +7,7 @@ use crate::guard::{Guarded, guard};
 use crate::health;
 use crate::memory::Memory;
 use crate::observation::Observation;
-use crate::plan::{Planned, plan};
+use crate::plan::plan;
 use crate::policy::Policy;
 use crate::rules::Context;
 use crate::signals::Signals;
@@ -17,18 +17,18 @@ use crate::signals::Signals;
 /// `memory` belongs to one service; hand in an empty one at the first look. Looks must come in the
 /// order of their time: one from the past is taken as one of the present.
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -> Decision {
-    let Policy { rule, timing, bounds, .. } = policy;
+    let Policy { rule, timing, bounds, rollout, .. } = policy;
     memory.bridge_gap(timing, observation.at);
     let observation = &*health::judge(timing, memory, observation);
     memory.take_in(timing, policy.windows(memory.start_lag_ms(timing).0), observation);
-    memory.follow_rollout(policy, observation);
+    memory.follow_rollout(timing, *rollout, observation);
     // The start lag may be another one by now.
     let windows = policy.windows(memory.start_lag_ms(timing).0);
     let signals = memory.signals(timing, windows, observation);
     let context = Context { bounds: *bounds, timing, windows, observation, signals: &signals };
     let recommendations = rule.recommend(memory, &context);
     let Guarded { desired, kept, adjustments } = guard(policy, memory, &context, &recommendations);
-    let Planned { steps, held_starts, rollout } = plan(policy, memory, observation, desired, kept);
+    let planned = plan(policy, memory, observation, desired, kept);
     // A count decided without sight of the engine is not one to go on from.
     if observation.engine.fresh(observation.at, timing.stale_after_ms).is_some() {
         memory.count.remember(observation.at, desired);
@@ -44,11 +44,11 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
         adjustments,
         bounds: *bounds,
         desired,
-        held_starts,
+        held_starts: planned.held_starts,
         sick: memory.health.sick.values().cloned().collect(),
         shared_fault: memory.health.shared_fault.clone(),
-        rollout,
-        plan: steps,
+        rollout: planned.rollout,
+        plan: planned.steps,
     }
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use crate::estimate::window::WindowMax;
 use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
-use crate::policy::Policy;
+use crate::rollout::RolloutPolicy;
 use crate::sick::Sick;
 use crate::timing::{Timing, Windows};
 use crate::units::{ReplicaId, Timestamp};
@@ -133,13 +133,18 @@ impl Memory {
 
     /// Takes in which generation replicas are to have. Once one is given up, its failures no longer
     /// delay the starts of the one that serves on.
-    pub(crate) fn follow_rollout(&mut self, policy: &Policy, observation: &Observation) {
+    pub(crate) fn follow_rollout(
+        &mut self,
+        timing: &Timing,
+        policy: RolloutPolicy,
+        observation: &Observation,
+    ) {
         let now = observation.at;
-        let Some(engine) = observation.engine.fresh(now, policy.timing.stale_after_ms) else {
+        let Some(engine) = observation.engine.fresh(now, timing.stale_after_ms) else {
             return;
         };
         let order = observation.rollout;
-        let look = RolloutLook { now, policy: policy.rollout, order, engine };
+        let look = RolloutLook { now, policy, order, engine };
         if self.rollout.follow(&look) {
             self.plan.failures.forgive(now);
         }

@@ -4,6 +4,7 @@
 
 use std::time::SystemTime;
 
+use flyball_core::generation::Generation;
 use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport, ThrottleCounter};
 use flyball_core::units::Timestamp;
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::DockerError;
 use crate::client::Client;
 use crate::cpu::{Counters, Meter};
 use crate::facts::{Facts, Health, State};
+use crate::owner::Owner;
 
 /// What the kernel adds to a signal's number in an exit status.
 const SIGNAL_BASE: i64 = 128;
@@ -42,8 +44,7 @@ pub(crate) struct Container {
     pub(crate) asking: bool,
     /// It has to be inspected again, whatever the next listing says.
     pub(crate) stale: bool,
-    /// Why it cannot be copied, if that would be asked for.
-    pub(crate) refusal: Option<DockerError>,
+    pub(crate) make: Make,
     /// Since when it is being stopped externally.
     pub(crate) leaving_since: Option<Timestamp>,
     /// How often in a row it ended by itself soon after its start.
@@ -60,6 +61,19 @@ pub(crate) struct Container {
     pub(crate) noted: bool,
     /// When it ended, and since when it had been ready then.
     left: Option<(Timestamp, Option<Timestamp>)>,
+}
+
+/// How a container was made, and what follows for its copies.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Make {
+    /// What it was made as, as far as that is known.
+    pub(crate) generation: Option<Generation>,
+    /// Its image, for people.
+    pub(crate) image: String,
+    /// Whom it belongs to.
+    pub(crate) owner: Option<Owner>,
+    /// Why it cannot be copied, if that would be asked for.
+    pub(crate) refusal: Option<DockerError>,
 }
 
 /// Whether and how a container is on its way out.
@@ -98,7 +112,7 @@ impl Container {
             throttled: None,
             asking: false,
             stale: false,
-            refusal: None,
+            make: Make::default(),
             leaving_since: None,
             crashes: 0,
             last_end: String::new(),
@@ -307,7 +321,7 @@ impl Container {
             throttled: self.throttled,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
-            generation: None,
+            generation: self.make.generation,
         })
     }
 

@@ -53,7 +53,8 @@ pub(crate) fn body_of(
 /// The networks of `template`, each with the same aliases and links.
 pub(crate) fn networks_of(template: &ContainerInspectResponse) -> CopiedNetworks {
     let (id, name) = (template.id.as_deref().unwrap_or_default(), name_of(template));
-    let shared = |alias: &String| alias != name && !is_short_id(alias, id);
+    let final_name = without_replacing(name);
+    let shared = |alias: &String| alias != name && alias != final_name && !is_short_id(alias, id);
     let networks = Networks::of(template);
     let copied = |network: String| {
         let old = networks.get(&network)?;
@@ -146,7 +147,7 @@ fn lost_name(inspection: &Value) -> Option<String> {
     let usual = ["-", "_"].map(|dash| [project, service, number].join(dash));
     let lost = !usual.iter().any(|usual| usual == name);
     lost.then(|| {
-        format!("copies do not have its name {name}: they are called {project}-{service}-NUMBER")
+        format!("copies do not have its name {name}: they are called {project}-{service}-fb-NUMBER")
     })
 }
 
@@ -193,6 +194,13 @@ fn section<T: DeserializeOwned>(
 /// Whether `name` is Docker's default name of the container `id`.
 fn is_short_id(name: &str, id: &str) -> bool {
     id.get(..SHORT_ID) == Some(name)
+}
+
+/// The name that Compose gives to a container once the one that it replaces is gone: until then, an
+/// id stands in front of it.
+fn without_replacing(name: &str) -> &str {
+    let hex = |id: &str| id.len() == SHORT_ID && id.bytes().all(|b| b.is_ascii_hexdigit());
+    name.split_once('_').filter(|(id, _)| hex(id)).map_or(name, |(_, name)| name)
 }
 
 /// A link as it is asked for, `db:database`, from what is reported of it:

@@ -9,12 +9,13 @@ use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, EndpointSettings, HostConfig,
     HostConfigLogConfig, NetworkingConfig, PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
+use flyball_core::generation::Generation;
 use flyball_core::units::ReplicaId;
 
 use crate::copy::{self, CopiedNetworks};
 use crate::labels::{
-    COMPOSE_NUMBER, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, COPY, MANAGED, PORT,
-    PROTECT, REPLICA, SERVICE, SIGNATURE,
+    COMPOSE_NUMBER, COMPOSE_ONEOFF, COMPOSE_PROJECT, COMPOSE_REPLACE, COMPOSE_SERVICE, COPY,
+    GENERATION, MANAGED, PORT, PROTECT, REPLICA, SERVICE, SIGNATURE,
 };
 use crate::networks::mode_of;
 use crate::settings::Publish;
@@ -39,6 +40,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) replica: &'a ReplicaId,
     /// The port it should serve on.
     pub(crate) port: u16,
+    /// What it is made as, as far as that is known.
+    pub(crate) generation: Option<Generation>,
     pub(crate) signer: &'a Signer,
 }
 
@@ -69,8 +72,14 @@ impl CreateSpec {
     ) -> Result<Self, serde_json::Error> {
         let mut body = copy::body_of(template)?;
         let mut labels = body.labels.take().unwrap_or_default();
-        labels.retain(|name, _| name != PROTECT && name != COMPOSE_REPLACE);
-        labels.insert(COPY.into(), "true".into());
+        labels.retain(|name, _| ![PROTECT, COMPOSE_REPLACE, GENERATION].contains(&name.as_str()));
+        // What is started from an image is nobody's copy, also where one like it was at hand.
+        if wanted.settings.image.is_none() {
+            labels.insert(COPY.into(), "true".into());
+        }
+        if labels.contains_key(COMPOSE_PROJECT) {
+            labels.insert(COMPOSE_ONEOFF.into(), "True".into());
+        }
         let name = match number.and_then(|number| compose_name(&labels, number)) {
             Some((name, number)) => {
                 labels.insert(COMPOSE_NUMBER.into(), number.to_string());
@@ -114,13 +123,14 @@ impl Wanted<'_> {
         further
     }
 
-    fn marks(self, port: &str) -> [(String, String); 5] {
+    fn marks(self, port: &str) -> Vec<(String, String)> {
         let (service, replica) = (self.settings.service.as_str(), self.replica.as_str());
-        let signature = self.signer.sign(service, replica);
-        let marks = [(SERVICE, service), (REPLICA, replica), (MANAGED, "true"), (PORT, port)];
-        let [service, replica, managed, port] =
-            marks.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        [service, replica, managed, port, (SIGNATURE.to_owned(), signature)]
+        let signature = self.signer.sign(service, replica, self.generation);
+        let generation = self.generation.map(String::from);
+        let mut marks = vec![(SERVICE, service), (REPLICA, replica), (MANAGED, "true")];
+        marks.extend([(PORT, port), (SIGNATURE, signature.as_str())]);
+        marks.extend(generation.as_deref().map(|generation| (GENERATION, generation)));
+        marks.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     /// Settings win over what is copied, and the port over both unless the settings name it.
@@ -211,11 +221,12 @@ fn endpoint() -> EndpointSettings {
     EndpointSettings::default()
 }
 
-/// The name that Compose would give to container `number` of the service in `labels`; `None` if
-/// they are not Compose's.
+/// What copy `number` of the Compose service in `labels` is called: as people look for it, and as
+/// Compose calls none of its own, so that it never meets a name that is taken. `None` if they are
+/// not Compose's.
 fn compose_name(labels: &HashMap<String, String>, number: u64) -> Option<(String, u64)> {
     let (project, service) = (labels.get(COMPOSE_PROJECT)?, labels.get(COMPOSE_SERVICE)?);
-    Some((format!("{project}-{service}-{number}"), number))
+    Some((format!("{project}-{service}-fb-{number}"), number))
 }
 
 #[cfg(test)]
@@ -230,7 +241,10 @@ mod tests {
 
     fn create_and_start(settings: &DockerSettings) -> CreateSpec {
         let (replica, signer) = (&ReplicaId::numbered("web", 7), &Signer::passing().unwrap());
-        CreateSpec::of_image(Wanted { settings, replica, port: 8080, signer }, "shop:1")
+        CreateSpec::of_image(
+            Wanted { settings, replica, port: 8080, generation: None, signer },
+            "shop:1",
+        )
     }
 
     fn copied(settings: &DockerSettings, number: u64) -> CreateSpec {
@@ -260,7 +274,8 @@ mod tests {
         });
         let template = serde_json::from_value(template).unwrap();
         let (replica, signer) = (&ReplicaId::numbered("web", 7), &Signer::passing().unwrap());
-        let wanted = Wanted { settings, replica, port: settings.port, signer };
+        let generation = Generation::parse("0123456789ab");
+        let wanted = Wanted { settings, replica, port: settings.port, generation, signer };
         CreateSpec::copy(wanted, &template, Some(number)).unwrap()
     }
 
@@ -307,10 +322,12 @@ mod tests {
     fn a_copy_takes_neither_address_nor_name_nor_port_nor_protection() {
         let settings = DockerSettings::new("web", 80);
         let CreateSpec { name, body, further } = copied(&settings, 7);
-        assert_eq!(name, "blue-web-7");
+        assert_eq!(name, "blue-web-fb-7");
         assert_eq!((body.hostname, body.image.as_deref()), (None, Some("sha256:1111")));
         let labels = body.labels.unwrap();
         assert_eq!((labels["team"].as_str(), labels[COMPOSE_NUMBER].as_str()), ("shop", "7"));
+        assert_eq!(labels[COMPOSE_ONEOFF], "True", "Compose counts it as none of its own");
+        assert_eq!(labels[GENERATION], "0123456789ab");
         assert!(!labels.contains_key(PROTECT));
         let host = body.host_config.unwrap();
         assert_eq!(host.binds.unwrap(), ["/srv:/srv:ro"]);

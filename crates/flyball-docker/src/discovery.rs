@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bollard::models::ContainerSummary;
 
 use crate::labels::{
-    COMPOSE_PROJECT, COPY, MANAGED, OWNER, PREFIX, REPLICA, SERVICE, SIGNATURE, copy, name_of, runs,
+    COMPOSE_PROJECT, COPY, GENERATION, MANAGED, OWNER, PREFIX, REPLICA, SIGNATURE, copy, name_of,
+    runs, service_of,
 };
 use crate::owner::Owner;
 use crate::provenance::Provenance;
 use crate::standing::{Standing, Why};
 
 /// Labels of a single container or of the tool that made it, not settings of its service.
-const MARKS: [&str; 5] = [MANAGED, REPLICA, COPY, OWNER, SIGNATURE];
+const MARKS: [&str; 6] = [MANAGED, REPLICA, COPY, GENERATION, OWNER, SIGNATURE];
 
 /// One listed container, and what its labels are worth; `None` while that is not known.
 pub(crate) type Seen = (ContainerSummary, Option<Standing>);
@@ -77,20 +78,20 @@ pub struct Ignored {
 /// What `containers` say, of which each names a service.
 pub(crate) fn discover(containers: &[Seen]) -> Discovery {
     let mut found = Discovery::default();
-    let mut claims: BTreeMap<(&str, Owner), Vec<Member<'_>>> = BTreeMap::new();
+    let mut claims: BTreeMap<(String, Owner), Vec<Member<'_>>> = BTreeMap::new();
     for (summary, standing) in containers {
         let labels = summary.labels.as_ref();
-        let Some(service) = labels.and_then(|labels| labels.get(SERVICE)) else { continue };
+        let Some(service) = labels.and_then(service_of) else { continue };
         let (started, provenance) = match standing {
             Some(Standing::Started(provenance)) => (true, provenance),
             Some(Standing::Declared(provenance)) => (false, provenance),
             Some(Standing::Nothing(why)) => {
-                let (service, container) = (service.clone(), name_of(summary));
+                let container = name_of(summary);
                 found.ignored.push(Ignored { service, container, why: *why });
                 continue;
             }
             None => {
-                found.unclear.insert(service.clone());
+                found.unclear.insert(service);
                 continue;
             }
         };
@@ -103,7 +104,7 @@ pub(crate) fn discover(containers: &[Seen]) -> Discovery {
             copied,
         });
     }
-    let services = claims.into_iter().filter_map(|((name, owner), all)| claim(name, owner, &all));
+    let services = claims.into_iter().filter_map(|((name, owner), all)| claim(&name, owner, &all));
     found.services = services.collect();
     found
 }
@@ -156,7 +157,7 @@ mod tests {
     use bollard::models::ContainerSummaryStateEnum::{EXITED, RUNNING};
 
     use super::*;
-    use crate::labels::COMPOSE_SERVICE;
+    use crate::labels::{COMPOSE_SERVICE, ENABLE, SERVICE};
 
     fn provenance(own: &[(&str, &str)]) -> Arc<Provenance> {
         let own = own.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -208,6 +209,19 @@ mod tests {
         let web = &found.services[0];
         assert_eq!(web.labels, BTreeMap::from([(SERVICE.to_owned(), "web".to_owned())]));
         assert_eq!((web.own, web.copies, web.since_s), (0, 1, None));
+    }
+
+    #[test]
+    fn enabled_containers_of_two_projects_are_two_services() {
+        let of = |project| [(ENABLE, "true"), (COMPOSE_PROJECT, project), (COMPOSE_SERVICE, "web")];
+        let off = [(SERVICE, "web"), (ENABLE, "false")];
+        let found = discover(&[
+            declared("a", 1, &of("shop")),
+            declared("b", 2, &of("other")),
+            declared("c", 3, &off),
+        ]);
+        let names: Vec<&str> = found.services.iter().map(|it| it.service.as_str()).collect();
+        assert_eq!(names, ["other-web", "shop-web"]);
     }
 
     #[test]

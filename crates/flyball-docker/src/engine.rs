@@ -3,7 +3,7 @@
 //! Orders return at once and run in the background; the next report shows the result. Containers
 //! outlive the engine, and the next one finds them by their labels.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use flyball_core::units::ReplicaId;
 use crate::remove::carry_out;
 use crate::service::{Action, Service};
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings, balancer, check, start};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, image_in_use, start};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -43,14 +43,20 @@ impl DockerEngine {
     ///
     /// Missing from the loss of the daemon until everything was listed again.
     pub fn observe(&self) -> Reading<EngineReport> {
+        if self.service.follows_image() {
+            // It ends with the service, and may be in the middle of a pull then.
+            tokio::spawn(image_in_use::follow(Arc::clone(&self.service)));
+        }
         self.service.observe()
     }
 
     /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
     /// name, or after [`Self::shutdown`]. A start that fails is an exit in the report.
-    pub fn start(&self, replica: &ReplicaId, _generation: Option<Generation>) {
-        if self.service.order(replica) {
-            let task = start::start(Arc::clone(&self.service), replica.clone());
+    ///
+    /// `generation`: what it is to be made as; `None` for what the service is made as now.
+    pub fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
+        if self.service.order(replica, generation) {
+            let task = start::start(Arc::clone(&self.service), replica.clone(), generation);
             self.service.tasks.spawn(task);
         }
     }
@@ -92,6 +98,27 @@ impl DockerEngine {
     /// The running containers without a CPU limit, by name: one core is assumed for each.
     pub fn unlimited(&self) -> BTreeSet<String> {
         self.service.unlimited()
+    }
+
+    /// Pulls `image`, or the one in use by its name, and makes replicas from it from now on; gives
+    /// their generation. Those that run stay what they are. Takes up to ten minutes.
+    ///
+    /// # Errors
+    /// What keeps the image from the host, or [`DockerError::NoImage`] for copies of a container.
+    /// Nothing has changed then.
+    pub async fn deploy(&self, image: Option<String>) -> Result<Generation, DockerError> {
+        image_in_use::deploy(&self.service, image).await
+    }
+
+    /// The image that replicas are made from now, with the first digits of its id; `None` while it
+    /// is not known, and for copies of a container.
+    pub fn image_in_use(&self) -> Option<String> {
+        self.service.images().current().map(image_in_use::InUse::shown)
+    }
+
+    /// The image of each generation that runs or that replicas can be made as.
+    pub fn images(&self) -> BTreeMap<Generation, String> {
+        self.service.images_by_generation()
     }
 
     /// What is wrong with the service on its host. `balancer` is what the balancer's machine calls

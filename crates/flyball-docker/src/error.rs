@@ -223,6 +223,20 @@ pub enum DockerError {
         /// Whose.
         service: String,
     },
+    /// No image is named, so that none can be deployed.
+    #[error("service {service} has no image of its own: its replicas are copies of a container")]
+    NoImage {
+        /// Whose.
+        service: String,
+    },
+    /// Nothing is left of which replicas of this generation could be made.
+    #[error("service {service}: no container of generation {generation} runs that could be copied")]
+    NoGeneration {
+        /// Whose.
+        service: String,
+        /// Which one.
+        generation: String,
+    },
     /// A copy would have more than the container that it is copied from.
     #[error(
         "service {service}: a copy of {container} would exceed it: {field} is {original} in the \
@@ -299,6 +313,13 @@ impl Hint for DockerError {
                      service of the file then needs adopt = true)"
                 )
             }
+            Self::NoImage { .. } => {
+                "change the container (docker compose up -d): its copies follow".into()
+            }
+            Self::NoGeneration { service, .. } => format!(
+                "bring it back (docker compose up -d, flyball deploy {service} --image IMAGE), or \
+                 go on with the current one: flyball deploy {service}"
+            ),
             Self::Exceeds { .. } => {
                 "describe the service in flyball.toml to give its replicas more, \
                  or permit its labels to (labels_may in [docker])"

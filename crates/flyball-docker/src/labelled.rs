@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::DockerError;
 use crate::client::{ASK_LIMIT, Client, INSPECT_LIMIT};
 use crate::discovery::Seen;
-use crate::labels::SERVICE;
+use crate::labels::{ENABLE, SERVICE, service_of};
 use crate::provenance::{Labels, Provenance, ours};
 use crate::standing::{Standing, Why};
 
@@ -45,7 +45,23 @@ impl Client {
     }
 
     async fn list_with(&self, docker: &Docker) -> Result<Vec<ContainerSummary>, DockerError> {
-        let filters = HashMap::from([("label", vec![SERVICE])]);
+        // Docker lists what has all of several labels, and not what has one of them.
+        let (named, enabled) = tokio::try_join!(
+            self.list_labelled(docker, SERVICE),
+            self.list_labelled(docker, ENABLE)
+        )?;
+        let has_name = |labels: &HashMap<String, String>| labels.contains_key(SERVICE);
+        let unnamed = enabled.into_iter().filter(|it| !it.labels.as_ref().is_some_and(has_name));
+        let all = named.into_iter().chain(unnamed);
+        Ok(all.filter(|it| it.labels.as_ref().and_then(service_of).is_some()).collect())
+    }
+
+    async fn list_labelled(
+        &self,
+        docker: &Docker,
+        label: &str,
+    ) -> Result<Vec<ContainerSummary>, DockerError> {
+        let filters = HashMap::from([("label", vec![label])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
         self.ask("list containers", ASK_LIMIT, docker.list_containers(Some(options))).await
     }
@@ -129,7 +145,7 @@ impl Client {
         let known = known.or_else(|| signer.knows(labels).then(Arc::default))?;
         let standing = Standing::of(labels, known, signer);
         if standing == Standing::Nothing(Why::Unsigned) && self.origins.mark_unsigned(id) {
-            let service = labels.get(SERVICE).map(String::as_str).unwrap_or_default();
+            let service = service_of(labels).unwrap_or_default();
             let short = id.get(..12).unwrap_or(id);
             tracing::warn!(
                 "{}: container {short} is left alone: {}",

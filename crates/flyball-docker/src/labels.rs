@@ -8,6 +8,9 @@ use bollard::models::ContainerSummary;
 
 pub use flyball_engine::labels::{PREFIX, SERVICE};
 
+/// `true` on a container of a Compose project makes a service of it without another name; `false`
+/// on any container makes none.
+pub const ENABLE: &str = "flyball.enable";
 /// The name of a replica that flyball started.
 pub const REPLICA: &str = "flyball.replica";
 /// `true` on what flyball started.
@@ -20,6 +23,8 @@ pub const PROTECT: &str = "flyball.protect";
 pub const PORT: &str = "flyball.port";
 /// Whom a container belongs to, where Compose does not say it.
 pub const OWNER: &str = "flyball.owner";
+/// What a replica was made as, on what flyball started.
+pub const GENERATION: &str = "flyball.generation";
 /// What shows that flyball set the other marks.
 pub const SIGNATURE: &str = "flyball.signature";
 
@@ -31,8 +36,31 @@ pub(crate) const COMPOSE_PROJECT: &str = "com.docker.compose.project";
 pub(crate) const COMPOSE_SERVICE: &str = "com.docker.compose.service";
 /// Its number within the service.
 pub(crate) const COMPOSE_NUMBER: &str = "com.docker.compose.container-number";
+/// `True` on what Compose did not start to be one of its service: it counts no such container, and
+/// so neither removes nor renames one.
+pub(crate) const COMPOSE_ONEOFF: &str = "com.docker.compose.oneoff";
 /// Which container it replaces; true of no copy.
 pub(crate) const COMPOSE_REPLACE: &str = "com.docker.compose.replace";
+
+/// The service that a container with these labels names: in so many words, or by its Compose project
+/// and the service within.
+pub(crate) fn service_in<'a>(label: impl Fn(&str) -> Option<&'a String>) -> Option<String> {
+    let enabled = label(ENABLE).map(|found| is(found, "true"));
+    match (enabled, label(SERVICE)) {
+        (Some(false), _) => None,
+        (_, Some(service)) => Some(service.clone()),
+        (None, None) => None,
+        (Some(true), None) => {
+            let (project, service) = (label(COMPOSE_PROJECT)?, label(COMPOSE_SERVICE)?);
+            Some(format!("{project}-{service}"))
+        }
+    }
+}
+
+/// The same of a container's labels, whoever wrote them.
+pub(crate) fn service_of(labels: &HashMap<String, String>) -> Option<String> {
+    service_in(|name| labels.get(name))
+}
 
 /// Whether the labels say that flyball started the container.
 pub(crate) fn managed(labels: &HashMap<String, String>) -> bool {
@@ -84,6 +112,20 @@ mod tests {
         assert!(!protected(None, true));
         assert!(protected(Some(" True"), true));
         assert!(protected(Some("perhaps"), false));
+    }
+
+    #[test]
+    fn a_service_is_named_by_its_label_or_by_its_project() {
+        let named = |pairs: &[(&str, &str)]| {
+            service_of(&pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+        };
+        let compose = [(COMPOSE_PROJECT, "shop"), (COMPOSE_SERVICE, "web")];
+        let with = |more: &[(&'static str, &'static str)]| named(&[&compose, more].concat());
+        assert_eq!(with(&[(ENABLE, "true")]).as_deref(), Some("shop-web"));
+        assert_eq!(with(&[(ENABLE, "true"), (SERVICE, "api")]).as_deref(), Some("api"));
+        assert_eq!(with(&[(ENABLE, "false"), (SERVICE, "api")]), None);
+        assert_eq!(with(&[]), None);
+        assert_eq!(named(&[(ENABLE, "true")]), None, "it is in no project");
     }
 
     #[test]

@@ -9,11 +9,12 @@ mod notices;
 mod seat;
 mod state;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flyball_core::generation::Generation;
 use flyball_core::observation::{EngineReport, Exit, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::sync::Notify;
@@ -24,6 +25,7 @@ use crate::client::Client;
 use crate::container::Ending;
 use crate::cpu::Counters;
 use crate::facts::State as ContainerState;
+use crate::image_in_use::Images;
 use crate::networks::BalancerPlace;
 use crate::owner::Owner;
 use crate::settings::Publish;
@@ -50,6 +52,7 @@ pub(crate) struct Service {
     /// Listings in a row in which it was not known of a container whether it is a replica.
     unclear: AtomicU32,
     seat: Mutex<Seat>,
+    images: Mutex<Images>,
 }
 
 impl Service {
@@ -63,6 +66,7 @@ impl Service {
             state: Mutex::default(),
             unclear: AtomicU32::new(0),
             seat: Mutex::default(),
+            images: Mutex::default(),
         }
     }
 
@@ -85,13 +89,18 @@ impl Service {
     pub(crate) fn observe(&self) -> Reading<EngineReport> {
         let heard = self.client.heard();
         let notices = self.notices();
+        let of_image = self.images().current().map(|image| image.generation);
         let mut state = self.state();
         if heard.down.is_some() || !state.whole {
             let why = heard.down.unwrap_or_else(|| "containers are not listed yet".into());
             return Reading::Missing { since: heard.at.max(self.made_at), why };
         }
+        let generation = match self.settings.image {
+            Some(_) => of_image,
+            None => state.generation(),
+        };
         let report = state.report(self.client.settings.clock);
-        Reading::Taken { at: heard.at, value: EngineReport { notices, ..report } }
+        Reading::Taken { at: heard.at, value: EngineReport { notices, generation, ..report } }
     }
 
     /// The running containers that nothing limits.
@@ -105,7 +114,7 @@ impl Service {
     }
 
     /// Takes in an order to start `replica`; false if there is one, or nothing is started any more.
-    pub(crate) fn order(&self, replica: &ReplicaId) -> bool {
+    pub(crate) fn order(&self, replica: &ReplicaId, generation: Option<Generation>) -> bool {
         let asked_at = self.client.now();
         let mut state = self.state();
         let known =
@@ -113,7 +122,7 @@ impl Service {
         if state.closed || known || state.orders.contains_key(replica) {
             return false;
         }
-        let order = Order { asked_at, cancelled: false, number: None };
+        let order = Order { asked_at, cancelled: false, number: None, generation };
         state.orders.insert(replica.clone(), order);
         true
     }
@@ -202,6 +211,38 @@ impl Service {
         self.state().containers.values().any(|container| container.facts.networks > 1)
     }
 
+    /// What its replicas are made from, where that is an image.
+    pub(crate) fn images(&self) -> MutexGuard<'_, Images> {
+        self.images.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether its image has to be looked up from now on; true once.
+    pub(crate) fn follows_image(&self) -> bool {
+        let asked = &mut self.images().followed;
+        self.settings.image.is_some() && !std::mem::replace(asked, true)
+    }
+
+    /// The id of the container that a replica of `generation` is best copied from.
+    pub(crate) fn model_of(&self, generation: Generation) -> Option<String> {
+        self.state().model_of(generation)
+    }
+
+    /// The image of the containers of each generation, for people.
+    pub(crate) fn images_by_generation(&self) -> BTreeMap<Generation, String> {
+        let state = self.state();
+        let made = state.containers.values().map(|container| &container.make);
+        let mut all: BTreeMap<Generation, String> =
+            made.filter_map(|make| Some((make.generation?, make.image.clone()))).collect();
+        drop(state);
+        all.extend(self.images().known().map(|image| (image.generation, image.shown())));
+        all
+    }
+
+    /// Whether nothing is started any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
     /// Has every container inspected again, since what follows from an inspection has changed.
     pub(crate) fn reread(&self) {
         self.state().containers.values_mut().for_each(|container| container.stale = true);
@@ -211,10 +252,7 @@ impl Service {
     /// Whose container is copied: the one that was first, among `owners`, the oldest first, as long
     /// as it is there.
     pub(crate) fn original_of(&self, owners: &[Owner]) -> Option<Owner> {
-        let mut state = self.state();
-        let kept = state.original.take().filter(|owner| owners.contains(owner));
-        state.original = kept.or_else(|| owners.first().cloned());
-        state.original.clone()
+        self.state().original_of(owners)
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {

@@ -29,6 +29,8 @@ pub struct HostSettings {
     pub signer: Arc<Signer>,
     /// Whether a label counts also where a container has it from its image.
     pub labels_from_images: bool,
+    /// The folder of the configuration of Docker's own client, for its credentials.
+    pub docker_config: Option<PathBuf>,
 }
 
 /// How the replicas of one service are run.
@@ -156,6 +158,20 @@ impl DockerSettings {
                 Err(DockerError::Cpus { service: service(), cores })
             }
             _ => Ok(()),
+        }
+    }
+
+    /// For a copy of what was made by such settings, which has in it what they add.
+    pub(crate) fn as_copied(&self) -> Self {
+        Self {
+            command: Vec::new(),
+            env: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            cpus: None,
+            memory_bytes: None,
+            log_driver: None,
+            log_options: BTreeMap::new(),
+            ..self.clone()
         }
     }
 

@@ -12,7 +12,9 @@ use flyball_file::FileError;
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::labels::{REPLICA, SERVICE, SIGNATURE, managed};
+use flyball_core::generation::Generation;
+
+use crate::labels::{GENERATION, REPLICA, SERVICE, SIGNATURE, managed};
 
 const KEY_BYTES: usize = 32;
 
@@ -87,9 +89,11 @@ impl Signer {
         Ok(Self { key: hmac::Key::new(hmac::HMAC_SHA256, &key), text, trusts_marks: false })
     }
 
-    /// The signature for one replica of one service.
-    pub fn sign(&self, service: &str, replica: &str) -> String {
-        to_hex(hmac::sign(&self.key, &message(service, replica)).as_ref())
+    /// The signature for one replica of one service, made as `generation`.
+    pub fn sign(&self, service: &str, replica: &str, generation: Option<Generation>) -> String {
+        let generation = generation.map(String::from);
+        let message = message(service, replica, generation.as_deref());
+        to_hex(hmac::sign(&self.key, &message).as_ref())
     }
 
     /// Whether flyball started the container with these labels.
@@ -100,7 +104,9 @@ impl Signer {
     fn is_signed(&self, labels: &HashMap<String, String>) -> Option<bool> {
         let (service, replica) = (labels.get(SERVICE)?, labels.get(REPLICA)?);
         let signature = from_hex(labels.get(SIGNATURE)?)?;
-        Some(hmac::verify(&self.key, &message(service, replica), &signature).is_ok())
+        let generation = labels.get(GENERATION).map(String::as_str);
+        let message = message(service, replica, generation);
+        Some(hmac::verify(&self.key, &message, &signature).is_ok())
     }
 }
 
@@ -110,9 +116,16 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// The length of the first part comes first, so neither part can run into the other.
-fn message(service: &str, replica: &str) -> Vec<u8> {
-    format!("{}\n{service}{replica}", service.len()).into_bytes()
+/// The lengths come first, so that no part can run into another. Without a generation it is what
+/// flyball signed before there were any.
+fn message(service: &str, replica: &str, generation: Option<&str>) -> Vec<u8> {
+    let first = service.len();
+    match generation {
+        None => format!("{first}\n{service}{replica}").into_bytes(),
+        Some(generation) => {
+            format!("{first} {}\n{service}{replica}{generation}", replica.len()).into_bytes()
+        }
+    }
 }
 
 fn read(file: &Path) -> io::Result<Option<String>> {
@@ -150,7 +163,7 @@ mod tests {
     use crate::labels::MANAGED;
 
     fn signed(signer: &Signer, service: &str, replica: &str) -> HashMap<String, String> {
-        let signature = signer.sign(service, replica);
+        let signature = signer.sign(service, replica, None);
         let marks = [(SERVICE, service), (REPLICA, replica), (MANAGED, "true")];
         let marks = marks.into_iter().chain([(SIGNATURE, signature.as_str())]);
         marks.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -181,6 +194,23 @@ mod tests {
             labels
         });
         assert!(!signer.knows(&split), "two names may not run into each other");
+    }
+
+    #[test]
+    fn a_generation_counts_only_as_it_was_signed() {
+        let signer = Signer::passing().unwrap();
+        let generation = Generation::parse("0123456789ab").unwrap();
+        let mut made = signed(&signer, "web", "web-1");
+        made.insert(SIGNATURE.into(), signer.sign("web", "web-1", Some(generation)));
+        assert!(!signer.knows(&made), "its generation was taken away");
+        made.insert(GENERATION.into(), generation.to_string());
+        assert!(signer.knows(&made));
+        made.insert(GENERATION.into(), "ba9876543210".into());
+        assert!(!signer.knows(&made), "its generation is another one");
+        let mut plain = signed(&signer, "web", "web-1");
+        assert!(signer.knows(&plain));
+        plain.insert(GENERATION.into(), generation.to_string());
+        assert!(!signer.knows(&plain), "it had none");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::labels::{SERVICE, is_managed};
+use crate::labels::{is_managed, service_in};
 use crate::owner::Owner;
 use crate::provenance::Provenance;
 use crate::signature::Signer;
@@ -57,7 +57,7 @@ impl Standing {
             Self::Nothing(Why::Unsigned)
         } else if provenance.building {
             Self::Nothing(Why::Building)
-        } else if provenance.own.contains_key(SERVICE) {
+        } else if service_in(|name| provenance.own.get(name)).is_some() {
             Self::Declared(provenance)
         } else {
             Self::Nothing(Why::Image)
@@ -125,7 +125,7 @@ impl Why {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::labels::{COMPOSE_PROJECT, COMPOSE_SERVICE, MANAGED, REPLICA, SIGNATURE};
+    use crate::labels::{COMPOSE_PROJECT, COMPOSE_SERVICE, MANAGED, REPLICA, SERVICE, SIGNATURE};
 
     fn labels(pairs: &[(&str, &str)]) -> HashMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn only_what_was_signed_was_started_and_only_whoever_ran_it_declares_a_service() {
         let signer = Signer::passing().unwrap();
-        let signature = signer.sign("web", "web-1");
+        let signature = signer.sign("web", "web-1", None);
         let signed =
             [(SERVICE, "web"), (REPLICA, "web-1"), (MANAGED, "true"), (SIGNATURE, &signature)];
         assert!(standing(&signed, &[], &signer).is_started());

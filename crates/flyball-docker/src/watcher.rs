@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::client::Client;
 use crate::discovery::Seen;
-use crate::labels::SERVICE;
+use crate::labels::service_of;
 use crate::remove::{carry_out, look_again};
 use crate::service::Service;
 use crate::{DockerError, cpu};
@@ -104,11 +104,26 @@ async fn session(host: &Watched) -> DockerError {
     }
 }
 
+/// What happens to containers and matters here. Not what health checks do every few seconds. Which
+/// containers matter is seen from their labels: Docker cannot be asked for one of several.
+const EVENTS: [&str; 10] = [
+    "create",
+    "destroy",
+    "die",
+    "health_status",
+    "kill",
+    "pause",
+    "rename",
+    "start",
+    "unpause",
+    "update",
+];
+
 /// Events of containers from the one after `heard`, the time of the last one in nanoseconds, so
 /// that none is missed while the stream is reopened.
 fn options_since(heard: Option<i64>) -> EventsOptions {
     const NS: i64 = 1_000_000_000;
-    let filters = HashMap::from([("type", vec!["container"]), ("label", vec![SERVICE])]);
+    let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
     let options = EventsOptionsBuilder::new().filters(&filters);
     match heard.map(|heard| heard.saturating_add(1)) {
         Some(from) => options.since(&format!("{}.{:09}", from / NS, from % NS)).build(),
@@ -184,9 +199,9 @@ async fn list(host: Watched) -> Result<Request, DockerError> {
     let asked = Instant::now();
     let all = client.keep_listing(client.see().await?);
     client.spoke();
-    let mut by_service: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
+    let mut by_service: BTreeMap<String, Vec<&Seen>> = BTreeMap::new();
     for seen in all.iter() {
-        if let Some(name) = seen.0.labels.as_ref().and_then(|labels| labels.get(SERVICE)) {
+        if let Some(name) = seen.0.labels.as_ref().and_then(service_of) {
             by_service.entry(name).or_default().push(seen);
         }
     }
@@ -244,9 +259,8 @@ fn take_event(
     client.spoke();
     let Some(actor) = event.actor else { return Ok(()) };
     let (Some(id), Some(attributes)) = (actor.id, actor.attributes) else { return Ok(()) };
-    let named = |service: &Arc<Service>| {
-        Some(service.name()) == attributes.get(SERVICE).map(String::as_str)
-    };
+    let Some(name) = service_of(&attributes) else { return Ok(()) };
+    let named = |service: &Arc<Service>| service.name() == name;
     // An external container may declare a service: its labels are in a listing.
     if event.action.as_deref() == Some("create") && !client.settings.signer.knows(&attributes) {
         client.relist.notify_one();

@@ -272,7 +272,7 @@ mod alone {
         until_listed(&engine).await;
         engine.start(&id(2), None);
         until_started(&engine, 2).await;
-        let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-2").await);
+        let (old, new) = (inspect(&lab, "special").await, inspect(&lab, "shop-web-fb-2").await);
         let changed = compare(&old, &new);
         look_at_changes(&old, &new, changed);
         let notices: Vec<String> = engine
@@ -372,8 +372,8 @@ mod alone {
         assert_eq!(address.ip().to_string(), address_in(&lab, "shop-web-1", "shop_front").await);
         unclear.start(&id(3), None);
         let copy = until_ready(&unclear, 3).await;
-        assert_eq!(copy.ip().to_string(), address_in(&lab, "shop-web-3", "shop_front").await);
-        let joined = inspect(&lab, "shop-web-3").await["NetworkSettings"]["Networks"].clone();
+        assert_eq!(copy.ip().to_string(), address_in(&lab, "shop-web-fb-3", "shop_front").await);
+        let joined = inspect(&lab, "shop-web-fb-3").await["NetworkSettings"]["Networks"].clone();
         let joined: Vec<_> = joined.as_object().unwrap().keys().cloned().collect();
         assert_eq!(joined, ["shop_back", "shop_front"]);
         assert_eq!(value(&unclear).notices, Vec::<String>::new());
@@ -435,7 +435,7 @@ mod alone {
     async fn starts_at_once_get_names_of_their_own_and_pass_over_those_that_are_taken() {
         let Some(lab) = Lab::up().await else { return };
         lab.run("shop_web_1", &COMPOSE, HostConfig::default()).await;
-        lab.run("shop-web-4", &[], HostConfig::default()).await;
+        lab.run("shop-web-fb-4", &[], HostConfig::default()).await;
         let engine = engine(&lab, |_| {});
         until_listed(&engine).await;
         (1..=4).for_each(|number| engine.start(&id(number), None));

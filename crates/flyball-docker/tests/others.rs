@@ -53,8 +53,8 @@ mod alone {
         assert_ne!(Some(address), template.address);
         assert!(address.ip().is_loopback());
         assert!((report(&engine, 2).unwrap().cpu_limit_cores - 0.25).abs() < 1e-9);
-        assert_eq!(lab.names().await, ["shop-web-2", "shop_web_1"]);
-        let copy = lab.client().await.inspect_container("shop-web-2", None).await.unwrap();
+        assert_eq!(lab.names().await, ["shop-web-fb-2", "shop_web_1"]);
+        let copy = lab.client().await.inspect_container("shop-web-fb-2", None).await.unwrap();
         let labels = copy.config.unwrap().labels.unwrap();
         assert_eq!(labels["com.docker.compose.project"], "shop");
         assert_eq!(labels["com.docker.compose.container-number"], "2");
@@ -90,7 +90,7 @@ mod alone {
         stop("shop_web_1").await.unwrap();
         until(&engine, "a hold", |e| busy(e).filter(|why| why.contains("are being"))).await;
         until(&engine, "no hold", |e| busy(e).is_none().then_some(())).await;
-        stop("shop-web-2").await.unwrap();
+        stop("shop-web-fb-2").await.unwrap();
         until(&engine, "a hold", |e| busy(e).filter(|why| why.contains("all its"))).await;
         until_gone(&engine).await;
         let start = None::<StartContainerOptions>;
@@ -142,7 +142,7 @@ mod alone {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn what_a_dead_run_left_half_made_is_cleared_away() {
         let Some(lab) = Lab::up().await else { return };
-        let signature = signer().sign("web", "web-1");
+        let signature = signer().sign("web", "web-1", None);
         let marks =
             [(SERVICE, "web"), (MANAGED, "true"), (REPLICA, "web-1"), (SIGNATURE, &*signature)];
         let body = ContainerCreateBody {

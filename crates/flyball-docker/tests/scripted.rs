@@ -102,8 +102,14 @@ fn open(socket: &Path) -> Arc<DockerHost> {
     let host = format!("unix://{}", socket.display());
     // The script's containers claim that flyball started them; they carry no signature.
     let signer = Arc::new(Signer::passing().unwrap().trusting_marks(true));
-    let settings =
-        HostSettings { host, cgroup_mount: None, clock, signer, labels_from_images: false };
+    let settings = HostSettings {
+        host,
+        cgroup_mount: None,
+        clock,
+        signer,
+        labels_from_images: false,
+        docker_config: None,
+    };
     DockerHost::open(settings).unwrap()
 }
 

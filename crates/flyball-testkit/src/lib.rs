@@ -8,6 +8,7 @@
     reason = "a test kit: what it cannot have ends the test"
 )]
 
+pub mod compose;
 pub mod docker;
 pub mod haproxy;
 pub mod labels;

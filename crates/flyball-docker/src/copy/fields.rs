@@ -59,7 +59,12 @@ pub const FIELDS: &[(&str, FieldRule)] = &[
     ("Config.Healthcheck", FieldRule::Kept),
     ("Config.Hostname", FieldRule::Changed("kept if it was set; otherwise the id of the copy")),
     ("Config.Image", FieldRule::Changed("by its id: the name may mean another image by now")),
-    ("Config.Labels", FieldRule::Changed("with flyball's own; Compose's number is the copy's")),
+    (
+        "Config.Labels",
+        FieldRule::Changed(
+            "with flyball's own; Compose's number is the copy's, and Compose does not count it (oneoff)",
+        ),
+    ),
     ("Config.MacAddress", FieldRule::Dropped("no two containers may have one MAC address")),
     ("Config.NetworkDisabled", FieldRule::Kept),
     ("Config.OnBuild", FieldRule::Kept),

@@ -6,15 +6,18 @@
 use std::collections::BTreeSet;
 
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use flyball_core::generation::Generation;
 use flyball_core::units::ReplicaId;
 use tokio::time::Instant;
 
 use super::state::{State, agrees};
 use super::{Action, Service};
-use crate::container::{CRASHES_SHOWN, Container, Ending};
+use crate::container::{CRASHES_SHOWN, Container, Ending, Make};
 use crate::facts::{Facts, State as ContainerState, Way};
+use crate::image_in_use::shown;
+use crate::labels::GENERATION;
 use crate::standing::Standing;
-use crate::{copy, signals};
+use crate::{copy, generation, signals};
 
 /// Whether an inspection brought something new.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,10 +79,7 @@ impl Service {
     ) -> Taken {
         let (publish, balancer) = (&self.settings.publish, &self.balancer());
         let way = Way { publish, port: self.settings.port, machine: self.client.machine, balancer };
-        let refusal = match self.settings.image {
-            None => copy::refuse(answer, &self.settings, balancer).err(),
-            Some(_) => None,
-        };
+        let make = self.make_of(answer, standing);
         let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes(None) };
         let id = facts.id.clone();
         let mut state = self.state();
@@ -102,7 +102,7 @@ impl Service {
             }
         };
         let mut container = container;
-        container.refusal = refusal;
+        container.make = make;
         if !container.facts.managed && container.facts.state == ContainerState::Running {
             state.told.serves(&id);
         }
@@ -111,6 +111,39 @@ impl Service {
         drop(state);
         self.changed.notify_one();
         Taken::Yes(action)
+    }
+
+    /// How a container was made: as its mark says if flyball started it, otherwise as its copies
+    /// would be.
+    fn make_of(&self, answer: &ContainerInspectResponse, standing: &Standing) -> Make {
+        let image = answer.config.as_ref().and_then(|config| config.image.as_deref());
+        let (image, id) = (image.unwrap_or_default(), answer.image.as_deref().unwrap_or_default());
+        let refusal = match self.settings.image {
+            None => copy::refuse(answer, &self.settings, &self.balancer()).err(),
+            Some(_) => None,
+        };
+        Make {
+            generation: self.generation_of(answer, standing),
+            image: shown(image, id),
+            owner: standing.owner(),
+            refusal,
+        }
+    }
+
+    /// What a container was made as. Only what flyball signed says so itself.
+    pub(crate) fn generation_of(
+        &self,
+        answer: &ContainerInspectResponse,
+        standing: &Standing,
+    ) -> Option<Generation> {
+        let labels = answer.config.as_ref().and_then(|config| config.labels.as_ref());
+        match (standing, &self.settings.image) {
+            (Standing::Started(_), _) => Generation::parse(labels?.get(GENERATION)?),
+            (Standing::Declared(_), None) => {
+                generation::of_template(&self.settings, answer, &self.client.settings.signer)
+            }
+            (Standing::Declared(_), Some(_)) | (Standing::Nothing(_), _) => None,
+        }
     }
 
     /// A container's process has ended; why is asked for next. Gives what is to be done.

@@ -19,6 +19,7 @@ impl Service {
         let (state, now) = (self.state(), self.client.now());
         let mut notices: BTreeSet<String> = BTreeSet::new();
         notices.extend(refusal(&state));
+        notices.extend(self.images().note.clone());
         notices.extend(state.containers.values().filter_map(unreachable));
         notices.extend(state.containers.values().filter_map(|c| c.crash_loop(now)));
         if self.client.counts_cpu() == Some(false) && !state.containers.is_empty() {
@@ -37,7 +38,7 @@ fn refusal(state: &State) -> Option<String> {
     let own = state.containers.values().filter(|c| !c.facts.managed);
     let newest =
         own.max_by_key(|c| (c.facts.state == ContainerState::Running, c.facts.created_wall_ms))?;
-    newest.refusal.as_ref().map(DockerError::with_hint)
+    newest.make.refusal.as_ref().map(DockerError::with_hint)
 }
 
 fn unreachable(container: &Container) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bollard::models::ContainerSummary;
+use flyball_core::generation::Generation;
 use flyball_core::observation::{EngineReport, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_engine::Exits;
@@ -32,6 +33,8 @@ pub(super) struct State {
     pub(super) told: ExternalStops,
     /// Whom the container belongs to that is copied, where more than one owner may be a replica.
     pub(super) original: Option<Owner>,
+    /// What its own containers were made as when there was one last.
+    last: Option<Generation>,
 }
 
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Order {
     pub(super) cancelled: bool,
     /// Its number within the Compose service, once it has one.
     pub(super) number: Option<u64>,
+    /// What it is to be made as.
+    pub(super) generation: Option<Generation>,
 }
 
 impl State {
@@ -65,6 +70,49 @@ impl State {
             pending: self.pending.clone(),
             ..EngineReport::default()
         }
+    }
+
+    /// Whose container is copied: the one that was first, among `owners`, the oldest first, as long
+    /// as it is there.
+    pub(super) fn original_of(&mut self, owners: &[Owner]) -> Option<Owner> {
+        let kept = self.original.take().filter(|owner| owners.contains(owner));
+        self.original = kept.or_else(|| owners.first().cloned());
+        self.original.clone()
+    }
+
+    /// What copies are made as now: as the newest container that flyball did not start, first of
+    /// those that run; while there is none, as the last one was, or else the newest copy.
+    pub(super) fn generation(&mut self) -> Option<Generation> {
+        let mut own: Vec<&Container> =
+            self.containers.values().filter(|c| !c.facts.managed).collect();
+        own.sort_by_key(|c| (c.facts.created_wall_ms, c.facts.id.clone()));
+        let owners: Vec<Owner> = own.iter().filter_map(|c| c.make.owner.clone()).collect();
+        let kept = self.original.clone().filter(|owner| owners.contains(owner));
+        let owner = kept.or_else(|| owners.first().cloned());
+        let of_owner = own.iter().filter(|c| c.make.owner == owner);
+        match of_owner.max_by_key(|c| newest(c)) {
+            Some(newest) => self.last = newest.make.generation,
+            None if self.last.is_none() => {
+                let newest = self.containers.values().max_by_key(|c| newest(c));
+                self.last = newest.and_then(|copy| copy.make.generation);
+            }
+            None => {}
+        }
+        self.last
+    }
+
+    /// The container that a replica of `generation` is best copied from: one that runs and stays,
+    /// flyball's own after those of others, the newest. One of others' also where it has ended.
+    pub(super) fn model_of(&self, generation: Generation) -> Option<String> {
+        let runs = |c: &Container| c.facts.state == ContainerState::Running;
+        let has =
+            |c: &&Container| c.make.generation == Some(generation) && (runs(c) || !c.facts.managed);
+        let rank = |c: &&Container| {
+            let stays = runs(c) && c.leaving_since.is_none() && c.ending == Ending::None;
+            (stays, runs(c), !c.facts.managed, newest(c))
+        };
+        let found = self.containers.values().filter(has).max_by_key(rank);
+        found.map(|container| container.facts.id.clone())
     }
 
     /// A number within the Compose service that no container and no order has: the replica's own
@@ -102,6 +150,12 @@ impl State {
     }
 }
 
+/// By this the newest container is the greatest; one that runs before one that does not.
+fn newest(container: &Container) -> (bool, Option<i64>, String) {
+    let Facts { state, created_wall_ms, id, .. } = &container.facts;
+    (*state == ContainerState::Running, *created_wall_ms, id.clone())
+}
+
 impl Order {
     fn report(&self, id: &ReplicaId) -> ReplicaReport {
         ReplicaReport {
@@ -114,7 +168,7 @@ impl Order {
             throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
-            generation: None,
+            generation: self.generation,
         }
     }
 }
@@ -133,7 +187,7 @@ mod tests {
     use super::*;
 
     fn order(number: Option<u64>) -> Order {
-        Order { asked_at: Timestamp::from_ms(0), cancelled: false, number }
+        Order { asked_at: Timestamp::from_ms(0), cancelled: false, number, generation: None }
     }
 
     #[test]

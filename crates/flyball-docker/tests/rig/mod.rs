@@ -37,7 +37,14 @@ pub(crate) fn host_at(address: String) -> Arc<DockerHost> {
 
 pub(crate) fn host_settings(host: String) -> HostSettings {
     let cgroup_mount = Some(PathBuf::from("/sys/fs/cgroup"));
-    HostSettings { host, cgroup_mount, clock, signer: signer(), labels_from_images: false }
+    HostSettings {
+        host,
+        cgroup_mount,
+        clock,
+        signer: signer(),
+        labels_from_images: false,
+        docker_config: None,
+    }
 }
 
 pub(crate) fn host_without_files(address: String) -> Arc<DockerHost> {

@@ -67,6 +67,7 @@ fn work(us: u64) {
 /// | `LINGER_MS` | stops listening at SIGTERM, and ends that much later |
 /// | `DEAF` | does not end at SIGTERM |
 /// | `SICK` | `app probe` fails until the container has served this many requests |
+/// | `VERSION` | the answer to `GET /version` |
 ///
 /// After `GET /ill` `app probe` fails until `GET /well`. As the first process of a container it ends
 /// on SIGTERM only because it asks for that.
@@ -139,6 +140,8 @@ fn serve(mut stream: TcpStream) {
                 true => "ill\n".to_owned(),
                 false => format!("{}\n", SERVED.load(Ordering::Relaxed)),
             }
+        } else if request.starts_with("GET /version") {
+            format!("{}\n", env::var("VERSION").unwrap_or_default())
         } else {
             SERVED.fetch_add(1, Ordering::Relaxed);
             work(work_us);

@@ -53,8 +53,14 @@ impl Containers {
         let docker = env::var("DOCKER_HOST").unwrap_or_else(|_| USUAL_HOST.to_owned());
         let signer = Arc::new(Signer::passing().map_err(Failure::new)?);
         let (host, cgroup_mount, clock) = (docker.clone(), None, clock::now);
-        let settings =
-            HostSettings { host, cgroup_mount, clock, signer, labels_from_images: false };
+        let settings = HostSettings {
+            host,
+            cgroup_mount,
+            clock,
+            signer,
+            labels_from_images: false,
+            docker_config: None,
+        };
         let host = DockerHost::open(settings)?;
         host.check().await.map_err(|error| no_docker(&error))?;
         let haproxy = Haproxy::start(&program, folder).await?;

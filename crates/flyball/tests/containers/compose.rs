@@ -1,18 +1,263 @@
-//! The program docker-compose of this machine, installed where it is not there.
+//! Beside Docker Compose: what each of its commands does to copies and to requests, and deploys
+//! with `up -d`. With the Compose of Debian 12 and with that of Debian 13.
 
-use std::process::{Command, Stdio};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-/// Installs it where that is possible and needed; why it cannot be had.
-pub(crate) fn install() -> Result<(), String> {
-    let there = || Command::new("docker-compose").arg("version").output().is_ok();
-    if !there() {
-        let install = Command::new("apt-get")
-            .args(["-o", "DPkg::Lock::Timeout=120", "install", "-y"])
-            .args(["--no-install-recommends", "docker-compose"])
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .output();
-        drop(install.map_err(|error| format!("apt-get cannot be started: {error}"))?);
+use flyball_testkit::compose::Compose;
+use flyball_testkit::docker::IMAGE;
+
+use crate::stage::Stage;
+use crate::support::run_within;
+
+/// Compose 1.29 needs some seconds for one container on a loaded machine.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+
+/// A Compose project with the service `web` in a folder of its own.
+struct Project<'a> {
+    name: &'a str,
+    compose: &'a Compose,
+    host: String,
+    folder: PathBuf,
+    /// Further lines of the service.
+    more: String,
+}
+
+impl<'a> Project<'a> {
+    fn new(stage: &Stage, compose: &'a Compose, name: &'a str) -> Self {
+        let folder = stage.place.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        Self { name, compose, host: stage.lab.host(), folder, more: String::new() }
     }
-    if there() { Ok(()) } else { Err("it is not installed, and cannot be".to_owned()) }
+
+    /// Writes the file, with `version` in the environment and in the answers.
+    fn write(&self, version: &str, labels: &[(&str, &str)]) {
+        let labels = labels.iter().fold(String::new(), |mut text, (name, value)| {
+            writeln!(text, "      {name}: {value:?}").unwrap();
+            text
+        });
+        let text = format!(
+            "version: \"2.4\"\nservices:\n  web:\n    image: {IMAGE}\n    stop_grace_period: 2s\n    \
+             environment:\n      VERSION: {version:?}\n{}    labels:\n{labels}",
+            self.more
+        );
+        std::fs::write(self.folder.join("docker-compose.yml"), text).unwrap();
+    }
+
+    /// What it prints.
+    #[track_caller]
+    fn run(&self, words: &[&str]) -> String {
+        let mut command = self.compose.command(Path::new(&self.folder), &self.host);
+        let ran = run_within(command.args(["-p", self.name]).args(words), COMMAND_LIMIT);
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, Some(0), "{words:?}: {said}");
+        said
+    }
+}
+
+/// Loads the machine.
+mod alone {
+    use std::collections::BTreeMap;
+    use std::time::Instant;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::load::get;
+    use crate::support::{Daemon, Steady, until, until_within, was_load};
+
+    const PER_S: u32 = 200;
+    const DEPLOYS: u32 = 10;
+    /// A start, a readiness and a drain for each replica, on a loaded machine.
+    const ROLL_LIMIT: Duration = Duration::from_secs(60);
+    const LABELS: [(&str, &str); 7] = [
+        ("flyball.service", "web"),
+        ("flyball.port", "8080"),
+        ("flyball.min", "2"),
+        ("flyball.max", "6"),
+        ("flyball.balancer", "haproxy"),
+        ("flyball.policy", "external"),
+        ("flyball.ready.http", "/"),
+    ];
+
+    /// The variable `VERSION` of each running container of the service, by its name.
+    fn versions(stage: &Stage, service: &str) -> BTreeMap<String, String> {
+        let all = stage.containers(service).into_iter();
+        all.filter_map(|(id, name)| {
+            let seen = async { stage.lab.client().await.inspect_container(&id, None).await };
+            let env = stage.wait(seen).ok()?.config?.env?;
+            let version = env.iter().find_map(|line| line.strip_prefix("VERSION="))?.to_owned();
+            Some((name, version))
+        })
+        .collect()
+    }
+
+    /// Waits until exactly `count` containers run, all of this version, and all are ready.
+    fn until_rolled(stage: &Stage, daemon: &Daemon, version: &str, count: usize) {
+        let all = || {
+            let found = versions(stage, "web");
+            let rolled = found.len() == count && found.values().all(|it| it == version);
+            (rolled && daemon.seen("web", "ready") == u64::try_from(count).ok()).then_some(())
+        };
+        until_within(ROLL_LIMIT, &format!("{count} of version {version}"), all);
+        daemon.until_settled("web", u64::try_from(count).unwrap());
+    }
+
+    fn begin(stage: &Stage, project: &Project<'_>) -> Daemon {
+        stage.place.configure(&stage.tables());
+        project.write("v0", &LABELS);
+        project.run(&["up", "-d"]);
+        let daemon = Daemon::start(&stage.place);
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
+        daemon.until_settled("web", 2);
+        stage.until_served();
+        daemon
+    }
+
+    fn copies(stage: &Stage) -> BTreeMap<String, String> {
+        let mut all = stage.containers("web");
+        all.retain(|_, name| name.contains("-fb-"));
+        all
+    }
+
+    fn scale(daemon: &Daemon, count: u64) {
+        daemon.post("/api/v1/services/web/scale", &json!({ "to": count }));
+        daemon.until_settled("web", count);
+    }
+
+    /// Each command at a scaled count and under load: the copies stay what they are.
+    fn commands_leave_copies_alone(compose: Option<Compose>) {
+        let Some(compose) = compose else { return };
+        let Some(stage) = Stage::set() else { return };
+        let project = Project::new(&stage, &compose, "shop");
+        let daemon = begin(&stage, &project);
+        scale(&daemon, 4);
+        let before = copies(&stage);
+        assert_eq!(before.len(), 3, "{before:?}");
+        for words in [&["up", "-d"][..], &["up", "-d", "--scale", "web=1"], &["restart"]] {
+            let load = Steady::start(stage.front(), PER_S);
+            let said = project.run(words);
+            daemon.until_settled("web", 4);
+            let report = load.finish();
+            let (failed, requests) = (report.failed, report.requests);
+            println!("{} {words:?}: {failed} of {requests} failed", compose.version);
+            assert_eq!(copies(&stage), before, "{words:?}: {said}");
+            assert_eq!(report.failed, 0, "{words:?}: {:?}", report.failures);
+            assert!(was_load(&report, PER_S), "{report:?}");
+        }
+        let own = compose.container("shop", "web", 1);
+        let all = project.run(&["ps", "-a"]);
+        assert!(all.contains(&own) && all.matches("-fb-").count() == 3, "{all}");
+        let said = project.run(&["down"]);
+        println!("{} down: {said}", compose.version);
+        until_within(ROLL_LIMIT, "no container", || {
+            stage.wait(stage.lab.names()).is_empty().then_some(())
+        });
+        assert!(stage.wait(stage.rig.servers()).is_empty());
+        // What is left of it is the network, if copies were in it.
+        project.run(&["down"]);
+    }
+
+    #[test]
+    fn compose_1_leaves_copies_alone() {
+        commands_leave_copies_alone(Compose::installed());
+    }
+
+    #[test]
+    fn compose_2_leaves_copies_alone() {
+        commands_leave_copies_alone(Compose::new());
+    }
+
+    /// Deploys by a change of the environment, one after another: copies follow the own container.
+    fn deploys_lose_nothing(compose: Option<Compose>) {
+        let Some(compose) = compose else { return };
+        let Some(stage) = Stage::set() else { return };
+        let project = Project::new(&stage, &compose, "shop");
+        let daemon = begin(&stage, &project);
+        let load = Steady::start(stage.front(), PER_S);
+        let mut slowest = Duration::ZERO;
+        for number in 1..=DEPLOYS {
+            let version = format!("v{number}");
+            project.write(&version, &LABELS);
+            let began = Instant::now();
+            project.run(&["up", "-d"]);
+            until_rolled(&stage, &daemon, &version, 2);
+            slowest = slowest.max(began.elapsed());
+            assert_eq!(get(stage.front(), "/version"), Ok(version));
+        }
+        let report = load.finish();
+        println!(
+            "{}: {DEPLOYS} deploys, {} of {} requests failed, p99 {:?} ms, slowest {slowest:?}",
+            compose.version, report.failed, report.requests, report.p99_ms
+        );
+        assert_eq!(report.failed, 0, "{:?}", report.failures);
+        assert!(was_load(&report, PER_S), "{report:?}");
+        assert_eq!(daemon.log_count("draining and removing"), 0, "it was let go: {}", daemon.log());
+    }
+
+    #[test]
+    fn ten_deploys_with_compose_1_fail_no_request() {
+        deploys_lose_nothing(Compose::installed());
+    }
+
+    #[test]
+    fn ten_deploys_with_compose_2_fail_no_request() {
+        deploys_lose_nothing(Compose::new());
+    }
+
+    #[test]
+    fn a_version_that_ends_at_once_leaves_the_old_copies_in_service() {
+        let Some(compose) = Compose::new() else { return };
+        let Some(stage) = Stage::set() else { return };
+        let mut project = Project::new(&stage, &compose, "shop");
+        let daemon = begin(&stage, &project);
+        scale(&daemon, 3);
+        let before = copies(&stage);
+        let load = Steady::start(stage.front(), PER_S);
+        project.more = "      EXIT: \"3\"\n".to_owned();
+        project.write("bad", &LABELS);
+        project.run(&["up", "-d"]);
+        until_within(ROLL_LIMIT, "the end of the rollout", || {
+            let view = daemon.service("web");
+            (view["decision"]["rollout"]["state"] == "aborted").then_some(())
+        });
+        let view = daemon.service("web")["decision"]["rollout"].clone();
+        let why = view["why"].as_str().unwrap_or_default().to_owned();
+        assert!(why.contains("cannot open the shop"), "{view}");
+        let now = copies(&stage);
+        assert!(before.keys().all(|id| now.contains_key(id)), "{before:?} {now:?}");
+        project.more = String::new();
+        project.write("good", &LABELS);
+        project.run(&["up", "-d"]);
+        until_rolled(&stage, &daemon, "good", 3);
+        let report = load.finish();
+        println!("a bad version: {} of {} requests failed", report.failed, report.requests);
+        assert_eq!(report.failed, 0, "{:?}", report.failures);
+        assert!(was_load(&report, PER_S), "{report:?}");
+    }
+
+    #[test]
+    fn a_second_project_that_claims_the_name_is_refused_in_the_open() {
+        let Some(compose) = Compose::new() else { return };
+        let Some(stage) = Stage::set() else { return };
+        let shop = Project::new(&stage, &compose, "shop");
+        let daemon = begin(&stage, &shop);
+        let load = Steady::start(stage.front(), PER_S);
+        let other = Project::new(&stage, &compose, "other");
+        other.write("other", &LABELS);
+        other.run(&["up", "-d"]);
+        let refused = "container other-web-1 is ignored and not a replica";
+        until("a word in the log", || (daemon.log_count(refused) > 0).then_some(()));
+        until("a notice", || {
+            let notices = daemon.service("web")["notices"].to_string();
+            notices.contains(refused).then_some(())
+        });
+        daemon.until_settled("web", 2);
+        let report = load.finish();
+        assert_eq!(report.failed, 0, "{:?}", report.failures);
+        assert_eq!(stage.wait(stage.rig.servers()).len(), 2);
+        let view = daemon.service("web")["replicas"].to_string();
+        assert!(!view.contains("other-web"), "{view}");
+    }
 }

@@ -7,14 +7,14 @@ mod collection;
 mod alone {
     use std::collections::BTreeSet;
     use std::path::Path;
-    use std::process::{Command, Stdio};
     use std::time::Duration;
 
     use bollard::models::HealthStatusEnum;
     use serde_json::Value;
 
+    use flyball_testkit::compose::Compose;
+
     use super::collection::{Ran, SHAPES, Shape, Verdict};
-    use crate::compose;
     use crate::stage::Stage;
     use crate::support::{Daemon, flyball, free_port, run_within, until, until_within};
 
@@ -29,10 +29,8 @@ mod alone {
     #[test]
     fn what_check_reports_of_a_compose_service_is_what_becomes_of_it() {
         let Some(mut stage) = Stage::set() else { return };
-        if let Err(reason) = compose::install() {
-            return flyball_testkit::docker::not_run_here("docker-compose", &reason);
-        }
-        up(&stage);
+        let Some(compose) = Compose::installed() else { return };
+        up(&stage, &compose);
         let tables = stage.tables().replace("[haproxy]", "labels_may = [\"reach\"]\n[haproxy]");
         stage.place.configure(&format!("{tables}{DESCRIBED}"));
         let findings = judged(&stage);
@@ -53,12 +51,11 @@ mod alone {
     }
 
     /// Brings the Compose file up.
-    fn up(stage: &Stage) {
+    fn up(stage: &Stage, compose: &Compose) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/containers/compose_shapes");
         stage.wait(stage.lab.network("shapes_outside"));
-        let mut command = Command::new("docker-compose");
-        command.args(["up", "-d"]).current_dir(folder).stdin(Stdio::null());
-        command.env("DOCKER_HOST", stage.lab.host()).env("COMPOSE_PROJECT_NAME", "shapes");
+        let mut command = compose.command(&folder, &stage.lab.host());
+        command.args(["up", "-d"]).env("COMPOSE_PROJECT_NAME", "shapes");
         for name in ["FIXED_PORT", "HOST_PORT", "REACHED_PORT"] {
             command.env(name, free_port().to_string());
         }

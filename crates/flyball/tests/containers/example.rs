@@ -5,7 +5,8 @@ mod alone {
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
 
-    use crate::compose;
+    use flyball_testkit::compose::Compose;
+
     use crate::load::get;
     use crate::stage::Stage;
     use crate::support::{FLYBALL, until};
@@ -44,8 +45,8 @@ mod alone {
     #[test]
     fn the_example_scales_out_shows_its_copies_and_goes_down_whole() {
         let Some(stage) = Stage::set() else { return };
-        if let Err(reason) = compose::install() {
-            return flyball_testkit::docker::not_run_here("docker-compose", &reason);
+        if Compose::installed().is_none() {
+            return;
         }
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/docker");
         let (socket, host) = (stage.lab.socket(), stage.lab.host());

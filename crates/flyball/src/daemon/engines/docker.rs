@@ -5,6 +5,7 @@ mod claims;
 mod signer;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use flyball_config as config;
@@ -63,8 +64,15 @@ fn open_with(config: &Config, signer: Signer) -> Result<Arc<DockerHost>, Failure
         clock: clock::now,
         signer: Arc::new(signer.trusting_marks(config.docker.trust_marks)),
         labels_from_images: config.docker.labels_from_images,
+        docker_config: docker_config(),
     };
     Ok(DockerHost::open(settings)?)
+}
+
+/// Where Docker's own client keeps its configuration.
+fn docker_config() -> Option<PathBuf> {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker"));
+    std::env::var_os("DOCKER_CONFIG").map(PathBuf::from).or_else(home)
 }
 
 /// `owner`: to whom a service by labels belongs.

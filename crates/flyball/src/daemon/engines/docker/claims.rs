@@ -67,7 +67,8 @@ impl Claims {
                 let (container, owner) = (&claim.container, &claim.owner);
                 let text = format!(
                     "container {container} is ignored and not a replica: it belongs to {owner}, \
-                     but the service belongs to {bound}"
+                     but the service belongs to {bound} (name it otherwise: flyball.enable=true in \
+                     place of flyball.service; or let both share it: the same flyball.owner)"
                 );
                 self.remarks.push((name.to_owned(), text));
             }
@@ -199,7 +200,8 @@ mod tests {
                 "web".to_owned(),
                 "container of-9 is ignored and not a replica: it belongs to service web of the \
                  Compose project evil, but the service belongs to service web of the Compose \
-                 project shop"
+                 project shop (name it otherwise: flyball.enable=true in place of \
+                 flyball.service; or let both share it: the same flyball.owner)"
                     .to_owned()
             )]
         );
