@@ -121,6 +121,7 @@ fn key_of(notice: &Notice) -> &str {
         NoticeKind::Failing => "requests",
         NoticeKind::Sick => "sick replicas",
         NoticeKind::Futile => "no gain",
+        NoticeKind::RolloutAborted => "rollout",
         _ => "bounds",
     }
 }

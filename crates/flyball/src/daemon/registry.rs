@@ -3,46 +3,59 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use flyball_core::decision::Decision;
 use flyball_core::observation::{
     Advice, Ask, Manual, Phase, Reading, ReplicaReport, Route, ServerReport,
 };
-use flyball_core::policy::Policy;
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::sick::{Sick, SickTreatment};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_journal::{Journal, JournalError, Reader, StoredManual};
+use flyball_journal::{Journal, JournalError, Reader, StoredManual, StoredRollout};
 use flyball_web::{
     AskError, Counters, Daemon, Fault, Feed, History, LastSeen, LeaderStatus, ManualAsk,
-    ManualView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView,
+    ManualView, Notice, PolicyView, ReloadError, ReloadReport, ReplicaState, ReplicaView,
+    RolloutAsk, ServiceView,
 };
 use flyball_zookeeper::Candidate;
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
 
 use super::counters::LoopCounters;
+use super::deploys::Deploys;
+use super::engines::Engine;
+use super::generations;
 use super::live::Live;
 use super::overrides::Overrides;
+use super::service_settings::ServiceSettings;
 use super::trouble;
 use crate::{clock, leadership};
 
 /// One service in the registry.
 pub(crate) struct ServiceState {
-    pub(crate) policy: Policy,
+    name: String,
+    settings: ArcSwap<ServiceSettings>,
     pub(crate) engine: &'static str,
     pub(crate) balancer: &'static str,
     /// Where its requests are taken, if flyball does.
     pub(crate) address: Option<SocketAddr>,
-    /// The share of its requests that may fail before that is a notice.
-    pub(crate) error_limit: f64,
+    /// What runs its replicas, as long as its loop does.
+    running: Weak<Engine>,
+    /// The image that the configuration names, where it names one.
+    configured_image: Mutex<Option<String>>,
+    pub(super) deploys: Deploys,
     live: ArcSwapOption<Live>,
     /// The last look at which the engine answered.
     heard: ArcSwapOption<Live>,
     manual: Mutex<Option<Manual>>,
     /// Remarks about its labels.
     remarks: Mutex<Vec<String>>,
+    /// What a reload could not apply.
+    not_applied: Mutex<Vec<String>>,
     /// The last advice for the service; `None` if none was read yet.
     advice: Mutex<Option<Reading<Advice>>>,
     asked: Notify,
@@ -52,25 +65,62 @@ pub(crate) struct ServiceState {
 
 impl ServiceState {
     pub(crate) fn new(
-        policy: Policy,
+        settings: ServiceSettings,
         (engine, balancer): (&'static str, &'static str),
         address: Option<SocketAddr>,
-        error_limit: f64,
+        running: &Arc<Engine>,
     ) -> Self {
         Self {
-            policy,
+            name: settings.policy.service.clone(),
+            settings: ArcSwap::from_pointee(settings),
             engine,
             balancer,
             address,
-            error_limit,
+            running: Arc::downgrade(running),
+            configured_image: Mutex::default(),
+            deploys: Deploys::default(),
             live: ArcSwapOption::empty(),
             heard: ArcSwapOption::empty(),
             manual: Mutex::new(None),
             remarks: Mutex::default(),
+            not_applied: Mutex::default(),
             advice: Mutex::new(None),
             asked: Notify::new(),
             doubted: Notify::new(),
         }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it is decided for and probed now.
+    pub(crate) fn settings(&self) -> Arc<ServiceSettings> {
+        self.settings.load_full()
+    }
+
+    /// Changes that from the next look on, which is soon.
+    pub(super) fn set_settings(&self, settings: ServiceSettings) {
+        self.settings.store(Arc::new(settings));
+        self.wake();
+    }
+
+    /// What runs its replicas; `None` once its loop has ended.
+    pub(super) fn running_engine(&self) -> Option<Arc<Engine>> {
+        self.running.upgrade()
+    }
+
+    pub(super) fn configured_image(&self) -> Option<String> {
+        self.configured_image.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_configured_image(&self, image: Option<String>) {
+        *self.configured_image.lock().unwrap_or_else(PoisonError::into_inner) = image;
+    }
+
+    /// The next look comes at once.
+    pub(super) fn wake(&self) {
+        self.asked.notify_one();
     }
 
     /// Publishes a look.
@@ -90,7 +140,8 @@ impl ServiceState {
     fn is_heard(&self, live: &Live) -> bool {
         let age_ms = live.decision.signals.engine_age_ms;
         live.engine.is_some()
-            && age_ms.is_some_and(|age_ms| age_ms <= self.policy.timing.stale_after_ms)
+            && age_ms
+                .is_some_and(|age_ms| age_ms <= self.settings.load().policy.timing.stale_after_ms)
     }
 
     /// What the loop has done so far.
@@ -124,8 +175,14 @@ impl ServiceState {
     }
 
     fn remarks(&self) -> Vec<Notice> {
-        let texts = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.iter().cloned().map(Notice::trouble).collect()
+        let texts = self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = self.not_applied.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        texts.into_iter().chain(kept).chain(self.deploys.failed()).map(Notice::trouble).collect()
+    }
+
+    /// Shows what a reload could not apply, in place of what an earlier one could not.
+    pub(super) fn set_not_applied(&self, texts: Vec<String>) {
+        *self.not_applied.lock().unwrap_or_else(PoisonError::into_inner) = texts;
     }
 
     /// What was advised last.
@@ -153,7 +210,7 @@ impl ServiceState {
 
     /// The count that a relative override starts from.
     fn desired(&self) -> u32 {
-        self.live().map_or(self.policy.bounds.min, |live| live.decision.desired)
+        self.live().map_or(self.settings.load().policy.bounds.min, |live| live.decision.desired)
     }
 
     pub(super) fn view(&self) -> ServiceView {
@@ -162,16 +219,17 @@ impl ServiceState {
         let heard = if silent { self.heard.load_full() } else { None };
         let shown = heard.as_ref().or(live.as_ref());
         let now = clock::now();
+        let ServiceSettings { policy, error_limit, .. } = &*self.settings();
         ServiceView {
-            name: self.policy.service.clone(),
+            name: self.name.clone(),
             engine: self.engine.to_owned(),
             balancer: self.balancer.to_owned(),
             address: self.address.map(|address| format!("http://{address}")),
-            bounds: self.policy.bounds,
-            policy: PolicyView::of(&self.policy),
+            bounds: policy.bounds,
+            policy: PolicyView::of(policy),
             now_wall_ms: clock::wall_ms(),
             last_seen: heard.as_ref().map(|heard| last_seen(heard)),
-            error_limit: self.error_limit,
+            error_limit: *error_limit,
             replicas: shown.map(|live| replicas(live)).unwrap_or_default(),
             nodes: shown.map(|live| live.nodes.clone()).unwrap_or_default(),
             decision: live.as_ref().map(|live| live.decision.clone()),
@@ -180,6 +238,9 @@ impl ServiceState {
                 until_wall_ms: manual.until.map(clock::wall_of),
                 by: manual.by,
             }),
+            rollout: live.as_ref().and_then(|live| live.decision.rollout.clone()),
+            deploy: self.deploys.view(),
+            generations: shown.map(|live| generations::of(live, self)).unwrap_or_default(),
             notices: live
                 .iter()
                 .flat_map(|live| trouble::of_live(live))
@@ -261,6 +322,7 @@ fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &st
     ReplicaView {
         id: replica.id.to_string(),
         state: state_of(replica, server, &live.draining, sick),
+        generation: replica.generation,
         reason: reason(live, replica, sick),
         asked_wall_ms: clock::wall_of(replica.asked_at),
         cpu,
@@ -281,6 +343,34 @@ pub(crate) struct Registry {
     /// Where one of several flyballs acts: by what, and what the next one is told.
     candidate: Option<Arc<Candidate>>,
     wishes: Option<Overrides>,
+    /// Where what is asked of the engines goes on.
+    runtime: Handle,
+    /// Who reads the configuration again, if there is a file.
+    reloads: OnceLock<mpsc::Sender<ReloadOrder>>,
+    /// What is wrong with the configuration file, or could not be applied, beside the services.
+    reload_trouble: Mutex<Vec<String>>,
+}
+
+/// A wish to read the configuration again, and who waits for what comes of it.
+pub(super) type ReloadOrder = SyncSender<Result<ReloadReport, ReloadError>>;
+
+/// Adding a service may take as long as its systems take to answer.
+const RELOAD_LIMIT: Duration = Duration::from_secs(8);
+
+/// Writes orders about rollouts down.
+pub(super) struct OrderKeeper(Arc<Journal>);
+
+impl OrderKeeper {
+    /// An order takes effect even if it cannot be stored.
+    pub(super) fn keep(&self, slot: &ServiceState, order: &StoredRollout) {
+        if let Err(error) = self.0.set_rollout(slot.name(), Some(order)) {
+            tracing::warn!(
+                "{}: the order about its rollout will not survive a restart: {error}",
+                slot.name()
+            );
+        }
+        slot.wake();
+    }
 }
 
 impl Registry {
@@ -291,7 +381,36 @@ impl Registry {
         wishes: Option<Overrides>,
     ) -> Self {
         let (slots, reader) = (RwLock::default(), Mutex::default());
-        Self { slots, journal, reader, feed: Feed::start(), candidate, wishes }
+        let (feed, runtime) = (Feed::start(), Handle::current());
+        let (reloads, reload_trouble) = (OnceLock::new(), Mutex::default());
+        Self { slots, journal, reader, feed, candidate, wishes, runtime, reloads, reload_trouble }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(super) fn order_keeper(&self) -> OrderKeeper {
+        OrderKeeper(Arc::clone(&self.journal))
+    }
+
+    /// From now on reloads are asked of whoever receives from `orders`.
+    pub(super) fn reload_by(&self, orders: mpsc::Sender<ReloadOrder>) {
+        let _only_once = self.reloads.set(orders);
+    }
+
+    /// Has the configuration read again; the log and the page say what comes of it.
+    pub(crate) fn reload_soon(&self) {
+        let (reply, _nobody) = sync_channel(1);
+        let sent = self.reloads.get().map(|orders| orders.try_send(reply));
+        if !matches!(sent, Some(Ok(()))) {
+            tracing::warn!("the configuration is not read again: too many reloads at once");
+        }
+    }
+
+    /// Shows with every service what is wrong with the configuration file.
+    pub(super) fn set_reload_trouble(&self, texts: Vec<String>) {
+        *self.reload_trouble.lock().unwrap_or_else(PoisonError::into_inner) = texts;
     }
 
     /// One service's place; `None` if there is no such service.
@@ -341,6 +460,8 @@ impl Registry {
     fn shown(&self, slot: &ServiceState) -> ServiceView {
         let mut view = slot.view();
         view.notices.extend(self.trouble());
+        let texts = self.reload_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        view.notices.extend(texts.into_iter().map(Notice::trouble));
         view
     }
 }
@@ -430,6 +551,23 @@ impl Daemon for Registry {
         slot.set_manual(manual);
         Ok(self.shown(&slot))
     }
+
+    fn roll(&self, service: &str, ask: RolloutAsk, by: &str) -> Result<ServiceView, AskError> {
+        let unknown = || AskError::UnknownService(service.to_owned());
+        let slot = self.slot(service).ok_or_else(unknown)?;
+        self.order(&slot, ask, by)?;
+        Ok(self.shown(&slot))
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        let away = |why: &str| ReloadError::Unavailable(why.to_owned());
+        let no_file = || away("this flyball runs without a configuration file");
+        let (reply, answer) = sync_channel(1);
+        let orders = self.reloads.get().ok_or_else(no_file)?;
+        orders.try_send(reply).map_err(|_| away("too many reloads at once"))?;
+        let late = "the reload takes longer; the log says what comes of it";
+        answer.recv_timeout(RELOAD_LIMIT).map_err(|_| away(late))?
+    }
 }
 
 /// The override as the loop takes it; `None` ends the current one.
@@ -440,7 +578,7 @@ fn manual(
     by: &str,
 ) -> Result<Option<Manual>, AskError> {
     let ask = match ask {
-        ManualAsk::Resume if slot.policy.rule.is_external() => {
+        ManualAsk::Resume if slot.settings().policy.rule.is_external() => {
             // Its count stays where it was put; only a pause can be resumed.
             let pinned = Ask::Pin(slot.desired());
             return Ok(Some(Manual { ask: pinned, until: None, by: by.to_owned() }));
@@ -457,10 +595,10 @@ fn manual(
 }
 
 fn within_bounds(slot: &ServiceState, asked: i64) -> Result<u32, AskError> {
-    let bounds = slot.policy.bounds;
+    let bounds = slot.settings().policy.bounds;
     u32::try_from(asked).ok().filter(|count| (bounds.min..=bounds.max).contains(count)).ok_or_else(
         || AskError::OutsideBounds {
-            service: slot.policy.service.clone(),
+            service: slot.name().to_owned(),
             asked,
             min: bounds.min,
             max: bounds.max,
