@@ -25,8 +25,11 @@ mod registry;
 mod reload;
 mod repeats;
 #[cfg(test)]
+mod rollouts;
+#[cfg(test)]
 mod scripted;
 mod service_settings;
+mod service_state;
 mod sick;
 mod standby;
 pub(crate) mod state_dir;

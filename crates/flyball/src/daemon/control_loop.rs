@@ -209,6 +209,7 @@ impl ControlLoop {
         let mut notices = flyball_web::decided(&live.decision, self.settings.error_limit);
         notices.extend(trouble::of_service(&live));
         self.log.states(now, &notices, &turns);
+        self.log.rollout(&live.decision);
         if let Some(sink) = &self.sink {
             sink.tell(live, sample);
         }
