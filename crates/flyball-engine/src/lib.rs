@@ -4,6 +4,7 @@ pub mod command;
 pub mod counted;
 mod exits;
 mod finding;
+mod generations;
 mod hint;
 pub mod labels;
 mod link;
@@ -15,6 +16,7 @@ pub mod text;
 
 pub use exits::Exits;
 pub use finding::Finding;
+pub use generations::GenerationInfo;
 pub use hint::Hint;
 pub use link::Link;
 pub use listing::Listing;

@@ -1,6 +1,6 @@
-//! The local history: samples, decisions and manual overrides, in one SQLite file. Recording never
-//! waits and never fails: lost records are counted ([`Journal::lost`]), with the reason
-//! ([`Journal::fault`]). The journal reads no wall clock: the newest record gives the time.
+//! The local history in one SQLite file: samples, decisions, manual overrides, orders about rollouts.
+//! Recording never waits and never fails: lost records are counted ([`Journal::lost`]), with the
+//! reason ([`Journal::fault`]). No wall clock is read: the newest record gives the time.
 
 mod error;
 mod manual;
@@ -8,6 +8,7 @@ mod open;
 mod reader;
 mod reopen;
 mod retention;
+mod rollout;
 mod rows;
 mod schema;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use error::JournalError;
 pub use manual::StoredManual;
 pub use open::UnusedFile;
 pub use reader::{Decisions, Reader};
+pub use rollout::{StoredDeploy, StoredRollout};
 
 use manual::Manuals;
 use reopen::{Place, RETRY};
@@ -172,6 +174,25 @@ impl Journal {
     /// All manual overrides that were not forgotten, also those that have ended since.
     pub fn manuals(&self) -> BTreeMap<String, StoredManual> {
         self.manuals.all()
+    }
+
+    /// Keeps the order about the rollouts of `service`, or forgets it. Blocks as
+    /// [`Journal::set_manual`] does.
+    ///
+    /// # Errors
+    ///
+    /// It could not be written now; it will be as soon as that is possible.
+    pub fn set_rollout(
+        &self,
+        service: &str,
+        order: Option<&StoredRollout>,
+    ) -> Result<(), JournalError> {
+        self.manuals.set_rollout(service, order)
+    }
+
+    /// All orders about rollouts that are known now.
+    pub fn rollouts(&self) -> BTreeMap<String, StoredRollout> {
+        self.manuals.rollouts()
     }
 
     /// The services with an override that another version wrote and this one

@@ -1,5 +1,5 @@
-//! Pins and pauses, kept so that they survive a restart; at most one for a service. The reader
-//! checks whether one has ended.
+//! Pins and pauses, kept so that they survive a restart, with the orders about rollouts beside them;
+//! at most one of each for a service. The reader checks whether one has ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::JournalError;
 use crate::open::connect;
+use crate::rollout::{self, StoredRollout};
 
 /// A manual override, in wall-clock time: other clocks do not survive a reboot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,8 +32,10 @@ pub(crate) struct Manuals(Mutex<Kept>);
 struct Kept {
     connection: Option<Connection>,
     known: BTreeMap<String, StoredManual>,
+    rollouts: BTreeMap<String, StoredRollout>,
     /// Services of which the latest could not be written.
     unwritten: BTreeSet<String>,
+    unwritten_rollouts: BTreeSet<String>,
     /// Services of which another version wrote something that means nothing here.
     unreadable: BTreeSet<String>,
 }
@@ -47,6 +50,7 @@ impl Manuals {
     pub(crate) fn remember(&self, found: Found) {
         let mut kept = self.kept();
         kept.known.extend(found.manuals);
+        kept.rollouts.extend(found.rollouts);
         kept.unreadable.extend(found.unreadable);
     }
 
@@ -63,11 +67,15 @@ impl Manuals {
         let connection = connect(path)?;
         // A pin is small and rare, and must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
+        rollout::make_table(&connection)?;
         let mut kept = self.kept();
         kept.connection = Some(connection);
         kept.write_rest()?;
         let Some(connection) = &kept.connection else { return Ok(BTreeMap::new()) };
-        let Found { manuals: mut new, unreadable } = all(connection)?;
+        let Found { manuals: mut new, rollouts, unreadable } = all(connection)?;
+        for (service, order) in rollouts {
+            kept.rollouts.entry(service).or_insert(order);
+        }
         new.retain(|service, _| !kept.known.contains_key(service));
         kept.known.extend(new.clone());
         kept.unreadable.extend(unreadable);
@@ -94,6 +102,27 @@ impl Manuals {
         kept.write_rest()
     }
 
+    /// All orders about rollouts.
+    pub(crate) fn rollouts(&self) -> BTreeMap<String, StoredRollout> {
+        self.kept().rollouts.clone()
+    }
+
+    /// Keeps an order about the rollouts of `service`, or forgets it; counts also where it cannot
+    /// be written.
+    pub(crate) fn set_rollout(
+        &self,
+        service: &str,
+        order: Option<&StoredRollout>,
+    ) -> Result<(), JournalError> {
+        let mut kept = self.kept();
+        match order {
+            Some(order) => kept.rollouts.insert(service.to_owned(), order.clone()),
+            None => kept.rollouts.remove(service),
+        };
+        kept.unwritten_rollouts.insert(service.to_owned());
+        kept.write_rest()
+    }
+
     /// Lets go of the file.
     pub(crate) fn detach(&self) {
         self.kept().connection = None;
@@ -111,6 +140,10 @@ impl Kept {
         while let Some(service) = self.unwritten.first() {
             set(connection, service, self.known.get(service))?;
             self.unwritten.pop_first();
+        }
+        while let Some(service) = self.unwritten_rollouts.first() {
+            rollout::set(connection, service, self.rollouts.get(service))?;
+            self.unwritten_rollouts.pop_first();
         }
         Ok(())
     }
@@ -152,6 +185,7 @@ pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
             Err(_) => drop(found.unreadable.insert(service)),
         }
     }
+    found.rollouts = rollout::all(connection, &mut found.unreadable)?;
     Ok(found)
 }
 
@@ -159,5 +193,6 @@ pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub(crate) manuals: BTreeMap<String, StoredManual>,
+    pub(crate) rollouts: BTreeMap<String, StoredRollout>,
     pub(crate) unreadable: BTreeSet<String>,
 }

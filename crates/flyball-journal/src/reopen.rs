@@ -61,11 +61,15 @@ impl Place {
         first: bool,
     ) -> BTreeMap<String, StoredManual> {
         if let Some(UnusedFile::Newer { path, begun: true, .. }) = &opened.aside {
-            let kept = Reader::open(path).and_then(|reader| reader.manuals());
-            for (service, manual) in kept.unwrap_or_default().manuals {
+            let found = Reader::open(path).and_then(|reader| reader.manuals());
+            let found = found.unwrap_or_default();
+            for (service, manual) in found.manuals {
                 // It is in force; what cannot be written now is written later.
                 let _later = self.manuals.set(&service, Some(&manual));
                 new.insert(service, manual);
+            }
+            for (service, order) in found.rollouts {
+                let _later = self.manuals.set_rollout(&service, Some(&order));
             }
         }
         if first { BTreeMap::new() } else { new }

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::retention::{Bite, bite};
 use crate::writer::Message;
-use crate::{Journal, Retention, StoredManual, open, rows};
+use crate::{Journal, Retention, StoredDeploy, StoredManual, StoredRollout, open, rows};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const MONDAY_MS: i64 = 1_750_636_800_000;
@@ -254,4 +254,37 @@ fn too_many_bytes_go_oldest_first_in_small_bites() {
         connection.query_row("SELECT min(id) FROM sample_second", [], |row| row.get(0)).unwrap();
     assert_eq!(120_000 - oldest + 1, count(&connection), "what is left is the newest");
     assert!(count(&connection) > 10_000);
+}
+
+#[test]
+fn an_order_about_a_rollout_is_known_to_the_next_run_also_beside_a_journal_of_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), Retention::default());
+    journal.set_manual("web", Some(&pin())).unwrap();
+    journal.close().unwrap();
+    let file = Connection::open(dir.path().join("journal.db")).unwrap();
+    file.execute("DROP TABLE rollout", []).unwrap();
+    drop(file);
+    let journal = Journal::open(dir.path(), Retention::default());
+    assert_eq!((journal.fault(), journal.rollouts().len()), (None, 0));
+    let deployed = StoredDeploy {
+        generation: flyball_core::generation::Generation::parse("0123456789ab"),
+        image: Some("web:2".to_owned()),
+        configured_image: None,
+        at_wall_ms: MONDAY_MS,
+        by: "cli".to_owned(),
+    };
+    let order = StoredRollout { paused: true, deployed: Some(deployed), back_to: None };
+    journal.set_rollout("web", Some(&order)).unwrap();
+    journal.set_rollout("api", Some(&StoredRollout::default())).unwrap();
+    journal.set_rollout("api", None).unwrap();
+    journal.close().unwrap();
+    let journal = Journal::open(dir.path(), Retention::default());
+    assert_eq!(journal.rollouts(), [("web".to_owned(), order)].into());
+    assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
+    let file = Connection::open(dir.path().join("journal.db")).unwrap();
+    file.execute("UPDATE rollout SET json = '{\"paused\":7}'", []).unwrap();
+    journal.close().unwrap();
+    let journal = Journal::open(dir.path(), Retention::default());
+    assert_eq!(journal.take_unreadable_manuals(), ["web".to_owned()].into());
 }

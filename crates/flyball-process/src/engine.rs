@@ -6,6 +6,7 @@ use std::time::Duration;
 use flyball_core::generation::Generation;
 use flyball_core::observation::EngineReport;
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::GenerationInfo;
 use flyball_engine::command::PortFault;
 use tokio::runtime::Handle;
 
@@ -36,13 +37,13 @@ impl ProcessEngine {
         settings: ProcessSettings,
         clock: fn() -> Timestamp,
     ) -> Result<Self, ProcessError> {
-        let program = settings.find_command()?;
+        settings.find_command()?;
         if let Some(fault) = settings.port_fault().filter(PortFault::is_certain) {
             tracing::warn!("{}: {fault}; hint: {}", settings.service, fault.hint());
         }
         let runtime = Handle::try_current()
             .map_err(|_| ProcessError::NoRuntime { service: settings.service.clone() })?;
-        let shared = Shared::new(launcher, settings, program, clock);
+        let shared = Shared::new(launcher, settings, clock)?;
         Ok(Self { shared: Arc::new(shared), runtime })
     }
 
@@ -53,12 +54,35 @@ impl ProcessEngine {
         self.shared.report()
     }
 
-    /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
-    /// name, or after [`Self::shutdown`].
-    pub fn start(&self, replica: &ReplicaId, _generation: Option<Generation>) {
-        if let Some(stopped) = self.shared.order(replica) {
-            self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), stopped));
+    /// Asks for a replica of `generation`, or of the current one where that is not known: the next
+    /// look sees it starting. Does nothing if there is one of that name, or after
+    /// [`Self::shutdown`].
+    pub fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
+        if let Some(ordered) = self.shared.order(replica, generation) {
+            self.runtime.spawn(run_replica(Arc::clone(&self.shared), replica.clone(), ordered));
         }
+    }
+
+    /// Replicas are made of `settings` from now on; those that run stay as they are.
+    ///
+    /// # Errors
+    /// As [`Self::new`]; nothing has changed then.
+    pub fn reconfigure(&self, settings: ProcessSettings) -> Result<Generation, ProcessError> {
+        self.shared.change(Some(settings))
+    }
+
+    /// A new generation of the same settings, so that what runs is replaced.
+    ///
+    /// # Errors
+    /// The command cannot be run any more; nothing has changed then.
+    pub fn deploy(&self) -> Result<Generation, ProcessError> {
+        self.shared.change(None)
+    }
+
+    /// The generations that replicas can be made of, oldest first; the last one is the current
+    /// one. At most five.
+    pub fn generations(&self) -> Vec<GenerationInfo> {
+        self.shared.generations()
     }
 
     /// Takes note that a replica passed its readiness probe. Does nothing for one that is ready,
@@ -82,16 +106,12 @@ impl ProcessEngine {
     /// Stops everything, for good, and waits until it is gone: at most the grace and 15 s.
     pub async fn shutdown(&self) {
         self.shared.close();
-        let limit = Duration::from_millis(self.shared.settings.grace_ms) + SHUTDOWN_MARGIN;
+        let limit = Duration::from_millis(self.shared.grace_max_ms()) + SHUTDOWN_MARGIN;
         let mut population = self.shared.population.subscribe();
         let gone = tokio::time::timeout(limit, population.wait_for(|&count| count == 0)).await;
         if gone.is_err() {
             let left = *self.shared.population.borrow();
-            tracing::warn!(
-                service = self.shared.settings.service,
-                left,
-                "replicas did not end in time"
-            );
+            tracing::warn!(service = self.shared.service, left, "replicas did not end in time");
         }
     }
 }

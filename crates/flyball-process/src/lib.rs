@@ -37,6 +37,7 @@ mod output;
 mod replica;
 mod settings;
 mod state;
+mod version;
 mod watchdog;
 
 pub use containment::Containment;

@@ -26,7 +26,8 @@ use crate::finder::ProcessFinder;
 use crate::launcher::Spawned;
 use crate::meter::Meter;
 use crate::output::Output;
-use crate::state::Shared;
+use crate::state::{Ordered, Shared};
+use crate::version::Version;
 
 /// How long a replica's processes may take to be gone once they are killed, before it is logged.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
@@ -34,13 +35,15 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 const WORDS_LIMIT: Duration = Duration::from_millis(200);
 
 /// Runs replica `id` until nothing of it is left, and reports to the engine what happens to it.
-pub(crate) async fn run_replica(engine: Arc<Shared>, id: ReplicaId, stop: oneshot::Receiver<()>) {
-    match Running::start(&engine, &id).await {
+pub(crate) async fn run_replica(engine: Arc<Shared>, id: ReplicaId, ordered: Ordered) {
+    let Ordered { version, stopped } = ordered;
+    match Running::start(&engine, &id, &version).await {
         Ok(running) => {
-            let reason = running.until_ended(&engine, &id, stop).await;
+            let grace = Duration::from_millis(version.settings.grace_ms);
+            let reason = running.until_ended(&engine, &id, stopped, grace).await;
             engine.ended(&id, reason);
         }
-        Err(error) => engine.failed_to_start(&id, &error),
+        Err(error) => engine.failed_to_start(&id, &version, &error),
     }
 }
 
@@ -64,15 +67,15 @@ struct Leftovers {
 }
 
 impl Running {
-    async fn start(engine: &Shared, id: &ReplicaId) -> io::Result<Self> {
+    async fn start(engine: &Shared, id: &ReplicaId, version: &Version) -> io::Result<Self> {
         let place = engine.launcher.place()?;
         let port = engine.launcher.take_port()?;
-        let command = command(engine, id, port.number());
+        let command = command(engine, id, version, port.number());
         let spawned = engine.launcher.spawn(id.to_string(), command).await?;
         let meter = Meter::of(&spawned)
             .inspect_err(|error| tracing::warn!(replica = %id, %error, "no CPU reading"))
             .ok();
-        let marks = engine.launcher.marks().only_replica(&engine.settings.service, id);
+        let marks = engine.launcher.marks().only_replica(&engine.service, id);
         let Spawned { pid, session, pidfd, stdout, stderr, group } = spawned;
         let mut hunt = ProcessFinder::for_marks(marks);
         hunt.add_session(session);
@@ -108,6 +111,7 @@ impl Running {
         engine: &Shared,
         id: &ReplicaId,
         stop: oneshot::Receiver<()>,
+        grace: Duration,
     ) -> String {
         let asked = tokio::select! {
             biased;
@@ -118,7 +122,6 @@ impl Running {
             self.leftovers.remember(engine.descendants(id));
             // It leads its group and is not collected: the id is its own. It may be gone already.
             let _ = kill_process_group(self.process, Signal::TERM);
-            let grace = Duration::from_millis(engine.settings.grace_ms);
             let _ = timeout(grace, death(&self.pidfd)).await;
         }
         self.leftovers.remember(engine.descendants(id));
@@ -172,14 +175,14 @@ fn watch(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::with_interest(pidfd, Interest::READABLE)
 }
 
-fn command(engine: &Shared, id: &ReplicaId, port: u16) -> Command {
-    let settings = &engine.settings;
+fn command(engine: &Shared, id: &ReplicaId, version: &Version, port: u16) -> Command {
+    let settings = &version.settings;
     let port = port.to_string();
     let mut words = settings.command.iter().map(|word| word.replace("{port}", &port));
-    let mut command = Command::new(&engine.program);
+    let mut command = Command::new(&version.program);
     command.arg0(words.next().unwrap_or_default()).args(words);
     command.envs(&settings.env).env("PORT", port);
-    command.envs(engine.launcher.marks().of_replica(&settings.service, id));
+    command.envs(engine.launcher.marks().of_replica(&engine.service, id));
     if let Some(directory) = &settings.directory {
         command.current_dir(directory);
     }

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_cgroup::ProcessStat;
+use flyball_core::generation::Generation;
 use flyball_core::observation::{CpuCounter, EngineReport, Exit, Phase, ReplicaReport};
 use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_engine::Exits;
+use flyball_engine::{Exits, GenerationInfo};
 use tokio::sync::{Notify, oneshot, watch};
 
 use crate::meter::Meter;
-use crate::{Launcher, ProcessSettings};
+use crate::version::{Version, Versions};
+use crate::{Launcher, ProcessError, ProcessSettings};
 
 /// What the engine and the tasks of its replicas have in common.
 pub(crate) struct Shared {
     pub(crate) launcher: Arc<Launcher>,
-    pub(crate) settings: ProcessSettings,
-    pub(crate) program: PathBuf,
+    pub(crate) service: String,
     clock: fn() -> Timestamp,
     pub(crate) changed: Notify,
     /// How many replicas there are.
@@ -29,8 +29,16 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+/// A replica that is to be started.
+pub(crate) struct Ordered {
+    pub(crate) version: Arc<Version>,
+    /// Tells when its end is wanted.
+    pub(crate) stopped: oneshot::Receiver<()>,
+}
+
+#[derive(Debug)]
 struct State {
+    versions: Versions,
     replicas: BTreeMap<ReplicaId, Replica>,
     exits: Exits,
     /// Why the latest start failed, until one succeeds.
@@ -40,6 +48,8 @@ struct State {
 
 #[derive(Debug)]
 struct Replica {
+    /// What it is made of.
+    version: Arc<Version>,
     phase: Phase,
     asked_at: Timestamp,
     ready_at: Option<Timestamp>,
@@ -56,56 +66,71 @@ impl Shared {
     pub(crate) fn new(
         launcher: Arc<Launcher>,
         settings: ProcessSettings,
-        program: PathBuf,
         clock: fn() -> Timestamp,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, ProcessError> {
+        let service = settings.service.clone();
+        let state = State {
+            versions: Versions::new(settings, clock())?,
+            replicas: BTreeMap::new(),
+            exits: Exits::default(),
+            pending: None,
+            closed: false,
+        };
+        Ok(Self {
             launcher,
-            settings,
-            program,
+            service,
             clock,
             changed: Notify::new(),
             population: watch::Sender::new(0),
-            state: Mutex::default(),
-        }
+            state: Mutex::new(state),
+        })
     }
 
     pub(crate) fn report(&self) -> EngineReport {
         let mut state = self.state();
-        let limit = self.settings.cpu_limit_cores;
         EngineReport {
             replicas: state
                 .replicas
                 .iter_mut()
-                .map(|(id, replica)| replica.report(id, limit, self.clock))
+                .map(|(id, replica)| replica.report(id, self.clock))
                 .collect(),
             exits: state.exits.to_vec(),
             busy: None,
             pending: state.pending.clone(),
+            generation: Some(state.versions.current().generation),
             ..EngineReport::default()
         }
     }
 
-    /// Takes in an order to start a replica, and gives what will tell its task to stop; `None` if
-    /// there is one of that name, or nothing is started any more.
-    pub(crate) fn order(&self, replica: &ReplicaId) -> Option<oneshot::Receiver<()>> {
+    /// Takes in an order to start a replica of `generation`, and gives what it is made of and what
+    /// will tell its task to stop; `None` if there is one of that name, or nothing is started any
+    /// more.
+    pub(crate) fn order(
+        &self,
+        replica: &ReplicaId,
+        generation: Option<Generation>,
+    ) -> Option<Ordered> {
         let mut state = self.state();
         if state.closed || state.replicas.contains_key(replica) {
             return None;
         }
         let (stop, stopped) = oneshot::channel();
-        state.replicas.insert(replica.clone(), Replica::asked((self.clock)(), stop));
+        let version = Arc::clone(state.versions.of(generation));
+        let asked = Replica::asked(Arc::clone(&version), (self.clock)(), stop);
+        state.replicas.insert(replica.clone(), asked);
         self.population.send_replace(state.replicas.len());
-        Some(stopped)
+        Some(Ordered { version, stopped })
     }
 
     pub(crate) fn set_ready(&self, replica: &ReplicaId) {
-        if let Some(replica) = self.state().replicas.get_mut(replica)
+        let State { replicas, versions, .. } = &mut *self.state();
+        if let Some(replica) = replicas.get_mut(replica)
             && replica.phase == Phase::Starting
             && replica.address.is_some()
         {
             replica.phase = Phase::Ready;
             replica.ready_at = Some((self.clock)());
+            versions.note_served(replica.version.generation);
         }
     }
 
@@ -113,6 +138,33 @@ impl Shared {
         if let Some(replica) = self.state().replicas.get_mut(replica) {
             replica.ask_to_stop();
         }
+    }
+
+    /// Replicas are to be made of `settings` from now on; `None`: of the same ones anew.
+    pub(crate) fn change(
+        &self,
+        settings: Option<ProcessSettings>,
+    ) -> Result<Generation, ProcessError> {
+        let now = (self.clock)();
+        let State { replicas, versions, .. } = &mut *self.state();
+        let runs = |of| replicas.values().any(|replica| replica.version.generation == of);
+        let changed = match settings {
+            Some(settings) => versions.change(settings, now, runs),
+            None => versions.restart(now, runs),
+        };
+        self.changed.notify_one();
+        changed
+    }
+
+    pub(crate) fn generations(&self) -> Vec<GenerationInfo> {
+        self.state().versions.info()
+    }
+
+    /// The longest time from `SIGTERM` to `SIGKILL` that any replica is given.
+    pub(crate) fn grace_max_ms(&self) -> u64 {
+        let state = self.state();
+        let running = state.replicas.values().map(|replica| replica.version.settings.grace_ms);
+        running.max().unwrap_or(state.versions.current().settings.grace_ms)
     }
 
     /// Nothing is started any more, and everything is asked to end.
@@ -165,8 +217,8 @@ impl Shared {
     }
 
     /// It never had a process.
-    pub(crate) fn failed_to_start(&self, id: &ReplicaId, error: &io::Error) {
-        let reason = format!("cannot start {}: {error}", self.program.display());
+    pub(crate) fn failed_to_start(&self, id: &ReplicaId, version: &Version, error: &io::Error) {
+        let reason = format!("cannot start {}: {error}", version.program.display());
         let mut state = self.state();
         state.pending = Some(reason.clone());
         self.remove(&mut state, id, reason);
@@ -192,13 +244,14 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Shared").field("service", &self.service).finish_non_exhaustive()
     }
 }
 
 impl Replica {
-    fn asked(asked_at: Timestamp, stop: oneshot::Sender<()>) -> Self {
+    fn asked(version: Arc<Version>, asked_at: Timestamp, stop: oneshot::Sender<()>) -> Self {
         Self {
+            version,
             phase: Phase::Starting,
             asked_at,
             ready_at: None,
@@ -218,7 +271,7 @@ impl Replica {
         }
     }
 
-    fn report(&mut self, id: &ReplicaId, limit: f64, clock: fn() -> Timestamp) -> ReplicaReport {
+    fn report(&mut self, id: &ReplicaId, clock: fn() -> Timestamp) -> ReplicaReport {
         if let Some(Ok(used_ns)) = self.meter.as_mut().map(Meter::used_ns) {
             self.cpu = Some(CpuCounter { at: clock(), used_ns });
         }
@@ -230,9 +283,9 @@ impl Replica {
             address: self.address,
             cpu: self.cpu,
             throttled: None,
-            cpu_limit_cores: limit,
+            cpu_limit_cores: self.version.settings.cpu_limit_cores,
             protected: false,
-            generation: None,
+            generation: Some(self.version.generation),
         }
     }
 }

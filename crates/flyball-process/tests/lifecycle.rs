@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use flyball_cgroup::ProcessStat;
 use flyball_core::observation::Phase;
-use flyball_process::{Launcher, LauncherSettings};
+use flyball_process::{Launcher, LauncherSettings, ProcessSettings};
 use rig::{
     Way, carriers, engine, engine_of, id, launcher_settings, mark, phase, report, until,
     until_exit, until_gone, until_started,
@@ -376,5 +376,37 @@ async fn one_replica_more_than_there_is_room_for_is_not_started_and_the_reason_i
     until(&engine, "room", |engine| report(engine, 1).is_none().then_some(())).await;
     engine.start(&id(4), None);
     until_started(&engine, 4).await;
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_replica_is_made_of_the_generation_that_was_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(Way::Session, "echo $WHAT > $WHAT-$PORT; exec sleep 60", |settings| {
+        settings.directory = Some(dir.path().to_owned());
+        settings.env.insert("WHAT".into(), "old".into());
+    });
+    let first = engine.observe().generation.unwrap();
+    engine.start(&id(1), Some(first));
+    let script = "echo $WHAT > $WHAT-$PORT; exec sleep 60";
+    let command = ["sh", "-c", script].map(str::to_owned).into();
+    let mut settings = ProcessSettings::new("web", command);
+    settings.directory = Some(dir.path().to_owned());
+    settings.env.insert("WHAT".into(), "new".into());
+    let second = engine.reconfigure(settings).unwrap();
+    assert_eq!(engine.observe().generation, Some(second));
+    engine.start(&id(2), Some(second));
+    engine.start(&id(3), Some(first));
+    for (number, generation, word) in [(1, first, "old"), (2, second, "new"), (3, first, "old")] {
+        let replica = until_started(&engine, number).await;
+        assert_eq!(replica.generation, Some(generation));
+        let port = replica.address.unwrap().port();
+        let file = dir.path().join(format!("{word}-{port}"));
+        until(&engine, "its word", |_| file.exists().then_some(())).await;
+    }
+    let third = engine.deploy().unwrap();
+    let known: Vec<_> = engine.generations().iter().map(|info| info.generation).collect();
+    assert_eq!(known, [first, second, third]);
+    assert!(!format!("{:?}", engine.generations()).contains("new"), "no value of a variable");
     engine.shutdown().await;
 }

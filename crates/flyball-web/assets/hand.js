@@ -11,7 +11,8 @@ async function wish(part, body, done) {
   try {
     const view = await ask(pathOf(current().name, part), { method: "POST", headers, body: JSON.stringify(body) });
     const until = view.manual?.until_wall_ms;
-    panels.said(`${done}${until == null ? "" : ` until ${clock(until)}`}.`);
+    const lasts = until == null || part.startsWith("/ro") || part === "/deploy" ? "" : ` until ${clock(until)}`;
+    panels.said(`${done}${lasts}.`);
     delete at("count").dataset.touched;
     await took(view);
   } catch (error) {
@@ -47,5 +48,9 @@ export function listen() {
   }
   at("count").addEventListener("input", () => { at("count").dataset.touched = "yes"; });
   at("pause").addEventListener("click", () => wish("/pause", { for: lasting() }, "Paused"));
+  at("deploy").addEventListener("click", () => wish("/deploy", {}, "Deployed: replicas are replaced"));
+  at("rollback").addEventListener("click", () => wish("/rollback", {}, "Rolled back to the generation before"));
+  at("rollout-pause").addEventListener("click", () => (at("rollout-pause").dataset.paused
+    ? wish("/rollout/resume", {}, "The rollout goes on") : wish("/rollout/pause", {}, "The rollout is paused")));
   at("resume").addEventListener("click", () => wish("/resume", {}, "The policy decides again"));
 }

@@ -75,6 +75,32 @@ export function replicas(view) {
   setText("old-replicas", old == null ? "" : `As the ${view.engine} engine reported ${old}. It does not respond now.`);
 }
 
+// The newest generation comes first.
+export function generations(view) {
+  at("generations-card").hidden = view.generations.length === 0;
+  const rows = [...view.generations].reverse().map((own) => element("tr", { class_: own.current ? "current" : null },
+    element("th", { scope: "row" }, element("code", { text: own.generation })),
+    element("td", { text: own.what ?? "–" }),
+    element("td", { class_: "number", text: own.protected ? `${own.replicas} (${own.protected} not flyball's)` : own.replicas }),
+    element("td", { class_: "number", text: own.ready }),
+    element("td", { text: own.since_wall_ms == null ? "–" : clock(own.since_wall_ms) }),
+    element("td", { text: own.current ? "current" : own.replicas > 0 ? "old" : "earlier" })));
+  at("generations").replaceChildren(...rows);
+  rollout(view);
+}
+
+function rollout({ deploy, rollout: rolling }) {
+  const by = deploy == null ? "" : `${deploy.is_rollback ? "Rolled back" : "Deployed"} by ${deploy.by} at ${clock(deploy.at_wall_ms)}`;
+  const image = deploy?.image == null ? "" : `, image ${deploy.image}`;
+  const preparing = deploy != null && deploy.generation == null && deploy.failed == null ? ", being prepared" : "";
+  setText("rollout", by + image + preparing);
+  at("rollout").hidden = by === "";
+  const paused = deploy?.paused || rolling?.state === "paused";
+  setText("rollout-pause", paused ? "Resume rollout" : "Pause rollout");
+  at("rollout-pause").dataset.paused = paused ? "yes" : "";
+  at("rollout-pause").disabled = !paused && rolling?.state !== "rolling";
+}
+
 function nodes(view) {
   at("nodes").hidden = at("node-column").hidden = view.nodes.length === 0;
   at("nodes").replaceChildren(...view.nodes.map((node) => {

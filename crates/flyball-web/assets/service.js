@@ -96,6 +96,7 @@ export async function show() {
   at("main").setAttribute("aria-busy", "false");
   panels.headline(view);
   panels.figures(view, samples.at(-1));
+  panels.generations(view);
   panels.replicas(view);
   panels.decisions(told, panels.explanation);
   at("older").hidden = !one.older;

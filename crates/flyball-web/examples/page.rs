@@ -20,7 +20,8 @@ use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
     AskError, Counters, Daemon, Event, Fault, Feed, LastSeen, LeaderStatus, ManualAsk, ManualView,
-    NodeView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView, WebSettings, serve,
+    NodeView, Notice, PolicyView, ReloadError, ReloadReport, ReplicaState, ReplicaView, RolloutAsk,
+    ServiceView, WebSettings, serve,
 };
 
 const LOOK_MS: u64 = 500;
@@ -311,6 +312,9 @@ impl World {
                 until_wall_ms: manual.until.map(|until| self.wall_ms(until.as_ms())),
                 by: manual.by.clone(),
             }),
+            rollout: None,
+            deploy: None,
+            generations: Vec::new(),
             notices: match self.trouble {
                 Trouble::Refused => vec![Notice::trouble(REFUSED)],
                 _ => Vec::new(),
@@ -334,6 +338,7 @@ impl World {
         ReplicaView {
             id: id.to_string(),
             state,
+            generation: None,
             reason: None,
             asked_wall_ms: self.wall_ms(replica.asked_ms),
             cpu: ready.then_some(replica.share),
@@ -434,6 +439,15 @@ impl Daemon for Fair {
             let all: Vec<&Sample> = world.samples.iter().filter(within).collect();
             all.iter().step_by(all.len().div_ceil(max).max(1)).map(|s| (*s).clone()).collect()
         })
+    }
+
+    fn roll(&self, name: &str, _: RolloutAsk, _: &str) -> Result<ServiceView, AskError> {
+        let what = format!("{name} is made up and has no generations");
+        Err(AskError::NotPossible { what, hint: "run a real one".to_owned() })
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        Err(ReloadError::Unavailable("there is no file".to_owned()))
     }
 
     fn ask(

@@ -7,6 +7,7 @@ mod leader;
 mod notice;
 mod override_request;
 mod problem;
+mod rollout;
 mod service;
 
 pub use event::ReplicaChange;
@@ -16,6 +17,7 @@ pub use leader::{LeaderStatus, Role};
 pub use notice::{Notice, NoticeKind};
 pub use override_request::{PauseRequest, ScaleBy, ScaleRequest, ScaleTo};
 pub use problem::{Problem, ProblemKind};
+pub use rollout::{DeployRequest, DeployView, GenerationView, ReloadReport};
 pub use service::{
     LastSeen, ManualView, NodeView, PolicyView, ReplicaState, ReplicaView, RuleName, Service,
     ServiceView, Threshold,

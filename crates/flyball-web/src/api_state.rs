@@ -26,6 +26,8 @@ pub(crate) struct ApiState {
     pub(crate) reads: BlockingPool,
     /// For manual overrides, so that a journal that hangs does not block them.
     pub(crate) asks: BlockingPool,
+    /// For reloads of the configuration, which take longer.
+    pub(crate) reloads: BlockingPool,
     /// Events that have been acted on.
     pub(crate) once: EventDedup,
     /// Who is connected.

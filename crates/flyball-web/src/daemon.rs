@@ -4,7 +4,7 @@
 use flyball_core::decision::Decision;
 use flyball_core::record::{DecisionFilter, Sample};
 
-use crate::api::{LeaderStatus, ServiceView};
+use crate::api::{LeaderStatus, ReloadReport, ServiceView};
 use crate::feed::Feed;
 
 /// What the state needs from the program behind it.
@@ -61,6 +61,40 @@ pub trait Daemon: Send + Sync + 'static {
         for_ms: Option<u64>,
         by: &str,
     ) -> Result<ServiceView, AskError>;
+
+    /// Takes an order about the generations of a service and returns the service after it; what
+    /// has to be prepared for it goes on afterwards. `by` as in [`Daemon::ask`].
+    fn roll(&self, service: &str, ask: RolloutAsk, by: &str) -> Result<ServiceView, AskError>;
+
+    /// Reads the configuration file again and applies what changed.
+    fn reload(&self) -> Result<ReloadReport, ReloadError>;
+}
+
+/// An order about the generations of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RolloutAsk {
+    /// A new generation: of this image, or of what is configured.
+    Deploy {
+        /// The image; `None`: the one in use.
+        image: Option<String>,
+    },
+    /// The generation that served before.
+    Rollback,
+    /// No further replica is replaced.
+    Pause,
+    /// A paused rollout goes on.
+    Resume,
+}
+
+/// Why the configuration file was not applied.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadError {
+    /// It has errors; the old configuration goes on.
+    #[error("{0}")]
+    Invalid(String),
+    /// It cannot be read again at the moment.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 /// How it stands with the journal.
@@ -113,6 +147,14 @@ pub enum AskError {
         min: u32,
         /// The ceiling.
         max: u32,
+    },
+    /// The service, or its engine, cannot do that.
+    #[error("{what}")]
+    NotPossible {
+        /// What cannot be done.
+        what: String,
+        /// What to do instead.
+        hint: String,
     },
     /// The loop does not accept manual overrides at the moment.
     #[error("{0}")]

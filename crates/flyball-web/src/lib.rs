@@ -23,13 +23,14 @@ mod summary;
 mod window;
 
 pub use api::{
-    Explained, LastSeen, LeaderStatus, ManualView, NodeView, Notice, NoticeKind, PauseRequest,
-    PolicyView, Problem, ProblemKind, ReplicaChange, ReplicaState, ReplicaView, Role, RuleName,
-    ScaleBy, ScaleRequest, ScaleTo, Service, ServiceView, Threshold,
+    DeployRequest, DeployView, Explained, GenerationView, LastSeen, LeaderStatus, ManualView,
+    NodeView, Notice, NoticeKind, PauseRequest, PolicyView, Problem, ProblemKind, ReloadReport,
+    ReplicaChange, ReplicaState, ReplicaView, Role, RuleName, ScaleBy, ScaleRequest, ScaleTo,
+    Service, ServiceView, Threshold,
 };
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};
-pub use daemon::{AskError, Daemon, Fault, History, ManualAsk};
+pub use daemon::{AskError, Daemon, Fault, History, ManualAsk, ReloadError, RolloutAsk};
 pub use feed::{Event, Feed};
 pub use flyball_net::Token;
 pub use server::{Server, WebError, WebSettings, serve};

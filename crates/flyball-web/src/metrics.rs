@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use flyball_core::rollout::RolloutState;
 use flyball_core::sick::Cause;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, prometheus_text};
@@ -48,16 +49,25 @@ const STATES: [(ReplicaState, &str); 5] = [
     (ReplicaState::Stopping, "stopping"),
 ];
 
+const ROLLOUTS: [(RolloutState, &str); 4] = [
+    (RolloutState::Rolling, "rolling"),
+    (RolloutState::Paused, "paused"),
+    (RolloutState::Waiting, "waiting"),
+    (RolloutState::Aborted, "aborted"),
+];
+
 const CAUSES: [(Cause, &str); 3] =
     [(Cause::Engine, "engine"), (Cause::Probe, "probe"), (Cause::Balancer, "balancer")];
 
-const NOTICES: [(NoticeKind, &str); 11] = [
+const NOTICES: [(NoticeKind, &str); 13] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
     (NoticeKind::Sick, "sick"),
     (NoticeKind::NotReady, "not_ready"),
     (NoticeKind::Failing, "failing"),
     (NoticeKind::Futile, "futile"),
+    (NoticeKind::RolloutAborted, "rollout_aborted"),
+    (NoticeKind::Rollout, "rollout"),
     (NoticeKind::Trouble, "trouble"),
     (NoticeKind::AtMaximum, "at_maximum"),
     (NoticeKind::Paused, "paused"),
@@ -70,6 +80,7 @@ impl Collector for Snapshot {
         self.program(&mut encoder)?;
         self.replicas(&mut encoder)?;
         self.sick(&mut encoder)?;
+        self.rollout(&mut encoder)?;
         self.load(&mut encoder)?;
         self.look(&mut encoder)
     }
@@ -177,6 +188,31 @@ impl Snapshot {
             }
         }
         Ok(())
+    }
+
+    /// None where the engine knows no generations.
+    fn rollout(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "1 for the state that the rollout of a service is in, while there is one";
+        self.gauges(encoder, "flyball_rollout_state", help, |view| {
+            let now = view.rollout.as_ref().map(|rollout| rollout.state);
+            let is = |state| f64::from(u8::from(now == Some(state)));
+            let all = ROLLOUTS.map(|(state, word)| (Some(("state", word)), is(state)));
+            if view.generations.is_empty() { Vec::new() } else { all.to_vec() }
+        })?;
+        let help = "Replicas by generation: the current one, or any other";
+        self.gauges(encoder, "flyball_rollout_replicas", help, |view| {
+            let count = |current: bool| {
+                let of = view.generations.iter().filter(|of| of.current == current);
+                f64::from(of.map(|of| of.replicas).sum::<u32>())
+            };
+            let all = [("new", true), ("old", false)]
+                .map(|(word, current)| (Some(("generation", word)), count(current)));
+            if view.generations.is_empty() { Vec::new() } else { all.to_vec() }
+        })?;
+        let help = "New replicas that failed in the rollout of a service, while there is one";
+        self.gauges(encoder, "flyball_rollout_failed_replicas", help, |view| {
+            figure(view.rollout.as_ref().map(|rollout| f64::from(rollout.failed)))
+        })
     }
 
     fn load(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

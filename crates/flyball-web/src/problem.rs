@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api::{Problem, ProblemKind};
 use crate::blocking_pool::Overdue;
-use crate::daemon::{AskError, Fault};
+use crate::daemon::{AskError, Fault, ReloadError};
 
 impl Problem {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
@@ -18,6 +18,7 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             field: None,
+            hint: None,
             leader: None,
         }
     }
@@ -66,7 +67,22 @@ impl From<AskError> for Problem {
         let kind = match error {
             AskError::UnknownService(_) => ProblemKind::UnknownService,
             AskError::OutsideBounds { .. } => ProblemKind::OutsideBounds,
+            AskError::NotPossible { .. } => ProblemKind::NotPossible,
             AskError::Unavailable(_) => ProblemKind::Unavailable,
+        };
+        let hint = match &error {
+            AskError::NotPossible { hint, .. } => Some(hint.clone()),
+            _ => None,
+        };
+        Self { hint, ..Self::new(kind, error.to_string()) }
+    }
+}
+
+impl From<ReloadError> for Problem {
+    fn from(error: ReloadError) -> Self {
+        let kind = match error {
+            ReloadError::Invalid(_) => ProblemKind::InvalidConfiguration,
+            ReloadError::Unavailable(_) => ProblemKind::Unavailable,
         };
         Self::new(kind, error.to_string())
     }

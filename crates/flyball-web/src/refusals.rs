@@ -41,6 +41,15 @@ impl IntoResponses for OverrideRefusals {
     }
 }
 
+/// How an order about generations may be refused, in addition.
+pub(crate) enum RolloutRefusals {}
+
+impl IntoResponses for RolloutRefusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        problems(&[(409, "The service, or its engine, cannot do that; the hint says what to do")])
+    }
+}
+
 /// A problem document for each status.
 fn problems(described: &[(u16, &str)]) -> BTreeMap<String, RefOr<Response>> {
     let schema = Ref::from_schema_name(Problem::name());

@@ -1,11 +1,11 @@
-//! Parses the body of a manual override. Each mistake names its field, and a body with a mistake
+//! Parses the body of an order. Each mistake names its field, and a body with a mistake
 //! has no effect. The daemon checks whether the count fits the service.
 
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
 
 use crate::api::{Problem, ProblemKind};
-use crate::daemon::ManualAsk;
+use crate::daemon::{ManualAsk, RolloutAsk};
 
 /// Turns a duration such as "1h" into milliseconds, or says what is wrong with it.
 pub(crate) type ParseDuration = fn(&str) -> Result<u64, String>;
@@ -13,6 +13,9 @@ pub(crate) type ParseDuration = fn(&str) -> Result<u64, String>;
 /// How long an override lasts by default: 1 h, long enough for an incident, and short enough not to
 /// be forgotten until tomorrow.
 pub(crate) const DEFAULT_FOR_MS: u64 = 3_600_000;
+
+/// Longer than any reference of an image.
+const IMAGE_MAX: usize = 512;
 
 /// The longest override: 31 days. What should last longer belongs in the configuration.
 const FOR_MS_MAX: u64 = 31 * 24 * 3_600_000;
@@ -48,6 +51,18 @@ pub(crate) fn pause(body: &Fields, parse: ParseDuration) -> Result<OverrideReque
 pub(crate) fn resume(body: &Fields, _: ParseDuration) -> Result<OverrideRequest, Problem> {
     body.only(&[])?;
     Ok(OverrideRequest { ask: ManualAsk::Resume, for_ms: None, event: None })
+}
+
+/// Nothing, `{}` or `{"image": "web:2"}`.
+pub(crate) fn deploy(body: &Fields) -> Result<RolloutAsk, Problem> {
+    body.only(&["image"])?;
+    Ok(RolloutAsk::Deploy { image: body.text("image", IMAGE_MAX)? })
+}
+
+/// Nothing or `{}`, which means `ask`.
+pub(crate) fn nothing(body: &Fields, ask: RolloutAsk) -> Result<RolloutAsk, Problem> {
+    body.only(&[])?;
+    Ok(ask)
 }
 
 fn nonzero(by: i64) -> Result<i32, Problem> {
@@ -111,6 +126,13 @@ impl Fields {
         let Some(value) = self.0.get("event") else { return Ok(None) };
         let id = value.as_str().filter(|id| (1..=128).contains(&id.len()));
         id.map(|id| Some(id.to_owned())).ok_or_else(wrong)
+    }
+
+    fn text(&self, name: &str, max: usize) -> Result<Option<String>, Problem> {
+        let wrong = || Problem::field(name, format!("not a string of 1 to {max} characters"));
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        let text = value.as_str().filter(|text| (1..=max).contains(&text.len()));
+        text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
     }
 
     fn duration(&self, name: &str, parse: ParseDuration) -> Result<Option<u64>, Problem> {

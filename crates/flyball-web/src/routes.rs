@@ -5,6 +5,7 @@ mod events;
 mod leader;
 mod monitoring;
 mod overrides;
+mod rollouts;
 mod services;
 
 use std::sync::Arc;
@@ -52,6 +53,11 @@ pub(crate) fn router(state: Arc<ApiState>) -> Router {
         .routes(routes!(overrides::wake))
         .routes(routes!(overrides::pause))
         .routes(routes!(overrides::resume))
+        .routes(routes!(rollouts::deploy))
+        .routes(routes!(rollouts::rollback))
+        .routes(routes!(rollouts::pause))
+        .routes(routes!(rollouts::resume))
+        .routes(routes!(rollouts::reload))
         .routes(routes!(events::events))
         .split_for_parts();
     openapi::require_tokens(&mut document, &state.access);

@@ -44,6 +44,9 @@ const SERVER: ServerSettings = ServerSettings {
 const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 /// A page that answers later than this is no longer live.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+/// A reload may add services, whose systems are asked first; below the limit of any request.
+const RELOAD_LIMIT: Duration = Duration::from_secs(9);
+const RELOADS_MAX: usize = 2;
 /// Journal reads, and manual overrides, in progress at once.
 const READS_MAX: usize = 8;
 const ASKS_MAX: usize = 4;
@@ -183,6 +186,7 @@ pub async fn serve(
         assets: Assets::new(),
         reads: BlockingPool::new(READS_MAX, ANSWER_LIMIT),
         asks: BlockingPool::new(ASKS_MAX, ANSWER_LIMIT),
+        reloads: BlockingPool::new(RELOADS_MAX, RELOAD_LIMIT),
         once: crate::event_dedup::EventDedup::default(),
         clients: server.clients(),
         stopped: stopped.clone(),

@@ -5,6 +5,7 @@ use flyball_core::decision::Decision;
 use flyball_core::guard::Guard;
 use flyball_core::observation::{Ask, Source};
 use flyball_core::policy::Bounds;
+use flyball_core::rollout::RolloutState;
 use flyball_core::trouble::FailedStarts;
 use flyball_core::units::Timestamp;
 
@@ -110,6 +111,7 @@ fn each_decided(decision: &Decision, error_limit: f64) -> Vec<Notice> {
     all.extend(sick(decision));
     all.extend(not_ready(decision));
     all.extend(failing(decision, error_limit));
+    all.extend(rollout(decision));
     all.extend(futile(decision));
     all.extend(at_maximum(decision, bounds));
     all.extend(held(decision, bounds));
@@ -123,6 +125,16 @@ fn manual_override(manual: &ManualView) -> Notice {
     };
     let notice = Notice::new(kind, format!("{what} by {}", manual.by));
     Notice { until_wall_ms: manual.until_wall_ms, ..notice }
+}
+
+fn rollout(decision: &Decision) -> Option<Notice> {
+    let rollout = decision.rollout.as_ref()?;
+    let kind = match rollout.state {
+        RolloutState::Aborted => NoticeKind::RolloutAborted,
+        RolloutState::Rolling | RolloutState::Paused | RolloutState::Waiting => NoticeKind::Rollout,
+    };
+    let since = wall_ms(decision, rollout.since);
+    Some(Notice::new(kind, format!("rollout {rollout}")).since(since))
 }
 
 fn blind(decision: &Decision) -> Option<Notice> {

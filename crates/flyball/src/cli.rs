@@ -48,6 +48,15 @@ pub(crate) enum Command {
     Pause(Pause),
     /// End a manual override or a pause, so that the policy decides again
     Resume(Resume),
+    /// Replace all replicas of a service by new ones, a few at a time
+    Deploy(Deploy),
+    /// Go back to the generation that served before
+    Rollback(Rollback),
+    /// Pause or resume the rollout of a service
+    #[command(subcommand)]
+    Rollout(RolloutAct),
+    /// Read the configuration file again and apply what changed
+    Reload(Reload),
     /// Replay a traffic trace against scaling policies and compare cost and latency
     Simulate(Simulate),
     /// Read observations from standard input and print decisions, one JSON object per line
@@ -207,6 +216,59 @@ pub(crate) struct Pause {
 pub(crate) struct Resume {
     /// Name of the service
     pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    pub(crate) service: String,
+    /// The image to run from now on; without it, the one in use, looked up anew
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
+/// Whether a command waits for the end of a rollout.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// Wait until every replica is new; exit status 1 if the rollout is aborted
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait at most; the rollout goes on afterwards
+    #[arg(long, default_value = "15m", value_name = "DURATION", requires = "wait")]
+    pub(crate) timeout: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RolloutAct {
+    /// Replace no further replica until it is resumed
+    Pause(RolloutOf),
+    /// Go on with a rollout that was paused
+    Resume(RolloutOf),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RolloutOf {
+    pub(crate) service: String,
+    #[command(flatten)]
+    pub(crate) client: Client,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Reload {
     #[command(flatten)]
     pub(crate) client: Client,
 }

@@ -5,9 +5,11 @@ pub(crate) mod balancers;
 mod claims;
 mod control_loop;
 mod counters;
+mod deploys;
 mod discovery;
 pub(crate) mod engines;
 mod event_publisher;
+mod generations;
 mod history;
 #[cfg(test)]
 mod hour;
@@ -20,9 +22,14 @@ mod owners;
 pub(crate) mod preflight;
 mod probe;
 mod registry;
+mod reload;
 mod repeats;
 #[cfg(test)]
+mod rollouts;
+#[cfg(test)]
 mod scripted;
+mod service_settings;
+mod service_state;
 mod sick;
 mod standby;
 pub(crate) mod state_dir;
@@ -30,6 +37,7 @@ mod supervisor;
 mod trouble;
 pub(crate) mod zabbix;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -39,7 +47,7 @@ use flyball_config::{Config, parse_duration};
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Daemon as Port, Server, Token, WebSettings, serve};
 use flyball_zookeeper::Candidate;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
@@ -52,6 +60,8 @@ use engines::process;
 use leadership_guard::LeadershipGuard;
 use overrides::Overrides;
 pub(crate) use registry::{Registry, ServiceState};
+pub(crate) use reload::ReadConfig;
+use reload::Reloader;
 pub(crate) use standby::Standby;
 use state_dir::StateDir;
 use supervisor::Supervisor;
@@ -124,6 +134,7 @@ impl Daemon {
             advised,
             guard: LeadershipGuard(shared),
             loops: Mutex::default(),
+            config: Mutex::new(Arc::new(config.clone())),
         });
         let mut ready = Vec::new();
         for service in config.services.values() {
@@ -151,6 +162,20 @@ impl Daemon {
             stop,
             _home: home,
         })
+    }
+
+    /// From now on `read` gives the configuration again, for SIGHUP and `flyball reload`.
+    pub(crate) fn reload_by(&mut self, read: ReadConfig) {
+        let (orders, ordered) = mpsc::channel(reload::ORDERS_MAX);
+        let reloader = Reloader {
+            read,
+            config: Config::clone(&self.supervisor.config()),
+            supervisor: Arc::clone(&self.supervisor),
+            leaving: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+        };
+        self.following.spawn(reloader.serve(ordered, self.stop.subscribe()));
+        self.registry.reload_by(orders);
     }
 
     /// Where the API and the page are.

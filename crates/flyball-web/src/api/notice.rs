@@ -57,12 +57,16 @@ pub enum NoticeKind {
     NotReady,
     /// Too many requests fail.
     Failing,
+    /// A rollout was given up; the old generation serves.
+    RolloutAborted,
     /// Something else is wrong: the engine is busy, the journal was moved aside.
     Trouble,
     /// More replicas did not help: something else is too slow.
     Futile,
     /// Needs more than its maximum, or uses all of it.
     AtMaximum,
+    /// Replicas are being replaced by a new generation, or will be.
+    Rollout,
     /// Paused by a manual override.
     Paused,
     /// Kept at a count by a manual override.
@@ -80,10 +84,11 @@ impl NoticeKind {
             | Self::Sick
             | Self::NotReady
             | Self::Failing
+            | Self::RolloutAborted
             | Self::Trouble
             | Self::Futile
             | Self::AtMaximum => true,
-            Self::Paused | Self::Pinned | Self::Held => false,
+            Self::Rollout | Self::Paused | Self::Pinned | Self::Held => false,
         }
     }
 }

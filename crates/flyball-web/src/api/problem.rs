@@ -20,6 +20,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
+    /// What can be done about it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub hint: Option<String>,
     /// The leader to ask instead: the address of its dashboard, and its host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -80,6 +84,10 @@ pub enum ProblemKind {
     Overdue,
     /// Another flyball is the leader.
     NotLeader,
+    /// The service, or its engine, cannot do that.
+    NotPossible,
+    /// The configuration file is invalid.
+    InvalidConfiguration,
 }
 
 impl ProblemKind {
@@ -127,6 +135,12 @@ impl ProblemKind {
             Self::NotLeader => {
                 ("not-leader", S::SERVICE_UNAVAILABLE, "another flyball is the leader")
             }
+            Self::NotPossible => ("not-possible", S::CONFLICT, "the service cannot do that"),
+            Self::InvalidConfiguration => (
+                "invalid-configuration",
+                S::UNPROCESSABLE_ENTITY,
+                "the configuration file is invalid",
+            ),
         }
     }
 

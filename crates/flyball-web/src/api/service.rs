@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::observation::Ask;
 use flyball_core::policy::{Bounds, Policy, Rule};
+use flyball_core::rollout::Rollout;
 use flyball_core::rules::CpuLine;
 
 use super::notice::Notice;
+use super::rollout::{DeployView, GenerationView};
 use crate::counters::Counters;
 
 /// A service with the sentences about it.
@@ -57,6 +60,14 @@ pub struct ServiceView {
     pub nodes: Vec<NodeView>,
     /// The manual override in force.
     pub manual: Option<ManualView>,
+    /// How far the replacement of replicas by those of another generation has come, while there is
+    /// one.
+    pub rollout: Option<Rollout>,
+    /// The last deploy or rollback, if there was one.
+    pub deploy: Option<DeployView>,
+    /// What replicas are made of and were made of, the newest last; empty where the engine knows no
+    /// generations.
+    pub generations: Vec<GenerationView>,
     /// Further notices. Those that follow from the decision and from `manual` are added when the
     /// view is shown, see [`crate::notices`].
     pub notices: Vec<Notice>,
@@ -150,6 +161,8 @@ pub struct ReplicaView {
     pub id: String,
     /// What it is doing.
     pub state: ReplicaState,
+    /// What it is made of; `None` where the engine does not tell.
+    pub generation: Option<Generation>,
     /// Why it is not ready, from its last readiness check, or how it fails once it was ready;
     /// `None` if it is fine.
     pub reason: Option<String>,

@@ -116,8 +116,8 @@ fn refusal(error: AskError, ask: ManualAsk) -> Problem {
 
 /// The body of an override, and where it came from.
 pub(crate) struct Wanted {
-    fields: Result<Fields, Problem>,
-    by: &'static str,
+    pub(super) fields: Result<Fields, Problem>,
+    pub(super) by: &'static str,
 }
 
 impl<S: Send + Sync> FromRequest<S> for Wanted {

@@ -1,7 +1,7 @@
 //! Every route and every refusal, through real HTTP on loopback with a scripted daemon.
 
-use crate::scripted::{Mood, NOW_WALL_MS, Scripted, Site};
-use flyball_web::ManualAsk;
+use crate::scripted::{Mood, NOW_WALL_MS, Scripted, Site, settings};
+use flyball_web::{ManualAsk, RolloutAsk};
 
 const WEB: &str = "/api/v1/services/web";
 
@@ -430,5 +430,56 @@ async fn a_service_can_be_woken_and_that_asks_for_nothing() {
     assert!(daemon.asked.lock().unwrap().is_empty());
     let answer = site.post("/api/v1/services/nobody/wake", "").await;
     assert_eq!(answer.problem(404, "unknown-service").as_deref(), Some("name"));
+    site.close().await;
+}
+
+#[tokio::test]
+async fn orders_about_generations_reach_the_daemon_with_their_client() {
+    let daemon = Scripted::new(Mood::Works);
+    let site = Site::open(daemon.clone()).await;
+    let orders = [
+        ("deploy", r#"{"image":"web:2"}"#, RolloutAsk::Deploy { image: Some("web:2".into()) }),
+        ("deploy", "", RolloutAsk::Deploy { image: None }),
+        ("rollback", "{}", RolloutAsk::Rollback),
+        ("rollout/pause", "", RolloutAsk::Pause),
+        ("rollout/resume", "", RolloutAsk::Resume),
+    ];
+    for (verb, body, ask) in orders {
+        let answer = site.post(&format!("{WEB}/{verb}"), body).await;
+        assert_eq!((answer.status, answer.json()["name"].as_str()), (200, Some("web")), "{verb}");
+        let last = daemon.rolled.lock().unwrap().pop();
+        assert_eq!(last, Some(("web".to_owned(), ask, "api".to_owned())));
+    }
+    for (verb, body, field) in [
+        ("deploy", r#"{"image":""}"#, "image"),
+        ("deploy", r#"{"image":7}"#, "image"),
+        ("deploy", r#"{"imgae":"web:2"}"#, "imgae"),
+        ("rollback", r#"{"to":"web:1"}"#, "to"),
+    ] {
+        let answer = site.post(&format!("{WEB}/{verb}"), body).await;
+        assert_eq!(answer.problem(422, "wrong-field").as_deref(), Some(field), "{body}");
+    }
+    let answer = site.post("/api/v1/services/batch/deploy", "").await;
+    answer.problem(409, "not-possible");
+    assert_eq!(answer.json()["hint"], "deploy it elsewhere");
+    assert!(daemon.rolled.lock().unwrap().is_empty());
+    site.close().await;
+}
+
+#[tokio::test]
+async fn a_reload_answers_with_what_it_changed_or_with_the_errors_of_the_file() {
+    let site = Site::open(Scripted::new(Mood::Works)).await;
+    let answer = site.post("/api/v1/reload", "").await;
+    assert_eq!((answer.status, &answer.json()["applied"][0]), (200, &"web: max = 9".into()));
+    site.close().await;
+    let site = Site::open(Scripted::new(Mood::Fails)).await;
+    let answer = site.post("/api/v1/reload", "").await;
+    answer.problem(422, "invalid-configuration");
+    site.close().await;
+    let token = settings("127.0.0.1:0", Some("0123456789abcdef"));
+    let site = Site::open_at(token, Scripted::new(Mood::Works)).await;
+    for path in ["/api/v1/reload", "/api/v1/services/web/deploy"] {
+        site.post(path, "").await.problem(401, "token-needed");
+    }
     site.close().await;
 }

@@ -9,11 +9,14 @@ use crate::schemas::Schemas;
 
 /// What the variables of the scripts hold: the file or "" for all, the variable, its schemas. `/*`
 /// behind a schema is what any of its variants holds.
-const VARIABLES: [(&str, &str, &[&str]); 18] = [
+const VARIABLES: [(&str, &str, &[&str]); 21] = [
     ("", "view", &["Service"]),
     ("", "replica", &["ReplicaView"]),
     ("panels.js", "node", &["NodeView"]),
     ("", "notice", &["Notice"]),
+    ("panels.js", "own", &["GenerationView"]),
+    ("panels.js", "deploy", &["DeployView"]),
+    ("panels.js", "rolling", &["Rollout"]),
     ("", "decision", &["Decision"]),
     ("", "signals", &["Signals"]),
     ("", "minute", &["LastMinute"]),

@@ -13,8 +13,8 @@ use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, ServiceView,
-    Token, WebSettings, serve,
+    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, ReloadError,
+    ReloadReport, RolloutAsk, ServiceView, Token, WebSettings, serve,
 };
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,6 +67,9 @@ pub(crate) fn view(name: &str) -> ServiceView {
         error_limit: 0.01,
         nodes: Vec::new(),
         manual: None,
+        rollout: None,
+        deploy: None,
+        generations: Vec::new(),
         notices: Vec::new(),
         counters: Counters::default(),
     }
@@ -89,6 +92,7 @@ pub(crate) struct Scripted {
     pub(crate) names: Vec<&'static str>,
     pub(crate) mood: Mood,
     pub(crate) asked: Mutex<Vec<Asked>>,
+    pub(crate) rolled: Mutex<Vec<(String, RolloutAsk, String)>>,
     /// The stretches and limits that the reads were asked for.
     pub(crate) read: Mutex<Vec<(i64, i64, usize)>>,
     pub(crate) feed: Feed,
@@ -97,10 +101,10 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(mood: Mood) -> Arc<Self> {
-        let (asked, read) = (Mutex::default(), Mutex::default());
+        let (asked, read, rolled) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (names, feed) = (vec!["batch", "web"], Feed::start());
         let leader = Mutex::new(LeaderStatus::standalone(NOW_WALL_MS));
-        Arc::new(Self { names, mood, asked, read, feed, leader })
+        Arc::new(Self { names, mood, asked, rolled, read, feed, leader })
     }
 
     fn work(&self) -> Result<(), String> {
@@ -170,6 +174,22 @@ impl Daemon for Scripted {
         }
         self.asked.lock().unwrap().push((name.to_owned(), ask, for_ms, by.to_owned()));
         Ok(view(name))
+    }
+
+    fn roll(&self, name: &str, ask: RolloutAsk, by: &str) -> Result<ServiceView, AskError> {
+        self.work().map_err(AskError::Unavailable)?;
+        if name == "batch" {
+            let hint = "deploy it elsewhere".to_owned();
+            return Err(AskError::NotPossible { what: "it rolls by itself".to_owned(), hint });
+        }
+        self.rolled.lock().unwrap().push((name.to_owned(), ask, by.to_owned()));
+        Ok(view(name))
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        self.work().map_err(ReloadError::Invalid)?;
+        let applied = vec!["web: max = 9".to_owned()];
+        Ok(ReloadReport { applied, not_applied: Vec::new() })
     }
 }
 

@@ -39,6 +39,23 @@ impl Client {
         path: &str,
         json: Option<String>,
     ) -> Result<T, Failure> {
+        self.ask_or_problem(method, path, json).await?.map_err(refusal)
+    }
+
+    /// The same with what the daemon objects to.
+    pub(super) async fn post_or_problem<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<Result<T, Problem>, Failure> {
+        self.ask_or_problem(Method::POST, path, None).await
+    }
+
+    async fn ask_or_problem<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> Result<Result<T, Problem>, Failure> {
         let address = look_up(&self.daemon, "a daemon", 7878).await?;
         let token = self.token()?;
         let ask = Ask { method, path, token: token.as_deref(), json };
@@ -56,9 +73,9 @@ impl Client {
             Failure::new(format!("{} does not answer like a flyball: {error}", self.daemon))
         };
         if answer.status().as_u16() < 400 {
-            return serde_json::from_slice(answer.body()).map_err(foreign);
+            return serde_json::from_slice(answer.body()).map(Ok).map_err(foreign);
         }
-        Err(refusal(serde_json::from_slice(answer.body()).map_err(foreign)?))
+        Ok(Err(serde_json::from_slice(answer.body()).map_err(foreign)?))
     }
 
     fn token(&self) -> Result<Option<String>, Failure> {
@@ -83,7 +100,7 @@ pub(super) async fn look_up(written: &str, what: &str, port: u16) -> Result<Sock
 }
 
 /// A problem document as one line.
-fn refusal(problem: Problem) -> Failure {
+pub(super) fn refusal(problem: Problem) -> Failure {
     if problem.is(ProblemKind::NotLeader) {
         let leader = problem.leader.filter(|leader| leader.starts_with("http://"));
         let hint = leader.map(|leader| format!("ask it: --daemon {}", host_and_port(&leader)));
@@ -95,7 +112,7 @@ fn refusal(problem: Problem) -> Failure {
         (ProblemKind::OutsideBounds, "min and max are in the daemon's configuration"),
     ];
     let hint = hints.iter().find(|(kind, _)| problem.is(*kind)).map(|(_, hint)| (*hint).to_owned());
-    Failure::hinted(problem.detail, hint)
+    Failure::hinted(problem.detail, problem.hint.or(hint))
 }
 
 /// `name` as a part of a path.

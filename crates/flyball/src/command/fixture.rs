@@ -41,6 +41,9 @@ pub(super) fn service(name: &str) -> Service {
         error_limit: 0.01,
         nodes: Vec::new(),
         manual: None,
+        rollout: None,
+        deploy: None,
+        generations: Vec::new(),
         notices: Vec::new(),
         counters: Counters::default(),
     };
@@ -52,6 +55,7 @@ pub(super) fn replica(id: &str) -> ReplicaView {
     ReplicaView {
         id: id.to_owned(),
         state: ReplicaState::Ready,
+        generation: None,
         reason: None,
         asked_wall_ms: 0,
         cpu: None,

@@ -1,10 +1,11 @@
-//! `flyball run`: the daemon, until SIGINT or SIGTERM stops it in order.
+//! `flyball run`: the daemon, until SIGINT or SIGTERM stops it in order. SIGHUP reads the
+//! configuration again.
 
 use std::process::ExitCode;
 
 use flyball_config::{Config, MINIMAL};
 use flyball_engine::Hint as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access;
 use crate::cli::ConfigFile;
@@ -17,6 +18,8 @@ use crate::leadership::Leadership;
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
     let mut stopped = std::pin::pin!(stopped_by_signal()?);
+    // One that comes on standby is remembered until this flyball is the leader.
+    let mut hangups = listen(SignalKind::hangup())?;
     // Managers of a Swarm may come back; the Docker host is asked only where nothing else is named.
     if config.services.is_empty() && !labelled::beside_docker(&config) {
         docker_answers(&config).await?;
@@ -38,7 +41,8 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
         }
     };
     let shared = leadership.as_ref().map(Leadership::candidate);
-    let daemon = Daemon::start(&config, shared).await?;
+    let mut daemon = Daemon::start(&config, shared).await?;
+    daemon.reload_by(Box::new(move || configuration(&file)));
     tracing::info!(
         "flyball {}: dashboard and API on http://{}/",
         env!("CARGO_PKG_VERSION"),
@@ -59,7 +63,12 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
             None => tracing::info!("{name}: {}..{} replicas", bounds.min, bounds.max),
         }
     }
-    let name = stopped.await;
+    let name = loop {
+        tokio::select! {
+            name = &mut stopped => break name,
+            Some(()) = hangups.recv() => daemon.registry().reload_soon(),
+        }
+    };
     tracing::info!("{name}: stopping");
     daemon.stop().await;
     // Only now may another flyball become the leader.
@@ -77,11 +86,12 @@ async fn docker_answers(config: &Config) -> Result<(), Failure> {
     })
 }
 
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))
+}
+
 /// Returns the name of the first signal that asks to stop. Listening begins at once.
 pub(crate) fn stopped_by_signal() -> Result<impl Future<Output = &'static str>, Failure> {
-    let listen = |kind| {
-        signal(kind).map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))
-    };
     let (mut interrupt, mut terminate) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
     Ok(async move {

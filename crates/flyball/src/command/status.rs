@@ -44,6 +44,9 @@ async fn print_one(client: &Client, name: &str) -> Result<(), Failure> {
     let service: Service = client.get(&path).await?;
     print_services(std::slice::from_ref(&service))?;
     print(&format!("\n{}", table(&replica_rows(&service.view))))?;
+    if !service.view.generations.is_empty() {
+        print(&format!("\n{}", table(&generation_rows(&service.view))))?;
+    }
     if service.view.nodes.is_empty() {
         return Ok(());
     }
@@ -191,6 +194,28 @@ fn node_rows(view: &ServiceView) -> Vec<Vec<String>> {
         vec![one_line(&node.name).into_owned(), count.to_string(), state.to_owned()]
     });
     std::iter::once(head).chain(rows).collect()
+}
+
+/// What replicas are made of, the newest first, below a line that names the columns.
+fn generation_rows(view: &ServiceView) -> Vec<Vec<String>> {
+    let head = ["GENERATION", "REPLICAS", "READY", "AGE", "STATE", "MADE OF"];
+    let rows = view.generations.iter().rev().map(|own| {
+        let state = match (own.current, own.replicas) {
+            (true, _) => "current",
+            (false, 1..) => "old",
+            (false, 0) => "earlier",
+        };
+        let since = own.since_wall_ms.map(|since| age(view.now_wall_ms - since));
+        vec![
+            own.generation.to_string(),
+            own.replicas.to_string(),
+            own.ready.to_string(),
+            or_dash(since),
+            state.to_owned(),
+            or_dash(own.what.as_deref().map(one_line)),
+        ]
+    });
+    std::iter::once(head.map(str::to_owned).to_vec()).chain(rows).collect()
 }
 
 /// A time that has passed, in its two largest units: "3 min 20 s"; the future has age 0.

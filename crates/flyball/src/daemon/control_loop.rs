@@ -30,6 +30,7 @@ use super::live::Live;
 use super::loop_log::LoopLog;
 use super::probe::Prober;
 use super::registry::ServiceState;
+use super::service_settings::ServiceSettings;
 use super::sick::{SickTurns, Turn};
 use super::trouble;
 use super::zabbix::SampleSink;
@@ -56,8 +57,11 @@ pub(crate) enum ServiceMode {
 
 /// All that the loop of one service works with.
 pub(crate) struct ControlLoop {
+    /// As it is set, but for the bounds of a service that is let go.
     pub(crate) policy: Policy,
-    pub(crate) engine: Engine,
+    /// What `policy` comes from.
+    pub(crate) settings: Arc<ServiceSettings>,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) balancer: Balancer,
     pub(crate) prober: Prober,
     pub(crate) slot: Arc<ServiceState>,
@@ -133,11 +137,11 @@ impl ControlLoop {
             // One measurement among the next twenty: it counts for less with each new start.
             kept.memory.recall_start_lag(start_lag_ms);
         }
-        let bounds = self.policy.bounds;
         loop {
             let now = *mode.borrow_and_update();
+            self.take_settings();
             self.policy.bounds = match now {
-                ServiceMode::Run => bounds,
+                ServiceMode::Run => self.settings.policy.bounds,
                 ServiceMode::Drain => Bounds { min: 0, max: 0 },
                 ServiceMode::Stop => break,
             };
@@ -153,6 +157,17 @@ impl ControlLoop {
         }
         self.balancer.shutdown().await;
         self.engine.shutdown().await;
+    }
+
+    /// Goes by what the service's settings are now. What was learned stays.
+    fn take_settings(&mut self) {
+        let settings = self.slot.settings();
+        if Arc::ptr_eq(&settings, &self.settings) {
+            return;
+        }
+        self.prober.change(&settings.ready, settings.liveness_ms);
+        self.policy = settings.policy.clone();
+        self.settings = settings;
     }
 
     /// One look, start to end. Waits for nothing but a balancer's answer, and for that not long.
@@ -175,6 +190,7 @@ impl ControlLoop {
             manual,
             advice,
             failing: self.prober.failing(),
+            rollout: self.slot.deploys.order(),
             ..Observation::new(now, engine)
         };
         let mut decision = decide(&self.policy, &mut kept.memory, &seen);
@@ -190,9 +206,10 @@ impl ControlLoop {
         kept.count_silence(&seen);
         kept.counters.looks.count((clock::stopwatch() - begun).as_secs_f64());
         let live = self.publish(kept, &decision, seen);
-        let mut notices = flyball_web::decided(&live.decision, self.slot.error_limit);
+        let mut notices = flyball_web::decided(&live.decision, self.settings.error_limit);
         notices.extend(trouble::of_service(&live));
         self.log.states(now, &notices, &turns);
+        self.log.rollout(&live.decision);
         if let Some(sink) = &self.sink {
             sink.tell(live, sample);
         }

@@ -66,10 +66,17 @@ impl Followed {
     }
 
     /// Takes in one whole listing. Nothing changes where there is none.
+    /// By the configuration in force, which a reload may have changed.
     async fn look(&mut self) -> Result<(), String> {
         match self {
-            Self::Containers(containers) => containers.look().await,
-            Self::Counted(services) => services.look().await,
+            Self::Containers(containers) => {
+                containers.base.follow_config();
+                containers.look().await
+            }
+            Self::Counted(services) => {
+                services.base.follow_config();
+                services.look().await
+            }
         }
     }
 }
@@ -89,7 +96,7 @@ async fn follow(mut followed: Followed, mut stop: watch::Receiver<bool>) {
 
 /// What is the same whatever carries the labels. `O` says whom a service belongs to.
 struct Base<O> {
-    config: Config,
+    config: Arc<Config>,
     supervisor: Arc<Supervisor>,
     owners: Owners<O>,
     said: Said,
@@ -99,11 +106,15 @@ impl<O: Clone + PartialEq + Serialize + DeserializeOwned> Base<O> {
     /// With the owners in the file `owners` of the state directory.
     fn new(config: &Config, supervisor: &Arc<Supervisor>, home: &StateDir, owners: &str) -> Self {
         Self {
-            config: config.clone(),
+            config: Arc::new(config.clone()),
             supervisor: Arc::clone(supervisor),
             owners: Owners::open(home.file(owners)),
             said: Said::default(),
         }
+    }
+
+    fn follow_config(&mut self) {
+        self.config = self.supervisor.config();
     }
 
     /// The services that `labels` describe. What is wrong with the others is said.

@@ -14,6 +14,7 @@ use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
 use flyball_docker::DockerEngine;
 use flyball_docker::swarm::SwarmEngine;
+use flyball_engine::GenerationInfo;
 use flyball_mesos::MesosEngine;
 use flyball_mesos::marathon::MarathonEngine;
 use flyball_process::ProcessEngine;
@@ -21,6 +22,7 @@ use flyball_web::NodeView;
 
 use super::balancers::Balancer;
 use crate::clock;
+use crate::failure::Failure;
 
 /// As in `flyball.toml`.
 pub(crate) fn name(engine: &config::Engine) -> &'static str {
@@ -30,6 +32,17 @@ pub(crate) fn name(engine: &config::Engine) -> &'static str {
         config::Engine::Swarm(_) => "swarm",
         config::Engine::Mesos(_) => "mesos",
         config::Engine::Marathon(_) => "marathon",
+    }
+}
+
+/// The image that the configuration names, where it names one.
+pub(crate) fn image(engine: &config::Engine) -> Option<String> {
+    match engine {
+        config::Engine::Docker(container) => container.image.clone(),
+        config::Engine::Process(_)
+        | config::Engine::Swarm(_)
+        | config::Engine::Mesos(_)
+        | config::Engine::Marathon(_) => None,
     }
 }
 
@@ -118,7 +131,7 @@ impl Engine {
             Self::Swarm(_) | Self::Marathon(_) => {}
             Self::Mesos(engine) => engine.start(replica),
             #[cfg(test)]
-            Self::Scripted(engine) => engine.start(replica),
+            Self::Scripted(engine) => engine.start(replica, generation),
         }
     }
 
@@ -150,6 +163,93 @@ impl Engine {
         }
     }
 
+    /// The generations that replicas can be made of, oldest first; the last one is what a start
+    /// makes if it is told nothing else. None where the engine knows none.
+    pub(crate) fn generations(&self) -> Vec<GenerationInfo> {
+        match self {
+            Self::Process(engine) => engine.generations(),
+            Self::Docker(engine) => docker_generations(engine),
+            Self::Swarm(_) | Self::Mesos(_) | Self::Marathon(_) => Vec::new(),
+            #[cfg(test)]
+            Self::Scripted(engine) => engine.generations(),
+        }
+    }
+
+    /// Why replicas have no generations here, and what to do instead; `None` if they have.
+    pub(crate) fn refusal_of_generations(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Process(_) | Self::Docker(_) => None,
+            Self::Swarm(_) => Some((
+                "is rolled out by Swarm itself",
+                "use `docker service update --image IMAGE SERVICE` or `docker service rollback                  SERVICE`; flyball shows it while it lasts",
+            )),
+            Self::Marathon(_) => Some((
+                "is rolled out by Marathon itself",
+                "change the app in Marathon; flyball shows the deployment while it lasts",
+            )),
+            Self::Mesos(_) => Some((
+                "cannot be rolled out: the engine mesos knows no generations",
+                "use Marathon, or change the file and restart flyball",
+            )),
+            #[cfg(test)]
+            Self::Scripted(_) => None,
+        }
+    }
+
+    /// Whether replicas are made of an image.
+    pub(crate) fn has_images(&self) -> bool {
+        match self {
+            Self::Docker(_) => true,
+            Self::Process(_) | Self::Swarm(_) | Self::Mesos(_) | Self::Marathon(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
+        }
+    }
+
+    /// Prepares a generation, of `image` if that is given, and makes replicas of it from now on.
+    ///
+    /// # Errors
+    /// It cannot be had; nothing has changed then.
+    pub(crate) async fn deploy(&self, image: Option<String>) -> Result<Generation, Failure> {
+        match self {
+            Self::Process(engine) => Ok(engine.deploy()?),
+            Self::Docker(engine) => docker_deploy(engine, image).await,
+            Self::Swarm(_) | Self::Mesos(_) | Self::Marathon(_) => {
+                Err(Failure::new("this engine knows no generations"))
+            }
+            #[cfg(test)]
+            Self::Scripted(engine) => Ok(engine.deploy()),
+        }
+    }
+
+    /// Makes replicas as `wanted` says from now on, where that is possible while they run.
+    ///
+    /// # Errors
+    /// It is not possible, or not with these settings; nothing has changed then.
+    pub(crate) fn reconfigure(
+        &self,
+        service: &str,
+        own: &config::Engine,
+        wanted: &config::Engine,
+    ) -> Result<Reconfigured, Failure> {
+        match (self, own, wanted) {
+            (Self::Process(engine), _, config::Engine::Process(process)) => {
+                Ok(Reconfigured::Generation(process::reconfigure(engine, service, process)?))
+            }
+            (Self::Docker(_), config::Engine::Docker(own), config::Engine::Docker(container)) => {
+                let with_image =
+                    config::Container { image: container.image.clone(), ..own.clone() };
+                match &container.image {
+                    Some(image) if with_image == *container => {
+                        Ok(Reconfigured::Image(image.clone()))
+                    }
+                    _ => Err(fixed_settings("more than the image of the engine docker")),
+                }
+            }
+            _ => Err(fixed_settings(&format!("the settings of the engine {}", name(wanted)))),
+        }
+    }
+
     /// Returns when a replica came, went or changed.
     pub(crate) async fn changed(&self) {
         each!(self, engine => engine.changed().await)
@@ -159,6 +259,34 @@ impl Engine {
     pub(crate) async fn shutdown(&self) {
         each!(self, engine => engine.shutdown().await)
     }
+}
+
+/// What became of changed settings of an engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reconfigured {
+    /// Replicas are made of this generation from now on.
+    Generation(Generation),
+    /// Replicas are to be made of this image, which is to be deployed.
+    Image(String),
+}
+
+fn fixed_settings(what: &str) -> Failure {
+    let what = format!("{what} cannot change while flyball runs: the old goes on until a restart");
+    Failure::new(what)
+}
+
+/// The stub for what `DockerEngine` will tell.
+fn docker_generations(_engine: &DockerEngine) -> Vec<GenerationInfo> {
+    Vec::new()
+}
+
+/// The stub for `DockerEngine::deploy`.
+#[expect(clippy::unused_async, reason = "an image is pulled here")]
+async fn docker_deploy(
+    _engine: &DockerEngine,
+    _image: Option<String>,
+) -> Result<Generation, Failure> {
+    Err(Failure::new("the engine docker cannot deploy yet"))
 }
 
 fn node_view(node: Node) -> NodeView {

@@ -8,7 +8,7 @@ use flyball_core::record::Sample;
 use flyball_core::units::ReplicaId;
 use flyball_web::{Event, Feed, ReplicaChange, ReplicaState};
 
-use super::registry::{sick_one, state_of};
+use super::service_state::{sick_one, state_of};
 
 /// The teller of one service's looks.
 pub(crate) struct EventPublisher {

@@ -26,6 +26,7 @@ use super::loop_log::LoopLog;
 use super::probe::Prober;
 use super::registry::ServiceState;
 use super::scripted::{Load, ScriptedBalancer, ScriptedEngine, Starts};
+use super::service_settings::ServiceSettings;
 use crate::clock;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -133,9 +134,13 @@ async fn live(
     let retention = Retention { age_ms: 86_400_000, bytes_max: 1 << 26 };
     let journal = Journal::open(folder, retention);
     let names = ("scripted", "scripted");
-    let slot = Arc::new(ServiceState::new(policy.clone(), names, None, 0.01));
+    let (ready, liveness_ms) = (health(), 10_000);
+    let settings = ServiceSettings { policy, ready, liveness_ms, error_limit: 0.01 };
+    let engine = Arc::new(engine);
+    let slot = Arc::new(ServiceState::new(settings, names, None, &engine));
     let look = ControlLoop {
-        policy,
+        policy: slot.settings().policy.clone(),
+        settings: slot.settings(),
         engine,
         balancer,
         prober: Prober::new(health(), 10_000),

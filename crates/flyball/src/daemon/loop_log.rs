@@ -2,8 +2,10 @@
 //! change of the count is logged each time.
 
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::observation::Exit;
 use flyball_core::plan::Step;
+use flyball_core::rollout::RolloutState;
 use flyball_core::units::Timestamp;
 use flyball_web::{Notice, NoticeKind};
 
@@ -14,17 +16,35 @@ use super::sick::Turn;
 pub(super) struct LoopLog {
     service: String,
     repeats: Repeats,
+    /// The rollout as it was last, while there is one.
+    rollout: Option<(Generation, RolloutState)>,
 }
 
 impl LoopLog {
     pub(super) fn new(service: &str) -> Self {
-        Self { service: service.to_owned(), repeats: Repeats::default() }
+        Self { service: service.to_owned(), repeats: Repeats::default(), rollout: None }
     }
 
     /// A change of the count; `known`: the engine answered, so there is a count to change.
     pub(super) fn decided(&self, decision: &Decision, known: bool) {
         if known && decision.desired != decision.signals.current {
             tracing::info!("{}: {}", decision.headline(), decision.reason());
+        }
+    }
+
+    /// That a rollout began, ended or turned. One that was given up is a pressing notice, too.
+    pub(super) fn rollout(&mut self, decision: &Decision) {
+        let now = decision.rollout.as_ref().map(|rollout| (rollout.to, rollout.state));
+        let before = std::mem::replace(&mut self.rollout, now);
+        let service = &self.service;
+        match (before, &decision.rollout) {
+            (_, Some(rollout)) if before != now && rollout.state != RolloutState::Aborted => {
+                tracing::info!("{service}: rollout {rollout}");
+            }
+            (Some((to, RolloutState::Rolling)), None) => {
+                tracing::info!("{service}: the rollout to {to} is complete");
+            }
+            _ => {}
         }
     }
 
@@ -121,6 +141,7 @@ fn key_of(notice: &Notice) -> &str {
         NoticeKind::Failing => "requests",
         NoticeKind::Sick => "sick replicas",
         NoticeKind::Futile => "no gain",
+        NoticeKind::RolloutAborted => "rollout",
         _ => "bounds",
     }
 }

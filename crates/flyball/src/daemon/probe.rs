@@ -96,6 +96,15 @@ impl Prober {
         }
     }
 
+    /// Asks something else from now on, or at another pace. What was asked before counts no more.
+    pub(crate) fn change(&mut self, ready: &Ready, liveness_ms: u64) {
+        let pace = Duration::from_millis(liveness_ms);
+        if self.ready != *ready || self.pace != pace {
+            (self.ready, self.pace) = (ready.clone(), pace);
+            self.asking.clear();
+        }
+    }
+
     /// Asks exactly the replicas that start or serve and can be reached.
     pub(crate) fn watch(&mut self, report: &EngineReport) {
         let targets: BTreeMap<&ReplicaId, Target> = report

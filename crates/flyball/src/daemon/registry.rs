@@ -1,275 +1,25 @@
-//! The state of every service, and the manual overrides. Readers never block a control loop: it
-//! publishes a snapshot and goes on.
+//! All services by their names, their history, and the orders about them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use flyball_core::decision::Decision;
-use flyball_core::observation::{
-    Advice, Ask, Manual, Phase, Reading, ReplicaReport, Route, ServerReport,
-};
-use flyball_core::policy::Policy;
+use flyball_core::observation::{Ask, Manual};
 use flyball_core::record::{DecisionFilter, Sample};
-use flyball_core::sick::{Sick, SickTreatment};
-use flyball_core::units::{ReplicaId, Timestamp};
-use flyball_journal::{Journal, JournalError, Reader, StoredManual};
+use flyball_journal::{Journal, JournalError, Reader, StoredManual, StoredRollout};
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, History, LastSeen, LeaderStatus, ManualAsk,
-    ManualView, Notice, PolicyView, ReplicaState, ReplicaView, ServiceView,
+    AskError, Daemon, Fault, Feed, History, LeaderStatus, ManualAsk, Notice, ReloadError,
+    ReloadReport, RolloutAsk, ServiceView,
 };
 use flyball_zookeeper::Candidate;
-use tokio::sync::Notify;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 
-use super::counters::LoopCounters;
-use super::live::Live;
 use super::overrides::Overrides;
-use super::trouble;
+pub(crate) use super::service_state::ServiceState;
 use crate::{clock, leadership};
-
-/// One service in the registry.
-pub(crate) struct ServiceState {
-    pub(crate) policy: Policy,
-    pub(crate) engine: &'static str,
-    pub(crate) balancer: &'static str,
-    /// Where its requests are taken, if flyball does.
-    pub(crate) address: Option<SocketAddr>,
-    /// The share of its requests that may fail before that is a notice.
-    pub(crate) error_limit: f64,
-    live: ArcSwapOption<Live>,
-    /// The last look at which the engine answered.
-    heard: ArcSwapOption<Live>,
-    manual: Mutex<Option<Manual>>,
-    /// Remarks about its labels.
-    remarks: Mutex<Vec<String>>,
-    /// The last advice for the service; `None` if none was read yet.
-    advice: Mutex<Option<Reading<Advice>>>,
-    asked: Notify,
-    /// Notified when the service's adviser should be asked at once.
-    pub(crate) doubted: Notify,
-}
-
-impl ServiceState {
-    pub(crate) fn new(
-        policy: Policy,
-        (engine, balancer): (&'static str, &'static str),
-        address: Option<SocketAddr>,
-        error_limit: f64,
-    ) -> Self {
-        Self {
-            policy,
-            engine,
-            balancer,
-            address,
-            error_limit,
-            live: ArcSwapOption::empty(),
-            heard: ArcSwapOption::empty(),
-            manual: Mutex::new(None),
-            remarks: Mutex::default(),
-            advice: Mutex::new(None),
-            asked: Notify::new(),
-            doubted: Notify::new(),
-        }
-    }
-
-    /// Publishes a look.
-    pub(crate) fn publish(&self, live: Arc<Live>) {
-        if self.is_heard(&live) {
-            self.heard.store(Some(Arc::clone(&live)));
-        }
-        self.live.store(Some(live));
-    }
-
-    /// The last look; `None` before the first.
-    pub(crate) fn live(&self) -> Option<Arc<Live>> {
-        self.live.load_full()
-    }
-
-    /// Whether the engine's report at a look exists and is fresh.
-    fn is_heard(&self, live: &Live) -> bool {
-        let age_ms = live.decision.signals.engine_age_ms;
-        live.engine.is_some()
-            && age_ms.is_some_and(|age_ms| age_ms <= self.policy.timing.stale_after_ms)
-    }
-
-    /// What the loop has done so far.
-    pub(crate) fn counters(&self) -> LoopCounters {
-        self.live().map(|live| live.counters.clone()).unwrap_or_default()
-    }
-
-    /// Returns when a manual override was set since the last call.
-    pub(crate) async fn asked(&self) {
-        self.asked.notified().await;
-    }
-
-    /// The manual override that still holds at `now`.
-    pub(crate) fn manual(&self, now: Timestamp) -> Option<Manual> {
-        let mut manual = self.manual.lock().unwrap_or_else(PoisonError::into_inner);
-        if manual.as_ref().and_then(|m| m.until).is_some_and(|until| until <= now) {
-            *manual = None;
-        }
-        manual.clone()
-    }
-
-    /// Puts `manual` in force and wakes the loop.
-    pub(crate) fn set_manual(&self, manual: Option<Manual>) {
-        *self.manual.lock().unwrap_or_else(PoisonError::into_inner) = manual;
-        self.asked.notify_one();
-    }
-
-    /// Shows `texts` in place of what was shown before.
-    pub(crate) fn set_remarks(&self, texts: Vec<String>) {
-        *self.remarks.lock().unwrap_or_else(PoisonError::into_inner) = texts;
-    }
-
-    fn remarks(&self) -> Vec<Notice> {
-        let texts = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
-        texts.iter().cloned().map(Notice::trouble).collect()
-    }
-
-    /// What was advised last.
-    pub(crate) fn advice(&self) -> Option<Reading<Advice>> {
-        self.advice.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Takes advice in, and wakes the loop if it is other than before.
-    pub(crate) fn set_advice(&self, advice: Reading<Advice>) {
-        let mut last = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
-        let other = last.as_ref().and_then(Reading::value) != advice.value();
-        // A gap lasts from its beginning, even if its reason changes meanwhile.
-        let advice = match (&*last, advice) {
-            (Some(Reading::Missing { since, .. }), Reading::Missing { why, .. }) => {
-                Reading::Missing { since: *since, why }
-            }
-            (_, advice) => advice,
-        };
-        *last = Some(advice);
-        drop(last);
-        if other {
-            self.asked.notify_one();
-        }
-    }
-
-    /// The count that a relative override starts from.
-    fn desired(&self) -> u32 {
-        self.live().map_or(self.policy.bounds.min, |live| live.decision.desired)
-    }
-
-    pub(super) fn view(&self) -> ServiceView {
-        let live = self.live();
-        let silent = live.as_ref().is_some_and(|live| !self.is_heard(live));
-        let heard = if silent { self.heard.load_full() } else { None };
-        let shown = heard.as_ref().or(live.as_ref());
-        let now = clock::now();
-        ServiceView {
-            name: self.policy.service.clone(),
-            engine: self.engine.to_owned(),
-            balancer: self.balancer.to_owned(),
-            address: self.address.map(|address| format!("http://{address}")),
-            bounds: self.policy.bounds,
-            policy: PolicyView::of(&self.policy),
-            now_wall_ms: clock::wall_ms(),
-            last_seen: heard.as_ref().map(|heard| last_seen(heard)),
-            error_limit: self.error_limit,
-            replicas: shown.map(|live| replicas(live)).unwrap_or_default(),
-            nodes: shown.map(|live| live.nodes.clone()).unwrap_or_default(),
-            decision: live.as_ref().map(|live| live.decision.clone()),
-            manual: self.manual(now).map(|manual| ManualView {
-                ask: manual.ask,
-                until_wall_ms: manual.until.map(clock::wall_of),
-                by: manual.by,
-            }),
-            notices: live
-                .iter()
-                .flat_map(|live| trouble::of_live(live))
-                .chain(self.remarks())
-                .collect(),
-            counters: live.as_ref().map(|live| counters(live)).unwrap_or_default(),
-        }
-    }
-}
-
-fn last_seen(heard: &Live) -> LastSeen {
-    let seen = &heard.decision.signals;
-    let age_ms = i64::try_from(seen.engine_age_ms.unwrap_or(0)).unwrap_or(i64::MAX);
-    LastSeen {
-        wall_ms: heard.decision.wall_ms.saturating_sub(age_ms),
-        ready: seen.ready,
-        starting: seen.starting,
-        draining: seen.draining,
-    }
-}
-
-fn counters(live: &Live) -> Counters {
-    Counters {
-        arrivals: live.balancer.as_ref().map(|balancer| balancer.arrivals),
-        failed_requests: live.balancer.as_ref().map(|balancer| balancer.errors),
-        failures: live.balancer.as_ref().map(|balancer| balancer.failures),
-        latency: live.latency.clone(),
-        refusals: live.refusals.clone(),
-        ..live.counters.counters()
-    }
-}
-
-fn replicas(live: &Live) -> Vec<ReplicaView> {
-    let named = live.nodes.iter().flat_map(|node| {
-        node.replicas.iter().map(|replica| (replica.as_str(), node.name.as_str()))
-    });
-    let nodes: BTreeMap<&str, &str> = named.collect();
-    let known = live.engine.iter().flat_map(|engine| &engine.replicas);
-    known.map(|replica| replica_view(live, replica, &nodes)).collect()
-}
-
-/// What is wrong with `replica`, if anything is.
-pub(super) fn sick_one<'a>(decision: &'a Decision, replica: &ReplicaId) -> Option<&'a Sick> {
-    decision.sick.iter().find(|sick| sick.replica == *replica)
-}
-
-/// What `replica` is doing, as far as its engine, its server and the plan tell.
-pub(super) fn state_of(
-    replica: &ReplicaReport,
-    server: Option<&ServerReport>,
-    draining: &BTreeSet<ReplicaId>,
-    sick: Option<&Sick>,
-) -> ReplicaState {
-    let draining =
-        draining.contains(&replica.id) || server.is_some_and(|s| s.route == Route::Draining);
-    match replica.phase {
-        Phase::Starting => ReplicaState::Starting,
-        Phase::Ready if sick.is_some_and(|sick| sick.standing != SickTreatment::Kept) => {
-            ReplicaState::Unhealthy
-        }
-        Phase::Ready if draining => ReplicaState::Draining,
-        Phase::Ready => ReplicaState::Ready,
-        Phase::Unhealthy => ReplicaState::Unhealthy,
-        Phase::Stopping => ReplicaState::Stopping,
-    }
-}
-
-/// Why `replica` is not ready, or how it fails.
-fn reason(live: &Live, replica: &ReplicaReport, sick: Option<&Sick>) -> Option<String> {
-    let fails = || sick.map(|sick| sick.why.clone());
-    let engine = live.engine.as_ref().filter(|_| replica.phase == Phase::Starting);
-    engine.and_then(|engine| engine.not_ready.get(&replica.id).cloned()).or_else(fails)
-}
-
-fn replica_view(live: &Live, replica: &ReplicaReport, nodes: &BTreeMap<&str, &str>) -> ReplicaView {
-    let server = live.balancer.as_ref().and_then(|b| b.servers.get(&replica.id));
-    let sick = sick_one(&live.decision, &replica.id);
-    let (cpu, held_back) = live.shares.get(&replica.id).copied().unwrap_or_default();
-    ReplicaView {
-        id: replica.id.to_string(),
-        state: state_of(replica, server, &live.draining, sick),
-        reason: reason(live, replica, sick),
-        asked_wall_ms: clock::wall_of(replica.asked_at),
-        cpu,
-        held_back,
-        in_flight: server.map(|s| s.in_flight),
-        address: replica.address,
-        node: nodes.get(replica.id.as_str()).map(|node| (*node).to_owned()),
-    }
-}
 
 /// All services, their history, and the entry for manual overrides.
 pub(crate) struct Registry {
@@ -281,6 +31,34 @@ pub(crate) struct Registry {
     /// Where one of several flyballs acts: by what, and what the next one is told.
     candidate: Option<Arc<Candidate>>,
     wishes: Option<Overrides>,
+    /// Where what is asked of the engines goes on.
+    runtime: Handle,
+    /// Who reads the configuration again, if there is a file.
+    reloads: OnceLock<mpsc::Sender<ReloadOrder>>,
+    /// What is wrong with the configuration file, or could not be applied, beside the services.
+    reload_trouble: Mutex<Vec<String>>,
+}
+
+/// A wish to read the configuration again, and who waits for what comes of it.
+pub(super) type ReloadOrder = SyncSender<Result<ReloadReport, ReloadError>>;
+
+/// Adding a service may take as long as its systems take to answer.
+const RELOAD_LIMIT: Duration = Duration::from_secs(8);
+
+/// Writes orders about rollouts down.
+pub(super) struct OrderKeeper(Arc<Journal>);
+
+impl OrderKeeper {
+    /// An order takes effect even if it cannot be stored.
+    pub(super) fn keep(&self, slot: &ServiceState, order: &StoredRollout) {
+        if let Err(error) = self.0.set_rollout(slot.name(), Some(order)) {
+            tracing::warn!(
+                "{}: the order about its rollout will not survive a restart: {error}",
+                slot.name()
+            );
+        }
+        slot.wake();
+    }
 }
 
 impl Registry {
@@ -291,7 +69,36 @@ impl Registry {
         wishes: Option<Overrides>,
     ) -> Self {
         let (slots, reader) = (RwLock::default(), Mutex::default());
-        Self { slots, journal, reader, feed: Feed::start(), candidate, wishes }
+        let (feed, runtime) = (Feed::start(), Handle::current());
+        let (reloads, reload_trouble) = (OnceLock::new(), Mutex::default());
+        Self { slots, journal, reader, feed, candidate, wishes, runtime, reloads, reload_trouble }
+    }
+
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    pub(super) fn order_keeper(&self) -> OrderKeeper {
+        OrderKeeper(Arc::clone(&self.journal))
+    }
+
+    /// From now on reloads are asked of whoever receives from `orders`.
+    pub(super) fn reload_by(&self, orders: mpsc::Sender<ReloadOrder>) {
+        let _only_once = self.reloads.set(orders);
+    }
+
+    /// Has the configuration read again; the log and the page say what comes of it.
+    pub(crate) fn reload_soon(&self) {
+        let (reply, _nobody) = sync_channel(1);
+        let sent = self.reloads.get().map(|orders| orders.try_send(reply));
+        if !matches!(sent, Some(Ok(()))) {
+            tracing::warn!("the configuration is not read again: too many reloads at once");
+        }
+    }
+
+    /// Shows with every service what is wrong with the configuration file.
+    pub(super) fn set_reload_trouble(&self, texts: Vec<String>) {
+        *self.reload_trouble.lock().unwrap_or_else(PoisonError::into_inner) = texts;
     }
 
     /// One service's place; `None` if there is no such service.
@@ -341,6 +148,8 @@ impl Registry {
     fn shown(&self, slot: &ServiceState) -> ServiceView {
         let mut view = slot.view();
         view.notices.extend(self.trouble());
+        let texts = self.reload_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        view.notices.extend(texts.into_iter().map(Notice::trouble));
         view
     }
 }
@@ -375,7 +184,7 @@ impl Daemon for Registry {
     fn wake(&self, service: &str) {
         if let Some(slot) = self.slot(service) {
             slot.doubted.notify_one();
-            slot.asked.notify_one();
+            slot.wake();
         }
     }
 
@@ -430,6 +239,23 @@ impl Daemon for Registry {
         slot.set_manual(manual);
         Ok(self.shown(&slot))
     }
+
+    fn roll(&self, service: &str, ask: RolloutAsk, by: &str) -> Result<ServiceView, AskError> {
+        let unknown = || AskError::UnknownService(service.to_owned());
+        let slot = self.slot(service).ok_or_else(unknown)?;
+        self.order(&slot, ask, by)?;
+        Ok(self.shown(&slot))
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        let away = |why: &str| ReloadError::Unavailable(why.to_owned());
+        let no_file = || away("this flyball runs without a configuration file");
+        let (reply, answer) = sync_channel(1);
+        let orders = self.reloads.get().ok_or_else(no_file)?;
+        orders.try_send(reply).map_err(|_| away("too many reloads at once"))?;
+        let late = "the reload takes longer; the log says what comes of it";
+        answer.recv_timeout(RELOAD_LIMIT).map_err(|_| away(late))?
+    }
 }
 
 /// The override as the loop takes it; `None` ends the current one.
@@ -440,7 +266,7 @@ fn manual(
     by: &str,
 ) -> Result<Option<Manual>, AskError> {
     let ask = match ask {
-        ManualAsk::Resume if slot.policy.rule.is_external() => {
+        ManualAsk::Resume if slot.settings().policy.rule.is_external() => {
             // Its count stays where it was put; only a pause can be resumed.
             let pinned = Ask::Pin(slot.desired());
             return Ok(Some(Manual { ask: pinned, until: None, by: by.to_owned() }));
@@ -457,10 +283,10 @@ fn manual(
 }
 
 fn within_bounds(slot: &ServiceState, asked: i64) -> Result<u32, AskError> {
-    let bounds = slot.policy.bounds;
+    let bounds = slot.settings().policy.bounds;
     u32::try_from(asked).ok().filter(|count| (bounds.min..=bounds.max).contains(count)).ok_or_else(
         || AskError::OutsideBounds {
-            service: slot.policy.service.clone(),
+            service: slot.name().to_owned(),
             asked,
             min: bounds.min,
             max: bounds.max,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use flyball_core::generation::Generation;
 use flyball_core::observation::{
     BalancerReport, EngineReport, Exit, FailureCounts, Phase, Reading, ReplicaReport, Route,
     ServerHealth, ServerReport,
 };
 use flyball_core::units::{ReplicaId, Timestamp};
+use flyball_engine::GenerationInfo;
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -26,6 +28,9 @@ pub(crate) enum Starts {
 /// An engine whose replicas do as [`Starts`] says.
 pub(crate) struct ScriptedEngine {
     starts: Starts,
+    /// What becomes of those of a generation, where that is something else.
+    by_generation: Mutex<BTreeMap<Generation, Starts>>,
+    generations: Mutex<Vec<GenerationInfo>>,
     /// From when on it says nothing.
     silent_from: Option<Timestamp>,
     state: Mutex<EngineReport>,
@@ -34,7 +39,42 @@ pub(crate) struct ScriptedEngine {
 
 impl ScriptedEngine {
     pub(crate) fn new(starts: Starts) -> Self {
-        Self { starts, silent_from: None, state: Mutex::default(), changed: Notify::new() }
+        Self {
+            starts,
+            by_generation: Mutex::default(),
+            generations: Mutex::default(),
+            silent_from: None,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The same with a first generation.
+    pub(crate) fn with_generations(self) -> Self {
+        self.deploy();
+        self
+    }
+
+    /// From now on replicas of another generation are made.
+    pub(crate) fn deploy(&self) -> Generation {
+        let mut all = self.generations.lock().unwrap();
+        let generation = Generation::of_digest((all.len() as u64 + 1) << 32);
+        let (what, since) = (format!("version {}", all.len() + 1), clock::now());
+        all.push(GenerationInfo { generation, what, since, served: true });
+        self.state().generation = Some(generation);
+        self.changed.notify_one();
+        generation
+    }
+
+    /// The next generation does as `starts` says.
+    pub(crate) fn spoil_next(&self, starts: Starts) {
+        let next = self.generations.lock().unwrap().len() as u64 + 1;
+        let generation = Generation::of_digest(next << 32);
+        self.by_generation.lock().unwrap().insert(generation, starts);
+    }
+
+    pub(crate) fn generations(&self) -> Vec<GenerationInfo> {
+        self.generations.lock().unwrap().clone()
     }
 
     /// The same until `silent_from`; then it is away.
@@ -54,11 +94,15 @@ impl ScriptedEngine {
         Reading::Taken { at: now, value: self.state().clone() }
     }
 
-    pub(crate) fn start(&self, replica: &ReplicaId) {
+    pub(crate) fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
         let now = clock::now();
         let mut state = self.state();
-        match self.starts {
-            Starts::Run(address) => state.replicas.push(started(replica, now, address)),
+        let by_generation = self.by_generation.lock().unwrap();
+        let starts = generation.and_then(|generation| by_generation.get(&generation).copied());
+        match starts.unwrap_or(self.starts) {
+            Starts::Run(address) => {
+                state.replicas.push(ReplicaReport { generation, ..started(replica, now, address) });
+            }
             Starts::Crash => {
                 let reason =
                     format!("exit status 3: {} [{}] no database", now.as_ms(), now.as_ms() % 97);

@@ -7,8 +7,8 @@ use flyball_config::{Config, Service};
 use flyball_core::decision::Decision;
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_web::{
-    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, Server,
-    ServiceView, WebSettings,
+    AskError, Counters, Daemon, Fault, Feed, LeaderStatus, ManualAsk, PolicyView, ReloadError,
+    ReloadReport, RolloutAsk, Server, ServiceView, WebSettings,
 };
 use flyball_zookeeper::Candidate;
 use tokio::sync::watch;
@@ -84,6 +84,14 @@ impl Daemon for Known {
         &self.feed
     }
 
+    fn roll(&self, _: &str, _: RolloutAsk, _: &str) -> Result<ServiceView, AskError> {
+        Err(AskError::Unavailable(TAKES_OVER.to_owned()))
+    }
+
+    fn reload(&self) -> Result<ReloadReport, ReloadError> {
+        Err(ReloadError::Unavailable(TAKES_OVER.to_owned()))
+    }
+
     fn ask(&self, _: &str, _: ManualAsk, _: Option<u64>, _: &str) -> Result<ServiceView, AskError> {
         Err(AskError::Unavailable(TAKES_OVER.to_owned()))
     }
@@ -104,6 +112,9 @@ fn view(service: &Service) -> ServiceView {
         error_limit: service.error_limit,
         nodes: Vec::new(),
         manual: None,
+        rollout: None,
+        deploy: None,
+        generations: Vec::new(),
         notices: Vec::new(),
         counters: Counters::default(),
     }

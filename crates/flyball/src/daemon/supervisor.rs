@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flyball_config::{Service, show_duration};
+use flyball_config::{Config, Service, show_duration};
 use flyball_core::observation::Manual;
 use flyball_docker::Owner;
 use flyball_journal::{Journal, StoredManual};
@@ -14,13 +14,16 @@ use tokio::task::JoinSet;
 
 use super::balancers::{self, Balancer, BalancerHosts};
 use super::control_loop::{ControlLoop, ServiceMode};
+use super::deploys;
 use super::engines;
+use super::engines::Engine;
 use super::engines::hosts::EngineHosts;
 use super::event_publisher::EventPublisher;
 use super::leadership_guard::LeadershipGuard;
 use super::loop_log::LoopLog;
 use super::probe::Prober;
 use super::registry::{Registry, ServiceState};
+use super::service_settings::ServiceSettings;
 use super::zabbix::SampleSink;
 use crate::clock;
 use crate::failure::Failure;
@@ -38,6 +41,8 @@ pub(super) struct Supervisor {
     pub(super) advised: bool,
     pub(super) guard: LeadershipGuard,
     pub(super) loops: Mutex<Loops>,
+    /// The configuration in force.
+    pub(super) config: Mutex<Arc<Config>>,
 }
 
 #[derive(Default)]
@@ -73,18 +78,21 @@ impl Supervisor {
             );
             return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
         }
-        let engine = self.engines.build(service, owner)?;
+        let engine = Arc::new(self.engines.build(service, owner)?);
         let balancer = self.balancers.build(service).await?;
-        let slot = Arc::new(slot(service, &balancer));
+        let slot = Arc::new(slot(service, &balancer, &engine));
+        self.take_over_order(&slot, &engine);
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone(), service.liveness_ms);
-        let (policy, journal) = (service.policy.clone(), Arc::clone(&self.journal));
+        let (settings, journal) = (slot.settings(), Arc::clone(&self.journal));
+        let policy = settings.policy.clone();
         let events = EventPublisher::new(self.registry.feed().clone(), &service.name);
         let sink = self.sink.clone();
         let (guard, log) = (self.guard.clone(), LoopLog::new(&service.name));
         let start_lag_ms = self.start_lag_ms(&service.name).await;
         let look = ControlLoop {
             policy,
+            settings,
             engine,
             balancer,
             prober,
@@ -97,6 +105,19 @@ impl Supervisor {
             start_lag_ms,
         };
         Ok(Ready { look, name: service.name.clone() })
+    }
+
+    /// Puts in force what was asked about the service's generations before a restart.
+    fn take_over_order(&self, slot: &Arc<ServiceState>, engine: &Arc<Engine>) {
+        let Some(stored) = self.journal.rollouts().remove(slot.name()) else { return };
+        // Processes ended with the flyball that knew what they were made of.
+        let can_go_back = engine.has_images();
+        slot.deploys.take_over(&stored, can_go_back);
+        if let Some(image) = deploys::image_to_prepare(&stored, slot.configured_image().as_deref())
+        {
+            let by = stored.deployed.map_or_else(String::new, |deployed| deployed.by);
+            self.registry.deploy(slot, engine, Some(image), &by);
+        }
     }
 
     /// Begins to look after a service.
@@ -168,6 +189,15 @@ impl Supervisor {
         Some(start_lag_ms)
     }
 
+    /// The configuration in force: labels are read by it.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.config.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_config(&self, config: Config) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
     fn manuals(&self) -> MutexGuard<'_, BTreeMap<String, StoredManual>> {
         self.manuals.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,9 +229,11 @@ impl Supervisor {
     }
 }
 
-fn slot(service: &Service, balancer: &Balancer) -> ServiceState {
+fn slot(service: &Service, balancer: &Balancer, engine: &Arc<Engine>) -> ServiceState {
     let names = (engines::name(&service.engine), balancers::name(&service.balancer));
-    ServiceState::new(service.policy.clone(), names, balancer.address(), service.error_limit)
+    let slot = ServiceState::new(ServiceSettings::from(service), names, balancer.address(), engine);
+    slot.set_configured_image(engines::image(&service.engine));
+    slot
 }
 
 /// A manual override from before a restart, unless it ended meanwhile.

@@ -35,7 +35,7 @@ impl Outcome {
     ) -> Result<Self, Failure> {
         let work_s = nominal_work_s();
         let lag_ms = slot.live().map_or(100, |live| live.decision.signals.start_lag_ms);
-        let bounds = slot.policy.bounds;
+        let bounds = slot.settings().policy.bounds;
         let step = rival::step(&load.sent_per_second, work_s, lag_ms, shape.run(), bounds)?;
         Ok(Self {
             run_s: load.elapsed_s,
@@ -52,7 +52,12 @@ impl Outcome {
         let arrivals = shape.arrivals(SEED);
         let whole = !self.load.stopped;
         let simulated = whole.then(|| {
-            simulated::simulate(&slot.policy, &arrivals, shape.run(), self.measured(slot))
+            simulated::simulate(
+                &slot.settings().policy,
+                &arrivals,
+                shape.run(),
+                self.measured(slot),
+            )
         });
         Self { simulated: simulated.flatten(), ..self }
     }

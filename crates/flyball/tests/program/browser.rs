@@ -239,4 +239,36 @@ mod alone {
         browser.until("document.querySelector('#notices [data-kind=paused]').textContent.includes('paused by dashboard')");
         assert_clean(&browser, &url);
     }
+
+    #[test]
+    fn generations_are_on_the_page_and_its_buttons_roll_them() {
+        let Some(mut browser) = browser() else { return };
+        let more = "policy = \"external\"\nmin = 2\nmax = 4\nabort_after = 2\ninterval = \"50ms\"";
+        let place = Place::with(&sample("web", 1.0, 0.5, more));
+        let daemon = Daemon::start(&place);
+        daemon.until_settled("web", 2);
+        let url = format!("http://{}/", daemon.api);
+        browser.look_like(1280, "light");
+        browser.open(&url);
+        let rows = "[...document.querySelectorAll('#generations tr')].map((it) => it.innerText)";
+        browser.until(&format!("{rows}.length === 1 && {rows}[0].includes('current')"));
+        browser.value("document.getElementById('deploy').click()");
+        browser.until(&format!("{rows}.length === 2 && {rows}[0].includes('restart 1')"));
+        browser.until(
+            "document.getElementById('rollout').textContent.startsWith('Deployed by dashboard')",
+        );
+        browser.until("document.getElementById('said').textContent.startsWith('Deployed')");
+        daemon.until_settled("web", 2);
+        place.configure(&sample("web", 1.0, 0.5, more).replace("{port}", "no-port"));
+        signal(daemon.pid(), Signal::HUP);
+        browser.until("document.querySelector('#notices [data-kind=rollout_aborted]').textContent.includes('no-port')");
+        assert_names(&mut browser);
+        pictures(&mut browser, "rollout-aborted");
+        browser.value("document.getElementById('rollback').click()");
+        browser.until("!document.querySelector('#notices [data-kind=rollout_aborted]')");
+        browser.until(
+            "document.getElementById('rollout').textContent.startsWith('Rolled back by dashboard')",
+        );
+        assert_clean(&browser, &url);
+    }
 }

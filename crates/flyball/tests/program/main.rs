@@ -9,6 +9,7 @@ mod commands;
 mod configuration;
 mod crowds;
 mod demo;
+mod deploys;
 mod docker_away;
 mod ha;
 mod haproxy;

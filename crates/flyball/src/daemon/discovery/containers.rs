@@ -106,7 +106,7 @@ impl Register {
 
 /// Keeps the supervisor in step with the labels on a Docker host.
 pub(super) struct Containers {
-    base: Base<Owner>,
+    pub(super) base: Base<Owner>,
     host: Arc<DockerHost>,
     register: Register,
 }

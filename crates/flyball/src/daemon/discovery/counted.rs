@@ -35,7 +35,7 @@ impl Kept {
 /// Keeps the supervisor in step with the labels in a system.
 pub(super) struct CountedServices {
     /// An owner is that one of those with the label of a service which the service is.
-    base: Base<String>,
+    pub(super) base: Base<String>,
     source: Counted,
     kept: BTreeMap<String, Kept>,
 }

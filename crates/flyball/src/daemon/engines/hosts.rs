@@ -100,7 +100,8 @@ impl EngineHosts {
 }
 
 fn here<'a, T>(host: &'a Option<T>, missing: &str) -> Result<&'a T, Failure> {
-    host.as_ref().ok_or_else(|| Failure::new(missing))
+    let hint = "restart flyball: this engine was not in use when it started";
+    host.as_ref().ok_or_else(|| Failure::new(missing).hint(hint))
 }
 
 /// What has services with a count and with labels.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use flyball_config as config;
 use flyball_config::Config;
+use flyball_core::generation::Generation;
 use flyball_engine::Hint as _;
 use flyball_process::{Launcher, LauncherSettings, ProcessEngine, ProcessError, ProcessSettings};
 
@@ -51,6 +52,15 @@ pub(super) fn build(
     process: &config::Process,
 ) -> Result<ProcessEngine, Failure> {
     Ok(ProcessEngine::new(launcher, settings(service, process), clock::now)?)
+}
+
+/// Replicas are made as `process` says from now on.
+pub(super) fn reconfigure(
+    engine: &ProcessEngine,
+    service: &str,
+    process: &config::Process,
+) -> Result<Generation, Failure> {
+    Ok(engine.reconfigure(settings(service, process))?)
 }
 
 fn settings(service: &str, process: &config::Process) -> ProcessSettings {

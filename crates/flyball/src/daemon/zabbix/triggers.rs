@@ -57,7 +57,7 @@ pub(crate) async fn follow(
 }
 
 fn is_advised(slot: &ServiceState) -> bool {
-    slot.policy.rule.is_advised()
+    slot.settings().policy.rule.is_advised()
 }
 
 /// Returns when the advice of a service may be out of date.
@@ -87,7 +87,7 @@ impl Adviser {
                     tracing::info!("the Zabbix triggers can be read again");
                 }
                 for slot in slots {
-                    let host = self.names.of(&slot.policy.service);
+                    let host = self.names.of(slot.name());
                     let unheard = || Said::Unclear("its triggers were not read".to_owned());
                     slot.set_advice(reading(said.get(&*host).cloned().unwrap_or_else(unheard)));
                 }
@@ -119,7 +119,7 @@ impl Adviser {
             None => api(&self.zabbix, Some(CALL_LIMIT)).await?,
         };
         let hosts: Vec<String> =
-            slots.iter().map(|slot| self.names.of(&slot.policy.service).to_string()).collect();
+            slots.iter().map(|slot| self.names.of(slot.name()).to_string()).collect();
         let mut triggers = match self.triggers.take() {
             Some((of, triggers)) if of == hosts => triggers,
             _ => Triggers::new(hosts.clone()),
