@@ -268,7 +268,7 @@ impl Container {
         }
     }
 
-    fn was_ready(&self) -> bool {
+    pub(crate) fn was_ready(&self) -> bool {
         self.ready_at.is_some() || self.left.is_some_and(|(_, ready_at)| ready_at.is_some())
     }
 

@@ -16,8 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// What the file calls Docker Hub.
-const HUB: &str = "https://index.docker.io/v1/";
+/// How the file calls Docker Hub: by the address of its index in the first version of the API, which
+/// no other registry has. Images of it name no registry.
+const HUB: (&str, &str) = ("https://index.", "/v1/");
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
 /// A helper may ask a service of a cloud.
@@ -69,10 +70,11 @@ pub(crate) async fn credentials_for(
     let Some(path) = folder.map(|folder| folder.join("config.json")) else { return Ok(None) };
     let Some(file) = read(&path)? else { return Ok(None) };
     let registry = registry_of(image);
-    let helper = Some(file.helper_of(&registry)).filter(|helper| !helper.is_empty());
+    let Some(name) = file.name_of(registry).map(str::to_owned) else { return Ok(None) };
+    let helper = Some(file.helper_of(&name)).filter(|helper| !helper.is_empty());
     match helper {
-        Some(helper) => ask(helper, &registry).await,
-        None => Ok(file.auth_of(&registry).map(|auth| auth.credentials(&registry))),
+        Some(helper) => ask(helper, &name).await,
+        None => Ok(file.auths.get(&name).map(|auth| auth.credentials(&name))),
     }
 }
 
@@ -93,12 +95,17 @@ impl File {
         self.helpers.get(registry).unwrap_or(&self.store)
     }
 
-    /// By its name as it is, or with what old clients wrote around it.
-    fn auth_of(&self, registry: &str) -> Option<&Auth> {
-        self.auths.get(registry).or_else(|| {
-            let same = |name: &str| host_of(name) == host_of(registry);
-            self.auths.iter().find(|(name, _)| same(name)).map(|(_, auth)| auth)
-        })
+    /// What the file calls a registry: its name as it is, or with what old clients wrote around it.
+    /// A store is asked for any name, so one that the file does not have is as good as another.
+    fn name_of<'a>(&'a self, registry: Option<&'a str>) -> Option<&'a str> {
+        let mut names = self.helpers.keys().chain(self.auths.keys()).map(String::as_str);
+        let Some(registry) = registry else { return names.find(|name| is_hub(name)) };
+        let all: Vec<&str> = names.collect();
+        let exact = all.iter().find(|name| **name == registry);
+        let same = || all.iter().find(|name| host_of(name) == registry);
+        let hub = || all.iter().find(|name| is_hub(name) && is_index_of(host_of(name), registry));
+        let found = exact.or_else(same).or_else(hub).copied();
+        found.or_else(|| (!self.store.is_empty()).then_some(registry))
     }
 }
 
@@ -120,14 +127,19 @@ impl Auth {
     }
 }
 
-/// The registry in the name of an image, as the file calls it.
-fn registry_of(image: &str) -> String {
-    match image.split_once('/') {
-        Some((first, _)) if first.contains(['.', ':']) || first == "localhost" => {
-            if ["docker.io", "index.docker.io"].contains(&first) { HUB } else { first }.to_owned()
-        }
-        _ => HUB.to_owned(),
-    }
+/// The registry in the name of an image; `None` for Docker Hub.
+fn registry_of(image: &str) -> Option<&str> {
+    let (first, _) = image.split_once('/')?;
+    (first.contains(['.', ':']) || first == "localhost").then_some(first)
+}
+
+fn is_hub(name: &str) -> bool {
+    name.starts_with(HUB.0) && name.ends_with(HUB.1)
+}
+
+/// Whether `host` is the index of the registry `registry`.
+fn is_index_of(host: &str, registry: &str) -> bool {
+    host.strip_prefix("index.") == Some(registry)
 }
 
 fn host_of(name: &str) -> &str {
@@ -185,12 +197,11 @@ mod tests {
     #[test]
     fn an_images_registry_is_the_first_part_of_its_name_or_the_hub() {
         for (image, registry) in [
-            ("shop", HUB),
-            ("team/shop:1", HUB),
-            ("docker.io/team/shop", HUB),
-            ("registry.example.test/shop:1", "registry.example.test"),
-            ("localhost/shop", "localhost"),
-            ("localhost:5000/team/shop@sha256:11", "localhost:5000"),
+            ("shop", None),
+            ("team/shop:1", None),
+            ("registry.example.test/shop:1", Some("registry.example.test")),
+            ("localhost/shop", Some("localhost")),
+            ("localhost:5000/team/shop@sha256:11", Some("localhost:5000")),
         ] {
             assert_eq!(registry_of(image), registry, "{image}");
         }
@@ -221,13 +232,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_hub_is_the_registry_of_images_that_name_none_and_of_those_that_name_it() {
+        let auth = STANDARD.encode("ann:secret");
+        let text =
+            format!(r#"{{ "auths": {{ "https://index.hub.test/v1/": {{ "auth": "{auth}" }} }} }}"#);
+        for image in ["shop", "team/shop:1", "hub.test/team/shop", "index.hub.test/shop"] {
+            let found = found(&text, image).await.unwrap().unwrap();
+            assert_eq!(found.username.as_deref(), Some("ann"), "{image}");
+            assert_eq!(found.serveraddress.as_deref(), Some("https://index.hub.test/v1/"));
+        }
+        assert_eq!(found(&text, "other.test/shop").await, Ok(None));
+    }
+
+    #[tokio::test]
     async fn a_file_that_is_none_is_told_without_its_text() {
         let why = found(r#"{ "auths": { "a": { "auth": 17, "password": "secret" } } }"#, "a").await;
         let why = why.unwrap_err();
         assert!(why.contains("config.json is not valid") && !why.contains("secret"), "{why}");
-        let helper = found(r#"{ "credsStore": "../../bin/sh" }"#, "shop").await.unwrap_err();
+        let helper = found(r#"{ "credsStore": "../../bin/sh" }"#, "r.test/shop").await.unwrap_err();
         assert!(helper.contains("not the name of a credential helper"), "{helper}");
-        let gone = found(r#"{ "credsStore": "flyball-none" }"#, "shop").await.unwrap_err();
+        let gone = found(r#"{ "credsStore": "flyball-none" }"#, "r.test/shop").await.unwrap_err();
         assert!(gone.contains("cannot run docker-credential-flyball-none"), "{gone}");
     }
 

@@ -3,7 +3,7 @@
 //! Orders return at once and run in the background; the next report shows the result. Containers
 //! outlive the engine, and the next one finds them by their labels.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use flyball_core::generation::Generation;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
+use flyball_engine::GenerationInfo;
 
 use crate::remove::carry_out;
 use crate::service::{Action, Service};
@@ -110,15 +111,10 @@ impl DockerEngine {
         image_in_use::deploy(&self.service, image).await
     }
 
-    /// The image that replicas are made from now, with the first digits of its id; `None` while it
-    /// is not known, and for copies of a container.
-    pub fn image_in_use(&self) -> Option<String> {
-        self.service.images().current().map(image_in_use::InUse::shown)
-    }
-
-    /// The image of each generation that runs or that replicas can be made as.
-    pub fn images(&self) -> BTreeMap<Generation, String> {
-        self.service.images_by_generation()
+    /// The generations that run or that replicas can be made as, oldest first; the last one is what
+    /// they are made as now.
+    pub fn generations(&self) -> Vec<GenerationInfo> {
+        self.service.generations()
     }
 
     /// What is wrong with the service on its host. `balancer` is what the balancer's machine calls

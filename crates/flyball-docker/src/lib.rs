@@ -35,6 +35,7 @@ mod generation;
 mod host;
 mod image;
 mod image_in_use;
+mod images;
 mod inspect;
 mod labelled;
 pub mod labels;

@@ -4,18 +4,19 @@
 //! rather than empty.
 
 mod action;
+mod generations;
 mod heard;
 mod notices;
 mod seat;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_core::generation::Generation;
-use flyball_core::observation::{EngineReport, Exit, Reading};
+use flyball_core::observation::{EngineReport, Exit, Phase, Reading};
 use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
@@ -25,7 +26,7 @@ use crate::client::Client;
 use crate::container::Ending;
 use crate::cpu::Counters;
 use crate::facts::State as ContainerState;
-use crate::image_in_use::Images;
+use crate::images::Images;
 use crate::networks::BalancerPlace;
 use crate::owner::Owner;
 use crate::settings::Publish;
@@ -100,6 +101,12 @@ impl Service {
             None => state.generation(),
         };
         let report = state.report(self.client.settings.clock);
+        drop(state);
+        if self.settings.image.is_some() {
+            let mut images = self.images();
+            let ready = report.replicas.iter().filter(|replica| replica.phase == Phase::Ready);
+            ready.filter_map(|replica| replica.generation).for_each(|made| images.serve(made));
+        }
         Reading::Taken { at: heard.at, value: EngineReport { notices, generation, ..report } }
     }
 
@@ -225,17 +232,6 @@ impl Service {
     /// The id of the container that a replica of `generation` is best copied from.
     pub(crate) fn model_of(&self, generation: Generation) -> Option<String> {
         self.state().model_of(generation)
-    }
-
-    /// The image of the containers of each generation, for people.
-    pub(crate) fn images_by_generation(&self) -> BTreeMap<Generation, String> {
-        let state = self.state();
-        let made = state.containers.values().map(|container| &container.make);
-        let mut all: BTreeMap<Generation, String> =
-            made.filter_map(|make| Some((make.generation?, make.image.clone()))).collect();
-        drop(state);
-        all.extend(self.images().known().map(|image| (image.generation, image.shown())));
-        all
     }
 
     /// Whether nothing is started any more.

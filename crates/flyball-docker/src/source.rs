@@ -6,7 +6,8 @@ use flyball_core::generation::Generation;
 
 use crate::client::INSPECT_LIMIT;
 use crate::discovery::Seen;
-use crate::image_in_use::{self, InUse};
+use crate::image_in_use;
+use crate::images::InUse;
 use crate::labels::{PORT, service_of};
 use crate::owner::Owner;
 use crate::service::Service;

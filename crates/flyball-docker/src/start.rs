@@ -18,7 +18,7 @@ use flyball_engine::ports::{Port, Ports, TRIES};
 use crate::client::{Client, INSPECT_LIMIT};
 use crate::confinement::{Excess, excess};
 use crate::create_spec::{CreateSpec, Wanted};
-use crate::image_in_use::InUse;
+use crate::images::InUse;
 use crate::labels::{SIGNATURE, managed};
 use crate::remove::{carry_out, look_again, remove_by_id};
 use crate::service::Service;

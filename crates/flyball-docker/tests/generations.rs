@@ -135,8 +135,11 @@ mod alone {
         engine.start(&id(3), Some(second));
         until_started(&engine, 3).await;
         assert!(env_of(&lab, "web-3").await.contains(&"VERSION=two".to_owned()));
-        assert_eq!(engine.images().len(), 2, "{:?}", engine.images());
-        assert!(engine.image_in_use().unwrap().starts_with("shop:1 ("));
+        let known = engine.generations();
+        assert_eq!(known.len(), 2, "{known:?}");
+        let current = known.last().unwrap();
+        assert_eq!(current.generation, second);
+        assert!(current.what.starts_with("shop:1 ("), "{}", current.what);
 
         // The next run does not know the old image, and copies what runs of it.
         engine.shutdown().await;

@@ -55,13 +55,17 @@ fn code(text: &str) -> String {
 /// within those is left out.
 fn paths(rest: &str) -> Vec<&str> {
     let Some(group) = rest.strip_prefix('{') else { return vec![rest] };
-    let mut depth = 0_i32;
-    let parts = group.split_inclusive(['{', '}', ',']).scan((), |(), part| {
-        let outside = depth == 0;
+    let (mut depth, mut parts) = (0_i32, Vec::new());
+    for part in group.split_inclusive(['{', '}', ',']) {
+        if depth == 0 {
+            parts.push(part.trim());
+        }
         depth += i32::from(part.ends_with('{')) - i32::from(part.ends_with('}'));
-        (depth >= 0 || outside).then_some(if outside { part.trim() } else { "" })
-    });
-    parts.collect()
+        if depth < 0 {
+            break;
+        }
+    }
+    parts
 }
 
 /// The file of the deepest module that a path names.

@@ -14,7 +14,7 @@ use super::state::{State, agrees};
 use super::{Action, Service};
 use crate::container::{CRASHES_SHOWN, Container, Ending, Make};
 use crate::facts::{Facts, State as ContainerState, Way};
-use crate::image_in_use::shown;
+use crate::images::shown;
 use crate::labels::GENERATION;
 use crate::standing::Standing;
 use crate::{copy, generation, signals};

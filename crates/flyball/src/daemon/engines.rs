@@ -168,7 +168,7 @@ impl Engine {
     pub(crate) fn generations(&self) -> Vec<GenerationInfo> {
         match self {
             Self::Process(engine) => engine.generations(),
-            Self::Docker(engine) => docker_generations(engine),
+            Self::Docker(engine) => engine.generations(),
             Self::Swarm(_) | Self::Mesos(_) | Self::Marathon(_) => Vec::new(),
             #[cfg(test)]
             Self::Scripted(engine) => engine.generations(),
@@ -213,7 +213,7 @@ impl Engine {
     pub(crate) async fn deploy(&self, image: Option<String>) -> Result<Generation, Failure> {
         match self {
             Self::Process(engine) => Ok(engine.deploy()?),
-            Self::Docker(engine) => docker_deploy(engine, image).await,
+            Self::Docker(engine) => Ok(engine.deploy(image).await?),
             Self::Swarm(_) | Self::Mesos(_) | Self::Marathon(_) => {
                 Err(Failure::new("this engine knows no generations"))
             }
@@ -273,20 +273,6 @@ pub(crate) enum Reconfigured {
 fn fixed_settings(what: &str) -> Failure {
     let what = format!("{what} cannot change while flyball runs: the old goes on until a restart");
     Failure::new(what)
-}
-
-/// The stub for what `DockerEngine` will tell.
-fn docker_generations(_engine: &DockerEngine) -> Vec<GenerationInfo> {
-    Vec::new()
-}
-
-/// The stub for `DockerEngine::deploy`.
-#[expect(clippy::unused_async, reason = "an image is pulled here")]
-async fn docker_deploy(
-    _engine: &DockerEngine,
-    _image: Option<String>,
-) -> Result<Generation, Failure> {
-    Err(Failure::new("the engine docker cannot deploy yet"))
 }
 
 fn node_view(node: Node) -> NodeView {
