@@ -84,9 +84,15 @@ export function generations(view) {
     element("td", { class_: "number", text: own.protected ? `${own.replicas} (${own.protected} not flyball's)` : own.replicas }),
     element("td", { class_: "number", text: own.ready }),
     element("td", { text: own.since_wall_ms == null ? "–" : clock(own.since_wall_ms) }),
-    element("td", { text: own.current ? "current" : own.replicas > 0 ? "old" : "earlier" })));
+    element("td", { text: standing(own, view.rollout) })));
   at("generations").replaceChildren(...rows);
   rollout(view);
+}
+
+function standing(own, rolling) {
+  if (rolling?.state === "aborted" && rolling.to === own.generation) return "aborted";
+  if (own.current) return "current";
+  return own.replicas > 0 ? "old" : "earlier";
 }
 
 function rollout({ deploy, rollout: rolling }) {

@@ -13,10 +13,10 @@ impl Problem {
     pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let (_, status, title) = kind.terms();
         Self {
-            r#type: kind.urn(),
+            r#type: kind.urn().into(),
             title: title.into(),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
             field: None,
             hint: None,
             leader: None,
@@ -71,7 +71,7 @@ impl From<AskError> for Problem {
             AskError::Unavailable(_) => ProblemKind::Unavailable,
         };
         let hint = match &error {
-            AskError::NotPossible { hint, .. } => Some(hint.clone()),
+            AskError::NotPossible { hint, .. } => Some(hint.as_str().into()),
             _ => None,
         };
         Self { hint, ..Self::new(kind, error.to_string()) }

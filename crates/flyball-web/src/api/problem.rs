@@ -8,22 +8,24 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The kind of problem: `urn:flyball:problem:` and a fixed word, for programs to match on.
-    pub r#type: String,
+    #[schema(value_type = String)]
+    pub r#type: Box<str>,
     /// The kind of problem in a few words.
     #[schema(value_type = String)]
     pub title: Box<str>,
     /// The HTTP status.
     pub status: u16,
     /// What went wrong in this case.
-    pub detail: String,
+    #[schema(value_type = String)]
+    pub detail: Box<str>,
     /// The field of the path, the query or the body that is invalid.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub field: Option<String>,
     /// What can be done about it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub hint: Option<String>,
+    #[schema(value_type = Option<String>, nullable = false)]
+    pub hint: Option<Box<str>>,
     /// The leader to ask instead: the address of its dashboard, and its host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -33,7 +35,7 @@ pub struct Problem {
 impl Problem {
     /// Whether it is of this kind.
     pub fn is(&self, kind: ProblemKind) -> bool {
-        self.r#type == kind.urn()
+        *self.r#type == *kind.urn()
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn refusal(problem: Problem) -> Failure {
         (ProblemKind::OutsideBounds, "min and max are in the daemon's configuration"),
     ];
     let hint = hints.iter().find(|(kind, _)| problem.is(*kind)).map(|(_, hint)| (*hint).to_owned());
-    Failure::hinted(problem.detail, problem.hint.or(hint))
+    Failure::hinted(problem.detail, problem.hint.map(String::from).or(hint))
 }
 
 /// `name` as a part of a path.

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use flyball_core::rollout::{Rollout, RolloutState};
 use flyball_core::signals::Signals;
 use flyball_core::units::seconds;
 use flyball_web::{LeaderStatus, Notice, Role, Service, ServiceView};
@@ -200,7 +201,11 @@ fn node_rows(view: &ServiceView) -> Vec<Vec<String>> {
 fn generation_rows(view: &ServiceView) -> Vec<Vec<String>> {
     let head = ["GENERATION", "REPLICAS", "READY", "AGE", "STATE", "MADE OF"];
     let rows = view.generations.iter().rev().map(|own| {
+        let aborted = |rollout: &Rollout| {
+            rollout.state == RolloutState::Aborted && rollout.to == own.generation
+        };
         let state = match (own.current, own.replicas) {
+            _ if view.rollout.as_ref().is_some_and(aborted) => "aborted",
             (true, _) => "current",
             (false, 1..) => "old",
             (false, 0) => "earlier",

@@ -298,7 +298,8 @@ fn earlier(slot: &ServiceState, engine: &Engine) -> Result<Generation, AskError>
         let hint = "run `docker compose up -d` with the earlier image: the copies follow";
         return Err(not_possible(what, hint));
     }
-    let found = earlier_known(&known, to).or_else(|| still_ready(replicas, to));
+    let found =
+        if known.is_empty() { still_ready(replicas, to) } else { earlier_known(&known, to) };
     found.ok_or_else(|| {
         let what = format!("{service} has no earlier generation to go back to");
         let hint = "flyball knows the last five of this run; change the configuration and run \
