@@ -4,7 +4,7 @@
 //! No secret is logged, and none is kept longer than the pull takes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use tokio::time::timeout;
 /// How the file calls Docker Hub: by the address of its index in the first version of the API, which
 /// no other registry has. Images of it name no registry.
 const HUB: (&str, &str) = ("https://index.", "/v1/");
+/// With this, a helper says that it has none; it ends with an error then, too.
+const NO_CREDENTIALS: &str = "credentials not found";
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
 /// A helper may ask a service of a cloud.
@@ -78,7 +80,7 @@ pub(crate) async fn credentials_for(
     }
 }
 
-fn read(path: &PathBuf) -> Result<Option<File>, String> {
+fn read(path: &Path) -> Result<Option<File>, String> {
     match flyball_file::read_text(path, FILE_BYTES_MAX) {
         Ok(text) => match serde_json::from_str(&text) {
             Ok(file) => Ok(Some(file)),
@@ -158,7 +160,11 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, 
     let answered = answered
         .map_err(|_| format!("{program} did not answer within {} s", HELPER_LIMIT.as_secs()))?;
     let text = answered.map_err(|error| format!("cannot run {program}: {error}"))?;
-    let Some(text) = text else { return Ok(None) };
+    let text = match text {
+        Ok(text) => text,
+        Err(said) if said.contains(NO_CREDENTIALS) => return Ok(None),
+        Err(_) => return Err(format!("{program} failed")),
+    };
     let answer: Answer =
         serde_json::from_str(&text).map_err(|_| format!("{program} gave no usable answer"))?;
     let is_token = answer.user == TOKEN_USER;
@@ -173,8 +179,8 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, 
     }))
 }
 
-/// What the helper prints; `None` where it ends with an error, as it does without credentials.
-async fn run(program: &str, registry: &str) -> std::io::Result<Option<String>> {
+/// What the helper prints, or what it prints and then ends with an error.
+async fn run(program: &str, registry: &str) -> std::io::Result<Result<String, String>> {
     let mut command = Command::new(program);
     command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.kill_on_drop(true).spawn()?;
@@ -185,7 +191,7 @@ async fn run(program: &str, registry: &str) -> std::io::Result<Option<String>> {
     if let Some(stdout) = child.stdout.take() {
         stdout.take(ANSWER_BYTES_MAX).read_to_string(&mut text).await?;
     }
-    Ok(child.wait().await?.success().then_some(text))
+    Ok(if child.wait().await?.success() { Ok(text) } else { Err(text) })
 }
 
 #[cfg(test)]
@@ -259,13 +265,13 @@ mod tests {
     async fn a_helper_is_asked_for_its_registry() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("helper");
-        let script = "#!/bin/sh\nread -r registry\n[ \"$registry\" = r.test ] || exit 1\n\
-            echo '{\"ServerURL\":\"r.test\",\"Username\":\"ann\",\"Secret\":\"s\"}'\n";
+        let script = "#!/bin/sh\nread -r registry\n[ \"$registry\" = r.test ] || \
+            { echo credentials not found in native keychain; exit 1; }\necho '{\"ServerURL\":\"r.test\",\"Username\":\"ann\",\"Secret\":\"s\"}'\n";
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = program.to_str().unwrap();
         let known = run(program, "r.test\n").await.unwrap().unwrap();
         assert!(known.contains("ann"), "{known}");
-        assert_eq!(run(program, "other\n").await.unwrap(), None);
+        assert!(run(program, "other\n").await.unwrap().unwrap_err().contains(NO_CREDENTIALS));
     }
 }

@@ -184,6 +184,8 @@ mod tests {
         of_template(&DockerSettings::new("web", 80), &template(change), &signer).unwrap()
     }
 
+    type Change = fn(&mut Value);
+
     fn labels(answer: &mut Value) -> &mut Map<String, Value> {
         answer["Config"]["Labels"].as_object_mut().unwrap()
     }
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn what_compose_and_docker_write_anew_makes_no_other_generation() {
         let first = generation(|_| ());
-        let same: [(&str, fn(&mut Value)); 8] = [
+        let same: [(&str, Change); 8] = [
             ("books", |c| {
                 labels(c).insert("com.docker.compose.config-hash".into(), json!("22"));
                 labels(c).insert("com.docker.compose.container-number".into(), json!("2"));
@@ -230,7 +232,7 @@ mod tests {
     #[test]
     fn what_makes_another_container_makes_another_generation() {
         let first = generation(|_| ());
-        let other: [(&str, fn(&mut Value)); 8] = [
+        let other: [(&str, Change); 8] = [
             ("image", |c| c["Image"] = json!("sha256:2222")),
             ("command", |c| c["Config"]["Cmd"] = json!(["fast", "serve"])),
             ("environment", |c| c["Config"]["Env"] = json!(["A=1", "B=3"])),

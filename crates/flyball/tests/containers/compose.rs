@@ -71,6 +71,7 @@ mod alone {
     const DEPLOYS: u32 = 10;
     /// A start, a readiness and a drain for each replica, on a loaded machine.
     const ROLL_LIMIT: Duration = Duration::from_secs(60);
+    const SOME_LOOKS: Duration = Duration::from_secs(5);
     const LABELS: [(&str, &str); 7] = [
         ("flyball.service", "web"),
         ("flyball.port", "8080"),
@@ -138,10 +139,12 @@ mod alone {
         for words in [&["up", "-d"][..], &["up", "-d", "--scale", "web=1"], &["restart"]] {
             let load = Steady::start(stage.front(), PER_S);
             let said = project.run(words);
+            // Some looks, in which nothing may happen.
+            std::thread::sleep(SOME_LOOKS);
             daemon.until_settled("web", 4);
             let report = load.finish();
             let (failed, requests) = (report.failed, report.requests);
-            println!("{} {words:?}: {failed} of {requests} failed", compose.version);
+            eprintln!("{} {words:?}: {failed} of {requests} failed", compose.version);
             assert_eq!(copies(&stage), before, "{words:?}: {said}");
             assert_eq!(report.failed, 0, "{words:?}: {:?}", report.failures);
             assert!(was_load(&report, PER_S), "{report:?}");
@@ -150,7 +153,7 @@ mod alone {
         let all = project.run(&["ps", "-a"]);
         assert!(all.contains(&own) && all.matches("-fb-").count() == 3, "{all}");
         let said = project.run(&["down"]);
-        println!("{} down: {said}", compose.version);
+        eprintln!("{} down: {said}", compose.version);
         until_within(ROLL_LIMIT, "no container", || {
             stage.wait(stage.lab.names()).is_empty().then_some(())
         });
@@ -187,7 +190,7 @@ mod alone {
             assert_eq!(get(stage.front(), "/version"), Ok(version));
         }
         let report = load.finish();
-        println!(
+        eprintln!(
             "{}: {DEPLOYS} deploys, {} of {} requests failed, p99 {:?} ms, slowest {slowest:?}",
             compose.version, report.failed, report.requests, report.p99_ms
         );
@@ -232,7 +235,7 @@ mod alone {
         project.run(&["up", "-d"]);
         until_rolled(&stage, &daemon, "good", 3);
         let report = load.finish();
-        println!("a bad version: {} of {} requests failed", report.failed, report.requests);
+        eprintln!("a bad version: {} of {} requests failed", report.failed, report.requests);
         assert_eq!(report.failed, 0, "{:?}", report.failures);
         assert!(was_load(&report, PER_S), "{report:?}");
     }
