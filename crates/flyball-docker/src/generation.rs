@@ -18,6 +18,18 @@ use crate::{DockerSettings, Signer};
 /// Of these, the order says something.
 const IN_ORDER: [&str; 8] =
     ["Cmd", "Entrypoint", "Test", "Shell", "OnBuild", "Dns", "DnsSearch", "DnsOptions"];
+/// Their fields are named by users: one that is empty is there all the same.
+const BY_USERS: [&str; 9] = [
+    "Annotations",
+    "Config",
+    "DriverOpts",
+    "ExposedPorts",
+    "Labels",
+    "Networks",
+    "StorageOpt",
+    "Sysctls",
+    "Tmpfs",
+];
 /// How a client is attached to it says nothing about the container.
 const OF_CLIENT: [&str; 3] = ["AttachStdin", "AttachStdout", "AttachStderr"];
 const REPLICA_VARIABLE: &str = "FLYBALL_REPLICA=";
@@ -120,10 +132,11 @@ fn object(value: &impl Serialize) -> Map<String, Value> {
 fn pruned(name: &str, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
+            let all = BY_USERS.contains(&name);
             let fields: BTreeMap<String, Value> = fields
                 .into_iter()
                 .map(|(name, value)| (name.clone(), pruned(&name, value)))
-                .filter(|(_, value)| !is_unset(value))
+                .filter(|(_, value)| all || !is_unset(value))
                 .collect();
             fields.into_iter().collect()
         }
@@ -232,7 +245,9 @@ mod tests {
     #[test]
     fn what_makes_another_container_makes_another_generation() {
         let first = generation(|_| ());
-        let other: [(&str, Change); 8] = [
+        let other: [(&str, Change); 10] = [
+            ("port", |c| c["Config"]["ExposedPorts"] = json!({ "9090/tcp": {} })),
+            ("tmpfs", |c| c["HostConfig"]["Tmpfs"] = json!({ "/scratch": "" })),
             ("image", |c| c["Image"] = json!("sha256:2222")),
             ("command", |c| c["Config"]["Cmd"] = json!(["fast", "serve"])),
             ("environment", |c| c["Config"]["Env"] = json!(["A=1", "B=3"])),
