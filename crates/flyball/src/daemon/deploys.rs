@@ -40,6 +40,8 @@ struct Deploy {
     at_wall_ms: i64,
     by: String,
     image: Option<String>,
+    /// The image in force before it, beside the file's: it stays if this comes to nothing.
+    image_before: Option<String>,
     /// What the file named then.
     configured_image: Option<String>,
     generation: Option<Generation>,
@@ -54,11 +56,18 @@ impl Deploy {
             at_wall_ms: clock::wall_ms(),
             by: by.to_owned(),
             image,
+            image_before: None,
             configured_image,
             generation: None,
             failed: None,
             is_rollback: false,
         }
+    }
+}
+
+impl Deploy {
+    fn image_in_force(self) -> Option<String> {
+        if self.failed.is_some() { self.image_before } else { self.image }
     }
 }
 
@@ -97,9 +106,14 @@ impl Deploys {
     }
 
     /// A deploy begins. Gives its number.
-    fn begin(&self, deploy: Deploy) -> u64 {
+    fn begin(&self, mut deploy: Deploy) -> u64 {
         let mut asked = self.asked();
         asked.order.paused = false;
+        let before = asked.last.take();
+        let before = before.filter(|last| last.configured_image == deploy.configured_image);
+        deploy.image_before = before.and_then(Deploy::image_in_force);
+        // Without an image, it is the one in force once more.
+        deploy.image = deploy.image.or_else(|| deploy.image_before.clone());
         asked.last = Some(deploy);
         asked.number += 1;
         asked.number
@@ -151,7 +165,7 @@ impl Deploys {
         let asked = self.asked();
         let deployed = asked.last.as_ref().map(|last| StoredDeploy {
             generation: last.generation,
-            image: last.image.clone(),
+            image: last.clone().image_in_force(),
             configured_image: last.configured_image.clone(),
             at_wall_ms: last.at_wall_ms,
             by: last.by.clone(),
@@ -169,6 +183,7 @@ impl Deploys {
             at_wall_ms: deployed.at_wall_ms,
             by: deployed.by.clone(),
             image: deployed.image.clone(),
+            image_before: None,
             configured_image: deployed.configured_image.clone(),
             generation: deployed.generation,
             failed: None,
@@ -358,6 +373,23 @@ mod tests {
         assert!(deploys.finish(third, Err("no such image".to_owned())));
         assert_eq!(deploys.order().deployed.unwrap().generation, generation(3), "it goes on");
         assert!(deploys.failed().unwrap().contains("no such image"));
+    }
+
+    #[test]
+    fn the_image_in_force_stays_through_a_failed_deploy_and_one_without_an_image() {
+        let deploys = Deploys::default();
+        let image = || deploys.stored().deployed.unwrap().image;
+        let first = deploys.begin(Deploy::new("cli", Some("web:2".to_owned()), None));
+        deploys.finish(first, Ok(generation(2)));
+        let second = deploys.begin(Deploy::new("cli", Some("web:none".to_owned()), None));
+        deploys.finish(second, Err("no such image".to_owned()));
+        assert_eq!(image().as_deref(), Some("web:2"));
+        deploys.begin(Deploy::new("cli", None, None));
+        assert_eq!(image().as_deref(), Some("web:2"));
+        let other =
+            deploys.begin(Deploy::new("reload", Some("web:4".into()), Some("web:4".into())));
+        deploys.finish(other, Err("no such image".to_owned()));
+        assert_eq!(image(), None, "the file is newer");
     }
 
     #[test]

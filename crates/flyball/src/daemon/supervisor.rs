@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flyball_config::{Config, Service, show_duration};
+use flyball_config::{self as config, Config, Service, show_duration};
 use flyball_core::observation::Manual;
 use flyball_docker::Owner;
-use flyball_journal::{Journal, StoredManual};
+use flyball_journal::{Journal, StoredManual, StoredRollout};
 use flyball_web::Daemon as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -78,10 +78,15 @@ impl Supervisor {
             );
             return Err(Failure::new(what).hint("set api and token_file under [zabbix]"));
         }
-        let engine = Arc::new(self.engines.build(service, owner)?);
+        let order = self.journal.rollouts().remove(&service.name);
+        let deployed = with_deployed_image(service, order.as_ref());
+        let engine = Arc::new(self.engines.build(&deployed, owner)?);
         let balancer = self.balancers.build(service).await?;
         let slot = Arc::new(slot(service, &balancer, &engine));
-        self.take_over_order(&slot, &engine);
+        if let Some(order) = order {
+            // Processes ended with the flyball that knew what they were made of.
+            slot.deploys.take_over(&order, engine.has_images());
+        }
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone(), service.liveness_ms);
         let (settings, journal) = (slot.settings(), Arc::clone(&self.journal));
@@ -105,19 +110,6 @@ impl Supervisor {
             start_lag_ms,
         };
         Ok(Ready { look, name: service.name.clone() })
-    }
-
-    /// Puts in force what was asked about the service's generations before a restart.
-    fn take_over_order(&self, slot: &Arc<ServiceState>, engine: &Arc<Engine>) {
-        let Some(stored) = self.journal.rollouts().remove(slot.name()) else { return };
-        // Processes ended with the flyball that knew what they were made of.
-        let can_go_back = engine.has_images();
-        slot.deploys.take_over(&stored, can_go_back);
-        if let Some(image) = deploys::image_to_prepare(&stored, slot.configured_image().as_deref())
-        {
-            let by = stored.deployed.map_or_else(String::new, |deployed| deployed.by);
-            self.registry.deploy(slot, engine, Some(image), &by);
-        }
     }
 
     /// Begins to look after a service.
@@ -234,6 +226,18 @@ fn slot(service: &Service, balancer: &Balancer, engine: &Arc<Engine>) -> Service
     let slot = ServiceState::new(ServiceSettings::from(service), names, balancer.address(), engine);
     slot.set_configured_image(engines::image(&service.engine));
     slot
+}
+
+/// `service` with the image that was deployed before a restart in the place of the one that the file
+/// names. From its first look the engine must not take the file's for what is wanted.
+fn with_deployed_image(service: &Service, order: Option<&StoredRollout>) -> Service {
+    let mut service = service.clone();
+    let named = engines::image(&service.engine);
+    let deployed = order.and_then(|order| deploys::image_to_prepare(order, named.as_deref()));
+    if let (config::Engine::Docker(container), Some(image)) = (&mut service.engine, deployed) {
+        container.image = Some(image);
+    }
+    service
 }
 
 /// A manual override from before a restart, unless it ended meanwhile.
