@@ -254,7 +254,7 @@ async fn a_rollout_goes_on_after_flyball_was_killed_in_the_middle() {
         .until("the end", |scene| {
             let (ready, there, _) = scene.replicas();
             assert!(ready >= COUNT && there <= MAX + 1, "{ready} ready of {there}");
-            scene.is_all_of(wanted)
+            scene.replicas().2 == [wanted].into() && scene.state().is_none()
         })
         .await;
     assert_eq!(scene.slot.view().deploy.unwrap().by, "test");
