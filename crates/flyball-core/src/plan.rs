@@ -177,17 +177,13 @@ pub(crate) fn plan(
     let Some(view) = View::of(policy, observation) else {
         return Planned { steps: Vec::new(), held_starts: None, rollout: None };
     };
-    let count = size(desired).max(size(kept).min(view.committed(memory).len()));
-    let direction = Direction::of(&view, memory, observation.rollout, count);
-    let rollout = rollout::report(&view, memory, &direction, count);
+    let direction = Direction::of(&view, memory, observation.rollout, size(desired), size(kept));
+    let rollout = rollout::report(&view, memory, &direction);
     let mut steps = BTreeSet::new();
     // While the engine changes replicas itself, only the balancer is kept in step with it.
     let held_starts = match (&view.engine.busy, &view.engine.count) {
         (Some(_), _) => None,
-        (None, None) => {
-            let asked = Resize { desired: size(desired), kept: size(kept), count, direction };
-            resize(&view, memory, &asked, &mut steps)
-        }
+        (None, None) => resize(&view, memory, size(desired), &direction, &mut steps),
         (None, Some(count)) => {
             let asked = scale::Asked { desired, kept: kept.max(desired) };
             scale::scale(&view, memory, count, asked, &mut steps)
@@ -198,42 +194,27 @@ pub(crate) fn plan(
     Planned { steps: steps.into_iter().collect(), held_starts, rollout }
 }
 
-/// What a service whose replicas are started and stopped by name is brought to.
-struct Resize {
-    desired: usize,
-    kept: usize,
-    /// The desired count, and those beyond it that stay for now.
-    count: usize,
-    direction: Direction,
-}
-
-impl Resize {
-    /// One that makes room for its successor says nothing of how many are needed.
-    fn note_removal(&self, view: &View<'_>, memory: &mut Memory) {
-        if self.direction.surge == 0 {
-            memory.plan.removed_at = Some(view.now);
-        }
-    }
-}
-
 /// Starts what is missing, takes away what is too much, ends what has drained.
 fn resize(
     view: &View<'_>,
     memory: &mut Memory,
-    asked: &Resize,
+    desired: usize,
+    direction: &Direction,
     steps: &mut BTreeSet<Step>,
 ) -> Option<HeldStarts> {
-    let Resize { desired, direction, .. } = asked;
     give_up_late_starts(view, memory, steps);
     let there = view.committed(memory).len() + unseen_starts(view, memory);
     let leaving = memory.plan.draining.len();
     let missing = desired.saturating_sub(there);
     let missing = missing - take_back(view, memory, missing);
-    let extra = direction.extra(asked.count, there, leaving);
+    let extra = direction.extra(there, leaving);
     let starts = missing.min(view.room(memory, missing)) + extra;
     let held = start(view, memory, starts, direction.generation, steps);
-    remove(view, memory, asked, steps);
-    sick::retire(view, memory, *desired, steps);
+    if held.is_none() {
+        memory.rollout.successors += extra;
+    }
+    remove(view, memory, direction, steps);
+    sick::retire(view, memory, desired, steps);
     finish_drains(view, memory, steps);
     held
 }
@@ -440,13 +421,13 @@ impl View<'_> {
     }
 }
 
-/// Takes away what is beyond `kept`: first what is not made as new replicas are, then what is still
+/// Takes away what is beyond the count: first what is not made as new replicas are, then what is still
 /// starting, then what has the fewest requests; of equals the youngest. One that serves goes only for one that serves: what starts and
 /// may not be taken away (somebody else's container) may never get that far.
-fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTreeSet<Step>) {
-    let kept = asked.kept.max(asked.desired);
+fn remove(view: &View<'_>, memory: &mut Memory, direction: &Direction, steps: &mut BTreeSet<Step>) {
+    let kept = direction.count;
     let mut victims = view.committed(memory);
-    asked.direction.spare_new(&mut victims);
+    direction.spare_new(&mut victims);
     let mut surplus = victims.len().saturating_sub(kept);
     if surplus == 0 {
         return;
@@ -457,7 +438,7 @@ fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTre
     victims.retain(|r| !r.protected && !given_up.contains(&r.id));
     victims.sort_by_key(|r| {
         let in_flight = view.server(&r.id).map_or(0, |s| s.in_flight);
-        let is_current = asked.direction.is_current(r);
+        let is_current = direction.is_current(r);
         (is_current, r.phase, in_flight, std::cmp::Reverse(r.asked_at), r.id.clone())
     });
     for victim in victims {
@@ -473,14 +454,23 @@ fn remove(view: &View<'_>, memory: &mut Memory, asked: &Resize, steps: &mut BTre
             BalancerView::Unknown if routed => continue,
             BalancerView::Known(..) if routed => {
                 memory.plan.draining.insert(replica.clone(), view.now);
-                asked.note_removal(view, memory);
+                note_removal(view, memory, direction);
                 steps.insert(Step::Drain { replica });
             }
             _ => {
-                asked.note_removal(view, memory);
+                note_removal(view, memory, direction);
                 steps.insert(Step::Stop { replica, why: StopReason::NotNeeded });
             }
         }
+    }
+}
+
+/// One that makes room for its successor says nothing of how many are needed.
+fn note_removal(view: &View<'_>, memory: &mut Memory, direction: &Direction) {
+    if direction.surge == 0 {
+        memory.plan.removed_at = Some(view.now);
+    } else {
+        memory.rollout.successors = memory.rollout.successors.saturating_sub(1);
     }
 }
 

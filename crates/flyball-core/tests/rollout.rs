@@ -222,6 +222,23 @@ fn the_count_follows_the_load_in_the_middle_of_a_rollout() {
 }
 
 #[test]
+fn a_surplus_that_is_held_is_replaced_and_does_not_grow() {
+    let mut world = World::new(governor(2, 20));
+    world.offered = Some(generation(1));
+    world.load = 100.0;
+    world.pass(30_000);
+    let count = world.replicas.len();
+    assert!(count >= 5, "{count}");
+    // A new life holds all that is there until it knows what is needed.
+    world.memory = Default::default();
+    world.load = 0.0;
+    world.offered = Some(generation(2));
+    world.policy.timing.start_lag_prior_ms = 100_000;
+    roll(&mut world, 2, count + 1);
+    assert_eq!(of(&world, 1), 0);
+}
+
+#[test]
 fn a_container_of_its_owner_is_not_replaced() {
     let mut world = pool(2);
     let own = ReplicaId::new("own");

@@ -19,6 +19,8 @@ pub(crate) struct RolloutMemory {
     /// What is being rolled out, or was last; `None` where the engine knows no generations.
     pub(crate) target: Option<Target>,
     newest_exit: Option<Timestamp>,
+    /// Replicas that were started to replace others which have not left yet.
+    pub(crate) successors: usize,
 }
 
 /// The generation that replicas are to have.
@@ -50,6 +52,7 @@ impl RolloutMemory {
     pub(super) fn follow(&mut self, look: &RolloutLook<'_>) -> bool {
         let newest = self.newest_exit;
         self.newest_exit = look.engine.exits.iter().map(|exit| exit.at).max().max(newest);
+        self.forget_lost(look.engine);
         let Some(offered) = look.engine.generation else {
             self.target = None;
             return false;
@@ -60,6 +63,15 @@ impl RolloutMemory {
         target.retry(look.order);
         let exits = look.engine.exits.iter();
         target.follow(look, exits.filter(|exit| newest.is_none_or(|newest| exit.at > newest)))
+    }
+
+    /// Successors that ended, or were never started, replace nobody. Engines show what was asked for
+    /// at the next look.
+    fn forget_lost(&mut self, engine: &EngineReport) {
+        let to = self.target.as_ref().map(|target| target.generation);
+        let comes = |r: &&ReplicaReport| matches!(r.phase, Phase::Starting | Phase::Ready);
+        let new = engine.replicas.iter().filter(comes).filter(|r| r.generation == to).count();
+        self.successors = self.successors.min(new);
     }
 
     /// The plan starts `replica`, of `generation`.

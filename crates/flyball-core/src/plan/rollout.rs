@@ -12,6 +12,10 @@ use crate::rollout::{Rollout, RolloutOrder, RolloutState};
 pub(super) struct Direction {
     /// What new replicas are made as; `None` where the engine knows no generations.
     pub(super) generation: Option<Generation>,
+    /// How many replicas there are to be: the desired count, and those beyond it that stay for now.
+    /// Those that are there to replace others are none of them: they would be kept beside the old
+    /// ones, and ask for new ones in turn.
+    pub(super) count: usize,
     /// How many replicas may exist beyond the count, while replicas are being replaced.
     pub(super) surge: usize,
     /// Those that are to be replaced and still count as capacity.
@@ -20,10 +24,17 @@ pub(super) struct Direction {
 }
 
 impl Direction {
-    /// For a service that wants `count` replicas.
-    pub(super) fn of(view: &View<'_>, memory: &Memory, order: RolloutOrder, count: usize) -> Self {
+    /// For a service that wants `desired` replicas and keeps `kept` of those that there are.
+    pub(super) fn of(
+        view: &View<'_>,
+        memory: &Memory,
+        order: RolloutOrder,
+        desired: usize,
+        kept: usize,
+    ) -> Self {
+        let there = view.committed(memory).len();
         let (Some(target), Some(offered)) = (&memory.rollout.target, view.engine.generation) else {
-            return Self::default();
+            return Self { count: desired.max(kept.min(there)), ..Self::default() };
         };
         let to = target.generation;
         let old = view.committed(memory).into_iter().filter(|r| is_old(r, to)).count();
@@ -35,19 +46,21 @@ impl Direction {
             () => Some(RolloutState::Rolling),
         };
         let rolls = state == Some(RolloutState::Rolling);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        let surge = if rolls { super::size(view.policy.rollout.surge.of(count)) } else { 0 };
+        let successors = if rolls { memory.rollout.successors.min(there) } else { 0 };
+        let count = desired.max(kept.min(there - successors));
+        let many = u32::try_from(count).unwrap_or(u32::MAX);
+        let surge = if rolls { super::size(view.policy.rollout.surge.of(many)) } else { 0 };
         // What is doubted or not wanted yet is started only where nothing else could be.
         let others = matches!(state, Some(RolloutState::Aborted | RolloutState::Paused));
         let instead = others.then(|| most_common(view.engine, |g| g != to)).flatten();
-        Self { generation: Some(instead.unwrap_or(to)), surge, old, state }
+        Self { generation: Some(instead.unwrap_or(to)), count, surge, old, state }
     }
 
     /// How many to start for the rollout alone. `there`: those that are capacity or will be;
     /// `leaving`: those that drain. Both take up the surge, so that no more than that exist.
-    pub(super) fn extra(&self, count: usize, there: usize, leaving: usize) -> usize {
-        let replaced_soon = there.saturating_sub(count);
-        let room = (count + self.surge).saturating_sub(there.max(count) + leaving);
+    pub(super) fn extra(&self, there: usize, leaving: usize) -> usize {
+        let replaced_soon = there.saturating_sub(self.count);
+        let room = (self.count + self.surge).saturating_sub(there.max(self.count) + leaving);
         room.min(self.old.saturating_sub(replaced_soon))
     }
 
@@ -79,12 +92,7 @@ fn is_old(replica: &ReplicaReport, to: Generation) -> bool {
 }
 
 /// How far the rollout has come, while there is one.
-pub(super) fn report(
-    view: &View<'_>,
-    memory: &Memory,
-    direction: &Direction,
-    count: usize,
-) -> Option<Rollout> {
+pub(super) fn report(view: &View<'_>, memory: &Memory, direction: &Direction) -> Option<Rollout> {
     let target = memory.rollout.target.as_ref()?;
     let state = direction.state?;
     let waits = state == RolloutState::Waiting;
@@ -93,7 +101,8 @@ pub(super) fn report(
     let of = |is: &dyn Fn(&ReplicaReport) -> bool| {
         u32::try_from(committed.iter().filter(|r| is(r)).count()).unwrap_or(u32::MAX)
     };
-    let surplus = if direction.surge > 0 { committed.len().saturating_sub(count) } else { 0 };
+    let surplus =
+        if direction.surge > 0 { committed.len().saturating_sub(direction.count) } else { 0 };
     Some(Rollout {
         to,
         state,
