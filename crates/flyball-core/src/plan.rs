@@ -33,7 +33,7 @@ pub enum Step {
         /// Its name.
         replica: ReplicaId,
         /// What it is to be made as; `None` where the engine knows no generations.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         generation: Option<Generation>,
     },
     /// Send requests to a ready replica, also one that was draining.

@@ -25,7 +25,10 @@ pub(crate) async fn follow(service: Arc<Service>) {
             Ok(_) => return,
             Err(DockerError::NotRunning { .. }) => LOOK_AGAIN,
             Err(error) => {
-                service.images().note = Some(error.with_hint());
+                // Where nothing runs yet, each start that fails says it.
+                if service.has_containers() {
+                    service.images().note = Some(error.with_hint());
+                }
                 PULL_AGAIN
             }
         };

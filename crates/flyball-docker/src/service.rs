@@ -234,6 +234,10 @@ impl Service {
         self.state().model_of(generation)
     }
 
+    pub(crate) fn has_containers(&self) -> bool {
+        !self.state().containers.is_empty()
+    }
+
     /// Whether nothing is started any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.state().closed

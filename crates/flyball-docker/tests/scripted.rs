@@ -123,6 +123,9 @@ fn well_but(
             "/events" => Answer::Stream,
             "/_ping" => Answer::Whole(200, "OK"),
             "/containers/json" => Answer::Whole(200, "[]"),
+            path if path.starts_with("/images/") && path.ends_with("/json") => {
+                Answer::Whole(200, r#"{"Id":"sha256:1111"}"#)
+            }
             _ => Answer::Whole(404, r#"{"message":"page not found"}"#),
         })
     }

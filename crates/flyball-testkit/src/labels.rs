@@ -81,8 +81,8 @@ pub fn beside(name: &str, value: &str) -> Vec<(String, String)> {
 fn value_for(label: &str) -> &'static str {
     match label.rsplit('.').next().unwrap_or_default() {
         "port" | "count" => "80",
-        "min" => "1",
-        "max" | "slots" | "by" | "out-by" => "2",
+        "min" | "surge" => "1",
+        "max" | "slots" | "by" | "out-by" | "abort-after" => "2",
         "cpus" => "0.6",
         "memory" => "65MiB",
         "balancer" => "none",
@@ -99,6 +99,7 @@ fn value_for(label: &str) -> &'static str {
         "http" => "/healthz",
         "ready" => "tcp",
         "policy" => "step",
+        "update" => "manual",
         "external" | "from" => "zabbix",
         "engine" => "swarm",
         "app" => "/bank",

@@ -8,8 +8,9 @@ use crate::units::Timestamp;
 
 /// A start is reported after this time: most are over by then.
 const STARTING_MS: u64 = 3_000;
-/// After a failed start it is sooner; what crashes at once has ended by then.
-const STARTING_AGAIN_MS: u64 = 1_000;
+/// After a failed start it is sooner. What crashes at once has ended by then, though a container takes
+/// a second to start on a busy machine.
+const STARTING_AGAIN_MS: u64 = 2_000;
 
 impl Memory {
     /// What goes wrong at this look. `engine` is its report, if that is fresh.

@@ -1,6 +1,9 @@
 //! The state of one service: its settings, its last look, and what was asked about it. Readers
 //! never block its control loop, which publishes a snapshot and goes on.
 
+#[cfg(test)]
+mod silence;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

@@ -117,7 +117,7 @@ mod alone {
     const CONTAINERS: usize = 200;
     /// A second, within which the agent walks the tree once.
     const LOOKS: u32 = 5;
-    const TURNS: usize = 5;
+    const TURNS: u32 = 9;
     const PAUSE: Duration = Duration::from_millis(200);
 
     /// Real groups of this machine's kernel, removed on drop.
@@ -169,13 +169,7 @@ mod alone {
         floor: f64,
     }
 
-    impl Cost {
-        fn times_floor(&self) -> f64 {
-            self.agent / self.floor
-        }
-    }
-
-    /// Measures both in turns, a second each, and takes the turn with the middle ratio: the speed of
+    /// Measures both in turns, a second each, and takes the mean of each over all turns: the speed of
     /// a shared machine changes within seconds, and an agent that met a slow one must not be
     /// compared with a floor that met a fast one. The agent is asked as a controller asks it, on one
     /// connection.
@@ -190,14 +184,15 @@ mod alone {
         let mut meter = TreeMeter::open(agent.child.id()).unwrap();
         let mut of_agent = || Duration::from_nanos(meter.used_ns().unwrap());
         let of_test = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
-        let mut turns: Vec<Cost> = (0..TURNS)
-            .map(|_| Cost {
-                agent: share(&mut of_agent, || assert_eq!(ask(), containers)),
-                floor: share(of_test, || read_once(&files)),
-            })
-            .collect();
-        turns.sort_by(|one, other| one.times_floor().total_cmp(&other.times_floor()));
-        turns.swap_remove(TURNS / 2)
+        let mut mean = Cost { agent: 0.0, floor: 0.0 };
+        for _ in 0..TURNS {
+            let agent = share(&mut of_agent, || assert_eq!(ask(), containers));
+            let floor = share(of_test, || read_once(&files));
+            println!("{:.2} % of a core beside {:.2} %", agent * 100.0, floor * 100.0);
+            mean.agent += agent / f64::from(TURNS);
+            mean.floor += floor / f64::from(TURNS);
+        }
+        mean
     }
 
     /// The CPU time that `look` takes at its pace, as a share of one core.

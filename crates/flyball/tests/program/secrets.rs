@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::support::{Daemon, Place, ask, flyball, run, sample};
+use crate::support::{Daemon, Place, ask, flyball, run, sample, until};
 
 /// A place whose daemon wants the token in a file of `mode`.
 fn with_token(mode: u32) -> Place {
@@ -58,6 +58,7 @@ fn what_it_means_that_no_token_is_set_is_reported_by_check_and_at_the_start() {
     let means = "no token_file is set: every user of this machine can scale and pause services";
     assert!(checked(&place).contains(means));
     let daemon = Daemon::start(&place);
+    until("the remark", || (daemon.log_count(means) > 0).then_some(()));
     assert_eq!(daemon.log_count(means), 1, "{}", daemon.log());
     assert_eq!(daemon.log_count("WARN"), 0, "{}", daemon.log());
 }
@@ -69,7 +70,10 @@ fn a_secret_that_others_may_read_is_a_finding_and_a_warning() {
                    hint: chmod 600 PLACE/token\n";
     assert!(checked(&place).contains(finding), "{}", checked(&place));
     let daemon = Daemon::start(&place);
-    assert_eq!(daemon.log_count("every user of this machine can read"), 1, "{}", daemon.log());
+    // It comes with the lines after the one that says where the dashboard is.
+    let said = || daemon.log_count("every user of this machine can read");
+    until("the warning", || (said() > 0).then_some(()));
+    assert_eq!(said(), 1, "{}", daemon.log());
     let group = with_token(0o640);
     assert!(!checked(&group).contains("wrong"), "a group is chosen: {}", checked(&group));
 }

@@ -230,13 +230,18 @@ impl<'a> Look<'a> {
         self.rolls().map_or(0, |_| self.policy.rollout.surge.of(count) as usize)
     }
 
-    /// Whether `id` is of an old generation and more than enough others are ready.
+    /// Whether `id` is of an old generation and more than enough others are ready; for one that has
+    /// not served yet, whether more than enough others are there.
     fn is_succeeded(&self, id: &ReplicaId) -> bool {
         let Some(rollout) = self.rolls() else { return false };
         let engine = self.seen.engine.value();
         let shown = engine.and_then(|e| e.replicas.iter().find(|r| r.id == *id));
-        let old = shown.and_then(|r| r.generation).is_some_and(|g| g != rollout.to);
-        old && self.decision.signals.ready > self.decision.desired
+        let old = shown.filter(|r| r.generation.is_some_and(|g| g != rollout.to));
+        let signals = &self.decision.signals;
+        old.is_some_and(|replica| match replica.phase {
+            Phase::Starting => signals.committed() > self.decision.desired,
+            _ => signals.ready > self.decision.desired,
+        })
     }
 
     fn starts(&self) -> usize {

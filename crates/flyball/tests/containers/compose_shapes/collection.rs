@@ -101,7 +101,7 @@ pub(super) const SHAPES: &[Shape] = &[
     ok("resolving"),
     notice(
         "container-name",
-        "do not have its name the-one-and-only: they are called shapes-container-name-NUMBER",
+        "do not have its name the-one-and-only: they are called shapes-container-name-fb-NUMBER",
     ),
     notice("hostname", "copies do not have its Config.MacAddress (02:42:0a:d5:60:63)"),
     ok("depends-on"),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use flyball_config::Ready;
 use flyball_core::decide::decide;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
@@ -10,6 +11,7 @@ use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::units::{ReplicaId, Timestamp};
 
 use super::*;
+use crate::daemon::scripted::{ScriptedEngine, Starts};
 
 fn replica(number: u64, phase: Phase) -> ReplicaReport {
     ReplicaReport::new(ReplicaId::numbered("web", number), phase, Timestamp::from_ms(1_000))
@@ -24,7 +26,7 @@ fn look(slot: &ServiceState, memory: &mut Memory, at_ms: u64, engine: Reading<En
     slot.publish(Arc::new(Live {
         crowded: None,
         refusals: Vec::new(),
-        decision: decide(&slot.policy, memory, &seen),
+        decision: decide(&slot.settings().policy, memory, &seen),
         engine: engine_report,
         nodes: Vec::new(),
         balancer: None,
@@ -39,8 +41,13 @@ fn look(slot: &ServiceState, memory: &mut Memory, at_ms: u64, engine: Reading<En
 async fn what_was_seen_last_is_shown_with_its_time_until_the_engine_speaks_again() {
     let bounds = Bounds { min: 2, max: 9 };
     let (rule, timing) = (Rule::External, Timing::default());
-    let policy = Policy { service: "web".to_owned(), bounds, rule, timing, rollout: RolloutPolicy::default() };
-    let (slot, mut memory) = (ServiceState::new(policy, "docker", "none", None), Memory::default());
+    let rollout = RolloutPolicy::default();
+    let policy = Policy { service: "web".to_owned(), bounds, rule, timing, rollout };
+    let ready = Ready::Http { path: "/".to_owned(), any_but_failure: true };
+    let settings = ServiceSettings { policy, ready, liveness_ms: 0, error_limit: 0.01 };
+    let engine = Arc::new(Engine::Scripted(ScriptedEngine::new(Starts::Crash)));
+    let slot = ServiceState::new(settings, ("docker", "none"), None, &engine);
+    let mut memory = Memory::default();
     let replicas = vec![replica(1, Phase::Ready), replica(2, Phase::Starting)];
     let report = EngineReport { replicas, ..EngineReport::default() };
     let (since, why) = (Timestamp::from_ms(60_000), "docker is not running".to_owned());
