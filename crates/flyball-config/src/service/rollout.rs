@@ -48,8 +48,8 @@ mod tests {
 
     fn surge_of(value: &str) -> Result<Surge, String> {
         let text = format!(
-            "[services.web]\nengine = \"process\"\ncommand = [\"a\"]\nsurge = {value}\n\
-            listen = \"127.0.0.1:1\"\n"
+            "[flyball]\nstate_dir = \"/s\"\n[services.web]\nengine = \"process\"\n\
+            command = [\"a\"]\nsurge = {value}\nlisten = \"127.0.0.1:1\"\n"
         );
         let read = crate::parse(&text, "flyball.toml", &Env::default());
         let config = read.map_err(|errors| errors.to_string())?;
