@@ -105,7 +105,8 @@ impl DockerEngine {
     /// their generation. Those that run stay what they are. Takes up to ten minutes.
     ///
     /// # Errors
-    /// What keeps the image from the host, or [`DockerError::NoImage`] for copies of a container.
+    /// What keeps the image from the host. For copies of a container, [`DockerError::NoImage`] if one
+    /// is named, and [`DockerError::NoTemplate`] where there is nothing to copy.
     /// Nothing has changed then.
     pub async fn deploy(&self, image: Option<String>) -> Result<Generation, DockerError> {
         image_in_use::deploy(&self.service, image).await

@@ -57,11 +57,16 @@ pub(crate) async fn current(service: &Service) -> Result<InUse, DockerError> {
     Ok(current)
 }
 
-/// Pulls `image`, or the one in use by its name, and makes replicas from it from now on.
+/// Pulls `image`, or the one in use by its name, and makes replicas from it from now on. Copies are
+/// what their original is already.
 pub(crate) async fn deploy(
     service: &Service,
     image: Option<String>,
 ) -> Result<Generation, DockerError> {
+    if service.settings.image.is_none() && image.is_none() {
+        let none = || DockerError::NoTemplate { service: service.name().to_owned() };
+        return service.generation_of_copies().ok_or_else(none);
+    }
     let name = named(service, image)?;
     let (id, note) = newest(service, &name).await?;
     let found = in_use(service, name, id);

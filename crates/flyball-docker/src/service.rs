@@ -234,6 +234,11 @@ impl Service {
         self.state().model_of(generation)
     }
 
+    /// What copies are made as now; `None` while there is nothing to copy.
+    pub(crate) fn generation_of_copies(&self) -> Option<Generation> {
+        self.state().generation()
+    }
+
     pub(crate) fn has_containers(&self) -> bool {
         !self.state().containers.is_empty()
     }

@@ -77,6 +77,9 @@ mod alone {
         remove(&lab, "shop-web-1").await;
         run(&lab, "shop-web-1", "two").await;
         let second = until_not(&engine, first).await;
+        // A deploy by hand is for copies, too: it is what their original is.
+        assert_eq!(engine.deploy(None).await.unwrap(), second);
+        assert!(engine.deploy(Some("shop:2".into())).await.is_err(), "it has no image of its own");
         for (number, generation, version) in [(3, second, "two"), (4, first, "one")] {
             engine.start(&id(number), Some(generation));
             until_started(&engine, number).await;
