@@ -8,6 +8,7 @@ mod alone {
     use std::collections::BTreeSet;
     use std::time::{Duration, Instant};
 
+    use bollard::models::NetworkCreateRequest;
     use flyball_core::observation::{CpuCounter, Phase};
     use flyball_docker::Publish;
 
@@ -151,6 +152,21 @@ mod alone {
         let networks = container.network_settings.unwrap().networks.unwrap();
         assert_eq!(networks.keys().collect::<BTreeSet<_>>().len(), 2);
         assert_eq!(networks["blue"].ip_address.as_deref().unwrap(), address.ip().to_string());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_lab_that_ends_leaves_the_addresses_of_its_networks_to_the_next() {
+        let Some(lab) = Lab::up().await else { return };
+        let docker = lab.client().await;
+        for number in 0..16 {
+            let name = format!("as_compose_makes_it_{number}");
+            let request = NetworkCreateRequest { name, ..Default::default() };
+            docker.create_network(request).await.unwrap();
+        }
+        drop(lab);
+        let Some(lab) = Lab::up().await else { return };
+        let request = NetworkCreateRequest { name: "the_next".into(), ..Default::default() };
+        lab.client().await.create_network(request).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

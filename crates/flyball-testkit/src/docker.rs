@@ -22,6 +22,8 @@ const BRIDGE: &str = "fblab0";
 /// What the names of all bridges of the lab begin with.
 const BRIDGES: &str = "fblab";
 const BRIDGE_ADDRESS: &str = "10.213.77.1/24";
+/// Networks without addresses of their own get theirs from here: room for 16 at a time.
+const POOL: &str = "10.213.80.0/20";
 /// Fixed: else it follows the containers that come and go, and those that stay lose their way.
 const BRIDGE_MAC: &str = "02:42:0a:d5:4d:01";
 const UP_LIMIT: Duration = Duration::from_secs(20);
@@ -87,7 +89,7 @@ impl Lab {
             .args(["--data-root", &path("data"), "--exec-root", &path("exec")])
             .args(["--pidfile", &path("docker.pid"), "-H", &self.host(), "-b", BRIDGE])
             .args(["--iptables=false", "--ip6tables=false", "--ip-masq=false"])
-            .args(["--ip-forward=false", "--default-address-pool", "base=10.213.80.0/20,size=24"])
+            .args(["--ip-forward=false", "--default-address-pool", &format!("base={POOL},size=24")])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -260,12 +262,26 @@ fn end_leftover(directory: &Path) {
         let path = directory.join(name);
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
     }
-    let links = fs::read_dir("/sys/class/net").unwrap().flatten();
-    for link in links.filter_map(|link| link.file_name().into_string().ok()) {
-        if link.starts_with(BRIDGES) {
-            run("ip", &["link", "del", &link]);
-        }
+    for bridge in bridges() {
+        run("ip", &["link", "del", &bridge]);
     }
+}
+
+/// The bridges of the lab's networks: those that it named, and those of networks that others made,
+/// such as Compose. A daemon leaves them when it ends, and each keeps its addresses from the next.
+fn bridges() -> Vec<String> {
+    let mut found: Vec<String> = fs::read_dir("/sys/class/net")
+        .unwrap()
+        .flatten()
+        .filter_map(|link| link.file_name().into_string().ok())
+        .filter(|link| link.starts_with(BRIDGES))
+        .collect();
+    let pool = Command::new("ip").args(["-o", "-4", "addr", "show", "to", POOL]).output().unwrap();
+    let pool = String::from_utf8_lossy(&pool.stdout).into_owned();
+    found.extend(pool.lines().filter_map(|line| line.split_whitespace().nth(1)).map(str::to_owned));
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The processes whose command line names one of `places`.
