@@ -1,8 +1,6 @@
-//! The guards that may change or hold a count, in a fixed order; the bounds come last.
-//!
-//! The order: the rule's own pace (hold window, cooldown, rates), then doubt (stale readings, sick
-//! replicas, errors, replicas that do not help, a busy engine), then manual overrides and protected
-//! replicas, then the bounds.
+//! The guards that may change or hold a count, in a fixed order: the rule's own pace, then doubt
+//! (stale readings, sick replicas, errors, replicas that do not help, a busy engine), then manual
+//! overrides and protected replicas. The bounds come last.
 
 mod futility;
 mod trust;

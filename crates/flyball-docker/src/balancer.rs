@@ -1,7 +1,5 @@
-//! Where the balancer is among Docker's networks.
-//!
-//! A balancer reports the host name of its machine. In a container that is the container's id or
-//! its configured name; on the Docker host it is the host's name.
+//! Where the balancer is among Docker's networks. A balancer reports the host name of its machine:
+//! in a container the container's id or configured name, on the Docker host the host's name.
 
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
-//! The connection to one Docker daemon.
-//!
-//! Every call has a deadline, expensive calls are limited in number, and everything known carries
-//! the time at which the daemon last answered.
+//! The connection to one Docker daemon. Every call has a deadline, expensive calls are limited in
+//! number, and everything known carries the time at which the daemon last answered.
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -1,7 +1,6 @@
-//! Checks that a copy gets no more than the container it is copied from.
-//!
-//! The result is the first field in which the copy would be less confined. A field without a rule
-//! must be equal, so a new Docker field cannot slip through.
+//! Checks that a copy gets no more than the container it is copied from: the first field in which
+//! it would be less confined. A field without a rule must be equal, so a new Docker field cannot
+//! slip through.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

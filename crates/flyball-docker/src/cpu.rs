@@ -1,7 +1,6 @@
-//! CPU usage of containers.
-//!
-//! Read from cgroup files where the process is visible, otherwise from the daemon, and not at all
-//! where the daemon does not separate containers. A missing value is `None`, never 0.
+//! CPU usage of containers: from cgroup files where the process is visible, otherwise from the
+//! daemon, and not at all where the daemon does not separate containers. A missing value is `None`,
+//! never 0.
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
-//! The request that creates the container of one replica.
-//!
-//! Every container carries flyball's marks and has no restart policy. A copy takes no address, name
-//! or port from its original.
+//! The request that creates the container of one replica. Every container carries flyball's marks
+//! and has no restart policy. A copy takes no address, name or port from its original.
 
 use std::collections::{BTreeMap, HashMap};
 

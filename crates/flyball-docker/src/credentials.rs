@@ -1,7 +1,6 @@
 //! The credentials with which Docker's own client would pull an image: of its configuration file
-//! and of the helpers that this names.
-//!
-//! No secret is logged, and none is kept longer than the pull takes.
+//! and of the helpers named there. No secret is logged, and none is kept longer than the pull
+//! takes.
 
 use std::collections::BTreeMap;
 use std::path::Path;

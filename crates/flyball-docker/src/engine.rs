@@ -1,7 +1,6 @@
-//! The replicas of one service on a Docker host.
-//!
-//! Orders return at once and run in the background; the next report shows the result. Containers
-//! outlive the engine, and the next one finds them by their labels.
+//! The replicas of one service on a Docker host. Orders return at once and run in the background;
+//! the next report shows the result. Containers outlive the engine, and the next one finds them by
+//! label.
 
 use std::collections::BTreeSet;
 use std::fmt;

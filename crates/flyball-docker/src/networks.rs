@@ -1,7 +1,5 @@
-//! Picks the network in which a container is reached.
-//!
-//! Docker does not show which network leads to the balancer, and a wrong one reaches nothing, so
-//! flyball never guesses among several.
+//! Picks the network in which a container is reached. Docker does not show which network leads to
+//! the balancer, and a wrong one reaches nothing, so flyball never guesses among several.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,7 +1,6 @@
-//! Tells labels set by the person who ran a container from labels of its image.
-//!
-//! Docker merges both, so a label with the same value in the image counts as the image's. By
-//! default those labels mean nothing, because an image's author does not operate flyball.
+//! Tells labels set by the person who ran a container from labels of its image, which mean nothing
+//! by default: an image's author does not operate flyball. Docker merges both, so a label with the
+//! same value in the image counts as the image's.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,7 +1,5 @@
-//! Stops and removes containers: stop signal, grace period, kill, removal.
-//!
-//! A container is removed with its anonymous volumes and nothing else. If it is already gone, that
-//! is success.
+//! Stops and removes containers: stop signal, grace period, kill, removal. A container is removed
+//! with its anonymous volumes and nothing else. If it is already gone, that is success.
 
 use std::sync::Arc;
 use std::time::Duration;

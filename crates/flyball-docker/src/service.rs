@@ -1,7 +1,5 @@
-//! The containers of one service, and the report made from them.
-//!
-//! Until everything has been listed once, and while the host is unreachable, the report is missing
-//! rather than empty.
+//! The containers of one service, and the report made from them. Until everything has been listed
+//! once, and while the host is unreachable, the report is missing rather than empty.
 
 mod action;
 mod generations;

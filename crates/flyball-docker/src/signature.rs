@@ -1,7 +1,6 @@
-//! The signature that proves that flyball started a container.
-//!
-//! Anyone can write labels, so `flyball.managed=true` alone proves nothing. The key is in the state
-//! directory; flyballs that take over from each other share it.
+//! The signature that proves that flyball started a container. Anyone can write labels, so
+//! `flyball.managed=true` alone proves nothing. The key is in the state directory; flyballs that
+//! take over from each other share it.
 
 use std::collections::HashMap;
 use std::fmt;

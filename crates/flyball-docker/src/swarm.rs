@@ -1,10 +1,6 @@
-//! Engine `swarm`: replicas are tasks of a Docker Swarm service.
-//!
-//! Only the count of a service is ever changed, and never during an update.
-//!
-//! One [`SwarmManagers`] per daemon watches the managers; one [`SwarmEngine`] per service changes its
-//! count. Swarm picks the tasks that it removes. Its choice is nearly always predictable, so that they
-//! can be drained first.
+//! Engine `swarm`: replicas are tasks of a Docker Swarm service. Only its count is ever changed,
+//! and never during an update. Swarm picks the tasks that it removes, nearly always predictably, so
+//! that they can be drained first.
 
 mod agents;
 mod answers;

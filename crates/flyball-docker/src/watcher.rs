@@ -1,7 +1,6 @@
-//! Keeps the known state of a Docker host up to date.
-//!
-//! An event is only a reason to look, so a lost event costs one listing interval at most. Only a
-//! failed ping ends a session; a cut event stream is reopened.
+//! Keeps the known state of a Docker host up to date. An event is only a reason to look, so a lost
+//! one costs one listing interval at most. Only a failed ping ends a session; a cut event stream is
+//! reopened.
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;

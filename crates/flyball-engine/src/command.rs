@@ -1,7 +1,5 @@
-//! Whether a command passes its program the port to serve on.
-//!
-//! Otherwise the program listens on a port that nothing connects to, and the replica never becomes
-//! ready.
+//! Whether a command passes its program the port to serve on. Otherwise the program listens on a
+//! port that nothing connects to, and the replica never becomes ready.
 
 use std::fmt;
 

@@ -1,5 +1,4 @@
 //! Engines of a system that keeps the count of each service itself and is only told to change it.
-//!
 //! No lock is held during a request. Everything known carries the time of the request that it
 //! answers.
 

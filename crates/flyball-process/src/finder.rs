@@ -1,7 +1,5 @@
-//! Finds and kills every process of a replica, a run or a state directory.
-//!
-//! Processes are found by session, marker or descent. Each is killed through a pidfd, after its
-//! start time has been compared.
+//! Finds and kills every process of a replica, a run or a state directory, by session, marker or
+//! descent. Each is killed through a pidfd, after its start time has been compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

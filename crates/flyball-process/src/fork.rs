@@ -1,7 +1,5 @@
 //! What a child does between fork and exec: new session and group, parent-death signal, signal
-//! reset.
-//!
-//! The only unsafe code. Between fork and exec only system calls are made.
+//! reset. Only system calls are made there. This is the only unsafe code.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,7 +1,5 @@
-//! The one thread that forks.
-//!
-//! The kernel kills a replica when the *thread* that forked it ends, so no other thread may fork
-//! one, and this one lives as long as the launcher.
+//! The one thread that forks. The kernel kills a replica when the *thread* that forked it ends, so
+//! no other thread may fork one, and this one lives as long as the launcher.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,7 +1,5 @@
-//! The life of one replica, from fork to the end of its last process.
-//!
-//! The first process is reaped last, so that its process id, which is also its session's, cannot be
-//! reused earlier.
+//! The life of one replica, from fork to the end of its last process. The first process is reaped
+//! last, so that its process id, which is also its session's, cannot be reused earlier.
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -1,7 +1,6 @@
-//! Who decides: flyball's own rules or a rival, under one name and one interface. Own rules go
-//! straight to the core's `decide`, a rival's wish goes through it as a count set from outside, so
-//! that plan, bounds and explanation come from the core for everybody. Every decision of every
-//! contender is the core's [`Decision`].
+//! Who decides: flyball's own rules or a rival, behind one interface. A rival's count goes through
+//! the core's `decide` as one set from outside, so that everybody's plan, bounds and explanation
+//! come from the core.
 
 pub mod name;
 

@@ -1,8 +1,6 @@
-//! What a run cost and how well it served: the figures that policies are compared by. A world
-//! reports pieces of time to a [`ScoreTotals`]; [`ScoreTotals::score`] sums up. The formulas are those of the
-//! elasticity metrics of SPEC's research group (Herbst et al., "Ready for Rain?", SPEC-RG-2016-01)
-//! and of Ilyushkin et al. (ICPE 2017). Figures are integrals over time, not samples, but for those
-//! that compare one step of the trace with the next.
+//! What a run cost and how well it served, by the elasticity metrics of SPEC's research group
+//! (Herbst et al., "Ready for Rain?", SPEC-RG-2016-01) and of Ilyushkin et al. (ICPE 2017).
+//! Integrals over time, except those that compare one step of the trace with the next.
 
 mod moves;
 

@@ -1,7 +1,6 @@
-//! Chance, in streams: one for each purpose, so that no purpose draws what another would have. The
-//! algorithm is ChaCha with 12 rounds, whose streams for a seed are the same on every machine and
-//! in every later version. What is drawn for one purpose depends on the seed and on that purpose
-//! alone, so changing the policy changes neither load nor luck.
+//! Chance, in one stream for each purpose, so that a change of policy changes neither load nor
+//! luck. The algorithm is ChaCha with 12 rounds: a seed gives the same streams on every machine and
+//! in every later version.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;

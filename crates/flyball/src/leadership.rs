@@ -1,7 +1,6 @@
-//! Leader election among several flyballs. The daemon starts when this one becomes the leader, as
-//! after any restart, so nothing is removed before the hold window is full. When it loses
-//! leadership the program replaces itself by a new run, which is a standby again: that ends every
-//! start, stop and call under way within [`WATCH`].
+//! Leader election. A new leader starts its daemon as after any restart, so nothing is removed
+//! before the hold window is full. One that loses leadership replaces itself by a new run, a
+//! standby again: that ends every start, stop and call under way within [`WATCH`].
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;

@@ -1,9 +1,5 @@
 //! The arrival rate, over the shortest time that is beyond noise. A counter that started again (new
 //! epoch, or a smaller value) starts a new difference; the history before it stays.
-//!
-//! Example: 15 requests/s for a minute, then 60/s. After 400 ms 24 have come where 6 were due; the
-//! noise of 6 is 2.4, so 24 is 7 of those away: the rate over 400 ms, 60/s, is believed at once
-//! where the mean of the last minute still says 15.3/s.
 
 use crate::estimate::bins::Bins;
 use crate::units::{Timestamp, seconds};
@@ -23,6 +19,10 @@ const JUMP_SIGMA: f64 = 4.0;
 const COUNT_MIN: f64 = 8.0;
 
 /// The running figure.
+///
+/// Example: 15 requests/s for a minute, then 60/s. After 400 ms 24 have come where 6 were due; the
+/// noise of 6 is 2.4, so 24 is 7 of those away: the rate over 400 ms, 60/s, is believed at once
+/// where the mean of the last minute still says 15.3/s.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arrivals {
     last: Option<Counter>,

@@ -1,9 +1,6 @@
-//! How many replicas' worth of CPU the load uses, whatever the count was in the meantime. Each span
-//! of time counts with the count it was measured under. A mean over the window times the current
-//! count would grow with every start and shrink with every removal, and the count would oscillate.
-//!
-//! Example: 3 replicas 80 % busy for 2 s, then 4 replicas 60 % busy for 2 s: 2.4 replicas' worth
-//! throughout, where the mean of 70 % times 4 says 2.8.
+//! How many replicas' worth of CPU the load uses. Each span of time counts with the count that it
+//! was measured under: a mean over the window times the current count would grow with every start,
+//! shrink with every removal, and oscillate.
 
 use std::collections::VecDeque;
 
@@ -19,6 +16,9 @@ const SPAN_MIN_MS: u64 = 1_000;
 const SATURATED: f64 = 0.95;
 
 /// The running figure.
+///
+/// Example: 3 replicas 80 % busy for 2 s, then 4 replicas 60 % busy for 2 s: 2.4 replicas' worth
+/// throughout, where the mean of 70 % times 4 says 2.8.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {
     spans: VecDeque<Span>,

@@ -1,7 +1,6 @@
-//! Each recommendation worked out a second time, from its terms as they are printed.
-//!
-//! Written from the rules' documents and not from their code: whoever changes an arithmetic changes
-//! it here as well, or its decisions are refused.
+//! Each recommendation worked out a second time, from its terms as they are printed. Written from
+//! the rules' documents, not from their code: whoever changes an arithmetic changes it here as
+//! well, or its decisions are refused.
 
 use crate::observation::{Ask, Observation};
 use crate::policy::Policy;

@@ -1,9 +1,6 @@
-//! The target rule: the formula of the Kubernetes Horizontal Pod Autoscaler for CPU utilization.
-//! Replicas without a reading never push the count further than those with one: for scale-out they
-//! count as idle, for scale-in as fully busy. Windows and rates are guards.
-//!
-//! Example: 4 ready at 90 % with a target of 60 % and one starting: ratio 1.5; with the starting
-//! one taken as idle 3.6 / (5 x 0.6) = 1.2, times 5 is 6.
+//! The target rule: the Kubernetes Horizontal Pod Autoscaler's formula for CPU utilization. A
+//! replica without a reading counts as idle for scale-out and as fully busy for scale-in, so it
+//! never pushes the count further. Windows and rates are guards.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +14,9 @@ use crate::units::replicas_for;
 const RATE_MS: u64 = 15_000;
 
 /// A mean CPU to keep, by the published arithmetic of Kubernetes' horizontal pod autoscaler.
+///
+/// Example: 4 ready at 90 % with a target of 60 % and one starting: ratio 1.5; with the starting
+/// one taken as idle 3.6 / (5 x 0.6) = 1.2, times 5 is 6.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Target {
     /// The mean share of its CPU limit that a replica should use, in (0, 1].

@@ -1,7 +1,6 @@
-//! What happens to each field of a container in its copy.
-//!
-//! Copying, `flyball check` and docs/reference/copies.md all follow this table. A field of a newer
-//! Docker that is not listed fails the test that compares a container with its copy.
+//! What happens to each field of a container in its copy. Copying, `flyball check` and
+//! docs/reference/copies.md all follow this table. A field of a newer Docker that is not listed
+//! fails the test that compares a container with its copy.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,5 @@
-//! Applies events and answers of the Docker host to the containers of one service.
-//!
-//! An event counts from its own time: an inspection or listing that was requested earlier is
-//! outdated.
+//! Applies events and answers of the Docker host to the containers of one service. An event counts
+//! from its own time: an inspection or listing that was requested earlier is outdated.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,5 @@
-//! Answers of a manager about services, tasks and nodes, as far as flyball reads them.
-//!
-//! A missing or null field is `None` or empty, never an error. These types are never written back,
-//! since they drop unknown fields.
+//! Answers of a manager about services, tasks and nodes, as far as flyball reads them. A missing or
+//! null field is `None` or empty. These types drop unknown fields, so they are never written back.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
-//! Whether a service must be left alone now.
-//!
-//! While an update runs, is paused or rolls back, nothing is changed: any change would clear that
-//! state, resume a paused bad rollout, and turn an automatic rollback into one to the bad spec.
+//! Whether a service must be left alone now. While an update runs, is paused or rolls back, any
+//! change would clear that state, resume a paused bad rollout, or turn a rollback into one to the
+//! bad spec.
 
 use std::collections::BTreeMap;
 

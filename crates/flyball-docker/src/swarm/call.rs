@@ -1,7 +1,5 @@
-//! One request to a manager, with a deadline and a bound on the answer.
-//!
-//! The typed client is not used here: it drops unknown fields, and a service is written back whole.
-//! Nothing is tried twice.
+//! One request to a manager, with a deadline and a bound on the answer, tried once. The typed
+//! client would drop unknown fields, and a service is written back whole.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

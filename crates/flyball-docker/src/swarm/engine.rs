@@ -1,7 +1,5 @@
-//! The managers of a Swarm, and the replicas of one service.
-//!
-//! Orders return at once and run in the background; the next report shows the result. Services
-//! outlive the engine.
+//! The managers of a Swarm, and the replicas of one service. Orders return at once and run in the
+//! background; the next report shows the result. Services outlive the engine.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,7 +1,5 @@
-//! Changes the count of a Swarm service.
-//!
-//! Only the version that the loop has seen is changed, so no external change is lost. Each order is
-//! tried once; the next look tries again.
+//! Changes the count of a Swarm service. Only the version that the loop has seen is changed, so no
+//! external change is lost. Each order is tried once; the next look tries again.
 
 use serde_json::Value;
 

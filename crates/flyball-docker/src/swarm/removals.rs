@@ -1,7 +1,6 @@
-//! Predicts which tasks Swarm removes when the count is lowered.
-//!
-//! The order is total, so the prediction is stable. Swarm orders equal tasks at random: in one case
-//! in sixty it takes another task, which is drained while it is being stopped.
+//! Predicts which tasks Swarm removes when the count is lowered. The order is total, so the
+//! prediction is stable. Swarm orders equal tasks at random: in one case in sixty it takes another
+//! task, which is then drained while it is being stopped.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

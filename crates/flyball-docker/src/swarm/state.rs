@@ -1,7 +1,6 @@
-//! One Swarm service as its engine remembers it, and the report made from that.
-//!
-//! An answer older than flyball's own latest change does not set the count. A task keeps its
-//! address after Swarm has forgotten it.
+//! One Swarm service as its engine remembers it, and the report made from that. An answer older
+//! than flyball's latest change does not set the count. A task keeps its address after Swarm forgot
+//! it.
 
 mod notices;
 

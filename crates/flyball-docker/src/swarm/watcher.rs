@@ -1,7 +1,6 @@
-//! Keeps the known state of a Swarm up to date.
-//!
-//! Managers send no events of tasks on other nodes, so tasks are polled: often after an event or an
-//! order, otherwise each second. If no manager answers, the reading is missing, not empty.
+//! Keeps the known state of a Swarm up to date. Managers send no events of tasks on other nodes, so
+//! tasks are polled: often after an event or an order, otherwise each second. If no manager
+//! answers, the reading is missing, not empty.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

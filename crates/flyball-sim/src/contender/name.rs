@@ -1,7 +1,6 @@
-//! Policies by name: `governor`, `governor:cap=70%,slo=250ms`, `hpa:70`, `static:peak`, `oracle`,
-//! ... The names are those of one table, from which help and documentation come as well. A name
-//! that needs the load (`static:mean`, `oracle`) is completed when the contender is made. A name
-//! that parses can be made into a contender.
+//! Policies by name: `governor`, `hpa:70`, `static:peak`, `oracle`. Help and documentation come
+//! from the same table. A name that parses can be made into a contender; one that needs the load,
+//! such as `oracle`, is completed then.
 
 mod grammar;
 mod own;

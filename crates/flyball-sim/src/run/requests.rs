@@ -1,8 +1,6 @@
-//! A trace, request by request: queues and latencies. A trace and the settings become requests and
-//! replicas, with a ledger between looks. Demand and supply are compared by the minute, since below
-//! it counts of requests are noise. Chance is the same for every contender, and over once the trace
-//! is: whether a count comes to rest is judged under its last load in equal gaps, which no figure
-//! takes in.
+//! A trace, request by request. Demand and supply are compared by the minute, since below that
+//! counts of requests are noise. Whether a count comes to rest is judged after the trace, under its
+//! last load in equal gaps, which enters no other figure.
 
 use flyball_core::decision::Decision;
 use flyball_core::units::seconds;

@@ -1,8 +1,6 @@
-//! The world of the benchmark: a pool of replicas that serve requests as a fluid. It moves on by
-//! ticks, and carries out what was decided. What it has beyond the fluid world is what a policy may
-//! not know of: chance that makes requests wait in a busy pool, CPU burnt by starts, work that
-//! changes, a slow replica. What finds no free replica waits. Requests are neither made nor lost
-//! but by patience that ends.
+//! The world of the benchmark: replicas that serve requests as a fluid, tick by tick. It has what a
+//! policy may not know of: waiting by chance in a busy pool, CPU burnt by starts, work that
+//! changes, a slow replica.
 
 mod lateness;
 

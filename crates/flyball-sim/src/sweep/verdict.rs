@@ -1,7 +1,6 @@
-//! What many races come to. Results are compared by the cost at which a policy keeps to a limit of
-//! late requests, at its best setting for each load (so in-sample, for everybody alike), and with
-//! one setting chosen on half of the loads and judged on the other half. A limit that was not kept
-//! is no cost, never a large one.
+//! What many races come to: the cost at which a policy keeps a limit of late requests, at its best
+//! setting for each load, and with one setting chosen on half of the loads and judged on the
+//! others. A limit that was not kept has no cost, never a large one.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;

@@ -1,8 +1,6 @@
-//! The world of requests with everything in it breaking, and then with nothing breaking any more.
-//! For each seed a [`story`] is drawn: a service, its load, and faults of some kinds, of others
-//! none at all. First comes safety: while anything may break, each look is checked by [`watch`].
-//! Then liveness: faults stop, the load is steady, and [`settle`] wants a sensible count that
-//! stays. A seed is the whole run; it repeats exactly.
+//! Everything breaks, and then nothing does. A seed draws the service, its load and its faults
+//! ([`story`]). While faults last, [`watch`] checks each look for safety; then the load is steady,
+//! and [`settle`] wants a sensible count that stays.
 
 mod deploys;
 mod settle;

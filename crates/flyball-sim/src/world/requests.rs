@@ -1,11 +1,6 @@
 //! Requests one by one: queues, latencies, and replicas that start, serve, drain, crash and leave.
-//! It governs how a request fares, never how many replicas there are. Time is kept in nanoseconds
-//! from 0; observations carry it in milliseconds, as live ones do. The moments of arrival and the
-//! work of the n-th request depend on the load and the seed alone, whatever was decided. In reading
-//! order: [`arrivals`] and [`service`] draw the load, [`replica`] is one server with its queue,
-//! `loads` finds the least busy one, `flow` moves requests through them, `orders` carries out
-//! plans, `observe` makes what a look sees, `breaks` is what may go wrong, [`latencies`] is the
-//! book, [`run`] the loop around it.
+//! When the n-th request arrives and what work it is depend on the load and the seed alone, never
+//! on what was decided. Time is in nanoseconds, in observations in milliseconds.
 
 pub mod arrivals;
 mod breaks;

@@ -1,7 +1,6 @@
-//! The observation that a world shows, kept from look to look. What a look changes (counters,
-//! phases) is written over what the last one left, so that a look costs no allocation while
-//! replicas neither come nor go; names are written once. Replicas and servers are in the order of
-//! their names, and a part that is not there is left out, never 0.
+//! The observation that a world shows. Each look writes over what the last one left, so that it
+//! allocates nothing while replicas neither come nor go. A part that is not there is left out,
+//! never 0.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

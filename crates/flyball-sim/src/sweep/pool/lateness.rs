@@ -1,7 +1,6 @@
-//! The share of requests that waits longer than the limit, in 0..=1. While requests wait, it comes
-//! from the fluid: a request that finds `b` waiting waits b over the rate of service. Otherwise it
-//! comes from Erlang's formula for the slots of all replicas together, so a pool at 99 % pays for
-//! its waits.
+//! The share of requests that waits longer than the limit, in 0..=1. While b requests wait, the
+//! next one waits b over the rate of service. Otherwise it comes from Erlang's formula for the
+//! slots of all replicas together, so that a pool at 99 % pays for its waits.
 
 use super::super::load::PER_S;
 

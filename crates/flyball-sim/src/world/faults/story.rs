@@ -1,7 +1,6 @@
-//! What is drawn for one seed: a service, its load, and what breaks when. Each kind of fault is
-//! left out of most stories altogether: faults that always come together hide each other. Times are
-//! multiples of the look interval, so that a story tells the same of a fast service and of a slow
-//! one.
+//! What is drawn for one seed: a service, its load, and what breaks when. Most stories leave out
+//! most kinds of fault, because faults that always come together hide each other. Times are
+//! multiples of the interval, so that a story means the same to a fast service and to a slow one.
 
 use std::fmt;
 

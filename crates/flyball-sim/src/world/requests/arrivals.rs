@@ -1,9 +1,6 @@
-//! When requests arrive. The moments come from a trace, or are given. Knows no replica. The moments
-//! depend on the load and its seed alone, and never fall back. Counts of whole seconds are placed
-//! evenly at random within their second: drawing them once more would double the variance that they
-//! already have. Coarser steps are rates, and arrivals a Poisson process of that rate; from 300 s
-//! on the steps are means of something smoother, so the rate runs straight from the middle of one
-//! to the middle of the next.
+//! When requests arrive. Counts of whole seconds are placed evenly at random within their second:
+//! drawing them again would double the variance that they already have. Coarser steps are Poisson
+//! rates; from 300 s on the rate runs straight from the middle of one to the middle of the next.
 
 use std::sync::Arc;
 
