@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod dist;
 mod fuzz;
 mod lab;
 mod matrix;
@@ -37,6 +38,8 @@ enum Command {
     Tidy,
     /// One benchmark: its figures and the conditions they were taken under.
     Bench(bench::Arguments),
+    /// The packages: a `.deb`, a tarball and an image, with checksums, in `target/dist`.
+    Dist(dist::Arguments),
     /// Simulated services under faults, one for each seed. Exit status 3: code panicked, 4: an
     /// invariant was broken, 5: a service did not settle.
     Sim(sim::Arguments),
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test => test::run(&root()),
         Command::Matrix(arguments) => matrix::run(&root(), &arguments),
+        Command::Dist(arguments) => dist::run(&root(), &arguments),
         Command::Tidy => tidy::run(&root()),
         Command::Bench(arguments) => return bench::run(&root(), &arguments),
         Command::Sim(arguments) => return sim::run(&root(), &arguments),

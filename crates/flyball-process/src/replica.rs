@@ -32,6 +32,16 @@ const KILL_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait for the rest of the log tail once every process that could write it is gone.
 const WORDS_LIMIT: Duration = Duration::from_millis(200);
 
+/// What systemd gives to a service that it started, and to nobody else.
+const OF_SYSTEMD: [&str; 6] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    "LISTEN_PID",
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+];
+
 /// Runs replica `id` until nothing of it is left, and reports to the engine what happens to it.
 pub(crate) async fn run_replica(engine: Arc<Shared>, id: ReplicaId, ordered: Ordered) {
     let Ordered { version, stopped } = ordered;
@@ -179,6 +189,10 @@ fn command(engine: &Shared, id: &ReplicaId, version: &Version, port: u16) -> Com
     let mut words = settings.command.iter().map(|word| word.replace("{port}", &port));
     let mut command = Command::new(&version.program);
     command.arg0(words.next().unwrap_or_default()).args(words);
+    // What systemd gave to flyball is not a replica's to use.
+    for name in OF_SYSTEMD {
+        command.env_remove(name);
+    }
     command.envs(&settings.env).env("PORT", port);
     command.envs(engine.launcher.marks().of_replica(&engine.service, id));
     if let Some(directory) = &settings.directory {

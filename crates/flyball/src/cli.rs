@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use simulate::{Decide, Simulate};
 
+use crate::log::LogFormat;
+
 /// The hidden command that stops replicas when flyball itself was killed.
 pub(crate) const WATCHDOG: &str = "watchdog";
 /// The hidden command that the demo's replicas run.
@@ -22,6 +24,16 @@ pub(crate) struct Cli {
     /// Log more (-v: every step, -vv: everything)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
+    /// What a line of the log looks like
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        env = "FLYBALL_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
+    pub(crate) log_format: LogFormat,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -14,9 +14,11 @@ mod finding;
 mod http;
 mod leadership;
 pub mod load;
+mod log;
 mod output;
 mod plain;
 mod ports;
+mod systemd;
 
 use std::process::ExitCode;
 
@@ -28,7 +30,7 @@ use tokio::runtime::Builder;
 /// The program: does what was typed.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    output::start_log(cli.verbose, matches!(cli.command, Command::Demo(_)));
+    log::start_log(cli.log_format, cli.verbose, matches!(cli.command, Command::Demo(_)));
     match run(cli.command) {
         Ok(code) => code,
         Err(failure) => {

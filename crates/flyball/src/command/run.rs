@@ -2,6 +2,7 @@
 //! configuration again.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use flyball_config::{Config, MINIMAL};
 use flyball_engine::Hint as _;
@@ -14,6 +15,7 @@ use crate::daemon::engines::docker;
 use crate::daemon::{Daemon, Standby, labelled};
 use crate::failure::Failure;
 use crate::leadership::Leadership;
+use crate::systemd;
 
 pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
     let config = configuration(&file)?;
@@ -29,10 +31,12 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
         Some(ha) => {
             let candidate = Leadership::stand(&config, ha);
             let standby = Standby::serve(&config, &candidate).await?;
+            systemd::ready("standby");
             let leadership = tokio::select! {
                 leadership = Leadership::enter(candidate) => leadership?,
                 name = &mut stopped => {
                     tracing::info!("{name}: stopping");
+                    systemd::stopping();
                     return Ok(ExitCode::SUCCESS);
                 }
             };
@@ -63,6 +67,7 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
             None => tracing::info!("{name}: {}..{} replicas", bounds.min, bounds.max),
         }
     }
+    let reports = tokio::spawn(systemd::report(Arc::clone(daemon.registry())));
     let name = loop {
         tokio::select! {
             name = &mut stopped => break name,
@@ -70,6 +75,9 @@ pub(crate) async fn run(file: ConfigFile) -> Result<ExitCode, Failure> {
         }
     };
     tracing::info!("{name}: stopping");
+    // Loops that end in order are not stuck.
+    reports.abort();
+    systemd::stopping();
     daemon.stop().await;
     // Only now may another flyball become the leader.
     drop(leadership);

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::overrides::Overrides;
 pub(crate) use super::service_state::ServiceState;
+use crate::systemd::LastLook;
 use crate::{clock, leadership};
 
 /// All services, their history, and the entry for manual overrides.
@@ -109,6 +110,22 @@ impl Registry {
     /// Every service's place.
     pub(super) fn slots(&self) -> Vec<Arc<ServiceState>> {
         self.slots.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Whether every service has had its first look.
+    pub(crate) fn all_have_looked(&self) -> bool {
+        self.slots().iter().all(|slot| slot.live().is_some())
+    }
+
+    /// The last look of every service that has had one.
+    pub(crate) fn last_looks(&self) -> Vec<LastLook> {
+        let looked = |slot: Arc<ServiceState>| {
+            let live = slot.live()?;
+            let decision = &live.decision;
+            let (at, next_look_ms) = (decision.at, decision.next_look_ms);
+            Some(LastLook { service: slot.name().to_owned(), at, next_look_ms })
+        };
+        self.slots().into_iter().filter_map(looked).collect()
     }
 
     /// Shows a service.

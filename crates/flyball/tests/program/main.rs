@@ -25,6 +25,7 @@ mod sick;
 mod simulate;
 mod state;
 mod support;
+mod systemd;
 mod traffic;
 mod trust;
 mod visible;

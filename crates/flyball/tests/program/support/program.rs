@@ -31,7 +31,7 @@ pub(crate) fn flyball<'a>(words: impl AsRef<[&'a str]>) -> Command {
 /// Takes away what the environment of the test could change.
 pub(crate) fn clean(command: &mut Command) {
     command.stdin(Stdio::null()).env("TZ", "UTC");
-    for name in ["FLYBALL_LOG", "FLYBALL_DAEMON", "FLYBALL_TOKEN_FILE"] {
+    for name in ["FLYBALL_LOG", "FLYBALL_LOG_FORMAT", "FLYBALL_DAEMON", "FLYBALL_TOKEN_FILE"] {
         command.env_remove(name);
     }
 }
