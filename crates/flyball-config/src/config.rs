@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::service::Service;
-use crate::systems::{Daemon, Docker, Ha, Haproxy, Marathon, Mesos, Proxy, Swarm, Zabbix};
+use crate::systems::{
+    Daemon, Docker, Ha, Haproxy, Marathon, Mesos, Notify, NotifyUrl, Proxy, Swarm, Zabbix,
+};
 
 /// A validated configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +30,8 @@ pub struct Config {
     pub haproxy: Haproxy,
     /// The Zabbix that services are reported to, if any.
     pub zabbix: Option<Zabbix>,
+    /// Who is told what needs attention, by the name of the target.
+    pub notify: BTreeMap<String, Notify>,
     /// The services of the file by name; at least one unless services are found by labels.
     pub services: BTreeMap<String, Service>,
 }
@@ -48,6 +52,14 @@ impl Config {
             ("zabbix.token_file", api.map(|api| &api.token_file)),
             ("zabbix.key_file", key_file),
         ];
-        all.into_iter().filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
+        let of_targets = self.notify.values().flat_map(|target| {
+            let url_file = match &target.url {
+                NotifyUrl::File(path) => Some(path),
+                NotifyUrl::Text(_) => None,
+            };
+            [("notify.url_file", url_file), ("notify.token_file", target.token_file.as_ref())]
+        });
+        let all = all.into_iter().chain(of_targets);
+        all.filter_map(|(key, path)| Some((key, path?.as_path()))).collect()
     }
 }

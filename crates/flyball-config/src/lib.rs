@@ -35,8 +35,8 @@ pub use service::{
 };
 pub use share::{ShareError, parse_share, show_share};
 pub use systems::{
-    Daemon, Docker, Ensemble, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Permits,
-    Proxy, Socket, Swarm, Zabbix, ZabbixApi,
+    Daemon, Docker, Ensemble, Ha, Haproxy, Marathon, MarathonPlace, Mesos, MesosMaster, Notify,
+    NotifyBody, NotifyEvent, NotifyUrl, Permits, Proxy, Socket, Swarm, Zabbix, ZabbixApi,
 };
 
 /// The configuration in the file at `path`, with defaults taken from `env`.

@@ -14,8 +14,8 @@ use crate::reader::{
 use crate::reservations::{Owner, Reservations};
 use crate::service::{Engine, Service, ServiceKeys, is_service_name, service};
 use crate::systems::{
-    DaemonKeys, DockerKeys, HaKeys, HaproxyKeys, MarathonKeys, MesosKeys, ProxyKeys, SwarmKeys,
-    ZabbixKeys, docker, marathon, swarm,
+    DaemonKeys, DockerKeys, HaKeys, HaproxyKeys, MarathonKeys, MesosKeys, Notify, NotifyKeys,
+    ProxyKeys, SwarmKeys, ZabbixKeys, docker, marathon, swarm,
 };
 use crate::{Config, Env};
 
@@ -30,6 +30,7 @@ section! {
         proxy: ProxyKeys = table::<ProxyKeys>(), implied "all defaults";
         haproxy: HaproxyKeys = table::<HaproxyKeys>(), implied "all defaults";
         zabbix: Option<ZabbixKeys> = table::<ZabbixKeys>(), optional "nothing is reported";
+        notify: BTreeMap<String, Option<NotifyKeys>> = TARGETS, empty "nobody is told";
         services: BTreeMap<String, Option<ServiceKeys>> = SERVICES, empty "services by labels";
     }
 }
@@ -37,6 +38,10 @@ section! {
 /// Tables of services by name; `None` for what is no table, which has been reported.
 const SERVICES: Kind<BTreeMap<String, Option<ServiceKeys>>> =
     Kind { form: Form::Table(ServiceKeys::SECTION), read: Read::Node(named) };
+
+/// Tables of targets by name; `None` for what is no table, which has been reported.
+const TARGETS: Kind<BTreeMap<String, Option<NotifyKeys>>> =
+    Kind { form: Form::Table(NotifyKeys::SECTION), read: Read::Node(named) };
 
 /// The configuration in `text`, with paths relative to `base`.
 pub(crate) fn config(
@@ -99,6 +104,7 @@ fn of_keys(keys: RootKeys, reports: &mut Reports) -> Option<Config> {
     let proxy = keys.proxy.value.and_then(|keys| keys.proxy(reports));
     let haproxy = keys.haproxy.value.and_then(HaproxyKeys::all);
     let zabbix = optional(keys.zabbix.value, |keys: ZabbixKeys| keys.zabbix(reports));
+    let notify = keys.notify.value.and_then(|tables| targets(tables, reports));
     let mut taken = Reservations::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
     if let Some(listen) = listen {
         taken.claim_for_daemon(listen);
@@ -126,6 +132,7 @@ fn of_keys(keys: RootKeys, reports: &mut Reports) -> Option<Config> {
         proxy: proxy?,
         haproxy: haproxy?,
         zabbix: zabbix?,
+        notify: notify?,
         services: services?,
     })
 }
@@ -136,6 +143,19 @@ fn optional<K, T>(keys: Option<Option<K>>, done: impl FnOnce(K) -> Option<T>) ->
         Some(keys) => done(keys).map(Some),
         None => Some(None),
     }
+}
+
+/// All targets, or `None` if one of them was refused.
+fn targets(
+    tables: BTreeMap<String, Option<NotifyKeys>>,
+    reports: &mut Reports,
+) -> Option<BTreeMap<String, Notify>> {
+    // Each is read, so that everything wrong is reported at once.
+    let all: Vec<_> = tables
+        .into_iter()
+        .map(|(name, keys)| Some((name, keys.and_then(|keys| keys.notify(reports))?)))
+        .collect();
+    all.into_iter().collect()
 }
 
 /// All services, or `None` if one of them was refused. There may be none if `by_labels`.
@@ -166,17 +186,17 @@ fn services(
     services
 }
 
-fn named(
+fn named<K: Keys>(
     root: &mut TableReader<'_>,
     key: &'static Key,
     node: Node,
-) -> Option<BTreeMap<String, Option<ServiceKeys>>> {
+) -> Option<BTreeMap<String, Option<K>>> {
     let found = node.show();
     let Value::Table(table) = node.value else {
-        root.reports.add(not_a_table(key.name, &found), &node.span);
+        root.reports.add(not_a_table::<K>(key.name, &found), &node.span);
         return None;
     };
-    let mut services = BTreeMap::new();
+    let mut tables = BTreeMap::new();
     for (name, entry) in table {
         let path = join(key.name, &name);
         if !is_service_name(&name) {
@@ -188,17 +208,19 @@ fn named(
                 Some(TableReader::read_all(path, entry.key_span, table, root.around, root.reports))
             }
             _ => {
-                root.reports.add(not_a_table(&path, &found), &entry.node.span);
+                root.reports.add(not_a_table::<K>(&path, &found), &entry.node.span);
                 None
             }
         };
-        services.insert(name, keys);
+        tables.insert(name, keys);
     }
-    Some(services)
+    Some(tables)
 }
 
-fn not_a_table(path: &str, found: &str) -> ConfigError {
-    let instead = "start a service with [services.NAME]".to_owned();
+fn not_a_table<K: Keys>(path: &str, found: &str) -> ConfigError {
+    let section = K::SECTION.path;
+    let what = if section == ServiceKeys::SECTION.path { "service" } else { "target" };
+    let instead = format!("start a {what} with [{section}]");
     ConfigError::not_a(path, found, "a table", instead)
 }
 

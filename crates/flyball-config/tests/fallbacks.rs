@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Described, Engine, Env, Limits, MarathonApp, Process,
-    Reach, Ready, Source, Task, TaskReach, Zabbix, parse, reference,
+    Backend, Balancer, Config, Container, Described, Engine, Env, Limits, MarathonApp, Notify,
+    NotifyBody, NotifyUrl, Process, Reach, Ready, Source, Task, TaskReach, Zabbix, parse,
+    reference,
 };
 use flyball_core::decide::look_interval_ms;
 use flyball_core::policy::{Governor, Policy, Rule, Timing};
@@ -76,6 +77,15 @@ fn zabbix() -> Zabbix {
     parsed(text).zabbix.unwrap()
 }
 
+fn target(lines: &str) -> Notify {
+    parsed(&format!("[docker]\n[notify.web]\n{lines}")).notify["web"].clone()
+}
+
+/// A target with an address alone.
+fn plain_target() -> Notify {
+    target("url = \"http://127.0.0.1/\"")
+}
+
 fn nothing() -> Config {
     parsed("[docker]")
 }
@@ -84,6 +94,15 @@ fn nothing() -> Config {
 type Row = (&'static str, &'static str, fn() -> bool);
 
 const ROWS: &[Row] = &[
+    ("notify.web.url", "the text in `url_file`", || {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        target(&format!("url_file = {file:?}")).url == NotifyUrl::File(file.into())
+    }),
+    ("notify.web.url_file", "the address in `url`", || {
+        plain_target().url == NotifyUrl::Text("http://127.0.0.1/".to_owned())
+    }),
+    ("notify.web.template", "the form of `body`", || plain_target().body == NotifyBody::Json),
+    ("notify.web.token_file", "no token", || plain_target().token_file.is_none()),
     (
         "flyball.state_dir",
         "`/var/lib/flyball` for root, otherwise `$XDG_STATE_HOME/flyball` or `~/.local/state/flyball`",

@@ -164,6 +164,8 @@ fn every_key_of_containers_arrives_where_it_belongs() {
     assert_eq!(web.policy.rule, Rule::Governor(rule));
 }
 
+/// As little as a target needs.
+const NOTIFY: &str = "[notify.web]\nurl = \"http://127.0.0.1/\"";
 /// As little as several flyballs need.
 const HA: &str = "[ha]\nzookeeper = \"zk://10.0.0.1:2181/flyball\"";
 
@@ -402,6 +404,7 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         let without = match section.strip_prefix("services.web.policy.") {
             Some(rule) => format!("{service}\npolicy = {{ {rule} = {{}} }}"),
             None if section == "ha" => format!("{service}\n{HA}"),
+            None if section == "notify.web" => format!("{service}\n{NOTIFY}"),
             None if ["docker", "swarm", "mesos", "marathon", "zabbix"].contains(&&*section) => {
                 format!("{service}\n[{section}]")
             }
@@ -409,6 +412,7 @@ fn the_defaults_of_the_reference_are_the_ones_that_apply() {
         };
         let with = match &*section {
             "ha" => format!("{service}\n{HA}\n{key} = {value}"),
+            "notify.web" => format!("{service}\n{NOTIFY}\n{key} = {value}"),
             _ => with(service, &section, &key, value),
         };
         assert_eq!(parsed(&with), parsed(&without), "{section}.{key}");
@@ -446,7 +450,8 @@ fn keys_read_in(section: &str) -> Vec<String> {
 fn every_key_that_is_read_is_in_the_reference_with_a_sentence() {
     let rows = rows();
     for table in keys_read_in("") {
-        let section = if table == "services" { "services.web".to_owned() } else { table };
+        let named = ["notify", "services"].contains(&&*table);
+        let section = if named { format!("{table}.web") } else { table };
         assert!(rows.iter().any(|row| row.section == section), "[{section}] is missing");
     }
     let mut sections: Vec<_> = rows.iter().map(|row| row.section.as_str()).collect();

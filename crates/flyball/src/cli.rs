@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Create or remove what flyball needs in Zabbix
     #[command(subcommand)]
     Zabbix(ZabbixAct),
+    /// Try the targets of notifications
+    #[command(subcommand)]
+    Notify(NotifyAct),
     /// Serve the CPU usage of this machine's containers to a flyball on another machine
     Agent(Agent),
     /// Print shell completions
@@ -93,6 +96,23 @@ pub(crate) struct ConfigFile {
     /// Configuration file; by default flyball.toml in this directory, and without one, services described by container labels
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyAct {
+    /// Send a test notification to every target of the configuration, or to one
+    Test(NotifyTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotifyTest {
+    /// Send to this target only
+    pub(crate) target: Option<String>,
+    #[command(flatten)]
+    pub(crate) file: ConfigFile,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,8 @@ mod decide;
 mod deploy;
 mod explain;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+mod notify;
 mod overrides;
 mod reload;
 mod run;
@@ -27,6 +28,7 @@ pub(crate) use cpu::cpu;
 pub(crate) use decide::decide;
 pub(crate) use deploy::{deploy, rollback, rollout};
 pub(crate) use explain::explain;
+pub(crate) use notify::notify;
 pub(crate) use overrides::{pause, resume, scale};
 pub(crate) use reload::reload;
 pub(crate) use run::{run, stopped_by_signal};

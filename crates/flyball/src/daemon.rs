@@ -17,6 +17,7 @@ pub(crate) mod labelled;
 mod leadership_guard;
 pub(crate) mod live;
 mod loop_log;
+mod notifications;
 mod overrides;
 mod owners;
 pub(crate) mod preflight;
@@ -238,6 +239,11 @@ fn follow_all(
     stopped: &watch::Receiver<bool>,
 ) -> Result<JoinSet<()>, Failure> {
     let mut following = JoinSet::new();
+    if !config.notify.is_empty() {
+        let registry = Arc::clone(&supervisor.registry);
+        let targets = notifications::targets(config);
+        following.spawn(notifications::follow(targets, registry, stopped.clone()));
+    }
     following.spawn(history::follow(Arc::clone(journal), Arc::clone(supervisor), stopped.clone()));
     discovery::follow_all(config, home, supervisor, stopped, &mut following)?;
     Ok(following)

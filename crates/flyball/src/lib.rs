@@ -67,6 +67,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reload(options) => block_on(command::reload(options)),
         Command::Simulate(options) => command::simulate(&options),
         Command::Decide(options) => command::decide(&options),
+        Command::Notify(act) => block_on(command::notify(act)),
         Command::Zabbix(act) => block_on(command::zabbix(act)),
     }
 }

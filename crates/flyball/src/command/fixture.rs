@@ -9,7 +9,7 @@ use flyball_web::{
 };
 
 /// Two of two wanted replicas are ready, and nothing else was measured.
-pub(super) fn service(name: &str) -> Service {
+pub(crate) fn service(name: &str) -> Service {
     let bounds = Bounds { min: 1, max: 9 };
     let decision = Decision {
         service: name.to_owned(),

@@ -18,6 +18,7 @@ mod kills;
 mod limits;
 mod monitors;
 mod neighbours;
+mod notifications;
 mod readers;
 mod replicas;
 mod secrets;

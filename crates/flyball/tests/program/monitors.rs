@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Place, installed, sample};
+use crate::support::{Daemon, Place, installed, run, sample};
 
 #[test]
 fn promtool_has_nothing_to_say_about_the_metrics() {
@@ -28,6 +29,26 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
     for name in dashboard_metrics() {
         let family = format!("# TYPE {} ", name.trim_end_matches("_bucket"));
         assert!(metrics.contains(&family), "the example dashboard draws {name}: {metrics}");
+    }
+}
+
+#[test]
+fn the_example_alerts_fire_when_they_should_and_only_on_metrics_that_exist() {
+    let Some(promtool) = installed("promtool", "prometheus") else { return };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/prometheus");
+    for words in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
+        let ran = run(Command::new(&promtool).args(words).current_dir(&folder));
+        assert_eq!(ran.code, Some(0), "{words:?}: {ran:?}");
+    }
+    let place = Place::with(&sample("web", 1.0, 0.5, "min = 1"));
+    let metrics = Daemon::start(&place).get("/metrics").body;
+    let alerts = std::fs::read_to_string(folder.join("alerts.yml")).unwrap();
+    let expressions = alerts.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let words = expressions.flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
+    let names: BTreeSet<&str> = words.filter(|word| word.starts_with("flyball_")).collect();
+    assert!(names.len() >= 3, "{names:?}");
+    for name in names {
+        assert!(metrics.contains(&format!("# TYPE {name} ")), "{name}: {metrics}");
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn fixed_keys(own: &Config, wanted: &Config) -> Vec<&'static str> {
         ("[ha]", own.ha != wanted.ha),
         ("[proxy]", own.proxy != wanted.proxy),
         ("[haproxy]", own.haproxy != wanted.haproxy),
+        ("[notify]", own.notify != wanted.notify),
         ("[zabbix]", own.zabbix != wanted.zabbix),
     ];
     pairs.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
