@@ -1,3 +1,5 @@
+//! What is told of a service that shows something and then no longer.
+
 use flyball_config::NotifyEvent::{AtMaximum, Count, StartsHeld, Trouble};
 use flyball_web::Notice;
 
