@@ -1,4 +1,4 @@
-//! Policies by name: `governor`, `governor:cap=70%,slo=250ms`, `hpa:70`, `static:peak`, `oracle`,
+//! Policies by name: `governor`, `governor:late=1%,cap=85%`, `hpa:70`, `static:peak`, `oracle`,
 //! ... The names are those of one table, from which help and documentation come as well. A name
 //! that needs the load (`static:mean`, `oracle`) is completed when the contender is made. A name
 //! that parses can be made into a contender.
