@@ -9,7 +9,7 @@ const GAIN: f64 = 0.4;
 const PERIOD_S: f64 = 8.0;
 /// Of the lateness that follows a growth beyond the plan the other half is left to the growth's own
 /// margin: after one burst all of it would keep twice the replicas for days.
-const BLAMED_SHARE: f64 = 0.5;
+const GROWTH_SHARE: f64 = 0.5;
 /// The margin before anything was learnt.
 const FIRST: f64 = 0.1;
 /// At least and at most: from 0.82 to 2.2 times. At 2.2 a queue has next to no part in how long a
@@ -21,8 +21,17 @@ const MOST: f64 = 0.8;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Trim {
     margin: Option<f64>,
-    /// The load grew beyond the plan, and requests have been late ever since.
-    overgrown: bool,
+    /// Another cause of lateness; `None` once nothing is late.
+    cause: Option<Cause>,
+}
+
+/// Why requests are late, other than for too little headroom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The load grew beyond the plan.
+    Growth,
+    /// Replicas fail, or do not start.
+    Failure,
 }
 
 /// What was late at one look.
@@ -48,17 +57,22 @@ impl Trim {
         self.margin.unwrap_or(FIRST).exp()
     }
 
-    /// Takes in that the load grew beyond the plan.
-    pub fn overgrown(&mut self) {
-        self.overgrown = true;
+    /// Takes in that something else makes requests late, until nothing is late any more.
+    pub fn blame(&mut self, cause: Cause) {
+        if self.cause != Some(Cause::Failure) {
+            self.cause = Some(cause);
+        }
     }
 
     /// Takes in what was late.
     pub fn see(&mut self, look: LateLook) {
         let LateLook { late, most, aim, weight, elapsed_ms, lag_ms } = look;
-        self.overgrown &= late > most;
-        let beyond = (late - most).max(0.0);
-        let counted = if self.overgrown { late - beyond * (1.0 - BLAMED_SHARE) } else { late };
+        self.cause = self.cause.filter(|_| late > most);
+        let counted = match self.cause {
+            None => late,
+            Some(Cause::Growth) => most + (late - most) * GROWTH_SHARE,
+            Some(Cause::Failure) => late.min(aim),
+        };
         let passed = seconds(elapsed_ms) / seconds(lag_ms).max(PERIOD_S);
         let margin =
             self.margin.unwrap_or(FIRST) + GAIN * (counted - aim) * weight * passed.min(1.0);
@@ -90,9 +104,19 @@ mod tests {
     }
 
     #[test]
+    fn what_failing_replicas_made_late_teaches_nothing() {
+        let mut trim = Trim::default();
+        trim.blame(Cause::Failure);
+        trim.blame(Cause::Growth);
+        assert_eq!(after(&mut trim, 1.0, 100), FIRST.exp());
+        assert!(after(&mut trim, 0.0, 1) < FIRST.exp());
+        assert!(after(&mut trim, 1.0, 1) > FIRST.exp());
+    }
+
+    #[test]
     fn what_a_burst_made_late_counts_for_half_until_nothing_is_late() {
         let (mut trim, mut other) = (Trim::default(), Trim::default());
-        trim.overgrown();
+        trim.blame(Cause::Growth);
         let risen = |factor: f64| factor.ln() - FIRST;
         let (half, whole) = (after(&mut trim, 0.05, 5), after(&mut other, 0.05, 5));
         assert!(risen(half) < 0.6 * risen(whole), "{half} {whole}");

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::estimate::growth::LoadLook;
 use crate::estimate::lateness;
-use crate::estimate::trim::LateLook;
+use crate::estimate::trim::{Cause, LateLook};
 use crate::memory::{Counted, Lateness, Memory, ObjectiveTerm};
 use crate::observation::BalancerReport;
 use crate::rules::Context;
@@ -74,7 +74,10 @@ pub(in crate::rules) fn learn(objective: Objective, memory: &mut Memory, context
     let look = LoadLook { now, load_per_s, recent_per_s, lag_ms, elapsed_ms };
     let grown = memory.objective.growth.see(look, objective.late * AIM);
     if grown.missed {
-        memory.objective.trim.overgrown();
+        memory.objective.trim.blame(Cause::Growth);
+    }
+    if is_failing(memory, signals) {
+        memory.objective.trim.blame(Cause::Failure);
     }
     let counted = Counted::of(report);
     let before = memory.objective.counted.replace(counted);
@@ -113,6 +116,13 @@ fn late_share(
     let limit = seconds(objective.within_ms) * f64::from(signals.ready) / work_s;
     let share = lateness::of_queue(before.waiting.into(), now.waiting.into(), limit);
     (Lateness::Queue, Some(share))
+}
+
+/// Whether replicas fail or do not start: headroom is not for that.
+fn is_failing(memory: &Memory, signals: &Signals) -> bool {
+    signals.unhealthy > 0
+        || signals.trouble.failed_starts.is_some()
+        || !memory.health.sick.is_empty()
 }
 
 /// Whether requests take so long without waiting: no number of replicas makes them faster.
