@@ -120,7 +120,8 @@ mod tests {
         let risen = |factor: f64| factor.ln() - FIRST;
         let (half, whole) = (after(&mut trim, 0.05, 5), after(&mut other, 0.05, 5));
         assert!(risen(half) < 0.6 * risen(whole), "{half} {whole}");
-        (after(&mut trim, 0.0, 1), after(&mut other, 0.0, 1));
+        after(&mut trim, 0.0, 1);
+        after(&mut other, 0.0, 1);
         let (before, whole) = (trim.factor().ln(), other.factor().ln());
         let more = after(&mut trim, 0.05, 5).ln() - before;
         assert!((more - (after(&mut other, 0.05, 5).ln() - whole)).abs() < 1e-9, "{more}");
