@@ -44,13 +44,15 @@ impl Objective {
     /// The term for what arrives now.
     pub(super) fn term(self, memory: &Memory, per_s: f64, lag_ms: u64) -> ObjectiveTerm {
         let learnt = &memory.objective;
+        // A queue does not show who waits in a busy replica, so nothing is saved on its word.
+        let least = if learnt.lateness == Lateness::Counted { 0.0 } else { 1.0 };
         ObjectiveTerm {
             late: self.late,
             within_ms: self.within_ms,
             growth: learnt.growth.factor(per_s, lag_ms),
             learnt_ms: learnt.growth.learnt_ms(),
             reserve: RESERVE,
-            trim: learnt.trim.factor(),
+            trim: learnt.trim.factor().max(least),
             lateness: learnt.lateness,
             was_late: learnt.was_late(self.late),
         }
