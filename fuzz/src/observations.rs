@@ -18,7 +18,8 @@ use flyball_core::observation::{
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{
-    Advised, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing, Update,
+    Advised, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Surge, Target,
+    Timing, Update,
 };
 use flyball_core::rollout::{Deployed, RolloutOrder};
 use flyball_core::units::{ReplicaId, Timestamp};

@@ -7,7 +7,9 @@
     reason = "a benchmark"
 )]
 
-use flyball_core::policy::{BUSY_CAP, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, Timing};
+use flyball_core::policy::{
+    BUSY_CAP, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, Timing,
+};
 use flyball_sim::contender::Contender;
 use flyball_sim::seed::Seed;
 use flyball_sim::world::requests::arrivals::Arrivals;

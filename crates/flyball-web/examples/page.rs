@@ -15,7 +15,9 @@ use flyball_core::observation::{
     Observation, Phase, Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
-use flyball_core::policy::{Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Timing};
+use flyball_core::policy::{
+    Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Timing,
+};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
