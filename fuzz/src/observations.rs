@@ -18,7 +18,8 @@ use flyball_core::observation::{
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{
-    Advised, Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing, Update,
+    Advised, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Surge, Target,
+    Timing, Update,
 };
 use flyball_core::rollout::{Deployed, RolloutOrder};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -179,6 +180,7 @@ impl Look {
             failures: if u.ratio(1, 8)? { failures(u)? } else { FailureCounts::default() },
             waiting: if u.ratio(1, 8)? { u.arbitrary()? } else { u.int_in_range(0..=9)? },
             servers: self.servers.clone(),
+            late: u.arbitrary::<Option<u8>>()?.map(u64::from),
             trouble: None,
             latency: if u.ratio(1, 4)? { Some(latency(u)?) } else { None },
         };
@@ -337,7 +339,10 @@ fn rule(u: &mut Unstructured<'_>) -> Result<Rule> {
             busy_cap: share(u, 1)?,
             slots: u.arbitrary::<Option<u8>>()?.map(|slots| u32::from(slots).max(1)),
             hold_ms: u.arbitrary::<Option<u32>>()?.map(u64::from),
-            slo_ms: u.arbitrary::<Option<u16>>()?.map(|ms| u64::from(ms).max(1)),
+            objective: match u.arbitrary::<Option<u16>>()? {
+                Some(ms) => Some(Objective { late: share(u, 1)?, within_ms: u64::from(ms).max(1) }),
+                None => None,
+            },
         }),
         3 => Rule::Target(Target {
             cpu: share(u, 1)?,

@@ -59,7 +59,11 @@ fn policy(engine: &str, lines: &str) -> Policy {
 }
 
 fn governor() -> Governor {
-    match policy("docker", "adopt = true\nport = 80").rule {
+    governor_of("")
+}
+
+fn governor_of(more: &str) -> Governor {
+    match policy("docker", &format!("adopt = true\nport = 80\n{more}")).rule {
         Rule::Governor(governor) => governor,
         other => panic!("{other:?}"),
     }
@@ -292,8 +296,12 @@ const ROWS: &[Row] = &[
         let hold = |lag_ms| policy.windows(lag_ms).hold_ms;
         [100, 20_000, 200_000].map(hold) == [10_000, 60_000, 300_000]
     }),
-    ("services.web.policy.governor.slo", "latency does not affect the count", || {
-        governor().slo_ms.is_none()
+    ("services.web.policy.governor.objective", "lateness does not affect the count", || {
+        governor().objective.is_none()
+    }),
+    ("services.web.policy.governor.busy_cap", "85%, or 97% with an objective", || {
+        let with = governor_of("policy.governor.objective.late = \"1%\"");
+        (governor().busy_cap, with.busy_cap) == (0.85, 0.97)
     }),
 ];
 

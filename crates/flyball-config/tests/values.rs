@@ -9,7 +9,7 @@ use flyball_config::{
     Backend, Balancer, Config, Container, Engine, Env, ExtraRights, Haproxy, Log, MINIMAL, Mesos,
     OwnedFile, Permits, Proxy, Reach, Ready, Socket, Template, load, parse, reference,
 };
-use flyball_core::policy::{Bounds, Governor, Rule, StepRule, Target};
+use flyball_core::policy::{Bounds, Governor, Objective, Rule, StepRule, Target};
 use proptest::prelude::*;
 
 fn user_env() -> Env {
@@ -44,7 +44,7 @@ start_lag = "250ms"
 interval = "10s"
 slots = 8
 error_limit = "2.5%"
-policy = { governor = { busy_cap = "70%", hold = "30s", slo = "250ms" } }
+policy = { governor = { busy_cap = "70%", hold = "30s", objective = { late = "2.5%", within = "100ms" } } }
 "#;
 
 const CONTAINERS: &str = r#"
@@ -286,8 +286,10 @@ fn every_key_arrives_where_it_belongs() {
     assert!((web.error_limit - 0.025).abs() < 1e-9, "{}", web.error_limit);
     assert_eq!(web.policy.service, "web");
     assert_eq!(web.policy.bounds, Bounds { min: 0, max: 20 });
-    let rule = Governor { busy_cap: 0.7, slots: Some(8), hold_ms: Some(30_000), slo_ms: Some(250) };
-    assert_eq!(web.policy.rule, Rule::Governor(rule));
+    let Rule::Governor(rule) = web.policy.rule else { panic!("{:?}", web.policy.rule) };
+    assert_eq!((rule.busy_cap, rule.slots, rule.hold_ms), (0.7, Some(8), Some(30_000)));
+    let Objective { late, within_ms } = rule.objective.unwrap();
+    assert!((late - 0.025).abs() < 1e-9 && within_ms == 100, "{late} {within_ms}");
     let timing = web.policy.timing;
     assert_eq!((timing.interval_ms, timing.drain_limit_ms), (Some(10_000), 60_000));
     assert_eq!((timing.start_limit_ms, timing.start_lag_prior_ms), (90_000, 250));

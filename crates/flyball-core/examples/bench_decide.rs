@@ -94,10 +94,12 @@ fn measure(count: u64) -> serde_json::Value {
 }
 
 fn service(number: u64) -> Service {
+    // With an objective, since its terms are the most that a governor can have to work out.
+    let objective = Some(Objective::default());
     let policy = Policy {
         service: format!("service-{number}"),
         bounds: Bounds { min: 1, max: 100 },
-        rule: Rule::Governor(Governor::default()),
+        rule: Rule::Governor(Governor { objective, ..Governor::default() }),
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
     };

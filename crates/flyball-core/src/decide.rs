@@ -33,7 +33,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
     if observation.engine.fresh(observation.at, timing.stale_after_ms).is_some() {
         memory.count.remember(observation.at, desired);
     }
-    rule.learn(memory, &context, &recommendations);
+    rule.learn(memory, &context);
     Decision {
         service: policy.service.clone(),
         at: observation.at,

@@ -5,7 +5,11 @@
 pub mod arrivals;
 pub mod bins;
 pub mod busyness;
+pub mod growth;
 pub mod lag;
+pub mod lateness;
+pub mod loads;
+pub mod trim;
 pub mod usage;
 pub mod window;
 pub mod work;

@@ -160,6 +160,7 @@ impl Decision {
         if let Some(line) = decides.and_then(|place| lines.get_mut(place)) {
             line.decides = true;
         }
+        lines.extend(self.recommendations.iter().filter_map(Recommendation::objective_line));
         if self.is_asleep() {
             lines.push(Line::new("asleep", ASLEEP));
         } else if lines.is_empty() {

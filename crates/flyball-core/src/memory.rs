@@ -4,7 +4,7 @@
 
 mod count;
 mod failures;
-pub(crate) mod headroom;
+mod objective;
 mod plan;
 mod readings;
 mod replica_history;
@@ -28,7 +28,8 @@ use readings::{EngineLook, Readings};
 use rollout::{RolloutLook, RolloutMemory};
 
 pub use failures::Failures;
-pub use headroom::{Headroom, HeadroomTerm};
+pub(crate) use objective::Counted;
+pub use objective::{Lateness, ObjectiveMemory, ObjectiveTerm};
 pub use plan::PlanMemory;
 pub(crate) use rollout::most_common;
 pub use scale_out_trial::{Futile, ScaleOutTrial};
@@ -42,8 +43,8 @@ pub struct Memory {
     pub(crate) health: HealthMemory,
     /// Of the rules.
     pub(crate) pace: PaceMemory,
-    /// Of the governor: what is kept beyond its cap.
-    pub(crate) headroom: Headroom,
+    /// Of the governor: what its objective has taught.
+    pub(crate) objective: ObjectiveMemory,
     /// Of `guard`.
     pub(crate) guard: GuardMemory,
     /// Of `plan`.

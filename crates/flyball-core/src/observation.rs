@@ -311,6 +311,10 @@ pub struct BalancerReport {
     pub servers: BTreeMap<ReplicaId, ServerReport>,
     /// Times of the requests that ended lately; `None` when none did.
     pub latency: Option<LatencyReport>,
+    /// Requests that were late by the objective of the service, ever; `None` where nobody counts
+    /// them.
+    #[serde(default)]
+    pub late: Option<u64>,
     /// What is wrong with the servers as a whole, such as a fault that all of them share; `None`
     /// where nothing is, and where the balancer does not tell.
     #[serde(default)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::bounds::Bounds;
 pub use crate::rollout::{RolloutPolicy, Surge, Update};
-pub use crate::rules::{Advised, Governor, Rule, StepRule, Target};
+pub use crate::rules::{Advised, BUSY_CAP, Governor, Objective, Rule, StepRule, Target};
 pub use crate::timing::{Timing, Windows};
 
 /// All that deciding needs to know of one service.

@@ -20,7 +20,7 @@ use crate::timing::{Timing, Windows};
 use crate::units::replicas_for;
 
 pub use advised::{AdviceState, AdviceTerms, Advised};
-pub use governor::{Backlog, CpuTerms, Governor, PileUp, Utilization};
+pub use governor::{BUSY_CAP, Backlog, CpuTerms, Governor, Objective, PileUp, Utilization};
 pub use step::{StepRule, Threshold};
 pub use target::{Ratio, Target};
 
@@ -112,14 +112,12 @@ impl Rule {
     }
 
     /// Learns from what came of earlier decisions.
-    pub(crate) fn learn(
-        &self,
-        memory: &mut Memory,
-        context: &Context<'_>,
-        recommendations: &[Recommendation],
-    ) {
+    pub(crate) fn learn(&self, memory: &mut Memory, context: &Context<'_>) {
         match self {
-            Self::Governor(rule) => governor::judge(rule, memory, context, recommendations),
+            Self::Governor(Governor { objective: Some(objective), .. }) => {
+                governor::learn(*objective, memory, context);
+            }
+            Self::Governor(_) => {}
             Self::Target(_) | Self::Step(_) | Self::Advised(_) | Self::External => {}
         }
     }
@@ -168,10 +166,10 @@ impl Rule {
         }
     }
 
-    /// The time that 99 of 100 requests should keep, where it affects the count.
-    pub fn slo_ms(&self) -> Option<u64> {
+    /// How many requests may be late, where that affects the count.
+    pub fn objective(&self) -> Option<Objective> {
         match self {
-            Self::Governor(rule) => rule.slo_ms,
+            Self::Governor(rule) => rule.objective,
             Self::Target(_) | Self::Step(_) | Self::Advised(_) | Self::External => None,
         }
     }
@@ -320,6 +318,14 @@ impl Arithmetic {
 }
 
 impl Recommendation {
+    /// What its objective has come to, where it has one.
+    pub(crate) fn objective_line(&self) -> Option<Line> {
+        match &self.arithmetic {
+            Arithmetic::Utilization(terms) => terms.objective.map(|objective| objective.line()),
+            _ => None,
+        }
+    }
+
     /// The arithmetic in words, with the count that it gives.
     pub fn line(&self) -> Line {
         let mut line = self.arithmetic.line();

@@ -29,10 +29,11 @@ fn rule() -> impl Strategy<Value = Rule> {
             0.2..1.0,
             proptest::option::of(1_u32..20),
             proptest::option::of(0_u64..60_000),
-            proptest::option::of(1_u64..1_000)
+            proptest::option::of((0.0001..0.5, 1_u64..1_000))
         )
-            .prop_map(|(busy_cap, slots, hold_ms, slo_ms)| {
-                Rule::Governor(Governor { busy_cap, slots, hold_ms, slo_ms })
+            .prop_map(|(busy_cap, slots, hold_ms, objective)| {
+                let objective = objective.map(|(late, within_ms)| Objective { late, within_ms });
+                Rule::Governor(Governor { busy_cap, slots, hold_ms, objective })
             }),
         (0.1..1.0, 0_u64..60_000, 0.0..1.0).prop_map(|(cpu, in_window_ms, in_share)| {
             Rule::Target(Target { cpu, in_window_ms, in_share, ..Target::default() })
@@ -231,6 +232,7 @@ impl Look {
                 p50_ms: f64::from(self.waiting),
                 p99_ms: f64::from(self.waiting) * 10.0,
             }),
+            late: self.errors.is_multiple_of(3).then_some(self.errors),
             trouble: None,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use flyball_core::observation::{FailureCounts, LatencyReport};
 
@@ -17,6 +17,8 @@ pub(crate) struct Meter {
     started: Instant,
     arrivals: AtomicU64,
     errors: AtomicU64,
+    late: AtomicU64,
+    late_after: Option<Duration>,
     refusals: [AtomicU64; Rejection::ALL.len()],
     pub(crate) turned_away: TurnedAway,
     times: Mutex<Window>,
@@ -24,11 +26,14 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
+    /// None yet; a request is late after `late_after`, where that is known.
+    pub(crate) fn new(late_after: Option<Duration>) -> Self {
         Self {
             started: Instant::now(),
             arrivals: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+            late_after,
             refusals: Default::default(),
             turned_away: TurnedAway::default(),
             times: Mutex::new(Window::new()),
@@ -48,6 +53,10 @@ impl Meter {
     /// The request was answered here.
     pub(crate) fn refused(&self, reason: Rejection) {
         self.refusals[reason as usize].fetch_add(1, Relaxed);
+        // Nobody was free in time: who waited in vain is as late as can be.
+        if matches!(reason, Rejection::QueueFull | Rejection::WaitLimit) {
+            self.late.fetch_add(1, Relaxed);
+        }
         if reason.is_error() {
             self.failed();
         }
@@ -57,6 +66,9 @@ impl Meter {
     pub(crate) fn ended(&self, arrived: Instant) {
         let now = Instant::now();
         self.all_times.count(now - arrived);
+        if self.late_after.is_some_and(|limit| now - arrived > limit) {
+            self.late.fetch_add(1, Relaxed);
+        }
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.record(now - self.started, now - arrived);
     }
@@ -67,6 +79,11 @@ impl Meter {
 
     pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Relaxed)
+    }
+
+    /// Requests that took longer than they may; `None` where nobody said how long that is.
+    pub(crate) fn late(&self) -> Option<u64> {
+        self.late_after.map(|_| self.late.load(Relaxed))
     }
 
     /// The errors by who made them. What was not refused here came from a replica.

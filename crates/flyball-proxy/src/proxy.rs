@@ -48,7 +48,7 @@ impl Proxy {
         let address = listener.local_addr().map_err(unusable)?;
         let upstreams =
             Arc::new(Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max));
-        let meter = Arc::new(Meter::new());
+        let meter = Arc::new(Meter::new(settings.late_after_ms.map(Duration::from_millis)));
         let shared = Arc::new(Shared { settings, clock, upstreams, meter });
         let (phase, serving) = watch::channel(Phase::Serving);
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
@@ -72,6 +72,7 @@ impl Proxy {
             waiting,
             servers,
             latency: meter.latency(),
+            late: meter.late(),
             trouble: self.shared.upstreams.trouble(),
         }
     }

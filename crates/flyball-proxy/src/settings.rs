@@ -56,6 +56,8 @@ pub struct ProxySettings {
     /// The share of the replicas that may get no requests because they fail, at least one, never
     /// all; 0: none of them.
     pub eject_max: f64,
+    /// A request that takes longer counts as late; `None`: none is counted.
+    pub late_after_ms: Option<u64>,
 }
 
 impl Default for ProxySettings {
@@ -77,6 +79,7 @@ impl Default for ProxySettings {
             idle_max: 256,
             idle_limit_ms: 4_000,
             eject_max: 0.5,
+            late_after_ms: None,
         }
     }
 }

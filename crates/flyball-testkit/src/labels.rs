@@ -105,10 +105,12 @@ fn value_for(label: &str) -> &'static str {
         "app" => "/bank",
         "options" => "ssl verify none",
         "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag"
-        | "interval" | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
+        | "interval" | "hold" | "within" | "window" | "cooldown" | "in-window" | "out-window" => {
+            "50s"
+        }
         "out-at" => "90%",
         "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share"
-        | "in-share" => "20%",
+        | "in-share" | "late" => "20%",
         _ => "x",
     }
 }

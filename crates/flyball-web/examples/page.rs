@@ -15,7 +15,9 @@ use flyball_core::observation::{
     Observation, Phase, Reading, ReplicaReport, Route, ServerHealth, ServerReport,
 };
 use flyball_core::plan::Step;
-use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Timing};
+use flyball_core::policy::{
+    Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Timing,
+};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{
@@ -241,6 +243,7 @@ impl World {
                 p50_ms,
                 p99_ms: p50_ms * 2.6 + self.load_per_s() * 0.3,
             }),
+            late: None,
             trouble: None,
         }
     }
@@ -486,7 +489,9 @@ impl Daemon for Fair {
 }
 
 fn fair(zero_wall_ms: i64) -> Fair {
-    let governor = || Rule::Governor(Governor { slo_ms: Some(250), ..Governor::default() });
+    let governor = || {
+        Rule::Governor(Governor { objective: Some(Objective::default()), ..Governor::default() })
+    };
     let step = StepRule { cooldown_ms: 20_000, cpu_window_ms: 10_000, ..StepRule::default() };
     let kinds = [
         ("web", governor(), Bounds { min: 2, max: 20 }, Trouble::None),

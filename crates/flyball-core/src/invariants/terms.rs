@@ -4,7 +4,7 @@
 
 use crate::observation::{Ask, Observation};
 use crate::policy::Policy;
-use crate::rules::{AdviceState, Arithmetic, Backlog, Ratio, Rule, Utilization};
+use crate::rules::{AdviceState, Arithmetic, Backlog, Objective, Ratio, Rule, Utilization};
 use crate::signals::Signals;
 
 /// The share of their time that replicas work while they work a backlog off.
@@ -45,11 +45,14 @@ fn whole(replicas: f64) -> u32 {
     (replicas - 1e-9).ceil() as u32
 }
 
-/// The larger of both rates times the work of a request, over the cap, times the headroom.
+/// The larger of both rates times the work of a request, and with an objective as much more as it
+/// may grow, over the cap; then what is kept against chance, and the trim of all of it.
 fn utilization(terms: &Utilization) -> u32 {
-    let per_s = f64::max(terms.arrivals_per_s, terms.level_per_s);
-    let factor = terms.spare.map_or(1.0, |spare| spare.factor);
-    whole(per_s * terms.work_s / terms.busy_cap * factor)
+    let busy = f64::max(terms.arrivals_per_s, terms.level_per_s) * terms.work_s;
+    let Some(objective) = terms.objective else { return whole(busy / terms.busy_cap) };
+    let grown = busy * objective.growth;
+    let reserve = f64::min(grown, 1.0) * objective.reserve;
+    whole((grown / terms.busy_cap + reserve) * objective.trim)
 }
 
 /// What arrives with 5 % to spare, and what has come to wait by the time that help is there, within
@@ -98,7 +101,8 @@ pub(super) fn hold(
                 && terms.level_per_s == signals.level_per_s
                 && Some(terms.work_s) == signals.work_s
                 && terms.busy_cap == rule.busy_cap
-                && terms.spare.is_none_or(|spare| Some(spare.slo_ms) == rule.slo_ms)
+                && terms.objective.map(|o| Objective { late: o.late, within_ms: o.within_ms })
+                    == rule.objective
         }
         (Arithmetic::Backlog(terms), Rule::Governor(_)) => {
             let busy = signals.arrivals_per_s.zip(signals.work_s).map(|(per_s, s)| per_s * s);

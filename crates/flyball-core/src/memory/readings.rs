@@ -142,6 +142,11 @@ impl Readings {
         self.requests.last_minute(now, per_s * seconds(span_ms))
     }
 
+    /// Mean arrivals per second over the last `window_ms`; `None` without a reading.
+    pub(crate) fn recent_per_s(&self, now: Timestamp, window_ms: u64) -> Option<f64> {
+        Some(self.arrivals.mean(now, window_ms)?.0)
+    }
+
     pub(super) fn rate(&self, now: Timestamp, windows: Windows) -> Option<Rate> {
         self.arrivals.rate(now, windows.floor_ms, windows.level_ms)
     }

@@ -6,20 +6,21 @@
 //! Example: 212 requests/s at 0.031 replica-seconds are 6.57 replicas' worth. At most 85 % busy:
 //! 6.57 / 0.85 = 7.7, so 8.
 
-mod headroom;
 mod hold;
+mod objective;
 mod terms;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Arithmetic, Context, CpuLine, Recommendation, Triggers};
-use crate::memory::{Headroom, Memory};
+use crate::memory::Memory;
 use crate::observation::Observation;
 use crate::signals::Signals;
 use crate::units::seconds;
 
-pub(super) use headroom::judge;
 pub(super) use hold::{hold, hold_window_ms};
+pub(super) use objective::learn;
+pub use objective::{BUSY_CAP, Objective};
 pub use terms::{Backlog, CpuTerms, PileUp, Utilization};
 
 /// Mean CPU to come down to while the cost of a request is unknown: low enough that a replica which
@@ -50,17 +51,16 @@ pub struct Governor {
     /// How long a surplus must last before it is removed; `None`: three start lags, within 10 s and
     /// 5 min.
     pub hold_ms: Option<u64>,
-    /// The time that 99 of 100 requests should keep, waiting included; `None`: none is measured by
-    /// it.
+    /// How many requests may be late; `None`: the cap alone says how many replicas there are.
     #[serde(default)]
-    pub slo_ms: Option<u64>,
+    pub objective: Option<Objective>,
 }
 
 impl Default for Governor {
     fn default() -> Self {
         // 0.85: the middle of the range in which simulated cost and late requests balanced (0.80
         // safe .. 0.90 lean). At 0.95 a third more requests wait; at 0.70 a fifth more is paid.
-        Self { busy_cap: 0.85, slots: None, hold_ms: None, slo_ms: None }
+        Self { busy_cap: 0.85, slots: None, hold_ms: None, objective: None }
     }
 }
 
@@ -68,9 +68,7 @@ impl Governor {
     pub(super) fn recommend(&self, memory: &Memory, context: &Context<'_>) -> Vec<Recommendation> {
         let signals = context.signals;
         let mut recommendations = match (signals.arrivals_per_s, signals.work_s) {
-            (Some(per_s), Some(work_s)) => {
-                from_demand(self, &memory.headroom, signals, per_s, work_s)
-            }
+            (Some(per_s), Some(work_s)) => from_demand(self, memory, signals, per_s, work_s),
             (Some(_), None) => {
                 [cpu(CPU_SHARE, signals), pile_up(self, signals)].into_iter().flatten().collect()
             }
@@ -95,7 +93,7 @@ impl Governor {
 
 fn from_demand(
     rule: &Governor,
-    headroom: &Headroom,
+    memory: &Memory,
     signals: &Signals,
     per_s: f64,
     work_s: f64,
@@ -107,7 +105,9 @@ fn from_demand(
         level_window_ms: signals.level_window_ms,
         work_s,
         busy_cap: rule.busy_cap,
-        spare: headroom.spare(rule.slo_ms),
+        objective: rule.objective.map(|objective| {
+            objective.term(memory, per_s.max(signals.level_per_s), signals.start_lag_ms)
+        }),
     };
     let backlog = backlog(per_s, work_s, signals).map(Arithmetic::Backlog);
     [Some(Arithmetic::Utilization(utilization)), backlog].into_iter().flatten().collect()

@@ -18,11 +18,13 @@ mod interval;
 #[path = "page.rs"]
 mod page;
 
-/// Each start lag with the length of what is run and its tick: 5,400 to 8,640 ticks each, around
-/// the busiest hours. A tick is a fifth of a short lag (flyball's own look interval is at most 2 s)
+/// Each start lag with the length of what is run and its tick (in ms): 5,400 to 8,640 ticks each,
+/// around the busiest hours. A tick is a fifth of a short lag (flyball's own look interval is at
+/// most 2 s), half of the shortest, since Erlang's formula already has the chance within a tick,
 /// and longer where replicas are slow, so that the whole takes minutes; that is kinder to policies
 /// that look seldom.
-const LAGS: [(u64, u64, u64); 3] = [(10, 3 * 3_600, 2), (60, 12 * 3_600, 5), (300, 2 * 86_400, 20)];
+const LAGS: [(u64, u64, u64); 4] =
+    [(1, 3_600, 500), (10, 3 * 3_600, 2_000), (60, 12 * 3_600, 5_000), (300, 2 * 86_400, 20_000)];
 
 /// What is run.
 pub(crate) struct Settings {
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     nature: String,
     with: Option<PathBuf>,
     interval: bool,
+    threads: Option<usize>,
     command: String,
 }
 
@@ -66,10 +69,10 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<String, Str
         .collect();
     let mut loads = Vec::new();
     let mut jobs = Vec::new();
-    for (lag_s, length_s, tick_s) in LAGS.into_iter().filter(|lag| settings.lags.contains(&lag.0)) {
+    for (lag_s, length_s, tick_ms) in LAGS.into_iter().filter(|lag| settings.lags.contains(&lag.0))
+    {
         for known in &known {
             for seed in (1..=settings.seeds).map(Seed) {
-                let tick_ms = tick_s * 1_000;
                 let span =
                     Span { middle_ms: known.hot_middle_ms, length_ms: length_s * 1_000, tick_ms };
                 loads.push(Load::draw(&known.trace, known.capacity, span, seed));
@@ -82,7 +85,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = String>) -> Result<String, Str
         }
     }
     let started = std::time::Instant::now();
-    let raced = race_all(&jobs, &loads)?;
+    let raced = race_all(&jobs, &loads, settings.threads)?;
     let mut entries = merge(&jobs, &loads, &raced);
     if let Some(path) = &settings.with {
         entries.extend(earlier(path, &entries)?);
@@ -117,6 +120,7 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
         nature: "plain".to_owned(),
         with: None,
         interval: false,
+        threads: None,
         command: "FOLDER".to_owned(),
     };
     let list = |text: String| text.split(',').map(str::to_owned).collect::<Vec<String>>();
@@ -126,6 +130,9 @@ fn parse(arguments: impl Iterator<Item = String>) -> Result<Settings, String> {
             "--json" => settings.json = true,
             "--interval" => settings.interval = true,
             "--seeds" => settings.seeds = value()?.parse().map_err(|_| "--seeds takes a count")?,
+            "--threads" => {
+                settings.threads = Some(value()?.parse().map_err(|_| "--threads takes a count")?);
+            }
             "--only" => settings.only = list(value()?),
             "--traces" => settings.traces = list(value()?),
             "--lags" => {
@@ -150,8 +157,9 @@ fn nature(name: &str, start_lag_ms: u64) -> Result<PoolModel, String> {
         "plain" => Ok(plain),
         "burn" => Ok(PoolModel { start_burn: 1.0, ..plain }),
         "double" => Ok(PoolModel { work_factor: 2.0, ..plain }),
+        "queue" => Ok(PoolModel { counts_late: false, ..plain }),
         "uneven" => Ok(PoolModel { slowest: 0.5, ..plain }),
-        _ => Err(format!("`{name}` is no nature\nhint: plain, burn, double or uneven")),
+        _ => Err(format!("`{name}` is no nature\nhint: plain, burn, double, queue or uneven")),
     }
 }
 
@@ -183,11 +191,11 @@ fn read(settings: &Settings) -> Result<Vec<Known>, String> {
     if known.is_empty() { Err("no traces to run".to_owned()) } else { Ok(known) }
 }
 
-/// All races on all cores, each result in the place of its job.
-fn race_all(jobs: &[Job], loads: &[Load]) -> Result<Vec<Raced>, String> {
+/// All races on so many threads, or on all cores, each result in the place of its job.
+fn race_all(jobs: &[Job], loads: &[Load], threads: Option<usize>) -> Result<Vec<Raced>, String> {
     let next = AtomicUsize::new(0);
     let raced = Mutex::new(vec![None; jobs.len()]);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = threads.unwrap_or_else(all_cores);
     let work = || -> Result<(), String> {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
@@ -204,6 +212,10 @@ fn race_all(jobs: &[Job], loads: &[Load]) -> Result<Vec<Raced>, String> {
     })?;
     let raced = raced.into_inner().map_err(|_| "a race panicked")?;
     Ok(raced.into_iter().flatten().collect())
+}
+
+fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The mean over seeds for each setting, trace and start lag, in the order of the jobs.

@@ -33,6 +33,9 @@ pub fn families() -> Vec<Family> {
     let marathon = |target: &u32| format!("marathon-lb:{}", f64::from(*target) / 100.0 * PER_S);
     let settings = TARGETS.iter().map(marathon).collect();
     vec![
+        single("governor:late=0.1%", true),
+        single("governor:late=1%", true),
+        single("governor:late=5%", true),
         swept("governor", "governor:T"),
         swept("hpa", "hpa:T"),
         swept("hpa, window 60 s", "hpa:T:60"),

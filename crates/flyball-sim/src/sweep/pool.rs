@@ -35,12 +35,14 @@ pub struct PoolModel {
     pub work_factor: f64,
     /// The slowest replica gets requests as the others do but serves this share of their rate.
     pub slowest: f64,
+    /// The balancer counts requests that are late; otherwise only its queue shows them.
+    pub counts_late: bool,
 }
 
 impl PoolModel {
     /// A pool that is as it should be.
     pub fn plain(start_lag_ms: u64) -> Self {
-        Self { start_lag_ms, start_burn: 0.0, work_factor: 1.0, slowest: 1.0 }
+        Self { start_lag_ms, start_burn: 0.0, work_factor: 1.0, slowest: 1.0, counts_late: true }
     }
 }
 
@@ -70,6 +72,7 @@ pub struct Pool {
     next_number: u64,
     arrivals: f64,
     given_up: f64,
+    late: f64,
     sight: Sight,
     /// A replica or server came or went since the sight was written.
     outdated: bool,
@@ -106,6 +109,7 @@ impl Pool {
             next_number: 1,
             arrivals: 0.0,
             given_up: 0.0,
+            late: 0.0,
             sight: Sight::new(true),
             outdated: true,
         };
@@ -127,6 +131,7 @@ impl Pool {
             errors: whole(self.given_up),
             waiting: u32::try_from(whole(self.backlog.waiting())).unwrap_or(u32::MAX),
             latency: None,
+            late: self.nature.counts_late.then(|| whole(self.late)),
         };
         let states = |body: &Body| body.state(now);
         if std::mem::take(&mut self.outdated) {
@@ -157,6 +162,7 @@ impl Pool {
         let late = arrived * fluid.late_share(serving, passed.served * self.work_s / tick_s);
         self.given_up += passed.unserved;
         self.arrivals += arrived;
+        self.late += late;
         let paid = u32::try_from(self.bodies.len()).unwrap_or(u32::MAX);
         self.now_ms += self.tick_ms;
         self.count(passed.served, serving);

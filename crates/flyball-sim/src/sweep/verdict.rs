@@ -42,7 +42,56 @@ pub struct ChosenSetting {
     pub over_limit_pct: f64,
 }
 
+/// What one setting came to on all loads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingResult {
+    /// The setting.
+    pub setting: String,
+    /// Loads on which it kept to the limit.
+    pub kept: usize,
+    /// Median of the cost over the ideal, kept or not.
+    pub cost_median: f64,
+    /// Its mean.
+    pub cost_mean: f64,
+    /// Mean share of late requests, in percent.
+    pub late_mean_pct: f64,
+    /// Median of the share of late requests, in percent.
+    pub late_median_pct: f64,
+}
+
 impl Table {
+    /// The setting of `family` that keeps to the limit on most loads, and of those the cheapest.
+    pub fn single(&self, family: &Family, limit_pct: f64) -> Option<SettingResult> {
+        let results = family.settings.iter().filter_map(|s| self.result(s, limit_pct));
+        results.min_by(|a, b| b.kept.cmp(&a.kept).then(a.cost_median.total_cmp(&b.cost_median)))
+    }
+
+    /// What `setting` came to.
+    pub fn result(&self, setting: &str, limit_pct: f64) -> Option<SettingResult> {
+        let entries: Vec<&Entry> = self.entries.iter().filter(|e| e.setting == setting).collect();
+        let cost: Vec<f64> = entries.iter().map(|e| e.result.cost_ratio).collect();
+        let late: Vec<f64> = entries.iter().map(|e| e.result.over_limit_pct).collect();
+        Some(SettingResult {
+            setting: setting.to_owned(),
+            kept: late.iter().filter(|late| **late <= limit_pct).count(),
+            cost_mean: mean(&cost),
+            cost_median: median(cost)?,
+            late_mean_pct: mean(&late),
+            late_median_pct: median(late)?,
+        })
+    }
+
+    /// For each load on which `before` kept to the limit, the cost of `setting` over that of it.
+    pub fn cost_where_kept(&self, setting: &str, before: &str, limit_pct: f64) -> Vec<f64> {
+        let of = |setting: &str, trace: &String| {
+            self.entries.iter().find(|e| e.setting == setting && e.trace == *trace)
+        };
+        let ratio = |trace: &String| {
+            let before = of(before, trace).filter(|e| e.result.over_limit_pct <= limit_pct)?;
+            Some(of(setting, trace)?.result.cost_ratio / before.result.cost_ratio)
+        };
+        self.traces.iter().filter_map(ratio).collect()
+    }
     /// Takes the entries of one start lag.
     pub fn new(entries: Vec<Entry>) -> Self {
         let mut traces: Vec<String> = entries.iter().map(|e| e.trace.clone()).collect();
@@ -182,6 +231,25 @@ mod tests {
         assert_eq!(table.best(&family, 0.1), [None, Some(1.1)]);
         let judged = table.judge(&family, 1.0, false).unwrap();
         assert_eq!((judged.setting.as_str(), judged.cost_ratio), ("p:1", 1.2));
+    }
+
+    #[test]
+    fn a_single_setting_is_the_one_that_keeps_most_and_of_those_the_cheapest() {
+        let settings = vec!["p:1".to_owned(), "p:2".to_owned(), "p:3".to_owned()];
+        let family = Family { name: "p", settings, competes: true };
+        let table = Table::new(vec![
+            entry("p:1", "a", 1.2, 2.0),
+            entry("p:1", "b", 1.1, 0.0),
+            entry("p:2", "a", 1.5, 0.5),
+            entry("p:2", "b", 1.4, 0.0),
+            entry("p:3", "a", 1.4, 1.0),
+            entry("p:3", "b", 1.3, 0.2),
+        ]);
+        let single = table.single(&family, 1.0).unwrap();
+        assert_eq!((single.setting.as_str(), single.kept), ("p:3", 2));
+        assert!((single.cost_median - 1.35).abs() < 1e-9, "{single:?}");
+        assert_eq!(table.single(&family, 0.1).unwrap().kept, 1);
+        assert_eq!(table.cost_where_kept("p:2", "p:1", 1.0), [1.4 / 1.1]);
     }
 
     #[test]

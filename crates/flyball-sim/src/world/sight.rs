@@ -39,6 +39,7 @@ pub(crate) struct Counters {
     pub(crate) errors: u64,
     pub(crate) waiting: u32,
     pub(crate) latency: Option<LatencyReport>,
+    pub(crate) late: Option<u64>,
 }
 
 /// What is shown.
@@ -125,6 +126,7 @@ impl Sight {
             balancer.errors = counters.errors;
             balancer.waiting = counters.waiting;
             balancer.latency = counters.latency;
+            balancer.late = counters.late;
         }
     }
 }

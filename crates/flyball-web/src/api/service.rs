@@ -96,8 +96,8 @@ pub struct PolicyView {
     pub rule: RuleName,
     /// Lines to draw into the chart of mean CPU.
     pub thresholds: Vec<Threshold>,
-    /// The time within which 99 % of requests should be answered, in milliseconds; null if latency
-    /// does not affect the count.
+    /// The time within which all but a promised share of requests should be answered, in
+    /// milliseconds; null if lateness does not affect the count.
     pub slo_ms: Option<u64>,
 }
 
@@ -150,7 +150,11 @@ impl PolicyView {
             Rule::External => RuleName::External,
         };
         let thresholds = policy.rule.cpu_lines().into_iter().map(Threshold::from).collect();
-        Self { rule, thresholds, slo_ms: policy.rule.slo_ms() }
+        Self {
+            rule,
+            thresholds,
+            slo_ms: policy.rule.objective().map(|objective| objective.within_ms),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{EngineReport, Observation, Reading};
-use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
+use flyball_core::policy::{Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, Timing};
 use flyball_core::record::{DecisionFilter, Sample};
 use flyball_core::units::Timestamp;
 use flyball_web::{
@@ -50,7 +50,7 @@ pub(crate) fn decision(service: &str, wall_ms: i64) -> Decision {
 }
 
 pub(crate) fn view(name: &str) -> ServiceView {
-    let governor = Governor { slo_ms: Some(250), ..Governor::default() };
+    let governor = Governor { objective: Some(Objective::default()), ..Governor::default() };
     let rule = if name == "batch" { Rule::External } else { Rule::Governor(governor) };
     let policy = policy(name, rule);
     ServiceView {

@@ -110,7 +110,7 @@ fn what_cannot_be_used_ends_with_2_and_one_message() {
     );
     let unknown = ["--replica-capacity", "10", "--policy", "governor:warm=2"];
     refused(&load(), &unknown, "policy `governor:warm=2`: governor has no setting `warm`");
-    refused(&load(), &unknown, "hint: its settings and their defaults: governor:cap=85%,slo=");
+    refused(&load(), &unknown, "hint: its settings and their defaults: governor:cap=85%,late=");
     refused(&load(), &["--replica-capacity", "10", "--min", "9", "--max", "3"], "bounds 9..3");
     refused(&load(), &["--replica-capacity", "10", "--start-lag", "60s..20s"], "--start-lag");
     refused(&load(), &["--replica-capacity", "10", "--grid", "7s"], "cannot be resampled to steps");
@@ -136,7 +136,7 @@ fn settings_of_a_policy_are_taken_by_name_and_for_short_and_stand_in_the_help() 
     assert_ne!(figures("hpa:70,tolerance=0%,window=0s"), figures("hpa:70"));
     for command in ["simulate", "decide"] {
         let help = run(&mut flyball([command, "--help"])).stdout;
-        for line in ["cap=85%: ", "slo=DURATION: ", "up-pods=N: ", "target-rps=1000: "] {
+        for line in ["cap=85%: ", "late=SHARE: ", "up-pods=N: ", "target-rps=1000: "] {
             assert!(help.contains(line), "{line} is missing in {help}");
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::line::Line;
-use crate::memory::HeadroomTerm;
+use crate::memory::ObjectiveTerm;
 use crate::units::seconds;
 
 /// Share of their time that replicas work while a backlog is worked off.
@@ -25,9 +25,9 @@ pub struct Utilization {
     pub work_s: f64,
     /// The largest share of its time that a replica should be busy.
     pub busy_cap: f64,
-    /// What is kept beyond that, since requests were late at the cap.
+    /// What an objective adds to that; `None` without one.
     #[serde(default)]
-    pub spare: Option<HeadroomTerm>,
+    pub objective: Option<ObjectiveTerm>,
 }
 
 impl Utilization {
@@ -38,7 +38,11 @@ impl Utilization {
 
     /// Replicas that do `slack` times that work at the cap, and those beyond.
     pub(in crate::rules) fn demand(&self, slack: f64) -> f64 {
-        self.busy() * slack / self.busy_cap * self.spare.map_or(1.0, |spare| spare.factor)
+        let busy = self.busy() * slack;
+        match self.objective {
+            Some(objective) => objective.replicas(busy, self.busy_cap),
+            None => busy / self.busy_cap,
+        }
     }
 
     /// One request's part of those that the load was told by: the least that it can be off; 0
@@ -62,15 +66,15 @@ impl Utilization {
         let level_s = seconds(self.level_window_ms);
         let work_s = self.work_s;
         let busy = self.busy();
-        let cap = self.busy_cap * 100.0;
-        let mut text = format!(
+        let text = format!(
             "{per_s:.1}/s over {window_s:.1} s (level {level_per_s:.1}/s over {level_s:.0} s) \
-             x {work_s:.4} replica-s = {busy:.2} busy, at most {cap:.0} %"
+             x {work_s:.4} replica-s = {busy:.2} busy"
         );
-        if let Some(HeadroomTerm { factor, slo_ms }) = self.spare {
-            text += &format!(", x {factor:.2} to keep 99 % within {slo_ms} ms");
-        }
-        Line::new("utilization", text)
+        let terms = match self.objective {
+            Some(objective) => objective.terms(self.busy_cap),
+            None => format!(", at most {:.0} %", self.busy_cap * 100.0),
+        };
+        Line::new("utilization", text + &terms)
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a policy and its settings are written: `governor:cap=70%,slo=250ms`, or short `governor:70`.
+//! How a policy and its settings are written: `governor:late=1%,cap=85%`, or short `governor:70`.
 //! Knows rows of a table, and no policy. A value that is handed on is within the limits that its
 //! row states.
 

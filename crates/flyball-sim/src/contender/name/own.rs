@@ -2,7 +2,7 @@
 //! as in flyball.toml, dashes for underscores; only the governor's `busy_cap` is `cap` here. A
 //! default stands in the row as it stands in the core, which a test compares.
 
-use flyball_core::policy::{Governor, Rule, StepRule, Target};
+use flyball_core::policy::{BUSY_CAP, Governor, Objective, Rule, StepRule, Target};
 
 use super::Kind;
 use super::grammar::{Entry, Fallback, Given, Setting, Takes};
@@ -22,7 +22,7 @@ pub(super) const fn row(
 pub(super) static GOVERNOR: Entry = Entry {
     name: "governor",
     meaning: "flyball's default: arrivals times measured work, compared with the capacity that already runs",
-    short: &[&["cap", "slo"]],
+    short: &[&["cap"]],
     settings: &[
         row(
             "cap",
@@ -31,10 +31,16 @@ pub(super) static GOVERNOR: Entry = Entry {
             "the largest share of its time that a replica is busy: `busy_cap` in flyball.toml",
         ),
         row(
-            "slo",
+            "late",
+            Takes::Share(0.5),
+            Otherwise("the cap alone counts"),
+            "the share of requests that may be late: the headroom follows; see `objective` in flyball.toml",
+        ),
+        row(
+            "within",
             Takes::Duration(1),
-            Otherwise("none"),
-            "the time within which 99 % of requests are answered; only --mode requests measures it",
+            Otherwise("250ms, with late"),
+            "a request that waits longer is late",
         ),
         row(
             "hold",
@@ -54,12 +60,24 @@ pub(super) static GOVERNOR: Entry = Entry {
 
 fn governor(given: &Given) -> Result<Kind, String> {
     let preset = Governor::default();
+    let objective = objective(given);
+    let cap = if objective.is_some() { BUSY_CAP } else { preset.busy_cap };
     Ok(Kind::Own(Rule::Governor(Governor {
-        busy_cap: given.number("cap").unwrap_or(preset.busy_cap),
+        busy_cap: given.number("cap").unwrap_or(cap),
         slots: given.count("slots"),
         hold_ms: given.ms("hold"),
-        slo_ms: given.ms("slo"),
+        objective,
     })))
+}
+
+/// The objective, where either part of one is given.
+fn objective(given: &Given) -> Option<Objective> {
+    let preset = Objective::default();
+    let (late, within_ms) = (given.number("late"), given.ms("within"));
+    (late.is_some() || within_ms.is_some()).then_some(Objective {
+        late: late.unwrap_or(preset.late),
+        within_ms: within_ms.unwrap_or(preset.within_ms),
+    })
 }
 
 pub(super) static TARGET: Entry = Entry {

@@ -52,7 +52,8 @@ fn the_short_form_is_the_same_as_the_names() {
     for (short, long) in [
         ("governor:70", "governor:cap=70%"),
         ("governor:70%", "governor:cap=70"),
-        ("governor:250ms", "governor:slo=250ms"),
+        ("governor:late=1,cap=85", "governor:cap=85%,late=1%,within=250ms"),
+        ("governor:within=250ms", "governor:late=1%"),
         ("target:70", "target:cpu=70%"),
         ("step:40:20", "step:out_at=40%,in-at=20%"),
         ("hpa:70:0s", "hpa:target=70%,window=0s"),
@@ -76,7 +77,11 @@ fn what_is_unknown_is_answered_with_what_there_is() {
     for (name, why, hint) in [
         ("governer", "unknown policy", "valid policies: governor, target, step, hpa,"),
         ("", "unknown policy", "valid policies: governor,"),
-        ("governor:warm=1", "governor has no setting `warm`", "governor:cap=85%,slo=DURATION,"),
+        (
+            "governor:warm=1",
+            "governor has no setting `warm`",
+            "governor:cap=85%,late=SHARE,within=DURATION,",
+        ),
         ("governor:70,cap=80", "`cap` is given twice", "cap=85%"),
         ("governor:70:80", "`80` has no name, and governor takes only 1 without one", "cap=85%"),
         (
@@ -85,11 +90,13 @@ fn what_is_unknown_is_answered_with_what_there_is() {
             "cap=85%",
         ),
         (
-            "governor:ms",
-            "`ms` is not a valid `slo`: it must be a duration of at least 1ms",
-            "slo=DURATION",
+            "governor:within=ms",
+            "`ms` is not a valid `within`: it must be a duration of at least 1ms",
+            "within=DURATION",
         ),
-        ("governor:slo=250", "`250` is not a valid `slo`", "slo=DURATION"),
+        ("governor:within=250", "`250` is not a valid `within`", "within=DURATION"),
+        ("governor:late=51", "`51` is not a valid `late`", "late=SHARE"),
+        ("governor:slo=250ms", "governor has no setting `slo`", "late=SHARE"),
         ("governor:cap=0", "`0` is not a valid `cap`", "cap=85%"),
         ("governor:cap=101%", "`101%` is not a valid `cap`", "cap=85%"),
         (

@@ -9,6 +9,7 @@ use flyball_core::guard::Guard;
 use flyball_core::observation::{Observation, Phase};
 use flyball_core::policy::{Bounds, Policy};
 use flyball_core::rollout::RolloutState;
+use flyball_core::rules::Arithmetic;
 use flyball_core::units::{Timestamp, replicas_for};
 
 use super::super::requests::World;
@@ -54,8 +55,7 @@ pub(super) enum Standing {
 pub(super) struct Settling {
     policy: Policy,
     since: Option<Timestamp>,
-    least: u32,
-    most: u32,
+    sensible: Sensible,
     looks: u32,
     counted: u32,
     rest: u32,
@@ -70,12 +70,10 @@ const TURNS_MAX: u32 = 3;
 
 impl Settling {
     pub(super) fn new(story: &Story) -> Self {
-        let (least, most) = sensible(story);
         Self {
             policy: story.policy.clone(),
             since: None,
-            least,
-            most,
+            sensible: Sensible::of(story),
             looks: 0,
             counted: 0,
             rest: 0,
@@ -109,7 +107,7 @@ impl Settling {
         let window_ms = self.policy.windows(decision.signals.start_lag_ms).cpu_ms;
         let fresh = seen.at.ms_since(since) > window_ms;
         if self.rest >= REST_LOOKS && fresh && !holds(decision) {
-            return self.judge(decision.desired);
+            return self.judge(decision);
         }
         if self.counted > LOOKS_MAX {
             return Standing::Failed(Unsettled::StillChanging);
@@ -120,9 +118,10 @@ impl Settling {
         Standing::NotYet
     }
 
-    fn judge(&self, desired: u32) -> Standing {
-        let least = self.least;
-        let most = self.most;
+    fn judge(&self, decision: &Decision) -> Standing {
+        let desired = decision.desired;
+        let least = self.sensible.least;
+        let most = self.sensible.most(decision);
         let turns = self.turns;
         if !(least..=most).contains(&desired) {
             return Standing::Failed(Unsettled::NotSensible { desired, least, most });
@@ -159,26 +158,47 @@ fn waits(seen: &Observation, decision: &Decision) -> bool {
     holds(decision) || rolls || figures.starting > 0 || figures.draining > 0 || stopping
 }
 
-/// The least count that serves the steady load, and the most that can be explained.
-fn sensible(story: &Story) -> (u32, u32) {
-    let Bounds { min, max } = story.policy.bounds;
-    let work_s = story.setup.work.mean_ms / 1_000.0 / f64::from(story.setup.workers);
-    let busy = story.steady_per_s * work_s;
-    let uneven = if story.setup.imbalance_cv > 0.0 { 1.5 } else { 1.0 };
-    let least = replicas_for(busy / uneven).clamp(min, max);
-    let most = match story.policy.rule.busy_cap() {
-        // What a request costs is remembered for minutes: twice the work, cold starts and slow
-        // replicas are still in the figure.
-        Some(busy_cap) => {
+/// The least count that serves the steady load, and what the most that can be explained follows
+/// from.
+#[derive(Debug)]
+struct Sensible {
+    least: u32,
+    bounds: Bounds,
+    /// The work that may be reckoned with and how busy replicas are at most, where the rule says
+    /// so.
+    work: Option<(f64, f64)>,
+}
+
+impl Sensible {
+    fn of(story: &Story) -> Self {
+        let bounds = story.policy.bounds;
+        let work_s = story.setup.work.mean_ms / 1_000.0 / f64::from(story.setup.workers);
+        let busy = story.steady_per_s * work_s;
+        let uneven = if story.setup.imbalance_cv > 0.0 { 1.5 } else { 1.0 };
+        let least = replicas_for(busy / uneven).clamp(bounds.min, bounds.max);
+        let work = story.policy.rule.busy_cap().map(|busy_cap| {
+            // What a request costs is remembered for minutes: twice the work, cold starts and slow
+            // replicas are still in the figure.
             let doubled = if story.has(Kind::WorkDoubles) { 2.0 } else { 1.0 };
             let cold = if story.setup.cold.factor > 1.0 { 1.5 } else { 1.0 };
             // Without a balancer, by CPU.
             let cap = if story.setup.balanced { busy_cap } else { busy_cap.min(0.6) };
-            replicas_for(busy * 1.15 * doubled * cold * uneven / cap) + 1
-        }
-        None => max,
-    };
-    (least, most.clamp(min.max(least), max))
+            (busy * 1.15 * doubled * cold * uneven, cap)
+        });
+        Self { least, bounds, work }
+    }
+
+    /// With an objective, what `decision` says that it has learnt comes on top.
+    fn most(&self, decision: &Decision) -> u32 {
+        let Bounds { min, max } = self.bounds;
+        let Some((busy, cap)) = self.work else { return max };
+        let learnt = decision.recommendations.iter().find_map(|one| match &one.arithmetic {
+            Arithmetic::Utilization(terms) => terms.objective,
+            _ => None,
+        });
+        let replicas = learnt.map_or(busy / cap, |objective| objective.replicas(busy, cap));
+        (replicas_for(replicas) + 1).clamp(min.max(self.least), max)
+    }
 }
 
 impl fmt::Display for Unsettled {

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use flyball_core::policy::{
-    Bounds, Governor, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing,
+    Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Surge, Target, Timing,
 };
 
 use super::super::requests::arrivals::{below, nanos, unit};
@@ -215,7 +215,9 @@ fn policy(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Policy {
             busy_cap: dice.between(0.6, 0.95),
             slots: dice.whether(0.5).then_some(2),
             hold_ms: Some(interval_ms * (lag_looks + dice.range(0, 8))),
-            slo_ms: lag_looks.is_multiple_of(2).then_some(100),
+            objective: lag_looks
+                .is_multiple_of(2)
+                .then_some(Objective { late: 0.01, within_ms: 100 }),
         }),
     };
     let timing = Timing {

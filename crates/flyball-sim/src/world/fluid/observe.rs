@@ -61,6 +61,7 @@ impl Fluid<'_> {
             errors: count(self.unserved),
             waiting: u32::try_from(count(self.backlog.waiting())).unwrap_or(u32::MAX),
             latency: None,
+            late: None,
         };
         let busy = self.busy_slots();
         let states = |replica: &Replica| state(replica, now, busy);

@@ -57,6 +57,7 @@ impl World {
             errors: self.counters.errors,
             waiting: u32::try_from(self.line.len()).unwrap_or(u32::MAX),
             latency: self.latencies.told(),
+            late: Some(self.latencies.late + self.latencies.unserved),
         };
         let replicas = &self.replicas;
         let limit_cores = self.setup.cpu_limit_cores;

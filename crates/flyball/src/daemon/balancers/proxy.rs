@@ -51,6 +51,7 @@ impl ProxyHost {
             budget: Arc::clone(&room.budget),
             trusted: trusted.clone(),
             eject_max: service.policy.timing.eject_max,
+            late_after_ms: service.policy.rule.objective().map(|objective| objective.within_ms),
             ..preset
         }
     }
