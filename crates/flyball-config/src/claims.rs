@@ -9,6 +9,8 @@ use crate::reader::{Field, Span};
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
     pub(crate) listen: Option<Claim<SocketAddr>>,
+    pub(crate) activator: Option<Claim<SocketAddr>>,
+    pub(crate) hosts: Vec<Claim<String>>,
     pub(crate) backend: Option<Claim<String>>,
     pub(crate) file: Option<Claim<PathBuf>>,
 }

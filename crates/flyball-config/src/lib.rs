@@ -30,8 +30,8 @@ pub use reader::{
 };
 pub use reference::reference;
 pub use service::{
-    Backend, Balancer, Container, Engine, ExtraRights, Log, MarathonApp, OwnedFile, Process, Reach,
-    Ready, Service, SwarmService, Task, TaskReach, Template,
+    Activator, Backend, Balancer, Container, Engine, ExtraRights, Hold, Log, MarathonApp,
+    OwnedFile, Process, Reach, Ready, Service, SwarmService, Task, TaskReach, Template,
 };
 pub use share::{ShareError, parse_share, show_share};
 pub use systems::{

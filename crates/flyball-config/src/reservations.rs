@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::Config;
 use crate::claims::{Claim, Claims};
 use crate::reader::{ConfigError, Span, Syntax, join, show_path};
-use crate::service::{Balancer, Service};
+use crate::service::{Activator, Balancer, Service};
 
 /// Who claims something, and in which syntax.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,7 @@ pub(crate) struct Owner<'a> {
 pub(crate) struct Reservations {
     addresses: Vec<(SocketAddr, String)>,
     backends: BTreeMap<String, String>,
+    hosts: BTreeMap<String, String>,
     files: BTreeMap<PathBuf, String>,
     /// What every file must be below.
     directory: Option<PathBuf>,
@@ -38,6 +39,8 @@ impl Reservations {
     pub(crate) fn by(config: &Config) -> Self {
         let mut taken = Self::below(Some(config.haproxy.directory.clone()));
         taken.addresses.push((config.daemon.listen, "flyball's own API".to_owned()));
+        let activator = config.daemon.activator;
+        taken.addresses.extend(activator.map(|at| (at, "flyball's own activator".to_owned())));
         for (name, service) in &config.services {
             let owner = Owner { service: name, syntax: Syntax::File };
             // A configuration was free of clashes when it was made.
@@ -46,20 +49,25 @@ impl Reservations {
         taken
     }
 
-    /// Takes the address of the API, which comes before all services.
-    pub(crate) fn claim_for_daemon(&mut self, listen: SocketAddr) {
-        self.addresses.push((listen, "flyball.listen".to_owned()));
+    /// Takes an address of the daemon's own, which comes before all services.
+    pub(crate) fn claim_for_daemon(&mut self, key: &str, address: SocketAddr) {
+        self.addresses.push((address, key.to_owned()));
     }
 
     /// Takes what is free of `claims` and returns what is not, each with its place.
     pub(crate) fn claim(&mut self, owner: Owner<'_>, claims: Claims) -> Vec<(ConfigError, Span)> {
         let mut faults = Vec::new();
-        if let Some(Claim { key, value, span }) = claims.listen {
+        for Claim { key, value, span } in [claims.listen, claims.activator].into_iter().flatten() {
             faults.extend(self.claim_address(owner, &key, value).map(|fault| (fault, span)));
         }
         if let Some(Claim { key, value, span }) = claims.backend {
             let found = format!("\"{value}\"");
             let fault = claim_entry(self.backends.entry(value), owner, &key, &found);
+            faults.extend(fault.map(|fault| (fault, span)));
+        }
+        for Claim { key, value, span } in claims.hosts {
+            let found = format!("\"{value}\"");
+            let fault = claim_entry(self.hosts.entry(value), owner, &key, &found);
             faults.extend(fault.map(|fault| (fault, span)));
         }
         if let Some(Claim { key, value, span }) = claims.file {
@@ -135,6 +143,11 @@ impl Claims {
     fn of(service: &Service) -> Self {
         let path = |name: &str| format!("{}.{name}", join("services", &service.name));
         let mut claims = Self::default();
+        if let Activator::At(value) = service.activator {
+            claims.activator = Some(Claim { key: path("activator"), value, span: 0..0 });
+        }
+        let host = |host: &String| Claim { key: path("host"), value: host.clone(), span: 0..0 };
+        claims.hosts = service.hosts.iter().map(host).collect();
         match &service.balancer {
             Balancer::Proxy { listen, .. } => {
                 claims.listen = Some(Claim { key: path("listen"), value: *listen, span: 0..0 });

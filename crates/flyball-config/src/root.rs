@@ -95,7 +95,9 @@ fn sorted(source: Source<'_>, reports: Reports) -> ConfigErrors {
 }
 
 fn of_keys(keys: RootKeys, reports: &mut Reports) -> Option<Config> {
-    let listen = keys.flyball.value.as_ref().and_then(|keys| keys.listen.value);
+    let daemon = keys.flyball.value.as_ref();
+    let listen = daemon.and_then(|keys| keys.listen.value);
+    let activator = daemon.and_then(|keys| keys.activator.value.flatten());
     let daemon = keys.flyball.value.and_then(|keys| keys.daemon(reports));
     let (docker, no_labels) = docker(keys.docker).unzip();
     let swarm = swarm(keys.swarm, docker.as_ref());
@@ -106,8 +108,10 @@ fn of_keys(keys: RootKeys, reports: &mut Reports) -> Option<Config> {
     let zabbix = optional(keys.zabbix.value, |keys: ZabbixKeys| keys.zabbix(reports));
     let notify = keys.notify.value.and_then(|tables| targets(tables, reports));
     let mut taken = Reservations::below(haproxy.as_ref().map(|haproxy| haproxy.directory.clone()));
-    if let Some(listen) = listen {
-        taken.claim_for_daemon(listen);
+    for (key, address) in [("flyball.listen", listen), ("flyball.activator", activator)] {
+        if let Some(address) = address {
+            taken.claim_for_daemon(key, address);
+        }
     }
     let by_labels = docker.as_ref().is_none_or(|docker| docker.labels)
         || swarm.as_ref().is_none_or(|swarm| swarm.labels)

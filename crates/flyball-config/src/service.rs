@@ -14,6 +14,7 @@ macro_rules! debug_without_values {
     };
 }
 
+mod activator;
 mod balancer;
 mod docker;
 mod engine;
@@ -25,8 +26,11 @@ mod ready;
 mod rollout;
 mod swarm;
 
+use std::collections::BTreeSet;
+
 use flyball_core::policy::{Bounds, Policy, Rule, Timing};
 
+pub use activator::{Activator, Hold};
 pub use balancer::{Backend, Balancer, OwnedFile, Template};
 pub use docker::{Container, ExtraRights, Log, Reach};
 pub use engine::Engine;
@@ -58,6 +62,12 @@ pub struct Service {
     pub liveness_ms: u64,
     /// The share of a minute's requests that may fail before that is said, in 0..=1.
     pub error_limit: f64,
+    /// How requests wait for a replica.
+    pub hold: Hold,
+    /// What takes its requests behind HAProxy while no replica is ready.
+    pub activator: Activator,
+    /// Its host names, in lower case.
+    pub hosts: BTreeSet<String>,
 }
 
 /// The service called `name` in `keys`; `None` if anything was reported. Its claims are returned
@@ -67,7 +77,8 @@ pub(crate) fn service(
     keys: &ServiceKeys,
     reports: &mut Reports,
 ) -> (Option<Service>, Claims) {
-    let (balancer, claims) = balancer::balancer(keys, name, reports);
+    let (balancer, mut claims) = balancer::balancer(keys, name, reports);
+    activator::claim(keys, &mut claims);
     let engine = engine::engine(keys, name, reports);
     let bounds = bounds(keys, reports);
     let timing = timing(keys, reports);
@@ -95,6 +106,9 @@ pub(crate) fn service(
             ready: keys.ready.value.clone()?.unwrap_or(any),
             liveness_ms: keys.liveness.value?,
             error_limit: keys.error_limit.value?,
+            hold: activator::hold(keys)?,
+            activator: activator::activator(keys)?,
+            hosts: keys.host.value.clone()?,
         })
     })();
     (service, claims)

@@ -29,7 +29,9 @@ pub(crate) fn others<'a>(
     snapshot: &'a Snapshot,
     template_servers: Option<&'a TemplateServers>,
 ) -> impl Iterator<Item = (&'a str, &'a Server)> {
-    servers(snapshot).filter(move |(name, _)| !is_ours(name, template_servers) && *name != MARKER)
+    let own = [MARKER, mark::ACTIVATOR];
+    servers(snapshot)
+        .filter(move |(name, _)| !is_ours(name, template_servers) && !own.contains(name))
 }
 
 fn servers(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Server)> {

@@ -20,6 +20,8 @@ pub(crate) struct Change {
 pub(crate) enum What {
     /// Make it under a number that no other server of the backend has, and give it requests.
     Add { address: SocketAddr, id: u32, weight: u16 },
+    /// Make it the backup of the backend.
+    AddBackup(SocketAddr),
     /// Give it another address. Through maintenance, which closes idle connections to the old one.
     Move(SocketAddr),
     /// Give it requests again.
@@ -77,6 +79,9 @@ impl Change {
                     set("ready")
                 )
             }
+            What::AddBackup(address) => {
+                format!("add server {server} {address} backup;{}", set("ready"))
+            }
             What::Move(address) => {
                 let (ip, port) = (address.ip(), address.port());
                 let to = format!("set server {server} addr {ip} port {port}");
@@ -103,7 +108,9 @@ impl Change {
         let lines: Vec<&str> = answer.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         let first = lines.first().copied().unwrap_or("");
         match (&self.what, &lines[..]) {
-            (What::Add { .. }, [ADDED]) | (What::Delete, [DELETED]) => Ok(Outcome::Done),
+            (What::Add { .. } | What::AddBackup(_), [ADDED]) | (What::Delete, [DELETED]) => {
+                Ok(Outcome::Done)
+            }
             (What::Move(_), [said]) if said.ends_with(MOVED) => Ok(Outcome::Done),
             (What::Ready | What::Spare | What::Hold | What::Weigh(_), [])
             | (What::Drain | What::Vacate | What::Cut, []) => Ok(Outcome::Done),

@@ -2,6 +2,7 @@
 //! difference. A server of flyball's without an order (after a restart, or from a file) is adopted
 //! as it is.
 
+mod activator;
 mod observe;
 mod order;
 mod report;
@@ -15,6 +16,7 @@ use flyball_core::units::{ReplicaId, Timestamp};
 use crate::beside;
 use crate::change::{Change, What};
 use crate::error::HaproxyError;
+use crate::mark;
 use crate::settings::{HaproxySettings, Mode};
 use crate::sick::Sick;
 use crate::stat::{Process, Server, Snapshot};
@@ -70,6 +72,7 @@ impl DesiredState {
                 drain_limit_ms: settings.drain_limit_ms,
                 weight: settings.server_options.weight,
                 must_ask: settings.must_ask,
+                activator: settings.activator,
             },
             orders: BTreeMap::new(),
             seen: None,
@@ -179,7 +182,18 @@ impl DesiredState {
             };
             Some(Change { name, what: what? })
         };
-        self.orders.iter().filter_map(change).collect()
+        let activator = self.settings.to_activator(snapshot);
+        activator.into_iter().chain(self.orders.iter().filter_map(change)).collect()
+    }
+
+    /// What takes the activator away, if it was seen there.
+    pub(crate) fn activator_leaves(&self) -> Option<Change> {
+        let (_, snapshot) = self.seen.as_ref().filter(|_| self.not_asked().is_none())?;
+        let there =
+            self.settings.activator.is_some() && snapshot.servers.contains_key(mark::ACTIVATOR);
+        let (name, can_delete) = (mark::ACTIVATOR.to_owned(), snapshot.process.takes_servers());
+        let what = if can_delete { What::Delete } else { What::Vacate };
+        there.then_some(Change { name, what })
     }
 
     fn to_spare(&self, replica: &ReplicaId, server: &Server) -> Option<What> {

@@ -118,11 +118,14 @@ impl Haproxy {
         preflight::check(settings, configuration).await
     }
 
-    /// Ends the adapter's task. The servers stay: HAProxy serves on without flyball.
+    /// Ends the adapter's task. The servers stay: HAProxy serves on without flyball. But the
+    /// activator leaves, as nobody listens there any more: HAProxy answers 503 at once then, and
+    /// sends nothing to whoever has the port next.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         let limit_ms = self.shared.settings.call_limit_ms.saturating_add(ENDING_MS);
         let _ = timeout(Duration::from_millis(limit_ms), &mut self.task).await;
+        self.shared.retire_activator().await;
     }
 }
 

@@ -5,6 +5,8 @@
 use flyball_core::units::ReplicaId;
 
 const MARK: &str = "fb-";
+/// The server that takes requests while there is no replica. No replica's server has its name.
+pub(crate) const ACTIVATOR: &str = "fb-activator";
 
 /// What HAProxy takes as a name.
 pub(crate) fn is_name(text: &str) -> bool {
@@ -15,9 +17,15 @@ pub(crate) fn is_name(text: &str) -> bool {
 /// The name of `replica`'s server. Bytes that HAProxy does not take are written as `:` and two
 /// digits, and so is `:` itself.
 pub(crate) fn server_name(replica: &ReplicaId) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let name = written(replica, plain);
+    if name == ACTIVATOR { written(replica, |byte| plain(byte) && byte != b'a') } else { name }
+}
+
+fn written(replica: &ReplicaId, plain: impl Fn(u8) -> bool) -> String {
     let mut name = MARK.to_owned();
     for byte in replica.as_str().bytes() {
-        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+        if plain(byte) {
             name.push(char::from(byte));
         } else {
             name.push_str(&format!(":{byte:02x}"));
@@ -45,16 +53,27 @@ mod tests {
 
     #[test]
     fn a_name_leads_back_to_its_replica() {
-        for name in ["web-1", "a:b", "proud_newton", "Köln 1/2", "x.y", ":00", "a; show info\n"] {
+        for name in [
+            "activator",
+            "web-1",
+            "a:b",
+            "proud_newton",
+            "Köln 1/2",
+            "x.y",
+            ":00",
+            "a; show info\n",
+        ] {
             let server = server_name(&ReplicaId::new(name));
-            assert!(is_name(&server), "{server}");
+            assert!(is_name(&server) && server != ACTIVATOR, "{server}");
             assert_eq!(replica(&server).unwrap().as_str(), name);
         }
     }
 
     #[test]
     fn a_name_that_flyball_does_not_make_is_foreign() {
-        for server in ["web-1", "fb-", "fb", "fb-a:6", "fb-a:zz", "fb-:61", "fb-a:+1", "FB-web-1"] {
+        for server in
+            ["web-1", "fb-", "fb", "fb-a:6", "fb-a:zz", "fb-:61", "fb-a:+1", "FB-web-1", ACTIVATOR]
+        {
             assert_eq!(replica(server), None, "{server}");
         }
     }

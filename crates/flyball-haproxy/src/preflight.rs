@@ -2,6 +2,7 @@
 //!
 //! Nothing is changed, and what cannot be checked is reported as unchecked.
 
+mod activator;
 mod backend;
 mod configured;
 mod configured_backend;
@@ -69,6 +70,7 @@ pub(crate) async fn check(settings: &HaproxySettings, named: &[PathBuf]) -> Vec<
         Err(error) => vec![error.into()],
     };
     findings.extend(server_file::trouble(settings).as_ref().map(Finding::from));
+    findings.extend(activator::look_at(settings, seen, &source));
     findings.extend(configured::look_at(settings, seen, &source));
     findings
 }

@@ -91,6 +91,16 @@ impl Shared {
         Ok(outcome)
     }
 
+    /// Takes the activator out of the backend, if it is there. What fails is left: the next flyball
+    /// moves it.
+    pub(crate) async fn retire_activator(&self) {
+        let Some(change) = self.state().activator_leaves() else { return };
+        if let Err(error) = self.carry_out(&change).await {
+            let service = &self.settings.service;
+            tracing::warn!("{service}: the activator stays in HAProxy: {}", error.with_hint());
+        }
+    }
+
     /// Says once what flyball's servers take from those of others.
     fn tell_weight(&self) {
         let (weight, others) = {

@@ -3,11 +3,13 @@
 //! it may be.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::desired_state::Line;
 use crate::error::HaproxyError;
 use crate::folder::{Found, OwnedFiles, Place};
+use crate::mark::ACTIVATOR;
 use crate::settings::{HaproxySettings, Mode, OwnedFile, ServerOptions, TemplateServers};
 
 const HEAD: &str = "# Written by flyball, which replaces it after every change. Edit flyball.toml.";
@@ -19,6 +21,7 @@ pub(crate) struct ServerFile {
     service: String,
     above: String,
     options: ServerOptions,
+    activator: Option<SocketAddr>,
     written: Option<String>,
 }
 
@@ -36,7 +39,8 @@ impl ServerFile {
         let above = format!("{HEAD}\nbackend {}\n{body}", settings.backend);
         let (files, service) = (settings.files.clone(), settings.service.clone());
         let (place, options) = (Arc::new(place), settings.server_options.clone());
-        let file = Self { place, files, service, above, options, written: None };
+        let activator = settings.activator;
+        let file = Self { place, files, service, above, options, activator, written: None };
         // What an earlier run wrote is better than nothing until HAProxy has been seen.
         if found != (Found::Replaceable { ours: true }) {
             let template_server = |name| Line { name, address: None, id: None };
@@ -84,7 +88,10 @@ impl ServerFile {
                 None => format!("  server {name} 127.0.0.1:1 {options} disabled\n"),
             }
         };
-        let servers: String = servers.iter().map(line).collect();
+        // What the other servers have by default is not for this one.
+        let activator = self.activator.filter(|_| mode == Mode::Http);
+        let activator = activator.map(|at| format!("  server {ACTIVATOR} {at} backup no-check\n"));
+        let servers: String = servers.iter().map(line).chain(activator).collect();
         format!("{}{servers}", self.above)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Nothing that passes [`HaproxySettings::verify`] can end a command early or add a second one.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::error::HaproxyError;
@@ -31,6 +32,10 @@ pub struct HaproxySettings {
     pub must_ask: bool,
     /// Template servers to use in place of servers made at run time, for HAProxy before 2.5.
     pub template_servers: Option<TemplateServers>,
+    /// Where requests go while no server of the backend is up: the backup server `fb-activator`.
+    pub activator: Option<SocketAddr>,
+    /// How long a request may wait there.
+    pub activator_wait_ms: u64,
     /// How long one command may take from connecting to the last byte. 0 is refused.
     pub call_limit_ms: u64,
     /// The service's drain limit. A server that has drained for longer than this and 10 s more has
@@ -120,6 +125,8 @@ impl HaproxySettings {
             files: OwnedFiles::default(),
             must_ask: false,
             template_servers: None,
+            activator: None,
+            activator_wait_ms: 0,
             call_limit_ms: 250,
             drain_limit_ms: 30_000,
         }
@@ -207,6 +214,14 @@ impl ServerOptions {
         let parts = options::split(&self.words);
         let part = parts.iter().find(|part| part.first().is_some_and(|name| reads.contains(name)));
         part.map(|part| part.join(" "))
+    }
+
+    /// The first of its words under which a server takes something other than plain HTTP/1.
+    pub fn beyond_plain_http(&self) -> Option<String> {
+        let other = ["ssl", "send-proxy", "send-proxy-v2", "proto"];
+        let parts = options::split(&self.words);
+        let mut names = parts.iter().filter_map(|part| part.first());
+        names.find(|name| other.contains(name)).map(|name| (*name).to_owned())
     }
 
     /// Whether HAProxy asks an agent at such a server once that is enabled.

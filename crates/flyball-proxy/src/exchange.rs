@@ -21,11 +21,12 @@ use crate::arrival::Arrival;
 use crate::eject::Failure;
 use crate::expect::{Permission, PermissionSignal};
 use crate::headers;
+use crate::held;
 use crate::in_flight::{Ending, InFlight};
 use crate::rejection::Rejection;
 use crate::server::{Connection, Server};
 use crate::settings::span;
-use crate::shared::Client;
+use crate::shared::{Client, Phase, Shared, reached};
 use crate::tunnel;
 use crate::upload::{Progress, Upload, is_malformed};
 use crate::upstreams::{Admission, Permit, Ticket, Upstreams, Wait};
@@ -69,11 +70,15 @@ enum Sent {
     Lost(Rejection),
 }
 
-/// Answers one request.
+/// Answers one request, which is for the service of `client`, or for none.
 pub(crate) async fn answer(
-    client: Arc<Client>,
+    client: Result<Arc<Client>, Rejection>,
     request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    let client = match client {
+        Ok(client) => client,
+        Err(nobody) => return Ok(Answer::rejection(nobody)),
+    };
     let arrival = Arrival::new(&client.shared.meter);
     let answered = match Exchange::begin(&client, request, arrival.clone()) {
         Ok((exchange, request)) => exchange.run(request).await,
@@ -85,7 +90,7 @@ pub(crate) async fn answer(
             arrival.count();
         }
         client.shared.meter.refused(reason);
-        Answer::rejection(reason)
+        held::rejection(&client.shared, reason)
     }))
 }
 
@@ -123,7 +128,12 @@ impl Exchange {
     }
 
     async fn run(mut self, mut request: Request<Upload>) -> Result<Response<Answer>, Rejection> {
-        let mut permit = match self.client.shared.upstreams.admit() {
+        let Shared { upstreams, settings, .. } = &*self.client.shared;
+        if settings.page && held::wants_page(&request) && upstreams.is_asleep() {
+            upstreams.visit();
+            return Err(Rejection::Starting);
+        }
+        let mut permit = match upstreams.admit() {
             Admission::Admitted(permit) => permit,
             Admission::Waiting(wait) => {
                 Box::pin(self.wait(wait, &mut request, Rejection::WaitLimit)).await?
@@ -233,7 +243,13 @@ impl Exchange {
                 }
             }
         });
-        called.await.ok().flatten().ok_or(give_up)
+        let mut phase = self.client.phase.clone();
+        tokio::select! {
+            called = called => called.ok().flatten().ok_or(give_up),
+            // Who stops starts nothing more.
+            () = reached(&mut phase, Phase::Finishing),
+                if self.client.shared.upstreams.is_asleep() => Err(give_up),
+        }
     }
 
     fn copy_if_repeatable(&self, request: &Request<Upload>) -> Option<Request<Upload>> {

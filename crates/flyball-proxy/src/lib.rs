@@ -5,6 +5,7 @@
 // Reading order: `upstreams` (who is busy, who waits), `eject` (who fails), `exchange` (one request),
 // `answer` and `in_flight` (what lasts until the end of a request), then the edges: `listen`,
 // `server`, `headers`, `tunnel`.
+mod activator;
 mod answer;
 mod arrival;
 mod budget;
@@ -16,6 +17,7 @@ mod first_head;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod held;
 mod in_flight;
 mod interim;
 mod latency;
@@ -35,7 +37,9 @@ mod upload;
 mod upstreams;
 mod watched;
 
+pub use activator::{Activator, HostsServed};
 pub use budget::Budget;
+pub use held::{HeldRequests, Start};
 pub use proxy::Proxy;
 pub use rejection::{REASON_HEADER, Rejection};
 pub use settings::{ProxyError, ProxySettings};

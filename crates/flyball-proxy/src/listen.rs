@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::activator::Hosts;
 use crate::budget::{Full, Place, Share};
 use crate::exchange;
 use crate::first_head;
@@ -33,8 +34,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// a client that reads slowly. HAProxy and Node.js take heads of as much.
 const BUFFER_MAX: usize = 16 * 1024;
 
+/// Who answers the requests that arrive at an address.
+#[derive(Clone)]
+pub(crate) enum Requests {
+    /// The one service that it belongs to.
+    Own,
+    /// The service of each request's host name.
+    ByHost(Arc<Hosts>),
+}
+
 /// Takes in the clients of one address.
 struct Acceptor {
+    requests: Requests,
     address: SocketAddr,
     shared: Arc<Shared>,
     share: Arc<Share>,
@@ -48,6 +59,7 @@ struct Acceptor {
 pub(crate) async fn accept(
     listener: TcpListener,
     shared: Arc<Shared>,
+    requests: Requests,
     mut phase: watch::Receiver<Phase>,
 ) {
     let settings = &shared.settings;
@@ -55,8 +67,9 @@ pub(crate) async fn accept(
     let http = protocol(&shared);
     let (failed, turned_away) = (WarningLimit::default(), WarningLimit::default());
     let address = listener.local_addr().unwrap_or(settings.listen);
+    let clients = phase.clone();
     let mut acceptor =
-        Acceptor { address, shared, share, http, clients: phase.clone(), failed, turned_away };
+        Acceptor { requests, address, shared, share, http, clients, failed, turned_away };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -100,7 +113,8 @@ impl Acceptor {
             interim: Interim::default(),
             phase: self.clients.clone(),
         };
-        tokio::spawn(serve(stream, Arc::new(client), self.http.clone(), place));
+        let (client, requests) = (Arc::new(client), self.requests.clone());
+        tokio::spawn(serve(stream, client, requests, self.http.clone(), place));
     }
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full) {
@@ -124,7 +138,13 @@ fn say_and_close(stream: TcpStream, answer: &str) -> io::Result<()> {
     stream.shutdown(std::net::Shutdown::Write)
 }
 
-async fn serve(stream: TcpStream, client: Arc<Client>, http: http1::Builder, _place: Place) {
+async fn serve(
+    stream: TcpStream,
+    client: Arc<Client>,
+    requests: Requests,
+    http: http1::Builder,
+    _place: Place,
+) {
     let mut phase = client.phase.clone();
     let settings = &client.shared.settings;
     // A connection's buffers are worth a whole head; without one it ends as it would with them.
@@ -140,7 +160,13 @@ async fn serve(stream: TcpStream, client: Arc<Client>, http: http1::Builder, _pl
     let stall_limit = span(settings.stall_limit_ms);
     let socket = ClientSocket::new(stream, client.held.clone(), client.interim.clone());
     let io = TokioIo::new(Watched::new(socket, stall_limit, Watch::Writes));
-    let service = service_fn(move |request| exchange::answer(Arc::clone(&client), request));
+    let service = service_fn(move |request| {
+        let client = match &requests {
+            Requests::Own => Ok(Arc::clone(&client)),
+            Requests::ByHost(hosts) => hosts.client(&client, &request),
+        };
+        exchange::answer(client, request)
+    });
     let mut connection = pin!(http.serve_connection(io, service).with_upgrades());
     let ended = tokio::select! {
         biased;

@@ -100,8 +100,11 @@ impl Meter {
                     counts.by_replicas += count;
                 }
                 // The client's own doing, or no request yet: no error.
-                Rejection::BadRequest | Rejection::UploadBroken | Rejection::TooManyConnections => {
-                }
+                Rejection::BadRequest
+                | Rejection::UploadBroken
+                | Rejection::TooManyConnections
+                | Rejection::Starting
+                | Rejection::UnknownHost => {}
             }
         }
         // The counters are read one after another: an error whose refusal is counted may be missing

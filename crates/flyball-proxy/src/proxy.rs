@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::listen;
-use crate::meter::Meter;
+use crate::activator::Part;
+use crate::held::{HeldRequests, Start};
+use crate::listen::{self, Requests};
 use crate::rejection::Rejection;
 use crate::settings::{ProxyError, ProxySettings, span};
 use crate::shared::{Phase, Shared};
 use crate::times::Times;
-use crate::upstreams::Upstreams;
 
 /// How long tasks that were asked to end may take.
 const ENDING_LIMIT: Duration = Duration::from_secs(1);
@@ -46,13 +46,15 @@ impl Proxy {
         let unusable = |source| ProxyError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
-        let upstreams =
-            Arc::new(Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max));
-        let meter = Arc::new(Meter::new(settings.late_after_ms.map(Duration::from_millis)));
-        let shared = Arc::new(Shared { settings, clock, upstreams, meter });
+        let shared = Arc::new(Shared::new(settings, clock));
         let (phase, serving) = watch::channel(Phase::Serving);
-        tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
+        tokio::spawn(listen::accept(listener, Arc::clone(&shared), Requests::Own, serving));
         Ok(Self { address, epoch: clock().as_ms(), shared, phase })
+    }
+
+    /// What a door for several services needs to pass on requests for this one.
+    pub(crate) fn part(&self) -> Part {
+        Part { shared: Arc::clone(&self.shared), phase: self.phase.clone() }
     }
 
     /// Where clients connect.
@@ -86,6 +88,16 @@ impl Proxy {
     pub fn crowded(&self) -> Option<String> {
         let full = self.shared.meter.turned_away.recent()?;
         Some(format!("clients are turned away: {}", self.shared.settings.in_words(full)))
+    }
+
+    /// The requests that wait for a replica; `None` while none does.
+    pub fn held(&self) -> Option<HeldRequests> {
+        self.shared.upstreams.held()
+    }
+
+    /// What those are told who wait while no replica is ready.
+    pub fn tell_start(&self, start: Start) {
+        self.shared.start.set(start);
     }
 
     /// How long the requests took that a replica answered to the end, since the start.

@@ -31,11 +31,15 @@ pub enum Rejection {
     UploadBroken,
     /// 503: as many client connections as allowed are open.
     TooManyConnections,
+    /// 503: a page that waits in the place of the browser, while no replica is ready.
+    Starting,
+    /// 404: no service has the host name that the request is for.
+    UnknownHost,
 }
 
 impl Rejection {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::QueueFull,
         Self::WaitLimit,
         Self::ConnectFailed,
@@ -45,6 +49,8 @@ impl Rejection {
         Self::BadRequest,
         Self::UploadBroken,
         Self::TooManyConnections,
+        Self::Starting,
+        Self::UnknownHost,
     ];
 
     /// The name in the header, in logs and in metrics.
@@ -59,15 +65,18 @@ impl Rejection {
             Self::BadRequest => "bad-request",
             Self::UploadBroken => "upload-broken",
             Self::TooManyConnections => "too-many-connections",
+            Self::Starting => "starting",
+            Self::UnknownHost => "unknown-host",
         }
     }
 
     /// The status it is sent with.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections => {
+            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections | Self::Starting => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
                 StatusCode::BAD_GATEWAY
             }
@@ -88,19 +97,25 @@ impl Rejection {
             | Self::ConnectFailed
             | Self::BadRequest
             | Self::UploadBroken
-            | Self::TooManyConnections => None,
+            | Self::TooManyConnections
+            | Self::Starting
+            | Self::UnknownHost => None,
         }
     }
 
     /// Whether the service failed a request. A connection that is turned away is no request, and
-    /// shows nothing about the replicas.
+    /// shows nothing about the replicas; who gets the page comes again.
     pub fn is_error(self) -> bool {
-        self.status().is_server_error() && self != Self::TooManyConnections
+        self.status().is_server_error()
+            && !matches!(self, Self::TooManyConnections | Self::Starting)
     }
 
     /// Whether the request counts as load: it was well-formed, and not broken off by its client.
     pub(crate) const fn is_load(self) -> bool {
-        !matches!(self, Self::BadRequest | Self::UploadBroken | Self::TooManyConnections)
+        !matches!(
+            self,
+            Self::BadRequest | Self::UploadBroken | Self::TooManyConnections | Self::UnknownHost
+        )
     }
 
     /// What the answer says to a person.
@@ -117,6 +132,11 @@ impl Rejection {
             Self::BadRequest => "This request is ambiguous or not supported here.\n",
             Self::UploadBroken => "The body of the request did not arrive in time.\n",
             Self::TooManyConnections => "Too many connections are open.\n",
+            Self::Starting => "This service is starting.\n",
+            Self::UnknownHost => {
+                "No service here has the host name of this request. hint: set `host` of the service \
+                 (label flyball.host)\n"
+            }
         }
     }
 

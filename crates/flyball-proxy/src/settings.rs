@@ -21,6 +21,10 @@ pub struct ProxySettings {
     pub listen: SocketAddr,
     /// Requests one replica works on at once; more wait here. `None`: no limit. 0 is refused.
     pub slots: Option<u32>,
+    /// The service, for whoever waits for it.
+    pub service: String,
+    /// Whether browsers get a page to wait with while no replica is ready.
+    pub page: bool,
     /// Requests that may wait for a replica; one more is refused with 503.
     pub waiting_max: usize,
     /// How long a request may wait for a replica, retries included, before 503 (or 502 where the
@@ -65,6 +69,8 @@ impl Default for ProxySettings {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             slots: None,
+            service: String::new(),
+            page: false,
             waiting_max: 10_000,
             wait_limit_ms: 30_000,
             connect_limit_ms: 2_000,

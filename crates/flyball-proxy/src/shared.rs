@@ -3,11 +3,13 @@
 //! them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use flyball_core::units::Timestamp;
 use tokio::sync::watch;
 
 use crate::headers::Peer;
+use crate::held::StartInfo;
 use crate::interim::Interim;
 use crate::meter::Meter;
 use crate::settings::ProxySettings;
@@ -20,6 +22,17 @@ pub(crate) struct Shared {
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) meter: Arc<Meter>,
+    /// What is known of the start that requests wait for.
+    pub(crate) start: StartInfo,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: ProxySettings, clock: fn() -> Timestamp) -> Self {
+        let upstreams = Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max);
+        let meter = Meter::new(settings.late_after_ms.map(Duration::from_millis));
+        let (upstreams, meter) = (Arc::new(upstreams), Arc::new(meter));
+        Self { settings, clock, upstreams, meter, start: StartInfo::default() }
+    }
 }
 
 /// One client connection.

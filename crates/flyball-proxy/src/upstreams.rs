@@ -2,6 +2,7 @@
 //! in-flight count is the number of its live [`Permit`]s and never exceeds `slots`. The queue is
 //! strictly first in, first out.
 
+mod asleep;
 mod judge;
 
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ struct State {
     turn: usize,
     /// Whether any server is out.
     any_out: bool,
+    /// When somebody last got the page to wait with.
+    visited: Option<Instant>,
 }
 
 struct Entry {
@@ -66,8 +69,8 @@ struct Entry {
 /// A request in line.
 struct Waiter {
     call: oneshot::Sender<Permit>,
-    /// Whether it is shown as waiting.
-    counts: bool,
+    /// Since when it is shown as waiting, if it is.
+    since: Option<Instant>,
 }
 
 /// A request's place in the order of arrival.
@@ -141,7 +144,7 @@ impl Upstreams {
 
     fn join(self: &Arc<Self>, state: &mut State, ticket: Ticket) -> Wait {
         let (call, called) = oneshot::channel();
-        state.line.insert(ticket, Waiter { call, counts: false });
+        state.line.insert(ticket, Waiter { call, since: None });
         Wait { upstreams: Arc::clone(self), ticket, called }
     }
 
@@ -273,8 +276,7 @@ impl Upstreams {
             };
             servers.insert(server.replica.clone(), report);
         }
-        let waiting = state.line.values().filter(|waiter| waiter.counts).count();
-        (u32::try_from(waiting).unwrap_or(u32::MAX), servers)
+        (state.waiting(), servers)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -363,9 +365,9 @@ impl Wait {
     /// The request has arrived: it is shown as waiting from now on.
     pub(crate) fn counts(&self) {
         let mut state = self.upstreams.lock();
-        let first = !state.line.values().any(|waiter| waiter.counts);
+        let first = !state.line.values().any(|waiter| waiter.since.is_some());
         if let Some(waiter) = state.line.get_mut(&self.ticket) {
-            waiter.counts = true;
+            waiter.since = Some(Instant::now());
         }
         if first {
             self.upstreams.news.notify_one();

@@ -5,11 +5,12 @@ mod stage;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use flyball_proxy::{Proxy, ProxySettings, Rejection};
+use flyball_proxy::{Activator, Proxy, ProxySettings, Rejection, Start};
 use stage::*;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 fn spawn_get(proxy: &Proxy, path: &'static str) -> JoinHandle<String> {
     let address = proxy.address();
@@ -152,4 +153,96 @@ async fn the_loop_is_woken_when_a_request_begins_to_wait() {
     tokio::time::timeout(DEADLINE, proxy.changed()).await.unwrap();
     assert_eq!(proxy.observe().waiting, 1);
     asked.abort();
+}
+
+/// What a browser says that it takes.
+const BROWSER: &str = "accept: text/html,*/*;q=0.8\r\n";
+
+async fn ask(address: SocketAddr, head: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let mut text = String::new();
+    timeout(DEADLINE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_browser_gets_a_page_while_nothing_is_ready_and_counts_as_one_that_waits() {
+    let settings = ProxySettings { page: true, service: "<web>".into(), ..Default::default() };
+    let proxy = proxy(settings).await;
+    proxy.tell_start(Start { why: Some("exit 3: no licence".into()), usual_ms: Some(4_100) });
+    let asked = |method: &str| format!("{method} / HTTP/1.1\r\nhost: a\r\n{BROWSER}");
+    let page = ask(proxy.address(), &asked("GET")).await;
+    assert_refused(&page, "503", "starting");
+    for part in ["retry-after: 5\r\n", "no-store", "&#60;web&#62; is starting", "no licence"] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    timeout(DEADLINE, proxy.changed()).await.expect("the loop hears of it at once");
+    let report = proxy.observe();
+    assert_eq!((report.waiting, report.errors, report.failures.by_balancer), (1, 0, 0));
+    assert_eq!(proxy.held().unwrap().count, 1);
+    let form = asked("POST") + "content-length: 0\r\n";
+    let held = tokio::spawn({
+        let address = proxy.address();
+        async move { ask(address, &form).await }
+    });
+    observed(&proxy, |report| report.waiting == 2).await;
+    let web = replica("web").await;
+    web.route(&proxy);
+    assert!(held.await.unwrap().starts_with("HTTP/1.1 200"), "what was sent is not lost");
+    assert_eq!(body(&ask(proxy.address(), &asked("GET")).await), "web");
+    let report = observed(&proxy, |report| in_flight(report) == 0).await;
+    assert_eq!((report.waiting, proxy.held()), (0, None));
+}
+
+#[tokio::test]
+async fn who_waited_in_vain_for_a_first_replica_is_told_why() {
+    let proxy = proxy(ProxySettings { wait_limit_ms: 60, ..Default::default() }).await;
+    proxy.tell_start(Start { why: Some("exit 3:\nno licence".into()), usual_ms: Some(2_000) });
+    let answer = get(proxy.address(), "/").await;
+    assert_refused(&answer, "503", "wait-limit");
+    assert!(answer.contains("retry-after: 2\r\n"), "{answer}");
+    assert_eq!(
+        body(&answer),
+        "No replica of this service became ready in time: exit 3: no licence\n"
+    );
+}
+
+#[tokio::test]
+async fn one_address_serves_several_services_by_their_host_names() {
+    let (web, api) = (proxy(Default::default()).await, proxy(Default::default()).await);
+    let door = Activator::bind(ProxySettings::default(), clock).await.unwrap();
+    let names = |name: &str| [name.to_owned()];
+    let serves = door.serve(names("Web.example"), &web);
+    let _serves_too = door.serve(names("api.example"), &api);
+    let asked = |host: &str| format!("GET / HTTP/1.1\r\nhost: {host}\r\n");
+    let address = door.address();
+    let held = tokio::spawn({
+        let head = asked("web.Example:80");
+        async move { ask(address, &head).await }
+    });
+    observed(&web, |report| report.waiting == 1).await;
+    assert_eq!(api.observe().waiting, 0, "it waits for its own service");
+    let (first, second) = (replica("web").await, replica("api").await);
+    first.route(&web);
+    second.route(&api);
+    assert_eq!(body(&held.await.unwrap()), "web");
+    assert_eq!(body(&ask(address, &asked("api.example")).await), "api");
+    let unknown = ask(address, &asked("other.example")).await;
+    assert_refused(&unknown, "404", "unknown-host");
+    assert!(unknown.contains("flyball.host"), "{unknown}");
+    drop(serves);
+    assert_refused(&ask(address, &asked("web.example")).await, "404", "unknown-host");
+    door.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_proxy_that_stops_answers_those_that_wait_for_a_first_replica() {
+    let proxy = proxy(ProxySettings::default()).await;
+    let held = spawn_get(&proxy, "/");
+    observed(&proxy, |report| report.waiting == 1).await;
+    let began = Instant::now();
+    proxy.shutdown(5_000).await;
+    assert_refused(&held.await.unwrap(), "503", "wait-limit");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

@@ -306,6 +306,7 @@ impl World {
             policy: PolicyView::of(&self.policy),
             now_wall_ms: self.wall_ms(self.now_ms),
             decision: self.latest.clone(),
+            held: None,
             last_seen: self.is_blind().then(|| self.last_seen()),
             replicas: self.replicas.iter().map(|(id, r)| self.replica(id, r)).collect(),
             error_limit: 0.01,

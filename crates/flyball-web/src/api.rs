@@ -19,6 +19,6 @@ pub use override_request::{PauseRequest, ScaleBy, ScaleRequest, ScaleTo};
 pub use problem::{Problem, ProblemKind};
 pub use rollout::{DeployRequest, DeployView, GenerationView, ReloadReport};
 pub use service::{
-    LastSeen, ManualView, NodeView, PolicyView, ReplicaState, ReplicaView, RuleName, Service,
-    ServiceView, Threshold,
+    HeldView, LastSeen, ManualView, NodeView, PolicyView, ReplicaState, ReplicaView, RuleName,
+    Service, ServiceView, Threshold,
 };

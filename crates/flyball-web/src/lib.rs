@@ -23,10 +23,10 @@ mod summary;
 mod window;
 
 pub use api::{
-    DeployRequest, DeployView, Explained, GenerationView, LastSeen, LeaderStatus, ManualView,
-    NodeView, Notice, NoticeKind, PauseRequest, PolicyView, Problem, ProblemKind, ReloadReport,
-    ReplicaChange, ReplicaState, ReplicaView, Role, RuleName, ScaleBy, ScaleRequest, ScaleTo,
-    Service, ServiceView, Threshold,
+    DeployRequest, DeployView, Explained, GenerationView, HeldView, LastSeen, LeaderStatus,
+    ManualView, NodeView, Notice, NoticeKind, PauseRequest, PolicyView, Problem, ProblemKind,
+    ReloadReport, ReplicaChange, ReplicaState, ReplicaView, Role, RuleName, ScaleBy, ScaleRequest,
+    ScaleTo, Service, ServiceView, Threshold,
 };
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};

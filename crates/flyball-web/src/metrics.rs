@@ -242,6 +242,10 @@ impl Snapshot {
         })?;
         let help = "Requests waiting at the balancer";
         self.gauges(encoder, "flyball_requests_waiting", help, |v| balanced(v, |s| s.waiting))?;
+        let help = "Requests waiting at flyball for a replica: at its proxy, or at the activator";
+        self.gauges(encoder, "flyball_requests_held", help, |view| {
+            figure(Some(f64::from(view.held.map_or(0, |held| held.requests))))
+        })?;
         let help = "Requests in flight";
         self.gauges(encoder, "flyball_requests_in_flight", help, |v| balanced(v, |s| s.in_flight))?;
         let help = "Measured work of one request, in replica-seconds";

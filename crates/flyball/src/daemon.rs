@@ -127,7 +127,7 @@ impl Daemon {
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
         let supervisor = Arc::new(Supervisor {
             engines,
-            balancers: BalancerHosts::of(config, &budget),
+            balancers: BalancerHosts::open(config, &budget).await?,
             registry: Arc::clone(&registry),
             journal: Arc::clone(&journal),
             manuals: Mutex::new(manuals),
@@ -198,6 +198,7 @@ impl Daemon {
                 self.following.shutdown().await;
             }
             self.supervisor.stop().await;
+            self.supervisor.balancers.close().await;
             self.web.finished().await;
             if let Some(advice) = self.advice {
                 // It may be waiting for an answer.

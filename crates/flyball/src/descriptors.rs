@@ -1,7 +1,7 @@
 //! How many file descriptors each part may use. Each proxy has its own limit and control keeps a
 //! reserve, so one service cannot take down the API and the others.
 
-use flyball_config::{Balancer, Config, Engine};
+use flyball_config::{Activator, Balancer, Config, Engine, Service};
 use flyball_process::DESCRIPTORS_OF_A_REPLICA;
 use flyball_proxy::ProxySettings;
 use flyball_web::WebSettings;
@@ -87,9 +87,13 @@ impl Budget {
         };
         let processes_wanted = count(|engine| matches!(engine, Engine::Process(_)));
         let containers = count(|engine| matches!(engine, Engine::Docker(_))) + labelled_containers;
-        let balanced =
-            config.services.values().filter(|s| matches!(s.balancer, Balancer::Proxy { .. }));
-        let proxies = (balanced.count() as u64 + labelled).max(1);
+        let listens = |service: &&Service| {
+            matches!(service.balancer, Balancer::Proxy { .. })
+                || service.activator != Activator::Off
+        };
+        let balanced = config.services.values().filter(listens).count() as u64;
+        let by_host = u64::from(config.daemon.activator.is_some());
+        let proxies = (balanced + by_host + labelled).max(1);
 
         let share = (limit / SHARE).max(LEAST);
         let api = share.min(WebSettings::CONNECTIONS_MAX as u64);

@@ -22,6 +22,8 @@ pub(crate) const HAPROXY_NAME: Kind<String> =
     Kind::plain("text of `A-Z`, `a-z`, `0-9`, `.`, `_`, `-` and `:`", haproxy_name);
 pub(crate) const HAPROXY_NAMES: Kind<BTreeSet<String>> =
     Kind::plain("list of HAProxy names", haproxy_names);
+pub(crate) const HOST_NAMES: Kind<BTreeSet<String>> =
+    Kind::plain("host name, or list of host names", host_names);
 pub(crate) const WORDS: Kind<Vec<String>> = Kind::of(Form::Words, words);
 pub(crate) const LINES: Kind<Vec<String>> = Kind::of(Form::Lines, lines);
 
@@ -86,6 +88,22 @@ fn haproxy_names(given: Given<'_>) -> Result<BTreeSet<String>, ConfigError> {
 fn is_haproxy_name(text: &str) -> bool {
     let fine = |c: char| c.is_ascii_alphanumeric() || "._-:".contains(c);
     !text.is_empty() && text.chars().all(fine)
+}
+
+/// One host name, or several; in lower case, without a port.
+fn host_names(given: Given<'_>) -> Result<BTreeSet<String>, ConfigError> {
+    let (wanted, example) = ("a host name, or a list of them", "[\"web.example\"]");
+    if let Value::Text(text) = &given.node.value {
+        let name = host_name(text).ok_or_else(|| given.not_like(wanted, example))?;
+        return Ok(BTreeSet::from([name]));
+    }
+    given.each(host_name, wanted, example)
+}
+
+fn host_name(text: &str) -> Option<String> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let is_name = (1..=253).contains(&text.len()) && text.bytes().all(fine);
+    is_name.then(|| text.to_ascii_lowercase())
 }
 
 /// Words of a `server` line. Which of them HAProxy takes is for the balancer to say.

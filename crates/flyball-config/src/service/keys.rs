@@ -1,6 +1,6 @@
 //! The keys of a service. What an engine or a balancer makes of them is in its own file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ use super::rollout::SURGE;
 use crate::bytes::BYTES_MAX;
 use crate::policies::POLICY;
 use crate::reader::{
-    ADDRESS, CORES, DAY_MS, FLAG, HOUR_MS, IP, Only, PATH, PORT, REPLICAS_MAX, TEXT, VARIABLES,
-    WORDS, bytes, choice, count, duration, section, share, table,
+    ADDRESS, CORES, DAY_MS, FLAG, HOST_NAMES, HOUR_MS, IP, Only, PATH, PORT, REPLICAS_MAX, TEXT,
+    VARIABLES, WORDS, bytes, choice, count, duration, section, share, table,
 };
 
 pub(super) const ENGINES: [&str; 5] = ["process", "docker", "swarm", "mesos", "marathon"];
@@ -161,6 +161,22 @@ section! {
             "a fifth of the start lag, within 100 ms and 2 s", label Always;
         /// Requests that one replica handles at once; in HAProxy, the `maxconn` of a server.
         slots: Option<u32> = count(1, 100_000), optional "unlimited", label Always,
+            only [Only("balancer", &["proxy", "haproxy"])];
+        /// How long a request may wait for a replica: at the embedded proxy, and at the activator
+        /// while no replica is ready. Then it is answered with 503, `Retry-After` and a line of why.
+        wait_limit: u64 = duration(100, HOUR_MS), default "\"30s\"", label Always,
+            only [Only("balancer", &["proxy", "haproxy"])];
+        /// Whether a browser that asks for a page while no replica is ready gets a page that says
+        /// so and reloads by itself. Everything else waits. `false`: browsers wait, too.
+        page: bool = FLAG, default "false", label Always,
+            only [Only("balancer", &["proxy", "haproxy"])];
+        /// Where flyball takes the requests that HAProxy gets while no replica is ready. It is a
+        /// backup server of the backend, called `fb-activator`.
+        activator: Option<SocketAddr> = ADDRESS, optional
+            "with `min = 0`, an address of the service's own in 127.0.0.0/8; otherwise none",
+            label Allowed, only [Only("balancer", &["haproxy"])];
+        /// Host names of the service, for the shared `activator` in `[flyball]`: one, or a list.
+        host: BTreeSet<String> = HOST_NAMES, default "[]", label Allowed,
             only [Only("balancer", &["proxy", "haproxy"])];
         /// The share of a minute's requests that may fail (5xx, or no response) before flyball
         /// warns on the dashboard, in `flyball status`, in its log and in its metrics. `"100%"`:

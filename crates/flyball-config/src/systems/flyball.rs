@@ -1,10 +1,10 @@
 //! The `[flyball]` table. Other machines may reach the API only with a token that can be read and
 //! is not empty. The token itself is not kept here.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::reader::{ADDRESS, PATH, Reports, TOKEN_FILE, section};
+use crate::reader::{ADDRESS, IP, PATH, Reports, TOKEN_FILE, section};
 
 section! {
     /// The daemon itself.
@@ -23,6 +23,13 @@ section! {
         /// A file with a second secret, for clients that may only read. If it is set, reading
         /// requires one of the two.
         read_token_file: Option<PathBuf> = TOKEN_FILE, optional "every client may read";
+        /// An address on which flyball takes requests of all services that have a `host`, by their
+        /// `Host` header: for Traefik, Caddy, nginx and others, as their fallback or their only
+        /// upstream. Requests for a service without a ready replica wait here.
+        activator: Option<SocketAddr> = ADDRESS, optional "no such address";
+        /// The IP address at which HAProxy reaches this flyball's activators, where that is not the
+        /// one they listen on: HAProxy on another machine or in another container.
+        activator_address: Option<IpAddr> = IP, optional "the address listened on";
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) struct OrderSettings {
     /// Of flyball's servers where they are alone.
     pub(super) weight: u16,
     pub(super) must_ask: bool,
+    /// Where requests go while no server is up.
+    pub(super) activator: Option<SocketAddr>,
 }
 
 /// What was ordered for one replica.

@@ -57,6 +57,51 @@ async fn each_haproxy_starts_with_the_owned_file() {
     }
 }
 
+/// Requests go to the activator exactly while there is no server, and it is no replica.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_haproxy_has_the_activator_for_as_long_as_there_is_no_server() {
+    for version in [versions::old(), versions::installed(), versions::new()].into_iter().flatten() {
+        let case = format!("{:?}", version.release);
+        let mut stage = Stage::prepare(shapes().next().unwrap(), &version).await;
+        stage.settings.activator = Some(stage.replica);
+        stage.start(&case).await;
+        let by_hand = stage.check().await;
+        let line = format!("server fb-activator {} backup no-check", stage.replica);
+        let hinted = by_hand.iter().any(|finding| format!("{:?}", finding.edits).contains(&line));
+        assert_eq!(hinted, version.release < (2, 6), "{case}: {by_hand:#?}");
+        stage.stop();
+        for finding in by_hand {
+            stage.change(&finding.edits);
+        }
+        stage.start(&case).await;
+        let adapter = Haproxy::connect(stage.settings.clone(), haproxy::clock).await.unwrap();
+        until_served(&stage, &case).await;
+        let report = haproxy::observed(&adapter, |report| report.arrivals > 0).await;
+        assert!(report.servers.is_empty() && report.trouble.is_none(), "{case}: {report:?}");
+        let replica = haproxy::id("activator");
+        adapter.route(&replica, stage.replica);
+        haproxy::observed(&adapter, |r| haproxy::is_routed(r, &replica)).await;
+        stage.ask().await.unwrap();
+        haproxy::observed(&adapter, |r| r.servers[&replica].served == 1).await;
+        adapter.drain(&replica);
+        haproxy::observed(&adapter, |r| r.servers.is_empty()).await;
+        stage.stop();
+        stage.start(&format!("{case}, again")).await;
+        until_served(&stage, &case).await;
+        adapter.shutdown().await;
+        let refused = stage.ask().await.unwrap_err();
+        assert!(refused.starts_with("HTTP/1.1 503"), "{case}: {refused}");
+    }
+}
+
+async fn until_served(stage: &Stage, case: &str) {
+    let began = std::time::Instant::now();
+    while let Err(answer) = stage.ask().await {
+        assert!(began.elapsed() < haproxy::DEADLINE, "{case}: {answer}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
 async fn all_shapes(version: Option<Version>) {
     let Some(version) = version else { return };
     assert!(shapes().count() >= 30, "{}", shapes().count());

@@ -49,6 +49,8 @@ pub struct ServiceView {
     pub now_wall_ms: i64,
     /// The latest decision; `None` before the first pass of the control loop.
     pub decision: Option<Decision>,
+    /// The requests that wait at flyball for a replica; `None` while none does.
+    pub held: Option<HeldView>,
     /// What the engine last reported, while it does not respond; otherwise `None`, and also if it
     /// never responded.
     pub last_seen: Option<LastSeen>,
@@ -74,6 +76,15 @@ pub struct ServiceView {
     /// What its loop has counted so far: for `/metrics` alone.
     #[serde(skip)]
     pub counters: Counters,
+}
+
+/// Requests that wait at flyball for a replica: at its proxy, or at the activator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HeldView {
+    /// How many.
+    pub requests: u32,
+    /// Since when the first of them does.
+    pub since_wall_ms: i64,
 }
 
 /// The numbers of replicas when the engine last responded.

@@ -62,6 +62,7 @@ pub(crate) fn view(name: &str) -> ServiceView {
         policy: PolicyView::of(&policy),
         now_wall_ms: NOW_WALL_MS,
         decision: (name != "new").then(|| decision(name, NOW_WALL_MS)),
+        held: None,
         last_seen: None,
         replicas: Vec::new(),
         error_limit: 0.01,

@@ -36,6 +36,7 @@ pub(crate) fn service(name: &str) -> Service {
         policy: PolicyView { rule: RuleName::Governor, thresholds: Vec::new(), slo_ms: None },
         now_wall_ms: 100_000,
         decision: Some(decision),
+        held: None,
         last_seen: None,
         replicas: Vec::new(),
         error_limit: 0.01,

@@ -86,6 +86,11 @@ pub(super) fn print_services(services: &[Service]) -> Result<(), Failure> {
     rows.extend(services.iter().map(|service| row(&service.view)));
     print(&table(&rows))?;
     for view in services.iter().map(|service| &service.view) {
+        if let Some(held) = &view.held {
+            let waited = age(view.now_wall_ms - held.since_wall_ms);
+            let (name, count) = (one_line(&view.name), held.requests);
+            print(&format!("{name}: {count} waiting for a replica (for {waited})"))?;
+        }
         for notice in &view.notices {
             print(&format!("{}: {}", one_line(&view.name), notice_line(view, notice)))?;
         }

@@ -1,5 +1,6 @@
 //! The balancers behind one enum. Every call has a deadline; the next look shows what an order did.
 
+mod activator;
 mod haproxy;
 mod proxy;
 
@@ -8,10 +9,9 @@ use std::path::PathBuf;
 
 use flyball_config as config;
 use flyball_config::{Config, Service};
-use flyball_core::observation::{BalancerReport, Reading};
+use flyball_core::observation::{BalancerReport, EngineReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_haproxy::Haproxy;
-use flyball_proxy::{Proxy, Times};
+use flyball_proxy::{HeldRequests, Start, Times};
 use flyball_web::Spread;
 
 use crate::clock;
@@ -19,8 +19,11 @@ use crate::descriptors::Budget;
 use crate::failure::Failure;
 use crate::finding::Finding;
 use crate::ports::Ports;
+use activator::ActivatorHost;
+pub(crate) use haproxy::BehindHaproxy;
 use haproxy::HaproxyHost;
 use proxy::ProxyHost;
+pub(crate) use proxy::Served;
 
 /// As in `flyball.toml`.
 pub(crate) fn name(balancer: &config::Balancer) -> &'static str {
@@ -45,11 +48,28 @@ pub(super) async fn host_name(config: &Config, service: &Service) -> Option<Stri
 pub(crate) struct BalancerHosts {
     proxy: ProxyHost,
     haproxy: HaproxyHost,
+    activators: ActivatorHost,
 }
 
 impl BalancerHosts {
     pub(crate) fn of(config: &Config, budget: &Budget) -> Self {
-        Self { proxy: ProxyHost::of(config, budget), haproxy: HaproxyHost::of(config) }
+        Self {
+            proxy: ProxyHost::of(config, budget),
+            haproxy: HaproxyHost::of(config),
+            activators: ActivatorHost::of(config),
+        }
+    }
+
+    /// The same, listening where all services are reached by their host names.
+    pub(crate) async fn open(config: &Config, budget: &Budget) -> Result<Self, Failure> {
+        let mut hosts = Self::of(config, budget);
+        hosts.activators.open(&hosts.proxy).await?;
+        Ok(hosts)
+    }
+
+    /// Takes no more requests for services by their host names.
+    pub(crate) async fn close(&self) {
+        self.activators.close().await;
     }
 
     /// The balancer that `service` asks for, listening already.
@@ -57,10 +77,15 @@ impl BalancerHosts {
         Ok(match &service.balancer {
             config::Balancer::None => Balancer::None,
             config::Balancer::Proxy { listen, slots } => {
-                Balancer::Proxy(self.proxy.build(service, *listen, *slots).await?)
+                let proxy = self.proxy.build(service, *listen, *slots).await?;
+                Balancer::Proxy(self.activators.serve(service, proxy))
             }
             config::Balancer::Haproxy { backend, slots } => {
-                Balancer::Haproxy(self.haproxy.build(service, backend, *slots).await?)
+                let activator = self.activators.build(service, &self.proxy).await?;
+                let at =
+                    activator.as_ref().map(|it| self.activators.reached_at(it.proxy.address()));
+                let haproxy = self.haproxy.build(service, backend, *slots, at).await?;
+                Balancer::Haproxy(BehindHaproxy::new(haproxy, activator))
             }
         })
     }
@@ -83,7 +108,12 @@ impl BalancerHosts {
                 vec![ports.look_at(&format!("services.{}.listen", service.name), *listen)]
             }
             config::Balancer::Haproxy { backend, slots } => {
-                self.haproxy.check(service, backend, *slots, files).await
+                let at = self.activators.expected(service).map(|at| self.activators.reached_at(at));
+                let mut found = self.haproxy.check(service, backend, (*slots, at), files).await;
+                let node = self.haproxy.node(service, backend, *slots).await;
+                found
+                    .extend(at.and_then(|at| activator::unreachable(service, at, node.as_deref())));
+                found
             }
             config::Balancer::None => Vec::new(),
         }
@@ -93,9 +123,9 @@ impl BalancerHosts {
 /// The balancer of one service.
 pub(crate) enum Balancer {
     /// The embedded one.
-    Proxy(Proxy),
+    Proxy(Served),
     /// A backend of HAProxy.
-    Haproxy(Haproxy),
+    Haproxy(BehindHaproxy),
     /// None that flyball knows of.
     None,
     /// What a test wants.
@@ -107,7 +137,7 @@ impl Balancer {
     /// Where requests are taken, if here.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match self {
-            Self::Proxy(proxy) => Some(proxy.address()),
+            Self::Proxy(served) => Some(served.proxy.address()),
             Self::Haproxy(_) | Self::None => None,
             #[cfg(test)]
             Self::Scripted(_) => None,
@@ -118,7 +148,9 @@ impl Balancer {
     /// Asks within a deadline of the balancer's own.
     pub(crate) async fn observe(&self) -> Option<Reading<BalancerReport>> {
         match self {
-            Self::Proxy(proxy) => Some(Reading::Taken { at: clock::now(), value: proxy.observe() }),
+            Self::Proxy(Served { proxy, .. }) => {
+                Some(Reading::Taken { at: clock::now(), value: proxy.observe() })
+            }
             Self::Haproxy(haproxy) => Some(haproxy.observe().await),
             #[cfg(test)]
             Self::Scripted(balancer) => Some(balancer.observe()),
@@ -129,7 +161,7 @@ impl Balancer {
     /// How long requests took since the start, where the balancer tells them apart.
     pub(crate) fn times(&self) -> Option<Spread> {
         match self {
-            Self::Proxy(proxy) => {
+            Self::Proxy(Served { proxy, .. }) => {
                 let Times { parts, beyond, sum_s } = proxy.times();
                 Some(Spread { parts, beyond, sum: sum_s })
             }
@@ -153,8 +185,9 @@ impl Balancer {
     /// What is wrong here that no report says, if anything is.
     pub(crate) fn trouble(&self) -> Option<String> {
         match self {
-            Self::Proxy(proxy) => proxy.crowded(),
-            Self::Haproxy(_) | Self::None => None,
+            Self::Proxy(Served { proxy, .. }) => proxy.crowded(),
+            Self::Haproxy(haproxy) => haproxy.activator().and_then(|proxy| proxy.crowded()),
+            Self::None => None,
             #[cfg(test)]
             Self::Scripted(_) => None,
         }
@@ -163,18 +196,50 @@ impl Balancer {
     /// Requests and connections that the balancer itself answered, by reason.
     pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
         match self {
-            Self::Proxy(proxy) => {
-                proxy.refusals().into_iter().map(|(reason, count)| (reason.slug(), count)).collect()
-            }
-            Self::Haproxy(_) | Self::None => Vec::new(),
+            Self::Proxy(Served { proxy, .. }) => proxy::refusals(proxy),
+            Self::Haproxy(haproxy) => haproxy.activator().map(proxy::refusals).unwrap_or_default(),
+            Self::None => Vec::new(),
             #[cfg(test)]
             Self::Scripted(_) => Vec::new(),
         }
     }
 
+    /// Requests that wait here for a replica; `None` while none does.
+    pub(crate) fn held(&self) -> Option<HeldRequests> {
+        match self {
+            Self::Proxy(Served { proxy, .. }) => proxy.held(),
+            Self::Haproxy(haproxy) => haproxy.activator()?.held(),
+            Self::None => None,
+            #[cfg(test)]
+            Self::Scripted(_) => None,
+        }
+    }
+
+    /// What those are told who wait here.
+    pub(crate) fn tell_start(&self, start: Start) {
+        match self {
+            Self::Proxy(Served { proxy, .. }) => proxy.tell_start(start),
+            Self::Haproxy(haproxy) => {
+                if let Some(proxy) = haproxy.activator() {
+                    proxy.tell_start(start);
+                }
+            }
+            Self::None => {}
+            #[cfg(test)]
+            Self::Scripted(_) => {}
+        }
+    }
+
+    /// Lets the activator know of replicas that HAProxy has from an earlier run.
+    pub(crate) fn acquaint(&self, report: &BalancerReport, engine: &EngineReport) {
+        if let Self::Haproxy(haproxy) = self {
+            haproxy.acquaint(report, engine);
+        }
+    }
+
     pub(crate) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
         match self {
-            Self::Proxy(proxy) => proxy.route(replica, address),
+            Self::Proxy(Served { proxy, .. }) => proxy.route(replica, address),
             Self::Haproxy(haproxy) => haproxy.route(replica, address),
             #[cfg(test)]
             Self::Scripted(balancer) => balancer.route(replica),
@@ -184,7 +249,7 @@ impl Balancer {
 
     pub(crate) fn drain(&self, replica: &ReplicaId) {
         match self {
-            Self::Proxy(proxy) => proxy.drain(replica),
+            Self::Proxy(Served { proxy, .. }) => proxy.drain(replica),
             Self::Haproxy(haproxy) => haproxy.drain(replica),
             #[cfg(test)]
             Self::Scripted(balancer) => balancer.drain(replica),
@@ -195,7 +260,7 @@ impl Balancer {
     /// Returns when something happened that a look should see; never without a balancer.
     pub(crate) async fn changed(&self) {
         match self {
-            Self::Proxy(proxy) => proxy.changed().await,
+            Self::Proxy(Served { proxy, .. }) => proxy.changed().await,
             Self::Haproxy(haproxy) => haproxy.changed().await,
             Self::None => std::future::pending().await,
             #[cfg(test)]
@@ -206,7 +271,7 @@ impl Balancer {
     /// Takes no more requests and lets those under way end. HAProxy serves on by itself.
     pub(crate) async fn shutdown(self) {
         match self {
-            Self::Proxy(proxy) => proxy.shutdown(proxy::GOODBYE_MS).await,
+            Self::Proxy(served) => served.shutdown().await,
             Self::Haproxy(haproxy) => haproxy.shutdown().await,
             Self::None => {}
             #[cfg(test)]

@@ -18,6 +18,8 @@ use flyball_core::policy::{Bounds, Policy};
 use flyball_core::record::Sample;
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal::Journal;
+use flyball_proxy::Start;
+use flyball_web::HeldView;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -87,9 +89,27 @@ struct LoopState {
     /// Whether the engine was heard at the last look.
     known: bool,
     looked_at: Option<Timestamp>,
+    /// When a replica was ready last.
+    ready_at: Option<Timestamp>,
 }
 
 impl LoopState {
+    /// What those are told who wait for a replica: how the last one ended that did not become ready,
+    /// or why none starts.
+    fn start(&mut self, decision: &Decision, engine: Option<&EngineReport>) -> Start {
+        if decision.signals.ready > 0 {
+            self.ready_at = Some(decision.at);
+        }
+        let since = self.ready_at;
+        let failed = engine.and_then(|engine| {
+            let mut exits = engine.exits.iter().rev();
+            let exit = exits.find(|exit| since.is_none_or(|since| exit.at > since))?;
+            Some(exit.reason.clone())
+        });
+        let why = failed.or_else(|| engine.and_then(|engine| engine.pending.clone()));
+        Start { why, usual_ms: Some(decision.signals.start_lag_ms) }
+    }
+
     fn count(&mut self, decision: &Decision, engine: Option<&EngineReport>) {
         let before = self.looked_at.replace(decision.at).unwrap_or(decision.at);
         let span_ms = decision.at.ms_since(before);
@@ -180,6 +200,9 @@ impl ControlLoop {
         if let Reading::Taken { value: report, .. } = &mut engine {
             self.prober.watch(report);
             report.not_ready = self.prober.not_ready(report);
+            if let Some(balanced) = balancer.as_ref().and_then(Reading::value) {
+                self.balancer.acquaint(balanced, report);
+            }
             self.log_exits(kept, now, report);
         }
         let (manual, advice) = (self.slot.manual(now), self.slot.advice());
@@ -201,6 +224,7 @@ impl ControlLoop {
                 break;
             }
         }
+        self.balancer.tell_start(kept.start(&decision, seen.engine.value()));
         kept.count(&decision, seen.engine.value());
         let turns = kept.count_sick(&decision, seen.engine.value());
         kept.count_silence(&seen);
@@ -321,12 +345,18 @@ impl ControlLoop {
         let latency = self.balancer.times();
         let (crowded, refusals) = (self.balancer.trouble(), self.balancer.refusals());
         let nodes = self.engine.nodes();
+        let now = clock::wall_ms();
+        let held = self.balancer.held().map(|held| HeldView {
+            requests: held.count,
+            since_wall_ms: now - i64::try_from(held.oldest_ms).unwrap_or(i64::MAX),
+        });
         let live = Arc::new(Live {
             decision,
             engine,
             nodes,
             balancer,
             crowded,
+            held,
             refusals,
             shares,
             draining,

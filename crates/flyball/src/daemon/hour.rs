@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::balancers::Balancer;
+use super::balancers::{Balancer, BehindHaproxy};
 use super::control_loop::{ControlLoop, ServiceMode};
 use super::engines::{Engine, docker};
 use super::event_publisher::EventPublisher;
@@ -244,7 +244,7 @@ async fn haproxy_that_is_away_is_said_once_and_shown_with_its_cause() {
     let past = hour(policy(4), async {
         let (engine, _) = answering_under(200, Load::default()).await;
         let haproxy = flyball_haproxy::Haproxy::connect(settings, clock::now).await.unwrap();
-        (engine, Balancer::Haproxy(haproxy))
+        (engine, Balancer::Haproxy(BehindHaproxy::new(haproxy, None)))
     });
     let past = past.await;
     past.assert_said("none.sock");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flyball_core::decision::Decision;
 use flyball_core::observation::{BalancerReport, EngineReport};
 use flyball_core::units::ReplicaId;
-use flyball_web::{NodeView, Spread};
+use flyball_web::{HeldView, NodeView, Spread};
 
 use super::counters::LoopCounters;
 
@@ -19,6 +19,8 @@ pub(crate) struct Live {
     pub(crate) balancer: Option<BalancerReport>,
     /// Why the balancer turns clients away, while it does.
     pub(crate) crowded: Option<String>,
+    /// Requests that wait at flyball for a replica, while any do.
+    pub(crate) held: Option<HeldView>,
     /// What the balancer answered itself, by reason.
     pub(crate) refusals: Vec<(&'static str, u64)>,
     /// Share of the CPU limit used, and share of the time in which the limit throttled the replica.

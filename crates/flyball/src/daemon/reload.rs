@@ -181,6 +181,9 @@ impl Reloader {
             merged.balancer = own.balancer.clone();
             difference::keep_slots(&own, &mut merged);
         }
+        if difference::keep_activator(&own, &mut merged) {
+            kept.push(fixed(&name, "activator, with wait_limit, page and host"));
+        }
         if difference::keep_eject_max(&own, &mut merged) {
             kept.push(fixed(&name, "eject_max"));
         }

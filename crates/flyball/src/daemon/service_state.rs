@@ -222,6 +222,7 @@ impl ServiceState {
             bounds: policy.bounds,
             policy: PolicyView::of(policy),
             now_wall_ms: clock::wall_ms(),
+            held: live.as_ref().and_then(|live| live.held),
             last_seen: heard.as_ref().map(|heard| last_seen(heard)),
             error_limit: *error_limit,
             replicas: shown.map(|live| replicas(live)).unwrap_or_default(),

@@ -107,6 +107,7 @@ fn view(service: &Service) -> ServiceView {
         policy: PolicyView::of(&service.policy),
         now_wall_ms: clock::wall_ms(),
         decision: None,
+        held: None,
         last_seen: None,
         replicas: Vec::new(),
         error_limit: service.error_limit,

@@ -1,47 +1,6 @@
 //! A HAProxy that refuses, and what the whole program reports about it.
 
-use std::fs::File;
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
-use crate::support::{Daemon, Place, Ran, flyball, free_port, installed, run, sample, until};
-
-/// A HAProxy with a backend `web`, which ends with the test.
-struct Haproxy(Child);
-
-impl Haproxy {
-    /// With `lines` in its backend; `None` without HAProxy.
-    fn start(place: &Place, lines: &str) -> Option<Self> {
-        let program = installed("haproxy", "haproxy")?;
-        let socket = Self::socket(place);
-        let text = format!(
-            "global\n  stats socket {} mode 600 level admin\ndefaults\n  mode http\n\
-             \x20 timeout connect 2s\n  timeout client 9s\n  timeout server 9s\n\
-             frontend www\n  bind 127.0.0.1:{}\n  default_backend web\nbackend web\n{lines}",
-            socket.display(),
-            free_port(),
-        );
-        let config = place.write("haproxy.cfg", &text);
-        let log = File::create(place.path().join("haproxy.log")).unwrap();
-        let mut command = Command::new(program);
-        command.args(["-db", "-q", "-f"]).arg(config).stdin(Stdio::null()).stdout(Stdio::null());
-        let haproxy = Self(command.stderr(log).spawn().unwrap());
-        until("HAProxy's socket", || UnixStream::connect(&socket).ok());
-        Some(haproxy)
-    }
-
-    fn socket(place: &Place) -> PathBuf {
-        place.path().join("admin.sock")
-    }
-}
-
-impl Drop for Haproxy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::support::{Daemon, Haproxy, Place, Ran, flyball, free_port, run, sample, until};
 
 fn place(more: &str) -> Place {
     let place = Place::new();

@@ -2,6 +2,7 @@
 //! once. Every test waits for a condition with a deadline and leaves nothing behind.
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test may")]
 
+mod activator;
 mod agent;
 mod browser;
 mod clock;

@@ -1,18 +1,104 @@
 //! HAProxy as a balancer: built and checked from the configuration.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use flyball_config as config;
 use flyball_config::{Backend, Config, Service};
+use flyball_core::observation::{BalancerReport, EngineReport, Phase, Reading, Route};
+use flyball_core::units::ReplicaId;
 use flyball_engine::Hint as _;
 use flyball_haproxy::{
     Checks, Haproxy, HaproxySettings, Level, OwnedFile, OwnedFiles, ServerOptions, Socket,
     TemplateServers,
 };
+use flyball_proxy::Proxy;
 
+use super::activator::Sum;
+use super::proxy::Served;
 use crate::clock;
 use crate::failure::Failure;
 use crate::finding::Finding;
+
+/// A backend of HAProxy, with what takes its requests while no replica is ready.
+pub(crate) struct BehindHaproxy {
+    haproxy: Haproxy,
+    activator: Option<Served>,
+    sum: Mutex<Sum>,
+}
+
+impl BehindHaproxy {
+    pub(crate) fn new(haproxy: Haproxy, activator: Option<Served>) -> Self {
+        Self { haproxy, activator, sum: Mutex::default() }
+    }
+
+    pub(super) fn activator(&self) -> Option<&Proxy> {
+        self.activator.as_ref().map(|served| &served.proxy)
+    }
+
+    /// What both saw. The requests that are at the activator are none of HAProxy's servers'.
+    pub(super) async fn observe(&self) -> Reading<BalancerReport> {
+        let reading = self.haproxy.observe().await;
+        match (reading, self.activator()) {
+            (Reading::Taken { at, value }, Some(activator)) => {
+                let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
+                Reading::Taken { at, value: sum.of(value, activator) }
+            }
+            (reading, _) => reading,
+        }
+    }
+
+    /// Lets the activator know of replicas that HAProxy has from an earlier run.
+    pub(super) fn acquaint(&self, report: &BalancerReport, engine: &EngineReport) {
+        let Some(activator) = self.activator() else { return };
+        let is_routed = |id: &ReplicaId| {
+            report.servers.get(id).is_some_and(|server| server.route == Route::Routed)
+        };
+        for replica in engine.replicas.iter().filter(|replica| is_routed(&replica.id)) {
+            if let (Phase::Ready, Some(address)) = (replica.phase, replica.address) {
+                activator.route(&replica.id, address);
+            }
+        }
+    }
+
+    pub(super) async fn node(&self) -> Option<String> {
+        self.haproxy.node().await
+    }
+
+    /// First the activator: requests that wait there are to be answered at once.
+    pub(super) fn route(&self, replica: &ReplicaId, address: SocketAddr) {
+        if let Some(activator) = self.activator() {
+            activator.route(replica, address);
+        }
+        self.haproxy.route(replica, address);
+    }
+
+    pub(super) fn drain(&self, replica: &ReplicaId) {
+        self.haproxy.drain(replica);
+        if let Some(activator) = self.activator() {
+            activator.drain(replica);
+        }
+    }
+
+    pub(super) async fn changed(&self) {
+        match self.activator() {
+            None => self.haproxy.changed().await,
+            Some(activator) => tokio::select! {
+                () = self.haproxy.changed() => {}
+                () = activator.changed() => {}
+            },
+        }
+    }
+
+    /// HAProxy forgets the activator before that takes no more requests.
+    pub(super) async fn shutdown(self) {
+        self.haproxy.shutdown().await;
+        if let Some(activator) = self.activator {
+            activator.shutdown().await;
+        }
+    }
+}
 
 /// Where HAProxy is, and what of its files are flyball's.
 pub(super) struct HaproxyHost {
@@ -38,8 +124,10 @@ impl HaproxyHost {
         service: &Service,
         backend: &Backend,
         slots: Option<u32>,
+        activator: Option<SocketAddr>,
     ) -> Result<Haproxy, Failure> {
-        let haproxy = Haproxy::connect(settings(service, backend, slots, self), clock::now).await;
+        let settings = settings(service, backend, (slots, activator), self);
+        let haproxy = Haproxy::connect(settings, clock::now).await;
         haproxy.map_err(|error| Failure::of_service(&service.name, &error, error.hint()))
     }
 
@@ -50,7 +138,7 @@ impl HaproxyHost {
         backend: &Backend,
         slots: Option<u32>,
     ) -> Option<String> {
-        Haproxy::node_at(&settings(service, backend, slots, self)).await
+        Haproxy::node_at(&settings(service, backend, (slots, None), self)).await
     }
 
     /// Adds what follows from the keys of a service to the findings of the adapter. `files` are
@@ -59,10 +147,11 @@ impl HaproxyHost {
         &self,
         service: &Service,
         backend: &Backend,
-        slots: Option<u32>,
+        (slots, activator): (Option<u32>, Option<SocketAddr>),
         files: &[PathBuf],
     ) -> Vec<Finding> {
-        let found = Haproxy::check(&settings(service, backend, slots, self), files).await;
+        let settings = settings(service, backend, (slots, activator), self);
+        let found = Haproxy::check(&settings, files).await;
         let key = format!("services.{}.haproxy", service.name);
         let finding = |f: flyball_haproxy::Finding| Finding {
             key: key.clone(),
@@ -70,14 +159,14 @@ impl HaproxyHost {
             text: f.what,
             hint: f.hint,
         };
-        found.into_iter().map(finding).chain(asleep(service, &key)).collect()
+        found.into_iter().map(finding).collect()
     }
 }
 
 fn settings(
     service: &Service,
     backend: &config::Backend,
-    slots: Option<u32>,
+    (slots, activator): (Option<u32>, Option<SocketAddr>),
     haproxy: &HaproxyHost,
 ) -> HaproxySettings {
     let checks = match backend.check {
@@ -100,6 +189,8 @@ fn settings(
         files: haproxy.files.clone(),
         must_ask: backend.must_ask,
         template_servers: backend.template.as_ref().map(template),
+        activator,
+        activator_wait_ms: service.hold.limit_ms,
         drain_limit_ms: service.policy.timing.drain_limit_ms,
         ..HaproxySettings::new(haproxy.socket.clone(), backend.name.clone())
     }
@@ -110,12 +201,4 @@ fn socket(socket: &config::Socket) -> Socket {
         config::Socket::Unix(path) => Socket::Unix(path.clone()),
         config::Socket::Tcp(place) => Socket::Tcp(place.clone()),
     }
-}
-
-/// HAProxy does not hold requests, so requests that arrive while there is no replica fail.
-fn asleep(service: &Service, key: &str) -> Option<Finding> {
-    (service.policy.bounds.min == 0).then(|| {
-        Finding::good(key, "without a replica HAProxy answers 503 at once")
-            .hint("set min = 1, or use balancer = \"proxy\", which holds requests")
-    })
 }

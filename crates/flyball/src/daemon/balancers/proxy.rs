@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use flyball_config::{Balancer, Config, Service};
-use flyball_proxy::{Proxy, ProxySettings};
+use flyball_proxy::{HostsServed, Proxy, ProxySettings};
 use ipnet::IpNet;
 
 use crate::clock;
@@ -18,6 +18,25 @@ use room::Room;
 
 /// Running requests get this long to end when flyball stops.
 pub(super) const GOODBYE_MS: u64 = 5_000;
+
+/// A proxy, and whether its service is reached by host names, too.
+pub(crate) struct Served {
+    pub(crate) proxy: Proxy,
+    pub(crate) hosts: Option<HostsServed>,
+}
+
+impl Served {
+    /// Takes no more requests and lets those under way end.
+    pub(super) async fn shutdown(self) {
+        drop(self.hosts);
+        self.proxy.shutdown(GOODBYE_MS).await;
+    }
+}
+
+/// Requests and connections that `proxy` answered itself, by reason.
+pub(super) fn refusals(proxy: &Proxy) -> Vec<(&'static str, u64)> {
+    proxy.refusals().into_iter().map(|(reason, count)| (reason.slug(), count)).collect()
+}
 
 /// What all embedded proxies share.
 pub(super) struct ProxyHost {
@@ -40,19 +59,33 @@ impl ProxyHost {
         proxy.map_err(|error| Failure::of_service(&service.name, &error, error.hint()))
     }
 
-    fn settings(&self, service: &Service, listen: SocketAddr, slots: Option<u32>) -> ProxySettings {
+    pub(super) fn settings(
+        &self,
+        service: &Service,
+        listen: SocketAddr,
+        slots: Option<u32>,
+    ) -> ProxySettings {
+        ProxySettings {
+            slots,
+            service: service.name.clone(),
+            page: service.hold.page,
+            wait_limit_ms: service.hold.limit_ms,
+            eject_max: service.policy.timing.eject_max,
+            late_after_ms: service.policy.rule.objective().map(|objective| objective.within_ms),
+            ..self.connections(listen)
+        }
+    }
+
+    /// The settings for an address that belongs to no service.
+    pub(super) fn connections(&self, listen: SocketAddr) -> ProxySettings {
         let Self { room, trusted } = self;
-        let preset = ProxySettings::default();
         ProxySettings {
             listen,
-            slots,
             connections_max: room.per_proxy,
             connections_per_client: room.per_client,
             budget: Arc::clone(&room.budget),
             trusted: trusted.clone(),
-            eject_max: service.policy.timing.eject_max,
-            late_after_ms: service.policy.rule.objective().map(|objective| objective.within_ms),
-            ..preset
+            ..ProxySettings::default()
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) fn fixed_keys(own: &Config, wanted: &Config) -> Vec<&'static str> {
         ("state_dir in [flyball]", daemon.state_dir != other.state_dir),
         ("token_file in [flyball]", daemon.token_file != other.token_file),
         ("read_token_file in [flyball]", daemon.read_token_file != other.read_token_file),
+        ("activator in [flyball]", daemon.activator != other.activator),
+        ("activator_address in [flyball]", daemon.activator_address != other.activator_address),
         ("[docker]", own.docker != wanted.docker),
         ("[swarm]", own.swarm != wanted.swarm),
         ("[mesos]", own.mesos != wanted.mesos),
@@ -75,6 +77,15 @@ pub(super) fn keep_slots(own: &Service, wanted: &mut Service) {
             Balancer::None => None,
         };
     }
+}
+
+/// What holds requests has its settings from its start. Whether they stay as they were.
+pub(super) fn keep_activator(own: &Service, wanted: &mut Service) -> bool {
+    let keeps =
+        (own.hold, own.activator, &own.hosts) != (wanted.hold, wanted.activator, &wanted.hosts);
+    (wanted.hold, wanted.activator) = (own.hold, own.activator);
+    wanted.hosts.clone_from(&own.hosts);
+    keeps
 }
 
 /// The embedded proxy has it from its start. Whether it stays as it was.

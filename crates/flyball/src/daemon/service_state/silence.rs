@@ -25,6 +25,7 @@ fn look(slot: &ServiceState, memory: &mut Memory, at_ms: u64, engine: Reading<En
     let seen = Observation { wall_ms, ..Observation::new(at, engine) };
     slot.publish(Arc::new(Live {
         crowded: None,
+        held: None,
         refusals: Vec::new(),
         decision: decide(&slot.settings().policy, memory, &seen),
         engine: engine_report,

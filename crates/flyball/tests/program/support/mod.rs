@@ -3,6 +3,7 @@
 
 mod api;
 mod daemon;
+mod haproxy;
 mod installed;
 mod load;
 mod processes;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use api::Answer;
 pub(crate) use api::ask;
 pub(crate) use daemon::Daemon;
+pub(crate) use haproxy::Haproxy;
 pub(crate) use installed::{installed, missing};
 pub(crate) use load::{Steady, was_load};
 pub(crate) use processes::{carriers, signal};

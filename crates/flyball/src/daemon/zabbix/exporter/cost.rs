@@ -97,6 +97,7 @@ fn seen(look: u64, memory: &mut Memory) -> Looked {
         counters: crate::daemon::counters::LoopCounters::default(),
         latency: None,
         crowded: None,
+        held: None,
         refusals: Vec::new(),
     };
     Looked { live: Arc::new(live), sample }
