@@ -135,15 +135,21 @@ impl Lab {
 
     /// Makes the image from the application alone.
     async fn import(&self) {
+        self.image("1", &[]).await;
+    }
+
+    /// The application under another tag, with these lines of a Dockerfile.
+    pub async fn image(&self, tag: &str, lines: &[&str]) {
         let tree = self.directory.join("image");
         fs::create_dir_all(&tree).unwrap();
         fs::copy(app(&self.directory), tree.join("app")).unwrap();
         let tar = Command::new("tar").arg("-C").arg(&tree).args(["-c", "app"]).output().unwrap();
+        let lines = ["CMD [\"/app\"]", "EXPOSE 8080"].iter().chain(lines);
         let options = CreateImageOptionsBuilder::new()
             .from_src("-")
             .repo("flyball-lab")
-            .tag("1")
-            .changes(["CMD [\"/app\"]", "EXPOSE 8080"].map(str::to_owned).into())
+            .tag(tag)
+            .changes(lines.map(|line| (*line).to_owned()).collect::<Vec<_>>())
             .build();
         let docker = self.client().await;
         let body = bollard::body_full(tar.stdout.into());

@@ -1,70 +1,17 @@
 //! Beside Docker Compose: what each of its commands does to copies and to requests, and deploys
 //! with `up -d`. With the Compose of Debian 12 and with that of Debian 13.
 
-use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use flyball_testkit::compose::Compose;
-use flyball_testkit::docker::IMAGE;
-
-use crate::stage::Stage;
-use crate::support::run_within;
-
-/// Compose 1.29 needs some seconds for one container on a loaded machine.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
-
-/// A Compose project with the service `web` in a folder of its own.
-struct Project<'a> {
-    name: &'a str,
-    compose: &'a Compose,
-    host: String,
-    folder: PathBuf,
-    /// Further lines of the service.
-    more: String,
-}
-
-impl<'a> Project<'a> {
-    fn new(stage: &Stage, compose: &'a Compose, name: &'a str) -> Self {
-        let folder = stage.place.path().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        Self { name, compose, host: stage.lab.host(), folder, more: String::new() }
-    }
-
-    /// Writes the file, with `version` in the environment and in the answers.
-    fn write(&self, version: &str, labels: &[(&str, &str)]) {
-        let labels = labels.iter().fold(String::new(), |mut text, (name, value)| {
-            writeln!(text, "      {name}: {value:?}").unwrap();
-            text
-        });
-        let text = format!(
-            "version: \"2.4\"\nservices:\n  web:\n    image: {IMAGE}\n    stop_grace_period: 2s\n    \
-             environment:\n      VERSION: {version:?}\n{}    labels:\n{labels}",
-            self.more
-        );
-        std::fs::write(self.folder.join("docker-compose.yml"), text).unwrap();
-    }
-
-    /// What it prints.
-    #[track_caller]
-    fn run(&self, words: &[&str]) -> String {
-        let mut command = self.compose.command(Path::new(&self.folder), &self.host);
-        let ran = run_within(command.args(["-p", self.name]).args(words), COMMAND_LIMIT);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert_eq!(ran.code, Some(0), "{words:?}: {said}");
-        said
-    }
-}
-
 /// Loads the machine.
 mod alone {
     use std::collections::BTreeMap;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
+    use flyball_testkit::compose::Compose;
     use serde_json::json;
 
-    use super::*;
     use crate::load::get;
+    use crate::project::{Project, versions};
+    use crate::stage::Stage;
     use crate::support::{Daemon, Steady, until, until_within, was_load};
 
     const PER_S: u32 = 200;
@@ -81,18 +28,6 @@ mod alone {
         ("flyball.policy", "external"),
         ("flyball.ready.http", "/"),
     ];
-
-    /// The variable `VERSION` of each running container of the service, by its name.
-    fn versions(stage: &Stage, service: &str) -> BTreeMap<String, String> {
-        let all = stage.containers(service).into_iter();
-        all.filter_map(|(id, name)| {
-            let seen = async { stage.lab.client().await.inspect_container(&id, None).await };
-            let env = stage.wait(seen).ok()?.config?.env?;
-            let version = env.iter().find_map(|line| line.strip_prefix("VERSION="))?.to_owned();
-            Some((name, version))
-        })
-        .collect()
-    }
 
     /// Waits until exactly `count` containers run, all of this version, and all are ready.
     fn until_rolled(stage: &Stage, daemon: &Daemon, version: &str, count: usize) {

@@ -9,6 +9,7 @@ mod attacks;
 mod compose;
 mod compose_shapes;
 mod demo;
+mod deploys;
 mod example;
 mod ha;
 mod kills;
@@ -18,8 +19,10 @@ mod mesos;
 mod mistakes;
 mod neighbours;
 mod others_act;
+mod project;
 mod scaling;
 mod stage;
 #[path = "../program/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]
 mod support;
+mod versions;
