@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_line_of_json_is_one_object() {
-        let said = logged(|writer, filter| json_to(writer, filter));
+        let said = logged(json_to);
         let object: serde_json::Value = serde_json::from_str(&said).unwrap();
         assert_eq!(object["level"], "WARN");
         assert_eq!(object["message"], format!("{EVIL}: ended"));
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_line_for_the_journal_begins_with_its_priority() {
-        let said = logged(|writer, filter| journald_to(writer, filter));
+        let said = logged(journald_to);
         assert!(said.starts_with("<4>web | 2026"), "{said}");
     }
 }
