@@ -206,7 +206,7 @@ impl Missed {
         let keep = (-lags(look.elapsed_ms, look.lag_ms) / MISSED_LAGS).exp();
         let requests = look.recent_per_s * seconds(look.elapsed_ms);
         let missed = if is_miss { requests } else { 0.0 };
-        let grown = (look.recent_per_s / planned.max(1e-9)).max(1.0).min(MOST_SHOWN).ln();
+        let grown = (look.recent_per_s / planned.max(1e-9)).clamp(1.0, MOST_SHOWN).ln();
         self.requests = self.requests * keep + requests;
         self.missed = self.missed * keep + missed;
         self.grown = self.grown * keep + missed * grown;

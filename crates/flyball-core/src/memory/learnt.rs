@@ -54,3 +54,79 @@ impl Memory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::decide;
+    use crate::observation::{EngineReport, Observation, Reading};
+    use crate::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing};
+    use crate::units::Timestamp;
+
+    fn policy() -> Policy {
+        Policy {
+            service: "web".to_owned(),
+            bounds: Bounds { min: 1, max: 9 },
+            rule: Rule::Governor(Governor::default()),
+            timing: Timing { start_lag_prior_ms: 2_000, ..Timing::default() },
+            rollout: RolloutPolicy::default(),
+        }
+    }
+
+    /// The first decision of a run with `memory`.
+    fn first(memory: &mut Memory) -> Decision {
+        let at = Timestamp::from_ms(1_000);
+        let engine = Reading::Taken { at, value: EngineReport::default() };
+        decide(&policy(), memory, &Observation::new(at, engine))
+    }
+
+    fn last() -> Decision {
+        let mut last = first(&mut Memory::default());
+        last.signals.start_lag_ms = 30_000;
+        last.signals.start_lag_measured = true;
+        last.signals.work_s = Some(0.04);
+        let growth = GrowthMargin {
+            margin: 1.0,
+            lag_ms: 30_000,
+            usual_per_s: 20.0,
+            top_per_s: 80.0,
+            learnt_ms: 7_200_000,
+        };
+        last.learnt = Some(Learnt { growth: Some(growth), trim: Some(0.3) });
+        last
+    }
+
+    #[test]
+    fn the_next_run_goes_on_from_the_last_decision() {
+        let mut memory = Memory::default();
+        memory.recall(&last(), 0);
+        let decision = first(&mut memory);
+        assert_eq!(
+            (decision.signals.start_lag_ms, decision.signals.start_lag_measured),
+            (30_000, true)
+        );
+        assert!((decision.signals.work_s.unwrap() - 0.04).abs() < 1e-9);
+        assert_eq!(decision.learnt, last().learnt);
+        assert_eq!(memory.objective.kept_ms(), 7_200_000);
+    }
+
+    #[test]
+    fn the_older_it_is_the_less_is_believed() {
+        let mut memory = Memory::default();
+        memory.recall(&last(), 60 * 86_400_000);
+        let decision = first(&mut memory);
+        assert_eq!(decision.signals.work_s, None, "it may be of another image");
+        let learnt = decision.learnt.unwrap();
+        let (growth, trim) = (learnt.growth.unwrap().margin, learnt.trim.unwrap());
+        assert!(growth < 0.2 && (0.0..0.11).contains(&trim), "{growth} {trim}");
+    }
+
+    #[test]
+    fn a_run_that_learnt_nothing_leaves_nothing() {
+        let mut memory = Memory::default();
+        memory.recall(&first(&mut Memory::default()), 0);
+        let decision = first(&mut memory);
+        assert_eq!((decision.learnt, decision.signals.start_lag_measured), (None, false));
+        assert_eq!(decision.signals.work_s, None);
+    }
+}
