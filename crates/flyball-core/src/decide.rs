@@ -48,6 +48,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
         sick: memory.health.sick.values().cloned().collect(),
         shared_fault: memory.health.shared_fault.clone(),
         rollout: planned.rollout,
+        learnt: memory.learnt(memory.start_lag_ms(timing).0),
         plan: planned.steps,
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::adjustment::Adjustment;
 use crate::bounds::Bounds;
+use crate::memory::Learnt;
 use crate::plan::{HeldStarts, Step};
 use crate::rollout::Rollout;
 use crate::rules::Recommendation;
@@ -47,6 +48,9 @@ pub struct Decision {
     /// any.
     #[serde(default)]
     pub rollout: Option<Rollout>,
+    /// What an objective has taught, for the next run of flyball; `None` where nothing was learnt.
+    #[serde(default)]
+    pub learnt: Option<Learnt>,
     /// What to do now.
     pub plan: Vec<Step>,
     /// When to look again at the latest, in milliseconds from `at`.

@@ -1,6 +1,8 @@
 //! A decision in words, line by line: the same in the log, on the command line, on the dashboard and
 //! in tests. All of it comes from the record, so a stored decision can be explained at any time.
 
+mod objective;
+
 use std::fmt;
 
 use crate::bounds::Bounds;
@@ -161,6 +163,7 @@ impl Decision {
             line.decides = true;
         }
         lines.extend(self.recommendations.iter().filter_map(Recommendation::objective_line));
+        lines.extend(self.broken_objective().map(|text| Line::new("objective", text)));
         if self.is_asleep() {
             lines.push(Line::new("asleep", ASLEEP));
         } else if lines.is_empty() {

@@ -4,6 +4,7 @@
 
 mod count;
 mod failures;
+mod learnt;
 mod objective;
 mod plan;
 mod readings;
@@ -28,7 +29,9 @@ use readings::{EngineLook, Readings};
 use rollout::{RolloutLook, RolloutMemory};
 
 pub use failures::Failures;
+pub use learnt::Learnt;
 pub(crate) use objective::Counted;
+pub(crate) use objective::span;
 pub use objective::{Lateness, ObjectiveMemory, ObjectiveTerm};
 pub use plan::PlanMemory;
 pub(crate) use rollout::most_common;
@@ -162,11 +165,6 @@ impl Memory {
         self.readings.begin_again(now);
         self.plan.draining.values_mut().for_each(|since| *since = since.plus_ms(gap_ms));
         self.health.sick.values_mut().for_each(|one| one.since = one.since.plus_ms(gap_ms));
-    }
-
-    /// Takes in a start lag that an earlier run measured.
-    pub fn recall_start_lag(&mut self, ms: u64) {
-        self.readings.lags.see(ms);
     }
 
     /// The start lag in use, and whether it was measured.

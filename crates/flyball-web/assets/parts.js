@@ -22,7 +22,7 @@ export function setText(id, text) {
 
 // Shapes besides colours: each notice has its own.
 const SHAPES = {
-  blind: "⊘", starts_held: "■", sick: "✚", not_ready: "◔", failing: "✗", trouble: "!", futile: "≠", at_maximum: "▲",
+  blind: "⊘", starts_held: "■", sick: "✚", not_ready: "◔", failing: "✗", trouble: "!", futile: "≠", objective_missed: "≯", at_maximum: "▲",
   rollout_aborted: "↯", rollout: "↻",
   paused: "‖", pinned: "◆", held: "◐",
 };

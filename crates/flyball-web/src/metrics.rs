@@ -59,13 +59,14 @@ const ROLLOUTS: [(RolloutState, &str); 4] = [
 const CAUSES: [(Cause, &str); 3] =
     [(Cause::Engine, "engine"), (Cause::Probe, "probe"), (Cause::Balancer, "balancer")];
 
-const NOTICES: [(NoticeKind, &str); 13] = [
+const NOTICES: [(NoticeKind, &str); 14] = [
     (NoticeKind::Blind, "blind"),
     (NoticeKind::StartsHeld, "starts_held"),
     (NoticeKind::Sick, "sick"),
     (NoticeKind::NotReady, "not_ready"),
     (NoticeKind::Failing, "failing"),
     (NoticeKind::Futile, "futile"),
+    (NoticeKind::ObjectiveMissed, "objective_missed"),
     (NoticeKind::RolloutAborted, "rollout_aborted"),
     (NoticeKind::Rollout, "rollout"),
     (NoticeKind::Trouble, "trouble"),

@@ -113,6 +113,7 @@ fn each_decided(decision: &Decision, error_limit: f64) -> Vec<Notice> {
     all.extend(failing(decision, error_limit));
     all.extend(rollout(decision));
     all.extend(futile(decision));
+    all.extend(objective_missed(decision));
     all.extend(at_maximum(decision, bounds));
     all.extend(held(decision, bounds));
     all
@@ -200,6 +201,13 @@ fn futile(decision: &Decision) -> Option<Notice> {
     })?;
     let notice = Notice::new(NoticeKind::Futile, futile.to_string());
     Some(notice.until(wall_ms(decision, futile.until)))
+}
+
+/// Beyond the maximum, `AtMaximum` says it.
+fn objective_missed(decision: &Decision) -> Option<Notice> {
+    let text = decision.broken_objective()?;
+    let beyond = asked(decision).is_some_and(|asked| asked > decision.bounds.max);
+    (!beyond).then(|| Notice::new(NoticeKind::ObjectiveMissed, text))
 }
 
 /// Only where the maximum is a limit: a surplus at the maximum has its own notice, `Held`.

@@ -33,6 +33,11 @@ pub(crate) fn wall_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 
+/// How long ago `wall_ms` was by the wall clock, in milliseconds; 0 for a time that is yet to come.
+pub(crate) fn wall_ms_since(earlier: i64) -> u64 {
+    u64::try_from(wall_ms().saturating_sub(earlier)).unwrap_or(0)
+}
+
 /// The wall-clock time of `moment`, as the clocks stand now.
 pub(crate) fn wall_of(moment: Timestamp) -> i64 {
     let now = now();

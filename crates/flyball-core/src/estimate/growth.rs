@@ -2,6 +2,8 @@
 //! each miss and down otherwise, so that in the long run the share of misses is the one that was
 //! asked for, whatever the load does (docs/design/020).
 
+use serde::{Deserialize, Serialize};
+
 use crate::estimate::loads::{Loads, lags};
 use crate::units::{Timestamp, seconds};
 
@@ -19,6 +21,8 @@ const LEAST: f64 = 0.05;
 const REFERENCE_LAG_S: f64 = 10.0;
 /// Six times the load is the most that is planned for.
 const MOST: f64 = 1.79;
+/// A rise from nothing is by no number of times: more than this is not shown.
+const MOST_SHOWN: f64 = 100.0;
 /// Near the highest load of late only this part of the margin is planned beyond it: what was just
 /// that high seldom grows as it does from its depth.
 const AT_THE_TOP: f64 = 0.2;
@@ -26,6 +30,10 @@ const AT_THE_TOP: f64 = 0.2;
 const TOP_LAGS: f64 = 120.0;
 /// The usual load is the mean over so many start lags, of at least `REFERENCE_LAG_S`.
 const USUAL_LAGS: f64 = 50.0;
+/// Rises beyond the plan tell something from so many start lags on, and are remembered for
+/// `MISSED_LAGS` (to 1/e).
+const TELLING_LAGS: f64 = 20.0;
+const MISSED_LAGS: f64 = 100.0;
 /// A promise is about requests and not about seconds: a moment counts as many times as the usual
 /// one as it brings requests, up to this.
 const WEIGHT_MOST: f64 = 5.0;
@@ -38,6 +46,44 @@ pub struct Growth {
     usual_per_s: Option<f64>,
     top_per_s: f64,
     learnt_ms: u64,
+    missed: Missed,
+}
+
+/// Requests of late, those that came while the load had grown beyond the plan, and the logarithms
+/// of that growth: all three fade.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Missed {
+    requests: f64,
+    missed: f64,
+    grown: f64,
+}
+
+/// Rises that no plan from before them would have met.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Misses {
+    /// The share of requests that came in them.
+    pub share: f64,
+    /// By how many times the load grew within a start lag.
+    pub growth: f64,
+    /// The highest load of late, per second.
+    pub top_per_s: f64,
+}
+
+/// What one run learnt, for the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct GrowthMargin {
+    /// The margin, in logarithms.
+    pub margin: f64,
+    /// The start lag that it is for, in milliseconds.
+    pub lag_ms: u64,
+    /// The usual load, per second.
+    pub usual_per_s: f64,
+    /// The highest load of late, per second.
+    pub top_per_s: f64,
+    /// The time over which it was learnt, in milliseconds.
+    pub learnt_ms: u64,
 }
 
 /// One look at the load.
@@ -78,6 +124,40 @@ impl Growth {
         self.learnt_ms
     }
 
+    /// Rises beyond the plan; `None` before so much was seen that they tell something.
+    pub fn misses(&self, lag_ms: u64) -> Option<Misses> {
+        let Missed { requests, missed, grown } = self.missed;
+        let known = lags(self.learnt_ms, lag_ms) >= TELLING_LAGS && missed > 0.0;
+        let growth = (grown / missed).exp();
+        let top_per_s = self.top_per_s.max(self.loads.largest());
+        known.then(|| Misses { share: missed / requests, growth, top_per_s })
+    }
+
+    /// What it has come to; `None` before anything was learnt.
+    pub fn learnt(&self, lag_ms: u64) -> Option<GrowthMargin> {
+        Some(GrowthMargin {
+            margin: self.margin?,
+            lag_ms,
+            usual_per_s: self.usual_per_s?,
+            top_per_s: self.top_per_s,
+            learnt_ms: self.learnt_ms,
+        })
+    }
+
+    /// Goes on from what an earlier run learnt, of which `trust` is believed.
+    pub fn recall(&mut self, learnt: GrowthMargin, trust: f64) {
+        let GrowthMargin { margin, lag_ms, usual_per_s, top_per_s, learnt_ms } = learnt;
+        if !(margin.is_finite() && usual_per_s.is_finite() && top_per_s.is_finite()) {
+            return;
+        }
+        let first = of_lag(FIRST, lag_ms);
+        let margin = first + (margin - first) * trust;
+        self.margin = Some(margin.clamp(of_lag(LEAST, lag_ms), MOST));
+        self.usual_per_s = Some(usual_per_s.max(0.0));
+        self.top_per_s = top_per_s.max(0.0) * trust;
+        self.learnt_ms = learnt_ms;
+    }
+
     /// Takes in one look, where a share of `misses` is to be missed in the long run.
     pub fn see(&mut self, look: LoadLook, misses: f64) -> Grown {
         let weight = self.weigh(look);
@@ -86,6 +166,7 @@ impl Growth {
         let Some(planned) = before else { return Grown { missed: false, weight } };
         let margin = self.margin(look.lag_ms);
         let beyond = self.needed(planned, look.recent_per_s) - margin;
+        self.missed.see(look, planned, beyond > 0.0);
         let by = if beyond > 0.0 {
             (1.0 - misses) * (beyond / MISS_UNIT).clamp(1.0, TIMES_MOST)
         } else {
@@ -117,6 +198,18 @@ impl Growth {
         let usual = usual * keep + look.recent_per_s * (1.0 - keep);
         self.usual_per_s = Some(usual);
         (look.recent_per_s / usual.max(1e-9)).min(WEIGHT_MOST)
+    }
+}
+
+impl Missed {
+    fn see(&mut self, look: LoadLook, planned: f64, is_miss: bool) {
+        let keep = (-lags(look.elapsed_ms, look.lag_ms) / MISSED_LAGS).exp();
+        let requests = look.recent_per_s * seconds(look.elapsed_ms);
+        let missed = if is_miss { requests } else { 0.0 };
+        let grown = (look.recent_per_s / planned.max(1e-9)).clamp(1.0, MOST_SHOWN).ln();
+        self.requests = self.requests * keep + requests;
+        self.missed = self.missed * keep + missed;
+        self.grown = self.grown * keep + missed * grown;
     }
 }
 
@@ -163,6 +256,38 @@ mod tests {
         let depth = growth.factor(50.0, LAG_MS);
         let top = growth.factor(100.0, LAG_MS);
         assert!(depth > 1.9 && top < 1.3, "{depth} {top}");
+    }
+
+    #[test]
+    fn rises_beyond_the_plan_are_told_by_their_requests_and_their_growth() {
+        let mut growth = Growth::default();
+        let wave = |second: u64| if second % 600 < 500 { 20.0 } else { 100.0 };
+        after(&mut growth, 0, (0..100).map(wave));
+        assert_eq!(growth.misses(LAG_MS), None, "too little history");
+        after(&mut growth, 100, (100..1_200).map(wave));
+        let misses = growth.misses(LAG_MS).unwrap();
+        assert!((0.02..0.2).contains(&misses.share), "{misses:?}");
+        assert!((3.0..=5.0).contains(&misses.growth), "{misses:?}");
+        assert_eq!(misses.top_per_s, 100.0);
+    }
+
+    #[test]
+    fn an_earlier_run_is_gone_on_from_and_one_long_ago_is_not_trusted() {
+        let mut growth = Growth::default();
+        let wave = |second: u64| if second % 600 < 300 { 50.0 } else { 100.0 };
+        let depth = {
+            after(&mut growth, 0, (0..6_000).map(wave));
+            growth.factor(50.0, LAG_MS)
+        };
+        let learnt = growth.learnt(LAG_MS).unwrap();
+        let (mut soon, mut late) = (Growth::default(), Growth::default());
+        soon.recall(learnt, 1.0);
+        assert!((soon.factor(50.0, LAG_MS) / depth - 1.0).abs() < 0.02);
+        late.recall(learnt, 0.0);
+        assert_eq!(late.margin(LAG_MS), FIRST);
+        let mut odd = Growth::default();
+        odd.recall(GrowthMargin { margin: f64::NAN, ..learnt }, 1.0);
+        assert_eq!(odd, Growth::default());
     }
 
     #[test]

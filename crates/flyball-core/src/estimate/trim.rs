@@ -57,6 +57,18 @@ impl Trim {
         self.margin.unwrap_or(FIRST).exp()
     }
 
+    /// The margin, once anything was learnt.
+    pub fn margin(&self) -> Option<f64> {
+        self.margin
+    }
+
+    /// Goes on from the margin of an earlier run, of which `trust` is believed.
+    pub fn recall(&mut self, margin: f64, trust: f64) {
+        if margin.is_finite() {
+            self.margin = Some((FIRST + (margin - FIRST) * trust).clamp(LEAST, MOST));
+        }
+    }
+
     /// Takes in that something else makes requests late, until nothing is late any more.
     pub fn blame(&mut self, cause: Cause) {
         if self.cause != Some(Cause::Failure) {

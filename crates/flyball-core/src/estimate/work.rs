@@ -42,6 +42,15 @@ impl Work {
         self.served += served;
     }
 
+    /// Takes in what a request cost an earlier run: as twice the least that is used, so that it is
+    /// gone after a few minutes and new measurements soon outweigh it.
+    pub fn recall(&mut self, per_request_s: f64) {
+        if per_request_s.is_finite() && per_request_s > 0.0 {
+            self.served = 2.0 * SERVED_MIN.max(BUSY_MIN_S / per_request_s);
+            self.busy_s = self.served * per_request_s;
+        }
+    }
+
     /// Replica-seconds for one request; `None` while too little was measured.
     pub fn per_request_s(&self) -> Option<f64> {
         let enough = self.served >= SERVED_MIN && self.busy_s >= BUSY_MIN_S;
@@ -60,6 +69,24 @@ mod tests {
         assert_eq!(work.per_request_s(), None);
         work.see(0.2, 41, false);
         assert!((work.per_request_s().unwrap() - 0.01).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_an_earlier_run_measured_is_used_for_minutes_and_outweighed_soon() {
+        for cost in [0.001, 0.02, 3.0] {
+            let mut work = Work::default();
+            work.recall(cost);
+            work.fade(180_000);
+            assert!((work.per_request_s().unwrap() / cost - 1.0).abs() < 1e-9, "{cost}");
+            let mut unused = work;
+            unused.fade(60_000);
+            assert_eq!(unused.per_request_s(), None, "{cost}");
+            work.see(cost * 2.0 * 10_000.0, 10_000, false);
+            assert!(work.per_request_s().unwrap() > cost * 1.8, "{cost}");
+        }
+        let mut work = Work::default();
+        [0.0, -1.0, f64::NAN, f64::INFINITY].into_iter().for_each(|cost| work.recall(cost));
+        assert_eq!(work, Work::default());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::growth::Growth;
+use crate::estimate::growth::{Growth, Misses};
 use crate::estimate::trim::Trim;
 use crate::line::Line;
 use crate::observation::BalancerReport;
@@ -21,6 +21,8 @@ pub struct ObjectiveMemory {
     /// What the balancer said last, to tell the difference.
     pub(crate) counted: Option<Counted>,
     pub(crate) lateness: Lateness,
+    /// What of growth's history is of an earlier run, in milliseconds.
+    pub(super) kept_ms: u64,
     /// Requests of late, and those of them that were late: both fade.
     arrived: f64,
     late: f64,
@@ -68,6 +70,13 @@ pub struct ObjectiveTerm {
     pub growth: f64,
     /// The time over which that was learnt, in milliseconds.
     pub learnt_ms: u64,
+    /// What of that was before the last restart, in milliseconds.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required = true))]
+    pub kept_ms: u64,
+    /// Rises beyond the plan; `None` where there were none, or too little history tells.
+    #[serde(default)]
+    pub misses: Option<Misses>,
     /// So much of a replica is kept against chance, for a load of one replica and more.
     pub reserve: f64,
     /// So many times as many replicas, by what was late.
@@ -79,6 +88,11 @@ pub struct ObjectiveTerm {
 }
 
 impl ObjectiveMemory {
+    /// What of growth's history is of an earlier run.
+    pub(crate) fn kept_ms(&self) -> u64 {
+        self.kept_ms
+    }
+
     /// Takes in that `share` of `arrived` requests was late.
     pub(crate) fn count(&mut self, share: f64, arrived: f64, elapsed_ms: u64, lag_ms: u64) {
         let memory_s = LATE_LAGS * seconds(lag_ms).max(LAG_MIN_S);
@@ -126,17 +140,28 @@ impl ObjectiveTerm {
                 format!("{verdict}, {:.2} % were of late ({by})", was * 100.0)
             }
         };
-        let learnt = span(self.learnt_ms);
+        let learnt = match (self.learnt_ms, self.kept_ms) {
+            (0, _) => "no history yet".to_owned(),
+            (all, 0) => span(all),
+            (all, kept) => format!("{}, {} of it before the restart", span(all), span(kept)),
+        };
         let text =
             format!("at most {late} % later than {within_ms} ms: {was}; growth from {learnt}");
         Line::new("objective", text)
     }
+
+    /// Replicas that would serve the highest load of late without a new start, where each request
+    /// is so much work.
+    pub(crate) fn replicas_at_top(&self, work_s: f64, cap: f64) -> Option<f64> {
+        let busy = self.misses?.top_per_s * work_s;
+        Some(Self { growth: 1.0, ..*self }.replicas(busy, cap))
+    }
 }
 
 /// A time in its largest unit that tells something.
-fn span(ms: u64) -> String {
+pub(crate) fn span(ms: u64) -> String {
     match ms / 1000 {
-        0 => "no history yet".to_owned(),
+        0 => format!("{ms} ms"),
         s @ 1..=119 => format!("{s} s"),
         s @ 120..=7_199 => format!("{} min", s / 60),
         s => format!("{} h", s / 3_600),

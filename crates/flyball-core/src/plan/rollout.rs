@@ -46,7 +46,8 @@ impl Direction {
             () => Some(RolloutState::Rolling),
         };
         let rolls = state == Some(RolloutState::Rolling);
-        let successors = if rolls { memory.rollout.successors.min(there) } else { 0 };
+        // One that has nobody left to replace is a replica like any other.
+        let successors = if rolls { memory.rollout.successors.min(old) } else { 0 };
         let count = desired.max(kept.min(there - successors));
         let many = u32::try_from(count).unwrap_or(u32::MAX);
         let surge = if rolls { super::size(view.policy.rollout.surge.of(many)) } else { 0 };

@@ -63,6 +63,8 @@ pub enum NoticeKind {
     Trouble,
     /// More replicas did not help: something else is too slow.
     Futile,
+    /// More requests are late than may be, and more headroom would come too late.
+    ObjectiveMissed,
     /// Needs more than its maximum, or uses all of it.
     AtMaximum,
     /// Replicas are being replaced by a new generation, or will be.
@@ -87,6 +89,7 @@ impl NoticeKind {
             | Self::RolloutAborted
             | Self::Trouble
             | Self::Futile
+            | Self::ObjectiveMissed
             | Self::AtMaximum => true,
             Self::Rollout | Self::Paused | Self::Pinned | Self::Held => false,
         }

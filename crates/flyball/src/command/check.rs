@@ -3,6 +3,7 @@
 
 mod leader_election;
 mod machine;
+mod objective;
 mod readiness;
 
 use std::path::{Path, PathBuf};
@@ -73,6 +74,7 @@ async fn look_at(config: &Config, haproxy: &[PathBuf]) -> Result<Vec<Finding>, F
         findings.extend(engines.check(config, service).await);
         findings.extend(balancers.check_service(service, &ports, haproxy).await);
         findings.push(readiness::look_at(service));
+        findings.extend(objective::look_at(service));
     }
     Ok(findings)
 }

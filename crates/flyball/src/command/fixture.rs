@@ -23,6 +23,7 @@ pub(crate) fn service(name: &str) -> Service {
         held_starts: None,
         sick: Vec::new(),
         shared_fault: None,
+        learnt: None,
         rollout: None,
         plan: Vec::new(),
         next_look_ms: 1_000,

@@ -73,8 +73,8 @@ pub(crate) struct ControlLoop {
     pub(crate) sink: Option<SampleSink>,
     pub(crate) guard: LeadershipGuard,
     pub(crate) log: LoopLog,
-    /// The start lag that was in use before the restart, if it was measured, in milliseconds.
-    pub(crate) start_lag_ms: Option<u64>,
+    /// The last decision before the restart, if the journal has one.
+    pub(crate) earlier: Option<Box<Decision>>,
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -153,9 +153,8 @@ impl ControlLoop {
     /// Looks until its mode ends, then ends what cannot live on without flyball.
     pub(crate) async fn run(mut self, mut mode: watch::Receiver<ServiceMode>) {
         let mut kept = LoopState::default();
-        if let Some(start_lag_ms) = self.start_lag_ms {
-            // One measurement among the next twenty: it counts for less with each new start.
-            kept.memory.recall_start_lag(start_lag_ms);
+        if let Some(earlier) = self.earlier.take() {
+            kept.memory.recall(&earlier, clock::wall_ms_since(earlier.wall_ms));
         }
         loop {
             let now = *mode.borrow_and_update();

@@ -150,7 +150,7 @@ async fn live(
         sink: None,
         guard: LeadershipGuard(None),
         log: LoopLog::new("web"),
-        start_lag_ms: None,
+        earlier: None,
     };
     let (mode, followed) = watch::channel(ServiceMode::Run);
     assert!(timeout(HOUR, look.run(followed)).await.is_err(), "the loop runs on");

@@ -63,7 +63,9 @@ impl LoopLog {
             if let Some(line) = self.repeats.holds(now, key_of(notice), &notice.text) {
                 said.push(notice.text.as_str());
                 match notice.kind {
-                    NoticeKind::AtMaximum => tracing::info!("{service}: {line}"),
+                    NoticeKind::AtMaximum | NoticeKind::ObjectiveMissed => {
+                        tracing::info!("{service}: {line}")
+                    }
                     _ => tracing::warn!("{service}: {line}"),
                 }
             }
@@ -141,6 +143,7 @@ fn key_of(notice: &Notice) -> &str {
         NoticeKind::Failing => "requests",
         NoticeKind::Sick => "sick replicas",
         NoticeKind::Futile => "no gain",
+        NoticeKind::ObjectiveMissed => "objective",
         NoticeKind::RolloutAborted => "rollout",
         _ => "bounds",
     }

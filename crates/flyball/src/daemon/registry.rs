@@ -172,11 +172,10 @@ impl Registry {
 }
 
 impl Registry {
-    /// The start lag of `service` by the last decision in the journal, in milliseconds; `None` if
-    /// it was not measured, or without history. Blocks for 2 s at most.
-    pub(super) fn last_start_lag_ms(&self, service: &str) -> Option<u64> {
-        let last = self.read(|reader| reader.decision_at(service, i64::MAX)).ok()??;
-        last.signals.start_lag_measured.then_some(last.signals.start_lag_ms)
+    /// The last decision about `service` in the journal; `None` without history. Blocks for 2 s at
+    /// most.
+    pub(super) fn last_decision(&self, service: &str) -> Option<Decision> {
+        self.read(|reader| reader.decision_at(service, i64::MAX)).ok()?
     }
 }
 

@@ -107,7 +107,7 @@ impl Scene {
             sink: None,
             guard: LeadershipGuard(None),
             log: LoopLog::new("web"),
-            start_lag_ms: None,
+            earlier: None,
         };
         let (mode, followed) = watch::channel(ServiceMode::Run);
         let running = tokio::spawn(look.run(followed));

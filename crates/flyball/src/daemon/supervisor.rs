@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flyball_config::{self as config, Config, Service, show_duration};
+use flyball_core::decision::Decision;
 use flyball_core::observation::Manual;
 use flyball_docker::Owner;
 use flyball_journal::{Journal, StoredManual, StoredRollout};
@@ -94,7 +95,7 @@ impl Supervisor {
         let events = EventPublisher::new(self.registry.feed().clone(), &service.name);
         let sink = self.sink.clone();
         let (guard, log) = (self.guard.clone(), LoopLog::new(&service.name));
-        let start_lag_ms = self.start_lag_ms(&service.name).await;
+        let earlier = self.earlier(&service.name).await;
         let look = ControlLoop {
             policy,
             settings,
@@ -107,7 +108,7 @@ impl Supervisor {
             sink,
             guard,
             log,
-            start_lag_ms,
+            earlier,
         };
         Ok(Ready { look, name: service.name.clone() })
     }
@@ -168,17 +169,27 @@ impl Supervisor {
         }
     }
 
-    /// The start lag that was measured before the restart. Without history there is none, and the
-    /// configured one holds until the first start.
-    async fn start_lag_ms(&self, service: &str) -> Option<u64> {
+    /// The last decision before the restart, for what was learnt by then. Without history there is
+    /// none, and learning begins anew.
+    async fn earlier(&self, service: &str) -> Option<Box<Decision>> {
         let (registry, name) = (Arc::clone(&self.registry), service.to_owned());
-        let read = move || registry.last_start_lag_ms(&name);
-        let start_lag_ms = tokio::task::spawn_blocking(read).await.ok().flatten()?;
-        tracing::info!(
-            "{service}: starts took {} before the restart; this counts until new ones are measured",
-            show_duration(start_lag_ms)
-        );
-        Some(start_lag_ms)
+        let read = move || registry.last_decision(&name);
+        let last = tokio::task::spawn_blocking(read).await.ok().flatten()?;
+        let ago = show_duration(clock::wall_ms_since(last.wall_ms));
+        if last.signals.start_lag_measured {
+            tracing::info!(
+                "{service}: starts took {} before the restart, {ago} ago; this counts until new \
+                 ones are measured",
+                show_duration(last.signals.start_lag_ms)
+            );
+        }
+        if let Some(growth) = last.learnt.and_then(|learnt| learnt.growth) {
+            tracing::info!(
+                "{service}: the objective goes on from {} of history that ended {ago} ago",
+                show_duration(growth.learnt_ms)
+            );
+        }
+        Some(Box::new(last))
     }
 
     /// The configuration in force: labels are read by it.

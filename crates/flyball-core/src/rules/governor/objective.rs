@@ -51,6 +51,8 @@ impl Objective {
             within_ms: self.within_ms,
             growth: learnt.growth.factor(per_s, lag_ms),
             learnt_ms: learnt.growth.learnt_ms(),
+            kept_ms: learnt.kept_ms(),
+            misses: learnt.growth.misses(lag_ms),
             reserve: RESERVE,
             trim: learnt.trim.factor().max(least),
             lateness: learnt.lateness,
