@@ -158,13 +158,18 @@ async fn the_loop_is_woken_when_a_request_begins_to_wait() {
 /// What a browser says that it takes.
 const BROWSER: &str = "accept: text/html,*/*;q=0.8\r\n";
 
+/// Sends a request with this head, which is the last on its connection.
+async fn ask(address: SocketAddr, head: &str) -> String {
+    send(address, &format!("{head}connection: close\r\n\r\n")).await
+}
+
 #[tokio::test]
 async fn a_browser_gets_a_page_while_nothing_is_ready_and_counts_as_one_that_waits() {
     let settings = ProxySettings { page: true, service: "<web>".into(), ..Default::default() };
     let proxy = proxy(settings).await;
     proxy.tell_start(Start { why: Some("exit 3: no licence".into()), usual_ms: Some(4_100) });
     let asked = |method: &str| format!("{method} / HTTP/1.1\r\nhost: a\r\n{BROWSER}");
-    let page = send(proxy.address(), &asked("GET")).await;
+    let page = ask(proxy.address(), &asked("GET")).await;
     assert_refused(&page, "503", "starting");
     for part in ["retry-after: 5\r\n", "no-store", "&#60;web&#62; is starting", "no licence"] {
         assert!(page.contains(part), "{part}: {page}");
@@ -176,13 +181,13 @@ async fn a_browser_gets_a_page_while_nothing_is_ready_and_counts_as_one_that_wai
     let form = asked("POST") + "content-length: 0\r\n";
     let held = tokio::spawn({
         let address = proxy.address();
-        async move { send(address, &form).await }
+        async move { ask(address, &form).await }
     });
     observed(&proxy, |report| report.waiting == 2).await;
     let web = replica("web").await;
     web.route(&proxy);
     assert!(held.await.unwrap().starts_with("HTTP/1.1 200"), "what was sent is not lost");
-    assert_eq!(body(&send(proxy.address(), &asked("GET")).await), "web");
+    assert_eq!(body(&ask(proxy.address(), &asked("GET")).await), "web");
     let report = observed(&proxy, |report| in_flight(report) == 0).await;
     assert_eq!((report.waiting, proxy.held()), (0, None));
 }
@@ -211,7 +216,7 @@ async fn one_address_serves_several_services_by_their_host_names() {
     let address = door.address();
     let held = tokio::spawn({
         let head = asked("web.Example:80");
-        async move { send(address, &head).await }
+        async move { ask(address, &head).await }
     });
     observed(&web, |report| report.waiting == 1).await;
     assert_eq!(api.observe().waiting, 0, "it waits for its own service");
@@ -219,12 +224,12 @@ async fn one_address_serves_several_services_by_their_host_names() {
     first.route(&web);
     second.route(&api);
     assert_eq!(body(&held.await.unwrap()), "web");
-    assert_eq!(body(&send(address, &asked("api.example")).await), "api");
-    let unknown = send(address, &asked("other.example")).await;
+    assert_eq!(body(&ask(address, &asked("api.example")).await), "api");
+    let unknown = ask(address, &asked("other.example")).await;
     assert_refused(&unknown, "404", "unknown-host");
     assert!(unknown.contains("flyball.host"), "{unknown}");
     drop(serves);
-    assert_refused(&send(address, &asked("web.example")).await, "404", "unknown-host");
+    assert_refused(&ask(address, &asked("web.example")).await, "404", "unknown-host");
     door.shutdown().await;
 }
 
