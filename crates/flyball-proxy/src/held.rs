@@ -1,8 +1,6 @@
-//! What is known while requests wait for a service that has no ready replica: how many wait, what
-//! its start is like, and what is said to those who wait.
+//! What is said to those who wait for a service that has no ready replica.
 
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
@@ -11,28 +9,7 @@ use hyper::{Method, Request, Response};
 use crate::answer::Answer;
 use crate::rejection::Rejection;
 use crate::shared::Shared;
-
-/// The requests that wait for a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HeldRequests {
-    /// How many.
-    pub count: u32,
-    /// For how long the first of them has waited, in milliseconds.
-    pub oldest_ms: u64,
-}
-
-/// What is known of the start that they wait for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Start {
-    /// Why no replica has become ready, if something is in the way.
-    pub why: Option<String>,
-    /// How long starts take, in milliseconds.
-    pub usual_ms: Option<u64>,
-}
-
-/// The latest of it.
-#[derive(Debug, Default)]
-pub(crate) struct StartInfo(Mutex<Start>);
+use crate::start::Start;
 
 const PAGE: &str = include_str!("held/page.html");
 /// The page has its style and its script inside, and asks nobody but the service.
@@ -42,16 +19,6 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
 const WHY_MAX: usize = 300;
 /// The longest that somebody is asked to stay away.
 const AWAY_MAX_S: u64 = 30;
-
-impl StartInfo {
-    pub(crate) fn set(&self, start: Start) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = start;
-    }
-
-    fn get(&self) -> Start {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// Whether `request` is a browser's for a page: it can come again without harm.
 pub(crate) fn wants_page<B>(request: &Request<B>) -> bool {

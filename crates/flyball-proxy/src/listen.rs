@@ -14,11 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::activator::Hosts;
 use crate::budget::{Full, Place, Share};
 use crate::exchange;
 use crate::first_head;
 use crate::headers::Peer;
+use crate::hosts::Hosts;
 use crate::interim::Interim;
 use crate::rejection::Rejection;
 use crate::seldom::WarningLimit;

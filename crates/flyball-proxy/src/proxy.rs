@@ -12,12 +12,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::activator::Part;
-use crate::held::{HeldRequests, Start};
 use crate::listen::{self, Requests};
 use crate::rejection::Rejection;
 use crate::settings::{ProxyError, ProxySettings, span};
-use crate::shared::{Phase, Shared};
+use crate::shared::{Part, Phase, Shared};
+use crate::start::{HeldRequests, Start};
 use crate::times::Times;
 
 /// How long tasks that were asked to end may take.

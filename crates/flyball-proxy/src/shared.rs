@@ -9,11 +9,11 @@ use flyball_core::units::Timestamp;
 use tokio::sync::watch;
 
 use crate::headers::Peer;
-use crate::held::StartInfo;
 use crate::interim::Interim;
 use crate::meter::Meter;
 use crate::settings::ProxySettings;
 use crate::socket::Held;
+use crate::start::StartInfo;
 use crate::upstreams::Upstreams;
 
 /// One proxy, as its requests see it.
@@ -33,6 +33,14 @@ impl Shared {
         let (upstreams, meter) = (Arc::new(upstreams), Arc::new(meter));
         Self { settings, clock, upstreams, meter, start: StartInfo::default() }
     }
+}
+
+/// One service's proxy, as a door of several services needs it.
+#[derive(Clone)]
+pub(crate) struct Part {
+    pub(crate) shared: Arc<Shared>,
+    /// The service's own: its end ends what was passed on to it.
+    pub(crate) phase: watch::Sender<Phase>,
 }
 
 /// One client connection.

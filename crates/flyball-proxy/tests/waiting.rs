@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use flyball_proxy::{Activator, Proxy, ProxySettings, Rejection, Start};
 use stage::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -158,12 +158,9 @@ async fn the_loop_is_woken_when_a_request_begins_to_wait() {
 /// What a browser says that it takes.
 const BROWSER: &str = "accept: text/html,*/*;q=0.8\r\n";
 
+/// Sends a request with this head, which is the last on its connection.
 async fn ask(address: SocketAddr, head: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).await.unwrap();
-    let mut text = String::new();
-    timeout(DEADLINE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
-    text
+    send(address, &format!("{head}connection: close\r\n\r\n")).await
 }
 
 #[tokio::test]

@@ -28,6 +28,12 @@ function notices(view) {
   setText("announced", [view.summary, ...view.notices.map((notice) => notice.text)].join(". "));
 }
 
+// Since when requests wait for a replica, or else how many are with one.
+function heldOrInFlight(view, sample) {
+  if (view.held) return `for a replica, ${lasting(view.now_wall_ms - view.held.since_wall_ms)}`;
+  return sample?.in_flight == null ? "" : `${sample.in_flight} in flight`;
+}
+
 export function figures(view, sample) {
   const signals = view.decision?.signals;
   const rows = [
@@ -35,7 +41,7 @@ export function figures(view, sample) {
     ["Arrivals", rate(signals?.arrivals_per_s), signals?.work_s == null ? "" : `${millis(signals.work_s * 1000)} of work each`],
     ["Errors", rate(errorsPerS(signals?.last_minute)), errorCount(signals?.last_minute)],
     ["Latency p99", millis(sample?.p99_ms), latencies(view.policy.slo_ms, sample?.p50_ms)],
-    ["Waiting", count(sample?.waiting), sample?.in_flight == null ? "" : `${sample.in_flight} in flight`],
+    ["Waiting", count(view.held?.requests ?? sample?.waiting), heldOrInFlight(view, sample)],
     ["Start lag", millis(signals?.start_lag_ms), signals ? (signals.start_lag_measured ? "measured" : "assumed") : ""],
   ];
   at("figures").replaceChildren(...rows.map(([name, value, more]) => element("div", {},

@@ -75,7 +75,7 @@ async fn each_haproxy_has_the_activator_for_as_long_as_there_is_no_server() {
         }
         stage.start(&case).await;
         let adapter = Haproxy::connect(stage.settings.clone(), haproxy::clock).await.unwrap();
-        until_served(&stage, &case).await;
+        until_served(&stage, &adapter, &case).await;
         let report = haproxy::observed(&adapter, |report| report.arrivals > 0).await;
         assert!(report.servers.is_empty() && report.trouble.is_none(), "{case}: {report:?}");
         let replica = haproxy::id("activator");
@@ -87,16 +87,18 @@ async fn each_haproxy_has_the_activator_for_as_long_as_there_is_no_server() {
         haproxy::observed(&adapter, |r| r.servers.is_empty()).await;
         stage.stop();
         stage.start(&format!("{case}, again")).await;
-        until_served(&stage, &case).await;
+        until_served(&stage, &adapter, &case).await;
         adapter.shutdown().await;
         let refused = stage.ask().await.unwrap_err();
         assert!(refused.starts_with("HTTP/1.1 503"), "{case}: {refused}");
     }
 }
 
-async fn until_served(stage: &Stage, case: &str) {
+/// Looks as the control loop does, until a request is answered.
+async fn until_served(stage: &Stage, adapter: &Haproxy, case: &str) {
     let began = std::time::Instant::now();
     while let Err(answer) = stage.ask().await {
+        adapter.observe().await;
         assert!(began.elapsed() < haproxy::DEADLINE, "{case}: {answer}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use flyball_core::observation::Route;
 
 use super::{State, Upstreams};
-use crate::held::HeldRequests;
+use crate::start::HeldRequests;
 
 /// A reader of the page counts for so long: it asks again sooner.
 const VISIT: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use flyball_config::{self as config, Config, Service};
 use flyball_core::observation::{BalancerReport, Route, ServerReport};
 use flyball_haproxy::ServerOptions;
-use flyball_proxy::{Activator, HostsServed, Proxy, ProxyError, Rejection};
+use flyball_proxy::{Activator, HostEntry, Proxy, ProxyError, Rejection};
 use tokio::sync::Mutex;
 
 use super::proxy::{ProxyHost, Served};
@@ -63,7 +63,7 @@ impl ActivatorHost {
         Served { proxy, hosts }
     }
 
-    fn hosts(&self, service: &Service, proxy: &Proxy) -> Option<HostsServed> {
+    fn hosts(&self, service: &Service, proxy: &Proxy) -> Option<HostEntry> {
         // It is locked only while it closes.
         let by_host = self.by_host.try_lock().ok()?;
         let activator = by_host.as_ref().filter(|_| !service.hosts.is_empty())?;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use flyball_config::{Balancer, Config, Service};
-use flyball_proxy::{HostsServed, Proxy, ProxySettings};
+use flyball_proxy::{HostEntry, Proxy, ProxySettings};
 use ipnet::IpNet;
 
 use crate::clock;
@@ -22,7 +22,7 @@ pub(super) const GOODBYE_MS: u64 = 5_000;
 /// A proxy, and whether its service is reached by host names, too.
 pub(crate) struct Served {
     pub(crate) proxy: Proxy,
-    pub(crate) hosts: Option<HostsServed>,
+    pub(crate) hosts: Option<HostEntry>,
 }
 
 impl Served {
