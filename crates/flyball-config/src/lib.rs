@@ -31,7 +31,7 @@ pub use reader::{
 pub use reference::reference;
 pub use service::{
     Backend, Balancer, Container, Engine, ExtraRights, Log, MarathonApp, OwnedFile, Process, Reach,
-    Ready, Service, SwarmService, Task, TaskReach, Template,
+    Ready, Service, SleepMode, SwarmService, Task, TaskReach, Template,
 };
 pub use share::{ShareError, parse_share, show_share};
 pub use systems::{

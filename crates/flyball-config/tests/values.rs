@@ -147,6 +147,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         network: Some("blue".into()),
         log: Some(Log { driver: "json-file".into(), options }),
         grace_ms: Some(3_000),
+        sleep: None,
     };
     assert_eq!(container(CONTAINERS), wanted);
     let lines = vec!["balance leastconn".into(), "option httpchk GET /healthz".into()];
@@ -279,7 +280,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(process.directory.as_deref(), Some(Path::new("/etc/flyball/web")));
     assert_eq!((process.cpus, process.grace_ms), (2.0, 5_000));
     let listen = "127.0.0.1:0".parse().unwrap();
-    assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
+    assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8), ignore: vec![] });
     assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_but_failure: false });
     assert!((web.error_limit - 0.025).abs() < 1e-9, "{}", web.error_limit);
     assert_eq!(web.policy.service, "web");

@@ -11,6 +11,7 @@ use crate::rollout::Rollout;
 use crate::rules::Recommendation;
 use crate::sick::Sick;
 use crate::signals::Signals;
+use crate::sleep::Sleep;
 use crate::units::Timestamp;
 
 /// What one look led to: the count, everything that led to it, and the steps to take.
@@ -47,6 +48,9 @@ pub struct Decision {
     /// any.
     #[serde(default)]
     pub rollout: Option<Rollout>,
+    /// Whether the service sleeps; `None` where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<Sleep>,
     /// What to do now.
     pub plan: Vec<Step>,
     /// When to look again at the latest, in milliseconds from `at`.

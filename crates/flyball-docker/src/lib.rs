@@ -17,6 +17,7 @@
 //! unless it carries `flyball.protect=false`. Where no image is configured, replicas are copied from
 //! it, and no copy gets more than it has (docs/design/015).
 
+mod asleep;
 mod balancer;
 mod check;
 mod client;
@@ -63,6 +64,6 @@ pub use engine::DockerEngine;
 pub use error::DockerError;
 pub use host::{DaemonFacts, DockerHost};
 pub use owner::Owner;
-pub use settings::{DockerSettings, ExtraRights, HostSettings, Publish, USUAL_HOST};
+pub use settings::{DockerSettings, ExtraRights, HostSettings, Publish, SleepMode, USUAL_HOST};
 pub use signature::Signer;
 pub use standing::{Members, Why};

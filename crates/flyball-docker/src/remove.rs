@@ -15,6 +15,7 @@ use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::DockerError;
+use crate::asleep::put_to_sleep;
 use crate::client::Client;
 use crate::inspect::{Inspected, inspect};
 use crate::service::{Action, Service};
@@ -37,6 +38,7 @@ pub(crate) fn carry_out(service: &Arc<Service>, actions: impl IntoIterator<Item 
         let of = Arc::clone(service);
         match action {
             Action::Stop(id) => service.tasks.spawn(stop(of, id)),
+            Action::PutToSleep(id, mode) => service.tasks.spawn(put_to_sleep(of, id, mode)),
             Action::Remove(id) => service.tasks.spawn(remove(of, id)),
             Action::RecordExitAndRemove(id) => service.tasks.spawn(record_exit_and_remove(of, id)),
             Action::ReadLogTail(id) => service.tasks.spawn(read_log_tail(of, id)),
@@ -77,7 +79,7 @@ async fn stop(service: Arc<Service>, id: String) {
 }
 
 /// How long a stop may take with a grace of `grace_s`.
-fn stop_limit(grace_s: Option<i64>) -> Duration {
+pub(crate) fn stop_limit(grace_s: Option<i64>) -> Duration {
     match u64::try_from(grace_s.unwrap_or(USUAL_GRACE_S)) {
         Ok(grace_s) => Duration::from_secs(grace_s) + STOP_MARGIN,
         Err(_) => ENDLESS_GRACE,

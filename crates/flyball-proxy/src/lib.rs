@@ -16,6 +16,7 @@ mod first_head;
 #[doc(hidden)]
 pub mod fuzzing;
 mod headers;
+mod ignored;
 mod in_flight;
 mod interim;
 mod latency;

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::ignored::IgnoreList;
 use crate::listen;
 use crate::meter::Meter;
 use crate::rejection::Rejection;
@@ -49,7 +50,8 @@ impl Proxy {
         let upstreams =
             Arc::new(Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max));
         let meter = Arc::new(Meter::new());
-        let shared = Arc::new(Shared { settings, clock, upstreams, meter });
+        let ignore = IgnoreList::new(&settings.ignore);
+        let shared = Arc::new(Shared { settings, clock, upstreams, meter, ignore });
         let (phase, serving) = watch::channel(Phase::Serving);
         tokio::spawn(listen::accept(listener, Arc::clone(&shared), serving));
         Ok(Self { address, epoch: clock().as_ms(), shared, phase })
@@ -64,6 +66,10 @@ impl Proxy {
     pub fn observe(&self) -> BalancerReport {
         let (waiting, servers) = self.shared.upstreams.report();
         let meter = &self.shared.meter;
+        let wakeful = (!self.shared.ignore.is_empty()).then(|| {
+            let in_flight = servers.values().map(|server| server.in_flight).sum();
+            meter.wakeful(in_flight)
+        });
         BalancerReport {
             epoch: self.epoch,
             arrivals: meter.arrivals(),
@@ -72,6 +78,7 @@ impl Proxy {
             waiting,
             servers,
             latency: meter.latency(),
+            wakeful,
             trouble: self.shared.upstreams.trouble(),
         }
     }

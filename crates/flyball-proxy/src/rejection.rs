@@ -31,11 +31,13 @@ pub enum Rejection {
     UploadBroken,
     /// 503: as many client connections as allowed are open.
     TooManyConnections,
+    /// 503: no replica is there, and a request that is ignored starts none.
+    Asleep,
 }
 
 impl Rejection {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::WaitLimit,
         Self::ConnectFailed,
@@ -45,6 +47,7 @@ impl Rejection {
         Self::BadRequest,
         Self::UploadBroken,
         Self::TooManyConnections,
+        Self::Asleep,
     ];
 
     /// The name in the header, in logs and in metrics.
@@ -59,13 +62,14 @@ impl Rejection {
             Self::BadRequest => "bad-request",
             Self::UploadBroken => "upload-broken",
             Self::TooManyConnections => "too-many-connections",
+            Self::Asleep => "asleep",
         }
     }
 
     /// The status it is sent with.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections => {
+            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections | Self::Asleep => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
@@ -88,19 +92,24 @@ impl Rejection {
             | Self::ConnectFailed
             | Self::BadRequest
             | Self::UploadBroken
-            | Self::TooManyConnections => None,
+            | Self::TooManyConnections
+            | Self::Asleep => None,
         }
     }
 
     /// Whether the service failed a request. A connection that is turned away is no request, and
-    /// shows nothing about the replicas.
+    /// shows nothing about the replicas; nor does the sleep of the service.
     pub fn is_error(self) -> bool {
-        self.status().is_server_error() && self != Self::TooManyConnections
+        let is_request = !matches!(self, Self::TooManyConnections | Self::Asleep);
+        is_request && self.status().is_server_error()
     }
 
     /// Whether the request counts as load: it was well-formed, and not broken off by its client.
     pub(crate) const fn is_load(self) -> bool {
-        !matches!(self, Self::BadRequest | Self::UploadBroken | Self::TooManyConnections)
+        !matches!(
+            self,
+            Self::BadRequest | Self::UploadBroken | Self::TooManyConnections | Self::Asleep
+        )
     }
 
     /// What the answer says to a person.
@@ -116,6 +125,7 @@ impl Rejection {
             Self::AnswerLimit => "The replica did not answer in time.\n",
             Self::BadRequest => "This request is ambiguous or not supported here.\n",
             Self::UploadBroken => "The body of the request did not arrive in time.\n",
+            Self::Asleep => "This service sleeps, and this request does not wake it.\n",
             Self::TooManyConnections => "Too many connections are open.\n",
         }
     }

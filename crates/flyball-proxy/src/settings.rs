@@ -56,6 +56,9 @@ pub struct ProxySettings {
     /// The share of the replicas that may get no requests because they fail, at least one, never
     /// all; 0: none of them.
     pub eject_max: f64,
+    /// Requests that neither wake the service nor keep it awake: paths, with `/` in front, and parts
+    /// of user agents. While no replica is there they are answered with 503.
+    pub ignore: Vec<String>,
 }
 
 impl Default for ProxySettings {
@@ -77,6 +80,7 @@ impl Default for ProxySettings {
             idle_max: 256,
             idle_limit_ms: 4_000,
             eject_max: 0.5,
+            ignore: Vec::new(),
         }
     }
 }

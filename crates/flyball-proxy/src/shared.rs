@@ -8,6 +8,7 @@ use flyball_core::units::Timestamp;
 use tokio::sync::watch;
 
 use crate::headers::Peer;
+use crate::ignored::IgnoreList;
 use crate::interim::Interim;
 use crate::meter::Meter;
 use crate::settings::ProxySettings;
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) ignore: IgnoreList,
 }
 
 /// One client connection.

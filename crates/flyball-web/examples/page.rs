@@ -242,6 +242,7 @@ impl World {
                 p99_ms: p50_ms * 2.6 + self.load_per_s() * 0.3,
             }),
             trouble: None,
+            wakeful: None,
         }
     }
 
@@ -503,6 +504,7 @@ fn fair(zero_wall_ms: i64) -> Fair {
             rule,
             timing,
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let mut world = World::new(policy, trouble, zero_wall_ms);
         while world.now_ms < HISTORY_MS {

@@ -9,14 +9,15 @@ use flyball_core::rollout::RolloutState;
 use flyball_core::trouble::FailedStarts;
 use flyball_core::units::Timestamp;
 
-use crate::api::{LastSeen, ManualView, Notice, NoticeKind, Service, ServiceView};
+use crate::api::{LastSeen, ManualView, Notice, NoticeKind, Service, ServiceView, SleepView};
 
 impl From<ServiceView> for Service {
     fn from(mut view: ServiceView) -> Self {
         view.notices = notices(&view);
         let why = view.decision.as_ref().map(Decision::reason);
         let summary = summary(view.decision.as_ref(), view.last_seen.as_ref());
-        Self { summary, why, view }
+        let sleep = view.decision.as_ref().and_then(SleepView::of);
+        Self { summary, why, sleep, view }
     }
 }
 
@@ -235,7 +236,7 @@ fn asked(decision: &Decision) -> Option<u32> {
 }
 
 /// The wall-clock time of a moment that `decision` names.
-fn wall_ms(decision: &Decision, moment: Timestamp) -> i64 {
+pub(crate) fn wall_ms(decision: &Decision, moment: Timestamp) -> i64 {
     let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     let ahead = signed(moment.ms_since(decision.at));
     let behind = signed(decision.at.ms_since(moment));

@@ -52,6 +52,7 @@ impl DesiredState {
             waiting: snapshot.backend.queued,
             servers: self.orders.iter().filter_map(server).collect(),
             latency: None,
+            wakeful: None,
             trouble: self.refusal.clone().or_else(|| self.sick.trouble()),
         }
     }

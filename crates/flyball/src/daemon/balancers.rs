@@ -56,8 +56,8 @@ impl BalancerHosts {
     pub(crate) async fn build(&self, service: &Service) -> Result<Balancer, Failure> {
         Ok(match &service.balancer {
             config::Balancer::None => Balancer::None,
-            config::Balancer::Proxy { listen, slots } => {
-                Balancer::Proxy(self.proxy.build(service, *listen, *slots).await?)
+            config::Balancer::Proxy { listen, slots, ignore } => {
+                Balancer::Proxy(self.proxy.build(service, *listen, *slots, ignore).await?)
             }
             config::Balancer::Haproxy { backend, slots } => {
                 Balancer::Haproxy(self.haproxy.build(service, backend, *slots).await?)

@@ -190,6 +190,7 @@ impl ScriptedBalancer {
             waiting: self.load.waiting,
             servers,
             latency: None,
+            wakeful: None,
             trouble: self.load.trouble.clone(),
         };
         Reading::Taken { at: now, value }

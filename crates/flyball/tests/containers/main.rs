@@ -19,6 +19,7 @@ mod mistakes;
 mod neighbours;
 mod others_act;
 mod scaling;
+mod sleep;
 mod stage;
 #[path = "../program/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]
