@@ -3,7 +3,9 @@
 use flyball_core::policy::{Bounds, Rule, SleepPolicy};
 
 use super::{Balancer, ServiceKeys};
-use crate::reader::{ConfigError, DAY_MS, Given, Kind, Reports, choice, duration, section};
+use crate::reader::{
+    ConfigError, DAY_MS, Given, Kind, Reports, Syntax, Value, choice, duration, section,
+};
 
 /// Requests that are ignored may be named by so many texts.
 const IGNORE_MAX: usize = 64;
@@ -20,8 +22,8 @@ section! {
         /// once. Containers that flyball started are removed.
         mode: &'static str = choice(&["stop", "pause"]), default "\"stop\"", label Always;
         /// Requests that neither wake the service nor keep it awake, such as those of monitors. An
-        /// entry that starts with `/` is a path; any other is a part of the `User-Agent`. While the
-        /// service sleeps, they get 503 with `Retry-After`.
+        /// entry that starts with `/` is a path; any other is a part of the `User-Agent`. A label has
+        /// them with commas in between. While the service sleeps, they get 503 with `Retry-After`.
         ignore: Vec<String> = IGNORE, default "[]", label Always;
     }
 }
@@ -43,7 +45,14 @@ fn ignore(given: Given<'_>) -> Result<Vec<String>, ConfigError> {
         let is_text = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
         (is_text && text.trim().len() > 1).then(|| text.to_owned())
     };
-    let found: Vec<String> = given.each(fine, wanted, example)?;
+    let found: Vec<String> = match (&given.node.value, given.around.syntax) {
+        // A label is always a text.
+        (Value::Text(text), Syntax::Labels) => {
+            let each = text.split(',').map(|entry| fine(entry.trim()));
+            each.collect::<Option<_>>().ok_or_else(|| given.not_like(wanted, "/healthz"))?
+        }
+        _ => given.each(fine, wanted, example)?,
+    };
     if found.len() > IGNORE_MAX {
         return Err(given.not_a(wanted, format!("name {IGNORE_MAX} at most")));
     }

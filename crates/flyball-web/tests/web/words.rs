@@ -258,7 +258,8 @@ fn a_service_that_sleeps_is_shown_as_such() {
     assert_eq!(decision.reason(), why);
     let text = decision.to_string();
     assert!(text.contains("asleep      no requests are waiting") && !text.contains("none usable"));
-    let since = Timestamp::from_ms(decision.at.as_ms() - 180_000);
+    let since = decision.at;
+    decision.at = since.plus_ms(180_000);
     let cause = WakeCause::Waiting { requests: 2 };
     let last_wake = Some(Wake { at: since, cause });
     let state = SleepState::Asleep { since };
