@@ -1,21 +1,18 @@
-//! Containers that flyball did not start sleep: they are stopped or frozen, stay where they are, and
-//! are woken as the next replica. What flyball started is removed instead.
+//! Containers that flyball did not start sleep: they are stopped or frozen, and stay where they are.
+//! What flyball started is removed instead.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::query_parameters::{StartContainerOptions, StopContainerOptionsBuilder};
-use flyball_core::units::ReplicaId;
+use bollard::query_parameters::StopContainerOptionsBuilder;
 use tokio::time::sleep;
 
 use crate::DockerError;
-use crate::remove::{look_again, stop_limit};
+use crate::grace::stop_limit;
 use crate::service::Service;
 use crate::settings::SleepMode;
 
-/// On a busy machine, with its network.
-const WAKE_LIMIT: Duration = Duration::from_secs(60);
-const PAUSE_LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const PAUSE_LIMIT: Duration = Duration::from_secs(20);
 /// How often one that is on its way to sleep, or awake, is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A stop without an end is given up after ten minutes, and so is waiting for it.
@@ -59,42 +56,8 @@ async fn pause(service: &Service, id: &str) -> Result<(), DockerError> {
     }
 }
 
-/// Wakes a container, as `replica`.
-pub(crate) async fn wake(service: Arc<Service>, id: String, replica: ReplicaId) {
-    // Never closed.
-    let Ok(_place) = service.client.starts.acquire().await else { return };
-    until(|| !service.is_leaving(&id)).await;
-    let woken = match service.is_paused(&id) {
-        true => unpause(&service, &id).await,
-        false => start(&service, &id).await,
-    };
-    if let Err(error) = woken {
-        tracing::debug!(%replica, %error, "a container was not woken");
-        service.wake_failed(&id, &replica, format!("cannot start: {error}"));
-        return;
-    }
-    look_again(Arc::clone(&service.client), Arc::clone(&service), id.clone()).await;
-    service.woken(&id);
-}
-
-async fn start(service: &Service, id: &str) -> Result<(), DockerError> {
-    let started = service.client.call("start a container", WAKE_LIMIT, |docker| async move {
-        docker.start_container(id, None::<StartContainerOptions>).await
-    });
-    started.await
-}
-
-async fn unpause(service: &Service, id: &str) -> Result<(), DockerError> {
-    let resumed = service.client.call("unpause a container", PAUSE_LIMIT, |docker| async move {
-        docker.unpause_container(id).await
-    });
-    match resumed.await {
-        Err(DockerError::Refused { status: 409, why, .. }) if why.contains("not paused") => Ok(()),
-        outcome => outcome,
-    }
-}
-
-async fn until(is_so: impl Fn() -> bool) {
+/// Waits until it is so, within bounds.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
     for _ in 0..LOOKS_MAX {
         if is_so() {
             return;

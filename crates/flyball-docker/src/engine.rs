@@ -16,9 +16,7 @@ use flyball_engine::GenerationInfo;
 use crate::remove::carry_out;
 use crate::service::Service;
 use crate::settings::Publish;
-use crate::{
-    DockerError, DockerHost, DockerSettings, asleep, balancer, check, image_in_use, start,
-};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, image_in_use, start, wake};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -60,7 +58,7 @@ impl DockerEngine {
     /// `generation`: what it is to be made as; `None` for what the service is made as now.
     pub fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
         if let Some(id) = self.service.order_wake(replica, generation) {
-            let task = asleep::wake(Arc::clone(&self.service), id, replica.clone());
+            let task = wake::wake(Arc::clone(&self.service), id, replica.clone());
             self.service.tasks.spawn(task);
         } else if self.service.order(replica, generation) {
             let task = start::start(Arc::clone(&self.service), replica.clone(), generation);

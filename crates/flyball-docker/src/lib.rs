@@ -33,6 +33,7 @@ mod error;
 mod external_stops;
 mod facts;
 mod generation;
+mod grace;
 mod host;
 mod image;
 mod image_in_use;
@@ -55,6 +56,7 @@ mod source;
 mod standing;
 mod start;
 pub mod swarm;
+mod wake;
 mod watcher;
 
 pub use balancer::own_host_name;

@@ -12,6 +12,7 @@ mod daemon;
 mod event_dedup;
 mod feed;
 mod metrics;
+mod moment;
 mod openapi;
 mod problem;
 mod refusals;

@@ -5,7 +5,7 @@ use flyball_core::sleep::{SleepState, Wake};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::summary::wall_ms;
+use crate::moment::wall_ms;
 
 /// Whether a service sleeps, since when, and what woke it last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
