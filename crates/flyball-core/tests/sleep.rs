@@ -1,5 +1,7 @@
 //! Sleep: when a service goes to zero, what wakes it, and that no policy has another say in it.
 
+#![expect(clippy::expect_used, reason = "a test may")]
+
 mod world;
 
 use flyball_core::decision::Decision;

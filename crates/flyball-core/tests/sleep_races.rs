@@ -1,6 +1,8 @@
 //! Sleep under races: requests come between the look and what follows from it, reports are missing,
 //! and streams outlast the drain limit. Seeded, in simulated time.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -285,10 +285,11 @@ impl Service {
         }
         let container = state.containers.get_mut(&id?)?;
         let id = container.facts.id.clone();
-        container.end().then(|| match container.sleep {
+        let action = match container.sleep {
             Some(mode) => Action::PutToSleep(id, mode),
             None => Action::Stop(id),
-        })
+        };
+        container.end().then_some(action)
     }
 
     /// It could not be ended: it is what it was, until it is asked to end again.

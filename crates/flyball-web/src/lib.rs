@@ -27,7 +27,7 @@ pub use api::{
     DeployRequest, DeployView, Explained, GenerationView, LastSeen, LeaderStatus, ManualView,
     NodeView, Notice, NoticeKind, PauseRequest, PolicyView, Problem, ProblemKind, ReloadReport,
     ReplicaChange, ReplicaState, ReplicaView, Role, RuleName, ScaleBy, ScaleRequest, ScaleTo,
-    Service, ServiceView, Threshold,
+    Service, ServiceView, SleepView, Threshold,
 };
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};
