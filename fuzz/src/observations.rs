@@ -18,8 +18,8 @@ use flyball_core::observation::{
 };
 use flyball_core::plan::Step;
 use flyball_core::policy::{
-    Advised, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, StepRule, Surge, Target,
-    Timing, Update,
+    Advised, Bounds, Governor, Objective, Policy, RolloutPolicy, Rule, SleepPolicy, StepRule,
+    Surge, Target, Timing, Update,
 };
 use flyball_core::rollout::{Deployed, RolloutOrder};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -147,6 +147,7 @@ impl Look {
             throttled: u.arbitrary::<Option<u64>>()?.map(|held_ns| ThrottleCounter { at, held_ns }),
             cpu_limit_cores: *u.choose(&[1.0, 0.5, 0.001, 64.0, 1e-9, 1e9])?,
             protected: u.ratio(1, 8)?,
+            may_sleep: u.arbitrary()?,
             generation: generation(u)?,
             ..ReplicaReport::new(id.clone(), phase, self.around(u)?)
         })
@@ -182,6 +183,7 @@ impl Look {
             servers: self.servers.clone(),
             late: u.arbitrary::<Option<u8>>()?.map(u64::from),
             trouble: None,
+            wakeful: None,
             latency: if u.ratio(1, 4)? { Some(latency(u)?) } else { None },
         };
         let advice = if u.ratio(1, 4)? {
@@ -315,8 +317,10 @@ fn policy(u: &mut Unstructured<'_>) -> Result<Policy> {
         Surge::Share(share(u, 0)?)
     };
     let update = *u.choose(&[Update::Auto, Update::Manual])?;
+    let after_ms = u64::from(u.arbitrary::<u16>()?);
+    let sleep = u.arbitrary::<bool>()?.then_some(SleepPolicy { after_ms });
     let rollout = RolloutPolicy { surge, abort_after: u.int_in_range(0..=5)?, update };
-    Ok(Policy { service: "web".to_owned(), bounds, rule: rule(u)?, timing, rollout })
+    Ok(Policy { service: "web".to_owned(), bounds, rule: rule(u)?, timing, rollout, sleep })
 }
 
 /// One of two, or none.

@@ -31,7 +31,7 @@ pub use reader::{
 pub use reference::reference;
 pub use service::{
     Activator, Backend, Balancer, Container, Engine, ExtraRights, Hold, Log, MarathonApp,
-    OwnedFile, Process, Reach, Ready, Service, SwarmService, Task, TaskReach, Template,
+    OwnedFile, Process, Reach, Ready, Service, SleepMode, SwarmService, Task, TaskReach, Template,
 };
 pub use share::{ShareError, parse_share, show_share};
 pub use systems::{

@@ -24,6 +24,7 @@ mod mesos;
 mod process;
 mod ready;
 mod rollout;
+mod sleep;
 mod swarm;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ pub use marathon::MarathonApp;
 pub use mesos::Task;
 pub use process::Process;
 pub use ready::Ready;
+pub use sleep::SleepMode;
 pub use swarm::{SwarmService, TaskReach};
 
 use crate::claims::Claims;
@@ -89,6 +91,8 @@ pub(crate) fn service(
         let instead = "write min = 1: without a balancer, no request can wake the service";
         keys.min.refuse("0 requires a balancer", instead, reports);
     }
+    sleep::check(keys, balancer.as_ref(), reports);
+    let sleep = rule.as_ref().zip(bounds).and_then(|(rule, b)| sleep::sleep(keys, rule, b));
     let any = Ready::Http { path: "/".to_owned(), any_but_failure: true };
     let service = (|| {
         let policy = Policy {
@@ -97,6 +101,7 @@ pub(crate) fn service(
             rule: rule?,
             timing: timing?,
             rollout: rollout?,
+            sleep,
         };
         Some(Service {
             name: name.to_owned(),

@@ -10,7 +10,7 @@ use flyball_config::{
     reference,
 };
 use flyball_core::decide::look_interval_ms;
-use flyball_core::policy::{Governor, Policy, Rule, Timing};
+use flyball_core::policy::{Governor, Policy, Rule, SleepPolicy, Timing};
 use flyball_core::signals::Signals;
 
 fn parsed(text: &str) -> Config {
@@ -167,6 +167,17 @@ const ROWS: &[Row] = &[
         backend()
             == Backend { name, file: None, template: None, check: None, must_ask: false, options }
     }),
+    (
+        "services.web.sleep",
+        "all defaults; with `policy = \"external\"`, only the API sets the count to 0",
+        || {
+            let sleep = |more: &str| {
+                policy("docker", &format!("adopt = true\nport = 80\nmin = 0\n{more}")).sleep
+            };
+            sleep("") == Some(SleepPolicy { after_ms: 600_000 })
+                && sleep("policy = \"external\"").is_none()
+        },
+    ),
     ("services.web.swarm_service", "the service's name", || {
         let engine = service("swarm", "port = 80").services["web"].engine.clone();
         matches!(engine, Engine::Swarm(swarm) if swarm.swarm_service == "web")

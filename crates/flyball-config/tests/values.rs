@@ -147,6 +147,7 @@ fn every_key_of_containers_arrives_where_it_belongs() {
         network: Some("blue".into()),
         log: Some(Log { driver: "json-file".into(), options }),
         grace_ms: Some(3_000),
+        sleep: None,
     };
     assert_eq!(container(CONTAINERS), wanted);
     let lines = vec!["balance leastconn".into(), "option httpchk GET /healthz".into()];
@@ -167,6 +168,9 @@ fn every_key_of_containers_arrives_where_it_belongs() {
 /// As little as a target needs.
 const NOTIFY: &str = "[notify.web]\nurl = \"http://127.0.0.1/\"";
 /// As little as several flyballs need.
+/// What may sleep, in every way.
+const ASLEEP: &str = "[services.web]\nengine = \"docker\"\nadopt = true\nport = 80\nmin = 0\n\
+                      listen = \"127.0.0.1:0\"";
 const HA: &str = "[ha]\nzookeeper = \"zk://10.0.0.1:2181/flyball\"";
 
 #[test]
@@ -281,7 +285,7 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(process.directory.as_deref(), Some(Path::new("/etc/flyball/web")));
     assert_eq!((process.cpus, process.grace_ms), (2.0, 5_000));
     let listen = "127.0.0.1:0".parse().unwrap();
-    assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8) });
+    assert_eq!(web.balancer, Balancer::Proxy { listen, slots: Some(8), ignore: vec![] });
     assert_eq!(web.ready, Ready::Http { path: "/healthz".into(), any_but_failure: false });
     assert!((web.error_limit - 0.025).abs() < 1e-9, "{}", web.error_limit);
     assert_eq!(web.policy.service, "web");
@@ -376,6 +380,7 @@ fn around(section: &str, key: &str) -> &'static str {
     let process = parse(&with(MINIMAL, section, key, "1979-05-27"), "f", &user_env()).unwrap_err();
     let other = process.to_string().contains("has no effect with") || section == "ha";
     match (other, key) {
+        _ if section == "services.web.sleep" => ASLEEP,
         (false, _) => MINIMAL,
         (true, "adopt") => IMAGED,
         (true, _) => COPIED,

@@ -102,6 +102,7 @@ fn service(number: u64) -> Service {
         rule: Rule::Governor(Governor { objective, ..Governor::default() }),
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     Service { policy, memory: Memory::default(), last: None }
 }

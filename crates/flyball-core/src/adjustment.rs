@@ -7,6 +7,7 @@ use crate::line::Line;
 use crate::memory::Futile;
 use crate::observation::Source;
 use crate::signals::Signals;
+use crate::sleep;
 use crate::units::{Timestamp, seconds};
 
 /// One guard's change of the count.
@@ -98,6 +99,20 @@ pub enum Guard {
         /// With what.
         with: String,
     },
+    /// Nothing used the service for long enough: it sleeps, whatever CPU or a rule says.
+    Asleep {
+        /// For so long nothing has.
+        idle_ms: u64,
+        /// It sleeps after so long.
+        after_ms: u64,
+    },
+    /// The last replica stays until nothing has used the service for long enough.
+    Awake {
+        /// For so long nothing has.
+        idle_ms: u64,
+        /// It sleeps after so long.
+        after_ms: u64,
+    },
     /// Paused by a manual override.
     Pause {
         /// By whom.
@@ -165,6 +180,14 @@ impl Chain {
         }
     }
 
+    /// Has nothing kept that was kept so far, and sets the count to 0.
+    pub(crate) fn release(&mut self, signals: &Signals, guard: Guard) {
+        self.kept = 0;
+        if self.count > 0 || signals.committed() > 0 {
+            self.set_for_now(0, guard);
+        }
+    }
+
     /// Sets the count, overriding every guard before.
     pub(crate) fn set_by_hand(&mut self, after: u32, guard: Guard) {
         self.kept = 0;
@@ -228,6 +251,14 @@ impl Adjustment {
                 Line::new("futile", format!("{futile}; no additions {}", left(&futile.until)))
             }
             Guard::Busy { with } => Line::new("busy", format!("the engine is busy: {with}")),
+            Guard::Asleep { idle_ms, after_ms } => {
+                let (idle, after) = (sleep::span(*idle_ms), sleep::span(*after_ms));
+                Line::new("sleep", format!("not used for {idle}, sleeps after {after}"))
+            }
+            Guard::Awake { idle_ms, after_ms } => {
+                let (idle, after) = (sleep::span(*idle_ms), sleep::span(*after_ms));
+                Line::new("awake", format!("used {idle} ago, sleeps after {after}"))
+            }
             Guard::Pause { by, until } => {
                 Line::new("paused", format!("by {by}{}", lasting(until.as_ref())))
             }

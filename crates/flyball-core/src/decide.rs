@@ -19,6 +19,7 @@ use crate::signals::Signals;
 pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -> Decision {
     let Policy { rule, timing, bounds, rollout, .. } = policy;
     memory.bridge_gap(timing, observation.at);
+    let observation = &*memory.follow_sleep(policy, observation);
     let observation = &*health::judge(timing, memory, observation);
     memory.take_in(timing, policy.windows(memory.start_lag_ms(timing).0), observation);
     memory.follow_rollout(timing, *rollout, observation);
@@ -49,6 +50,7 @@ pub fn decide(policy: &Policy, memory: &mut Memory, observation: &Observation) -
         shared_fault: memory.health.shared_fault.clone(),
         rollout: planned.rollout,
         learnt: memory.learnt(memory.start_lag_ms(timing).0),
+        sleep: memory.sleep_state(policy, observation.at),
         plan: planned.steps,
     }
 }

@@ -12,6 +12,7 @@ use crate::rollout::Rollout;
 use crate::rules::Recommendation;
 use crate::sick::Sick;
 use crate::signals::Signals;
+use crate::sleep::Sleep;
 use crate::units::Timestamp;
 
 /// What one look led to: the count, everything that led to it, and the steps to take.
@@ -51,6 +52,9 @@ pub struct Decision {
     /// What an objective has taught, for the next run of flyball; `None` where nothing was learnt.
     #[serde(default)]
     pub learnt: Option<Learnt>,
+    /// Whether the service sleeps; `None` where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<Sleep>,
     /// What to do now.
     pub plan: Vec<Step>,
     /// When to look again at the latest, in milliseconds from `at`.

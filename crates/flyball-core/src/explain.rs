@@ -5,6 +5,7 @@ mod objective;
 
 use std::fmt;
 
+use crate::adjustment::Guard;
 use crate::bounds::Bounds;
 use crate::decision::Decision;
 use crate::line::Line;
@@ -37,11 +38,12 @@ impl Decision {
         if signals.engine_age_ms.is_none() {
             return "no reading from the engine: the count is kept".to_owned();
         }
-        if let Some(last) = self.adjustments.last() {
+        let sleeps = |guard: &Guard| self.is_asleep() && matches!(guard, Guard::Asleep { .. });
+        if let Some(last) = self.adjustments.last().filter(|last| !sleeps(&last.guard)) {
             return last.line(self.at).sentence();
         }
         if self.is_asleep() {
-            return format!("asleep: {ASLEEP}");
+            return format!("asleep: {}", self.asleep_in_words());
         }
         let decisive = self.recommendations.iter().max_by_key(|r| r.count);
         match decisive {
@@ -58,6 +60,12 @@ impl Decision {
         let there = signals.committed() + signals.draining + signals.unhealthy;
         let known = signals.engine_age_ms.is_some() && signals.balancer_age_ms.is_some();
         known && self.desired == 0 && there == 0 && signals.waiting == 0
+    }
+
+    /// Why it has no replica, and since when.
+    fn asleep_in_words(&self) -> String {
+        let since = self.sleep.as_ref().map(|sleep| sleep.words(self.at));
+        since.map_or_else(|| ASLEEP.to_owned(), |since| format!("{since}; {ASLEEP}"))
     }
 
     /// Whether it is worth showing: the count changes, or something is to be done.
@@ -130,6 +138,8 @@ impl Decision {
         lines
             .extend(self.rollout.as_ref().map(|rollout| Line::new("rollout", rollout.to_string())));
         lines.extend(self.held_starts.as_ref().map(|held| self.back_off_line(held)));
+        let sleep = self.sleep.as_ref().filter(|_| !self.is_asleep());
+        lines.extend(sleep.map(|sleep| sleep.line(self.at)));
         lines.push(Line::new("plan", self.plan_in_words()));
         lines
     }
@@ -165,7 +175,7 @@ impl Decision {
         lines.extend(self.recommendations.iter().filter_map(Recommendation::objective_line));
         lines.extend(self.broken_objective().map(|text| Line::new("objective", text)));
         if self.is_asleep() {
-            lines.push(Line::new("asleep", ASLEEP));
+            lines.push(Line::new("asleep", self.asleep_in_words()));
         } else if lines.is_empty() {
             let current = self.signals.current;
             lines.push(Line::new("signals", format!("none usable -> {current} as before")));

@@ -1,8 +1,9 @@
 //! The guards that may change or hold a count, in a fixed order: the rule's own pace, then doubt
-//! (stale readings, sick replicas, errors, replicas that do not help, a busy engine), then manual
-//! overrides and protected replicas. The bounds come last.
+//! (stale readings, sick replicas, errors, replicas that do not help), then sleep, a busy engine,
+//! manual overrides and protected replicas. The bounds come last.
 
 mod futility;
+mod sleep;
 mod trust;
 
 use crate::adjustment::Chain;
@@ -41,6 +42,7 @@ pub(crate) fn guard(
     if rule.sees_futility() {
         futility::futility(&mut chain, memory, context);
     }
+    sleep::sleep(&mut chain, memory, context, policy);
     trust::busy(&mut chain, context);
     manual(&mut chain, memory, context, rule);
     protected(&mut chain, memory, context);

@@ -86,7 +86,7 @@ pub fn check(policy: &Policy, observation: &Observation, decision: &Decision) ->
                         wrong_count(engine, desired, *to, leaving)
                             .or_else(|| check_leaving(policy, observation, &there, leaving))
                     }
-                    _ => check_step(policy, observation, &there, step),
+                    _ => check_step(policy, observation, &there, step, decision.desired == 0),
                 });
             }
         }
@@ -252,6 +252,7 @@ fn check_step(
     observation: &Observation,
     there: &There<'_>,
     step: &Step,
+    is_none_wanted: bool,
 ) -> Option<Broken> {
     let id = step.replica()?.clone();
     let replica = there.get(&id).copied();
@@ -261,6 +262,8 @@ fn check_step(
     let ready = |r: &ReplicaReport| r.phase == Phase::Ready;
     // One that says that it cannot serve may still have requests.
     let served = |r: &ReplicaReport| matches!(r.phase, Phase::Ready | Phase::Unhealthy);
+    // Its owner keeps it from a smaller count, and lets it sleep.
+    let sleeps = |r: &ReplicaReport| is_none_wanted && policy.sleep.is_some() && r.may_sleep;
     match step {
         Step::Start { .. } => replica.is_some().then_some(Broken::TouchesForeign(id)),
         Step::Route { .. } => (!replica.is_some_and(ready)).then_some(Broken::RoutesUnready(id)),
@@ -271,7 +274,7 @@ fn check_step(
         {
             report.is_none().then_some(Broken::RemovesUnseen(id))
         }
-        _ if replica.is_some_and(|r| r.protected && r.phase != Phase::Stopping) => {
+        _ if replica.is_some_and(|r| r.protected && !sleeps(r) && r.phase != Phase::Stopping) => {
             Some(Broken::RemovesProtected(id))
         }
         _ if replica.is_none() && server.is_none() => Some(Broken::TouchesForeign(id)),

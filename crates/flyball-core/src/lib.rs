@@ -6,7 +6,7 @@
 //!
 //! In reading order: [`units`], [`generation`], [`observation`] and [`policy`] (with `bounds`,
 //! `timing`, [`rollout`] and [`rules`]) are what goes in; `estimate` turns counters into figures, [`signals`] and [`trouble`],
-//! and [`memory`] carries them from look to look; [`health`] says who is [`sick`]; [`rules`],
+//! and [`memory`] carries them from look to look; [`health`] says who is [`sick`], [`sleep`] who sleeps; [`rules`],
 //! [`guard`] and [`plan`] are the three stages of [`decide`]; [`decision`], [`explain`] and
 //! [`record`] are what comes out; [`invariants`] says from outside what may never come out.
 //! [`nodes`] is beside the loop: adapters tell it, and it is shown.
@@ -32,6 +32,7 @@ pub mod rollout;
 pub mod rules;
 pub mod sick;
 pub mod signals;
+pub mod sleep;
 mod timing;
 pub mod trouble;
 pub mod units;

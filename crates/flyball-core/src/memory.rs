@@ -13,6 +13,7 @@ mod requests;
 mod rollout;
 mod scale_out_trial;
 mod signals;
+mod sleep;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub use objective::{Lateness, ObjectiveMemory, ObjectiveTerm};
 pub use plan::PlanMemory;
 pub(crate) use rollout::most_common;
 pub use scale_out_trial::{Futile, ScaleOutTrial};
+use sleep::SleepMemory;
+pub(crate) use sleep::SleepSay;
 
 /// The memory of one service. Starts empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +57,8 @@ pub struct Memory {
     pub plan: PlanMemory,
     /// Of `plan`: which generation replicas are to have.
     pub(crate) rollout: RolloutMemory,
+    /// Of `guard`: who uses the service.
+    pub(crate) sleep: SleepMemory,
     /// Of `decide`.
     pub(crate) count: CountMemory,
 }

@@ -224,6 +224,10 @@ pub struct ReplicaReport {
     pub cpu_limit_cores: f64,
     /// Whether its owner forbids removing it.
     pub protected: bool,
+    /// Whether it may be stopped all the same once its service sleeps: it stays there, and is
+    /// started again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_sleep: bool,
     /// What it was made as; `None` where that is not known. Such a one is never replaced for it.
     #[serde(default)]
     pub generation: Option<Generation>,
@@ -242,6 +246,7 @@ impl ReplicaReport {
             throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
+            may_sleep: false,
             generation: None,
         }
     }
@@ -315,10 +320,38 @@ pub struct BalancerReport {
     /// them.
     #[serde(default)]
     pub late: Option<u64>,
+    /// The requests that keep the service awake, where the balancer knows others, too; `None`:
+    /// all do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wakeful: Option<WakefulRequests>,
     /// What is wrong with the servers as a whole, such as a fault that all of them share; `None`
     /// where nothing is, and where the balancer does not tell.
     #[serde(default)]
     pub trouble: Option<String>,
+}
+
+/// Requests that keep the service awake and wake it: all but those of monitors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WakefulRequests {
+    /// Those that arrived, ever; a part of all arrivals.
+    pub arrivals: u64,
+    /// Those in flight now, at servers of any kind: also what is forwarded past the servers that
+    /// flyball put there.
+    pub in_flight: u32,
+}
+
+impl BalancerReport {
+    /// Arrivals that keep the service awake, ever, and such requests in flight.
+    pub(crate) fn wakeful(&self) -> (u64, u32) {
+        let in_flight = || {
+            let servers = self.servers.values();
+            servers.fold(0, |sum: u32, server| sum.saturating_add(server.in_flight))
+        };
+        match self.wakeful {
+            Some(WakefulRequests { arrivals, in_flight }) => (arrivals, in_flight),
+            None => (self.arrivals, in_flight()),
+        }
+    }
 }
 
 /// Failed requests by who failed them, ever. What is in none of these is not told apart.

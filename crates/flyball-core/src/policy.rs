@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::bounds::Bounds;
 pub use crate::rollout::{RolloutPolicy, Surge, Update};
 pub use crate::rules::{Advised, BUSY_CAP, Governor, Objective, Rule, StepRule, Target};
+pub use crate::sleep::SleepPolicy;
 pub use crate::timing::{Timing, Windows};
 
 /// All that deciding needs to know of one service.
@@ -22,6 +23,9 @@ pub struct Policy {
     /// How replicas of a new generation take the place of others.
     #[serde(default)]
     pub rollout: RolloutPolicy,
+    /// When it sleeps; `None`: its rule alone decides whether it has no replica.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sleep: Option<SleepPolicy>,
 }
 
 impl Policy {

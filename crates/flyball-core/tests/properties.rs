@@ -53,12 +53,13 @@ fn rule() -> impl Strategy<Value = Rule> {
 prop_compose! {
     fn policy()(bounds in bounds(), rule in rule(), drain_limit_ms in 0_u64..20_000,
                 start_limit_ms in 500_u64..20_000, stale_after_ms in 200_u64..10_000,
-                surge in 0_u32..4, share in 0.0..1.0_f64, abort_after in 0_u32..5) -> Policy {
+                sleep in proptest::option::of(100_u64..20_000), surge in 0_u32..4, share in 0.0..1.0_f64, abort_after in 0_u32..5) -> Policy {
         let surge = if surge == 0 { Surge::Share(share) } else { Surge::Count(surge) };
         let update = if abort_after % 2 == 0 { Update::Auto } else { Update::Manual };
         let rollout = RolloutPolicy { surge, abort_after, update };
         let timing = Timing { drain_limit_ms, start_limit_ms, stale_after_ms, ..Timing::default() };
-        Policy { service: "web".into(), bounds, rule, timing, rollout }
+        let sleep = sleep.map(|after_ms| SleepPolicy { after_ms });
+        Policy { service: "web".into(), bounds, rule, timing, rollout, sleep }
     }
 }
 
@@ -184,6 +185,7 @@ impl Look {
                 throttled: held_ns.map(|held_ns| ThrottleCounter { at: ago(now, 0), held_ns }),
                 cpu_limit_cores,
                 protected,
+                may_sleep: protected && age_ms.is_multiple_of(2),
                 generation: generation(number),
                 ..ReplicaReport::new(name(number), phase, ago(now, age_ms))
             };
@@ -234,6 +236,7 @@ impl Look {
             }),
             late: self.errors.is_multiple_of(3).then_some(self.errors),
             trouble: None,
+            wakeful: None,
         }
     }
 }
@@ -328,6 +331,8 @@ proptest! {
             Rule::Advised(rule) => rule.cooldown_ms,
             Rule::External => return Ok(()),
         };
+        // Its window is its own.
+        let policy = Policy { sleep: None, ..policy };
         let set = matches!(policy.rule, Rule::Governor(Governor { hold_ms: Some(_), .. }));
         prop_assume!(!matches!(policy.rule, Rule::Governor(_)) || set);
         let started = looks[0].step_ms + 100_000;

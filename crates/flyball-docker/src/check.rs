@@ -175,7 +175,7 @@ async fn look_at_template(
         findings.push(no_limit(&name));
     }
     if refused.is_none() {
-        findings.extend(unready(&facts, port));
+        findings.extend(unready(&facts, port, settings.sleep.is_some()));
     }
     let lost = copy::losses(&inspection).into_iter();
     findings.extend(lost.map(|lost| {
@@ -213,8 +213,11 @@ async fn template(
 }
 
 /// Why the container to copy serves nobody now, as far as Docker knows; its copies may not either.
-fn unready(facts: &Facts, port: u16) -> Option<Finding> {
+fn unready(facts: &Facts, port: u16, sleeps: bool) -> Option<Finding> {
     let name = &facts.name;
+    if sleeps && matches!(facts.state, State::Exited { .. } | State::Paused) {
+        return None;
+    }
     let (what, hint) = match (&facts.state, facts.health) {
         (State::Exited { code, .. }, _) => {
             let code = code.map(|code| format!(" with exit status {code}")).unwrap_or_default();
@@ -224,7 +227,7 @@ fn unready(facts: &Facts, port: u16) -> Option<Finding> {
         (State::Created, _) => {
             ("was never started".to_owned(), format!("docker start {name} says why, if it fails"))
         }
-        (State::Absent, _) => (
+        (State::Absent | State::Paused, _) => (
             "is paused, or restarted again and again".to_owned(),
             format!("docker ps and docker logs {name} show which"),
         ),

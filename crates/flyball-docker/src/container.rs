@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use flyball_core::generation::Generation;
 use flyball_core::observation::{CpuCounter, Exit, Phase, ReplicaReport, ThrottleCounter};
-use flyball_core::units::Timestamp;
+use flyball_core::units::{ReplicaId, Timestamp};
 use tokio::time::Instant;
 
 use crate::DockerError;
@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::cpu::{Counters, Meter};
 use crate::facts::{Facts, Health, State};
 use crate::owner::Owner;
+use crate::settings::SleepMode;
 
 /// What the kernel adds to a signal's number in an exit status.
 const SIGNAL_BASE: i64 = 128;
@@ -59,6 +60,12 @@ pub(crate) struct Container {
     began: Option<Timestamp>,
     /// It was seen running, or this run started it: its end is news.
     pub(crate) noted: bool,
+    /// How it sleeps; `None`: it does not.
+    pub(crate) sleep: Option<SleepMode>,
+    /// The replica that it was woken as, until it has slept again.
+    pub(crate) woken_as: Option<ReplicaId>,
+    /// It is being woken.
+    pub(crate) waking: bool,
     /// When it ended, and since when it had been ready then.
     left: Option<(Timestamp, Option<Timestamp>)>,
 }
@@ -120,6 +127,9 @@ impl Container {
             run: None,
             began: None,
             noted: false,
+            sleep: None,
+            woken_as: None,
+            waking: false,
             left: None,
         };
         container.follow(None, client);
@@ -168,7 +178,10 @@ impl Container {
         let began = at_wall(self.facts.started_wall_ms, now);
         self.began = Some(began);
         if self.run.replace(pid).is_some() {
-            self.asked_at = began;
+            // Who woke it said when.
+            if !self.waking {
+                self.asked_at = began;
+            }
             self.leaving_since = None;
         }
     }
@@ -272,7 +285,51 @@ impl Container {
         self.ready_at.is_some() || self.left.is_some_and(|(_, ready_at)| ready_at.is_some())
     }
 
+    /// Whether it sleeps, or is about to: it can be woken.
+    pub(crate) fn is_asleep(&self) -> bool {
+        let may = !self.waking && !self.facts.managed;
+        let sleeps = match self.facts.state {
+            State::Exited { .. } => true,
+            State::Paused => self.sleep == Some(SleepMode::Pause),
+            State::Running => self.ending == Ending::Ordered,
+            State::Created | State::Absent | State::Leaving => false,
+        };
+        may && sleeps && self.sleep.is_some()
+    }
+
+    /// It is to be woken as `replica`.
+    pub(crate) fn wake(&mut self, replica: &ReplicaId, now: Timestamp) {
+        self.waking = true;
+        self.woken_as = Some(replica.clone());
+        self.asked_at = now;
+        if self.sleep != Some(SleepMode::Pause) {
+            self.ready_at = None;
+        }
+    }
+
+    /// It was put to sleep.
+    pub(crate) fn slept(&mut self) {
+        self.as_of = Instant::now();
+        self.ending = Ending::None;
+        self.woken_as = None;
+        self.crashes = 0;
+        self.leaving_since = None;
+        if self.sleep == Some(SleepMode::Pause) {
+            self.facts.state = State::Paused;
+            return;
+        }
+        let (code, oom, error) = (None, false, String::new());
+        self.facts.state = State::Exited { code, oom, error };
+        self.facts.pid = None;
+        self.meter = None;
+        self.ready_at = None;
+        self.noted = false;
+    }
+
     fn phase(&self, ordered: bool, now: Timestamp) -> Option<Phase> {
+        if self.waking && self.facts.state != State::Running {
+            return Some(Phase::Starting);
+        }
         let leaves = self.leaving_since.is_some() || self.is_looping(now);
         let exists = matches!(self.facts.state, State::Running | State::Absent);
         match self.ending {
@@ -291,7 +348,8 @@ impl Container {
             State::Created if ordered => Some(Phase::Starting),
             // It may be started or removed externally: it is not a replica yet, or no longer.
             State::Created => None,
-            State::Absent => Some(Phase::Stopping),
+            State::Paused if self.sleep == Some(SleepMode::Pause) => None,
+            State::Absent | State::Paused => Some(Phase::Stopping),
             State::Exited { .. } | State::Leaving => self.facts.managed.then_some(Phase::Stopping),
         }
     }
@@ -321,6 +379,7 @@ impl Container {
             throttled: self.throttled,
             cpu_limit_cores: self.facts.limit_cores.unwrap_or(1.0),
             protected: self.facts.protected,
+            may_sleep: self.sleep.is_some(),
             generation: self.make.generation,
         })
     }
@@ -361,6 +420,21 @@ impl Container {
             ready_ms: ready_at.map(|ready_at| left_at.ms_since(ready_at)),
             reason: format!("{by_others}{}", describe(*code, *oom, error, log_tail)),
         })
+    }
+}
+
+impl Container {
+    /// The exit of one that was woken and ended by itself, once.
+    pub(crate) fn exit_of_woken(&mut self, now: Timestamp) -> Option<Exit> {
+        let State::Exited { code, oom, error } = &self.facts.state else { return None };
+        if self.ending != Ending::None || self.leaving_since.is_some() {
+            return None;
+        }
+        let reason = describe(*code, *oom, error, &self.log_tail);
+        let replica = self.woken_as.take()?;
+        self.waking = false;
+        let ready_ms = self.left.and_then(|(at, ready_at)| Some(at.ms_since(ready_at?)));
+        Some(Exit { replica, at: now, ready_ms, reason })
     }
 }
 

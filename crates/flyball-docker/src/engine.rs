@@ -13,9 +13,9 @@ use flyball_core::units::ReplicaId;
 use flyball_engine::GenerationInfo;
 
 use crate::remove::carry_out;
-use crate::service::{Action, Service};
+use crate::service::Service;
 use crate::settings::Publish;
-use crate::{DockerError, DockerHost, DockerSettings, balancer, check, image_in_use, start};
+use crate::{DockerError, DockerHost, DockerSettings, balancer, check, image_in_use, start, wake};
 
 /// What a shutdown waits for starts and stops under way.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(15);
@@ -51,11 +51,15 @@ impl DockerEngine {
     }
 
     /// Asks for a replica: the next look sees it starting. Does nothing if there is one of that
-    /// name, or after [`Self::shutdown`]. A start that fails is an exit in the report.
+    /// name, or after [`Self::shutdown`]. A start that fails is an exit in the report. A container
+    /// that sleeps is woken, under its own name.
     ///
     /// `generation`: what it is to be made as; `None` for what the service is made as now.
     pub fn start(&self, replica: &ReplicaId, generation: Option<Generation>) {
-        if self.service.order(replica, generation) {
+        if let Some(id) = self.service.order_wake(replica, generation) {
+            let task = wake::wake(Arc::clone(&self.service), id, replica.clone());
+            self.service.tasks.spawn(task);
+        } else if self.service.order(replica, generation) {
             let task = start::start(Arc::clone(&self.service), replica.clone(), generation);
             self.service.tasks.spawn(task);
         }
@@ -67,12 +71,11 @@ impl DockerEngine {
         self.service.set_ready(replica);
     }
 
-    /// Asks a replica to end: its stop signal now, `SIGKILL` after the grace, then removal. Does
-    /// nothing for one that is protected, stopping or unknown.
+    /// Asks a replica to end: its stop signal now, `SIGKILL` after the grace, then removal. One that
+    /// flyball did not start is put to sleep, where the service sleeps. Does nothing for one that
+    /// is protected, stopping or unknown.
     pub fn stop(&self, replica: &ReplicaId) {
-        if let Some(id) = self.service.order_end(replica) {
-            carry_out(&self.service, [Action::Stop(id)]);
-        }
+        carry_out(&self.service, self.service.order_end(replica));
     }
 
     /// Whether it needs to know now where the balancer is: some container is in several networks

@@ -28,6 +28,8 @@ pub(crate) struct Facts {
     pub(crate) replica: ReplicaId,
     pub(crate) managed: bool,
     pub(crate) protected: bool,
+    /// Whether its owner says so: then it does not even sleep.
+    pub(crate) stays: bool,
     pub(crate) state: State,
     /// When it was created, in milliseconds since 1970-01-01 UTC.
     pub(crate) created_wall_ms: Option<i64>,
@@ -57,8 +59,10 @@ pub(crate) struct Facts {
 pub(crate) enum State {
     Created,
     Running,
-    /// It exists and does not answer: paused, or being restarted by the daemon.
+    /// It exists and does not answer: it is being restarted by the daemon.
     Absent,
+    /// Frozen.
+    Paused,
     Exited {
         code: Option<i64>,
         oom: bool,
@@ -116,6 +120,7 @@ impl Facts {
             replica: ReplicaId::new(mark.unwrap_or(&name)),
             managed,
             protected: labels::protected(label(PROTECT).map(String::as_str), managed),
+            stays: labels::stays(label(PROTECT).map(String::as_str)),
             state: state_of(answer),
             created_wall_ms: answer.created.as_deref().and_then(wall_ms),
             // One that was never started has the year 1.
@@ -142,6 +147,7 @@ impl State {
             Self::Created => "created",
             Self::Running => "running",
             Self::Absent => "absent",
+            Self::Paused => "paused",
             Self::Exited { .. } => "exited",
             Self::Leaving => "leaving",
         }
@@ -150,7 +156,7 @@ impl State {
     /// The same for the word that a listing uses.
     pub(crate) fn word_of_listing(word: &str) -> &str {
         match word {
-            "paused" | "restarting" => "absent",
+            "restarting" => "absent",
             "removing" | "dead" | "stopping" => "leaving",
             other => other,
         }
@@ -168,7 +174,8 @@ fn state_of(answer: &ContainerInspectResponse) -> State {
             error: state.error.clone().unwrap_or_default(),
         },
         Some(Status::REMOVING | Status::DEAD | Status::STOPPING) => State::Leaving,
-        Some(Status::PAUSED | Status::RESTARTING | Status::EMPTY) | None => State::Absent,
+        Some(Status::PAUSED) => State::Paused,
+        Some(Status::RESTARTING | Status::EMPTY) | None => State::Absent,
     }
 }
 

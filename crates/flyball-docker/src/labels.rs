@@ -84,6 +84,11 @@ pub(crate) fn protected(protect: Option<&str>, started: bool) -> bool {
     says("true") || !(started || says("false"))
 }
 
+/// Whether a container says itself that it must not be removed.
+pub(crate) fn stays(protect: Option<&str>) -> bool {
+    protect.is_some_and(|found| is(found, "true"))
+}
+
 fn is(found: &str, value: &str) -> bool {
     found.trim().eq_ignore_ascii_case(value)
 }

@@ -17,6 +17,7 @@
 //! unless it carries `flyball.protect=false`. Where no image is configured, replicas are copied from
 //! it, and no copy gets more than it has (docs/design/015).
 
+mod asleep;
 mod balancer;
 mod check;
 mod client;
@@ -32,6 +33,7 @@ mod error;
 mod external_stops;
 mod facts;
 mod generation;
+mod grace;
 mod host;
 mod image;
 mod image_in_use;
@@ -54,6 +56,7 @@ mod source;
 mod standing;
 mod start;
 pub mod swarm;
+mod wake;
 mod watcher;
 
 pub use balancer::own_host_name;
@@ -63,6 +66,6 @@ pub use engine::DockerEngine;
 pub use error::DockerError;
 pub use host::{DaemonFacts, DockerHost};
 pub use owner::Owner;
-pub use settings::{DockerSettings, ExtraRights, HostSettings, Publish, USUAL_HOST};
+pub use settings::{DockerSettings, ExtraRights, HostSettings, Publish, SleepMode, USUAL_HOST};
 pub use signature::Signer;
 pub use standing::{Members, Why};

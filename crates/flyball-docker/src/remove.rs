@@ -13,16 +13,12 @@ use futures_util::StreamExt;
 use tokio::time::{sleep, timeout};
 
 use crate::DockerError;
+use crate::asleep::put_to_sleep;
 use crate::client::Client;
+use crate::grace::stop_limit;
 use crate::inspect::{Inspected, inspect};
 use crate::service::{Action, Service};
 
-/// What Docker waits from the stop signal to the kill by default.
-const USUAL_GRACE_S: i64 = 10;
-/// For a container that Docker never kills: it is asked to stop again after that.
-const ENDLESS_GRACE: Duration = Duration::from_secs(600);
-/// Beyond the grace: killing, taking down the network.
-const STOP_MARGIN: Duration = Duration::from_secs(20);
 const REMOVE_LIMIT: Duration = Duration::from_secs(30);
 /// How long to wait for the log tail of a container that has ended.
 const WORDS_LIMIT: Duration = Duration::from_secs(2);
@@ -35,6 +31,7 @@ pub(crate) fn carry_out(service: &Arc<Service>, actions: impl IntoIterator<Item 
         let of = Arc::clone(service);
         match action {
             Action::Stop(id) => service.tasks.spawn(stop(of, id)),
+            Action::PutToSleep(id, mode) => service.tasks.spawn(put_to_sleep(of, id, mode)),
             Action::Remove(id) => service.tasks.spawn(remove(of, id)),
             Action::RecordExitAndRemove(id) => service.tasks.spawn(record_exit_and_remove(of, id)),
             Action::ReadLogTail(id) => service.tasks.spawn(read_log_tail(of, id)),
@@ -71,14 +68,6 @@ async fn stop(service: Arc<Service>, id: String) {
     match stopped.or_else(gone_is_fine) {
         Ok(()) => remove_now(&service, &id).await,
         Err(error) => service.end_failed(&id, error.to_string()),
-    }
-}
-
-/// How long a stop may take with a grace of `grace_s`.
-fn stop_limit(grace_s: Option<i64>) -> Duration {
-    match u64::try_from(grace_s.unwrap_or(USUAL_GRACE_S)) {
-        Ok(grace_s) => Duration::from_secs(grace_s) + STOP_MARGIN,
-        Err(_) => ENDLESS_GRACE,
     }
 }
 
@@ -153,16 +142,4 @@ async fn read_tail(client: &Client, id: &str) -> String {
 
 fn text_of(line: &LogOutput) -> String {
     String::from_utf8_lossy(line.as_ref()).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_has_the_grace_and_a_margin() {
-        assert_eq!(stop_limit(None), Duration::from_secs(30));
-        assert_eq!(stop_limit(Some(60)), Duration::from_secs(80));
-        assert_eq!(stop_limit(Some(-1)), ENDLESS_GRACE);
-    }
 }

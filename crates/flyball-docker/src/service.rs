@@ -2,6 +2,7 @@
 //! once, and while the host is unreachable, the report is missing rather than empty.
 
 mod action;
+mod asleep;
 mod generations;
 mod heard;
 mod notices;
@@ -267,11 +268,11 @@ impl Service {
         }
     }
 
-    /// Takes in an order to stop `replica`; gives the container that is to end, if there is one.
-    pub(crate) fn order_end(&self, replica: &ReplicaId) -> Option<String> {
+    /// Takes in an order to stop `replica`; gives what is to be done, if anything.
+    pub(crate) fn order_end(&self, replica: &ReplicaId) -> Option<Action> {
         let mut state = self.state();
         let found = state.containers.values_mut().find(|c| c.facts.replica == *replica);
-        if found.as_ref().is_some_and(|container| container.facts.protected) {
+        if found.as_ref().is_some_and(|c| c.facts.protected && c.sleep.is_none()) {
             tracing::debug!(%replica, "a protected container is not stopped");
             return None;
         }
@@ -281,7 +282,12 @@ impl Service {
             return None;
         }
         let container = state.containers.get_mut(&id?)?;
-        container.end().then(|| container.facts.id.clone())
+        let id = container.facts.id.clone();
+        let action = match container.sleep {
+            Some(mode) => Action::PutToSleep(id, mode),
+            None => Action::Stop(id),
+        };
+        container.end().then_some(action)
     }
 
     /// It could not be ended: it is what it was, until it is asked to end again.

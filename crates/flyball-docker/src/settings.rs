@@ -69,6 +69,18 @@ pub struct DockerSettings {
     /// From the stop signal to `SIGKILL`, in milliseconds, rounded up to whole seconds; 0 kills
     /// at once. `None` for what the container says itself (`--stop-timeout`), or Docker's 10 s.
     pub grace_ms: Option<u64>,
+    /// What happens, while the service sleeps, to a container that flyball did not start; `None`:
+    /// the service does not sleep.
+    pub sleep: Option<SleepMode>,
+}
+
+/// What happens to a container that sleeps and that flyball did not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SleepMode {
+    /// It is stopped, and stays.
+    Stop,
+    /// It is frozen.
+    Pause,
 }
 
 /// In what a copy may have more than its original, because the operator said so.
@@ -134,6 +146,7 @@ impl DockerSettings {
             log_driver: None,
             log_options: BTreeMap::new(),
             grace_ms: None,
+            sleep: None,
         }
     }
 

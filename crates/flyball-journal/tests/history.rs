@@ -54,6 +54,7 @@ fn decision(service: &str, wall_ms: i64) -> Decision {
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     let at = Timestamp::from_ms(wall_ms.unsigned_abs());
     let engine = Reading::Taken { at, value: EngineReport::default() };

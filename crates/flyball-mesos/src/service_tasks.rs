@@ -79,6 +79,7 @@ impl ServiceTasks {
             throttled: None,
             cpu_limit_cores: self.settings.cpus,
             protected: false,
+            may_sleep: false,
             generation: None,
         })
     }

@@ -80,6 +80,7 @@ impl Task {
             throttled: used.and_then(|used| used.throttled),
             cpu_limit_cores: self.cpus,
             protected: false,
+            may_sleep: false,
             generation: None,
         }
     }

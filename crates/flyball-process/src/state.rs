@@ -285,6 +285,7 @@ impl Replica {
             throttled: None,
             cpu_limit_cores: self.version.settings.cpu_limit_cores,
             protected: false,
+            may_sleep: false,
             generation: Some(self.version.generation),
         }
     }

@@ -14,17 +14,20 @@ pub(crate) struct Arrival(Arc<Inner>);
 struct Inner {
     meter: Arc<Meter>,
     counted: AtomicBool,
+    /// Whether it keeps the service awake.
+    wakeful: bool,
 }
 
 impl Arrival {
-    pub(crate) fn new(meter: &Arc<Meter>) -> Self {
-        Self(Arc::new(Inner { meter: Arc::clone(meter), counted: AtomicBool::new(false) }))
+    pub(crate) fn new(meter: &Arc<Meter>, wakeful: bool) -> Self {
+        let (meter, counted) = (Arc::clone(meter), AtomicBool::new(false));
+        Self(Arc::new(Inner { meter, counted, wakeful }))
     }
 
     /// The request has arrived.
     pub(crate) fn count(&self) {
         if !self.0.counted.swap(true, Relaxed) {
-            self.0.meter.arrived();
+            self.0.meter.arrived(self.0.wakeful);
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::eject::Failure;
 use crate::expect::{Permission, PermissionSignal};
 use crate::headers;
 use crate::held;
+use crate::ignored::Ignored;
 use crate::in_flight::{Ending, InFlight};
 use crate::rejection::Rejection;
 use crate::server::{Connection, Server};
@@ -53,6 +54,8 @@ struct Exchange {
     upgrade: Option<(HeaderValue, hyper::upgrade::OnUpgrade)>,
     progress: Option<Progress>,
     arrival: Arrival,
+    /// Where it neither wakes the service nor keeps it awake.
+    ignored: Option<Ignored>,
     /// What the client waits for before it sends the body, if it does.
     signal: Option<PermissionSignal>,
     /// Whether the client takes interim answers.
@@ -79,9 +82,15 @@ pub(crate) async fn answer(
         Ok(client) => client,
         Err(nobody) => return Ok(Answer::rejection(nobody)),
     };
-    let arrival = Arrival::new(&client.shared.meter);
+    let is_ignored = client.shared.ignore.has(&request);
+    let arrival = Arrival::new(&client.shared.meter, !is_ignored);
     let answered = match Exchange::begin(&client, request, arrival.clone()) {
-        Ok((exchange, request)) => exchange.run(request).await,
+        // It would wait, and wake the service.
+        Ok(_) if is_ignored && client.shared.upstreams.is_empty() => Err(Rejection::Asleep),
+        Ok((mut exchange, request)) => {
+            exchange.ignored = is_ignored.then(|| Ignored::new(&client.shared.meter.ignored));
+            exchange.run(request).await
+        }
         Err(reason) => Err(reason),
     };
     Ok(answered.unwrap_or_else(|reason| {
@@ -119,6 +128,7 @@ impl Exchange {
             upgrade,
             progress,
             arrival,
+            ignored: None,
             signal,
             takes_interim,
             connects: 0,
@@ -339,6 +349,7 @@ impl Exchange {
         let ending = if unwanted { Ending::Cut } else { Ending::Keep };
         let mut flight = InFlight::new(self.client, permit, connection, self.arrived, ending);
         flight.judge(status);
+        flight.ignored = self.ignored;
         let Some((_, client)) = upgrade else {
             return Ok(response.map(|body| Answer::replica(body, first, flight, quiet_limit)));
         };

@@ -7,6 +7,7 @@ use std::time::Instant;
 use hyper::StatusCode;
 
 use crate::eject::Failure;
+use crate::ignored::Ignored;
 use crate::server::Connection;
 use crate::shared::Client;
 use crate::upstreams::Permit;
@@ -20,6 +21,8 @@ pub(crate) struct InFlight {
     ending: Ending,
     /// The answer counts as an error already: its status was 5xx.
     failed: bool,
+    /// Where it does not keep the service awake.
+    pub(crate) ignored: Option<Ignored>,
 }
 
 /// What becomes of the connection to the replica when the answer has ended.
@@ -41,7 +44,8 @@ impl InFlight {
         ending: Ending,
     ) -> Self {
         permit.server.answered(client.shared.clock);
-        Self { client, permit, connection: Some(connection), arrived, ending, failed: false }
+        let connection = Some(connection);
+        Self { client, permit, connection, arrived, ending, failed: false, ignored: None }
     }
 
     /// The status of the answer is known.

@@ -19,6 +19,7 @@ pub mod fuzzing;
 mod headers;
 mod held;
 mod hosts;
+mod ignored;
 mod in_flight;
 mod interim;
 mod latency;

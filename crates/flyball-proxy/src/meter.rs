@@ -1,11 +1,11 @@
 //! Counters only grow, and each request adds at most one to `errors`.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use flyball_core::observation::{FailureCounts, LatencyReport};
+use flyball_core::observation::{FailureCounts, LatencyReport, WakefulRequests};
 
 use crate::budget::TurnedAway;
 use crate::latency::Window;
@@ -16,6 +16,10 @@ use crate::times::{Times, TimesMeter};
 pub(crate) struct Meter {
     started: Instant,
     arrivals: AtomicU64,
+    /// Those of them that are not ignored.
+    wakeful: AtomicU64,
+    /// Ignored requests that are being served.
+    pub(crate) ignored: Arc<AtomicU32>,
     errors: AtomicU64,
     late: AtomicU64,
     late_after: Option<Duration>,
@@ -31,6 +35,8 @@ impl Meter {
         Self {
             started: Instant::now(),
             arrivals: AtomicU64::new(0),
+            wakeful: AtomicU64::new(0),
+            ignored: Arc::default(),
             errors: AtomicU64::new(0),
             late: AtomicU64::new(0),
             late_after,
@@ -41,8 +47,19 @@ impl Meter {
         }
     }
 
-    pub(crate) fn arrived(&self) {
+    /// `wakeful`: whether it keeps the service awake.
+    pub(crate) fn arrived(&self, wakeful: bool) {
         self.arrivals.fetch_add(1, Relaxed);
+        if wakeful {
+            self.wakeful.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Requests that keep the service awake, where `in_flight` are with replicas in all.
+    pub(crate) fn wakeful(&self, in_flight: u32) -> WakefulRequests {
+        let ignored = self.ignored.load(Relaxed);
+        let arrivals = self.wakeful.load(Relaxed);
+        WakefulRequests { arrivals, in_flight: in_flight.saturating_sub(ignored) }
     }
 
     /// The request ended in an error that a replica made.
@@ -104,7 +121,8 @@ impl Meter {
                 | Rejection::UploadBroken
                 | Rejection::TooManyConnections
                 | Rejection::Starting
-                | Rejection::UnknownHost => {}
+                | Rejection::UnknownHost
+                | Rejection::Asleep => {}
             }
         }
         // The counters are read one after another: an error whose refusal is counted may be missing

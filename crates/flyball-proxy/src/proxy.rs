@@ -65,6 +65,10 @@ impl Proxy {
     pub fn observe(&self) -> BalancerReport {
         let (waiting, servers) = self.shared.upstreams.report();
         let meter = &self.shared.meter;
+        let wakeful = (!self.shared.ignore.is_empty()).then(|| {
+            let in_flight = servers.values().map(|server| server.in_flight).sum();
+            meter.wakeful(in_flight)
+        });
         BalancerReport {
             epoch: self.epoch,
             arrivals: meter.arrivals(),
@@ -74,6 +78,7 @@ impl Proxy {
             servers,
             latency: meter.latency(),
             late: meter.late(),
+            wakeful,
             trouble: self.shared.upstreams.trouble(),
         }
     }

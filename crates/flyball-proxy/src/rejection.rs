@@ -35,11 +35,13 @@ pub enum Rejection {
     Starting,
     /// 404: no service has the host name that the request is for.
     UnknownHost,
+    /// 503: no replica is there, and a request that is ignored starts none.
+    Asleep,
 }
 
 impl Rejection {
     /// Every reason, in the order of their declaration.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::QueueFull,
         Self::WaitLimit,
         Self::ConnectFailed,
@@ -51,6 +53,7 @@ impl Rejection {
         Self::TooManyConnections,
         Self::Starting,
         Self::UnknownHost,
+        Self::Asleep,
     ];
 
     /// The name in the header, in logs and in metrics.
@@ -67,15 +70,18 @@ impl Rejection {
             Self::TooManyConnections => "too-many-connections",
             Self::Starting => "starting",
             Self::UnknownHost => "unknown-host",
+            Self::Asleep => "asleep",
         }
     }
 
     /// The status it is sent with.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::QueueFull | Self::WaitLimit | Self::TooManyConnections | Self::Starting => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::QueueFull
+            | Self::WaitLimit
+            | Self::TooManyConnections
+            | Self::Starting
+            | Self::Asleep => StatusCode::SERVICE_UNAVAILABLE,
             Self::UnknownHost => StatusCode::NOT_FOUND,
             Self::ConnectFailed | Self::ConnectionBroken | Self::BadAnswer => {
                 StatusCode::BAD_GATEWAY
@@ -99,22 +105,28 @@ impl Rejection {
             | Self::UploadBroken
             | Self::TooManyConnections
             | Self::Starting
-            | Self::UnknownHost => None,
+            | Self::UnknownHost
+            | Self::Asleep => None,
         }
     }
 
     /// Whether the service failed a request. A connection that is turned away is no request, and
-    /// shows nothing about the replicas; who gets the page comes again.
+    /// shows nothing about the replicas; nor does the sleep of the service, and who gets the page
+    /// comes again.
     pub fn is_error(self) -> bool {
-        self.status().is_server_error()
-            && !matches!(self, Self::TooManyConnections | Self::Starting)
+        let passing = matches!(self, Self::TooManyConnections | Self::Starting | Self::Asleep);
+        !passing && self.status().is_server_error()
     }
 
     /// Whether the request counts as load: it was well-formed, and not broken off by its client.
     pub(crate) const fn is_load(self) -> bool {
         !matches!(
             self,
-            Self::BadRequest | Self::UploadBroken | Self::TooManyConnections | Self::UnknownHost
+            Self::BadRequest
+                | Self::UploadBroken
+                | Self::TooManyConnections
+                | Self::UnknownHost
+                | Self::Asleep
         )
     }
 
@@ -131,6 +143,7 @@ impl Rejection {
             Self::AnswerLimit => "The replica did not answer in time.\n",
             Self::BadRequest => "This request is ambiguous or not supported here.\n",
             Self::UploadBroken => "The body of the request did not arrive in time.\n",
+            Self::Asleep => "This service sleeps, and this request does not wake it.\n",
             Self::TooManyConnections => "Too many connections are open.\n",
             Self::Starting => "This service is starting.\n",
             Self::UnknownHost => {

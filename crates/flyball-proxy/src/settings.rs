@@ -62,6 +62,9 @@ pub struct ProxySettings {
     pub eject_max: f64,
     /// A request that takes longer counts as late; `None`: none is counted.
     pub late_after_ms: Option<u64>,
+    /// Requests that neither wake the service nor keep it awake: paths, with `/` in front, and parts
+    /// of user agents. While no replica is there they are answered with 503.
+    pub ignore: Vec<String>,
 }
 
 impl Default for ProxySettings {
@@ -86,6 +89,7 @@ impl Default for ProxySettings {
             idle_limit_ms: 4_000,
             eject_max: 0.5,
             late_after_ms: None,
+            ignore: Vec::new(),
         }
     }
 }

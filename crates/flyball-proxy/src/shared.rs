@@ -9,6 +9,7 @@ use flyball_core::units::Timestamp;
 use tokio::sync::watch;
 
 use crate::headers::Peer;
+use crate::ignored::IgnoreList;
 use crate::interim::Interim;
 use crate::meter::Meter;
 use crate::settings::ProxySettings;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) meter: Arc<Meter>,
     /// What is known of the start that requests wait for.
     pub(crate) start: StartInfo,
+    pub(crate) ignore: IgnoreList,
 }
 
 impl Shared {
@@ -31,7 +33,8 @@ impl Shared {
         let upstreams = Upstreams::new(settings.slots, settings.waiting_max, settings.eject_max);
         let meter = Meter::new(settings.late_after_ms.map(Duration::from_millis));
         let (upstreams, meter) = (Arc::new(upstreams), Arc::new(meter));
-        Self { settings, clock, upstreams, meter, start: StartInfo::default() }
+        let (start, ignore) = (StartInfo::default(), IgnoreList::new(&settings.ignore));
+        Self { settings, clock, upstreams, meter, start, ignore }
     }
 }
 

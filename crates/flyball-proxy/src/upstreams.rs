@@ -112,6 +112,11 @@ impl Upstreams {
         }
     }
 
+    /// Whether no replica gets requests.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().servers.iter().all(|entry| entry.route != Route::Routed)
+    }
+
     /// A server for a request that has just arrived.
     pub(crate) fn admit(self: &Arc<Self>) -> Admission {
         let mut state = self.lock();

@@ -57,6 +57,7 @@ fn measure(spread: Spread, per_s: f64, interval_ms: u64) -> f64 {
         rule,
         timing,
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     let mut contender = Contender::own("governor", policy);
     let begun_s = cpu_s();

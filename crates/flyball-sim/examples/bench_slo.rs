@@ -98,6 +98,7 @@ fn run(case: &Case, rule: Governor, seed: Seed) -> (f64, f64) {
         rule: Rule::Governor(rule),
         timing: Timing { start_lag_prior_ms: 10_000, ..Timing::default() },
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     let mut contender = Contender::own("governor", policy);
     let mut world = World::running(setup, arrivals, seed, "web", 4);

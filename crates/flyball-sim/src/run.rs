@@ -220,6 +220,7 @@ fn policy(settings: &Settings) -> Policy {
         rule: Rule::External,
         timing,
         rollout: RolloutPolicy::default(),
+        sleep: None,
     }
 }
 

@@ -72,7 +72,13 @@ pub fn beside(name: &str, value: &str) -> Vec<(String, String)> {
         let other = ["flyball.haproxy.template.count", "flyball.haproxy.template.prefix"];
         labels.extend(other.iter().filter(|it| **it != name).map(|it| (*it, "7")));
     }
-    if name == "flyball.listen" {
+    if name.starts_with("flyball.sleep.") {
+        labels.push(("flyball.min", "0"));
+    }
+    if name == "flyball.sleep.ignore" {
+        labels.push(("flyball.listen", "127.0.0.1:8088"));
+    }
+    if ["flyball.listen", "flyball.sleep.ignore"].contains(&name) {
         labels.retain(|(known, _)| *known != "flyball.balancer");
     }
     labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -87,6 +93,9 @@ fn value_for(label: &str) -> &'static str {
         "memory" => "65MiB",
         "balancer" => "none",
         "listen" => "127.0.0.1:8088",
+        "after" => "5m",
+        "mode" => "pause",
+        "ignore" => "/healthz",
         "reach" => "container",
         "publish-on" => "127.0.0.2",
         "network" => "admin",

@@ -245,6 +245,7 @@ impl World {
             }),
             late: None,
             trouble: None,
+            wakeful: None,
         }
     }
 
@@ -509,6 +510,7 @@ fn fair(zero_wall_ms: i64) -> Fair {
             rule,
             timing,
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let mut world = World::new(policy, trouble, zero_wall_ms);
         while world.now_ms < HISTORY_MS {

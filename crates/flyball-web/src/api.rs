@@ -9,6 +9,7 @@ mod override_request;
 mod problem;
 mod rollout;
 mod service;
+mod sleep;
 
 pub use event::ReplicaChange;
 pub(crate) use event::{Gap, SampleEvent, StreamBegin};
@@ -22,3 +23,4 @@ pub use service::{
     HeldView, LastSeen, ManualView, NodeView, PolicyView, ReplicaState, ReplicaView, RuleName,
     Service, ServiceView, Threshold,
 };
+pub use sleep::SleepView;

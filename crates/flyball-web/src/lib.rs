@@ -12,6 +12,7 @@ mod daemon;
 mod event_dedup;
 mod feed;
 mod metrics;
+mod moment;
 mod openapi;
 mod problem;
 mod refusals;
@@ -26,7 +27,7 @@ pub use api::{
     DeployRequest, DeployView, Explained, GenerationView, HeldView, LastSeen, LeaderStatus,
     ManualView, NodeView, Notice, NoticeKind, PauseRequest, PolicyView, Problem, ProblemKind,
     ReloadReport, ReplicaChange, ReplicaState, ReplicaView, Role, RuleName, ScaleBy, ScaleRequest,
-    ScaleTo, Service, ServiceView, Threshold,
+    ScaleTo, Service, ServiceView, SleepView, Threshold,
 };
 pub use assets::PLOTLY;
 pub use counters::{Counters, LOOK_ENDS_S, Spread};

@@ -151,6 +151,11 @@ impl Snapshot {
         self.gauges(encoder, "flyball_replicas_max", "Maximum number of replicas", |view| {
             figure(Some(f64::from(view.bounds.max)))
         })?;
+        let help = "1 while a service sleeps, 0 while it is awake; absent where it never sleeps";
+        self.gauges(encoder, "flyball_asleep", help, |view| {
+            let decision = view.decision.as_ref().filter(|decision| decision.sleep.is_some());
+            figure(decision.map(|decision| f64::from(u8::from(decision.is_asleep()))))
+        })?;
         let help = "Mean CPU usage of ready replicas, as a share of their CPU limit";
         self.gauges(encoder, "flyball_cpu_ratio", help, |view| {
             figure(view.decision.as_ref().and_then(|d| d.signals.mean_cpu))

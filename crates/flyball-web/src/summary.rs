@@ -7,16 +7,17 @@ use flyball_core::observation::{Ask, Source};
 use flyball_core::policy::Bounds;
 use flyball_core::rollout::RolloutState;
 use flyball_core::trouble::FailedStarts;
-use flyball_core::units::Timestamp;
 
-use crate::api::{LastSeen, ManualView, Notice, NoticeKind, Service, ServiceView};
+use crate::api::{LastSeen, ManualView, Notice, NoticeKind, Service, ServiceView, SleepView};
+use crate::moment::wall_ms;
 
 impl From<ServiceView> for Service {
     fn from(mut view: ServiceView) -> Self {
         view.notices = notices(&view);
         let why = view.decision.as_ref().map(Decision::reason);
         let summary = summary(view.decision.as_ref(), view.last_seen.as_ref());
-        Self { summary, why, view }
+        let sleep = view.decision.as_ref().and_then(SleepView::of);
+        Self { summary, why, sleep, view }
     }
 }
 
@@ -240,12 +241,4 @@ fn held(decision: &Decision, bounds: Bounds) -> Option<Notice> {
 /// The largest recommended count.
 fn asked(decision: &Decision) -> Option<u32> {
     decision.recommendations.iter().map(|r| r.count).max()
-}
-
-/// The wall-clock time of a moment that `decision` names.
-fn wall_ms(decision: &Decision, moment: Timestamp) -> i64 {
-    let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-    let ahead = signed(moment.ms_since(decision.at));
-    let behind = signed(decision.at.ms_since(moment));
-    decision.wall_ms.saturating_add(ahead).saturating_sub(behind)
 }

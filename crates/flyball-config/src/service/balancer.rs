@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::ServiceKeys;
+use super::{ServiceKeys, sleep};
 use crate::claims::{Claim, Claims};
 use crate::reader::{
     ConfigError, FLAG, Field, HAPROXY_NAME, LINES, OPTIONS, PATH, Reports, count, section, table,
@@ -56,6 +56,9 @@ pub enum Balancer {
         listen: SocketAddr,
         /// Requests that one replica works on at once; `None`: not limited.
         slots: Option<u32>,
+        /// Paths (with `/` in front) and parts of user agents whose requests neither wake the
+        /// service nor keep it awake.
+        ignore: Vec<String>,
     },
     /// A backend of the HAProxy.
     Haproxy {
@@ -109,7 +112,10 @@ pub(super) fn balancer(
         Some("proxy") => {
             claims.listen = Claim::of(&keys.listen, keys.listen.value);
             let (listen, slots) = (keys.listen.value, keys.slots.value);
-            listen.zip(slots).map(|(listen, slots)| Balancer::Proxy { listen, slots })
+            listen
+                .zip(slots)
+                .zip(sleep::ignored(keys))
+                .map(|((listen, slots), ignore)| Balancer::Proxy { listen, slots, ignore })
         }
         // A name in BALANCERS without an arm above: refused, never a proxy by accident.
         Some(name) => {

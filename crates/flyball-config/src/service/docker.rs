@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::ServiceKeys;
 use super::engine::{container_cpus, port, refuse_reserved_labels};
+use super::{ServiceKeys, SleepMode, sleep};
 use crate::reader::{ConfigError, Reports, Syntax};
 
 /// A replica as a container. What is `None` or empty is as the image has it or, where a container
@@ -40,6 +40,9 @@ pub struct Container {
     /// Time between its stop signal and SIGKILL, in milliseconds; 0: at once; `None`: as it says
     /// itself.
     pub grace_ms: Option<u64>,
+    /// What happens while the service sleeps to a container that flyball did not start; `None`: the
+    /// service does not sleep.
+    pub sleep: Option<SleepMode>,
 }
 
 /// In what a copy may have more than its original, because the operator said so: in the file, or
@@ -85,7 +88,7 @@ pub struct Log {
 
 debug_without_values!(Container {
    image, adopt, granted, command, env.keys(), labels, cpus, memory_bytes, port, reach, network, log,
-   grace_ms
+   grace_ms, sleep
 });
 
 debug_without_values!(Log { driver, options.keys() });
@@ -120,6 +123,7 @@ pub(super) fn container(keys: &ServiceKeys, reports: &mut Reports) -> Option<Con
         network: keys.network.value.clone()?,
         log: log?,
         grace_ms: keys.grace.value?,
+        sleep: sleep::mode(keys),
     })
 }
 

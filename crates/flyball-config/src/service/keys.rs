@@ -9,6 +9,7 @@ use flyball_core::policy::{Rule, Surge};
 use super::balancer::BackendKeys;
 use super::ready::{READY, Ready};
 use super::rollout::SURGE;
+use super::sleep::SleepKeys;
 use crate::bytes::BYTES_MAX;
 use crate::policies::POLICY;
 use crate::reader::{
@@ -116,12 +117,16 @@ section! {
         /// values are never shown.
         log: BTreeMap<String, String> = VARIABLES, empty
             "that of the copied container, or Docker's default", label Allowed, only [CONTAINER];
-        /// The fewest replicas, kept even without measurements. With 0, the service may scale to
-        /// zero until a request arrives. `balancer = "none"` sees no requests, so 0 then requires
-        /// `policy = "external"`.
+        /// The fewest replicas, kept even without measurements. With 0, the service sleeps (see
+        /// `sleep`) until a request arrives. `balancer = "none"` sees no requests, so 0 then
+        /// requires `policy = "external"`.
         min: u32 = count(0, REPLICAS_MAX), default "1", label Always;
         /// The most replicas.
         max: u32 = count(1, REPLICAS_MAX), default "10", label Always;
+        /// When a service with `min = 0` sleeps, and how.
+        sleep: SleepKeys = table::<SleepKeys>(), implied
+            "all defaults; with `policy = \"external\"`, only the API sets the count to 0",
+            label Always;
         /// When a started replica counts as ready. `"tcp"` is short for `{ tcp = true }`.
         ready: Option<Ready> = READY, optional
             "any HTTP response to `GET /` except a server error (5xx other than 501 and 505)",

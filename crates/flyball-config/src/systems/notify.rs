@@ -32,7 +32,7 @@ section! {
         /// What this target is told. `at_maximum` is told once it has lasted for 5 minutes. The end
         /// of what was told is told, too.
         events: BTreeSet<NotifyEvent> = EVENTS, default
-            "[\"blind\", \"starts_held\", \"sick\", \"failing\", \"rollout_aborted\", \"trouble\", \"futile\", \"at_maximum\"]";
+            "[\"blind\", \"starts_held\", \"sick\", \"failing\", \"rollout_aborted\", \"trouble\", \"futile\", \"objective_missed\", \"at_maximum\", \"slept\", \"woke\"]";
         /// How much time passes at least between two notifications of the same event of the same
         /// service.
         every_ms("every"): u64 = duration(1_000, DAY_MS), default "\"5m\"";
@@ -110,15 +110,21 @@ pub enum NotifyEvent {
     Trouble,
     /// More replicas did not help.
     Futile,
+    /// More requests are late than the objective allows.
+    ObjectiveMissed,
     /// The service needs more than its maximum.
     AtMaximum,
+    /// The service fell asleep.
+    Slept,
+    /// The service woke.
+    Woke,
     /// The count changed.
     Count,
 }
 
 impl NotifyEvent {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Blind,
         Self::StartsHeld,
         Self::Sick,
@@ -126,7 +132,10 @@ impl NotifyEvent {
         Self::RolloutAborted,
         Self::Trouble,
         Self::Futile,
+        Self::ObjectiveMissed,
         Self::AtMaximum,
+        Self::Slept,
+        Self::Woke,
         Self::Count,
     ];
 
@@ -140,7 +149,10 @@ impl NotifyEvent {
             Self::RolloutAborted => "rollout_aborted",
             Self::Trouble => "trouble",
             Self::Futile => "futile",
+            Self::ObjectiveMissed => "objective_missed",
             Self::AtMaximum => "at_maximum",
+            Self::Slept => "slept",
+            Self::Woke => "woke",
             Self::Count => "count",
         }
     }

@@ -73,6 +73,7 @@ mod tests {
             rule: Rule::Governor(Governor::default()),
             timing: Timing { start_lag_prior_ms: 300_000, ..Timing::default() },
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let observation = Observation::new(at, engine);
         let mut decision = crate::decide::decide(&policy, &mut Memory::default(), &observation);

@@ -170,6 +170,7 @@ mod tests {
             rule: Rule::External,
             timing: Timing::default(),
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let decision = decide(&policy, &mut Memory::default(), &observation);
         assert_eq!((decision.desired, check(&policy, &observation, &decision)), (3, Vec::new()));

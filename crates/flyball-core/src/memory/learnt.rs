@@ -70,6 +70,7 @@ mod tests {
             rule: Rule::Governor(Governor::default()),
             timing: Timing { start_lag_prior_ms: 2_000, ..Timing::default() },
             rollout: RolloutPolicy::default(),
+            sleep: None,
         }
     }
 

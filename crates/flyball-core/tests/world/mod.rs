@@ -37,6 +37,8 @@ pub(crate) struct World {
     pub(crate) load: f64,
     /// Requests per second that something behind the replicas lets pass, all of them together.
     pub(crate) ceiling_per_s: Option<f64>,
+    /// Share of a core that a ready replica uses without any request.
+    pub(crate) noise: f64,
     /// Time in which each replica's limit holds it back, as a share of the time it works; `None`
     /// where it is not measured.
     pub(crate) held_per_used: Option<f64>,
@@ -82,6 +84,7 @@ pub(crate) struct Replica {
     pub(crate) route: Option<Route>,
     pub(crate) in_flight: u32,
     pub(crate) protected: bool,
+    pub(crate) may_sleep: bool,
     pub(crate) generation: Option<Generation>,
     pub(crate) never_ready: bool,
     pub(crate) unhealthy: bool,
@@ -96,6 +99,7 @@ pub(crate) fn policy(rule: Rule, min: u32, max: u32) -> Policy {
         rule,
         timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
         rollout: RolloutPolicy::default(),
+        sleep: None,
     }
 }
 
@@ -113,6 +117,7 @@ impl World {
             work_s: 0.05,
             load: 0.0,
             ceiling_per_s: None,
+            noise: 0.0,
             held_per_used: None,
             replicas: BTreeMap::new(),
             exits: Vec::new(),
@@ -209,6 +214,9 @@ impl World {
             let serves =
                 replica.ready_ms.is_some() && (!balanced || replica.route == Some(Route::Routed));
             replica.in_flight = 0;
+            if replica.ready_ms.is_some() {
+                replica.used_ns += self.noise * span_s * 1e9;
+            }
             if serves && served > 0.0 {
                 let share = served / serving as f64;
                 replica.served += share;
@@ -260,6 +268,7 @@ impl World {
                 cpu: Some(CpuCounter { at: now, used_ns: r.used_ns as u64 }),
                 throttled: held_ns.map(|held_ns| ThrottleCounter { at: now, held_ns }),
                 protected: r.protected,
+                may_sleep: r.may_sleep,
                 generation: r.generation,
                 ..ReplicaReport::new(id.clone(), phase, asked_at)
             }
@@ -370,6 +379,7 @@ impl World {
             route: None,
             in_flight: 0,
             protected: false,
+            may_sleep: false,
             generation: None,
             never_ready: false,
             unhealthy: false,

@@ -101,6 +101,8 @@ impl Service {
         };
         let mut container = container;
         container.make = make;
+        let may_sleep = !container.facts.managed && !container.facts.stays;
+        container.sleep = self.settings.sleep.filter(|_| may_sleep);
         if !container.facts.managed && container.facts.state == ContainerState::Running {
             state.told.serves(&id);
         }
@@ -152,8 +154,11 @@ impl Service {
         container.died(now, code);
         let loops = container.crashes == CRASHES_SHOWN;
         let replica = container.facts.replica.clone();
+        // A start that failed, though flyball did not make what it started.
+        let failed = container.exit_of_woken(now);
         let ordered = state.orders.contains_key(&replica);
         let ended = state.end_if_dead(id, ordered);
+        failed.into_iter().for_each(|exit| state.exits.push(exit));
         drop(state);
         self.changed.notify_one();
         let tail = loops.then(|| Action::ReadLogTail(id.to_owned()));

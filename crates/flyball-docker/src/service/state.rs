@@ -168,6 +168,7 @@ impl Order {
             throttled: None,
             cpu_limit_cores: 1.0,
             protected: false,
+            may_sleep: false,
             generation: self.generation,
         }
     }

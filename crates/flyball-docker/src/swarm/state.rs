@@ -303,6 +303,7 @@ impl Known {
             throttled: metered.and_then(|metered| metered.throttled),
             cpu_limit_cores: cores,
             protected: false,
+            may_sleep: false,
             generation: None,
         }
     }

@@ -324,6 +324,7 @@ mod alone {
             rule: Rule::External,
             timing: Timing::default(),
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let mut memory = Memory::default();
         let mut quickest = Duration::MAX;

@@ -53,6 +53,7 @@ impl DesiredState {
             servers: self.orders.iter().filter_map(server).collect(),
             latency: None,
             late: None,
+            wakeful: None,
             trouble: self.refusal.clone().or_else(|| self.sick.trouble()),
         }
     }

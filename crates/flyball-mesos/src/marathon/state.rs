@@ -339,6 +339,7 @@ impl Known {
             throttled: used.and_then(|used| used.throttled),
             cpu_limit_cores: cores,
             protected: false,
+            may_sleep: false,
             generation: None,
         }
     }

@@ -115,6 +115,7 @@ impl Driver {
             rule,
             timing,
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         Self { runner: runner.clone(), policy, memory: Memory::default(), broken: 0 }
     }

@@ -16,6 +16,7 @@ use flyball_core::rules::CpuLine;
 
 use super::notice::Notice;
 use super::rollout::{DeployView, GenerationView};
+use super::sleep::SleepView;
 use crate::counters::Counters;
 
 /// A service with the sentences about it.
@@ -25,6 +26,8 @@ pub struct Service {
     pub summary: String,
     /// What decided its count, in one line; null before the first pass of the control loop.
     pub why: Option<String>,
+    /// Whether it sleeps; null where it never does, and before the first pass.
+    pub sleep: Option<SleepView>,
     /// All else.
     #[serde(flatten)]
     pub view: ServiceView,

@@ -35,6 +35,7 @@ pub(crate) fn policy(service: &str, rule: Rule) -> Policy {
         rule,
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
+        sleep: None,
     }
 }
 

@@ -7,6 +7,7 @@ use flyball_core::observation::{Ask, Source};
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
 use flyball_core::rules::{Arithmetic, Recommendation};
+use flyball_core::sleep::{Sleep, SleepState, Wake, WakeCause};
 use flyball_core::trouble::{FailedStarts, LastMinute, NotReady, Silence};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_web::{ManualView, Notice, NoticeKind, ServiceView, notices, summary};
@@ -257,6 +258,15 @@ fn a_service_that_sleeps_is_shown_as_such() {
     assert_eq!(decision.reason(), why);
     let text = decision.to_string();
     assert!(text.contains("asleep      no requests are waiting") && !text.contains("none usable"));
+    let since = decision.at;
+    decision.at = since.plus_ms(180_000);
+    let cause = WakeCause::Waiting { requests: 2 };
+    let last_wake = Some(Wake { at: since, cause });
+    let state = SleepState::Asleep { since };
+    decision.sleep = Some(Sleep { after_ms: 600_000, state, last_wake });
+    let why = "asleep: for 3 min; last woken 3 min ago by 2 requests that waited; no requests are \
+               waiting; the next one starts a replica";
+    assert_eq!(decision.reason(), why);
     decision.signals.waiting = 1;
     assert_eq!(summary(Some(&decision), None), "0 replicas ready");
 }

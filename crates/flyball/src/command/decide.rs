@@ -58,8 +58,14 @@ fn contender(options: &Decide) -> Result<Contender, Failure> {
         ..Timing::default()
     };
     let service = options.service.clone();
-    let policy =
-        Policy { service, bounds, rule: Rule::External, timing, rollout: RolloutPolicy::default() };
+    let policy = Policy {
+        service,
+        bounds,
+        rule: Rule::External,
+        timing,
+        rollout: RolloutPolicy::default(),
+        sleep: None,
+    };
     Ok(options.policy.contender(&policy, Foresight::default()))
 }
 

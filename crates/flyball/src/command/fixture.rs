@@ -20,6 +20,7 @@ pub(crate) fn service(name: &str) -> Service {
         adjustments: Vec::new(),
         bounds,
         desired: 2,
+        sleep: None,
         held_starts: None,
         sick: Vec::new(),
         shared_fault: None,
@@ -49,7 +50,7 @@ pub(crate) fn service(name: &str) -> Service {
         notices: Vec::new(),
         counters: Counters::default(),
     };
-    Service { summary: "2 replicas ready".to_owned(), why: None, view }
+    Service { summary: "2 replicas ready".to_owned(), why: None, sleep: None, view }
 }
 
 /// A replica that is ready, and of which nothing else is known.

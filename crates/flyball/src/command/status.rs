@@ -85,7 +85,10 @@ pub(super) fn print_services(services: &[Service]) -> Result<(), Failure> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(services.iter().map(|service| row(&service.view)));
     print(&table(&rows))?;
-    for view in services.iter().map(|service| &service.view) {
+    for Service { view, sleep, .. } in services {
+        if let Some(sleep) = sleep.as_ref().filter(|sleep| sleep.asleep) {
+            print(&format!("{}: asleep {}", one_line(&view.name), one_line(&sleep.text)))?;
+        }
         if let Some(held) = &view.held {
             let waited = age(view.now_wall_ms - held.since_wall_ms);
             let (name, count) = (one_line(&view.name), held.requests);

@@ -76,8 +76,8 @@ impl BalancerHosts {
     pub(crate) async fn build(&self, service: &Service) -> Result<Balancer, Failure> {
         Ok(match &service.balancer {
             config::Balancer::None => Balancer::None,
-            config::Balancer::Proxy { listen, slots } => {
-                let proxy = self.proxy.build(service, *listen, *slots).await?;
+            config::Balancer::Proxy { listen, slots, ignore } => {
+                let proxy = self.proxy.build(service, *listen, *slots, ignore).await?;
                 Balancer::Proxy(self.activators.serve(service, proxy))
             }
             config::Balancer::Haproxy { backend, slots } => {

@@ -85,6 +85,7 @@ fn policy(max: u32) -> Policy {
         rule: Rule::Governor(Governor::default()),
         timing: Timing { start_lag_prior_ms: 2_000, ..Timing::default() },
         rollout: RolloutPolicy::default(),
+        sleep: None,
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flyball_config::{Config, NotifyEvent};
+use flyball_core::sleep::{Sleep, SleepState};
 use flyball_notify::{Notification, Notifier, State, Target};
 use flyball_web::{Daemon as _, NoticeKind, ServiceView, notices};
 use tokio::sync::watch;
@@ -57,6 +58,8 @@ struct Shown {
     going_on: BTreeMap<NotifyEvent, Course>,
     /// The count; `None` before the first decision.
     desired: Option<u32>,
+    /// Whether it sleeps; `None` before that is known.
+    asleep: Option<bool>,
 }
 
 /// An event that goes on.
@@ -99,6 +102,7 @@ impl Shown {
             }
         }
         changes.extend(self.count(view));
+        changes.extend(self.sleep(view));
         changes
     }
 
@@ -121,6 +125,30 @@ impl Shown {
     }
 }
 
+impl Shown {
+    fn sleep(&mut self, view: &ServiceView) -> Option<(NotifyEvent, State, String)> {
+        let sleep = view.decision.as_ref()?.sleep.as_ref()?;
+        let asleep = match sleep.state {
+            SleepState::Unknown => return None,
+            SleepState::Asleep { .. } => true,
+            SleepState::Awake { .. } | SleepState::FallingAsleep { .. } => false,
+        };
+        self.asleep.replace(asleep).filter(|before| *before != asleep)?;
+        let (event, text) = match asleep {
+            true => (NotifyEvent::Slept, "asleep until the next request".to_owned()),
+            false => (NotifyEvent::Woke, woken(sleep)),
+        };
+        Some((event, State::Once, text))
+    }
+}
+
+fn woken(sleep: &Sleep) -> String {
+    match &sleep.last_wake {
+        Some(wake) => format!("woken by {}", wake.cause),
+        None => "awake".to_owned(),
+    }
+}
+
 /// How long an event must last before it is told.
 fn lasting_ms(event: NotifyEvent) -> u64 {
     match event {
@@ -132,6 +160,9 @@ fn lasting_ms(event: NotifyEvent) -> u64 {
         | NotifyEvent::RolloutAborted
         | NotifyEvent::Trouble
         | NotifyEvent::Futile
+        | NotifyEvent::ObjectiveMissed
+        | NotifyEvent::Slept
+        | NotifyEvent::Woke
         | NotifyEvent::Count => 0,
     }
 }
@@ -156,6 +187,7 @@ fn event_of(kind: NoticeKind) -> Option<NotifyEvent> {
         NoticeKind::RolloutAborted => Some(NotifyEvent::RolloutAborted),
         NoticeKind::Trouble => Some(NotifyEvent::Trouble),
         NoticeKind::Futile => Some(NotifyEvent::Futile),
+        NoticeKind::ObjectiveMissed => Some(NotifyEvent::ObjectiveMissed),
         NoticeKind::AtMaximum => Some(NotifyEvent::AtMaximum),
         NoticeKind::Rollout | NoticeKind::Paused | NoticeKind::Pinned | NoticeKind::Held => None,
     }

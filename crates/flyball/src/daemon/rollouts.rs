@@ -66,6 +66,7 @@ fn settings(update: Update, restarts: bool) -> ServiceSettings {
         rule,
         timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
         rollout: RolloutPolicy { update, ..RolloutPolicy::default() },
+        sleep: None,
     };
     let ready = Ready::Http { path: "/".to_owned(), any_but_failure: true };
     ServiceSettings { policy, ready, liveness_ms: 0, error_limit: 0.01 }

@@ -191,6 +191,7 @@ impl ScriptedBalancer {
             servers,
             latency: None,
             late: None,
+            wakeful: None,
             trouble: self.load.trouble.clone(),
         };
         Reading::Taken { at: now, value }

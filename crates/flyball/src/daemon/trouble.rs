@@ -78,6 +78,7 @@ mod tests {
             rule: Rule::Governor(Governor::default()),
             timing: Timing::default(),
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let seen = Observation::new(at, engine);
         let mut decision = decide(&policy, &mut Memory::default(), &seen);

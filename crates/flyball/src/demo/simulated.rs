@@ -99,6 +99,7 @@ mod tests {
             rule: Rule::Governor(rule),
             timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
             rollout: RolloutPolicy::default(),
+            sleep: None,
         };
         let measured = Measured { start_ms: 50.0, work_s: 0.055 };
         let told = simulate(&policy, &shape.arrivals(1), shape.run(), measured).unwrap();

@@ -21,6 +21,7 @@ mod neighbours;
 mod others_act;
 mod project;
 mod scaling;
+mod sleep;
 mod stage;
 #[path = "../program/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "it is shared, and this uses its own part of it")]

@@ -52,6 +52,7 @@ fn decisions(wall: impl Fn(u64) -> i64) -> Vec<Decision> {
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     let mut memory = Memory::default();
     let decide = |number| Decision {

@@ -104,7 +104,15 @@ fn asleep(daemon: &Daemon) {
         let view = daemon.service("night");
         (view["summary"] == "asleep until the next request").then_some(view)
     });
-    assert_eq!(view["why"], "asleep: no requests are waiting; the next one starts a replica");
+    let why = view["why"].as_str().unwrap();
+    assert!(why.starts_with("asleep: for "), "{why}");
+    assert!(why.ends_with("no requests are waiting; the next one starts a replica"), "{why}");
+    assert_eq!(
+        (&view["sleep"]["asleep"], &view["sleep"]["after_ms"]),
+        (&true.into(), &600_000.into())
+    );
+    assert!(view["sleep"]["since_wall_ms"].is_i64() && view["sleep"]["woken_by"].is_null());
+    assert!(daemon.get("/metrics").body.contains("flyball_asleep{service=\"night\"} 1"));
     assert_eq!(view["notices"], Value::Array(Vec::new()));
     let explained = stdout_of(daemon, &["explain", "night"]);
     assert!(explained.contains("\n  asleep "), "{explained}");

@@ -231,7 +231,7 @@ fn policy(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Policy {
     // Drawn from what was drawn before, so that stories without a deploy stay what they were.
     let surge = Surge::Count(1 + bounds.max / 6);
     let rollout = RolloutPolicy { surge, ..RolloutPolicy::default() };
-    Policy { service: "web".to_owned(), bounds, rule, timing, rollout }
+    Policy { service: "web".to_owned(), bounds, rule, timing, rollout, sleep: None }
 }
 
 fn setup(dice: &mut Dice, interval_ms: u64, lag_looks: u64) -> Setup {

@@ -23,6 +23,7 @@ fn policy(max: u32) -> Policy {
         rule,
         timing,
         rollout: RolloutPolicy::default(),
+        sleep: None,
     }
 }
 

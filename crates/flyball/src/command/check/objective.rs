@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn without_a_balancer_an_objective_is_said_to_have_no_effect() {
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 80));
-        let counted = by("web", &Balancer::Proxy { listen, slots: None });
+        let counted = by("web", &Balancer::Proxy { listen, slots: None, ignore: Vec::new() });
         assert!(counted.text.contains("counted") && counted.hint.is_none(), "{counted:?}");
         let none = by("web", &Balancer::None);
         assert!(none.text.contains("no effect") && none.hint.is_some(), "{none:?}");

@@ -54,8 +54,11 @@ impl ProxyHost {
         service: &Service,
         listen: SocketAddr,
         slots: Option<u32>,
+        ignore: &[String],
     ) -> Result<Proxy, Failure> {
-        let proxy = Proxy::bind(self.settings(service, listen, slots), clock::now).await;
+        let settings = self.settings(service, listen, slots);
+        let settings = ProxySettings { ignore: ignore.to_vec(), ..settings };
+        let proxy = Proxy::bind(settings, clock::now).await;
         proxy.map_err(|error| Failure::of_service(&service.name, &error, error.hint()))
     }
 

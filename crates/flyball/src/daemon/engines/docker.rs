@@ -12,7 +12,7 @@ use flyball_config as config;
 use flyball_config::{Config, Reach, Ready, Service};
 use flyball_docker::{
     DockerEngine, DockerError, DockerHost, DockerSettings, ExtraRights, HostSettings, Members,
-    Original, Owner, Publish, Signer,
+    Original, Owner, Publish, Signer, SleepMode,
 };
 use flyball_engine::Hint as _;
 use flyball_zookeeper::Candidate;
@@ -117,6 +117,10 @@ fn settings(service: &str, container: &config::Container, owner: Option<&Owner>)
         log_driver: log.map(|log| log.driver.clone()),
         log_options: log.map(|log| log.options.clone()).unwrap_or_default(),
         grace_ms: container.grace_ms,
+        sleep: container.sleep.map(|mode| match mode {
+            config::SleepMode::Stop => SleepMode::Stop,
+            config::SleepMode::Pause => SleepMode::Pause,
+        }),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What is told of a service that shows something and then no longer.
 
 use flyball_config::NotifyEvent::{AtMaximum, Count, StartsHeld, Trouble};
+use flyball_core::sleep::{Sleep, SleepState, Wake, WakeCause};
+use flyball_core::units::Timestamp;
 use flyball_web::Notice;
 
 use super::*;
@@ -62,4 +64,23 @@ fn only_what_passes_by_itself_waits_before_it_is_told() {
     let waits = NotifyEvent::ALL.into_iter().filter(|event| lasting_ms(*event) > 0);
     assert_eq!(waits.collect::<Vec<_>>(), [NotifyEvent::Blind, AtMaximum]);
     assert_eq!([Trouble, StartsHeld, Count].map(lasting_ms), [0; 3]);
+}
+
+#[test]
+fn falling_asleep_and_waking_are_told_and_what_it_did_when_first_seen_is_not() {
+    let mut watcher = Watcher::default();
+    let mut tell = |state: SleepState| {
+        let mut view = fixture::service("web").view;
+        let cause = WakeCause::Waiting { requests: 3 };
+        let last_wake = Some(Wake { at: Timestamp::from_ms(0), cause });
+        view.decision.as_mut().unwrap().sleep = Some(Sleep { after_ms: 1, state, last_wake });
+        let all = watcher.look(&[view], 0, 0);
+        all.iter().map(|it| format!("{}: {}", it.event.name(), it.text)).collect::<Vec<_>>()
+    };
+    let asleep = SleepState::Asleep { since: Timestamp::from_ms(0) };
+    assert_eq!(tell(SleepState::Unknown), [""; 0]);
+    assert_eq!(tell(SleepState::Awake { idle_ms: 0 }), [""; 0]);
+    assert_eq!(tell(asleep), ["slept: asleep until the next request"]);
+    let woke = tell(SleepState::Awake { idle_ms: 0 });
+    assert_eq!(woke, ["woke: woken by 3 requests that waited"]);
 }

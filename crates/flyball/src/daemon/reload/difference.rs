@@ -53,6 +53,7 @@ pub(super) fn changed_keys(own: &Service, wanted: &Service) -> Vec<String> {
         ("eject_max", differs(before.eject_max, after.eject_max)),
         ("surge", from.rollout.surge != to.rollout.surge),
         ("abort_after", from.rollout.abort_after != to.rollout.abort_after),
+        ("sleep.after", from.sleep != to.sleep),
         ("update", from.rollout.update != to.rollout.update),
         ("ready", own.ready != wanted.ready),
         ("liveness", own.liveness_ms != wanted.liveness_ms),

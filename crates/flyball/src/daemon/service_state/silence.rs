@@ -43,7 +43,7 @@ async fn what_was_seen_last_is_shown_with_its_time_until_the_engine_speaks_again
     let bounds = Bounds { min: 2, max: 9 };
     let (rule, timing) = (Rule::External, Timing::default());
     let rollout = RolloutPolicy::default();
-    let policy = Policy { service: "web".to_owned(), bounds, rule, timing, rollout };
+    let policy = Policy { service: "web".to_owned(), bounds, rule, timing, rollout, sleep: None };
     let ready = Ready::Http { path: "/".to_owned(), any_but_failure: true };
     let settings = ServiceSettings { policy, ready, liveness_ms: 0, error_limit: 0.01 };
     let engine = Arc::new(Engine::Scripted(ScriptedEngine::new(Starts::Crash)));

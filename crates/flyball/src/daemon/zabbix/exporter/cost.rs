@@ -75,6 +75,7 @@ fn seen(look: u64, memory: &mut Memory) -> Looked {
         rule: Rule::Governor(Governor::default()),
         timing: Timing::default(),
         rollout: RolloutPolicy::default(),
+        sleep: None,
     };
     let at = Timestamp::from_ms(look * LOOK_MS);
     let replicas = (1..=REPLICAS).map(|number| replica(number, at)).collect();
