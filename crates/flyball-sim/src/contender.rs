@@ -36,7 +36,7 @@ impl Contender {
 
     /// A rival within the bounds and times of `policy`; its rule is replaced.
     pub fn rival(name: impl Into<String>, policy: Policy, rival: Rival) -> Self {
-        let policy = Policy { rule: Rule::External, ..policy };
+        let policy = Policy { rule: Rule::External, sleep: None, ..policy };
         let memory = Memory::default();
         Self { name: name.into(), policy, memory, rival: Some(rival), wished: None }
     }

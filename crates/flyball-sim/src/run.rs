@@ -9,7 +9,7 @@ mod requests;
 
 use flyball_core::decision::Decision;
 use flyball_core::invariants::Broken;
-use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing};
+use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, SleepPolicy, Timing};
 use flyball_core::units::seconds;
 
 use crate::contender::{Contender, Foresight};
@@ -48,6 +48,9 @@ pub struct Settings {
     pub bounds: Bounds,
     /// Time from look to look; `None`: as each contender decides.
     pub interval_ms: Option<u64>,
+    /// After so long without load flyball's own policies have no replica, in milliseconds; `None`:
+    /// each decides alone. Needs a minimum of 0.
+    pub sleep_after_ms: Option<u64>,
     /// Where chance comes from.
     pub seed: u64,
 }
@@ -55,7 +58,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let bounds = Bounds { min: 1, max: REPLICAS_MAX };
-        Self { physics: Physics::default(), bounds, interval_ms: None, seed: 1 }
+        let physics = Physics::default();
+        Self { physics, bounds, interval_ms: None, sleep_after_ms: None, seed: 1 }
     }
 }
 
@@ -220,7 +224,7 @@ fn policy(settings: &Settings) -> Policy {
         rule: Rule::External,
         timing,
         rollout: RolloutPolicy::default(),
-        sleep: None,
+        sleep: settings.sleep_after_ms.map(|after_ms| SleepPolicy { after_ms }),
     }
 }
 
@@ -232,6 +236,10 @@ fn check(trace: &Trace, settings: &Settings) -> Result<(), RunError> {
     let capacity = settings.physics.replica_capacity;
     let most = trace.values.iter().copied().fold(0.0, f64::max);
     let Bounds { min, max } = settings.bounds;
+    if settings.sleep_after_ms.is_some() && min > 0 {
+        let what = format!("with a minimum of {min}, no service sleeps");
+        return impossible(what, "set the minimum to 0 (--min 0)");
+    }
     if !(capacity.is_finite() && capacity > 0.0) {
         return impossible(
             format!("a replica cannot serve {capacity}"),

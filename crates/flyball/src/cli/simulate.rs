@@ -72,6 +72,9 @@ pub(crate) struct Simulate {
     /// Time between two passes of the control loop; the default is once per step in mode fluid, as each policy decides in mode requests
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) interval: Option<u64>,
+    /// Time without load after which flyball's own policies keep no replica; needs --min 0
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) sleep_after: Option<u64>,
     /// Seed of the random numbers
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,

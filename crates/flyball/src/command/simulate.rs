@@ -213,7 +213,8 @@ fn settings(options: &Simulate, case: &Case) -> Settings {
         wait_limit_ms: options.slo,
         ..Physics::default()
     };
-    Settings { physics, bounds: options.bounds.bounds(), interval_ms, seed: options.seed }
+    let (bounds, seed) = (options.bounds.bounds(), options.seed);
+    Settings { physics, bounds, interval_ms, sleep_after_ms: options.sleep_after, seed }
 }
 
 fn requests(options: &Simulate) -> Requests {
