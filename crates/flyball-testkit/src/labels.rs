@@ -86,7 +86,7 @@ fn value_for(label: &str) -> &'static str {
         "cpus" => "0.6",
         "memory" => "65MiB",
         "balancer" => "none",
-        "listen" => "127.0.0.1:8088",
+        "listen" | "activator" => "127.0.0.1:8088",
         "reach" => "container",
         "publish-on" => "127.0.0.2",
         "network" => "admin",
@@ -95,7 +95,7 @@ fn value_for(label: &str) -> &'static str {
         "file" => "/etc/haproxy/x.cfg",
         "lines" => "balance leastconn",
         "directory" => "/",
-        "adopt" | "check" | "tcp" => "true",
+        "adopt" | "check" | "tcp" | "page" => "true",
         "http" => "/healthz",
         "ready" => "tcp",
         "policy" => "step",
@@ -105,7 +105,8 @@ fn value_for(label: &str) -> &'static str {
         "app" => "/bank",
         "options" => "ssl verify none",
         "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag"
-        | "interval" | "hold" | "slo" | "window" | "cooldown" | "in-window" | "out-window" => "50s",
+        | "interval" | "wait-limit" | "hold" | "slo" | "window" | "cooldown" | "in-window"
+        | "out-window" => "50s",
         "out-at" => "90%",
         "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share"
         | "in-share" => "20%",
