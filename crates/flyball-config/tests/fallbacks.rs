@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use flyball_config::{
-    Backend, Balancer, Config, Container, Described, Engine, Env, Limits, MarathonApp, Notify,
-    NotifyBody, NotifyUrl, Process, Reach, Ready, Source, Task, TaskReach, Zabbix, parse,
+    Activator, Backend, Balancer, Config, Container, Described, Engine, Env, Limits, MarathonApp,
+    Notify, NotifyBody, NotifyUrl, Process, Reach, Ready, Source, Task, TaskReach, Zabbix, parse,
     reference,
 };
 use flyball_core::decide::look_interval_ms;
@@ -126,6 +126,21 @@ const ROWS: &[Row] = &[
     ("flyball.read_token_file", "every client may read", || {
         nothing().daemon.read_token_file.is_none()
     }),
+    ("flyball.activator", "no such address", || nothing().daemon.activator.is_none()),
+    ("flyball.activator_address", "the address listened on", || {
+        nothing().daemon.activator_address.is_none()
+    }),
+    (
+        "services.web.activator",
+        "with `min = 0`, an address of the service's own in 127.0.0.0/8; otherwise none",
+        || {
+            let with = |lines: &str| {
+                let lines = format!("image = \"a\"\nport = 80\n{lines}");
+                service("docker", &lines).services["web"].activator
+            };
+            with("min = 0") == Activator::Automatic && with("") == Activator::Off
+        },
+    ),
     ("proxy.connections", "as many as file descriptors and memory allow, at most 20000", || {
         nothing().proxy.connections.is_none()
     }),

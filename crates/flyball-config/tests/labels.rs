@@ -196,14 +196,10 @@ fn marks_of_a_container_are_no_settings() {
 #[test]
 fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
     assert_snapshot!(
-        errors_of("flyball.mim=2\nflyball.busy-cap=80%\nflyball.min.x=2\nflyball.host=x"), @r#"
+        errors_of("flyball.mim=2\nflyball.busy-cap=80%\nflyball.min.x=2\nflyball.trapper=x"), @r#"
     error: label flyball.busy-cap: unknown key
       --> labels of service web
     hint: write flyball.policy.governor.busy-cap
-
-    error: label flyball.host: unknown key
-      --> labels of service web
-    hint: host belongs in [docker] of flyball.toml
 
     error: label flyball.mim: unknown key
       --> labels of service web
@@ -212,6 +208,10 @@ fn a_misspelt_label_is_answered_with_the_nearest_or_with_its_place() {
     error: label flyball.min.x: unknown key
       --> labels of service web
     hint: did you mean flyball.min?
+
+    error: label flyball.trapper: unknown key
+      --> labels of service web
+    hint: trapper belongs in [zabbix] of flyball.toml
     "#);
     assert_snapshot!(errors_of("flyball.policy.step.outat=30%"), @r#"
     error: label flyball.policy.step.outat: unknown key

@@ -180,7 +180,7 @@ fn a_permission_that_cannot_be_given_is_answered_with_those_that_can() {
       --> f:2:14
     2 | labels_may = ["imag"]
       |              ^^^^^^^^
-    hint: valid keys: command, cpus, env, haproxy.check, haproxy.options, haproxy.template, image, labels, listen, log, memory, network, publish_on, reach
+    hint: valid keys: activator, command, cpus, env, haproxy.check, haproxy.options, haproxy.template, host, image, labels, listen, log, memory, network, publish_on, reach
     "#);
     assert!(errors_in("[docker]\nlabels_may = \"image\"").contains("is not a list of keys"));
     assert!(errors_in("[docker]\nlabels_max = 0").contains("out of range"));

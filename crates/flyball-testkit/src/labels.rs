@@ -92,7 +92,7 @@ fn value_for(label: &str) -> &'static str {
         "cpus" => "0.6",
         "memory" => "65MiB",
         "balancer" => "none",
-        "listen" => "127.0.0.1:8088",
+        "listen" | "activator" => "127.0.0.1:8088",
         "after" => "5m",
         "mode" => "pause",
         "ignore" => "/healthz",
@@ -104,7 +104,7 @@ fn value_for(label: &str) -> &'static str {
         "file" => "/etc/haproxy/x.cfg",
         "lines" => "balance leastconn",
         "directory" => "/",
-        "adopt" | "check" | "tcp" => "true",
+        "adopt" | "check" | "tcp" | "page" => "true",
         "http" => "/healthz",
         "ready" => "tcp",
         "policy" => "step",
@@ -114,9 +114,8 @@ fn value_for(label: &str) -> &'static str {
         "app" => "/bank",
         "options" => "ssl verify none",
         "drain" | "grace" | "liveness" | "sick-after" | "start-limit" | "start-lag"
-        | "interval" | "hold" | "within" | "window" | "cooldown" | "in-window" | "out-window" => {
-            "50s"
-        }
+        | "interval" | "wait-limit" | "hold" | "within" | "window" | "cooldown" | "in-window"
+        | "out-window" => "50s",
         "out-at" => "90%",
         "in-at" | "eject-max" | "error-limit" | "busy-cap" | "cpu" | "tolerance" | "out-share"
         | "in-share" | "late" => "20%",

@@ -143,8 +143,8 @@ mod tests {
         let all = allowable().join(" ");
         assert_eq!(
             all,
-            "command cpus env haproxy.check haproxy.options haproxy.template image labels listen log memory \
-             network publish_on reach"
+            "activator command cpus env haproxy.check haproxy.options haproxy.template host image \
+             labels listen log memory network publish_on reach"
         );
     }
 
