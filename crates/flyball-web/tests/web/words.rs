@@ -1,12 +1,13 @@
 //! The states that must not be missed, each derived from a decision.
 
 use crate::scripted::{NOW_WALL_MS, view};
+use flyball_core::estimate::growth::Misses;
 use flyball_core::guard::{Adjustment, Guard};
-use flyball_core::memory::Futile;
+use flyball_core::memory::{Futile, Lateness, ObjectiveTerm};
 use flyball_core::observation::{Ask, Source};
 use flyball_core::plan::HeldStarts;
 use flyball_core::policy::Bounds;
-use flyball_core::rules::{Arithmetic, Recommendation};
+use flyball_core::rules::{Arithmetic, Recommendation, Utilization};
 use flyball_core::sleep::{Sleep, SleepState, Wake, WakeCause};
 use flyball_core::trouble::{FailedStarts, LastMinute, NotReady, Silence};
 use flyball_core::units::{ReplicaId, Timestamp};
@@ -75,6 +76,48 @@ fn replicas_that_bring_nothing_are_a_notice_with_what_they_brought() {
     let expected = "7 more replicas answer 60.2/s instead of 59.8/s and use 9 % of their CPU: \
                 something else is too slow";
     assert_eq!(all[0].text, expected);
+}
+
+#[test]
+fn an_objective_that_comes_too_late_is_a_notice_and_beyond_the_maximum_the_maximum_is() {
+    let kinds = |max: u32| {
+        let mut view = view("web");
+        let decision = view.decision.as_mut().unwrap();
+        decision.bounds = Bounds { min: 0, max };
+        decision.desired = decision.desired.min(max);
+        decision.adjustments.clear();
+        decision.recommendations = vec![missed()];
+        notices(&view).into_iter().map(|notice| notice.kind).collect::<Vec<_>>()
+    };
+    assert!(kinds(50).contains(&NoticeKind::ObjectiveMissed));
+    assert!(!kinds(2).contains(&NoticeKind::ObjectiveMissed));
+    assert!(kinds(2).contains(&NoticeKind::AtMaximum));
+}
+
+/// A recommendation whose objective of 1 % was broken by rises of three times.
+fn missed() -> Recommendation {
+    let objective = ObjectiveTerm {
+        late: 0.01,
+        within_ms: 250,
+        growth: 1.5,
+        learnt_ms: 86_400_000,
+        kept_ms: 0,
+        misses: Some(Misses { share: 0.06, growth: 3.0, top_per_s: 90.0 }),
+        reserve: 0.8,
+        trim: 1.0,
+        lateness: Lateness::Counted,
+        was_late: Some(0.03),
+    };
+    let arithmetic = Arithmetic::Utilization(Utilization {
+        arrivals_per_s: 30.0,
+        window_ms: 1_000,
+        level_per_s: 30.0,
+        level_window_ms: 1_000,
+        work_s: 0.05,
+        busy_cap: 0.97,
+        objective: Some(objective),
+    });
+    Recommendation { count: arithmetic.count(), arithmetic }
 }
 
 #[test]
