@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use flyball_core::decide::decide;
 use flyball_core::decision::Decision;
+use flyball_core::generation::Generation;
 use flyball_core::invariants;
 use flyball_core::memory::Memory;
 use flyball_core::observation::{
@@ -16,6 +17,7 @@ use flyball_core::observation::{
 use flyball_core::plan::Step;
 use flyball_core::policy::{Bounds, Policy};
 use flyball_core::record::Sample;
+use flyball_core::rollout::{Rollout, RolloutState};
 use flyball_core::units::{ReplicaId, Timestamp};
 use flyball_journal::Journal;
 use tokio::sync::watch;
@@ -44,6 +46,9 @@ const SAMPLE_MS: u64 = 1_000;
 /// A decision that changes nothing is still kept this often, so that every minute is explained.
 const QUIET_MS: u64 = 60_000;
 
+/// A count from before a restart that took longer says nothing of what is wanted.
+const RECALLED_MAX_MS: i64 = 600_000;
+
 /// What becomes of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ServiceMode {
@@ -71,8 +76,30 @@ pub(crate) struct ControlLoop {
     pub(crate) sink: Option<SampleSink>,
     pub(crate) guard: LeadershipGuard,
     pub(crate) log: LoopLog,
-    /// The start lag that was in use before the restart, if it was measured, in milliseconds.
+    pub(crate) recalled: Recalled,
+}
+
+/// What is known of the run before a restart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Recalled {
+    /// The start lag that was in use, if it was measured, in milliseconds.
     pub(crate) start_lag_ms: Option<u64>,
+    /// To what a rollout went on, and how many replicas were wanted.
+    pub(crate) rollout: Option<(Generation, u32)>,
+}
+
+impl Recalled {
+    /// From the last decision, at `wall_ms`. Whatever a rollout came to long before is over.
+    pub(crate) fn of(last: &Decision, wall_ms: i64) -> Self {
+        let signals = &last.signals;
+        let recent = wall_ms.saturating_sub(last.wall_ms) <= RECALLED_MAX_MS;
+        let rolls = |rollout: &&Rollout| recent && rollout.state == RolloutState::Rolling;
+        let rollout = last.rollout.as_ref().filter(rolls);
+        Self {
+            start_lag_ms: signals.start_lag_measured.then_some(signals.start_lag_ms),
+            rollout: rollout.map(|rollout| (rollout.to, last.desired)),
+        }
+    }
 }
 
 /// What the loop itself remembers; the rest is the core's.
@@ -133,9 +160,12 @@ impl ControlLoop {
     /// Looks until its mode ends, then ends what cannot live on without flyball.
     pub(crate) async fn run(mut self, mut mode: watch::Receiver<ServiceMode>) {
         let mut kept = LoopState::default();
-        if let Some(start_lag_ms) = self.start_lag_ms {
+        if let Some(start_lag_ms) = self.recalled.start_lag_ms {
             // One measurement among the next twenty: it counts for less with each new start.
             kept.memory.recall_start_lag(start_lag_ms);
+        }
+        if let Some((to, desired)) = self.recalled.rollout {
+            kept.memory.recall_rollout(to, desired);
         }
         loop {
             let now = *mode.borrow_and_update();

@@ -18,7 +18,7 @@ use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::balancers::Balancer;
-use super::control_loop::{ControlLoop, ServiceMode};
+use super::control_loop::{ControlLoop, Recalled, ServiceMode};
 use super::engines::{Engine, docker};
 use super::event_publisher::EventPublisher;
 use super::leadership_guard::LeadershipGuard;
@@ -150,7 +150,7 @@ async fn live(
         sink: None,
         guard: LeadershipGuard(None),
         log: LoopLog::new("web"),
-        start_lag_ms: None,
+        recalled: Recalled::default(),
     };
     let (mode, followed) = watch::channel(ServiceMode::Run);
     assert!(timeout(HOUR, look.run(followed)).await.is_err(), "the loop runs on");

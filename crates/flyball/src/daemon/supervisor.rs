@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::balancers::{self, Balancer, BalancerHosts};
-use super::control_loop::{ControlLoop, ServiceMode};
+use super::control_loop::{ControlLoop, Recalled, ServiceMode};
 use super::deploys;
 use super::engines;
 use super::engines::Engine;
@@ -86,6 +86,9 @@ impl Supervisor {
         if let Some(order) = order {
             // Processes ended with the flyball that knew what they were made of.
             slot.deploys.take_over(&order, engine.has_images());
+            slot.deploys.failed().into_iter().for_each(|why| {
+                tracing::warn!("{}: {why}", service.name);
+            });
         }
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone(), service.liveness_ms);
@@ -94,7 +97,7 @@ impl Supervisor {
         let events = EventPublisher::new(self.registry.feed().clone(), &service.name);
         let sink = self.sink.clone();
         let (guard, log) = (self.guard.clone(), LoopLog::new(&service.name));
-        let start_lag_ms = self.start_lag_ms(&service.name).await;
+        let recalled = self.recalled(&service.name).await;
         let look = ControlLoop {
             policy,
             settings,
@@ -107,7 +110,7 @@ impl Supervisor {
             sink,
             guard,
             log,
-            start_lag_ms,
+            recalled,
         };
         Ok(Ready { look, name: service.name.clone() })
     }
@@ -168,17 +171,43 @@ impl Supervisor {
         }
     }
 
-    /// The start lag that was measured before the restart. Without history there is none, and the
-    /// configured one holds until the first start.
-    async fn start_lag_ms(&self, service: &str) -> Option<u64> {
+    /// The same with orders about rollouts.
+    pub(super) fn take_in_orders(&self, late: BTreeMap<String, StoredRollout>) {
+        for (service, stored) in late {
+            let Some(slot) = self.registry.slot(&service) else { continue };
+            let Some(engine) = slot.running_engine() else { continue };
+            if !slot.deploys.take_over_late(&stored, engine.has_images()) {
+                continue;
+            }
+            tracing::info!("{service}: goes by the order about its rollout from before the start");
+            let configured = slot.configured_image();
+            let image = deploys::image_to_prepare(&stored, configured.as_deref());
+            if let (Some(image), Some(deployed)) = (image, &stored.deployed) {
+                self.registry.deploy(&slot, &engine, Some(image), &deployed.by);
+            }
+            slot.wake();
+        }
+    }
+
+    /// What the run before a restart had measured and was at. Without history that is nothing, and
+    /// the configured start lag holds until the first start.
+    async fn recalled(&self, service: &str) -> Recalled {
         let (registry, name) = (Arc::clone(&self.registry), service.to_owned());
-        let read = move || registry.last_start_lag_ms(&name);
-        let start_lag_ms = tokio::task::spawn_blocking(read).await.ok().flatten()?;
-        tracing::info!(
-            "{service}: starts took {} before the restart; this counts until new ones are measured",
-            show_duration(start_lag_ms)
-        );
-        Some(start_lag_ms)
+        let read = move || registry.recalled(&name);
+        let found = tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default();
+        if let Some(start_lag_ms) = found.start_lag_ms {
+            tracing::info!(
+                "{service}: starts took {} before the restart; this counts until new ones are \
+                 measured",
+                show_duration(start_lag_ms)
+            );
+        }
+        if let Some((to, desired)) = found.rollout {
+            tracing::info!(
+                "{service}: the rollout to {to} of {desired} replicas went on before the restart"
+            );
+        }
+        found
     }
 
     /// The configuration in force: labels are read by it.

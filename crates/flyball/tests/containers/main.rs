@@ -6,7 +6,10 @@
 mod agent;
 mod attackers;
 mod attacks;
+mod bad_images;
+mod bad_input;
 mod compose;
+mod compose_deploys;
 mod compose_shapes;
 mod demo;
 mod deploys;
@@ -19,7 +22,9 @@ mod mesos;
 mod mistakes;
 mod neighbours;
 mod others_act;
+mod peers;
 mod project;
+mod rollouts;
 mod scaling;
 mod stage;
 #[path = "../program/support/mod.rs"]
