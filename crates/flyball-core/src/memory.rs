@@ -19,6 +19,7 @@ mod trouble;
 use std::collections::BTreeMap;
 
 use crate::estimate::window::WindowMax;
+use crate::generation::Generation;
 use crate::observation::{EngineReport, Observation, Phase, Reading, ReplicaReport};
 use crate::rollout::RolloutPolicy;
 use crate::sick::Sick;
@@ -153,7 +154,12 @@ impl Memory {
             return;
         };
         let order = observation.rollout;
-        let look = RolloutLook { now, policy, order, engine };
+        let counts = |r: &&ReplicaReport| {
+            matches!(r.phase, Phase::Starting | Phase::Ready)
+                && !self.plan.draining.contains_key(&r.id)
+        };
+        let committed = engine.replicas.iter().filter(counts).count();
+        let look = RolloutLook { now, policy, order, engine, committed };
         if self.rollout.follow(&look) {
             self.plan.failures.forgive(now);
         }
@@ -170,6 +176,12 @@ impl Memory {
         self.readings.begin_again(now);
         self.plan.draining.values_mut().for_each(|since| *since = since.plus_ms(gap_ms));
         self.health.sick.values_mut().for_each(|one| one.since = one.since.plus_ms(gap_ms));
+    }
+
+    /// Takes in what the run before a restart was at: a rollout to `to`, of `desired` replicas. What
+    /// is there beyond them came to replace others, and says nothing of how many are wanted.
+    pub fn recall_rollout(&mut self, to: Generation, desired: u32) {
+        self.rollout.recall(to, desired);
     }
 
     /// The start lag in use, and whether it was measured.

@@ -274,6 +274,31 @@ fn a_rollout_goes_on_after_a_restart() {
 }
 
 #[test]
+fn a_restart_in_the_middle_of_a_rollout_does_not_raise_the_count() {
+    for restart_at in [4, 5] {
+        let mut world = pool(4);
+        world.offered = Some(generation(2));
+        while of(&world, 2) < 2 || world.replicas.len() != restart_at {
+            assert!(world.look().rollout.is_some());
+        }
+        world.memory = Default::default();
+        world.memory.recall_rollout(generation(2), 4);
+        roll(&mut world, 4, 5);
+        world.pass(60_000);
+        assert_eq!((of(&world, 2), world.replicas.len()), (4, 4), "at {restart_at}");
+    }
+}
+
+#[test]
+fn what_was_recalled_of_another_rollout_takes_nothing_away() {
+    let mut world = pool(4);
+    world.memory = Default::default();
+    world.memory.recall_rollout(generation(2), 3);
+    world.pass(60_000);
+    assert_eq!(of(&world, 1), 4);
+}
+
+#[test]
 fn without_a_balancer_replicas_are_replaced_too() {
     let mut world = pool(3);
     world.balanced = false;

@@ -82,7 +82,7 @@ impl DockerEngine {
     /// and none is configured as the one in which it is reached.
     pub fn wants_balancer(&self) -> bool {
         let open = Publish::ContainerAddress { network: None };
-        self.service.settings.publish == open
+        self.service.settings().publish == open
             && self.service.has_several_networks()
             && self.service.seat().is_due()
     }
@@ -114,6 +114,26 @@ impl DockerEngine {
         image_in_use::deploy(&self.service, image).await
     }
 
+    /// Makes replicas as `settings` say from now on, where a running service can change so, of the
+    /// image in use: only [`Self::deploy`] changes that. If a `deploy_follows`, they count from it.
+    /// Gives the generation, as far as it is known already.
+    ///
+    /// # Errors
+    /// What [`DockerSettings::validate`] refuses, and [`DockerError::Fixed`]. Nothing has changed
+    /// then.
+    pub fn reconfigure(
+        &self,
+        settings: DockerSettings,
+        deploy_follows: bool,
+    ) -> Result<Option<Generation>, DockerError> {
+        settings.validate()?;
+        if let Some(key) = self.service.settings().fixed_key(&settings) {
+            let service = self.service.name().to_owned();
+            return Err(DockerError::Fixed { service, key });
+        }
+        Ok(image_in_use::reconfigure(&self.service, settings, deploy_follows))
+    }
+
     /// The generations that run or that replicas can be made as, oldest first; the last one is what
     /// they are made as now.
     pub fn generations(&self) -> Vec<GenerationInfo> {
@@ -126,7 +146,7 @@ impl DockerEngine {
     /// # Errors
     /// What keeps the host itself from being asked.
     pub async fn check(&self, balancer: Option<&str>) -> Result<check::Checked, DockerError> {
-        check::look(&self.host, &self.service.settings, balancer).await
+        check::look(&self.host, &self.service.settings(), balancer).await
     }
 
     /// Starts nothing any more, and waits at most 15 s for starts and stops under way. Containers
@@ -147,7 +167,7 @@ impl DockerEngine {
 impl fmt::Debug for DockerEngine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DockerEngine")
-            .field("settings", &self.service.settings)
+            .field("settings", &self.service.settings())
             .finish_non_exhaustive()
     }
 }

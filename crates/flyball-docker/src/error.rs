@@ -229,6 +229,14 @@ pub enum DockerError {
         /// Whose.
         service: String,
     },
+    /// Something that cannot change while a service runs would have to.
+    #[error("{key} cannot change while flyball runs: the old value goes on until a restart")]
+    Fixed {
+        /// Its name.
+        service: String,
+        /// What would have to change.
+        key: &'static str,
+    },
     /// Nothing is left of which replicas of this generation could be made.
     #[error("service {service}: no container of generation {generation} runs that could be copied")]
     NoGeneration {
@@ -316,6 +324,7 @@ impl Hint for DockerError {
             Self::NoImage { .. } => {
                 "change the container (docker compose up -d): its copies follow".into()
             }
+            Self::Fixed { service, .. } => format!("restart flyball to change it for {service}"),
             Self::NoGeneration { service, .. } => format!(
                 "bring it back (docker compose up -d, flyball deploy {service} --image IMAGE), or \
                  go on with the current one: flyball deploy {service}"

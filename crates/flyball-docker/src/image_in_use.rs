@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::images::InUse;
 use crate::service::Service;
-use crate::{DockerError, generation, pull};
+use crate::{DockerError, DockerSettings, generation, pull};
 
 /// Until there is a connection.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ pub(crate) async fn deploy(
     service: &Service,
     image: Option<String>,
 ) -> Result<Generation, DockerError> {
-    if service.settings.image.is_none() && image.is_none() {
+    if service.settings().image.is_none() && image.is_none() {
         let none = || DockerError::NoTemplate { service: service.name().to_owned() };
         return service.generation_of_copies().ok_or_else(none);
     }
@@ -77,6 +77,30 @@ pub(crate) async fn deploy(
     drop(images);
     service.changed.notify_one();
     Ok(generation)
+}
+
+/// Makes replicas as `settings` say, of the image in use: at once, or with the deploy that follows.
+/// Copies follow once their originals have been inspected again.
+pub(crate) fn reconfigure(
+    service: &Service,
+    settings: DockerSettings,
+    deploy_follows: bool,
+) -> Option<Generation> {
+    let image = service.settings().image.clone();
+    let copies = image.is_none();
+    service.set_settings(DockerSettings { image, ..settings });
+    if copies {
+        service.reread();
+        return None;
+    }
+    let mut images = service.images();
+    let current = images.current().cloned().filter(|_| !deploy_follows)?;
+    let made = in_use(service, current.name, current.id);
+    let generation = made.generation;
+    images.set(made);
+    drop(images);
+    service.changed.notify_one();
+    Some(generation)
 }
 
 /// The image that the registry has under `name`. One that was built on the host may be in none.
@@ -104,13 +128,14 @@ async fn newest(service: &Service, name: &str) -> Result<(String, Option<String>
 
 fn named(service: &Service, image: Option<String>) -> Result<String, DockerError> {
     let used = || service.images().current().map(|image| image.name.clone());
-    let name = image.filter(|_| service.settings.image.is_some());
-    let name = name.or_else(used).or_else(|| service.settings.image.clone());
+    let settings = service.settings();
+    let name = image.filter(|_| settings.image.is_some());
+    let name = name.or_else(used).or_else(|| settings.image.clone());
     name.ok_or_else(|| DockerError::NoImage { service: service.name().to_owned() })
 }
 
 fn in_use(service: &Service, name: String, id: String) -> InUse {
-    let signer = &service.client.settings.signer;
-    let generation = generation::of_image(&service.settings, &id, signer);
-    InUse { name, id, generation, since: service.client.now() }
+    let (signer, settings) = (&service.client.settings.signer, service.settings());
+    let generation = generation::of_image(&settings, &id, signer);
+    InUse { name, id, generation, since: service.client.now(), settings }
 }

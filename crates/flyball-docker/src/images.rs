@@ -1,10 +1,13 @@
 //! The image that the replicas of a service are made from, and those that they were made from before.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use flyball_core::generation::Generation;
 use flyball_core::units::Timestamp;
 use flyball_engine::GenerationInfo;
+
+use crate::DockerSettings;
 
 /// Generations that can be gone back to after the last of their replicas has ended.
 const PAST_MAX: usize = 8;
@@ -12,7 +15,7 @@ const PAST_MAX: usize = 8;
 const SHORT_ID: usize = 12;
 
 /// An image, and what replicas of it are made as.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct InUse {
     /// As it was written.
     pub(crate) name: String,
@@ -20,6 +23,8 @@ pub(crate) struct InUse {
     pub(crate) generation: Generation,
     /// When it was looked up or deployed.
     pub(crate) since: Timestamp,
+    /// The settings that are in the generation, beside the image.
+    pub(crate) settings: Arc<DockerSettings>,
 }
 
 /// The images of one service.
@@ -100,7 +105,8 @@ mod tests {
     fn image(number: u64) -> InUse {
         let generation = Generation::of_digest((number + 1) << 16);
         let (name, id) = (format!("shop:{number}"), format!("sha256:{number:064x}"));
-        InUse { name, id, generation, since: Timestamp::from_ms(number) }
+        let settings = Arc::new(DockerSettings::new("web", 80));
+        InUse { name, id, generation, since: Timestamp::from_ms(number), settings }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) async fn inspect(client: &Client, service: &Service, id: &str) -> Ins
             .await;
         match answer {
             Ok(answer) => match client.standing_in(&answer).await {
-                Ok(standing) if !service.settings.members.admit(&standing) => {
+                Ok(standing) if !service.settings().members.admit(&standing) => {
                     service.gone(id);
                     return Inspected::Known(None);
                 }

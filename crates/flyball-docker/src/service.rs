@@ -12,7 +12,7 @@ mod state;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use flyball_core::generation::Generation;
 use flyball_core::observation::{EngineReport, Exit, Phase, Reading};
@@ -43,7 +43,8 @@ const UNCLEAR_MAX: u32 = 3;
 /// One service on one host.
 pub(crate) struct Service {
     pub(crate) client: Arc<Client>,
-    pub(crate) settings: DockerSettings,
+    name: String,
+    settings: RwLock<Arc<DockerSettings>>,
     pub(crate) changed: Notify,
     /// Starts, stops and burials under way.
     pub(crate) tasks: TaskTracker,
@@ -60,7 +61,8 @@ impl Service {
         Self {
             made_at: client.now(),
             client,
-            settings,
+            name: settings.service.clone(),
+            settings: RwLock::new(Arc::new(settings)),
             changed: Notify::new(),
             tasks: TaskTracker::new(),
             state: Mutex::default(),
@@ -71,14 +73,23 @@ impl Service {
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.settings.service
+        &self.name
+    }
+
+    /// How its replicas are made from now on.
+    pub(crate) fn settings(&self) -> Arc<DockerSettings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_settings(&self, settings: DockerSettings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Whether a listing is not taken for whole, because it is `unclear` whether some container in
     /// it is a replica. For some listings only: a client that keeps the daemon from reporting a
     /// container does not keep the service from its replicas for ever.
     pub(crate) fn waits(&self, unclear: bool) -> bool {
-        if !unclear || self.settings.members == Members::Started {
+        if !unclear || self.settings().members == Members::Started {
             self.unclear.store(0, Relaxed);
             return false;
         }
@@ -95,13 +106,13 @@ impl Service {
             let why = heard.down.unwrap_or_else(|| "containers are not listed yet".into());
             return Reading::Missing { since: heard.at.max(self.made_at), why };
         }
-        let generation = match self.settings.image {
+        let generation = match self.settings().image {
             Some(_) => of_image,
             None => state.generation(),
         };
         let report = state.report(self.client.settings.clock);
         drop(state);
-        if self.settings.image.is_some() {
+        if self.settings().image.is_some() {
             let mut images = self.images();
             let ready = report.replicas.iter().filter(|replica| replica.phase == Phase::Ready);
             ready.filter_map(|replica| replica.generation).for_each(|made| images.serve(made));
@@ -175,7 +186,7 @@ impl Service {
 
     /// Host ports that another container has, whatever it does.
     pub(crate) fn ports_taken(&self) -> BTreeSet<u16> {
-        match self.settings.publish {
+        match self.settings().publish {
             Publish::HostNetwork => {
                 let state = self.state();
                 let addresses = state.containers.values().filter_map(|c| c.facts.address);
@@ -200,7 +211,7 @@ impl Service {
     /// or, with `None` for them, as it says itself.
     pub(crate) fn stop_timeout(&self, id: &str) -> (Option<i32>, Option<i64>) {
         let own = self.state().containers.get(id).and_then(|c| c.facts.stop_timeout_s);
-        (self.settings.grace_s(), own)
+        (self.settings().grace_s(), own)
     }
 
     /// Where requests come from.
@@ -225,7 +236,7 @@ impl Service {
     /// Whether its image has to be looked up from now on; true once.
     pub(crate) fn follows_image(&self) -> bool {
         let asked = &mut self.images().followed;
-        self.settings.image.is_some() && !std::mem::replace(asked, true)
+        self.settings().image.is_some() && !std::mem::replace(asked, true)
     }
 
     /// The id of the container that a replica of `generation` is best copied from.
@@ -359,6 +370,6 @@ impl Service {
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Service").field("settings", &self.settings()).finish_non_exhaustive()
     }
 }

@@ -34,7 +34,7 @@ pub struct HostSettings {
 }
 
 /// How the replicas of one service are run.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct DockerSettings {
     /// The name of the service; container names begin with it.
     pub service: String,
@@ -172,6 +172,24 @@ impl DockerSettings {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A key that cannot change to `wanted` while the service runs: what it would change is known of
+    /// containers that run already.
+    pub(crate) fn fixed_key(&self, wanted: &Self) -> Option<&'static str> {
+        let pairs = [
+            ("port", self.port != wanted.port),
+            (
+                "reach, or the network of its containers' own addresses",
+                self.publish != wanted.publish,
+            ),
+            ("adopt", self.members != wanted.members),
+            (
+                "from an image to copies of a container, or back",
+                self.image.is_some() != wanted.image.is_some(),
+            ),
+        ];
+        pairs.into_iter().find(|(_, differs)| *differs).map(|(key, _)| key)
     }
 
     /// For a copy of what was made by such settings, which has in it what they add.

@@ -38,7 +38,7 @@ pub(crate) async fn source(
     service: &Service,
     generation: Option<Generation>,
 ) -> Result<Source, DockerError> {
-    let wanted = match (generation, service.settings.image.is_some()) {
+    let wanted = match (generation, service.settings().image.is_some()) {
         (None, true) => return Ok(Source::Image(image_in_use::current(service).await?)),
         (None, false) => return Ok(Source::Container(Box::new(newest_of(service).await?))),
         (Some(generation), _) => generation,
@@ -98,8 +98,9 @@ async fn newest_of(service: &Service) -> Result<Model, DockerError> {
     let client = &service.client;
     let all = client.see().await?;
     let name = service.name();
+    let settings = service.settings();
     let members: Vec<Member<'_>> =
-        all.iter().filter_map(|seen| Member::of(seen, name, &service.settings.members)).collect();
+        all.iter().filter_map(|seen| Member::of(seen, name, &settings.members)).collect();
     let owner = service.original_of(&owners(&members));
     let id = newest(members.iter().filter(|member| owner.as_ref() == Some(&member.owner)))
         .ok_or_else(|| DockerError::NoTemplate { service: name.to_owned() })?;

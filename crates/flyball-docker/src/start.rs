@@ -60,7 +60,7 @@ async fn create_and_start(
     let client = &service.client;
     // Held until the container has its own.
     let port = port_of(service, &service.ports_taken())?;
-    let number = port.as_ref().map_or(service.settings.port, Port::number);
+    let number = port.as_ref().map_or(service.settings().port, Port::number);
     let made = match source(service, generation).await? {
         Source::Image(image) => start_image(service, replica, number, &image).await?,
         Source::Container(model) => copy_model(service, replica, number, &model).await?,
@@ -97,7 +97,7 @@ async fn start_image(
     image: &InUse,
 ) -> Result<Made, DockerError> {
     let client = &service.client;
-    let settings = &service.settings;
+    let settings = image.settings.as_ref();
     let generation = Some(image.generation);
     let signer = client.settings.signer.as_ref();
     let wanted = Wanted { settings, replica, port, generation, signer };
@@ -131,7 +131,7 @@ async fn copy_model(
 ) -> Result<Made, DockerError> {
     let (client, template) = (&service.client, &model.template);
     let signer = client.settings.signer.as_ref();
-    let settings = &model.settings(&service.settings);
+    let settings = &model.settings(&service.settings());
     let wanted = Wanted { settings, replica, port, generation: model.generation, signer };
     copy::refuse(template, settings, &service.balancer())?;
     let mut refused = None;
@@ -154,7 +154,7 @@ async fn copy_model(
 }
 
 fn port_of(service: &Service, taken: &BTreeSet<u16>) -> Result<Option<Port>, DockerError> {
-    match service.settings.publish {
+    match service.settings().publish {
         Publish::HostNetwork => host_port(&service.client.ports, taken).map(Some),
         Publish::Address(_) | Publish::ContainerAddress { .. } => Ok(None),
     }

@@ -206,7 +206,7 @@ async fn list(host: Watched) -> Result<Request, DockerError> {
     }
     let mut completed = JoinSet::new();
     for service in services.all() {
-        let members = &service.settings.members;
+        let members = &service.settings().members;
         let admitted = |seen: &&&Seen| seen.1.as_ref().is_some_and(|it| members.admit(it));
         let named = by_service.get(service.name()).into_iter().flatten();
         let own: Vec<&ContainerSummary> =

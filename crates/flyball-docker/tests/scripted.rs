@@ -333,6 +333,27 @@ const FORBIDDEN: &str = "<html><body><h1>403 Forbidden</h1>\nRequest forbidden b
                          rules.\n</body></html>\n";
 
 #[tokio::test]
+async fn a_disk_that_fills_up_during_a_pull_fails_the_deploy_and_the_old_image_stays() {
+    const FULL: &str = "{\"status\":\"Downloading\"}\n{\"errorDetail\":{\"message\":\"write \
+        /var/lib/docker/tmp/layer: no space left on device\"},\"error\":\"write \
+        /var/lib/docker/tmp/layer: no space left on device\"}\n";
+    let daemon = Daemon::that(well_but(|path| {
+        path.starts_with("/images/create").then_some(Answer::Whole(200, FULL))
+    }));
+    let settings =
+        DockerSettings { image: Some("shop:1".into()), ..DockerSettings::new("web", 80) };
+    let engine = DockerEngine::new(Arc::clone(&daemon.host), settings).unwrap();
+    let made = || engine.observe().value().and_then(|report| report.generation);
+    let first = until("a generation", made).await;
+    let full = engine.deploy(Some("shop:2".into())).await.unwrap_err();
+    assert!(matches!(full, DockerError::NoSpace { .. }), "{full:?}");
+    assert!(full.to_string().contains("pull image shop:2"), "{full}");
+    assert_eq!(full.hint().unwrap(), "docker system df shows what uses it");
+    assert_eq!(made(), Some(first));
+    assert!(engine.generations()[0].what.starts_with("shop:1 ("));
+}
+
+#[tokio::test]
 async fn a_socket_proxy_may_hide_the_machine_and_its_error_pages_are_shown_as_text() {
     let daemon = Daemon::that(well_but(|path| match path.split('?').next() {
         Some("/info" | "/containers/json") => Some(Answer::Whole(403, FORBIDDEN)),

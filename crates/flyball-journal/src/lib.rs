@@ -15,7 +15,7 @@ mod schema;
 mod tests;
 mod writer;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,7 @@ use flyball_core::decision::Decision;
 use flyball_core::record::Sample;
 
 pub use error::JournalError;
-pub use manual::StoredManual;
+pub use manual::{IgnoredOrder, StoredManual, StoredOrder};
 pub use open::UnusedFile;
 pub use reader::{Decisions, Reader};
 pub use rollout::{StoredDeploy, StoredRollout};
@@ -195,15 +195,15 @@ impl Journal {
         self.manuals.rollouts()
     }
 
-    /// The services with an override that another version wrote and this one
-    /// cannot read, once.
-    pub fn take_unreadable_manuals(&self) -> BTreeSet<String> {
+    /// The services with an override or an order that another version wrote and this one cannot
+    /// read, once.
+    pub fn take_unreadable(&self) -> IgnoredOrder {
         self.manuals.take_unreadable()
     }
 
     /// What a journal held that could be opened only later than the start, once.
-    pub fn take_late_manuals(&self) -> BTreeMap<String, StoredManual> {
-        self.state.take_late_manuals()
+    pub fn take_late(&self) -> StoredOrder {
+        self.state.take_late()
     }
 
     /// Waits until everything recorded before was written or given up, for 5 s at most.

@@ -36,8 +36,25 @@ struct Kept {
     /// Services of which the latest could not be written.
     unwritten: BTreeSet<String>,
     unwritten_rollouts: BTreeSet<String>,
-    /// Services of which another version wrote something that means nothing here.
-    unreadable: BTreeSet<String>,
+    unreadable: IgnoredOrder,
+}
+
+/// Services of which another version wrote something that means nothing here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IgnoredOrder {
+    /// A manual override.
+    pub manuals: BTreeSet<String>,
+    /// An order about rollouts.
+    pub rollouts: BTreeSet<String>,
+}
+
+/// What became known only after the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredOrder {
+    /// Manual overrides.
+    pub manuals: BTreeMap<String, StoredManual>,
+    /// Orders about rollouts.
+    pub rollouts: BTreeMap<String, StoredRollout>,
 }
 
 impl Manuals {
@@ -51,19 +68,16 @@ impl Manuals {
         let mut kept = self.kept();
         kept.known.extend(found.manuals);
         kept.rollouts.extend(found.rollouts);
-        kept.unreadable.extend(found.unreadable);
+        kept.unreadable.add(found.unreadable);
     }
 
     /// The services of which something was kept that means nothing here, once.
-    pub(crate) fn take_unreadable(&self) -> BTreeSet<String> {
+    pub(crate) fn take_unreadable(&self) -> IgnoredOrder {
         std::mem::take(&mut self.kept().unreadable)
     }
 
     /// Keeps what is known in the journal at `path` from now on, and gives what only that knew.
-    pub(crate) fn attach(
-        &self,
-        path: &Path,
-    ) -> Result<BTreeMap<String, StoredManual>, JournalError> {
+    pub(crate) fn attach(&self, path: &Path) -> Result<StoredOrder, JournalError> {
         let connection = connect(path)?;
         // A pin is small and rare, and must survive a power cut.
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -71,15 +85,14 @@ impl Manuals {
         let mut kept = self.kept();
         kept.connection = Some(connection);
         kept.write_rest()?;
-        let Some(connection) = &kept.connection else { return Ok(BTreeMap::new()) };
-        let Found { manuals: mut new, rollouts, unreadable } = all(connection)?;
-        for (service, order) in rollouts {
-            kept.rollouts.entry(service).or_insert(order);
-        }
-        new.retain(|service, _| !kept.known.contains_key(service));
-        kept.known.extend(new.clone());
-        kept.unreadable.extend(unreadable);
-        Ok(new)
+        let Some(connection) = &kept.connection else { return Ok(StoredOrder::default()) };
+        let Found { mut manuals, mut rollouts, unreadable } = all(connection)?;
+        rollouts.retain(|service, _| !kept.rollouts.contains_key(service));
+        kept.rollouts.extend(rollouts.clone());
+        manuals.retain(|service, _| !kept.known.contains_key(service));
+        kept.known.extend(manuals.clone());
+        kept.unreadable.add(unreadable);
+        Ok(StoredOrder { manuals, rollouts })
     }
 
     /// Writes what could not be written before, if there is anything.
@@ -182,10 +195,10 @@ pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
                 let by = row.get(3)?;
                 found.manuals.insert(service, StoredManual { ask, until_wall_ms, by });
             }
-            Err(_) => drop(found.unreadable.insert(service)),
+            Err(_) => drop(found.unreadable.manuals.insert(service)),
         }
     }
-    found.rollouts = rollout::all(connection, &mut found.unreadable)?;
+    found.rollouts = rollout::all(connection, &mut found.unreadable.rollouts)?;
     Ok(found)
 }
 
@@ -194,5 +207,12 @@ pub(crate) fn all(connection: &Connection) -> Result<Found, JournalError> {
 pub(crate) struct Found {
     pub(crate) manuals: BTreeMap<String, StoredManual>,
     pub(crate) rollouts: BTreeMap<String, StoredRollout>,
-    pub(crate) unreadable: BTreeSet<String>,
+    pub(crate) unreadable: IgnoredOrder,
+}
+
+impl IgnoredOrder {
+    fn add(&mut self, more: Self) {
+        self.manuals.extend(more.manuals);
+        self.rollouts.extend(more.rollouts);
+    }
 }

@@ -1,6 +1,5 @@
 //! The place of the journal, and what happens while it cannot be opened there.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -8,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::Retention;
 use crate::error::JournalError;
-use crate::manual::{Manuals, StoredManual};
+use crate::manual::{Manuals, StoredOrder};
 use crate::open::{self, Opened, UnusedFile};
 use crate::reader::Reader;
 use crate::writer::{Message, State, Writer};
@@ -52,27 +51,23 @@ impl Place {
         Ok(opened)
     }
 
-    /// Manual overrides that become known only now. A journal that takes the place of a newer
+    /// What was asked for and becomes known only now. A journal that takes the place of a newer
     /// one begins with what that one kept, as far as it can be read.
-    fn late(
-        &self,
-        opened: &Opened,
-        mut new: BTreeMap<String, StoredManual>,
-        first: bool,
-    ) -> BTreeMap<String, StoredManual> {
+    fn late(&self, opened: &Opened, mut new: StoredOrder, first: bool) -> StoredOrder {
         if let Some(UnusedFile::Newer { path, begun: true, .. }) = &opened.aside {
             let found = Reader::open(path).and_then(|reader| reader.manuals());
             let found = found.unwrap_or_default();
             for (service, manual) in found.manuals {
                 // It is in force; what cannot be written now is written later.
                 let _later = self.manuals.set(&service, Some(&manual));
-                new.insert(service, manual);
+                new.manuals.insert(service, manual);
             }
             for (service, order) in found.rollouts {
                 let _later = self.manuals.set_rollout(&service, Some(&order));
+                new.rollouts.insert(service, order);
             }
         }
-        if first { BTreeMap::new() } else { new }
+        if first { StoredOrder::default() } else { new }
     }
 
     /// Takes manual overrides from a file that can only be read; what to add to the fault if

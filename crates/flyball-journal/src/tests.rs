@@ -10,7 +10,10 @@ use rusqlite::Connection;
 
 use crate::retention::{Bite, bite};
 use crate::writer::Message;
-use crate::{Journal, Retention, StoredDeploy, StoredManual, StoredRollout, open, rows};
+use crate::{
+    IgnoredOrder, Journal, Retention, StoredDeploy, StoredManual, StoredOrder, StoredRollout, open,
+    rows,
+};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 const MONDAY_MS: i64 = 1_750_636_800_000;
@@ -131,7 +134,7 @@ fn with_a_full_disk_from_the_start_history_begins_once_there_is_room() {
     until("it is kept", || journal.fault().is_none() && journal.openings() == 1);
     journal.record_sample("web", &sample(1));
     journal.close().unwrap();
-    assert_eq!((journal.lost(), journal.take_late_manuals().len()), (1, 0));
+    assert_eq!((journal.lost(), journal.take_late()), (1, StoredOrder::default()));
     let journal = Journal::open(&tiny.0, Retention::default());
     assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
 }
@@ -164,7 +167,7 @@ fn in_a_directory_that_can_only_be_read_what_is_there_is_known_and_nothing_kept(
     assert_eq!(samples(&journal), 1);
     remount("remount,rw");
     until("it is kept", || journal.fault().is_none());
-    assert_eq!(journal.take_late_manuals().len(), 0, "they were known");
+    assert_eq!(journal.take_late(), StoredOrder::default(), "they were known");
     journal.record_sample("web", &sample(60));
     journal.flush().unwrap();
     assert_eq!(samples(&journal), 2);
@@ -177,12 +180,19 @@ fn what_another_process_kept_from_being_read_is_reported_once_it_can_be() {
     let other = Journal::open(dir.path(), Retention::default());
     other.set_manual("web", Some(&pin())).unwrap();
     other.set_manual("api", Some(&pin())).unwrap();
+    let order = StoredRollout { paused: true, ..StoredRollout::default() };
+    other.set_rollout("web", Some(&order)).unwrap();
+    other.set_rollout("api", Some(&order)).unwrap();
     let journal = Journal::open_again(dir.path(), Retention::default(), RETRY);
     assert!(journal.fault().unwrap().contains("in use"), "{:?}", journal.fault());
     let _not_yet = journal.set_manual("api", None);
+    let _not_yet = journal.set_rollout("api", Some(&StoredRollout::default()));
     other.close().unwrap();
     until("it is kept", || journal.fault().is_none());
-    assert_eq!(journal.take_late_manuals(), [("web".to_owned(), pin())].into());
+    let manuals = [("web".to_owned(), pin())].into();
+    let rollouts = [("web".to_owned(), order)].into();
+    assert_eq!(journal.take_late(), StoredOrder { manuals, rollouts });
+    assert_eq!(journal.rollouts()["api"], StoredRollout::default());
     assert_eq!(journal.manuals(), [("web".to_owned(), pin())].into());
 }
 
@@ -286,5 +296,6 @@ fn an_order_about_a_rollout_is_known_to_the_next_run_also_beside_a_journal_of_be
     file.execute("UPDATE rollout SET json = '{\"paused\":7}'", []).unwrap();
     journal.close().unwrap();
     let journal = Journal::open(dir.path(), Retention::default());
-    assert_eq!(journal.take_unreadable_manuals(), ["web".to_owned()].into());
+    let rollouts = ["web".to_owned()].into();
+    assert_eq!(journal.take_unreadable(), IgnoredOrder { rollouts, ..IgnoredOrder::default() });
 }

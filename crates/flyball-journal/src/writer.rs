@@ -14,7 +14,7 @@ use flyball_core::record::Sample;
 use rusqlite::{Connection, TransactionBehavior};
 
 use crate::Retention;
-use crate::manual::{Manuals, StoredManual};
+use crate::manual::{Manuals, StoredOrder};
 use crate::open::{Opened, UnusedFile};
 use crate::retention;
 use crate::rows::{self, MINUTE_MS};
@@ -60,7 +60,7 @@ pub(crate) struct State {
     openings: AtomicU64,
     fault: Mutex<Option<String>>,
     aside: Mutex<Option<UnusedFile>>,
-    late_manuals: Mutex<BTreeMap<String, StoredManual>>,
+    late: Mutex<StoredOrder>,
 }
 
 impl State {
@@ -77,13 +77,9 @@ impl State {
     }
 
     /// A file is open for writing.
-    pub(crate) fn note_opening(
-        &self,
-        aside: Option<UnusedFile>,
-        late_manuals: BTreeMap<String, StoredManual>,
-    ) {
+    pub(crate) fn note_opening(&self, aside: Option<UnusedFile>, late: StoredOrder) {
         *self.aside.lock().unwrap_or_else(PoisonError::into_inner) = aside;
-        *self.late_manuals.lock().unwrap_or_else(PoisonError::into_inner) = late_manuals;
+        *self.late.lock().unwrap_or_else(PoisonError::into_inner) = late;
         self.openings.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -91,8 +87,8 @@ impl State {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(crate) fn take_late_manuals(&self) -> BTreeMap<String, StoredManual> {
-        std::mem::take(&mut *self.late_manuals.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_late(&self) -> StoredOrder {
+        std::mem::take(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn fault(&self) -> Option<String> {

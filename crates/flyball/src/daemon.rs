@@ -45,7 +45,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use flyball_config::{Config, parse_duration};
-use flyball_journal::{Journal, Retention};
+use flyball_journal::{Journal, Retention, StoredManual};
 use flyball_web::{Daemon as Port, Server, Token, WebSettings, serve};
 use flyball_zookeeper::Candidate;
 use tokio::sync::{mpsc, watch};
@@ -59,7 +59,8 @@ pub(crate) use counters::LoopCounters;
 use engines::hosts::EngineHosts;
 use engines::process;
 use leadership_guard::LeadershipGuard;
-use overrides::Overrides;
+use overrides::{MANUALS, Overrides, ROLLOUTS};
+use registry::HandedOn;
 pub(crate) use registry::{Registry, ServiceState};
 pub(crate) use reload::ReadConfig;
 use reload::Reloader;
@@ -109,19 +110,15 @@ impl Daemon {
         let tokens = Tokens::read(config)?;
         let journal = Arc::new(Journal::open(&config.daemon.state_dir, Retention::default()));
         let mut manuals = journal.manuals();
-        let wishes = match &shared {
+        let handed_on = match &shared {
             None => None,
-            Some(candidate) => {
-                let (wishes, known) = Overrides::take_over(Arc::clone(candidate), manuals).await;
-                manuals = known;
-                Some(wishes)
-            }
+            Some(candidate) => Some(take_over(candidate, &journal, &mut manuals).await),
         };
         let connections_max = budget.api;
         let limits =
             process::Limits { descriptors: descriptors.before, replicas_max: budget.processes };
         let engines = EngineHosts::open(config, &home, limits, shared.clone()).await?;
-        let registry = Arc::new(Registry::new(Arc::clone(&journal), shared.clone(), wishes));
+        let registry = Arc::new(Registry::new(Arc::clone(&journal), shared.clone(), handed_on));
         let zabbix = config.zabbix.as_ref().map(ZabbixExporter::start).transpose()?;
         let sink = zabbix.as_ref().map(ZabbixExporter::sink);
         let advised = config.zabbix.as_ref().is_some_and(|zabbix| zabbix.api.is_some());
@@ -221,6 +218,28 @@ impl Daemon {
             tracing::warn!("the last second of history may be lost: {error}");
         }
     }
+}
+
+/// What the leader before told this one, in the place of what is in `manuals` and in the journal. It
+/// counts as asked for here.
+async fn take_over(
+    candidate: &Arc<Candidate>,
+    journal: &Journal,
+    manuals: &mut BTreeMap<String, StoredManual>,
+) -> HandedOn {
+    let own = std::mem::take(manuals);
+    let (kept, known) = Overrides::take_over(Arc::clone(candidate), MANUALS, own).await;
+    *manuals = known;
+    let own = journal.rollouts();
+    let (rollouts, known) =
+        Overrides::take_over(Arc::clone(candidate), ROLLOUTS, own.clone()).await;
+    let ended = own.keys().filter(|service| !known.contains_key(*service));
+    for service in known.keys().chain(ended) {
+        if let Err(error) = journal.set_rollout(service, known.get(service)) {
+            tracing::warn!("{service}: the order about its rollout is not in the journal: {error}");
+        }
+    }
+    HandedOn { manuals: kept, rollouts: Arc::new(rollouts) }
 }
 
 async fn join_all(tasks: &mut JoinSet<()>) {

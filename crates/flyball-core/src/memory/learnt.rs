@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Memory;
 use crate::decision::Decision;
 use crate::estimate::growth::GrowthMargin;
+use crate::rollout::RolloutState;
 use crate::units::seconds;
 
 /// What an objective taught is half believed after three and a half days, since loads have their
@@ -13,6 +14,8 @@ use crate::units::seconds;
 const TRUST_S: f64 = 5.0 * 86_400.0;
 /// What a request cost this long ago may be of another image.
 const WORK_MAX_S: f64 = 3_600.0;
+/// A count from before a restart that took longer says nothing of what is wanted.
+const ROLLOUT_MAX_MS: u64 = 600_000;
 
 /// What an objective taught.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +39,12 @@ impl Memory {
     /// measurement among the next twenty, and its work of a request weighs as little: both count for
     /// less with each new measurement.
     pub fn recall(&mut self, last: &Decision, age_ms: u64) {
+        if let Some(rollout) = &last.rollout
+            && rollout.state == RolloutState::Rolling
+            && age_ms <= ROLLOUT_MAX_MS
+        {
+            self.recall_rollout(rollout.to, last.desired);
+        }
         let signals = &last.signals;
         if signals.start_lag_measured {
             self.readings.lags.see(signals.start_lag_ms);

@@ -21,6 +21,16 @@ pub(crate) struct RolloutMemory {
     newest_exit: Option<Timestamp>,
     /// Replicas that were started to replace others which have not left yet.
     pub(crate) successors: usize,
+    /// What the run before a restart was at, until the first look.
+    recalled: Option<Recalled>,
+}
+
+/// A rollout that went on when flyball ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Recalled {
+    to: Generation,
+    /// How many replicas were wanted.
+    desired: u32,
 }
 
 /// The generation that replicas are to have.
@@ -45,6 +55,8 @@ pub(crate) struct RolloutLook<'a> {
     pub(crate) policy: RolloutPolicy,
     pub(crate) order: RolloutOrder,
     pub(crate) engine: &'a EngineReport,
+    /// Replicas that count as capacity.
+    pub(crate) committed: usize,
 }
 
 impl RolloutMemory {
@@ -61,8 +73,16 @@ impl RolloutMemory {
         let known = self.target.take().filter(|target| target.generation == wanted);
         let target = self.target.insert(known.unwrap_or_else(|| Target::new(wanted, look.now)));
         target.retry(look.order);
+        let recalled = self.recalled.take().filter(|recalled| recalled.to == wanted);
+        if let Some(recalled) = recalled {
+            self.successors = successors(look, recalled);
+        }
         let exits = look.engine.exits.iter();
         target.follow(look, exits.filter(|exit| newest.is_none_or(|newest| exit.at > newest)))
+    }
+
+    pub(super) fn recall(&mut self, to: Generation, desired: u32) {
+        self.recalled = Some(Recalled { to, desired });
     }
 
     /// Successors that ended, or were never started, replace nobody. Engines show what was asked for
@@ -87,6 +107,17 @@ impl RolloutMemory {
             target.fail(replica, why);
         }
     }
+}
+
+/// Of those that there are after a restart, how many came to replace others: what is there beyond the
+/// count, as far as a rollout starts it.
+fn successors(look: &RolloutLook<'_>, recalled: Recalled) -> usize {
+    let comes = |r: &&ReplicaReport| matches!(r.phase, Phase::Starting | Phase::Ready);
+    let is_new = |r: &&ReplicaReport| r.generation == Some(recalled.to) && !r.protected;
+    let new = look.engine.replicas.iter().filter(comes).filter(is_new).count();
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let beyond = look.committed.saturating_sub(size(recalled.desired));
+    beyond.min(new).min(size(look.policy.surge.of(recalled.desired)))
 }
 
 /// The generation that counts: what was rolled back to; what the engine offers, as far as that may

@@ -41,9 +41,12 @@ impl Memory {
         if let Some(report) = report {
             self.measure_requests(windows, now, report, &mut out);
         }
-        // At the first look: what an engine with a count of its own was told, or what there is.
+        // At the first look: what an engine with a count of its own was told, or what there is beside
+        // those that are there to replace others.
         let told = engine.and_then(|engine| Some(engine.count.as_ref()?.wanted));
-        out.current = self.count.desired.or(told).unwrap_or(out.committed());
+        let successors = u32::try_from(self.rollout.successors).unwrap_or(u32::MAX);
+        let there = out.committed().saturating_sub(successors);
+        out.current = self.count.desired.or(told).unwrap_or(there);
         out
     }
 

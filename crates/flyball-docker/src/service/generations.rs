@@ -27,7 +27,7 @@ impl Service {
             info.since = info.since.min(since);
             info.served |= served;
         }
-        let current = match self.settings.image {
+        let current = match self.settings().image {
             Some(_) => images.current().map(|image| image.generation),
             None => state.generation(),
         };

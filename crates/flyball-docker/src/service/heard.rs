@@ -75,8 +75,9 @@ impl Service {
         standing: &Standing,
         asked: Instant,
     ) -> Taken {
-        let (publish, balancer) = (&self.settings.publish, &self.balancer());
-        let way = Way { publish, port: self.settings.port, machine: self.client.machine, balancer };
+        let (settings, balancer) = (self.settings(), &self.balancer());
+        let (publish, port) = (&settings.publish, settings.port);
+        let way = Way { publish, port, machine: self.client.machine, balancer };
         let make = self.make_of(answer, standing);
         let Some(facts) = Facts::of(answer, standing, way) else { return Taken::Yes(None) };
         let id = facts.id.clone();
@@ -102,7 +103,7 @@ impl Service {
         let mut container = container;
         container.make = make;
         let may_sleep = !container.facts.managed && !container.facts.stays;
-        container.sleep = self.settings.sleep.filter(|_| may_sleep);
+        container.sleep = self.settings().sleep.filter(|_| may_sleep);
         if !container.facts.managed && container.facts.state == ContainerState::Running {
             state.told.serves(&id);
         }
@@ -118,8 +119,9 @@ impl Service {
     fn make_of(&self, answer: &ContainerInspectResponse, standing: &Standing) -> Make {
         let image = answer.config.as_ref().and_then(|config| config.image.as_deref());
         let (image, id) = (image.unwrap_or_default(), answer.image.as_deref().unwrap_or_default());
-        let refusal = match self.settings.image {
-            None => copy::refuse(answer, &self.settings, &self.balancer()).err(),
+        let settings = self.settings();
+        let refusal = match settings.image {
+            None => copy::refuse(answer, &settings, &self.balancer()).err(),
             Some(_) => None,
         };
         Make {
@@ -137,10 +139,11 @@ impl Service {
         standing: &Standing,
     ) -> Option<Generation> {
         let labels = answer.config.as_ref().and_then(|config| config.labels.as_ref());
-        match (standing, &self.settings.image) {
+        let settings = self.settings();
+        match (standing, &settings.image) {
             (Standing::Started(_), _) => Generation::parse(labels?.get(GENERATION)?),
             (Standing::Declared(_), None) => {
-                generation::of_template(&self.settings, answer, &self.client.settings.signer)
+                generation::of_template(&settings, answer, &self.client.settings.signer)
             }
             (Standing::Declared(_), Some(_)) | (Standing::Nothing(_), _) => None,
         }
@@ -186,7 +189,7 @@ impl Service {
     /// What stops the containers that replicas are copied from may be about to stop them all, and
     /// takes what is started meanwhile amiss.
     fn record_signal(&self, state: &mut State, id: &str, signal: &str) {
-        if self.settings.image.is_some() {
+        if self.settings().image.is_some() {
             return;
         }
         let State { containers, told, orders, .. } = state;

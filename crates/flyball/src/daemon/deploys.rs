@@ -96,6 +96,9 @@ impl Deploys {
         let asked = self.asked();
         let last = asked.last.as_ref()?;
         let why = last.failed.as_ref()?;
+        if last.is_rollback {
+            return Some(format!("the rollback does not hold any more: {why}"));
+        }
         let image = last.image.as_ref().map(|image| format!(" of {image}")).unwrap_or_default();
         Some(format!("the deploy{image} came to nothing, what runs stays: {why}"))
     }
@@ -157,6 +160,11 @@ impl Deploys {
         }
     }
 
+    /// What is made is another from now on, of the image in force.
+    pub(super) fn forget_rollback(&self) {
+        self.asked().order.back_to = None;
+    }
+
     fn is_latest(&self, number: u64) -> bool {
         self.asked().number == number
     }
@@ -173,11 +181,31 @@ impl Deploys {
         StoredRollout { paused: asked.order.paused, deployed, back_to: asked.order.back_to }
     }
 
+    /// The same of what became known only later; false if something was asked for since.
+    pub(super) fn take_over_late(&self, stored: &StoredRollout, can_go_back: bool) -> bool {
+        let nothing_asked = {
+            let asked = self.asked();
+            asked.number == 0 && asked.last.is_none() && asked.order == RolloutOrder::default()
+        };
+        if nothing_asked {
+            self.take_over(stored, can_go_back);
+        }
+        nothing_asked
+    }
+
     /// Takes over what was asked for before a restart. `can_go_back`: whether the engine still has
     /// what was rolled back to.
     pub(super) fn take_over(&self, stored: &StoredRollout, can_go_back: bool) {
         let mut asked = self.asked();
         let back_to = stored.back_to.filter(|_| can_go_back);
+        let lost = stored.back_to.filter(|_| !can_go_back);
+        let lost = lost.map(|generation| {
+            format!(
+                "flyball started again and knows generation {generation} no more: replicas are made \
+                 as the file says; hint: put the earlier settings into the file and run `flyball \
+                 reload`"
+            )
+        });
         let last = stored.deployed.as_ref().map(|deployed| Deploy {
             at: clock::moment_of(deployed.at_wall_ms),
             at_wall_ms: deployed.at_wall_ms,
@@ -186,7 +214,7 @@ impl Deploys {
             image_before: None,
             configured_image: deployed.configured_image.clone(),
             generation: deployed.generation,
-            failed: None,
+            failed: lost.clone(),
             is_rollback: stored.back_to.is_some(),
         });
         let deployed = last
@@ -411,5 +439,21 @@ mod tests {
         let gone = Deploys::default();
         gone.take_over(&stored, false);
         assert_eq!((stored.back_to, gone.order().back_to), (Some(generation(1)), None));
+        let said = gone.failed().unwrap();
+        assert!(said.contains("the rollback does not hold any more"), "{said}");
+        gone.begin(Deploy::new("cli", None, None));
+        assert_eq!(gone.failed(), None);
+    }
+
+    #[test]
+    fn an_order_that_becomes_known_late_counts_unless_something_was_asked_for_since() {
+        let stored = StoredRollout { paused: true, ..StoredRollout::default() };
+        let idle = Deploys::default();
+        assert!(idle.take_over_late(&stored, true));
+        assert!(idle.order().paused);
+        let asked = Deploys::default();
+        asked.begin(Deploy::new("cli", None, None));
+        assert!(!asked.take_over_late(&stored, true));
+        assert!(!asked.order().paused);
     }
 }

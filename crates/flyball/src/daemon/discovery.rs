@@ -100,6 +100,16 @@ struct Base<O> {
     supervisor: Arc<Supervisor>,
     owners: Owners<O>,
     said: Said,
+    /// What runs.
+    followed: BTreeMap<String, FollowedService>,
+}
+
+/// A service that runs as its labels describe it.
+struct FollowedService {
+    /// As they did last.
+    described: Service,
+    /// As far as that could be applied.
+    in_force: Service,
 }
 
 impl<O: Clone + PartialEq + Serialize + DeserializeOwned> Base<O> {
@@ -110,6 +120,7 @@ impl<O: Clone + PartialEq + Serialize + DeserializeOwned> Base<O> {
             supervisor: Arc::clone(supervisor),
             owners: Owners::open(home.file(owners)),
             said: Said::default(),
+            followed: BTreeMap::new(),
         }
     }
 
@@ -129,6 +140,29 @@ impl<O: Clone + PartialEq + Serialize + DeserializeOwned> Base<O> {
         described.services
     }
 
+    /// Applies labels that have changed to the service that runs.
+    fn follow_labels(&mut self, service: &Service, owner: Option<&Owner>) {
+        let name = &service.name;
+        let Some(followed) = self.followed.get_mut(name) else { return };
+        if followed.described == *service {
+            return;
+        }
+        let change = self.supervisor.change(&followed.in_force, service.clone(), owner);
+        let Some(change) = change else { return };
+        *followed = FollowedService { described: service.clone(), in_force: change.in_force };
+        for line in &change.applied {
+            tracing::info!("changed labels: {line}");
+        }
+        for line in &change.kept {
+            tracing::warn!("changed labels: {line}");
+        }
+    }
+
+    fn begin_to_follow(&mut self, service: &Service) {
+        let (described, in_force) = (service.clone(), service.clone());
+        self.followed.insert(service.name.clone(), FollowedService { described, in_force });
+    }
+
     /// Begins to manage a service, unless something keeps it from that, which is said.
     async fn begin(
         &mut self,
@@ -141,6 +175,7 @@ impl<O: Clone + PartialEq + Serialize + DeserializeOwned> Base<O> {
             Ok(ready) => {
                 tracing::info!("{name}: found by {found_by}");
                 self.supervisor.begin(ready);
+                self.begin_to_follow(service);
                 true
             }
             Err(failure) => {

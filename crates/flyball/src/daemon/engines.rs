@@ -12,8 +12,8 @@ use flyball_core::generation::Generation;
 use flyball_core::nodes::Node;
 use flyball_core::observation::{EngineReport, Reading};
 use flyball_core::units::ReplicaId;
-use flyball_docker::DockerEngine;
 use flyball_docker::swarm::SwarmEngine;
+use flyball_docker::{DockerEngine, Owner};
 use flyball_engine::GenerationInfo;
 use flyball_mesos::MesosEngine;
 use flyball_mesos::marathon::MarathonEngine;
@@ -222,7 +222,8 @@ impl Engine {
         }
     }
 
-    /// Makes replicas as `wanted` says from now on, where that is possible while they run.
+    /// Makes replicas as `wanted` says from now on, where that is possible while they run. `owner`: to
+    /// whom a service by labels belongs.
     ///
     /// # Errors
     /// It is not possible, or not with these settings; nothing has changed then.
@@ -231,20 +232,21 @@ impl Engine {
         service: &str,
         own: &config::Engine,
         wanted: &config::Engine,
+        owner: Option<&Owner>,
     ) -> Result<Reconfigured, Failure> {
         match (self, own, wanted) {
             (Self::Process(engine), _, config::Engine::Process(process)) => {
                 Ok(Reconfigured::Generation(process::reconfigure(engine, service, process)?))
             }
-            (Self::Docker(_), config::Engine::Docker(own), config::Engine::Docker(container)) => {
-                let with_image =
-                    config::Container { image: container.image.clone(), ..own.clone() };
-                match &container.image {
-                    Some(image) if with_image == *container => {
-                        Ok(Reconfigured::Image(image.clone()))
-                    }
-                    _ => Err(fixed_settings("more than the image of the engine docker")),
-                }
+            (
+                Self::Docker(engine),
+                config::Engine::Docker(own),
+                config::Engine::Docker(container),
+            ) => {
+                let settings = docker::settings(service, container, owner);
+                let other_image = container.image.clone().filter(|_| own.image != container.image);
+                let made = engine.reconfigure(settings, other_image.is_some())?;
+                Ok(other_image.map_or(Reconfigured::Settings(made), Reconfigured::Image))
             }
             _ => Err(fixed_settings(&format!("the settings of the engine {}", name(wanted)))),
         }
@@ -266,6 +268,9 @@ impl Engine {
 pub(crate) enum Reconfigured {
     /// Replicas are made of this generation from now on.
     Generation(Generation),
+    /// Replicas are made with other settings from now on, and of the same image or container: as
+    /// this generation, where that is known yet.
+    Settings(Option<Generation>),
     /// Replicas are to be made of this image, which is to be deployed.
     Image(String),
 }

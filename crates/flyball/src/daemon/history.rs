@@ -28,13 +28,22 @@ pub(super) async fn follow(
         if let Some(aside) = journal.take_aside() {
             warn_of(&aside);
         }
-        for service in journal.take_unreadable_manuals() {
+        let unreadable = journal.take_unreadable();
+        for service in unreadable.manuals {
             tracing::warn!(
                 "{service}: cannot read the earlier manual override: another version of flyball \
                  wrote it"
             );
         }
-        supervisor.take_in(journal.take_late_manuals());
+        for service in unreadable.rollouts {
+            tracing::warn!(
+                "{service}: cannot read the earlier order about its rollout: another version of \
+                 flyball wrote it; hint: see `flyball status {service}`, and deploy again"
+            );
+        }
+        let late = journal.take_late();
+        supervisor.take_in(late.manuals);
+        supervisor.take_in_orders(late.rollouts);
         match trouble.see(journal.fault(), Instant::now()) {
             Some(Change::Begins(why)) => {
                 tracing::warn!("history is not being kept; everything else continues: {why}");

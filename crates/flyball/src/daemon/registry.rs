@@ -31,7 +31,7 @@ pub(crate) struct Registry {
     feed: Feed,
     /// Where one of several flyballs acts: by what, and what the next one is told.
     candidate: Option<Arc<Candidate>>,
-    wishes: Option<Overrides>,
+    handed_on: Option<HandedOn>,
     /// Where what is asked of the engines goes on.
     runtime: Handle,
     /// Who reads the configuration again, if there is a file.
@@ -46,13 +46,25 @@ pub(super) type ReloadOrder = SyncSender<Result<ReloadReport, ReloadError>>;
 /// Adding a service may take as long as its systems take to answer.
 const RELOAD_LIMIT: Duration = Duration::from_secs(8);
 
+/// What the next leader is told.
+pub(super) struct HandedOn {
+    pub(super) manuals: Overrides<StoredManual>,
+    pub(super) rollouts: Arc<Overrides<StoredRollout>>,
+}
+
 /// Writes orders about rollouts down.
-pub(super) struct OrderKeeper(Arc<Journal>);
+pub(super) struct OrderKeeper {
+    journal: Arc<Journal>,
+    handed_on: Option<Arc<Overrides<StoredRollout>>>,
+}
 
 impl OrderKeeper {
     /// An order takes effect even if it cannot be stored.
     pub(super) fn keep(&self, slot: &ServiceState, order: &StoredRollout) {
-        if let Err(error) = self.0.set_rollout(slot.name(), Some(order)) {
+        if let Some(handed_on) = &self.handed_on {
+            handed_on.put(slot.name(), Some(order), |_| false);
+        }
+        if let Err(error) = self.journal.set_rollout(slot.name(), Some(order)) {
             tracing::warn!(
                 "{}: the order about its rollout will not survive a restart: {error}",
                 slot.name()
@@ -67,12 +79,22 @@ impl Registry {
     pub(super) fn new(
         journal: Arc<Journal>,
         candidate: Option<Arc<Candidate>>,
-        wishes: Option<Overrides>,
+        handed_on: Option<HandedOn>,
     ) -> Self {
         let (slots, reader) = (RwLock::default(), Mutex::default());
         let (feed, runtime) = (Feed::start(), Handle::current());
         let (reloads, reload_trouble) = (OnceLock::new(), Mutex::default());
-        Self { slots, journal, reader, feed, candidate, wishes, runtime, reloads, reload_trouble }
+        Self {
+            slots,
+            journal,
+            reader,
+            feed,
+            candidate,
+            handed_on,
+            runtime,
+            reloads,
+            reload_trouble,
+        }
     }
 
     pub(super) fn runtime(&self) -> &Handle {
@@ -80,7 +102,8 @@ impl Registry {
     }
 
     pub(super) fn order_keeper(&self) -> OrderKeeper {
-        OrderKeeper(Arc::clone(&self.journal))
+        let handed_on = self.handed_on.as_ref().map(|all| Arc::clone(&all.rollouts));
+        OrderKeeper { journal: Arc::clone(&self.journal), handed_on }
     }
 
     /// From now on reloads are asked of whoever receives from `orders`.
@@ -249,8 +272,10 @@ impl Daemon for Registry {
         if let Err(error) = self.journal.set_manual(service, stored.as_ref()) {
             tracing::warn!("{service}: the manual override will not survive a restart: {error}");
         }
-        if let Some(wishes) = &self.wishes {
-            wishes.put(service, stored.as_ref());
+        if let Some(handed_on) = &self.handed_on {
+            let now_ms = clock::wall_ms();
+            let is_over = |it: &StoredManual| it.until_wall_ms.is_some_and(|until| until <= now_ms);
+            handed_on.manuals.put(service, stored.as_ref(), is_over);
         }
         slot.set_manual(manual);
         Ok(self.shown(&slot))

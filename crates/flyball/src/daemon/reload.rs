@@ -1,6 +1,7 @@
 //! Reads the configuration file again and applies what changed, service by service. What did not
 //! change is not touched, and an invalid file changes nothing.
 
+mod change;
 mod difference;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,9 @@ use flyball_web::{ReloadError, ReloadReport};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use super::engines::{self, Reconfigured};
-use super::registry::{ReloadOrder, ServiceState};
-use super::service_settings::ServiceSettings;
+use super::registry::ReloadOrder;
 use super::supervisor::Supervisor;
-use difference::{changed_keys, fixed_keys};
+use difference::fixed_keys;
 
 /// How soon it is seen that a service has ended, or that one can begin that had to wait.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -172,73 +171,11 @@ impl Reloader {
     /// Applies what differs of a service that runs.
     fn change(&mut self, wanted: Service, report: &mut ReloadReport) {
         let name = wanted.name.clone();
-        let Some(own) = self.config.services.get(&name).cloned() else { return };
-        let Some(slot) = self.supervisor.registry.slot(&name) else { return };
-        let mut merged = wanted;
-        let mut kept = Vec::new();
-        if own.balancer != merged.balancer {
-            kept.push(fixed(&name, "balancer, with its listen, slots and backend"));
-            merged.balancer = own.balancer.clone();
-            difference::keep_slots(&own, &mut merged);
-        }
-        if difference::keep_activator(&own, &mut merged) {
-            kept.push(fixed(&name, "activator, with wait_limit, page and host"));
-        }
-        if difference::keep_eject_max(&own, &mut merged) {
-            kept.push(fixed(&name, "eject_max"));
-        }
-        if own.engine != merged.engine {
-            self.change_engine(&slot, &own, &mut merged, (&mut report.applied, &mut kept));
-        }
-        if merged.policy.rule.is_advised() && !self.supervisor.advised {
-            kept.push(format!("{name}: policy stays: the Zabbix API is not configured"));
-            merged.policy.rule = own.policy.rule.clone();
-        }
-        let keys = changed_keys(&own, &merged);
-        if !keys.is_empty() {
-            slot.set_settings(ServiceSettings::from(&merged));
-            report.applied.push(format!("{name}: {}", keys.join(", ")));
-        }
-        slot.set_not_applied(kept.clone());
-        report.not_applied.extend(kept);
-        self.config.services.insert(name, merged);
-    }
-
-    fn change_engine(
-        &self,
-        slot: &Arc<ServiceState>,
-        own: &Service,
-        merged: &mut Service,
-        (applied, kept): (&mut Vec<String>, &mut Vec<String>),
-    ) {
-        let name = merged.name.clone();
-        let keep = |merged: &mut Service| merged.engine = own.engine.clone();
-        let (from, to) = (engines::name(&own.engine), engines::name(&merged.engine));
-        if from != to {
-            keep(merged);
-            return kept.push(fixed(&name, &format!("engine {from} to {to}")));
-        }
-        let Some(engine) = slot.running_engine() else {
-            keep(merged);
-            return kept.push(format!("{name}: it is ending; reload again"));
-        };
-        match engine.reconfigure(&name, &own.engine, &merged.engine) {
-            Ok(Reconfigured::Generation(generation)) => {
-                slot.deploys.follow_file();
-                self.supervisor.registry.keep_order(slot);
-                applied.push(format!("{name}: replicas are made as generation {generation}"));
-            }
-            Ok(Reconfigured::Image(image)) => {
-                slot.set_configured_image(Some(image.clone()));
-                self.supervisor.registry.deploy(slot, &engine, Some(image.clone()), "reload");
-                applied.push(format!("{name}: image {image}"));
-            }
-            Err(failure) => {
-                keep(merged);
-                let hint = failure.way_out().map(|hint| format!("; hint: {hint}"));
-                kept.push(format!("{name}: {}{}", failure.what(), hint.unwrap_or_default()));
-            }
-        }
+        let Some(own) = self.config.services.get(&name) else { return };
+        let Some(change) = self.supervisor.change(own, wanted, None) else { return };
+        report.applied.extend(change.applied);
+        report.not_applied.extend(change.kept);
+        self.config.services.insert(name, change.in_force);
     }
 
     /// Forgets what has ended, and begins what had to wait.
@@ -260,12 +197,6 @@ impl Reloader {
             }
         }
     }
-}
-
-fn fixed(service: &str, key: &str) -> String {
-    format!(
-        "{service}: {key} cannot change while flyball runs: the old value goes on until a restart"
-    )
 }
 
 fn say(report: &ReloadReport) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flyball_config::Ready;
 use flyball_core::generation::Generation;
 use flyball_core::observation::Phase;
-use flyball_core::policy::{Bounds, Governor, Policy, RolloutPolicy, Rule, Timing, Update};
+use flyball_core::policy::{Bounds, Policy, RolloutPolicy, Rule, Timing, Update};
 use flyball_core::rollout::RolloutState;
 use flyball_journal::{Journal, Retention};
 use flyball_web::{Daemon as _, Feed, RolloutAsk};
@@ -56,14 +56,12 @@ async fn answering() -> SocketAddr {
     address
 }
 
-/// A count that stays until somebody changes it, unless `restarts`: after a restart it would be
-/// however many there are, and the surplus of a rollout with them.
-fn settings(update: Update, restarts: bool) -> ServiceSettings {
-    let rule = if restarts { Rule::Governor(Governor::default()) } else { Rule::External };
+/// A count that stays until somebody changes it.
+fn settings(update: Update) -> ServiceSettings {
     let policy = Policy {
         service: "web".to_owned(),
         bounds: Bounds { min: COUNT, max: MAX },
-        rule,
+        rule: Rule::External,
         timing: Timing { start_lag_prior_ms: 1_000, ..Timing::default() },
         rollout: RolloutPolicy { update, ..RolloutPolicy::default() },
         sleep: None,
@@ -86,12 +84,7 @@ impl Scene {
         let journal = Arc::new(Journal::open(folder, Retention::default()));
         let registry = Registry::new(Arc::clone(&journal), None, None);
         let names = ("scripted", "scripted");
-        let slot = Arc::new(ServiceState::new(
-            settings(update, update == Update::Manual),
-            names,
-            None,
-            &engine,
-        ));
+        let slot = Arc::new(ServiceState::new(settings(update), names, None, &engine));
         if let Some(stored) = journal.rollouts().get("web") {
             slot.deploys.take_over(stored, true);
         }
@@ -108,7 +101,7 @@ impl Scene {
             sink: None,
             guard: LeadershipGuard(None),
             log: LoopLog::new("web"),
-            earlier: None,
+            earlier: registry.last_decision("web").map(Box::new),
         };
         let (mode, followed) = watch::channel(ServiceMode::Run);
         let running = tokio::spawn(look.run(followed));
@@ -249,14 +242,8 @@ async fn a_rollout_goes_on_after_flyball_was_killed_in_the_middle() {
     let wanted = scene.offered();
     let engine = scene.kill().await;
     let scene = Scene::with(folder.path(), engine, Update::Manual);
-    // What is there is held for a while, and the successor of the killed run with it: nothing is
-    // removed before it was watched for long enough. One more replaces each.
     scene
-        .until("the end", |scene| {
-            let (ready, there, _) = scene.replicas();
-            assert!(ready >= COUNT && there <= COUNT + 2, "{ready} ready of {there}");
-            scene.replicas().2 == [wanted].into() && scene.state().is_none()
-        })
+        .until_steadily("the end", |scene| scene.is_all_of(wanted) && scene.state().is_none())
         .await;
     assert_eq!(scene.slot.view().deploy.unwrap().by, "test");
 }

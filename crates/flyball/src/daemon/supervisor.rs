@@ -87,6 +87,9 @@ impl Supervisor {
         if let Some(order) = order {
             // Processes ended with the flyball that knew what they were made of.
             slot.deploys.take_over(&order, engine.has_images());
+            slot.deploys.failed().into_iter().for_each(|why| {
+                tracing::warn!("{}: {why}", service.name);
+            });
         }
         slot.set_manual(self.manuals().get(&service.name).and_then(still_holds));
         let prober = Prober::new(service.ready.clone(), service.liveness_ms);
@@ -169,6 +172,24 @@ impl Supervisor {
         }
     }
 
+    /// The same with orders about rollouts.
+    pub(super) fn take_in_orders(&self, late: BTreeMap<String, StoredRollout>) {
+        for (service, stored) in late {
+            let Some(slot) = self.registry.slot(&service) else { continue };
+            let Some(engine) = slot.running_engine() else { continue };
+            if !slot.deploys.take_over_late(&stored, engine.has_images()) {
+                continue;
+            }
+            tracing::info!("{service}: goes by the order about its rollout from before the start");
+            let configured = slot.configured_image();
+            let image = deploys::image_to_prepare(&stored, configured.as_deref());
+            if let (Some(image), Some(deployed)) = (image, &stored.deployed) {
+                self.registry.deploy(&slot, &engine, Some(image), &deployed.by);
+            }
+            slot.wake();
+        }
+    }
+
     /// The last decision before the restart, for what was learnt by then. Without history there is
     /// none, and learning begins anew.
     async fn earlier(&self, service: &str) -> Option<Box<Decision>> {
@@ -182,6 +203,9 @@ impl Supervisor {
                  ones are measured",
                 show_duration(last.signals.start_lag_ms)
             );
+        }
+        if let Some(rollout) = &last.rollout {
+            tracing::info!("{service}: before the restart, {ago} ago: rollout {rollout}");
         }
         if let Some(growth) = last.learnt.and_then(|learnt| learnt.growth) {
             tracing::info!(

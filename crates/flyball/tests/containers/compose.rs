@@ -40,17 +40,6 @@ mod alone {
         daemon.until_settled("web", u64::try_from(count).unwrap());
     }
 
-    fn begin(stage: &Stage, project: &Project<'_>) -> Daemon {
-        stage.place.configure(&stage.tables());
-        project.write("v0", &LABELS);
-        project.run(&["up", "-d"]);
-        let daemon = Daemon::start(&stage.place);
-        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
-        daemon.until_settled("web", 2);
-        stage.until_served();
-        daemon
-    }
-
     fn copies(stage: &Stage) -> BTreeMap<String, String> {
         let mut all = stage.containers("web");
         all.retain(|_, name| name.contains("-fb-"));
@@ -67,13 +56,21 @@ mod alone {
         let Some(compose) = compose else { return };
         let Some(stage) = Stage::set() else { return };
         let project = Project::new(&stage, &compose, "shop");
-        let daemon = begin(&stage, &project);
+        let daemon = project.begin(&stage, &LABELS, 2);
         scale(&daemon, 4);
         let before = copies(&stage);
         assert_eq!(before.len(), 3, "{before:?}");
-        for words in [&["up", "-d"][..], &["up", "-d", "--scale", "web=1"], &["restart"]] {
+        let pull = &["pull", "--ignore-pull-failures"][..];
+        let commands: [&[&[&str]]; 4] = [
+            &[&["up", "-d"]],
+            &[&["up", "-d", "--scale", "web=1"]],
+            &[&["restart"]],
+            // No registry has it: what is on the host stays.
+            &[pull, &["up", "-d"]],
+        ];
+        for words in commands {
             let load = Steady::start(stage.front(), PER_S);
-            let said = project.run(words);
+            let said: String = words.iter().map(|words| project.run(words)).collect();
             // Some looks, in which nothing may happen.
             std::thread::sleep(SOME_LOOKS);
             daemon.until_settled("web", 4);
@@ -112,7 +109,7 @@ mod alone {
         let Some(compose) = compose else { return };
         let Some(stage) = Stage::set() else { return };
         let project = Project::new(&stage, &compose, "shop");
-        let daemon = begin(&stage, &project);
+        let daemon = project.begin(&stage, &LABELS, 2);
         let load = Steady::start(stage.front(), PER_S);
         let mut slowest = Duration::ZERO;
         for number in 1..=DEPLOYS {
@@ -149,7 +146,7 @@ mod alone {
         let Some(compose) = Compose::new() else { return };
         let Some(stage) = Stage::set() else { return };
         let mut project = Project::new(&stage, &compose, "shop");
-        let daemon = begin(&stage, &project);
+        let daemon = project.begin(&stage, &LABELS, 2);
         scale(&daemon, 3);
         let before = copies(&stage);
         let load = Steady::start(stage.front(), PER_S);
@@ -175,12 +172,35 @@ mod alone {
         assert!(was_load(&report, PER_S), "{report:?}");
     }
 
+    /// What the guide says of `restart` where nobody else serves.
+    #[test]
+    fn a_restart_of_the_only_replica_costs_no_more_than_its_start() {
+        let Some(compose) = Compose::new() else { return };
+        let Some(stage) = Stage::set() else { return };
+        let project = Project::new(&stage, &compose, "shop");
+        let alone = LABELS.map(|(name, value)| (name, if value == "2" { "1" } else { value }));
+        let daemon = project.begin(&stage, &alone, 1);
+        let load = Steady::start(stage.front(), PER_S);
+        let began = Instant::now();
+        project.run(&["restart"]);
+        daemon.until_settled("web", 1);
+        let took = began.elapsed();
+        let report = load.finish();
+        eprintln!(
+            "{} restart of the only one in {took:?}: {} of {} requests failed: {:?}",
+            compose.version, report.failed, report.requests, report.failures
+        );
+        let during = u64::try_from(took.as_millis()).unwrap() * u64::from(PER_S) / 1_000;
+        assert!(report.failed <= during, "{report:?}");
+        assert_eq!(versions(&stage, "web").len(), 1);
+    }
+
     #[test]
     fn a_second_project_that_claims_the_name_is_refused_in_the_open() {
         let Some(compose) = Compose::new() else { return };
         let Some(stage) = Stage::set() else { return };
         let shop = Project::new(&stage, &compose, "shop");
-        let daemon = begin(&stage, &shop);
+        let daemon = shop.begin(&stage, &LABELS, 2);
         let load = Steady::start(stage.front(), PER_S);
         let other = Project::new(&stage, &compose, "other");
         other.write("other", &LABELS);

@@ -10,7 +10,7 @@ mod alone {
 
     use crate::project::{Project, versions};
     use crate::stage::Stage;
-    use crate::support::{Daemon, Place, Ran, flyball, free_port, run, until, until_within};
+    use crate::support::{Daemon, Place, free_port, until_within};
     use crate::versions::{Roll, Versions};
 
     const PER_S: u32 = 200;
@@ -33,10 +33,6 @@ mod alone {
     /// `FLYBALL_DEPLOYS` asks for more; nextest ends a test after three minutes.
     fn count() -> u32 {
         std::env::var("FLYBALL_DEPLOYS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
-    }
-
-    fn ask(daemon: &Daemon, words: &[&str]) -> Ran {
-        run(flyball(words).args(["--daemon", &daemon.api.to_string()]))
     }
 
     /// How long a deploy may take: surge is 1.
@@ -74,13 +70,7 @@ mod alone {
         let Some(compose) = compose else { return };
         let Some(stage) = Stage::set() else { return };
         let project = Project::new(&stage, &compose, "shop");
-        stage.place.configure(&stage.tables());
-        project.write("v0", &LABELS);
-        project.run(&["up", "-d"]);
-        let daemon = Daemon::start(&stage.place);
-        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
-        daemon.until_settled("web", 2);
-        stage.until_served();
+        let daemon = project.begin(&stage, &LABELS, 2);
         let load = Versions::start(stage.front(), PER_S);
         course(&format!("Compose {}", compose.version), &daemon, load, |version| {
             let version = format!("v{version}");
@@ -124,7 +114,7 @@ mod alone {
         let load = Versions::start(stage.front(), PER_S);
         course("file and flyball deploy", &daemon, load, |version| {
             let image = format!("flyball-lab:v{version}");
-            let ran = ask(&daemon, &["deploy", "web", "--image", &image, "--wait"]);
+            let ran = daemon.ask(&["deploy", "web", "--image", &image, "--wait"]);
             assert_eq!(ran.code, Some(0), "{ran:?}");
             let found = versions(&stage, "web");
             let is_new = |it: &String| *it == format!("v{version}");
@@ -156,7 +146,7 @@ mod alone {
         course("processes and flyball reload", &daemon, load, |version| {
             let before = of(&daemon.service("web"));
             write(version);
-            let ran = ask(&daemon, &["reload"]);
+            let ran = daemon.ask(&["reload"]);
             assert_eq!(ran.code, Some(0), "{ran:?}");
             until_within(ROLL_LIMIT, "all are new", || {
                 let view = daemon.service("web");

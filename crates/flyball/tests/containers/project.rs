@@ -9,7 +9,7 @@ use flyball_testkit::compose::Compose;
 use flyball_testkit::docker::IMAGE;
 
 use crate::stage::Stage;
-use crate::support::run_within;
+use crate::support::{Daemon, run_within, until};
 
 /// Compose 1.29 needs some seconds for one container on a loaded machine.
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
@@ -43,6 +43,19 @@ impl<'a> Project<'a> {
             self.more
         );
         std::fs::write(self.folder.join("docker-compose.yml"), text).unwrap();
+    }
+
+    /// Brings version `v0` up, and flyball, which makes it a service with its labels.
+    #[track_caller]
+    pub(crate) fn begin(&self, stage: &Stage, labels: &[(&str, &str)], count: u64) -> Daemon {
+        stage.place.configure(&stage.tables());
+        self.write("v0", labels);
+        self.run(&["up", "-d"]);
+        let daemon = Daemon::start(&stage.place);
+        until("the service", || (daemon.log_count("web: found by its labels") > 0).then_some(()));
+        daemon.until_settled("web", count);
+        stage.until_served();
+        daemon
     }
 
     /// What it prints. It must succeed.

@@ -31,8 +31,13 @@ impl Stage {
     /// With a backend `web` of HAProxy's own; `None` where Docker or HAProxy is not to be had,
     /// which has been noted then.
     pub(crate) fn set() -> Option<Self> {
+        Self::set_with("")
+    }
+
+    /// The same with `lines` more in the backend.
+    pub(crate) fn set_with(lines: &str) -> Option<Self> {
         let runtime = runtime();
-        let rig = runtime.block_on(Rig::start(""))?;
+        let rig = runtime.block_on(Rig::start(lines))?;
         let lab = runtime.block_on(Lab::up())?;
         Some(Self { place: Place::new(), rig, lab, runtime })
     }

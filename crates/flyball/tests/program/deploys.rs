@@ -10,16 +10,11 @@ mod alone {
     use serde_json::{Value, json};
 
     use crate::support::{
-        Daemon, Place, Ran, Steady, flyball, free_port, run, sample, signal, until, was_load,
+        Daemon, Place, Steady, flyball, free_port, run, sample, signal, until, was_load,
     };
 
     const DEPLOYS: usize = 20;
     const PER_S: u32 = 200;
-
-    /// Asks `daemon` by the command line.
-    fn ask(daemon: &Daemon, words: &[&str]) -> Ran {
-        run(flyball(words).args(["--daemon", &daemon.api.to_string()]))
-    }
 
     fn generations(view: &Value) -> BTreeSet<String> {
         let replicas = view["replicas"].as_array().unwrap();
@@ -49,7 +44,7 @@ mod alone {
         let mut longest = Duration::ZERO;
         for _ in 0..DEPLOYS {
             let begun = Instant::now();
-            let ran = ask(&daemon, &["deploy", "web", "--wait", "--timeout", "30s"]);
+            let ran = daemon.ask(&["deploy", "web", "--wait", "--timeout", "30s"]);
             longest = longest.max(begun.elapsed());
             assert_eq!(ran.code, Some(0), "{ran:?}");
             let view = daemon.service("web");
@@ -78,7 +73,7 @@ mod alone {
         let load = Steady::start(daemon.address_of("web"), PER_S);
         let broken = fixed("web", 2, "abort_after = 2").replace("{port}", "no-port");
         place.configure(&broken);
-        let ran = ask(&daemon, &["reload"]);
+        let ran = daemon.ask(&["reload"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert!(ran.stdout.contains("replicas are made as generation"), "{ran:?}");
         let view = until("the rollout is given up", || {
@@ -89,11 +84,11 @@ mod alone {
         let why = view["rollout"]["why"].as_str().unwrap();
         assert!(why.contains("exit status 2") && why.contains("no-port"), "{why}");
         assert!(daemon.status().contains("rollout to "), "{}", daemon.status());
-        let ran = ask(&daemon, &["deploy", "web", "--wait", "--timeout", "30s"]);
+        let ran = daemon.ask(&["deploy", "web", "--wait", "--timeout", "30s"]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(ran.stderr.contains("not deployed: rollout to"), "{ran:?}");
         assert!(ran.stderr.contains("no-port"), "the cause: {ran:?}");
-        let ran = ask(&daemon, &["rollback", "web", "--wait", "--timeout", "30s"]);
+        let ran = daemon.ask(&["rollback", "web", "--wait", "--timeout", "30s"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let view = daemon.until_settled("web", 2);
         assert_eq!((ids(&view), generations(&view)), (ids(&before), generations(&before)));
@@ -159,7 +154,7 @@ mod alone {
         let daemon = Daemon::start(&place);
         let web = daemon.until_settled("web", 1);
         place.configure(&(fixed("web", 1, "") + &fixed("api", 2, "")));
-        let ran = ask(&daemon, &["reload"]);
+        let ran = daemon.ask(&["reload"]);
         assert_eq!(
             (ran.code, ran.stdout.as_str()),
             (Some(0), "applied      api: added\n"),
@@ -167,7 +162,7 @@ mod alone {
         );
         daemon.until_settled("api", 2);
         place.configure(&fixed("web", 1, &format!("listen = \"127.0.0.1:{}\"", free_port())));
-        let ran = ask(&daemon, &["reload"]);
+        let ran = daemon.ask(&["reload"]);
         assert_eq!(ran.code, Some(1), "{ran:?}");
         assert!(ran.stdout.contains("applied      api: removed"), "{ran:?}");
         assert!(ran.stdout.contains("not applied  web: balancer"), "{ran:?}");
@@ -178,7 +173,7 @@ mod alone {
         until("its processes' end", || (place.replicas().len() == 1).then_some(()));
         assert_eq!(ids(&daemon.service("web")), ids(&web));
         place.configure(&fixed("web", 1, "drian = \"3s\""));
-        let ran = ask(&daemon, &["reload"]);
+        let ran = daemon.ask(&["reload"]);
         assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{ran:?}");
         assert!(ran.stderr.contains("hint: did you mean drain?"), "{ran:?}");
         let away = run(&mut flyball(["reload", "--daemon", &format!("127.0.0.1:{}", free_port())]));
@@ -191,28 +186,28 @@ mod alone {
         let daemon = Daemon::start(&place);
         let before = daemon.until_settled("web", 3);
         let load = Steady::start(daemon.address_of("web"), PER_S);
-        let refused = ask(&daemon, &["rollback", "web"]);
+        let refused = daemon.ask(&["rollback", "web"]);
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.stderr.contains("has no earlier generation to go back to\nhint: "));
         daemon.post("/api/v1/services/web/deploy", &json!({}));
-        assert_eq!(ask(&daemon, &["rollout", "pause", "web"]).code, Some(0));
+        assert_eq!(daemon.ask(&["rollout", "pause", "web"]).code, Some(0));
         until("it is paused", || {
             (daemon.service("web")["rollout"]["state"] == "paused").then_some(())
         });
         sleep(Duration::from_millis(500));
         let paused = generations(&daemon.service("web"));
         assert!(!paused.is_disjoint(&generations(&before)), "old ones are left: {paused:?}");
-        assert_eq!(ask(&daemon, &["rollout", "resume", "web"]).code, Some(0));
+        assert_eq!(daemon.ask(&["rollout", "resume", "web"]).code, Some(0));
         daemon.post("/api/v1/services/web/deploy", &json!({}));
-        let ran = ask(&daemon, &["deploy", "web", "--wait"]);
+        let ran = daemon.ask(&["deploy", "web", "--wait"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         let newest = generations(&daemon.until_settled("web", 3));
         assert_eq!(newest.len(), 1);
         daemon.post("/api/v1/services/web/deploy", &json!({}));
-        let ran = ask(&daemon, &["rollback", "web", "--wait"]);
+        let ran = daemon.ask(&["rollback", "web", "--wait"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         assert_eq!(generations(&daemon.until_settled("web", 3)), newest);
-        let image = ask(&daemon, &["deploy", "web", "--image", "web:2"]);
+        let image = daemon.ask(&["deploy", "web", "--image", "web:2"]);
         assert!(image.code == Some(2) && image.stderr.contains("hint: "), "{image:?}");
         let report = load.finish();
         assert_eq!(report.failed, 0, "{:?}", report.failures);
@@ -224,9 +219,9 @@ mod alone {
         let place = Place::with(&fixed("web", 2, ""));
         let mut daemon = Daemon::start(&place);
         daemon.until_settled("web", 2);
-        let view = ask(&daemon, &["deploy", "web", "--wait", "--json"]);
+        let view = daemon.ask(&["deploy", "web", "--wait", "--json"]);
         assert_eq!(view.code, Some(0), "{view:?}");
-        ask(&daemon, &["rollout", "pause", "web"]);
+        daemon.ask(&["rollout", "pause", "web"]);
         let before = daemon.service("web")["deploy"].clone();
         daemon.kill();
         let daemon = Daemon::start(&place);

@@ -155,7 +155,7 @@ impl Containers {
     async fn look_after(&mut self, service: &Service, owner: &Owner) {
         let name = &service.name;
         match self.register.services.get(name) {
-            Some(Stay::Kept { .. }) => return,
+            Some(Stay::Kept { .. }) => return self.base.follow_labels(service, Some(owner)),
             Some(Stay::Drain) => {
                 tracing::info!("{name}: its original containers are back");
                 self.base.supervisor.keep(name);
@@ -181,7 +181,10 @@ impl Containers {
             }
             let Some(service) = described.services.get(name) else { return };
             match self.base.supervisor.prepare(service, Some(&claim.owner)).await {
-                Ok(ready) => self.base.supervisor.begin(ready),
+                Ok(ready) => {
+                    self.base.supervisor.begin(ready);
+                    self.base.begin_to_follow(service);
+                }
                 Err(failure) => return self.base.said.say(name, &failure.to_string()),
             }
         }

@@ -72,7 +72,7 @@ impl CountedServices {
     async fn look_after(&mut self, service: &Service) {
         let name = &service.name;
         if self.kept.get(name).is_some_and(|kept| kept.begun) {
-            return;
+            return self.base.follow_labels(service, None);
         }
         let found_by = format!("the labels of its {}", self.source.carrier());
         if self.base.begin(service, None, found_by).await {

@@ -86,7 +86,11 @@ pub(in crate::daemon) fn build(
 }
 
 /// `owner`: to whom a service by labels belongs.
-fn settings(service: &str, container: &config::Container, owner: Option<&Owner>) -> DockerSettings {
+pub(super) fn settings(
+    service: &str,
+    container: &config::Container,
+    owner: Option<&Owner>,
+) -> DockerSettings {
     let members = match owner {
         Some(owner) => Members::Owned(owner.clone()),
         None if container.adopt => Members::Adopted,

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{Answer, Place, ask, flyball, run, signal, until};
+use super::{Answer, Place, Ran, ask, flyball, run, signal, until};
 
 /// A daemon that has logged where its API is.
 pub(crate) struct Daemon {
@@ -93,6 +93,12 @@ impl Daemon {
             let settled = all && view["decision"]["signals"]["ready"] == count;
             settled.then_some(view)
         })
+    }
+
+    /// What a command of the command line does with this daemon.
+    #[track_caller]
+    pub(crate) fn ask(&self, words: &[&str]) -> Ran {
+        run(flyball(words).args(["--daemon", &self.api.to_string()]))
     }
 
     /// What `flyball status` prints.
