@@ -112,7 +112,11 @@ fn install_command(root: &Path, name: &str) -> Result<()> {
         return Ok(());
     }
     eprintln!("{name} is not installed; installing it once with `cargo install`");
-    step::run(step::cargo(root).args(["install", "--locked", name]))
+    let mut install = step::cargo(root);
+    install.args(["install", "--locked", name]);
+    // Without this feature cargo-about is a library alone.
+    install.args((name == "cargo-about").then_some("--features=cli"));
+    step::run(&mut install)
 }
 
 /// Removes what an earlier run left at `folder`, and makes it anew.

@@ -315,12 +315,10 @@ impl Hint for DockerError {
             Self::ServiceName { .. } => {
                 "use letters, digits, '_', '.' and '-', at most 128 of them".into()
             }
-            Self::NoTemplate { service } => {
-                format!(
-                    "name an image, or start a container with label flyball.service={service} (a \
-                     service of the file then needs adopt = true)"
-                )
-            }
+            Self::NoTemplate { service } => format!(
+                "name an image, or start a container with label flyball.service={service} (a \
+                 service of the file then needs adopt = true)"
+            ),
             Self::NoImage { .. } => {
                 "change the container (docker compose up -d): its copies follow".into()
             }
