@@ -61,11 +61,17 @@ impl<'a> Project<'a> {
     /// What it prints. It must succeed.
     #[track_caller]
     pub(crate) fn run(&self, words: &[&str]) -> String {
+        let (code, said) = self.attempt(words);
+        assert_eq!(code, Some(0), "{words:?}: {said}");
+        said
+    }
+
+    /// Its exit status, and what it prints.
+    #[track_caller]
+    pub(crate) fn attempt(&self, words: &[&str]) -> (Option<i32>, String) {
         let mut command = self.compose.command(Path::new(&self.folder), &self.host);
         let ran = run_within(command.args(["-p", self.name]).args(words), COMMAND_LIMIT);
-        let said = format!("{}{}", ran.stdout, ran.stderr);
-        assert_eq!(ran.code, Some(0), "{words:?}: {said}");
-        said
+        (ran.code, format!("{}{}", ran.stdout, ran.stderr))
     }
 }
 
