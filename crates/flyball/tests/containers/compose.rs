@@ -1,5 +1,5 @@
-//! Beside Docker Compose: what each of its commands does to copies and to requests, and deploys
-//! with `up -d`. With the Compose of Debian 12 and with that of Debian 13.
+//! Beside Docker Compose: what each of its commands does to copies and to requests. With the
+//! Compose of Debian 12 and with that of Debian 13.
 
 /// Loads the machine.
 mod alone {
@@ -9,13 +9,11 @@ mod alone {
     use flyball_testkit::compose::Compose;
     use serde_json::json;
 
-    use crate::load::get;
     use crate::project::{Project, versions};
     use crate::stage::Stage;
     use crate::support::{Daemon, Steady, until, until_within, was_load};
 
     const PER_S: u32 = 200;
-    const DEPLOYS: u32 = 10;
     /// A start, a readiness and a drain for each replica, on a loaded machine.
     const ROLL_LIMIT: Duration = Duration::from_secs(60);
     const SOME_LOOKS: Duration = Duration::from_secs(5);
@@ -107,43 +105,6 @@ mod alone {
     #[test]
     fn compose_2_leaves_copies_alone() {
         commands_leave_copies_alone(Compose::new());
-    }
-
-    /// Deploys by a change of the environment, one after another: copies follow the own container.
-    fn deploys_lose_nothing(compose: Option<Compose>) {
-        let Some(compose) = compose else { return };
-        let Some(stage) = Stage::set() else { return };
-        let project = Project::new(&stage, &compose, "shop");
-        let daemon = project.begin(&stage, &LABELS, 2);
-        let load = Steady::start(stage.front(), PER_S);
-        let mut slowest = Duration::ZERO;
-        for number in 1..=DEPLOYS {
-            let version = format!("v{number}");
-            project.write(&version, &LABELS);
-            let began = Instant::now();
-            project.run(&["up", "-d"]);
-            until_rolled(&stage, &daemon, &version, 2);
-            slowest = slowest.max(began.elapsed());
-            assert_eq!(get(stage.front(), "/version"), Ok(version));
-        }
-        let report = load.finish();
-        eprintln!(
-            "{}: {DEPLOYS} deploys, {} of {} requests failed, p99 {:?} ms, slowest {slowest:?}",
-            compose.version, report.failed, report.requests, report.p99_ms
-        );
-        assert_eq!(report.failed, 0, "{:?}", report.failures);
-        assert!(was_load(&report, PER_S), "{report:?}");
-        assert_eq!(daemon.log_count("draining and removing"), 0, "it was let go: {}", daemon.log());
-    }
-
-    #[test]
-    fn ten_deploys_with_compose_1_fail_no_request() {
-        deploys_lose_nothing(Compose::installed());
-    }
-
-    #[test]
-    fn ten_deploys_with_compose_2_fail_no_request() {
-        deploys_lose_nothing(Compose::new());
     }
 
     #[test]
