@@ -18,6 +18,9 @@ const BILL: &str = "flyball.cdx.json";
 pub(super) fn collect(root: &Path, stage: &Stage) -> Result<()> {
     install_command(root, "cargo-about")?;
     install_command(root, "cargo-cyclonedx")?;
+    // cargo-about reads every crate of the lock file, also those of other systems, and would look
+    // for licences elsewhere if it were not kept from the network.
+    step::run(step::cargo(root).args(["fetch", "--locked"]))?;
     let manifest = root.join("crates/flyball/Cargo.toml");
     let mut about = step::cargo(root);
     about.args(["about", "generate", "--fail", "--locked", "--offline", "--config"]);
