@@ -93,7 +93,7 @@ fn value_for(label: &str) -> &'static str {
         "memory" => "65MiB",
         "balancer" => "none",
         "listen" => "127.0.0.1:8088",
-        "activator" => "127.0.0.1:8089",
+        "activator" => "127.0.0.1:8090",
         "after" => "5m",
         "mode" => "pause",
         "ignore" => "/healthz",

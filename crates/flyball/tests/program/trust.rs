@@ -29,7 +29,8 @@ impl Container {
         // What only one service can have is another one's here.
         let value = match label.name.as_str() {
             "flyball.listen" => "127.0.0.1:8089",
-            "flyball.haproxy.backend" => "y",
+            "flyball.activator" => "127.0.0.1:8091",
+            "flyball.haproxy.backend" | "flyball.host" => "y",
             _ => label.value,
         };
         let image = BTreeMap::from([(label.name.clone(), value.to_owned())]);
