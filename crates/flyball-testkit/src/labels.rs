@@ -76,7 +76,7 @@ pub fn beside(name: &str, value: &str) -> Vec<(String, String)> {
         labels.push(("flyball.min", "0"));
     }
     if name == "flyball.sleep.ignore" {
-        labels.push(("flyball.listen", "127.0.0.1:8088"));
+        labels.push(("flyball.listen", "127.0.0.1:0"));
     }
     if ["flyball.listen", "flyball.sleep.ignore"].contains(&name) {
         labels.retain(|(known, _)| *known != "flyball.balancer");

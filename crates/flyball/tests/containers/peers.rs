@@ -1,5 +1,5 @@
 //! The same deploys in three ways, side by side: `docker compose up -d` alone, new containers beside
-//! the old ones by a script, and flyball. Run by hand; docs/guide/deploys.md has the figures.
+//! the old ones by a script, and flyball. Run by hand; docs/guide/compose.md has the figures.
 
 /// Loads the machine.
 mod alone {

@@ -239,7 +239,12 @@ fn a_measured_start_lag_is_kept_across_restarts() {
     daemon.stop();
     let restarted = UNIX_EPOCH.elapsed().unwrap().as_millis();
     let daemon = Daemon::start(&place);
-    assert_eq!(daemon.log_count("ago; this counts until new ones are measured"), 1, "{}", daemon.log());
+    assert_eq!(
+        daemon.log_count("ago; this counts until new ones are measured"),
+        1,
+        "{}",
+        daemon.log()
+    );
     // The newest first.
     let decisions = until("the first decision", || {
         let all = daemon.get("/api/v1/services/web/decisions?limit=50").json();
