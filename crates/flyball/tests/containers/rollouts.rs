@@ -7,7 +7,7 @@ mod alone {
     use std::time::Duration;
 
     use flyball::load::Load;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use crate::project::versions;
     use crate::stage::Stage;
@@ -119,8 +119,14 @@ mod alone {
         daemon.kill();
         let daemon = Daemon::start(&stage.place);
         until_within(ROLL_LIMIT, "all are new", || {
+            let view = daemon.service("web");
+            let desired = view["decision"]["desired"].as_u64();
+            assert!(desired.is_none_or(|count| count == 3), "the count grew: {view}");
+            // One that drains runs until it is stopped, and is beyond the surge.
+            let stays = |replica: &&Value| replica["state"] != "draining";
+            let staying = view["replicas"].as_array().unwrap().iter().filter(stays).count();
+            assert!(staying <= 4, "more than the surge: {view}");
             let found = versions(&stage, "web");
-            assert!(found.len() <= 4, "the count grew: {found:?}");
             (found.len() == 3 && found.values().all(|it| it == "v1")).then_some(())
         });
         daemon.until_settled("web", 3);
